@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Channels: one per physical CPU, an event ring and a command ring each.
+ *
+ * Single producer, single consumer. An entry is published by its own `seq`
+ * (position + 1, stored with release), so that a message costs one cache line
+ * that moves between two cores, not two. `head` and `tail` count entries since
+ * the start, modulo 2^32. `head` is written for a consumer-side debugger and
+ * for a restarted producer; `tail` tells the producer what is free.
+ *
+ * The functions here are what both sides run. They trust nothing of the
+ * peer's: every word is loaded once and checked before use.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+
+#define RV_EVENT_ENTRIES   256u
+#define RV_COMMAND_ENTRIES 64u
+#define RV_LINE            64u
+
+/* One word that one side writes, alone on its cache line. */
+struct rv_word {
+    uint32_t v;       /* 0x00 */
+    uint32_t pad[15]; /* 0x04 */
+};
+_Static_assert(sizeof(struct rv_word) == RV_LINE, "a word has a line of its own");
+
+struct rv_channel {
+    struct rv_word command_head;                     /* 0x0000 vmm */
+    struct rv_word command_tail;                     /* 0x0040 stub */
+    struct rv_word command_waiting;                  /* 0x0080 stub: 1 = ring me */
+    struct rv_word event_head;                       /* 0x00c0 stub */
+    struct rv_word event_tail;                       /* 0x0100 vmm */
+    struct rv_word event_waiting;                    /* 0x0140 vmm: 1 = ring me */
+    uint8_t pad[0x1000 - 0x180];                     /* 0x0180 */
+    struct rv_command command[RV_COMMAND_ENTRIES];   /* 0x1000 */
+    struct rv_event event[RV_EVENT_ENTRIES];         /* 0x2000 */
+};
+_Static_assert(sizeof(struct rv_channel) == 0x6000, "channel layout");
+_Static_assert(__builtin_offsetof(struct rv_channel, command) == 0x1000, "channel layout");
+_Static_assert(__builtin_offsetof(struct rv_channel, event) == 0x2000, "channel layout");
+
+static inline uint32_t rv_load_relaxed(const uint32_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static inline uint32_t rv_load_acquire(const uint32_t *p)
+{
+    return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline void rv_store_relaxed(uint32_t *p, uint32_t v)
+{
+    __atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+static inline void rv_store_release(uint32_t *p, uint32_t v)
+{
+    __atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
+/* Full fence: orders an earlier store before a later load (the wake-up protocol). */
+static inline void rv_fence(void)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/*
+ * Entries that the producer at position `head` may still write, given the
+ * consumer's `tail` as loaded once. -1: the consumer's index is impossible.
+ */
+static inline int rv_ring_space(uint32_t head, uint32_t tail, uint32_t entries)
+{
+    uint32_t used = head - tail;
+
+    return used > entries ? -1 : (int)(entries - used);
+}
+
+/*
+ * Has the entry at position `tail` been published? Pairs with the release in
+ * rv_ring_publish: the rest of the entry may be read after a true. A peer that
+ * writes a wrong `seq` only makes its own message wait.
+ */
+static inline bool rv_ring_ready(const uint32_t *entry_seq, uint32_t tail)
+{
+    return rv_load_acquire(entry_seq) == tail + 1u;
+}
+
+/* Publish the entry at position `head`. Pairs with the acquire in rv_ring_ready. */
+static inline void rv_ring_publish(uint32_t *entry_seq, uint32_t head)
+{
+    rv_store_release(entry_seq, head + 1u);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The vCPU page: what of a vCPU's state is in memory. x0-x30 are here whenever
+ * the guest does not run. The other groups are live in the core; RV_COMMAND_SAVE
+ * brings a group here and RV_COMMAND_LOAD takes it from here into the core.
+ * A group here is current from the acknowledgement of a SAVE until the guest
+ * runs again.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define RV_GROUP_GPR   0x01u /* x0-x30: always current while the guest is stopped */
+#define RV_GROUP_CORE  0x02u /* PC, PSTATE */
+#define RV_GROUP_EL1   0x04u /* EL1 and EL0 system registers, SP_EL0, SP_EL1 */
+#define RV_GROUP_FP    0x08u /* V0-V31, FPCR, FPSR */
+#define RV_GROUP_PAUTH 0x10u /* pointer authentication keys, where the CPU has them */
+#define RV_GROUP_TIMER 0x20u /* EL1 virtual and physical timer, CNTVOFF_EL2 */
+#define RV_GROUP_DEBUG 0x40u /* breakpoints, watchpoints, MDSCR_EL1 */
+#define RV_GROUP_GIC   0x80u /* list registers, queue, active priorities, CPU interface */
+#define RV_GROUPS_ALL  0xffu
+
+#define RV_VCPU_LRS   16u /* architectural maximum of list registers */
+#define RV_VCPU_QUEUE 64u /* interrupts that wait for a list register */
+
+/* EL1 group. An entry that the CPU does not have reads as 0 and is not loaded. */
+struct rv_el1 {
+    uint64_t sp_el0;           /* 0x00 */
+    uint64_t sp_el1;           /* 0x08 */
+    uint64_t elr_el1;          /* 0x10 */
+    uint64_t spsr_el1;         /* 0x18 */
+    uint64_t sctlr_el1;        /* 0x20 */
+    uint64_t actlr_el1;        /* 0x28 */
+    uint64_t cpacr_el1;        /* 0x30 */
+    uint64_t ttbr0_el1;        /* 0x38 */
+    uint64_t ttbr1_el1;        /* 0x40 */
+    uint64_t tcr_el1;          /* 0x48 */
+    uint64_t esr_el1;          /* 0x50 */
+    uint64_t far_el1;          /* 0x58 */
+    uint64_t afsr0_el1;        /* 0x60 */
+    uint64_t afsr1_el1;        /* 0x68 */
+    uint64_t mair_el1;         /* 0x70 */
+    uint64_t amair_el1;        /* 0x78 */
+    uint64_t vbar_el1;         /* 0x80 */
+    uint64_t contextidr_el1;   /* 0x88 */
+    uint64_t tpidr_el0;        /* 0x90 */
+    uint64_t tpidrro_el0;      /* 0x98 */
+    uint64_t tpidr_el1;        /* 0xa0 */
+    uint64_t par_el1;          /* 0xa8 */
+    uint64_t csselr_el1;       /* 0xb0 */
+    uint64_t disr_el1;         /* 0xb8 VDISR_EL2: FEAT_RAS */
+    uint64_t reserved[8];      /* 0xc0 */
+};
+_Static_assert(sizeof(struct rv_el1) == 0x100, "EL1 group layout");
+
+struct rv_fp {
+    uint64_t v[64];   /* 0x000 V0-V31, low half first */
+    uint64_t fpcr;    /* 0x200 */
+    uint64_t fpsr;    /* 0x208 */
+    uint64_t pad[14]; /* 0x210 */
+};
+_Static_assert(sizeof(struct rv_fp) == 0x280, "FP group layout");
+
+struct rv_pauth {
+    uint64_t key[10]; /* 0x00 APIA, APIB, APDA, APDB, APGA: low, high each */
+    uint64_t pad[6];  /* 0x50 */
+};
+_Static_assert(sizeof(struct rv_pauth) == 0x80, "PAUTH group layout");
+
+struct rv_timer {
+    uint64_t cntv_ctl;  /* 0x00 CNTV_CTL_EL0 */
+    uint64_t cntv_cval; /* 0x08 CNTV_CVAL_EL0 */
+    uint64_t cntp_ctl;  /* 0x10 CNTP_CTL_EL0 */
+    uint64_t cntp_cval; /* 0x18 CNTP_CVAL_EL0 */
+    uint64_t cntkctl;   /* 0x20 CNTKCTL_EL1 */
+    uint64_t cntvoff;   /* 0x28 CNTVOFF_EL2 */
+    uint64_t cntpct;    /* 0x30 CNTPCT_EL0 at the SAVE; not loaded */
+    uint64_t pad;       /* 0x38 */
+};
+_Static_assert(sizeof(struct rv_timer) == 0x40, "TIMER group layout");
+
+struct rv_debug {
+    uint64_t bvr[16];  /* 0x000 DBGBVRn_EL1 */
+    uint64_t bcr[16];  /* 0x080 DBGBCRn_EL1 */
+    uint64_t wvr[16];  /* 0x100 DBGWVRn_EL1 */
+    uint64_t wcr[16];  /* 0x180 DBGWCRn_EL1 */
+    uint64_t mdscr;    /* 0x200 MDSCR_EL1 */
+    uint64_t mdccint;  /* 0x208 MDCCINT_EL1 */
+    uint64_t dbgclaim; /* 0x210 DBGCLAIM tags, as DBGCLAIMCLR_EL1 reads */
+    uint64_t pad[13];  /* 0x218 */
+};
+_Static_assert(sizeof(struct rv_debug) == 0x280, "DEBUG group layout");
+
+/* List registers and queue entries are in the format of ICH_LR<n>_EL2. */
+struct rv_gic {
+    uint64_t lr[RV_VCPU_LRS];      /* 0x000 the first nr_lr are used */
+    uint64_t queue[RV_VCPU_QUEUE]; /* 0x080 */
+    uint64_t vmcr;                 /* 0x280 ICH_VMCR_EL2 */
+    uint64_t ap0r[4];              /* 0x288 ICH_AP0R<n>_EL2 */
+    uint64_t ap1r[4];              /* 0x2a8 ICH_AP1R<n>_EL2 */
+    uint32_t nr_lr;                /* 0x2c8 written by SAVE, not loaded */
+    uint32_t nr_queue;             /* 0x2cc */
+    uint64_t direct_pending;       /* 0x2d0 SAVE: bit n: direct entry n's line is high */
+    uint64_t pad[5];               /* 0x2d8 */
+};
+_Static_assert(sizeof(struct rv_gic) == 0x300, "GIC group layout");
+
+struct rv_vcpu_page {
+    uint64_t x[31];        /* 0x000 GPR */
+    uint64_t pc;           /* 0x0f8 CORE: ELR_EL2 */
+    uint64_t pstate;       /* 0x100 CORE: SPSR_EL2 */
+    uint64_t pad[31];      /* 0x108 */
+    struct rv_el1 el1;     /* 0x200 */
+    struct rv_fp fp;       /* 0x300 */
+    struct rv_pauth pauth; /* 0x580 */
+    struct rv_timer timer; /* 0x600 */
+    uint8_t pad2[0x40];    /* 0x640 */
+    struct rv_debug debug; /* 0x680 */
+    struct rv_gic gic;     /* 0x900 */
+    uint8_t pad3[0x400];   /* 0xc00 */
+};
+_Static_assert(sizeof(struct rv_vcpu_page) == 4096, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, el1) == 0x200, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, fp) == 0x300, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, pauth) == 0x580, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, timer) == 0x600, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, debug) == 0x680, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, gic) == 0x900, "vCPU page layout");

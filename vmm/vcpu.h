@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual CPU as the vmm sees it. Its registers are live in the core that
+ * runs it; what the vmm needs of them it fetches into the vCPU page, and what
+ * it changed goes back before the guest resumes.
+ *
+ * All of this may be used only while the vCPU is stopped in a blocking exit (or
+ * has never run): that is when exit handlers run.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/vcpu.h"
+#include "vmm/types.h"
+
+struct vm;
+
+struct vcpu {
+    struct vm *vm;
+    unsigned index;            /* 0 .. vm's count - 1 */
+    uint64_t mpidr;            /* what MPIDR_EL1 reads in the guest */
+    struct rv_vcpu_page *page; /* shared with the stub: nothing in it is trusted */
+    uint32_t fetched;          /* RV_GROUP_*: current in the page */
+    uint32_t dirty;            /* RV_GROUP_*: changed in the page, to be loaded */
+};
+
+/* x0-x30; register 31 reads as zero and ignores writes. */
+uint64_t vcpu_get_x(const struct vcpu *vcpu, unsigned reg);
+void vcpu_set_x(struct vcpu *vcpu, unsigned reg, uint64_t value);
+
+/*
+ * Make the groups current in the page. They come by a command if they are not
+ * there yet. 0, or -EIO when the stub does not answer (the machine is lost).
+ */
+int vcpu_fetch(struct vcpu *vcpu, uint32_t groups);
+
+/* The groups were changed in the page: they are loaded before the guest resumes. */
+void vcpu_mark_dirty(struct vcpu *vcpu, uint32_t groups);
