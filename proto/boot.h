@@ -8,8 +8,7 @@
 
 #include <stdint.h>
 
-#define RV_ABI_MAJOR 1u /* must be equal on both sides */
-#define RV_ABI_MINOR 0u /* the stub's must be at least what the vmm asks for */
+#include "proto/abi_version.h"
 
 #define RV_MAX_PCPUS        64u /* a kick mask has 64 bits */
 #define RV_MAX_VCPUS        64u
@@ -25,7 +24,6 @@
 #define RV_FEATURES_KNOWN    RV_FEATURE_TIMESTAMP
 
 /* Lies at the very start of the stub's first loaded segment. */
-#define RV_STUB_MAGIC 0x4255545352494e47ull /* "GNIRSTUB" */
 struct rv_stub_header {
     uint64_t magic;      /* 0x00 RV_STUB_MAGIC */
     uint16_t abi_major;  /* 0x08 */

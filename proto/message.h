@@ -69,10 +69,10 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_COMMAND_UNMAP       10u /* IPA, size */
 #define RV_COMMAND_PROTECT     11u /* IPA, size, RV_MAP_* */
 #define RV_COMMAND_INJECT      12u /* INTID, RV_IRQ_* and priority */
-#define RV_COMMAND_RETRACT     13u /* INTID; the acknowledgement's value: RV_LR_* found */
+#define RV_COMMAND_RETRACT     13u /* INTID, RV_LR_* to clear; acknowledged with those found */
 #define RV_COMMAND_SET_POSTED  14u /* window, IPA, size (0: none) */
 #define RV_COMMAND_SET_DIRECT  15u /* physical INTID, virtual INTID, RV_IRQ_* and priority */
-#define RV_COMMAND_FLUSH       16u /* IPA, size: memory that the vmm changed from outside */
+#define RV_COMMAND_FLUSH       16u /* RAM offset, size: code that the vmm wrote from outside */
 #define RV_COMMAND_COUNT       17u
 
 /* Command flags. */
@@ -95,9 +95,9 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_IRQ_ACTIVE   0x0800u /* INJECT: it is (also) active */
 #define RV_IRQ_PENDING  0x1000u /* INJECT: it is (also) pending */
 
-/* What RV_COMMAND_RETRACT found, in the acknowledgement's value. */
-#define RV_LR_PENDING 0x1u /* was pending, is not any more */
-#define RV_LR_ACTIVE  0x2u /* was active, is not any more */
+/* RV_COMMAND_RETRACT: the states of an interrupt in a list register or in the queue. */
+#define RV_LR_PENDING 0x1u
+#define RV_LR_ACTIVE  0x2u
 
 /* RV_EVENT_ACK: `value` is the command's result, `esr` its tag, `ipa` 0 or RV_STATUS_*. */
 #define RV_STATUS_OK      0u

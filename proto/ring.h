@@ -32,10 +32,10 @@ _Static_assert(sizeof(struct rv_word) == RV_LINE, "a word has a line of its own"
 struct rv_channel {
     struct rv_word command_head;                     /* 0x0000 vmm */
     struct rv_word command_tail;                     /* 0x0040 stub */
-    struct rv_word command_waiting;                  /* 0x0080 stub: 1 = ring me */
+    struct rv_word command_waiting;                  /* 0x0080 stub sets 1 before it sleeps */
     struct rv_word event_head;                       /* 0x00c0 stub */
     struct rv_word event_tail;                       /* 0x0100 vmm */
-    struct rv_word event_waiting;                    /* 0x0140 vmm: 1 = ring me */
+    struct rv_word event_waiting;                    /* 0x0140 vmm sets 1 before it sleeps */
     uint8_t pad[0x1000 - 0x180];                     /* 0x0180 */
     struct rv_command command[RV_COMMAND_ENTRIES];   /* 0x1000 */
     struct rv_event event[RV_EVENT_ENTRIES];         /* 0x2000 */
@@ -95,4 +95,16 @@ static inline bool rv_ring_ready(const uint32_t *entry_seq, uint32_t tail)
 static inline void rv_ring_publish(uint32_t *entry_seq, uint32_t head)
 {
     rv_store_release(entry_seq, head + 1u);
+}
+
+/*
+ * The wake-up protocol. Consumer: set the word, rv_fence(), look at the ring
+ * once more, sleep. Producer: publish, rv_ring_wants_wakeup(), ring the doorbell
+ * on true. The two fences pair: either the consumer sees the entry, or the
+ * producer sees the word. The exchange makes one sleep cost one doorbell.
+ */
+static inline bool rv_ring_wants_wakeup(uint32_t *waiting)
+{
+    rv_fence();
+    return rv_load_relaxed(waiting) != 0 && __atomic_exchange_n(waiting, 0, __ATOMIC_SEQ_CST) != 0;
 }

@@ -86,8 +86,7 @@ struct rv_debug {
     uint64_t wcr[16];  /* 0x180 DBGWCRn_EL1 */
     uint64_t mdscr;    /* 0x200 MDSCR_EL1 */
     uint64_t mdccint;  /* 0x208 MDCCINT_EL1 */
-    uint64_t dbgclaim; /* 0x210 DBGCLAIM tags, as DBGCLAIMCLR_EL1 reads */
-    uint64_t pad[13];  /* 0x218 */
+    uint64_t pad[14];  /* 0x210 */
 };
 _Static_assert(sizeof(struct rv_debug) == 0x280, "DEBUG group layout");
 

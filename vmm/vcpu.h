@@ -15,11 +15,11 @@
 #include "proto/vcpu.h"
 #include "vmm/types.h"
 
-struct vm;
+struct pcpu;
 
 struct vcpu {
-    struct vm *vm;
-    unsigned index;            /* 0 .. vm's count - 1 */
+    struct pcpu *pcpu;         /* where it is live; NULL: nowhere, all of it is in the page */
+    unsigned index;            /* 0 .. the VM's count - 1 */
     uint64_t mpidr;            /* what MPIDR_EL1 reads in the guest */
     struct rv_vcpu_page *page; /* shared with the stub: nothing in it is trusted */
     uint32_t fetched;          /* RV_GROUP_*: current in the page */
@@ -38,3 +38,12 @@ int vcpu_fetch(struct vcpu *vcpu, uint32_t groups);
 
 /* The groups were changed in the page: they are loaded before the guest resumes. */
 void vcpu_mark_dirty(struct vcpu *vcpu, uint32_t groups);
+
+/* Push the command that loads what is dirty; the reply follows it in the ring. 0 or -EIO. */
+int vcpu_flush(struct vcpu *vcpu);
+
+/*
+ * All registers as after power-on, in the page of a vCPU that is live nowhere:
+ * EL1h at `entry`, MMU off, interrupts masked, `x0` in x0, the rest 0.
+ */
+void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff);

@@ -47,6 +47,15 @@ struct rv_host_ops {
      */
     size_t (*chr_write)(struct rv_host *host, const uint8_t *data, size_t len);
     void (*chr_accept)(struct rv_host *host);
+
+    /*
+     * The instance's value of a declared property: what the user gave, or the
+     * default. The core has checked that it is of the declared type. The
+     * string lives as long as the instance; NULL: not given and no default.
+     */
+    const char *(*property_string)(struct rv_host *host, const char *name);
+    uint64_t (*property_uint)(struct rv_host *host, const char *name);
+    bool (*property_bool)(struct rv_host *host, const char *name);
 };
 
 enum rv_property_type { RV_PROPERTY_BOOL, RV_PROPERTY_UINT, RV_PROPERTY_STRING };
@@ -54,7 +63,7 @@ enum rv_property_type { RV_PROPERTY_BOOL, RV_PROPERTY_UINT, RV_PROPERTY_STRING }
 struct rv_property {
     const char *name; /* NULL ends the list */
     enum rv_property_type type;
-    const char *value; /* default, as a user would type it */
+    const char *value; /* default, as a user would type it; NULL only for a string: none */
     const char *help;
 };
 
@@ -88,7 +97,11 @@ struct rv_device_class {
     /* Writes here have no synchronous effect on the CPU that writes: they may be posted. */
     const struct rv_range *posted;
 
-    /* `*device` is handed to every other callback. 0 or -errno, after saying why by log(). */
+    /*
+     * `*device` is handed to every other callback. 0 or -errno, after saying
+     * why by log(). A new instance is reset() next. One that is taken over from
+     * an earlier vmm is not: create() drives its lines as `state` says.
+     */
     int (*create)(struct rv_host *host, const struct rv_host_ops *ops, void *state,
                   void **device);
     void (*destroy)(void *device);
@@ -103,3 +116,6 @@ struct rv_device_class {
     void (*chr_receive)(void *device, const uint8_t *data, size_t len);
     void (*chr_writable)(void *device);
 };
+
+/* What a plugin defines. */
+extern const struct rv_device_class ringvisor_device __attribute__((visibility("default")));

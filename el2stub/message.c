@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Both rings of this core's channel, from the stub's side. */
+#include "arch.h"
+#include "el2stub/stub.h"
+
+/*
+ * The next free event, for the caller to fill. Waits while the ring is full:
+ * the vmm sleeps only after it has seen the ring empty, so it will make room.
+ */
+struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
+{
+    struct rv_event *event = &pcpu->channel->event[pcpu->event_head % RV_EVENT_ENTRIES];
+
+    while (pcpu->event_head - pcpu->event_tail >= RV_EVENT_ENTRIES) {
+        /* Acquire: the vmm has done with the entries that it gives back. */
+        uint32_t tail = rv_load_acquire(&pcpu->channel->event_tail.v);
+
+        if (rv_ring_space(pcpu->event_head, tail, RV_EVENT_ENTRIES) < 0) {
+            tail = pcpu->event_head;
+            pcpu->ring_broken = true; /* exit_serve() reports it */
+        }
+        pcpu->event_tail = tail;
+        cpu_relax();
+    }
+    event->type = type;
+    event->flags = 0;
+    event->vcpu = pcpu->vcpu ? pcpu->vcpu->index : RV_NO_VCPU;
+    event->groups = RV_GROUP_GPR;
+    event->timestamp = boot.features & RV_FEATURE_TIMESTAMP ? read_sysreg(cntpct_el0) : 0;
+    return event;
+}
+
+void event_publish(struct pcpu *pcpu, struct rv_event *event)
+{
+    rv_ring_publish(&event->seq, pcpu->event_head);
+    pcpu->event_head++;
+    rv_store_relaxed(&pcpu->channel->event_head.v, pcpu->event_head);
+    if (rv_ring_wants_wakeup(&pcpu->channel->event_waiting.v))
+        platform_doorbell_ring();
+}
+
+bool command_ready(const struct pcpu *pcpu)
+{
+    const struct rv_command *next = &pcpu->channel->command[pcpu->command_tail % RV_COMMAND_ENTRIES];
+
+    return rv_ring_ready(&next->seq, pcpu->command_tail);
+}
+
+/* Copies the next command: from here on only the copy is looked at. */
+void command_take(struct pcpu *pcpu, struct rv_command *command)
+{
+    const volatile uint64_t *from =
+        (const volatile uint64_t *)&pcpu->channel->command[pcpu->command_tail % RV_COMMAND_ENTRIES];
+    uint64_t *to = (uint64_t *)command;
+
+    for (unsigned i = 0; i < sizeof(*command) / sizeof(*to); i++)
+        to[i] = from[i];
+    pcpu->command_tail++;
+    /* Release: the loads above are done before the vmm may write the entry again. */
+    rv_store_release(&pcpu->channel->command_tail.v, pcpu->command_tail);
+}
+
+/*
+ * Wait until there is a command or an interrupt has been handled. Looks at the
+ * ring first, for as long as that was worth it lately, and sleeps after.
+ */
+void command_wait(struct pcpu *pcpu)
+{
+    for (uint32_t polls = 0; polls < pcpu->poll_limit; polls++) {
+        if (command_ready(pcpu)) {
+            pcpu->poll_limit = boot.poll_limit;
+            return;
+        }
+        cpu_relax();
+    }
+    if (pcpu->poll_limit > boot.poll_limit / 16)
+        pcpu->poll_limit /= 2;
+
+    rv_store_relaxed(&pcpu->channel->command_waiting.v, 1);
+    rv_fence(); /* pairs with the fence in rv_ring_wants_wakeup on the vmm's side */
+    if (!command_ready(pcpu))
+        wait_for_interrupt();
+    rv_store_relaxed(&pcpu->channel->command_waiting.v, 0);
+    gic_irq(pcpu);
+}

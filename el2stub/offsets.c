@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Never linked: its assembly is where offsets.h is made from. */
+#include "el2stub/stub.h"
+
+#define OFFSET(name, type, member)                                                                 \
+    __asm__ volatile("\n@" #name " %0" : : "i"(offsetof(type, member)))
+
+void offsets(void);
+void offsets(void)
+{
+    OFFSET(STACK_TOP_GPR, struct stack_top, gpr);
+    OFFSET(STACK_TOP_PCPU, struct stack_top, pcpu);
+    OFFSET(STACK_TOP, struct stack, top);
+    OFFSET(PCPU_STACK_TOP, struct pcpu, stack_top);
+    OFFSET(FP_FPCR, struct rv_fp, fpcr);
+    OFFSET(FP_FPSR, struct rv_fp, fpsr);
+}

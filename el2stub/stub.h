@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The stub's own state, all of it in stub-private memory, and its parts' functions. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/boot.h"
+#include "proto/ring.h"
+#include "proto/vcpu.h"
+
+/* Physical and intermediate physical addresses do not mix. */
+typedef struct {
+    uint64_t v;
+} pa_t;
+
+typedef struct {
+    uint64_t v;
+} ipa_t;
+
+struct posted_window {
+    uint64_t start; /* IPA */
+    uint64_t size;
+};
+
+struct vm {
+    bool exists;
+    bool stopped; /* an illegal command named it: none of its vCPUs runs again */
+    uint16_t vmid;
+    pa_t ram; /* all memory that this VM may ever have mapped */
+    uint64_t ram_offset;
+    uint64_t ram_size;
+    uint64_t *root; /* stage 2, level 1, two concatenated tables */
+    uint32_t nr_posted;
+    struct posted_window posted[RV_MAX_POSTED];
+};
+
+/* A physical interrupt that the stub injects by itself. */
+struct direct_entry {
+    uint32_t pintid; /* 0: the entry is free */
+    uint32_t vintid;
+    uint32_t flags; /* RV_IRQ_* */
+};
+
+struct vcpu {
+    struct vm *vm; /* NULL: does not exist */
+    uint16_t index;
+    uint64_t vmpidr;
+    uint64_t vpidr;
+    struct rv_vcpu_page *page; /* shared: the vmm may write it at any time */
+    struct pcpu *pcpu;         /* where its registers are live; NULL: in the page */
+    struct direct_entry direct[RV_MAX_DIRECT];
+    uint32_t nr_queue;
+    uint64_t queue[RV_VCPU_QUEUE]; /* interrupts that wait for a list register */
+};
+
+struct stack_top;
+
+struct pcpu {
+    struct stack_top *stack_top;
+    uint32_t index;
+    struct rv_channel *channel; /* shared */
+    uint32_t command_tail;
+    uint32_t event_head;
+    uint32_t event_tail; /* last value seen of the vmm's */
+    uint32_t poll_limit; /* adapts between boot.poll_limit / 16 and boot.poll_limit */
+    struct vcpu *vcpu;   /* whose registers are live in this core */
+    bool blocked;        /* the guest waits for a reply */
+    bool waits;          /* the guest waits for an interrupt */
+    bool ring_broken;    /* the vmm wrote an impossible index */
+    uint64_t gicr;       /* PA of this core's redistributor */
+    struct vcpu *last[RV_MAX_VMS]; /* whose stage 1 entries this core's TLB may hold */
+};
+
+/* What the features of this CPU ask for: which registers exist. */
+struct cpu_features {
+    bool pauth;
+    bool ras;
+    uint32_t nr_breakpoints;
+    uint32_t nr_watchpoints;
+    uint32_t nr_lrs;
+    uint32_t nr_aprs;
+};
+
+/* The end of each core's stack: where vectors.S finds what it needs. */
+struct stack_top {
+    uint64_t *gpr; /* x0-x30 of the current vCPU, in its page */
+    struct pcpu *pcpu;
+};
+
+struct stack {
+    uint8_t space[RV_PAGE_SIZE - sizeof(struct stack_top)];
+    struct stack_top top;
+};
+
+extern struct rv_boot_page boot; /* the stub's checked copy */
+extern uint64_t boot_page_address;
+extern char image_start[], image_text_end[], image_rodata_end[]; /* linker script */
+extern struct cpu_features cpu;
+extern struct pcpu pcpus[RV_MAX_PCPUS];
+extern struct vcpu vcpus[RV_MAX_VCPUS];
+extern struct vm vms[RV_MAX_VMS];
+extern struct stack stacks[RV_MAX_PCPUS];
+
+/* pgtable.c: 4 KiB granule tables whose first level has 1 GiB entries. */
+#define PTE_VALID  1ull
+#define PTE_TABLE  3ull /* at level 1 and 2; at level 3 it is a page */
+#define PTE_AF     (1ull << 10)
+#define PTE_SH_IS  (3ull << 8)
+#define PTE_ADDR   0x0000fffffffff000ull
+
+void pgtable_pool(uint64_t start, uint64_t end);
+int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
+                bool pages_only);
+int pgtable_split(uint64_t *root, uint64_t in);
+bool pgtable_covers(uint64_t *root, uint64_t in, uint64_t size);
+void pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);
+void pgtable_free(uint64_t *root, unsigned entries);
+
+/* stage2.c: each returns 0, RV_REFUSED_* or -1 (no table page left). */
+int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_t prot);
+int stage2_unmap(struct vm *vm, ipa_t ipa, uint64_t size);
+int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot);
+int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);
+void stage2_destroy(struct vm *vm);
+uint64_t stage2_vttbr(const struct vm *vm);
+void stage2_init_cpu(void);
+
+/* mmu.c: the stub's own stage 1. */
+int mmu_build(void);
+extern uint64_t mmu_root[512];
+
+/* message.c */
+struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type);
+void event_publish(struct pcpu *pcpu, struct rv_event *event);
+bool command_ready(const struct pcpu *pcpu);
+void command_take(struct pcpu *pcpu, struct rv_command *command);
+void command_wait(struct pcpu *pcpu);
+
+/* command.c */
+void command_execute(struct pcpu *pcpu, const struct rv_command *command);
+
+void command_refuse_ring(struct pcpu *pcpu);
+
+/* exit.c: the handlers of vectors.S, and what they share with commands. */
+void exit_sync(struct pcpu *pcpu);
+void exit_irq(struct pcpu *pcpu);
+void exit_serror(struct pcpu *pcpu);
+void exit_serve(struct pcpu *pcpu);
+void exit_advance(void);
+
+/* vectors.S */
+_Noreturn void guest_start(struct pcpu *pcpu);
+
+/* boot.S */
+void mmu_on(struct pcpu *pcpu);
+void stub_secondary(void);
+
+/* main.c: entered from boot.S and vectors.S. */
+_Noreturn void boot_main(uint64_t page);
+_Noreturn void secondary_main(struct pcpu *pcpu);
+_Noreturn void panic(uint64_t slot, struct pcpu *pcpu);
+
+/* world.c */
+void world_init_cpu(void);
+void world_save(struct vcpu *vcpu, uint32_t groups);
+int world_load(struct vcpu *vcpu, uint32_t groups);
+int world_enter(struct pcpu *pcpu, struct vcpu *vcpu);
+void world_leave(struct pcpu *pcpu);
+
+/* fp.S */
+void fp_save(struct rv_fp *fp);
+void fp_load(const struct rv_fp *fp);
+
+/* gic.c: the physical side. */
+int gic_init(void);
+int gic_init_cpu(struct pcpu *pcpu);
+void gic_irq(struct pcpu *pcpu);
+void gic_kick(uint64_t mask);
+void gic_ppi_enable(const struct pcpu *pcpu, uint32_t intid, bool on);
+void gic_ppi_active(const struct pcpu *pcpu, uint32_t intid, bool on);
+bool gic_ppi_pending(const struct pcpu *pcpu, uint32_t intid);
+void gic_deactivate(uint32_t intid);
+
+/* lr.c: list registers, the virtual side. */
+#define LR_STATE_SHIFT   62 /* RV_LR_PENDING, RV_LR_ACTIVE */
+#define LR_ACTIVE        (1ull << 63)
+#define LR_PENDING       (1ull << 62)
+#define LR_HW            (1ull << 61)
+#define LR_GROUP1        (1ull << 60)
+#define LR_PRIORITY_MASK (0xffull << 48)
+#define LR_PRIORITY(lr)  ((lr) >> 48 & 0xff)
+#define LR_EOI           (1ull << 41) /* with LR_HW clear */
+#define LR_PINTID(lr)    ((uint32_t)((lr) >> 32 & 0x1fff))
+#define LR_VINTID(lr)    ((uint32_t)(lr))
+#define INTID_SPECIAL    1020u /* and above: no interrupt */
+
+/* List registers and queue, out of the vmm's reach. */
+struct lr_snapshot {
+    uint32_t nr_queue;
+    uint64_t lr[RV_VCPU_LRS];
+    uint64_t queue[RV_VCPU_QUEUE];
+};
+
+int lr_inject(struct vcpu *vcpu, uint64_t lr);
+uint32_t lr_retract(struct vcpu *vcpu, uint32_t intid, uint32_t states);
+void lr_maintain(struct pcpu *pcpu);
+bool lr_pending(void);
+void lr_direct(struct vcpu *vcpu, bool on);
+void lr_save(struct vcpu *vcpu);
+int lr_snapshot(const struct vcpu *vcpu, struct lr_snapshot *snapshot);
+void lr_load(struct vcpu *vcpu, const struct lr_snapshot *snapshot);
+
+/* platform/: firmware, doorbell, and what memory written from outside needs. */
+int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context);
+void platform_doorbell_init(void);
+void platform_doorbell_ring(void);
+uint64_t platform_doorbell_kicks(void);
+void platform_memory_changed(pa_t start, uint64_t size);

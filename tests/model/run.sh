@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Usage: tests/model/run.sh
+#
+# Has Spin search all states of ring.pml: the protocol as it is must hold in
+# every scenario, and with any one part taken out it must fail as said here.
+# A model that cannot fail proves nothing.
+set -euo pipefail
+model=$(cd -- "$(dirname -- "$0")" && pwd)/ring.pml
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+cp "$model" .
+failed=0
+
+# check VERDICT SCENARIO [FAULT]
+check() {
+    local verdict=$1 defines=() optimize=-O1 output got
+    shift
+    defines=("${@/#/-D}")
+    [[ $verdict == holds ]] || optimize=-O0 # an error is found at once
+    spin -a "${defines[@]}" ring.pml >spin.log 2>&1 || { cat spin.log; exit 1; }
+    "${CC:-cc}" $optimize -w -DSAFETY -DCOLLAPSE -o pan pan.c
+    output=$(./pan -m20000 -w20 2>&1) || true
+    case $output in
+    *"max search depth too small"* | *"out of memory"* | *"aborting"*) got="search not finished" ;;
+    *"pan:1: invalid end state"*) got="sleeps for ever" ;;
+    *"pan:1: assertion violated"*) got="reads a wrong message" ;;
+    *"errors: 0"*) got=holds ;;
+    *) got="no verdict" ;;
+    esac
+    if [[ $got == "$verdict" ]]; then
+        printf 'ok: %s: %s (%s states)\n' "$*" "$got" \
+            "$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1/p' <<<"$output")"
+    else
+        printf 'FAILED: %s: expected "%s", got "%s"\n%s\n' "$*" "$verdict" "$got" "$output"
+        failed=1
+    fi
+}
+
+for scenario in STREAM MANY EXCHANGE; do
+    check holds "$scenario"
+    check "sleeps for ever" "$scenario" NO_PRODUCER_FENCE
+    check "sleeps for ever" "$scenario" NO_CONSUMER_FENCE
+done
+check "sleeps for ever" STREAM NO_SECOND_LOOK
+check "reads a wrong message" STREAM NO_RELEASE
+check "reads a wrong message" STREAM NO_ACQUIRE
+check "reads a wrong message" STREAM NO_TAIL_RELEASE
+exit "$failed"

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A device for the guest tests: it makes each kind of MMIO access, interrupt
+ * and failure happen on demand, and tells what it saw. tests/guest/testdev.h
+ * is its manual.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ringvisor/device.h>
+
+#include "tests/guest/testdev.h"
+
+struct log_entry {
+    uint64_t value;
+    uint32_t offset;
+    uint32_t size;
+};
+
+/* Guest-visible, so all of it is in the state block. */
+struct testdev_state {
+    uint8_t scratch[TESTDEV_SCRATCH_SIZE];
+    uint64_t last_offset;
+    uint64_t last_size;
+    uint64_t last_value;
+    uint64_t last_write;
+    uint64_t count;
+    uint64_t line[TESTDEV_LINES];
+    uint64_t posted_count;
+    uint64_t log_count;
+    uint64_t log_hash;
+    uint64_t log_index;
+    struct log_entry log[TESTDEV_LOG_LENGTH];
+    uint64_t sticky; /* the last field: a reset clears what is before it */
+};
+
+struct testdev {
+    struct rv_host *host;
+    const struct rv_host_ops *ops;
+    struct testdev_state *state;
+};
+
+static int testdev_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+                          void **device)
+{
+    struct testdev *dev = calloc(1, sizeof(*dev));
+
+    if (dev == NULL) {
+        ops->log(host, RV_LOG_ERROR, "testdev: out of memory");
+        return -ENOMEM;
+    }
+    dev->host = host;
+    dev->ops = ops;
+    dev->state = state;
+    *device = dev;
+    /* A state block that was taken over says what the lines were. */
+    for (unsigned line = 0; line < TESTDEV_LINES; line++)
+        ops->irq_set(host, line, dev->state->line[line] != 0);
+    return 0;
+}
+
+static void testdev_destroy(void *device)
+{
+    free(device);
+}
+
+static void set_line(struct testdev *dev, unsigned line, bool level)
+{
+    dev->state->line[line] = level;
+    dev->ops->irq_set(dev->host, line, level);
+}
+
+static void testdev_reset(void *device)
+{
+    struct testdev *dev = device;
+
+    memset(dev->state, 0, offsetof(struct testdev_state, sticky));
+    for (unsigned line = 0; line < TESTDEV_LINES; line++)
+        set_line(dev, line, false);
+}
+
+static void record(struct testdev_state *state, uint64_t offset, unsigned size, uint64_t value,
+                   bool write)
+{
+    state->last_offset = offset;
+    state->last_size = size;
+    state->last_value = value;
+    state->last_write = write;
+    state->count++;
+}
+
+static void log_write(struct testdev_state *state, uint64_t offset, unsigned size, uint64_t value)
+{
+    if (state->log_count < TESTDEV_LOG_LENGTH) {
+        struct log_entry *entry = &state->log[state->log_count];
+
+        entry->value = value;
+        entry->offset = (uint32_t)offset;
+        entry->size = size;
+    }
+    state->log_count++;
+    state->log_hash = testdev_hash(state->log_hash, offset, size, value);
+}
+
+static bool is_scratch(uint64_t offset)
+{
+    return offset < TESTDEV_SCRATCH + TESTDEV_SCRATCH_SIZE;
+}
+
+static bool is_posted(uint64_t offset)
+{
+    return offset >= TESTDEV_POSTED && offset < TESTDEV_POSTED + TESTDEV_POSTED_SIZE;
+}
+
+/* The registers that have no side effect and no record. */
+static int read_register(const struct testdev_state *state, uint64_t offset, uint64_t *value)
+{
+    const struct log_entry *entry = &state->log[state->log_index % TESTDEV_LOG_LENGTH];
+
+    switch (offset) {
+    case TESTDEV_ID: *value = TESTDEV_ID_VALUE; return 0;
+    case TESTDEV_LAST_OFF: *value = state->last_offset; return 0;
+    case TESTDEV_LAST_SIZE: *value = state->last_size; return 0;
+    case TESTDEV_LAST_VALUE: *value = state->last_value; return 0;
+    case TESTDEV_LAST_WRITE: *value = state->last_write; return 0;
+    case TESTDEV_COUNT: *value = state->count; return 0;
+    case TESTDEV_LINE0: *value = state->line[0]; return 0;
+    case TESTDEV_LINE1: *value = state->line[1]; return 0;
+    case TESTDEV_STICKY: *value = state->sticky; return 0;
+    case TESTDEV_LOG_COUNT: *value = state->log_count; return 0;
+    case TESTDEV_LOG_HASH: *value = state->log_hash; return 0;
+    case TESTDEV_LOG_INDEX: *value = state->log_index; return 0;
+    case TESTDEV_LOG_OFF: *value = entry->offset; return 0;
+    case TESTDEV_LOG_SIZE: *value = entry->size; return 0;
+    case TESTDEV_LOG_VALUE: *value = entry->value; return 0;
+    default: *value = 0; return 0;
+    }
+}
+
+static int testdev_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+{
+    struct testdev *dev = device;
+    struct testdev_state *state = dev->state;
+
+    *value = 0;
+    if (is_scratch(offset))
+        memcpy(value, &state->scratch[offset], size);
+    else if (is_posted(offset))
+        *value = state->posted_count;
+    else if (offset == TESTDEV_PATTERN)
+        *value = TESTDEV_PATTERN_VALUE; /* more than `size` bytes: the core has to cut it */
+    else if (offset != TESTDEV_FAIL_READ && offset != TESTDEV_FAIL_WRITE)
+        return read_register(state, offset, value);
+    record(state, offset, size, *value, false);
+    return offset == TESTDEV_FAIL_READ ? -EIO : 0;
+}
+
+static void pulse(struct testdev *dev, uint64_t lines)
+{
+    for (unsigned line = 0; line < TESTDEV_LINES; line++) {
+        if ((lines >> line & 1u) == 0)
+            continue;
+        set_line(dev, line, true);
+        set_line(dev, line, false);
+    }
+}
+
+static void clear_log(struct testdev_state *state)
+{
+    state->posted_count = 0;
+    state->log_count = 0;
+    state->log_hash = 0;
+    state->log_index = 0;
+    memset(state->log, 0, sizeof(state->log));
+}
+
+static void write_register(struct testdev *dev, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct testdev_state *state = dev->state;
+
+    switch (offset) {
+    case TESTDEV_COUNT: state->count = value; break;
+    case TESTDEV_LINE0: set_line(dev, 0, (value & 1u) != 0); break;
+    case TESTDEV_LINE1: set_line(dev, 1, (value & 1u) != 0); break;
+    case TESTDEV_PULSE: pulse(dev, value); break;
+    case TESTDEV_STICKY: state->sticky = value; break;
+    case TESTDEV_LOG_CLEAR: clear_log(state); break;
+    case TESTDEV_LOG_INDEX: state->log_index = value; break;
+    case TESTDEV_LOG_MARK: log_write(state, offset, size, value); break;
+    default: break;
+    }
+}
+
+static int testdev_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct testdev *dev = device;
+    struct testdev_state *state = dev->state;
+
+    if (is_scratch(offset)) {
+        memcpy(&state->scratch[offset], &value, size);
+    } else if (is_posted(offset)) {
+        state->posted_count++;
+        log_write(state, offset, size, value);
+    } else if (offset != TESTDEV_PATTERN && offset != TESTDEV_FAIL_READ &&
+               offset != TESTDEV_FAIL_WRITE) {
+        write_register(dev, offset, size, value);
+        return 0;
+    }
+    record(state, offset, size, value, true);
+    return offset == TESTDEV_FAIL_WRITE ? -EIO : 0;
+}
+
+static const char *const compatible[] = {"ringvisor,testdev", NULL};
+static const struct rv_fdt_node fdt_node = {.name = "testdev", .compatible = compatible};
+static const struct rv_range posted[] = {{TESTDEV_POSTED, TESTDEV_POSTED_SIZE}, {0, 0}};
+
+extern const struct rv_device_class ringvisor_device;
+__attribute__((visibility("default"))) const struct rv_device_class ringvisor_device = {
+    .abi_min = RV_DEVICE_ABI_MIN,
+    .abi_max = RV_DEVICE_ABI,
+    .size = sizeof(struct rv_device_class),
+    .name = "testdev",
+    .description = "device of the guest tests: accesses, interrupts and failures on demand",
+    .mmio_size = TESTDEV_SIZE,
+    .irq_lines = TESTDEV_LINES,
+    .state_size = sizeof(struct testdev_state),
+    .state_version = 1,
+    .fdt = &fdt_node,
+    .posted = posted,
+    .create = testdev_create,
+    .destroy = testdev_destroy,
+    .reset = testdev_reset,
+    .read = testdev_read,
+    .write = testdev_write,
+};

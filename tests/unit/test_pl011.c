@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The PL011 register by register, and in the flows of a driver, on a host of this file's own. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <ringvisor/device.h>
+
+#define DR    0x00
+#define RSR   0x04
+#define FR    0x18
+#define ILPR  0x20
+#define IBRD  0x24
+#define FBRD  0x28
+#define LCR_H 0x2c
+#define CR    0x30
+#define IFLS  0x34
+#define IMSC  0x38
+#define RIS   0x3c
+#define MIS   0x40
+#define ICR   0x44
+#define DMACR 0x48
+
+#define FR_BUSY 0x08
+#define FR_RXFE 0x10
+#define FR_TXFF 0x20
+#define FR_RXFF 0x40
+#define FR_TXFE 0x80
+
+#define CR_UARTEN 0x001
+#define CR_LBE    0x080
+#define CR_TXE    0x100
+#define CR_RXE    0x200
+#define CR_ON     (CR_UARTEN | CR_TXE | CR_RXE)
+#define FEN       0x10
+
+#define INT_RX 0x010
+#define INT_TX 0x020
+#define INT_RT 0x040
+#define INT_OE 0x400
+
+struct rv_host {
+    void *device;
+    void *state;
+    bool enabled; /* the property */
+    bool irq;
+    size_t room; /* characters that the host takes */
+    char out[256];
+    size_t out_len;
+    unsigned accepts;
+    unsigned errors;
+};
+
+static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+{
+    (void)fmt;
+    host->errors += level == RV_LOG_ERROR;
+}
+
+static void host_irq_set(struct rv_host *host, unsigned line, bool level)
+{
+    assert_int_equal(line, 0);
+    host->irq = level;
+}
+
+static size_t host_chr_write(struct rv_host *host, const uint8_t *data, size_t len)
+{
+    if (len > host->room)
+        len = host->room;
+    assert_true(host->out_len + len < sizeof(host->out));
+    memcpy(host->out + host->out_len, data, len);
+    host->out_len += len;
+    host->room -= len;
+    return len;
+}
+
+static void host_chr_accept(struct rv_host *host)
+{
+    host->accepts++;
+}
+
+static bool host_property_bool(struct rv_host *host, const char *name)
+{
+    assert_string_equal(name, "enabled");
+    return host->enabled;
+}
+
+static const struct rv_host_ops host_ops = {
+    .size = sizeof(host_ops),
+    .log = host_log,
+    .irq_set = host_irq_set,
+    .chr_write = host_chr_write,
+    .chr_accept = host_chr_accept,
+    .property_bool = host_property_bool,
+};
+
+static const struct rv_device_class *const pl011 = &ringvisor_device;
+
+static int setup(void **state)
+{
+    struct rv_host *host = calloc(1, sizeof(*host));
+
+    *state = host;
+    host->enabled = true;
+    host->room = SIZE_MAX;
+    host->state = calloc(1, pl011->state_size);
+    if (pl011->create(host, &host_ops, host->state, &host->device) != 0)
+        return -1;
+    pl011->reset(host->device);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rv_host *host = *state;
+
+    pl011->destroy(host->device);
+    free(host->state);
+    free(host);
+    return 0;
+}
+
+static uint32_t get(struct rv_host *host, uint64_t offset)
+{
+    uint64_t value;
+
+    assert_int_equal(pl011->read(host->device, offset, 4, &value), 0);
+    return (uint32_t)value;
+}
+
+static void set(struct rv_host *host, uint64_t offset, uint32_t value)
+{
+    assert_int_equal(pl011->write(host->device, offset, 4, value), 0);
+}
+
+static void put(struct rv_host *host, const char *text)
+{
+    for (; *text; text++)
+        set(host, DR, (uint8_t)*text);
+}
+
+/* Host input as a back end does it: never more than the device has room for. */
+static size_t type(struct rv_host *host, const char *text)
+{
+    size_t len = pl011->chr_can_receive(host->device);
+
+    if (len > strlen(text))
+        len = strlen(text);
+    if (len > 0)
+        pl011->chr_receive(host->device, (const uint8_t *)text, len);
+    return len;
+}
+
+static void host_takes(struct rv_host *host, size_t room)
+{
+    host->room = room;
+    pl011->chr_writable(host->device);
+}
+
+static void assert_out(struct rv_host *host, const char *text)
+{
+    assert_int_equal(host->out_len, strlen(text));
+    assert_memory_equal(host->out, text, host->out_len);
+}
+
+static void reset_gives_the_values_of_the_manual(void **state)
+{
+    static const struct {
+        uint64_t offset;
+        uint32_t value;
+    } cases[] = {
+        {RSR, 0},     {FR, 0x97}, {ILPR, 0}, {IBRD, 0}, {FBRD, 0},  {LCR_H, 0}, {CR, 0x300},
+        {IFLS, 0x12}, {IMSC, 0},  {RIS, 0},  {MIS, 0},  {DMACR, 0}, {ICR, 0},
+    };
+    struct rv_host *host = *state;
+
+    for (uint64_t offset = 0; offset < 0xfe0; offset += 4)
+        set(host, offset, UINT32_MAX);
+    host->enabled = false;
+    pl011->reset(host->device);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(get(host, cases[i].offset), cases[i].value);
+    assert_false(host->irq);
+}
+
+static void enabled_property_leaves_the_uart_on_at_reset(void **state)
+{
+    struct rv_host *host = *state;
+
+    assert_int_equal(get(host, CR), CR_ON);
+    put(host, "early");
+    assert_out(host, "early");
+}
+
+static void identification_is_that_of_the_primecell(void **state)
+{
+    static const uint8_t id[8] = {0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+    struct rv_host *host = *state;
+
+    for (unsigned i = 0; i < 8; i++) {
+        set(host, 0xfe0 + 4 * i, UINT32_MAX);
+        assert_int_equal(get(host, 0xfe0 + 4 * i), id[i]);
+    }
+}
+
+static void register_keeps_its_writable_bits_only(void **state)
+{
+    static const struct {
+        uint64_t offset;
+        uint32_t mask;
+    } cases[] = {
+        {ILPR, 0xff}, {IBRD, 0xffff}, {FBRD, 0x3f},  {LCR_H, 0xff}, {CR, 0xff87},
+        {IFLS, 0x3f}, {IMSC, 0x7ff},  {DMACR, 0x07}, {RIS, 0},      {0x4c, 0},
+        {0x80, 0},    {0x8c, 0},      {0xfdc, 0},    {0x08, 0},
+    };
+    struct rv_host *host = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        set(host, cases[i].offset, UINT32_MAX);
+        /* CR with all ones is in loopback, where modem inputs change and raise RIS. */
+        if (cases[i].offset == CR)
+            assert_int_equal(get(host, CR), cases[i].mask);
+        else if (cases[i].offset != RIS)
+            assert_int_equal(get(host, cases[i].offset), cases[i].mask);
+        set(host, cases[i].offset, 0);
+        if (cases[i].offset != RIS)
+            assert_int_equal(get(host, cases[i].offset), 0);
+    }
+}
+
+static void narrow_access_sees_its_bytes(void **state)
+{
+    struct rv_host *host = *state;
+    uint64_t value;
+
+    assert_int_equal(pl011->write(host->device, IBRD, 2, 0x1234), 0);
+    assert_int_equal(pl011->read(host->device, IBRD, 1, &value), 0);
+    assert_int_equal(value & 0xff, 0x34);
+    assert_int_equal(pl011->read(host->device, IBRD + 1, 1, &value), 0);
+    assert_int_equal(value & 0xff, 0x12);
+    assert_int_equal(pl011->read(host->device, IBRD + 2, 2, &value), 0);
+    assert_int_equal(value & 0xffff, 0);
+    assert_int_equal(pl011->write(host->device, DR, 1, 'x'), 0);
+    assert_out(host, "x");
+    /* Not at a register's start: no register takes it. */
+    assert_int_equal(pl011->write(host->device, DR + 1, 1, 'y'), 0);
+    assert_int_equal(pl011->write(host->device, IBRD + 1, 1, 0xff), 0);
+    assert_out(host, "x");
+    assert_int_equal(get(host, IBRD), 0x1234);
+}
+
+static void access_of_eight_bytes_is_refused(void **state)
+{
+    struct rv_host *host = *state;
+    uint64_t value;
+
+    assert_int_equal(pl011->read(host->device, DR, 8, &value), -EINVAL);
+    assert_int_equal(pl011->write(host->device, DR, 8, 'x'), -EINVAL);
+    assert_out(host, "");
+}
+
+static void slow_reader_loses_nothing_and_the_guest_sees_a_full_fifo(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    host->room = 3;
+    put(host, "abcdefghijklmnopqr"); /* 3 go, 15 wait */
+    assert_int_equal(get(host, FR) & (FR_BUSY | FR_TXFF | FR_TXFE), FR_BUSY);
+    put(host, "s");
+    assert_int_equal(get(host, FR) & (FR_BUSY | FR_TXFF | FR_TXFE), FR_BUSY | FR_TXFF);
+    put(host, "!"); /* TXFF was set: lost, as on the wire */
+    host_takes(host, 10);
+    assert_out(host, "abcdefghijklm");
+    put(host, "tuvwxyz"); /* over the ring's end */
+    host_takes(host, SIZE_MAX);
+    assert_out(host, "abcdefghijklmnopqrstuvwxyz");
+    assert_int_equal(get(host, FR) & (FR_BUSY | FR_TXFF | FR_TXFE), FR_TXFE);
+}
+
+static void without_fifos_one_character_waits(void **state)
+{
+    struct rv_host *host = *state;
+
+    host->room = 0;
+    put(host, "a");
+    assert_int_equal(get(host, FR) & (FR_BUSY | FR_TXFF), FR_BUSY | FR_TXFF);
+    put(host, "!");
+    host_takes(host, 5);
+    assert_out(host, "a");
+    assert_int_equal(type(host, "xy"), 1);
+    assert_int_equal(get(host, FR) & (FR_RXFF | FR_RXFE), FR_RXFF);
+    assert_int_equal(get(host, RIS) & INT_RX, INT_RX);
+    assert_int_equal(get(host, DR), 'x');
+    assert_int_equal(get(host, RIS) & (INT_RX | INT_RT), 0);
+}
+
+static void transmit_interrupt_comes_when_the_fifo_falls_to_its_level(void **state)
+{
+    static const uint8_t level[8] = {2, 4, 8, 12, 14, 14, 14, 14};
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, IMSC, INT_TX);
+    for (uint32_t select = 0; select < 8; select++) {
+        host->out_len = 0;
+        host->room = 0;
+        set(host, IFLS, select);
+        set(host, ICR, INT_TX);
+        put(host, "0123456789abcdef");
+        host_takes(host, (size_t)(16 - level[select] - 1));
+        assert_false(host->irq);
+        host_takes(host, 1);
+        assert_true(host->irq);
+        host_takes(host, SIZE_MAX);
+        assert_out(host, "0123456789abcdef");
+    }
+}
+
+static void transmit_interrupt_marks_a_passage_not_a_level(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, IMSC, INT_TX);
+    assert_false(host->irq); /* empty, but nothing was ever written */
+    put(host, "a");
+    assert_true(host->irq);
+    set(host, ICR, INT_TX);
+    assert_false(host->irq); /* still empty: no second passage */
+    set(host, IMSC, 0);
+    set(host, IMSC, INT_TX);
+    assert_false(host->irq);
+}
+
+static void filling_above_the_level_ends_the_transmit_interrupt(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, IMSC, INT_TX);
+    put(host, "a");
+    host->room = 0;
+    put(host, "12345678");
+    assert_true(host->irq);
+    put(host, "9");
+    assert_false(host->irq);
+}
+
+/* What Linux's driver does: up to half a FIFO per interrupt, nothing else to start it. */
+static void driver_that_writes_from_its_interrupt_always_gets_the_next(void **state)
+{
+    static const char text[] = "the quick brown fox jumps over the lazy dog 0123456789";
+    struct rv_host *host = *state;
+    const char *p = text;
+
+    set(host, LCR_H, FEN);
+    set(host, IMSC, INT_TX);
+    host->room = 0;
+    while (!(get(host, FR) & FR_TXFF))
+        set(host, DR, (uint8_t)*p++);
+    host_takes(host, SIZE_MAX);
+    for (unsigned rounds = 0; *p && rounds < 100; rounds++) {
+        assert_true(host->irq);
+        for (unsigned i = 0; i < 8 && *p; i++)
+            set(host, DR, (uint8_t)*p++);
+    }
+    assert_out(host, text);
+}
+
+static void receive_interrupt_comes_when_the_fifo_rises_to_its_level(void **state)
+{
+    static const uint8_t level[8] = {2, 4, 8, 12, 14, 14, 14, 14};
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, IMSC, INT_RX);
+    for (uint32_t select = 0; select < 8; select++) {
+        set(host, IFLS, select << 3);
+        for (unsigned i = 0; i < level[select]; i++) {
+            assert_false(host->irq);
+            assert_int_equal(type(host, "x"), 1);
+        }
+        assert_true(host->irq);
+        assert_int_equal(get(host, DR), 'x');
+        assert_false(host->irq); /* below the level again */
+        while (!(get(host, FR) & FR_RXFE))
+            get(host, DR);
+    }
+}
+
+static void cleared_receive_interrupt_waits_for_the_next_passage(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, IMSC, INT_RX);
+    type(host, "12345678");
+    assert_true(host->irq);
+    set(host, ICR, INT_RX);
+    assert_false(host->irq);
+    type(host, "9");
+    assert_false(host->irq);
+    get(host, DR);
+    get(host, DR);
+    type(host, "a");
+    assert_true(host->irq);
+}
+
+static void input_below_the_level_raises_the_timeout_until_it_is_read(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, IMSC, INT_RX | INT_RT);
+    assert_int_equal(type(host, "ab"), 2);
+    assert_int_equal(get(host, MIS), INT_RT);
+    assert_true(host->irq);
+    set(host, ICR, 0x7ff); /* the silence goes on */
+    assert_true(host->irq);
+    assert_int_equal(get(host, DR), 'a');
+    assert_true(host->irq);
+    assert_int_equal(get(host, DR), 'b');
+    assert_false(host->irq);
+    assert_int_equal(get(host, DR), 0);
+    assert_int_equal(get(host, RIS), 0);
+}
+
+static void mask_decides_the_line_at_once(void **state)
+{
+    struct rv_host *host = *state;
+
+    type(host, "a");
+    assert_false(host->irq);
+    assert_int_equal(get(host, MIS), 0);
+    set(host, IMSC, INT_RX);
+    assert_true(host->irq);
+    assert_int_equal(get(host, MIS), INT_RX);
+    set(host, IMSC, 0);
+    assert_false(host->irq);
+}
+
+static void room_is_told_and_the_host_is_called_when_there_is_room_again(void **state)
+{
+    struct rv_host *host = *state;
+    unsigned before;
+
+    set(host, LCR_H, FEN);
+    assert_int_equal(pl011->chr_can_receive(host->device), 16);
+    assert_int_equal(type(host, "0123456789abcdefgh"), 16);
+    assert_int_equal(get(host, FR) & (FR_RXFF | FR_RXFE), FR_RXFF);
+    before = host->accepts;
+    get(host, DR);
+    assert_int_equal(host->accepts, before); /* the host never asked in vain */
+    assert_int_equal(type(host, "g"), 1);
+    assert_int_equal(type(host, "h"), 0);
+    get(host, DR);
+    assert_int_equal(host->accepts, before + 1);
+    get(host, DR);
+    assert_int_equal(host->accepts, before + 1);
+    for (const char *p = "3456789abcdefg"; *p; p++)
+        assert_int_equal(get(host, DR), *p);
+}
+
+static void input_waits_for_a_receiver_that_is_off(void **state)
+{
+    static const uint32_t off[] = {0, CR_UARTEN | CR_TXE, CR_TXE | CR_RXE, CR_ON | CR_LBE};
+    struct rv_host *host = *state;
+
+    for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
+        unsigned before;
+
+        set(host, CR, off[i]);
+        before = host->accepts;
+        assert_int_equal(type(host, "a"), 0);
+        set(host, CR, CR_ON);
+        assert_int_equal(host->accepts, before + 1);
+        assert_int_equal(type(host, "a"), 1);
+        assert_int_equal(get(host, DR), 'a');
+    }
+}
+
+static void output_waits_for_a_transmitter_that_is_off(void **state)
+{
+    static const uint32_t off[] = {0, CR_UARTEN | CR_RXE, CR_TXE | CR_RXE};
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
+        host->out_len = 0;
+        set(host, CR, off[i]);
+        put(host, "abc");
+        assert_out(host, "");
+        assert_int_equal(get(host, FR) & FR_BUSY, FR_BUSY);
+        set(host, CR, CR_ON);
+        assert_out(host, "abc");
+    }
+}
+
+static void loopback_returns_what_is_sent_and_sends_nothing(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, CR, CR_ON | CR_LBE);
+    put(host, "loop");
+    for (const char *p = "loop"; *p; p++)
+        assert_int_equal(get(host, DR), *p);
+    assert_out(host, "");
+}
+
+static void loopback_feeds_the_modem_outputs_to_the_inputs(void **state)
+{
+    static const struct {
+        uint32_t out, in; /* UARTCR and UARTFR */
+    } cases[] = {
+        {0x0800, 0x001}, /* RTS, CTS */
+        {0x0400, 0x002}, /* DTR, DSR */
+        {0x1000, 0x004}, /* Out1, DCD */
+        {0x2000, 0x100}, /* Out2, RI */
+    };
+    static const uint32_t interrupt[] = {0x2, 0x8, 0x4, 0x1};
+    struct rv_host *host = *state;
+
+    for (size_t i = 0; i < 4; i++) {
+        set(host, CR, CR_ON | CR_LBE);
+        set(host, ICR, 0x7ff);
+        assert_int_equal(get(host, FR) & 0x107, 0);
+        set(host, CR, CR_ON | CR_LBE | cases[i].out);
+        assert_int_equal(get(host, FR) & 0x107, cases[i].in);
+        assert_int_equal(get(host, RIS), interrupt[i]);
+    }
+}
+
+static void overrun_is_told_in_each_of_its_places_and_clears_as_each_does(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, CR, CR_ON | CR_LBE);
+    set(host, IMSC, INT_OE);
+    put(host, "0123456789abcdef");
+    assert_false(host->irq);
+    put(host, "!");
+    assert_true(host->irq);
+    assert_int_equal(get(host, RSR), 0x8);
+    assert_int_equal(get(host, DR), 0x800 | '0');
+    put(host, "g"); /* one that fits ends the condition */
+    assert_int_equal(get(host, DR), '1');
+    assert_int_equal(get(host, RSR), 0x8);
+    set(host, RSR, 0);
+    assert_int_equal(get(host, RSR), 0);
+    assert_true(host->irq);
+    set(host, ICR, INT_OE);
+    assert_false(host->irq);
+    for (const char *p = "23456789abcdefg"; *p; p++)
+        assert_int_equal(get(host, DR), *p);
+}
+
+static void fifos_are_flushed_when_they_go_off_while_the_uart_is_off(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    host->room = 0;
+    put(host, "lost");
+    type(host, "lost");
+    set(host, CR, 0);
+    set(host, LCR_H, 0);
+    host->room = SIZE_MAX;
+    set(host, CR, CR_ON);
+    assert_out(host, "");
+    assert_int_equal(get(host, FR) & (FR_TXFE | FR_RXFE), FR_TXFE | FR_RXFE);
+    assert_int_equal(get(host, RIS) & (INT_RX | INT_RT), 0);
+}
+
+static void fifos_that_go_off_while_the_uart_runs_lose_nothing(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    host->room = 0;
+    put(host, "kept");
+    assert_int_equal(type(host, "too"), 3);
+    set(host, LCR_H, 0);
+    assert_int_equal(get(host, FR) & (FR_TXFF | FR_RXFF), FR_TXFF | FR_RXFF);
+    assert_int_equal(type(host, "x"), 0);
+    host_takes(host, SIZE_MAX);
+    assert_out(host, "kept");
+    for (const char *p = "too"; *p; p++)
+        assert_int_equal(get(host, DR), *p);
+}
+
+static void line_settings_do_not_change_the_characters(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, 0xff & ~0x60u); /* break, parity, five bits */
+    set(host, DR, 0x1ff);
+    assert_out(host, "\xff");
+}
+
+static void state_block_is_all_that_a_new_instance_needs(void **state)
+{
+    struct rv_host *host = *state;
+
+    set(host, LCR_H, FEN);
+    set(host, IMSC, INT_RT);
+    set(host, IBRD, 13);
+    host->room = 0;
+    put(host, "pending");
+    type(host, "in");
+    pl011->destroy(host->device);
+    host->irq = false;
+    host->room = SIZE_MAX;
+    assert_int_equal(pl011->create(host, &host_ops, host->state, &host->device), 0);
+    assert_true(host->irq);
+    assert_out(host, "pending");
+    assert_int_equal(get(host, IBRD), 13);
+    assert_int_equal(get(host, DR), 'i');
+    assert_int_equal(get(host, DR), 'n');
+}
+
+static void damaged_state_is_refused(void **state)
+{
+    static const size_t fields[] = {0x40, 0x44, 0x58, 0x5c}; /* head and count, RX and TX */
+    struct rv_host *host = *state;
+
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        uint32_t bad[0x60 / 4] = {0};
+        void *device = NULL;
+
+        bad[fields[i] / 4] = 17;
+        assert_int_equal(pl011->create(host, &host_ops, bad, &device), -EINVAL);
+        assert_int_equal(host->errors, i + 1);
+    }
+}
+
+/* Any guest: nothing that it writes or reads may trip the sanitizers or overfill a FIFO. */
+static void random_accesses_stay_inside(void **state)
+{
+    struct rv_host *host = *state;
+    uint32_t seed = 1;
+
+    for (unsigned i = 0; i < 200000; i++) {
+        uint64_t value;
+
+        seed = seed * 1664525u + 1013904223u;
+        host->out_len = 0;
+        host->room = seed >> 30;
+        unsigned size = 1u << ((seed >> 8) & 3);
+        uint64_t offset = (seed >> 12) & (i & 1 ? 0xfffu : 0x3fu) & ~(size - 1);
+
+        if (seed & 0x80)
+            (void)pl011->read(host->device, offset, size, &value);
+        else
+            (void)pl011->write(host->device, offset, size, seed >> 3);
+        if ((seed & 0x70) == 0x70)
+            type(host, "0123456789abcdef");
+        if ((seed & 0x70) == 0x60)
+            pl011->chr_writable(host->device);
+        assert_true(pl011->chr_can_receive(host->device) <= 16);
+        assert_int_equal(host->irq, get(host, MIS) != 0);
+    }
+}
+
+static void data_register_alone_is_posted(void **state)
+{
+    (void)state;
+    assert_int_equal(pl011->posted[0].start, DR);
+    assert_int_equal(pl011->posted[0].size, 4);
+    assert_int_equal(pl011->posted[1].size, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(reset_gives_the_values_of_the_manual),
+        TEST(enabled_property_leaves_the_uart_on_at_reset),
+        TEST(identification_is_that_of_the_primecell),
+        TEST(register_keeps_its_writable_bits_only),
+        TEST(narrow_access_sees_its_bytes),
+        TEST(access_of_eight_bytes_is_refused),
+        TEST(slow_reader_loses_nothing_and_the_guest_sees_a_full_fifo),
+        TEST(without_fifos_one_character_waits),
+        TEST(transmit_interrupt_comes_when_the_fifo_falls_to_its_level),
+        TEST(transmit_interrupt_marks_a_passage_not_a_level),
+        TEST(filling_above_the_level_ends_the_transmit_interrupt),
+        TEST(driver_that_writes_from_its_interrupt_always_gets_the_next),
+        TEST(receive_interrupt_comes_when_the_fifo_rises_to_its_level),
+        TEST(cleared_receive_interrupt_waits_for_the_next_passage),
+        TEST(input_below_the_level_raises_the_timeout_until_it_is_read),
+        TEST(mask_decides_the_line_at_once),
+        TEST(room_is_told_and_the_host_is_called_when_there_is_room_again),
+        TEST(input_waits_for_a_receiver_that_is_off),
+        TEST(output_waits_for_a_transmitter_that_is_off),
+        TEST(loopback_returns_what_is_sent_and_sends_nothing),
+        TEST(loopback_feeds_the_modem_outputs_to_the_inputs),
+        TEST(overrun_is_told_in_each_of_its_places_and_clears_as_each_does),
+        TEST(fifos_are_flushed_when_they_go_off_while_the_uart_is_off),
+        TEST(fifos_that_go_off_while_the_uart_runs_lose_nothing),
+        TEST(line_settings_do_not_change_the_characters),
+        TEST(state_block_is_all_that_a_new_instance_needs),
+        TEST(damaged_state_is_refused),
+        TEST(random_accesses_stay_inside),
+        TEST(data_register_alone_is_posted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `vmm run`: boot a guest and serve it until it ends. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "vmm/chardev.h"
+#include "vmm/command.h"
+#include "vmm/guest/board.h"
+#include "vmm/log.h"
+#include "vmm/loop.h"
+#include "vmm/plugin.h"
+#include "vmm/size.h"
+
+#define MAX_PATHS    16
+#define MIN_RAM      RV_BLOCK_SIZE
+#define DEFAULT_RAM  (512ull << 20)
+#define MAX_NAME     64
+
+struct options {
+    struct vm_config vm;
+    struct machine_config machine;
+    const char *devices[VM_MAX_DEVICES];
+    const char *plugin_paths[MAX_PATHS + 1];
+    unsigned nr_plugin_paths;
+};
+
+static void help(void)
+{
+    printf(
+        "usage: vmm run -k IMAGE [OPTION...]\n"
+        "\n"
+        "Boot an AArch64 guest. Its console is on standard input and output; messages go to\n"
+        "standard error. On a terminal, Ctrl-a x ends the guest and Ctrl-a h lists the keys.\n"
+        "\n"
+        "  -k, --kernel IMAGE     arm64 Image (plain, gzip, zstd, EFI zboot) or AArch64 ELF file\n"
+        "      --raw ADDRESS      the kernel is a raw binary: load and enter it there\n"
+        "  -i, --initrd FILE      initial RAM disk\n"
+        "  -p, --cmdline TEXT     kernel command line\n"
+        "  -m, --memory SIZE      guest memory, a multiple of 2M (default 512M)\n"
+        "  -c, --cpus N           virtual CPUs, 1 to %u (default 1)\n"
+        "  -n, --name NAME        name of the guest, for messages\n"
+        "  -d, --device NAME[,PROPERTY=VALUE...]\n"
+        "                         add a device; 'vmm devices' lists them\n"
+        "  -P, --plugin-path DIR  look for device plugins here first; may be repeated\n"
+        "  -M, --machine qemu[,cpu=MODEL][,path=PROGRAM][,stage2=pages|blocks][,gdb=PORT]\n"
+        "                         where the guest runs; a comma in a value is written twice\n"
+        "      --stub FILE        EL2 stub to use (default: the one of this build)\n"
+        "      --dump-dtb FILE    write the guest's device tree to FILE\n"
+        "      --timestamps       let the stub put a time stamp on each event\n"
+        "  -l, --log-level LEVEL  error, warn, info or debug (default warn)\n"
+        "  -h, --help             show this\n"
+        "\n"
+        "Exit status: 0 the guest powered off, or Ctrl-a x; 1 the vmm or the machine failed;\n"
+        "2 wrong usage; 3 the guest cannot go on; 128+N ended by signal N.\n",
+        RV_MAX_VCPUS);
+}
+
+static int bad(const char *what, const char *value, const char *wanted)
+{
+    log_error("%s '%s': %s", what, value, wanted);
+    return -EINVAL;
+}
+
+static int parse_memory(struct options *o, const char *text)
+{
+    uint64_t size;
+
+    if (size_parse(text, &size) || size < MIN_RAM || size % RV_BLOCK_SIZE ||
+        size > BOARD_RAM_SIZE_MAX)
+        return bad("memory size", text, "give a multiple of 2M, for example 512M or 1G");
+    o->vm.ram_size = size;
+    return 0;
+}
+
+static int parse_cpus(struct options *o, const char *text)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || n < 1 || n > RV_MAX_VCPUS) {
+        log_error("number of CPUs '%s': give 1 to %u", text, RV_MAX_VCPUS);
+        return -EINVAL;
+    }
+    o->vm.nr_vcpus = (unsigned)n;
+    return 0;
+}
+
+static int parse_machine(struct options *o, const char *text)
+{
+    if (strncmp(text, "qemu", 4) != 0 || (text[4] && text[4] != ','))
+        return bad("machine", text, "there is 'qemu'");
+    o->machine.options = text[4] ? text + 5 : NULL;
+    return 0;
+}
+
+static int parse_raw(struct options *o, const char *text)
+{
+    if (size_parse(text, &o->vm.files.raw_address.v))
+        return bad("raw address", text, "give an address in guest memory, for example 0x40080000");
+    o->vm.files.raw = true;
+    return 0;
+}
+
+static int parse_name(struct options *o, const char *text)
+{
+    if (!*text || strlen(text) > MAX_NAME)
+        return bad("name", text, "give 1 to 64 characters");
+    o->vm.name = text;
+    return 0;
+}
+
+enum long_only { OPT_RAW = 256, OPT_STUB, OPT_DUMP_DTB, OPT_TIMESTAMPS };
+
+static int option_set(struct options *o, int opt, const char *value)
+{
+    switch (opt) {
+    case 'k': o->vm.files.kernel = value; return 0;
+    case 'i': o->vm.files.initrd = value; return 0;
+    case 'p': o->vm.bootargs = value; return 0;
+    case 'm': return parse_memory(o, value);
+    case 'c': return parse_cpus(o, value);
+    case 'n': return parse_name(o, value);
+    case 'M': return parse_machine(o, value);
+    case 'l':
+        return log_set_level(value) ? bad("log level", value, "give error, warn, info or debug")
+                                    : 0;
+    case 'd':
+        if (o->vm.nr_devices == VM_MAX_DEVICES)
+            return bad("device", value, "too many");
+        o->devices[o->vm.nr_devices++] = value;
+        return 0;
+    case 'P':
+        if (o->nr_plugin_paths == MAX_PATHS)
+            return bad("plugin path", value, "too many");
+        o->plugin_paths[o->nr_plugin_paths++] = value;
+        return 0;
+    case OPT_RAW: return parse_raw(o, value);
+    case OPT_STUB: o->machine.stub = value; return 0;
+    case OPT_DUMP_DTB: o->vm.dump_dtb = value; return 0;
+    case OPT_TIMESTAMPS: o->machine.timestamps = true; return 0;
+    default: return -EINVAL; /* getopt_long has said it */
+    }
+}
+
+/* 0; 1: help was asked for and given; -EINVAL after a message. */
+static int parse(struct options *o, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"kernel", required_argument, NULL, 'k'},
+        {"initrd", required_argument, NULL, 'i'},
+        {"cmdline", required_argument, NULL, 'p'},
+        {"memory", required_argument, NULL, 'm'},
+        {"cpus", required_argument, NULL, 'c'},
+        {"name", required_argument, NULL, 'n'},
+        {"device", required_argument, NULL, 'd'},
+        {"plugin-path", required_argument, NULL, 'P'},
+        {"machine", required_argument, NULL, 'M'},
+        {"log-level", required_argument, NULL, 'l'},
+        {"raw", required_argument, NULL, OPT_RAW},
+        {"stub", required_argument, NULL, OPT_STUB},
+        {"dump-dtb", required_argument, NULL, OPT_DUMP_DTB},
+        {"timestamps", no_argument, NULL, OPT_TIMESTAMPS},
+        {"help", no_argument, NULL, 'h'},
+        {0},
+    };
+    int opt;
+
+    while ((opt = getopt_long(argc, argv, "k:i:p:m:c:n:d:P:M:l:h", options, NULL)) != -1) {
+        if (opt == 'h') {
+            help();
+            return 1;
+        }
+        if (option_set(o, opt, optarg))
+            return -EINVAL;
+    }
+    if (optind < argc)
+        return bad("argument", argv[optind], "not an option; a kernel is given with -k");
+    if (!o->vm.files.kernel) {
+        log_error("no kernel; give one with -k IMAGE ('vmm help run' tells more)");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* What callbacks of the event loop need. */
+struct session {
+    struct loop loop;
+    bool looping;
+    bool over; /* before the loop began */
+    int signal;
+};
+
+static void end(struct session *session, enum loop_end how)
+{
+    session->over = true;
+    if (session->looping)
+        loop_end(&session->loop, how);
+}
+
+static void machine_died(void *ctx)
+{
+    end(ctx, LOOP_VMM_FAILED);
+}
+
+static void user_quits(void *ctx)
+{
+    end(ctx, LOOP_QUIT);
+}
+
+static void signalled(evutil_socket_t signal, short what, void *ctx)
+{
+    struct session *session = ctx;
+
+    (void)what;
+    session->signal = signal;
+    end(session, LOOP_SIGNAL);
+}
+
+static int status_of(const struct session *session, enum loop_end how)
+{
+    switch (how) {
+    case LOOP_POWER_OFF:
+    case LOOP_QUIT: return STATUS_OK;
+    case LOOP_SIGNAL: return STATUS_SIGNAL + session->signal;
+    case LOOP_GUEST_FAILED: return STATUS_GUEST;
+    default: return STATUS_VMM;
+    }
+}
+
+/* Everything from the first resource to the last; returns enum exit_status. */
+static int serve(const struct options *o)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    static struct session session;
+    static struct vm vm;
+    struct event *events[3] = {0};
+    struct event_base *base = event_base_new();
+    struct plugins *plugins = plugin_new();
+    struct chardev *console = NULL;
+    struct machine *machine = NULL;
+    int status = STATUS_VMM;
+    bool created = false;
+
+    if (!base || !plugins) {
+        log_error("cannot make an event loop");
+        goto out;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        events[i] = evsignal_new(base, signals[i], signalled, &session);
+        if (events[i])
+            event_add(events[i], NULL);
+    }
+    plugin_load_path(plugins, o->plugin_paths, command_plugin_dir());
+    machine = machine_qemu_start(&o->machine, base, machine_died, &session);
+    if (!machine)
+        goto out;
+    console = chardev_stdio_new(base, STDIN_FILENO, STDOUT_FILENO, user_quits, &session);
+    if (!console)
+        goto out;
+    created = true;
+    if (vm_create(&vm, &o->vm, machine, plugins, console) || vm_start(&vm) ||
+        loop_init(&session.loop, base, &vm))
+        goto out;
+    session.looping = true;
+    if (session.over)
+        goto out;
+    status = status_of(&session, loop_run(&session.loop));
+out:
+    if (session.looping)
+        loop_free(&session.loop);
+    if (created)
+        vm_destroy(&vm);
+    if (console)
+        chardev_free(console);
+    if (machine)
+        machine->ops->stop(machine);
+    for (unsigned i = 0; i < 3; i++) {
+        if (events[i])
+            event_free(events[i]);
+    }
+    if (plugins)
+        plugin_free(plugins);
+    if (base)
+        event_base_free(base);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    static struct options o;
+    int parsed;
+
+    o.vm.nr_vcpus = 1;
+    o.vm.ram_size = DEFAULT_RAM;
+    o.vm.name = "guest";
+    parsed = parse(&o, argc, argv);
+    if (parsed)
+        return parsed > 0 ? STATUS_OK : STATUS_USAGE;
+    o.vm.devices = o.devices;
+    o.machine.nr_pcpus = o.vm.nr_vcpus;
+    o.machine.nr_vcpus = o.vm.nr_vcpus;
+    o.machine.ram_size = o.vm.ram_size;
+    if (!o.machine.stub)
+        o.machine.stub = command_stub_path();
+    return serve(&o);
+}
+
+const struct command command_run = {"run", "boot a guest", help, run};

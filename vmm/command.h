@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The vmm's commands, and what its exit status means. */
+#pragma once
+
+/* Exit statuses: README.md, "Exit status". */
+enum exit_status {
+    STATUS_OK = 0,     /* the guest powered off, or the user ended it with Ctrl-a x */
+    STATUS_VMM = 1,    /* the vmm, the stub or the machine failed */
+    STATUS_USAGE = 2,  /* wrong command line */
+    STATUS_GUEST = 3,  /* the guest cannot go on */
+    STATUS_SIGNAL = 128, /* plus the number of the signal that ended it */
+};
+
+struct command {
+    const char *name;
+    const char *summary;
+    void (*help)(void);
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns enum exit_status */
+};
+
+extern const struct command command_run;
+extern const struct command command_devices;
+
+/* Where this program's own files are: next to it, or where it was installed. */
+const char *command_stub_path(void);
+const char *command_plugin_dir(void);

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * From an event to the reply that ends the exit. The path of an MMIO access
+ * with a valid syndrome, and of a call, allocates nothing, logs nothing, and
+ * fetches no register group.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+#include "vmm/bus.h"
+#include "vmm/exit/psci.h"
+#include "vmm/exit/sysreg.h"
+#include "vmm/vcpu.h"
+
+/* What a VM's exits need; made by the core once. */
+struct exit_ctx {
+    struct bus *bus;
+    struct psci psci;
+    struct sysreg sysreg;
+    struct sysreg_cpu *sysreg_cpus; /* by vCPU index */
+};
+
+/* The core makes RV_COMMAND_REPLY of it; RV_REPLY_REG comes with reg 0 to 30 only. */
+struct exit_reply {
+    uint8_t flags; /* RV_REPLY_* */
+    uint16_t reg;
+    bool hold; /* do not reply: the vCPU is off, or the VM goes down, or the machine is lost */
+    uint64_t value;
+    uint64_t kick_vcpus; /* bit n: vCPU n has something new to see */
+};
+
+/*
+ * A blocking exit (RV_EVENT_SYNC, RV_EVENT_SERROR) of `vcpu`. Always gives the
+ * guest an architectural answer; groups that it changed are marked dirty in the
+ * vCPU and must be loaded before the reply.
+ */
+void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event *event,
+                 struct exit_reply *reply);
+
+/* RV_EVENT_POSTED: the guest has gone on, so there is no reply and no vCPU state to touch. */
+void exit_handle_posted(struct exit_ctx *ctx, const struct rv_event *event);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Delivery: takes an interrupt's state to the vCPU's entry that it calls for.
+ * Whoever changes what decides on delivery does so between deliver_begin() and
+ * deliver_end(). Internal to vmm/gic.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/gic/state.h"
+
+/* What a vCPU's entries hold: RV_LR_* by INTID. */
+struct deliver_snapshot {
+    uint8_t entry[VGIC_NR_INTIDS];
+    uint64_t direct_lines; /* bit n: direct entry n's physical line is high */
+};
+
+/* Pending by what the vgic itself has; an entry may hold a pending state besides. */
+bool deliver_is_pending(const struct vgic_irq *irq);
+
+/* Takes a pending state back from the vCPU: it is the vgic's again. */
+void deliver_begin(struct vgic *vgic, struct vgic_ref ref);
+/* Gives it to the vCPU that shall have it now. True: something was injected. */
+bool deliver_end(struct vgic *vgic, struct vgic_ref ref);
+
+/*
+ * Like deliver_end() for a change that can only add to what is pending, active
+ * or eligible: what was injected stays where it is.
+ */
+bool deliver_update(struct vgic *vgic, struct vgic_ref ref);
+
+/* Sets `bit` (IRQ_LINE or IRQ_MSG) to `high`; it is known to be a change. */
+void deliver_input(struct vgic *vgic, struct vgic_ref ref, uint32_t bit, bool high);
+
+/* GICD_ICACTIVER: not active any more. */
+void deliver_clear_active(struct vgic *vgic, struct vgic_ref ref);
+
+/* The guest ended an interrupt in this vCPU. */
+void deliver_eoi(struct vgic *vgic, unsigned vcpu, struct vgic_ref ref);
+
+/* Takes all states of an interrupt from the vCPUs, for a reset. */
+void deliver_forget(struct vgic *vgic, struct vgic_ref ref);
+
+/* Fetches a vCPU's entries, and drops the flags of interrupts that it shows ended. 0 or -errno. */
+int deliver_look(struct vgic *vgic, unsigned vcpu, struct deliver_snapshot *out);
+
+/* Is the physical line of a direct interrupt high? */
+bool deliver_direct_line(const struct vgic_state *state, const struct deliver_snapshot *snapshot,
+                         unsigned intid);
+
+/* Configures a direct interrupt anew, in all vCPUs, whether it changed or not. 0 or -errno. */
+int deliver_announce(struct vgic *vgic, unsigned intid);
+
+/* For vgic_resync(): flags from what the vCPUs hold; then everything is updated. 0 or -errno. */
+int deliver_resync(struct vgic *vgic);
+
+/* What had to wait for room. Every entry point of the vgic ends with it. */
+void deliver_backlog(struct vgic *vgic);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The redistributors' registers, GICR_* (IHI 0069, 12.10 and 12.11). */
+#include <errno.h>
+
+#include "vmm/gic/bank.h"
+#include "vmm/gic/deliver.h"
+#include "vmm/gic/regs.h"
+#include "vmm/gic/state.h"
+#include "vmm/gic/vgic.h"
+
+#define GICR_TYPER_LAST           (1ull << 4)
+#define GICR_TYPER_DPGS           (1ull << 5)
+#define GICR_TYPER_NUMBER_SHIFT   8
+#define GICR_TYPER_AFFINITY_SHIFT 32
+#define GICR_SGI_BASE             0x10000u
+
+/*
+ * 1-of-N SPIs choose again when a vCPU falls asleep, wakes up or opts out. One
+ * that is active stays where it is; one that waits there is taken along.
+ */
+static void change_eligible(struct vgic *vgic, uint32_t *reg, uint32_t value)
+{
+    if (*reg == value)
+        return;
+    for (unsigned intid = VGIC_NR_PRIVATE; intid < VGIC_NR_INTIDS; intid++) {
+        struct vgic_ref ref = state_ref(vgic, 0, intid);
+
+        if (ref.irq->router & GICD_IROUTER_IRM)
+            deliver_begin(vgic, ref);
+    }
+    *reg = value;
+    for (unsigned intid = VGIC_NR_PRIVATE; intid < VGIC_NR_INTIDS; intid++) {
+        struct vgic_ref ref = state_ref(vgic, 0, intid);
+
+        if (ref.irq->router & GICD_IROUTER_IRM)
+            (void)deliver_end(vgic, ref);
+    }
+}
+
+static uint64_t read_ctlr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
+{
+    (void)offset, (void)size;
+    return vgic->state->vcpu[vcpu].ctlr;
+}
+
+/* DPG1S is RAZ/WI with DS=1; without LPIs so are EnableLPIs, CES and IR. RWP and UWP read as 0. */
+static void write_ctlr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
+                       uint64_t value)
+{
+    (void)offset, (void)size;
+    change_eligible(vgic, &vgic->state->vcpu[vcpu].ctlr,
+                    (uint32_t)value & (GICR_CTLR_DPG0 | GICR_CTLR_DPG1NS));
+}
+
+static uint64_t read_typer(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
+{
+    const struct vgic_state *state = vgic->state;
+    uint64_t typer = (uint64_t)state->vcpu[vcpu].affinity << GICR_TYPER_AFFINITY_SHIFT |
+                     (uint64_t)vcpu << GICR_TYPER_NUMBER_SHIFT | GICR_TYPER_DPGS;
+
+    (void)size;
+    if (vcpu == state->nr_vcpus - 1)
+        typer |= GICR_TYPER_LAST;
+    return typer >> offset * 8;
+}
+
+static uint64_t read_statusr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
+{
+    (void)offset, (void)size;
+    return vgic->state->vcpu[vcpu].statusr;
+}
+
+static void write_statusr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
+                          uint64_t value)
+{
+    (void)offset, (void)size;
+    regs_write_statusr(&vgic->state->vcpu[vcpu].statusr, value);
+}
+
+static uint64_t read_waker(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
+{
+    (void)offset, (void)size;
+    return vgic->state->vcpu[vcpu].waker;
+}
+
+/*
+ * Software disables both groups in its CPU interface before it sets
+ * ProcessorSleep (IHI 0069, 11.1), so that what is injected to a sleeping vCPU
+ * is not taken, but ends its WFI: the entry is the wake request.
+ */
+static void write_waker(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
+                        uint64_t value)
+{
+    (void)offset, (void)size;
+    change_eligible(vgic, &vgic->state->vcpu[vcpu].waker,
+                    value & GICR_WAKER_PROCESSOR_SLEEP
+                        ? GICR_WAKER_PROCESSOR_SLEEP | GICR_WAKER_CHILDREN_ASLEEP
+                        : 0);
+}
+
+#define BANK_WORD(reg, per_word, reader, writer)                                                 \
+    static uint64_t read_##reg(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size) \
+    {                                                                                            \
+        (void)size;                                                                              \
+        return reader(vgic, vcpu, offset / 4 * (per_word));                                      \
+    }                                                                                            \
+    static void write_##reg(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,    \
+                            uint64_t value)                                                      \
+    {                                                                                            \
+        (void)size;                                                                              \
+        writer(vgic, vcpu, offset / 4 * (per_word), (uint32_t)value);                            \
+    }
+
+BANK_WORD(igroupr0, 32, bank_read_group, bank_write_group)
+BANK_WORD(isenabler0, 32, bank_read_enable, bank_set_enable)
+BANK_WORD(icenabler0, 32, bank_read_enable, bank_clear_enable)
+BANK_WORD(ispendr0, 32, bank_read_pending, bank_set_pending)
+BANK_WORD(icpendr0, 32, bank_read_pending, bank_clear_pending)
+BANK_WORD(isactiver0, 32, bank_read_active, bank_set_active)
+BANK_WORD(icactiver0, 32, bank_read_active, bank_clear_active)
+BANK_WORD(icfgr, 16, bank_read_config, bank_write_config)
+
+static uint64_t read_ipriorityr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
+{
+    return bank_read_priority(vgic, vcpu, offset, size);
+}
+
+static void write_ipriorityr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
+                             uint64_t value)
+{
+    bank_write_priority(vgic, vcpu, offset, size, (uint32_t)value);
+}
+
+static const struct reg rd_table[] = {
+    {0x0000, 0x0004, REGS_32, read_ctlr, write_ctlr},
+    {0x0004, 0x0008, REGS_32, regs_iidr, NULL},
+    {0x0008, 0x0010, REGS_32_64, read_typer, NULL},
+    {0x0010, 0x0014, REGS_32, read_statusr, write_statusr},
+    {0x0014, 0x0018, REGS_32, read_waker, write_waker},
+    {0x0018, 0x001c, REGS_32, regs_zero, NULL},           /* MPAMIDR: no MPAM */
+    {0x001c, 0x0020, REGS_32, regs_zero, regs_ignore},    /* PARTIDR: no MPAM */
+    {0x0040, 0x0048, REGS_32_64, NULL, regs_ignore},      /* SETLPIR: no LPIs, as all to SYNCR */
+    {0x0048, 0x0050, REGS_32_64, NULL, regs_ignore},      /* CLRLPIR */
+    {0x0070, 0x0078, REGS_32_64, regs_zero, regs_ignore}, /* PROPBASER */
+    {0x0078, 0x0080, REGS_32_64, regs_zero, regs_ignore}, /* PENDBASER */
+    {0x00a0, 0x00a8, REGS_32_64, NULL, regs_ignore},      /* INVLPIR */
+    {0x00b0, 0x00b8, REGS_32_64, NULL, regs_ignore},      /* INVALLR */
+    {0x00c0, 0x00c4, REGS_32, regs_zero, NULL},           /* SYNCR */
+    {0xffd0, 0x10000, REGS_32, regs_id, NULL},
+};
+
+/* Offsets from SGI_base. */
+static const struct reg sgi_table[] = {
+    {0x0080, 0x0084, REGS_32, read_igroupr0, write_igroupr0},
+    {0x0100, 0x0104, REGS_32, read_isenabler0, write_isenabler0},
+    {0x0180, 0x0184, REGS_32, read_icenabler0, write_icenabler0},
+    {0x0200, 0x0204, REGS_32, read_ispendr0, write_ispendr0},
+    {0x0280, 0x0284, REGS_32, read_icpendr0, write_icpendr0},
+    {0x0300, 0x0304, REGS_32, read_isactiver0, write_isactiver0},
+    {0x0380, 0x0384, REGS_32, read_icactiver0, write_icactiver0},
+    {0x0400, 0x0420, REGS_8_32, read_ipriorityr, write_ipriorityr},
+    {0x0c00, 0x0c08, REGS_32, read_icfgr, write_icfgr},
+    {0x0d00, 0x0d04, REGS_32, regs_zero, regs_ignore}, /* IGRPMODR0: DS=1 */
+    {0x0e00, 0x0e04, REGS_32, regs_zero, regs_ignore}, /* NSACR: DS=1 */
+};
+
+static const struct regs rd_regs = REGS(rd_table);
+static const struct regs sgi_regs = REGS(sgi_table);
+
+static int redist_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
+{
+    struct vgic *vgic = opaque;
+    uint32_t in_frame = (uint32_t)offset % GICR_SGI_BASE;
+    const struct regs *regs = offset & GICR_SGI_BASE ? &sgi_regs : &rd_regs;
+
+    if (offset / VGIC_REDIST_SIZE >= vgic->state->nr_vcpus)
+        return -ENXIO;
+    unsigned vcpu = (unsigned)(offset / VGIC_REDIST_SIZE);
+
+    *value = regs_read(regs, vgic, vcpu, &vgic->state->vcpu[vcpu].statusr, in_frame, size);
+    deliver_backlog(vgic);
+    return 0;
+}
+
+static int redist_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct vgic *vgic = opaque;
+    uint32_t in_frame = (uint32_t)offset % GICR_SGI_BASE;
+    const struct regs *regs = offset & GICR_SGI_BASE ? &sgi_regs : &rd_regs;
+
+    if (offset / VGIC_REDIST_SIZE >= vgic->state->nr_vcpus)
+        return -ENXIO;
+    unsigned vcpu = (unsigned)(offset / VGIC_REDIST_SIZE);
+
+    regs_write(regs, vgic, vcpu, &vgic->state->vcpu[vcpu].statusr, in_frame, size, value);
+    deliver_backlog(vgic);
+    return 0;
+}
+
+const struct bus_ops vgic_redist_bus_ops = {redist_read, redist_write};

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Guest RAM as the loader sees it: one range of IPAs that the vmm has mapped. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct guest_ram {
+    uint8_t *host; /* where this process has it */
+    uint64_t ipa;  /* 2 MiB aligned; ipa + size does not wrap */
+    uint64_t size; /* bytes */
+};
+
+/* All of [ipa, ipa + size) is RAM. An empty range has to lie inside or at the end. */
+static inline bool guest_ram_has(const struct guest_ram *ram, uint64_t ipa, uint64_t size)
+{
+    uint64_t offset = ipa - ram->ipa;
+
+    return ipa >= ram->ipa && offset <= ram->size && size <= ram->size - offset;
+}
+
+/* Host address of [ipa, ipa + size), or NULL: not all of it is RAM. */
+static inline uint8_t *guest_ram_at(const struct guest_ram *ram, uint64_t ipa, uint64_t size)
+{
+    return guest_ram_has(ram, ipa, size) ? ram->host + (ipa - ram->ipa) : NULL;
+}
+
+static inline uint64_t guest_ram_end(const struct guest_ram *ram)
+{
+    return ram->ipa + ram->size;
+}

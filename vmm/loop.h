@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The vmm's one loop. While exits flow it looks at the rings and gives the
+ * event loop a short turn now and then; when they stop it arms the doorbell
+ * and sleeps there.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <stdbool.h>
+
+#include "vmm/vm.h"
+
+enum loop_end {
+    LOOP_POWER_OFF,   /* the guest switched itself off */
+    LOOP_QUIT,        /* the user ended it */
+    LOOP_SIGNAL,      /* SIGINT, SIGTERM or SIGHUP */
+    LOOP_GUEST_FAILED,
+    LOOP_VMM_FAILED,
+};
+
+struct loop {
+    struct event_base *base;
+    struct vm *vm;
+    struct event *doorbell;
+    bool ended;
+    enum loop_end end;
+    long long poll_ns; /* how long to look before sleeping: adapts */
+};
+
+/* 0 or -ENOMEM after a message. */
+int loop_init(struct loop *loop, struct event_base *base, struct vm *vm);
+void loop_free(struct loop *loop);
+
+/* End loop_run() with this result, from any callback in it. The first one counts. */
+void loop_end(struct loop *loop, enum loop_end end);
+
+enum loop_end loop_run(struct loop *loop);

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where the areas of the shared memory lie (proto/PROTOCOL.md, "Memory"). */
+#pragma once
+
+#include <stdint.h>
+
+/* Offsets and sizes in bytes from the start of the shared memory object. */
+struct layout {
+    uint64_t stub; /* given by the stub's link address */
+    uint64_t stub_size;
+    uint64_t boot;
+    uint64_t channels;
+    uint64_t vcpus;
+    uint64_t state; /* the vmm's own: guest-visible state; never mapped by the stub */
+    uint64_t state_size;
+    uint64_t ram;
+    uint64_t ram_size;
+    uint64_t total;
+};
+
+/*
+ * Lay out memory whose offset `stub` is where the stub's image of `image_size`
+ * bytes goes. The stub gets what its tables may need to map `ram_size` bytes
+ * in 4 KiB pages.
+ */
+void layout_make(struct layout *layout, uint64_t stub, uint64_t image_size, unsigned nr_pcpus,
+                 unsigned nr_vcpus, uint64_t ram_size);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/machine/machine.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/log.h"
+
+/* Looks at a ring before the stub sleeps: about 0.2 ms on the machine qemu. */
+#define POLL_LIMIT      20000u
+#define READY_TIMEOUT_S 20
+
+void machine_boot_page(struct machine *machine, const struct machine_config *config,
+                       uint64_t mem_base)
+{
+    struct rv_boot_page *boot = machine->boot;
+
+    boot->magic = RV_BOOT_MAGIC;
+    boot->abi_major = RV_ABI_MAJOR;
+    boot->abi_minor = RV_ABI_MINOR;
+    boot->nr_pcpus = config->nr_pcpus;
+    boot->features = config->timestamps ? RV_FEATURE_TIMESTAMP : 0;
+    boot->mem_base = mem_base;
+    boot->mem_size = machine->layout.total;
+    boot->stub_offset = machine->layout.stub;
+    boot->stub_size = machine->layout.stub_size;
+    boot->channels_offset = machine->layout.channels;
+    boot->vcpus_offset = machine->layout.vcpus;
+    boot->nr_vcpus = config->nr_vcpus;
+    boot->poll_limit = POLL_LIMIT;
+    boot->ram_offset = machine->layout.ram;
+    boot->ram_size = machine->layout.ram_size;
+}
+
+static const char *const refusals[] = {
+    [RV_BOOT_BAD_MAGIC] = "it found no boot page",
+    [RV_BOOT_BAD_ABI] = "it speaks another version of the protocol; rebuild both",
+    [RV_BOOT_BAD_LAYOUT] = "the areas of the shared memory overlap or lie outside of it",
+    [RV_BOOT_BAD_PCPUS] = "the number of CPUs is out of its range",
+    [RV_BOOT_BAD_FEATURES] = "it does not know a feature that was asked for",
+    [RV_BOOT_NO_GICV3] = "the machine has no working GICv3",
+    [RV_BOOT_BAD_EL] = "it was not started at EL2",
+    [RV_BOOT_NO_PCPU] = "the firmware did not start one of the CPUs",
+};
+
+int machine_wait_ready(struct machine *machine)
+{
+    const struct timespec pause = {0, 200000};
+    struct timespec start, now;
+    uint32_t reason;
+
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (;;) {
+        /* Acquire: what the stub wrote before its state can be read after. */
+        uint32_t state = rv_load_acquire(&machine->boot->stub_state);
+
+        if (state == RV_STUB_READY)
+            break;
+        if (state == RV_STUB_REFUSED) {
+            reason = rv_load_relaxed(&machine->boot->stub_reason);
+            log_error("the stub refused to start: %s (reason %u, detail %llu)",
+                      reason < sizeof(refusals) / sizeof(*refusals) && refusals[reason]
+                          ? refusals[reason]
+                          : "unknown reason",
+                      reason, (unsigned long long)machine->boot->stub_detail);
+            return -EPROTO;
+        }
+        if (machine->ops->is_dead(machine))
+            return -ECHILD;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        if (now.tv_sec - start.tv_sec > READY_TIMEOUT_S) {
+            log_error("the stub did not come up within %d s; is its image damaged?",
+                      READY_TIMEOUT_S);
+            return -ETIMEDOUT;
+        }
+        nanosleep(&pause, NULL);
+    }
+    memcpy(machine->stub_id, machine->boot->stub_id, sizeof(machine->stub_id));
+    machine->cntfrq = machine->boot->stub_cntfrq;
+    return 0;
+}

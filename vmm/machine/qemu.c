@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The machine `qemu`: qemu-system-aarch64 is the silicon. Its RAM is our shared
+ * memory, its PL011 the doorbell; none of its devices is the guest's.
+ *
+ * The memory is a memfd: no file is left behind, however this ends. QEMU is
+ * killed by the kernel when the vmm ends, however that ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+
+#include "vmm/log.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/stub_image.h"
+
+/* QEMU's hw/arm/virt.c: memory map and interrupts of the machine `virt`. */
+#define QEMU_RAM_BASE    0x40000000ull
+#define QEMU_GICD_BASE   0x08000000ull
+#define QEMU_GICR_BASE   0x080a0000ull
+#define QEMU_UART_BASE   0x09000000ull
+#define QEMU_UART_INTID  33u
+#define QEMU_MAINTENANCE 25u
+#define QEMU_CLUSTER     16u /* Aff0 counts to here, then Aff1 */
+
+#define MIB          (1ull << 20)
+#define MAX_ARGS     64
+#define OLDEST_MAJOR 7
+#define OLDEST_MINOR 2
+
+struct qemu {
+    struct machine machine;
+    const char *path;
+    pid_t pid;
+    bool dead;
+    int memfd;
+    struct event *child;
+    struct bufferevent *messages;
+    void (*died)(void *ctx);
+    void *ctx;
+};
+
+/* Options after "qemu,": key=value, separated by commas; a doubled comma is a comma. */
+struct options {
+    char *copy;
+    const char *cpu;
+    const char *path;
+    const char *gdb;
+    bool blocks;
+};
+
+static void unescape_commas(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from; from++) {
+        *to++ = *from;
+        if (from[0] == ',' && from[1] == ',')
+            from++;
+    }
+    *to = '\0';
+}
+
+static int option_set(struct options *options, char *option)
+{
+    char *value = strchr(option, '=');
+
+    if (value)
+        *value++ = '\0';
+    if (value && *value && strcmp(option, "cpu") == 0) {
+        options->cpu = value;
+    } else if (value && *value && strcmp(option, "path") == 0) {
+        options->path = value;
+    } else if (value && *value && strcmp(option, "gdb") == 0) {
+        options->gdb = value;
+    } else if (value && strcmp(option, "stage2") == 0 &&
+               (strcmp(value, "pages") == 0 || strcmp(value, "blocks") == 0)) {
+        options->blocks = strcmp(value, "blocks") == 0;
+    } else {
+        log_error("--machine qemu: bad option '%s'; there are cpu=MODEL, path=PROGRAM, "
+                  "gdb=PORT, stage2=pages|blocks",
+                  option);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int options_parse(struct options *options, const char *text)
+{
+    char *start;
+
+    *options = (struct options){.cpu = "max,pauth-impdef=on", .path = "qemu-system-aarch64"};
+    if (!text || !*text)
+        return 0;
+    start = options->copy = strdup(text);
+    while (start) {
+        char *end = start;
+
+        while ((end = strchr(end, ',')) && end[1] == ',')
+            end += 2;
+        if (end)
+            *end++ = '\0';
+        unescape_commas(start);
+        if (option_set(options, start))
+            return -EINVAL;
+        start = end;
+    }
+    return 0;
+}
+
+static int memory_create(struct qemu *qemu)
+{
+    struct machine *m = &qemu->machine;
+    struct sysinfo info;
+    uint64_t total = m->layout.total;
+
+    if (sysinfo(&info) == 0 && m->layout.ram_size > (uint64_t)info.totalram * info.mem_unit) {
+        log_error("the guest is to have %llu MiB of memory, but the host has only %llu MiB",
+                  (unsigned long long)(m->layout.ram_size / MIB),
+                  (unsigned long long)((uint64_t)info.totalram * info.mem_unit / MIB));
+        return -ENOMEM;
+    }
+    qemu->memfd = memfd_create("ringvisor", MFD_CLOEXEC);
+    if (qemu->memfd < 0 || ftruncate(qemu->memfd, (off_t)total) < 0) {
+        log_error("no shared memory of %llu MiB: %s", (unsigned long long)(total / MIB),
+                  strerror(errno));
+        return -ENOMEM;
+    }
+    m->memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, qemu->memfd, 0);
+    if (m->memory == MAP_FAILED) {
+        m->memory = NULL;
+        log_error("cannot map %llu MiB of shared memory: %s", (unsigned long long)(total / MIB),
+                  strerror(errno));
+        return -ENOMEM;
+    }
+    /* All but the guest's RAM is used at once: have it now, or say so now. */
+    if (fallocate(qemu->memfd, 0, (off_t)m->layout.stub,
+                  (off_t)(m->layout.state + m->layout.state_size - m->layout.stub)) < 0) {
+        log_error("no room in shared memory: %s", strerror(errno));
+        return -ENOMEM;
+    }
+    m->boot = (struct rv_boot_page *)(m->memory + m->layout.boot);
+    m->channels = (struct rv_channel *)(m->memory + m->layout.channels);
+    m->vcpus = (struct rv_vcpu_page *)(m->memory + m->layout.vcpus);
+    m->state = m->memory + m->layout.state;
+    m->ram = m->memory + m->layout.ram;
+    return 0;
+}
+
+struct command_line {
+    const char *argv[MAX_ARGS];
+    unsigned argc;
+    char text[4096];
+    size_t used;
+};
+
+static void add(struct command_line *line, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+static void add(struct command_line *line, const char *fmt, ...)
+{
+    size_t room = sizeof(line->text) - line->used;
+    va_list ap;
+    int n;
+
+    if (line->argc + 1 >= MAX_ARGS)
+        return;
+    line->argv[line->argc++] = line->text + line->used;
+    line->argv[line->argc] = NULL;
+    va_start(ap, fmt);
+    n = vsnprintf(line->text + line->used, room, fmt, ap);
+    va_end(ap);
+    line->used += n >= 0 && (size_t)n < room ? (size_t)n + 1 : 0;
+}
+
+static void command_line_make(struct command_line *line, const struct qemu *qemu,
+                              const struct options *options, unsigned nr_pcpus, uint64_t entry,
+                              int doorbell)
+{
+    unsigned long long mib = qemu->machine.layout.total / MIB;
+
+    add(line, "%s", options->path);
+    add(line, "-nodefaults");
+    add(line, "-no-user-config");
+    add(line, "-display");
+    add(line, "none");
+    add(line, "-monitor");
+    add(line, "none");
+    add(line, "-machine");
+    add(line, "virt,virtualization=on,gic-version=3,its=off,acpi=off,memory-backend=ram");
+    add(line, "-object");
+    add(line, "memory-backend-file,id=ram,share=on,mem-path=/proc/self/fd/%d,size=%lluM",
+        qemu->memfd, mib);
+    add(line, "-m");
+    add(line, "%lluM", mib);
+    add(line, "-cpu");
+    add(line, "%s", options->cpu);
+    add(line, "-accel");
+    add(line, "tcg,thread=multi");
+    add(line, "-smp");
+    add(line, "%u", nr_pcpus);
+    add(line, "-device");
+    add(line, "loader,addr=0x%llx,cpu-num=0", (unsigned long long)entry);
+    add(line, "-chardev");
+    add(line, "socket,id=doorbell,fd=%d", doorbell);
+    add(line, "-serial");
+    add(line, "chardev:doorbell");
+    if (options->gdb) {
+        add(line, "-gdb");
+        add(line, "tcp:127.0.0.1:%s", options->gdb);
+    }
+}
+
+static void keep_over_exec(int fd)
+{
+    fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) & ~FD_CLOEXEC);
+}
+
+/* In the child, between fork and exec. */
+static _Noreturn void become_qemu(const struct qemu *qemu, const struct command_line *line,
+                                  pid_t parent, int doorbell, int messages)
+{
+    sigset_t none;
+    int null = open("/dev/null", O_RDWR);
+
+    /* The terminal's Ctrl-C and Ctrl-Z are for the vmm to handle, not for QEMU. */
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(127);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    dup2(null, STDIN_FILENO);
+    dup2(messages, STDOUT_FILENO);
+    dup2(messages, STDERR_FILENO);
+    keep_over_exec(qemu->memfd);
+    keep_over_exec(doorbell);
+    execvp(line->argv[0], (char *const *)line->argv);
+    dprintf(STDERR_FILENO, "%s\n", strerror(errno));
+    _exit(127);
+}
+
+/* Say which version this is, if it is one that is known not to do. */
+static void complain_of_version(const char *path)
+{
+    unsigned major = 0, minor = 0;
+    int ends[2];
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return;
+    pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDOUT_FILENO);
+        execlp(path, path, "--version", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    FILE *out = fdopen(ends[0], "r");
+    if (out) {
+        if (fscanf(out, "QEMU emulator version %u.%u", &major, &minor) == 2 &&
+            (major < OLDEST_MAJOR || (major == OLDEST_MAJOR && minor < OLDEST_MINOR)))
+            log_error("'%s' is QEMU %u.%u; version %u.%u or later is needed", path, major, minor,
+                      OLDEST_MAJOR, OLDEST_MINOR);
+        fclose(out);
+    }
+    if (pid > 0)
+        waitpid(pid, NULL, 0);
+}
+
+static void message_lines(struct bufferevent *bev, void *ctx)
+{
+    char *line;
+
+    (void)ctx;
+    while ((line = evbuffer_readln(bufferevent_get_input(bev), NULL, EVBUFFER_EOL_ANY))) {
+        if (*line)
+            log_warn("qemu: %s", line);
+        free(line);
+    }
+}
+
+/* What QEMU printed at last is the best explanation: show it before the conclusion. */
+static void explain_death(struct qemu *qemu, int status)
+{
+    if (qemu->messages) {
+        evbuffer_read(bufferevent_get_input(qemu->messages), bufferevent_getfd(qemu->messages), -1);
+        message_lines(qemu->messages, NULL);
+    }
+    if (WIFSIGNALED(status))
+        log_error("the machine is gone: '%s' was killed by signal %d (%s)", qemu->path,
+                  WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) == 127)
+        log_error("cannot run '%s'; install it (on Debian: apt-get install qemu-system-arm), or "
+                  "give its place with --machine qemu,path=PROGRAM",
+                  qemu->path);
+    else
+        log_error("the machine is gone: '%s' exited with status %d", qemu->path,
+                  WEXITSTATUS(status));
+    if (!WIFSIGNALED(status) && WEXITSTATUS(status) != 127)
+        complain_of_version(qemu->path);
+}
+
+static bool qemu_is_dead(struct machine *machine)
+{
+    struct qemu *qemu = (struct qemu *)machine;
+    int status;
+
+    if (!qemu->dead && waitpid(qemu->pid, &status, WNOHANG) == qemu->pid) {
+        qemu->dead = true;
+        explain_death(qemu, status);
+    }
+    return qemu->dead;
+}
+
+static void child_signal(evutil_socket_t signal, short what, void *ctx)
+{
+    struct qemu *qemu = ctx;
+
+    (void)signal;
+    (void)what;
+    if (!qemu->dead && qemu_is_dead(&qemu->machine))
+        qemu->died(qemu->ctx);
+}
+
+static void qemu_kick(struct machine *machine, unsigned pcpu)
+{
+    uint8_t byte = (uint8_t)pcpu;
+
+    /* A full socket holds kicks that QEMU has not read yet, but perhaps for other pCPUs. */
+    while (send(machine->doorbell, &byte, 1, MSG_NOSIGNAL) < 0) {
+        if ((errno != EAGAIN && errno != EINTR) || qemu_is_dead(machine))
+            return;
+    }
+}
+
+static void qemu_stop(struct machine *machine)
+{
+    struct qemu *qemu = (struct qemu *)machine;
+
+    if (qemu->pid > 0 && !qemu->dead) {
+        kill(qemu->pid, SIGKILL);
+        waitpid(qemu->pid, NULL, 0);
+    }
+    if (qemu->child)
+        event_free(qemu->child);
+    if (qemu->messages)
+        bufferevent_free(qemu->messages);
+    if (machine->doorbell >= 0)
+        close(machine->doorbell);
+    if (machine->memory)
+        munmap(machine->memory, machine->layout.total);
+    if (qemu->memfd >= 0)
+        close(qemu->memfd);
+    free((char *)qemu->path);
+    free(qemu);
+}
+
+static const struct machine_ops qemu_ops = {qemu_kick, qemu_is_dead, qemu_stop};
+
+static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_pcpus,
+                 uint64_t entry, struct event_base *base)
+{
+    static struct command_line line;
+    int door[2] = {-1, -1}, messages[2] = {-1, -1};
+    pid_t parent = getpid();
+    int error = 0;
+
+    line = (struct command_line){0};
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, door) < 0 ||
+        pipe2(messages, O_CLOEXEC) < 0) {
+        error = -errno;
+        log_error("cannot make the doorbell: %s", strerror(errno));
+        goto out;
+    }
+    command_line_make(&line, qemu, options, nr_pcpus, entry, door[1]);
+    /* Watch for its end before it can end. */
+    qemu->child = evsignal_new(base, SIGCHLD, child_signal, qemu);
+    event_add(qemu->child, NULL);
+    qemu->pid = fork();
+    if (qemu->pid == 0)
+        become_qemu(qemu, &line, parent, door[1], messages[1]);
+    if (qemu->pid < 0) {
+        error = -errno;
+        log_error("cannot start '%s': %s", qemu->path, strerror(errno));
+        goto out;
+    }
+    qemu->machine.doorbell = door[0];
+    door[0] = -1;
+    evutil_make_socket_nonblocking(qemu->machine.doorbell);
+    evutil_make_socket_nonblocking(messages[0]);
+    qemu->messages = bufferevent_socket_new(base, messages[0], BEV_OPT_CLOSE_ON_FREE);
+    messages[0] = -1;
+    bufferevent_setcb(qemu->messages, message_lines, NULL, NULL, qemu);
+    bufferevent_enable(qemu->messages, EV_READ);
+out:
+    for (int i = 0; i < 2; i++) {
+        if (door[i] >= 0)
+            close(door[i]);
+        if (messages[i] >= 0)
+            close(messages[i]);
+    }
+    return error;
+}
+
+static void describe_board(struct machine *machine)
+{
+    struct rv_boot_page *boot = machine->boot;
+
+    boot->gicd_base = QEMU_GICD_BASE;
+    boot->gicr_base = QEMU_GICR_BASE;
+    boot->doorbell_base = QEMU_UART_BASE;
+    boot->doorbell_intid = QEMU_UART_INTID;
+    boot->maintenance_intid = QEMU_MAINTENANCE;
+    for (unsigned i = 0; i < boot->nr_pcpus; i++)
+        boot->mpidr[i] = (uint64_t)(i / QEMU_CLUSTER) << 8 | i % QEMU_CLUSTER;
+}
+
+struct machine *machine_qemu_start(const struct machine_config *config, struct event_base *base,
+                                   void (*died)(void *ctx), void *ctx)
+{
+    struct qemu *qemu = calloc(1, sizeof(*qemu));
+    struct options options;
+    struct stub_image image;
+    struct machine *m;
+
+    if (!qemu)
+        return NULL;
+    m = &qemu->machine;
+    m->ops = &qemu_ops;
+    m->doorbell = -1;
+    qemu->memfd = -1;
+    qemu->died = died;
+    qemu->ctx = ctx;
+    if (options_parse(&options, config->options) || stub_image_open(&image, config->stub)) {
+        free(options.copy);
+        free(qemu);
+        return NULL;
+    }
+    qemu->path = strdup(options.path);
+    m->pages_only = !options.blocks;
+    layout_make(&m->layout, image.start - QEMU_RAM_BASE, image.image_size, config->nr_pcpus,
+                config->nr_vcpus, config->ram_size);
+    m->layout.total = (m->layout.total + MIB - 1) / MIB * MIB;
+    if (!qemu->path || memory_create(qemu))
+        goto fail;
+    machine_boot_page(m, config, QEMU_RAM_BASE);
+    describe_board(m);
+    stub_image_copy(&image, m->memory + m->layout.stub, QEMU_RAM_BASE + m->layout.boot);
+    if (spawn(qemu, &options, config->nr_pcpus, image.entry, base))
+        goto fail;
+    stub_image_close(&image);
+    free(options.copy);
+    return m;
+fail:
+    stub_image_close(&image);
+    free(options.copy);
+    qemu_stop(m);
+    return NULL;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/abi_version.h"
+#include "vmm/command.h"
+#include "vmm/config.h"
+
+static const struct command *const commands[] = {&command_run, &command_devices};
+#define NR_COMMANDS (sizeof(commands) / sizeof(*commands))
+
+/*
+ * In the build tree the program lies beside its files; elsewhere they are where
+ * they were installed. Tells which by looking for `name` beside the program.
+ */
+static const char *beside(const char *name, const char *installed, char *path, size_t size)
+{
+    char self[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    char *slash;
+
+    if (n <= 0)
+        return installed;
+    self[n] = '\0';
+    slash = strrchr(self, '/');
+    if (slash)
+        *slash = '\0';
+    n = snprintf(path, size, "%s/../%s", self, name);
+    return n > 0 && (size_t)n < size && access(path, R_OK) == 0 ? path : installed;
+}
+
+const char *command_stub_path(void)
+{
+    static char path[PATH_MAX];
+
+    return beside("el2stub/el2stub.elf", CONFIG_LIBDIR "/el2stub.elf", path, sizeof(path));
+}
+
+const char *command_plugin_dir(void)
+{
+    static char path[PATH_MAX];
+
+    return beside("devices", CONFIG_LIBDIR "/devices", path, sizeof(path));
+}
+
+static void usage(FILE *out)
+{
+    fprintf(out, "usage: vmm COMMAND [OPTION...]\n\ncommands:\n");
+    for (size_t i = 0; i < NR_COMMANDS; i++)
+        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    fprintf(out, "  %-10s %s\n", "help", "show this, or what a command takes: vmm help COMMAND");
+    fprintf(out, "  %-10s %s\n", "--version", "show the version");
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < NR_COMMANDS; i++) {
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    }
+    fprintf(stderr, "vmm: there is no command '%s'; 'vmm help' lists them\n", name);
+    return NULL;
+}
+
+static int help(int argc, char **argv)
+{
+    const struct command *command;
+
+    if (argc < 2) {
+        usage(stdout);
+        return STATUS_OK;
+    }
+    command = find(argv[1]);
+    if (!command)
+        return STATUS_USAGE;
+    command->help();
+    return STATUS_OK;
+}
+
+/* Output that did not get out is an error too: a full disk must not look like success. */
+static int finish(int status)
+{
+    if (fflush(stdout) || ferror(stdout)) {
+        perror("vmm: standard output");
+        return status ? status : STATUS_VMM;
+    }
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+
+    if (argc < 2) {
+        usage(stderr);
+        return STATUS_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("vmm (ringvisor) %s, ABI %u.%u\n", CONFIG_VERSION, RV_ABI_MAJOR, RV_ABI_MINOR);
+        return finish(STATUS_OK);
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0)
+        return finish(help(argc - 1, argv + 1));
+    command = find(argv[1]);
+    return command ? finish(command->run(argc - 1, argv + 1)) : STATUS_USAGE;
+}

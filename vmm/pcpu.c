@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/pcpu.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/log.h"
+#include "vmm/vcpu.h"
+
+/* A stub that does not answer for so long never will. */
+#define ANSWER_TIMEOUT_S 5
+#define LOOKS_PER_CLOCK  1024u
+
+void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index)
+{
+    memset(pcpu, 0, sizeof(*pcpu));
+    pcpu->machine = machine;
+    pcpu->index = index;
+    pcpu->channel = &machine->channels[index];
+}
+
+static int lose(struct pcpu *pcpu, const char *why)
+{
+    if (!pcpu->lost)
+        log_error("pCPU %u is lost: %s", pcpu->index, why);
+    pcpu->lost = true;
+    return -EIO;
+}
+
+/* For loops that wait for the stub: -EIO when it took too long or the machine is gone. */
+struct patience {
+    unsigned looks;
+    struct timespec since;
+};
+
+static int wait_more(struct pcpu *pcpu, struct patience *patience)
+{
+    struct timespec now;
+
+    if (++patience->looks % LOOKS_PER_CLOCK)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (patience->looks == LOOKS_PER_CLOCK)
+        patience->since = now;
+    if (pcpu->machine->ops->is_dead(pcpu->machine))
+        return lose(pcpu, "the machine ended");
+    if (now.tv_sec - patience->since.tv_sec > ANSWER_TIMEOUT_S)
+        return lose(pcpu, "the stub does not answer");
+    return 0;
+}
+
+int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
+{
+    struct rv_command *slot = &pcpu->channel->command[pcpu->command_head % RV_COMMAND_ENTRIES];
+    struct patience patience = {0};
+
+    if (pcpu->lost)
+        return -EIO;
+    while (pcpu->command_head - pcpu->command_tail >= RV_COMMAND_ENTRIES) {
+        /* Acquire: the stub has copied the entries that it gives back. */
+        uint32_t tail = rv_load_acquire(&pcpu->channel->command_tail.v);
+
+        if (rv_ring_space(pcpu->command_head, tail, RV_COMMAND_ENTRIES) < 0)
+            return lose(pcpu, "the stub wrote an impossible index of the command ring");
+        if (tail == pcpu->command_tail) {
+            pcpu_notify(pcpu);
+            if (wait_more(pcpu, &patience))
+                return -EIO;
+        }
+        pcpu->command_tail = tail;
+    }
+    memcpy((uint8_t *)slot + sizeof(slot->seq), (const uint8_t *)command + sizeof(slot->seq),
+           sizeof(*slot) - sizeof(slot->seq));
+    rv_ring_publish(&slot->seq, pcpu->command_head);
+    pcpu->command_head++;
+    rv_store_relaxed(&pcpu->channel->command_head.v, pcpu->command_head);
+    pcpu->notify_due = true;
+    return 0;
+}
+
+void pcpu_notify(struct pcpu *pcpu)
+{
+    if (!pcpu->notify_due)
+        return;
+    pcpu->notify_due = false;
+    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v) || pcpu->guest_runs)
+        pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
+}
+
+bool pcpu_has_event(const struct pcpu *pcpu)
+{
+    const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
+
+    return pcpu->nr_deferred || rv_ring_ready(&next->seq, pcpu->event_tail);
+}
+
+/* What the rest of the vmm relies on. */
+static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
+{
+    switch (event->type) {
+    case RV_EVENT_SYNC:
+    case RV_EVENT_SERROR:
+        return pcpu->vcpu && event->vcpu == pcpu->vcpu->index && pcpu->guest_runs &&
+               event->flags == RV_EVENT_FLAG_BLOCKING;
+    case RV_EVENT_POSTED:
+    case RV_EVENT_EOI:
+    case RV_EVENT_STOPPED:
+        return pcpu->vcpu && event->vcpu == pcpu->vcpu->index;
+    case RV_EVENT_READY:
+    case RV_EVENT_ACK:
+    case RV_EVENT_REFUSED:
+    case RV_EVENT_PANIC: return true;
+    default: return false;
+    }
+}
+
+/* The next event from the ring: copied, checked, and what it says of the guest noted. */
+static bool take(struct pcpu *pcpu, struct rv_event *event)
+{
+    const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
+
+    if (pcpu->lost || !rv_ring_ready(&next->seq, pcpu->event_tail))
+        return false;
+    memcpy(event, next, sizeof(*event));
+    __asm__ volatile("" : "+m"(*event)); /* the copy is what is looked at from here on */
+    pcpu->event_tail++;
+    /* Release: the copy is made before the stub may write the entry again. */
+    rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
+    if (!is_legal(pcpu, event)) {
+        lose(pcpu, "the stub sent an illegal event");
+        return false;
+    }
+    if (event->flags & RV_EVENT_FLAG_BLOCKING || event->type == RV_EVENT_STOPPED)
+        pcpu->guest_runs = false;
+    return true;
+}
+
+bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event)
+{
+    if (!pcpu->nr_deferred)
+        return take(pcpu, event);
+    *event = pcpu->deferred[0];
+    pcpu->nr_deferred--;
+    memmove(pcpu->deferred, pcpu->deferred + 1, pcpu->nr_deferred * sizeof(*event));
+    return true;
+}
+
+int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
+{
+    struct patience patience = {0};
+    struct rv_event event;
+
+    command->flags |= RV_COMMAND_FLAG_ACK;
+    command->tag = ++pcpu->tag;
+    if (pcpu_push(pcpu, command))
+        return -EIO;
+    pcpu_notify(pcpu);
+    for (;;) {
+        while (!take(pcpu, &event)) {
+            if (pcpu->lost || wait_more(pcpu, &patience))
+                return -EIO;
+        }
+        if (event.type == RV_EVENT_ACK && (uint32_t)event.esr == command->tag) {
+            if (value)
+                *value = event.value;
+            return event.ipa == RV_STATUS_OK ? 0 : -ENOMEM;
+        }
+        if (event.type == RV_EVENT_REFUSED && (uint32_t)event.esr == command->tag) {
+            pcpu_log_refusal(pcpu, &event);
+            return -EPERM;
+        }
+        if (pcpu->nr_deferred == RV_EVENT_ENTRIES)
+            return lose(pcpu, "the stub sends events without end");
+        pcpu->deferred[pcpu->nr_deferred++] = event;
+    }
+}
+
+static const char *const reasons[] = {
+    [RV_REFUSED_OP] = "no such command",
+    [RV_REFUSED_VM] = "no such VM, it exists already, or it was stopped",
+    [RV_REFUSED_VCPU] = "no such vCPU, it exists already, or it is of another VM",
+    [RV_REFUSED_RANGE] = "memory that is not the VM's",
+    [RV_REFUSED_ALIGN] = "not a multiple of the page size",
+    [RV_REFUSED_STATE] = "not possible in this state",
+    [RV_REFUSED_GROUPS] = "unknown register group",
+    [RV_REFUSED_REGISTER] = "a register value that may not be loaded",
+    [RV_REFUSED_INTID] = "an INTID that the VM may not have",
+    [RV_REFUSED_FLAGS] = "unknown flags",
+    [RV_REFUSED_RING] = "an impossible ring index",
+    [RV_REFUSED_OVERLAP] = "a range that is taken already, not mapped, or cuts a block",
+};
+
+void pcpu_log_refusal(const struct pcpu *pcpu, const struct rv_event *event)
+{
+    const char *reason = NULL;
+
+    if (event->value < sizeof(reasons) / sizeof(*reasons))
+        reason = reasons[event->value];
+    log_error("the stub refused command %llu on pCPU %u: %s (argument %#llx)",
+              (unsigned long long)event->ipa, pcpu->index, reason ? reason : "unknown reason",
+              (unsigned long long)event->far);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A physical CPU as the vmm sees it: the two rings of its channel. What comes
+ * out of the event ring is the stub's word and is checked here, once, for all
+ * who use it after.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+#include "proto/ring.h"
+#include "vmm/machine/machine.h"
+
+struct vcpu;
+
+struct pcpu {
+    struct machine *machine;
+    unsigned index;
+    struct rv_channel *channel; /* shared: nothing in it is trusted */
+    uint32_t command_head;
+    uint32_t command_tail; /* last value seen of the stub's */
+    uint32_t event_tail;
+    uint32_t tag;      /* of the last command that asked for an acknowledgement */
+    struct vcpu *vcpu; /* which is live there */
+    bool guest_runs;   /* not in a blocking exit: only a kick gets its attention */
+    bool stopping;     /* RV_EVENT_STOPPED is expected */
+    bool notify_due;   /* commands were pushed since it was last notified */
+    bool lost;         /* it broke the protocol or does not answer; said already */
+    unsigned nr_deferred;
+    struct rv_event deferred[RV_EVENT_ENTRIES]; /* came while an acknowledgement was awaited */
+};
+
+void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index);
+
+/*
+ * Append a command. Its `seq` is filled in. Waits while the ring is full.
+ * 0, or -EIO: the pCPU is lost.
+ */
+int pcpu_push(struct pcpu *pcpu, const struct rv_command *command);
+
+/* Make the stub look at what was pushed, by a doorbell only if it needs one. */
+void pcpu_notify(struct pcpu *pcpu);
+
+/*
+ * Push a command and wait until it is done. `value` (may be NULL) is what the
+ * acknowledgement carries. 0; -ENOMEM: RV_STATUS_NO_ROOM; -EPERM: refused, a
+ * message was written; -EIO: the pCPU is lost.
+ */
+int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value);
+
+/* The next event, if there is one. Its type and vCPU are legal, all else is the stub's word. */
+bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event);
+
+/* Is there one? Says nothing about whether it is legal. */
+bool pcpu_has_event(const struct pcpu *pcpu);
+
+/* RV_EVENT_REFUSED in words, to the log. */
+void pcpu_log_refusal(const struct pcpu *pcpu, const struct rv_event *event);

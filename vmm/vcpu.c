@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vcpu.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/pcpu.h"
+
+uint64_t vcpu_get_x(const struct vcpu *vcpu, unsigned reg)
+{
+    return reg < 31 ? vcpu->page->x[reg] : 0;
+}
+
+void vcpu_set_x(struct vcpu *vcpu, unsigned reg, uint64_t value)
+{
+    if (reg < 31)
+        vcpu->page->x[reg] = value;
+}
+
+int vcpu_fetch(struct vcpu *vcpu, uint32_t groups)
+{
+    uint32_t missing = groups & ~vcpu->fetched;
+    struct rv_command save = {
+        .op = RV_COMMAND_SAVE,
+        .vcpu = (uint16_t)vcpu->index,
+        .arg[0] = missing,
+    };
+
+    if (!missing)
+        return 0;
+    if (!vcpu->pcpu || pcpu_call(vcpu->pcpu, &save, NULL))
+        return -EIO;
+    vcpu->fetched |= missing;
+    return 0;
+}
+
+void vcpu_mark_dirty(struct vcpu *vcpu, uint32_t groups)
+{
+    vcpu->dirty |= groups & ~RV_GROUP_GPR;
+}
+
+int vcpu_flush(struct vcpu *vcpu)
+{
+    struct rv_command load = {
+        .op = RV_COMMAND_LOAD,
+        .vcpu = (uint16_t)vcpu->index,
+        .arg[0] = vcpu->dirty,
+    };
+
+    if (!vcpu->dirty || !vcpu->pcpu)
+        return 0;
+    vcpu->dirty = 0;
+    return pcpu_push(vcpu->pcpu, &load);
+}
+
+/* The values that the architecture gives a reset, and where it gives none, zero. */
+#define PSTATE_EL1H_DAIF 0x3c5u
+#define SCTLR_EL1_RES1   0x30d00980ull /* Arm ARM D19.2.120: as an Armv8.0 CPU has it */
+
+void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff)
+{
+    struct rv_vcpu_page *page = vcpu->page;
+
+    memset(page, 0, sizeof(*page));
+    page->x[0] = x0;
+    page->pc = entry;
+    page->pstate = PSTATE_EL1H_DAIF;
+    page->el1.sctlr_el1 = SCTLR_EL1_RES1;
+    page->timer.cntvoff = cntvoff;
+    vcpu->fetched = RV_GROUPS_ALL;
+    vcpu->dirty = 0;
+}

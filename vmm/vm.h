@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A virtual machine: its memory, vCPUs, interrupt controller and devices, on a machine. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/bus.h"
+#include "vmm/device.h"
+#include "vmm/exit/exit.h"
+#include "vmm/gic/vgic.h"
+#include "vmm/guest/loader.h"
+#include "vmm/machine/machine.h"
+#include "vmm/pcpu.h"
+#include "vmm/plugin.h"
+#include "vmm/state.h"
+#include "vmm/vcpu.h"
+
+#define VM_MAX_DEVICES 32u
+
+struct vm_config {
+    const char *name;
+    unsigned nr_vcpus;
+    uint64_t ram_size;
+    const char *bootargs; /* or NULL */
+    struct loader_config files;
+    const char *const *devices; /* what --device gave, nr_devices of them */
+    unsigned nr_devices;
+    const char *dump_dtb; /* or NULL: file to write the device tree to */
+};
+
+/* What a guest asked for and the loop does, when no exit is half done. */
+enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
+
+struct vm {
+    struct vm_config config;
+    struct machine *machine;
+    struct state_area state;
+    struct bus *bus;
+    struct vgic vgic;
+    struct exit_ctx exits;
+    struct loader loader;
+    struct vcpu vcpus[RV_MAX_VCPUS];
+    struct pcpu pcpus[RV_MAX_PCPUS];
+    uint64_t mpidr[RV_MAX_VCPUS];
+    struct rv_host *devices[VM_MAX_DEVICES];
+    unsigned nr_devices;
+    enum vm_request request;
+    bool failed; /* no vCPU can go on: the guest stopped its last one, or the machine is lost */
+};
+
+/*
+ * Make the VM on a machine whose stub may not be up yet: devices, interrupt
+ * controller, files. 0 or -errno after a message.
+ */
+int vm_create(struct vm *vm, const struct vm_config *config, struct machine *machine,
+              const struct plugins *plugins, struct chardev *chardev);
+
+/* When the stub is up: load the guest, tell the stub of the VM, start vCPU 0. 0 or -errno. */
+int vm_start(struct vm *vm);
+
+/* System reset: every vCPU, device and byte of RAM as after vm_start(). 0 or -errno. */
+int vm_reset(struct vm *vm);
+
+void vm_destroy(struct vm *vm);
+
+/* Handle one event of a pCPU: answer the exit, and notify whom it concerns. */
+void vm_event(struct vm *vm, struct pcpu *pcpu, const struct rv_event *event);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm_irq.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/gic/resting.h"
+#include "vmm/vm.h"
+
+static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
+{
+    struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_INJECT,
+        .vcpu = (uint16_t)index,
+        .arg = {intid, flags},
+    };
+
+    if (!vcpu->pcpu)
+        return resting_inject(&vcpu->page->gic, intid, flags);
+    return pcpu_push(vcpu->pcpu, &command);
+}
+
+static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
+{
+    struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_RETRACT,
+        .vcpu = (uint16_t)index,
+        .arg = {intid, mask},
+    };
+    uint64_t found = 0;
+    int error;
+
+    if (!vcpu->pcpu)
+        return resting_retract(&vcpu->page->gic, intid, mask);
+    error = pcpu_call(vcpu->pcpu, &command, &found);
+    return error ? error : (int)(found & (RV_LR_PENDING | RV_LR_ACTIVE));
+}
+
+static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
+{
+    struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_SAVE,
+        .vcpu = (uint16_t)index,
+        .arg = {RV_GROUP_GIC},
+    };
+    int error = vcpu->pcpu ? pcpu_call(vcpu->pcpu, &command, NULL) : 0;
+
+    memcpy(out, &vcpu->page->gic, sizeof(*out));
+    if (!vcpu->pcpu)
+        out->nr_lr = RV_VCPU_LRS;
+    return error;
+}
+
+static int irq_set_direct(void *ctx, unsigned index, unsigned pintid, unsigned vintid,
+                          uint32_t flags)
+{
+    struct vm *vm = ctx;
+    struct pcpu *pcpu = vm->vcpus[index].pcpu;
+    struct rv_command command = {
+        .op = RV_COMMAND_SET_DIRECT,
+        .vcpu = (uint16_t)index,
+        .arg = {pintid, vintid, flags},
+    };
+
+    /* A vCPU that is live nowhere can be told of by any pCPU. */
+    return pcpu_push(pcpu ? pcpu : &vm->pcpus[0], &command);
+}
+
+const struct vgic_ops vm_irq_ops = {irq_inject, irq_retract, irq_save, irq_set_direct};
+
+uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value)
+{
+    static const enum vgic_sgi_reg regs[] = {
+        [SYSREG_SGI0R] = VGIC_SGI0R,
+        [SYSREG_SGI1R] = VGIC_SGI1R,
+        [SYSREG_ASGI1R] = VGIC_ASGI1R,
+    };
+
+    return vgic_sgi(&((struct vm *)opaque)->vgic, vcpu, regs[which], value);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between the vgic and the list registers: live ones by command, resting ones in the page. */
+#pragma once
+
+#include "vmm/exit/sysreg.h"
+#include "vmm/gic/vgic.h"
+
+/* Their context is the struct vm. */
+extern const struct vgic_ops vm_irq_ops;
+uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value);
