@@ -17,23 +17,16 @@
     .short RV_ABI_MAJOR, RV_ABI_MINOR
     .word 0
     .quad image_size
-header_boot_page:
     .quad 0
 
 .text
 
-/* Boot CPU, at EL2, MMU off. No register means anything. */
+/* Boot CPU, at EL2, MMU off, .bss zeroed by the loader. No register means anything. */
 .global stub_start
 stub_start:
-    ldr x1, =image_bss_start
-    ldr x2, =image_bss_end
-1:  stp xzr, xzr, [x1], #16
-    cmp x1, x2
-    b.lo 1b
     ldr x0, =stacks + STACK_TOP
     mov sp, x0
-    ldr x0, =header_boot_page
-    ldr x0, [x0]
+    ldr x0, =image_start
     b boot_main
 
 /* Another CPU, from firmware, at EL2, MMU off. x0: its struct pcpu. */
@@ -44,7 +37,7 @@ stub_secondary:
     mov sp, x1
     bl mmu_on
     mov x0, x19
-    b secondary_main
+    b pcpu_main
 
 /* Turn the MMU and the caches on, with the tables of mmu.c. x0: struct pcpu. Clobbers x1. */
 .global mmu_on

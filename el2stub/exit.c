@@ -8,95 +8,61 @@
 #include "el2stub/stub.h"
 #include "shortcut.h"
 
-/* ESR_EL2 (Arm ARM D19.2.37): what the stub looks at, and no more. */
-#define ESR_EC(esr)      ((esr) >> 26 & 0x3f)
-#define ESR_EC_SYS64     0x18u
-#define ESR_EC_DABT_LOW  0x24u
-#define ESR_IL           (1ull << 25)
-#define ESR_DABT_ISV     (1ull << 24)
-#define ESR_DABT_WNR     (1ull << 6)
-#define ESR_DABT_SRT(e)  ((e) >> 16 & 0x1f)
-#define ESR_SYS64_READ   (1ull << 0)
-#define ESR_SYS64_RT(e)  ((e) >> 5 & 0x1f)
-
-#define SPSR_A32   (1ull << 4)
-#define SPSR_BTYPE (3ull << 10)
-#define SPSR_SS    (1ull << 21)
-
 /* Step over the instruction that trapped. */
 void exit_advance(void)
 {
     uint64_t spsr = read_sysreg(spsr_el2);
 
-    write_sysreg(read_sysreg(elr_el2) + (read_sysreg(esr_el2) & ESR_IL ? 4 : 2), elr_el2);
-    spsr &= spsr & SPSR_A32 ? ~SPSR_SS : ~(SPSR_SS | SPSR_BTYPE);
+    write_sysreg(read_sysreg(elr_el2) + (read_sysreg(esr_el2) & ESR_ELx_IL ? 4 : 2), elr_el2);
+    spsr &= spsr & PSTATE_nRW ? ~(uint64_t)PSTATE_SS : ~(uint64_t)(PSTATE_SS | PSTATE_BTYPE);
     write_sysreg(spsr, spsr_el2);
-}
-
-static void describe(struct rv_event *event, uint64_t esr)
-{
-    event->esr = esr;
-    event->far = read_sysreg(far_el2);
-    event->ipa = (read_sysreg(hpfar_el2) & 0xfffffffff0ull) << 8 | (event->far & 0xfff);
-    event->pc = read_sysreg(elr_el2);
-    event->pstate = (uint32_t)read_sysreg(spsr_el2);
 }
 
 static bool is_posted(const struct vm *vm, uint64_t ipa)
 {
-    for (uint32_t i = 0; i < vm->nr_posted; i++) {
+    for (uint32_t i = 0; i < RV_MAX_POSTED && vm->posted[i].size; i++) {
         if (ipa - vm->posted[i].start < vm->posted[i].size)
             return true;
     }
     return false;
 }
 
-/* The value that a trapped store or MSR writes; 0 for all else. */
-static uint64_t written(const struct pcpu *pcpu, uint64_t esr)
+/* Publish the exit that the core is in. True: the guest waits for a reply. */
+static bool report(struct pcpu *pcpu, uint8_t type)
 {
-    uint64_t reg = 31;
+    uint64_t esr = read_sysreg(esr_el2), far = read_sysreg(far_el2);
+    uint64_t ipa = (read_sysreg(hpfar_el2) & HPFAR_FIPA) << 8 | (far & 0xfff);
+    bool store = (esr & (ESR_ELx_EC | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR)) ==
+                 (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR);
+    uint64_t rt = ESR_GET(esr, ESR_ISS_DABT_SRT);
+    bool posted = store && type == RV_EVENT_SYNC && is_posted(pcpu->vcpu->vm, ipa);
+    struct rv_event *event = event_begin(pcpu, posted ? (uint8_t)RV_EVENT_POSTED : type);
 
-    if (ESR_EC(esr) == ESR_EC_DABT_LOW && (esr & ESR_DABT_ISV) && (esr & ESR_DABT_WNR))
-        reg = ESR_DABT_SRT(esr);
-    else if (ESR_EC(esr) == ESR_EC_SYS64 && !(esr & ESR_SYS64_READ))
-        reg = ESR_SYS64_RT(esr);
-    return reg == 31 ? 0 : pcpu->vcpu->page->x[reg];
+    event->flags = posted ? 0 : (uint8_t)RV_EVENT_FLAG_BLOCKING;
+    event->esr = esr;
+    event->far = far;
+    event->ipa = ipa;
+    event->pc = read_sysreg(elr_el2);
+    event->pstate = (uint32_t)read_sysreg(spsr_el2);
+    event->value = store && rt != 31 ? pcpu->vcpu->page->x[rt] : 0;
+    event_publish(pcpu, event);
+    return !posted;
 }
 
 void exit_sync(struct pcpu *pcpu)
 {
-    uint64_t esr = read_sysreg(esr_el2);
-    const uint64_t store = ESR_DABT_ISV | ESR_DABT_WNR;
-    struct rv_event *event;
-    uint64_t ipa;
-
-    if (shortcut(pcpu, esr))
+    if (shortcut(pcpu))
         return;
-    event = event_begin(pcpu, RV_EVENT_SYNC);
-    describe(event, esr);
-    event->value = written(pcpu, esr);
-    ipa = (read_sysreg(hpfar_el2) & 0xfffffffff0ull) << 8;
-    if (ESR_EC(esr) == ESR_EC_DABT_LOW && (esr & store) == store &&
-        is_posted(pcpu->vcpu->vm, ipa | (read_sysreg(far_el2) & 0xfff))) {
-        event->type = RV_EVENT_POSTED;
-        event_publish(pcpu, event);
+    pcpu->blocked = report(pcpu, RV_EVENT_SYNC);
+    if (pcpu->blocked)
+        exit_serve(pcpu);
+    else
         exit_advance();
-        return;
-    }
-    event->flags = RV_EVENT_FLAG_BLOCKING;
-    event_publish(pcpu, event);
-    pcpu->blocked = true;
-    exit_serve(pcpu);
 }
 
 void exit_serror(struct pcpu *pcpu)
 {
-    struct rv_event *event = event_begin(pcpu, RV_EVENT_SERROR);
-
-    describe(event, read_sysreg(esr_el2));
-    event->flags = RV_EVENT_FLAG_BLOCKING;
-    event_publish(pcpu, event);
-    pcpu->blocked = true;
+    pcpu->blocked = report(pcpu, RV_EVENT_SERROR);
     exit_serve(pcpu);
 }
 
@@ -106,19 +72,10 @@ void exit_irq(struct pcpu *pcpu)
     exit_serve(pcpu);
 }
 
-/* A vCPU of a VM that was stopped leaves the core for good. */
-static void evict(struct pcpu *pcpu)
-{
-    struct rv_event *event = event_begin(pcpu, RV_EVENT_STOPPED);
-
-    world_leave(pcpu);
-    event->groups = RV_GROUPS_ALL;
-    event_publish(pcpu, event);
-}
-
 /* Execute commands until there is a vCPU here that may run. */
 void exit_serve(struct pcpu *pcpu)
 {
+    static const struct rv_command none;
     struct rv_command command;
 
     for (;;) {
@@ -126,12 +83,13 @@ void exit_serve(struct pcpu *pcpu)
             command_take(pcpu, &command);
             command_execute(pcpu, &command);
         }
-        if (pcpu->ring_broken)
-            command_refuse_ring(pcpu);
+        if (pcpu->ring_broken && pcpu->vcpu)
+            command_refuse(pcpu, &none, RV_REFUSED_RING, pcpu->vcpu->vm);
+        pcpu->ring_broken = false;
         if (pcpu->vcpu && pcpu->vcpu->vm->stopped)
-            evict(pcpu);
-        if (pcpu->waits && lr_pending())
-            pcpu->waits = false;
+            world_leave(pcpu);
+        if (pcpu->waits)
+            pcpu->waits = !lr_pending(pcpu->vcpu);
         if (pcpu->vcpu && !pcpu->blocked && !pcpu->waits)
             return;
         command_wait(pcpu);

@@ -7,238 +7,223 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define ICH_HCR_EN   (1u << 0)
-#define ICH_HCR_UIE  (1u << 1) /* maintenance interrupt: at most one LR is in use */
-#define ICH_HCR_NPIE (1u << 3) /* ... no LR is pending */
+/* clang-format off */
+#define GIC_REGISTERS(X) X(vmcr, ich_vmcr_el2) X(ap0r0, ich_ap0r0_el2) X(ap1r0, ich_ap1r0_el2)
+/* clang-format on */
 
-#define LRS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
-
-static uint64_t lr_read(uint32_t n)
+/* An entry: a list register, or behind those a place in the queue. */
+static uint64_t entry_read(const struct vcpu *vcpu, uint32_t n)
 {
+    if (n >= cpu.nr_lrs)
+        return vcpu->queue[n - cpu.nr_lrs];
     switch (n) {
-#define X(i) case i: return read_sysreg(ich_lr##i##_el2);
-        LRS(X)
+#define X(i) \
+    case i: return read_sysreg(ich_lr##i##_el2);
+        EACH_OF_16(X)
 #undef X
     default: return 0;
     }
 }
 
-static void lr_write(uint32_t n, uint64_t lr)
+static void entry_write(struct vcpu *vcpu, uint32_t n, uint64_t lr)
 {
-    switch (n) {
-#define X(i) case i: write_sysreg(lr, ich_lr##i##_el2); break;
-        LRS(X)
+    if (n >= cpu.nr_lrs)
+        vcpu->queue[n - cpu.nr_lrs] = lr;
+    switch (n < cpu.nr_lrs ? n : RV_VCPU_IRQS) {
+#define X(i) \
+    case i: write_sysreg(lr, ich_lr##i##_el2); break;
+        EACH_OF_16(X)
 #undef X
     default: break;
     }
 }
 
-static bool is_empty(uint64_t lr)
+static uint32_t entries(const struct vcpu *vcpu)
 {
-    return !(lr & (LR_PENDING | LR_ACTIVE));
+    return cpu.nr_lrs + vcpu->nr_queue;
+}
+
+/* The interrupt's entry, or entries(). */
+static uint32_t find(const struct vcpu *vcpu, uint32_t vintid)
+{
+    uint32_t n = 0;
+
+    while (n < entries(vcpu) &&
+           (!(entry_read(vcpu, n) & LR_STATES) || LR_VINTID(entry_read(vcpu, n)) != vintid))
+        n++;
+    return n;
 }
 
 /*
- * While something waits, ask for a maintenance interrupt when it may find room:
- * when nothing is pending, or, if all list registers are active, when all but
- * one are done (NPIE would fire without end then).
+ * The list register that a waiting entry may have: a free one; else that of the
+ * least urgent pending interrupt which is less urgent; else, if the guest has
+ * nothing at all to take, that of the least urgent active one. cpu.nr_lrs: none.
  */
-static void update_hcr(const struct vcpu *vcpu)
+static uint32_t find_room(const struct vcpu *vcpu, uint64_t lr)
+{
+    uint32_t pending = cpu.nr_lrs, active = 0;
+    bool any_pending = false;
+
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        uint64_t old = entry_read(vcpu, n),
+                 worst = pending < cpu.nr_lrs ? entry_read(vcpu, pending) : lr;
+
+        if (!(old & LR_STATES) && (old & LR_HW || !(old & LR_EOI)))
+            return n; /* one with EOI is yet to be reported */
+        if ((old & LR_STATES) == LR_PENDING && LR_PRIORITY(old) > LR_PRIORITY(worst))
+            pending = n;
+        if (LR_PRIORITY(old) > LR_PRIORITY(entry_read(vcpu, active)))
+            active = n;
+        any_pending |= (old & LR_PENDING) != 0;
+    }
+    if (!(lr & LR_PENDING))
+        return cpu.nr_lrs;
+    return any_pending ? pending : active;
+}
+
+/* Which of the two is to have a list register first? What is pending, by priority. */
+static bool is_before(uint64_t a, uint64_t b)
+{
+    if ((a ^ b) & LR_PENDING)
+        return (a & LR_PENDING) != 0;
+    return LR_PRIORITY(a) < LR_PRIORITY(b);
+}
+
+/*
+ * Move what waits into list registers. What still waits then needs a maintenance
+ * interrupt when there may be room: pending ones when the guest has nothing left
+ * to take (NPIE), active ones before it gets to end them (UIE). Since a guest
+ * with EOImode 1 ends them in any order, its ICC_DIR_EL1 goes to the vmm (TDIR).
+ */
+static void settle(struct vcpu *vcpu)
 {
     uint64_t hcr = ICH_HCR_EN;
 
-    if (vcpu->nr_queue) {
-        hcr |= ICH_HCR_UIE;
-        for (uint32_t i = 0; i < cpu.nr_lrs; i++) {
-            if (lr_read(i) & LR_PENDING)
-                hcr |= ICH_HCR_NPIE;
+    while (vcpu->nr_queue) {
+        uint32_t best = 0, room;
+        uint64_t lr, old;
+
+        for (uint32_t i = 1; i < vcpu->nr_queue; i++) {
+            if (is_before(vcpu->queue[i], vcpu->queue[best]))
+                best = i;
         }
+        lr = vcpu->queue[best];
+        room = find_room(vcpu, lr);
+        if (room == cpu.nr_lrs)
+            break;
+        old = entry_read(vcpu, room);
+        vcpu->queue[best] = old & LR_STATES ? old : vcpu->queue[--vcpu->nr_queue];
+        entry_write(vcpu, room, lr);
+    }
+    for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
+        hcr |= ICH_HCR_UIE;
+        hcr |= vcpu->queue[i] & LR_PENDING ? ICH_HCR_NPIE : 0;
+        hcr |= vcpu->queue[i] & LR_ACTIVE ? ICH_HCR_TDIR : 0;
     }
     write_sysreg(hcr, ich_hcr_el2);
 }
 
-/* Merge new states into an entry that is there. Hardware's may not be both. */
-static uint64_t merge(uint64_t old, uint64_t new)
+/* A list register from RV_IRQ_* flags. */
+uint64_t lr_make(uint64_t vintid, uint64_t flags)
 {
-    uint64_t states = (old | new) & (LR_PENDING | LR_ACTIVE);
-
-    if (old & LR_HW)
-        return old;
-    return (old & ~(LR_PRIORITY_MASK | LR_GROUP1 | LR_EOI)) | (new & ~LR_HW) | states;
+    return vintid | (flags & RV_IRQ_PRIORITY) << LR_PRIORITY_SHIFT |
+           (flags & RV_IRQ_GROUP1 ? LR_GROUP1 : 0) | (flags & RV_IRQ_EOI ? LR_EOI : 0) |
+           (flags & RV_IRQ_ACTIVE ? LR_ACTIVE : 0) | (flags & RV_IRQ_PENDING ? LR_PENDING : 0);
 }
 
-/* 0, or -1: the queue is full. */
+/* Add an interrupt, or new states of one that is there. 0, or -1: no room. */
 int lr_inject(struct vcpu *vcpu, uint64_t lr)
 {
-    uint32_t victim = cpu.nr_lrs;
+    uint32_t n = find(vcpu, LR_VINTID(lr));
 
-    for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
-        if (LR_VINTID(vcpu->queue[i]) == LR_VINTID(lr)) {
-            vcpu->queue[i] = merge(vcpu->queue[i], lr);
-            return 0;
-        }
+    if (n == entries(vcpu)) {
+        if (vcpu->nr_queue == RV_VCPU_IRQS - cpu.nr_lrs)
+            return -1;
+        vcpu->queue[vcpu->nr_queue++] = lr;
+    } else if (!(entry_read(vcpu, n) & LR_HW)) {
+        /* One with HW may not be pending and active, and its line is its own. */
+        entry_write(vcpu, n, lr | (entry_read(vcpu, n) & (LR_STATES | LR_EOI)));
     }
-    for (uint32_t i = 0; i < cpu.nr_lrs; i++) {
-        uint64_t old = lr_read(i);
-
-        if (!is_empty(old) && LR_VINTID(old) == LR_VINTID(lr)) {
-            lr_write(i, merge(old, lr));
-            return 0;
-        }
-    }
-    /* A free one, else the least urgent of those that are only pending. */
-    for (uint32_t i = 0; i < cpu.nr_lrs; i++) {
-        uint64_t old = lr_read(i);
-
-        if (is_empty(old) && !(old & LR_EOI)) {
-            lr_write(i, lr);
-            return 0;
-        }
-        if (!(old & LR_ACTIVE) && (old & LR_PENDING) && LR_PRIORITY(old) > LR_PRIORITY(lr) &&
-            (victim == cpu.nr_lrs || LR_PRIORITY(old) > LR_PRIORITY(lr_read(victim))))
-            victim = i;
-    }
-    if (vcpu->nr_queue == RV_VCPU_QUEUE)
-        return -1;
-    vcpu->queue[vcpu->nr_queue++] = victim < cpu.nr_lrs ? lr_read(victim) : lr;
-    if (victim < cpu.nr_lrs)
-        lr_write(victim, lr);
-    update_hcr(vcpu);
+    settle(vcpu);
     return 0;
 }
 
-/* Clear `states` of one entry. What goes away for good gives back its physical interrupt. */
-static uint64_t clear(uint64_t lr, uint32_t states, uint32_t *found)
+/* Take `states` from an interrupt: RV_LR_*, as is the result, those that it had. */
+uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states)
 {
-    *found = (uint32_t)(lr >> LR_STATE_SHIFT);
-    lr &= ~((uint64_t)states << LR_STATE_SHIFT);
-    if (is_empty(lr)) {
-        if (lr & LR_HW)
-            gic_deactivate(LR_PINTID(lr));
-        lr = 0;
+    uint32_t n = find(vcpu, vintid);
+    uint64_t old = n < entries(vcpu) ? entry_read(vcpu, n) : 0;
+    uint64_t new = old & ~((uint64_t)states << LR_STATE_SHIFT);
+
+    if (n == entries(vcpu))
+        return 0;
+    if (!(new &LR_STATES)) {
+        if (old & LR_HW)
+            write_sysreg(LR_PINTID(old), icc_dir_el1); /* a line that is still high comes again */
+        new = n < cpu.nr_lrs ? 0 : vcpu->queue[--vcpu->nr_queue];
     }
-    return lr;
+    entry_write(vcpu, n, new);
+    return (uint32_t)(old >> LR_STATE_SHIFT);
 }
 
-/* The states that the interrupt had, RV_LR_*. */
-uint32_t lr_retract(struct vcpu *vcpu, uint32_t intid, uint32_t states)
-{
-    uint32_t found = 0;
-
-    for (uint32_t i = 0; i < cpu.nr_lrs; i++) {
-        uint64_t lr = lr_read(i);
-
-        if (!is_empty(lr) && LR_VINTID(lr) == intid) {
-            lr_write(i, clear(lr, states, &found));
-            return found;
-        }
-    }
-    for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
-        if (LR_VINTID(vcpu->queue[i]) != intid)
-            continue;
-        vcpu->queue[i] = clear(vcpu->queue[i], states, &found);
-        if (!vcpu->queue[i])
-            vcpu->queue[i] = vcpu->queue[--vcpu->nr_queue];
-        break;
-    }
-    return found;
-}
-
-static uint32_t most_urgent(const struct vcpu *vcpu)
-{
-    uint32_t best = 0;
-
-    for (uint32_t i = 1; i < vcpu->nr_queue; i++) {
-        if (LR_PRIORITY(vcpu->queue[i]) < LR_PRIORITY(vcpu->queue[best]))
-            best = i;
-    }
-    return best;
-}
-
-/* Report what the guest has ended, then fill the free list registers from the queue. */
+/* The maintenance interrupt: report what the guest has ended, then use the room. */
 void lr_maintain(struct pcpu *pcpu)
 {
     struct vcpu *vcpu = pcpu->vcpu;
 
-    for (uint32_t i = 0; vcpu && i < cpu.nr_lrs; i++) {
-        uint64_t lr = lr_read(i);
+    for (uint32_t n = 0; vcpu && n < cpu.nr_lrs; n++) {
+        uint64_t lr = entry_read(vcpu, n);
 
-        if (!is_empty(lr))
+        if (lr & (LR_STATES | LR_HW) || !(lr & LR_EOI))
             continue;
-        if (!(lr & LR_HW) && (lr & LR_EOI)) {
-            struct rv_event *event = event_begin(pcpu, RV_EVENT_EOI);
-
-            event->value = LR_VINTID(lr);
-            event_publish(pcpu, event);
-        }
-        lr = 0;
-        if (vcpu->nr_queue) {
-            uint32_t best = most_urgent(vcpu);
-
-            lr = vcpu->queue[best];
-            vcpu->queue[best] = vcpu->queue[--vcpu->nr_queue];
-        }
-        lr_write(i, lr);
+        event_send(pcpu, RV_EVENT_EOI, 0, 0, LR_VINTID(lr));
+        entry_write(vcpu, n, 0);
     }
     if (vcpu)
-        update_hcr(vcpu);
+        settle(vcpu);
 }
 
 /* Is there anything that the guest could take? */
-bool lr_pending(void)
+bool lr_pending(const struct vcpu *vcpu)
 {
-    for (uint32_t i = 0; i < cpu.nr_lrs; i++) {
-        if (lr_read(i) & LR_PENDING)
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        if (entry_read(vcpu, n) & LR_PENDING)
             return true;
     }
     return false;
 }
 
-/* Arm or mask the physical side of the direct entries, as the vCPU comes or goes. */
+/* The physical side of the direct entries, as the vCPU comes or goes. */
 void lr_direct(struct vcpu *vcpu, bool on)
 {
-    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
+    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
         const struct direct_entry *d = &vcpu->direct[i];
 
-        if (d->pintid)
-            gic_ppi_enable(vcpu->pcpu, d->pintid, on && (d->flags & RV_IRQ_ENABLED));
-        if (d->pintid && !on)
-            gic_ppi_active(vcpu->pcpu, d->pintid, false);
+        bool enable = on && d->flags & RV_IRQ_ENABLED;
+
+        GICR(vcpu->pcpu, enable ? GICR_ISENABLER0 : GICR_ICENABLER0) = 1u << d->pintid;
+        if (!on)
+            GICR(vcpu->pcpu, GICR_ICACTIVER0) = 1u << d->pintid;
     }
 }
-
-#define VMCR_AND_APRS(X) X(vmcr, ich_vmcr_el2) X(ap0r[0], ich_ap0r0_el2) X(ap1r[0], ich_ap1r0_el2)
-#define APRS_6_BITS(X)   X(ap0r[1], ich_ap0r1_el2) X(ap1r[1], ich_ap1r1_el2)
-#define APRS_7_BITS(X)                                                                             \
-    X(ap0r[2], ich_ap0r2_el2) X(ap0r[3], ich_ap0r3_el2) X(ap1r[2], ich_ap1r2_el2)                  \
-    X(ap1r[3], ich_ap1r3_el2)
 
 void lr_save(struct vcpu *vcpu)
 {
     struct rv_gic *gic = &vcpu->page->gic;
+    uint32_t nr_irqs = 0;
 
-    for (uint32_t i = 0; i < cpu.nr_lrs; i++)
-        gic->lr[i] = lr_read(i);
-    for (uint32_t i = 0; i < vcpu->nr_queue; i++)
-        gic->queue[i] = vcpu->queue[i];
-    gic->nr_lr = cpu.nr_lrs;
-    gic->nr_queue = vcpu->nr_queue;
+    for (uint32_t n = 0; n < entries(vcpu); n++) {
+        if (entry_read(vcpu, n) & LR_STATES)
+            gic->irq[nr_irqs++] = entry_read(vcpu, n);
+    }
+    gic->nr_irqs = nr_irqs;
 #define X(field, reg) gic->field = read_sysreg(reg);
-    VMCR_AND_APRS(X)
-    if (cpu.nr_aprs >= 2) {
-        APRS_6_BITS(X)
-    }
-    if (cpu.nr_aprs >= 4) {
-        APRS_7_BITS(X)
-    }
+    GIC_REGISTERS(X)
 #undef X
     gic->direct_pending = 0;
-    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
-        uint32_t pintid = vcpu->direct[i].pintid;
-
-        if (pintid && gic_ppi_pending(vcpu->pcpu, pintid))
-            gic->direct_pending |= 1ull << i;
-    }
+    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++)
+        gic->direct_pending |=
+            (uint64_t)(GICR(vcpu->pcpu, GICR_ISPENDR0) >> vcpu->direct[i].pintid & 1) << i;
 }
 
 /* May the guest have this entry? HW=1 lets it deactivate a physical interrupt. */
@@ -246,60 +231,43 @@ static bool is_legal(const struct vcpu *vcpu, uint64_t lr)
 {
     if (!(lr & LR_HW))
         return LR_VINTID(lr) < INTID_SPECIAL;
-    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
-        const struct direct_entry *d = &vcpu->direct[i];
-
-        if (d->pintid && d->pintid == LR_PINTID(lr) && d->vintid == LR_VINTID(lr))
+    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
+        if (vcpu->direct[i].pintid == LR_PINTID(lr) && vcpu->direct[i].vintid == LR_VINTID(lr))
             return true;
     }
     return false;
 }
 
-/* Copies list registers and queue out of the shared page, and checks the copy. */
+/* Copies the interrupts out of the shared page, and checks the copy. 0 or RV_REFUSED_REGISTER. */
 int lr_snapshot(const struct vcpu *vcpu, struct lr_snapshot *snapshot)
 {
     const volatile struct rv_gic *gic = &vcpu->page->gic;
 
-    snapshot->nr_queue = gic->nr_queue;
-    if (snapshot->nr_queue > RV_VCPU_QUEUE)
+    snapshot->nr_irqs = gic->nr_irqs;
+    if (snapshot->nr_irqs > RV_VCPU_IRQS)
         return RV_REFUSED_REGISTER;
-    for (uint32_t i = 0; i < RV_VCPU_LRS; i++) {
-        snapshot->lr[i] = gic->lr[i];
-        if (!is_empty(snapshot->lr[i]) && !is_legal(vcpu, snapshot->lr[i]))
-            return RV_REFUSED_REGISTER;
-    }
-    for (uint32_t i = 0; i < snapshot->nr_queue; i++) {
-        snapshot->queue[i] = gic->queue[i];
-        if (is_empty(snapshot->queue[i]) || !is_legal(vcpu, snapshot->queue[i]))
+    for (uint32_t i = 0; i < snapshot->nr_irqs; i++) {
+        snapshot->irq[i] = gic->irq[i];
+        if (!(snapshot->irq[i] & LR_STATES) || !is_legal(vcpu, snapshot->irq[i]))
             return RV_REFUSED_REGISTER;
     }
     return 0;
-}
-
-static uint64_t load_one(const struct vcpu *vcpu, uint64_t lr)
-{
-    if (lr & LR_HW && !is_empty(lr))
-        gic_ppi_active(vcpu->pcpu, LR_PINTID(lr), true);
-    return lr;
 }
 
 void lr_load(struct vcpu *vcpu, const struct lr_snapshot *snapshot)
 {
     const struct rv_gic *gic = &vcpu->page->gic;
 
-    vcpu->nr_queue = snapshot->nr_queue;
-    for (uint32_t i = 0; i < cpu.nr_lrs; i++)
-        lr_write(i, load_one(vcpu, snapshot->lr[i]));
-    for (uint32_t i = 0; i < snapshot->nr_queue; i++)
-        vcpu->queue[i] = load_one(vcpu, snapshot->queue[i]);
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++)
+        entry_write(vcpu, n, 0);
+    vcpu->nr_queue = snapshot->nr_irqs;
+    for (uint32_t i = 0; i < snapshot->nr_irqs; i++) {
+        vcpu->queue[i] = snapshot->irq[i];
+        if (snapshot->irq[i] & LR_HW)
+            GICR(vcpu->pcpu, GICR_ISACTIVER0) = 1u << LR_PINTID(snapshot->irq[i]) % 32;
+    }
 #define X(field, reg) write_sysreg(gic->field, reg);
-    VMCR_AND_APRS(X)
-    if (cpu.nr_aprs >= 2) {
-        APRS_6_BITS(X)
-    }
-    if (cpu.nr_aprs >= 4) {
-        APRS_7_BITS(X)
-    }
+    GIC_REGISTERS(X)
 #undef X
-    update_hcr(vcpu);
+    settle(vcpu);
 }

@@ -3,8 +3,6 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define CURRENT_EL_2 (2u << 2)
-
 struct rv_boot_page boot;
 uint64_t boot_page_address;
 struct cpu_features cpu;
@@ -21,8 +19,6 @@ static void answer(uint32_t state, uint32_t reason, uint64_t detail)
     page->stub_reason = reason;
     page->stub_detail = detail;
     page->stub_features = boot.features & RV_FEATURES_KNOWN;
-    page->stub_abi_major = RV_ABI_MAJOR;
-    page->stub_abi_minor = RV_ABI_MINOR;
     page->stub_lrs = cpu.nr_lrs;
     page->stub_cntfrq = read_sysreg(cntfrq_el0);
     rv_store_release(&page->stub_state, state);
@@ -35,27 +31,31 @@ static _Noreturn void give_up(uint32_t reason, uint64_t detail)
         wait_for_interrupt();
 }
 
-/* Is [offset, offset + size) in the memory, page aligned, and after the stub's own? */
+/* Is [offset, offset + size) in the memory, page aligned, and behind the stub's own? */
 static bool area_legal(uint64_t offset, uint64_t size)
 {
-    return offset % RV_PAGE_SIZE == 0 && size <= boot.mem_size &&
-           offset <= boot.mem_size - size && offset >= boot.stub_offset + boot.stub_size;
+    uint64_t own = boot.stub_offset + boot.stub_size;
+
+    return (offset | size) % RV_PAGE_SIZE == 0 &&
+           range_inside(offset, size, own, boot.mem_size - own);
 }
 
-static bool layout_legal(const struct rv_stub_header *header)
+static bool layout_legal(uint64_t image_size)
 {
-    if (boot.mem_base % RV_PAGE_SIZE || boot.mem_size > 1ull << 38 || boot.mem_base > 1ull << 38)
-        return false;
-    if (boot.mem_base + boot.stub_offset != (uint64_t)header || boot.stub_size % RV_PAGE_SIZE ||
-        boot.stub_size < header->image_size || boot.stub_size > boot.mem_size)
+    uint64_t image = (uint64_t)image_start;
+
+    if (boot.mem_base % RV_PAGE_SIZE || boot.mem_base > image || boot.mem_size > 1ull << 38 ||
+        boot.stub_offset != image - boot.mem_base || boot.stub_size % RV_PAGE_SIZE ||
+        boot.stub_size < image_size ||
+        !range_inside(boot.stub_offset, boot.stub_size, 0, boot.mem_size))
         return false;
     return area_legal(boot_page_address - boot.mem_base, RV_PAGE_SIZE) &&
            area_legal(boot.channels_offset, boot.nr_pcpus * sizeof(struct rv_channel)) &&
            area_legal(boot.vcpus_offset, boot.nr_vcpus * sizeof(struct rv_vcpu_page)) &&
-           area_legal(boot.ram_offset, boot.ram_size) && boot.ram_size % RV_PAGE_SIZE == 0;
+           area_legal(boot.ram_offset, boot.ram_size);
 }
 
-static uint32_t boot_page_check(const struct rv_stub_header *header)
+static uint32_t boot_page_check(uint64_t image_size)
 {
     if (read_sysreg(currentel) != CURRENT_EL_2)
         return RV_BOOT_BAD_EL;
@@ -65,14 +65,13 @@ static uint32_t boot_page_check(const struct rv_stub_header *header)
         return RV_BOOT_BAD_ABI;
     if (boot.features & ~(uint64_t)RV_FEATURES_KNOWN)
         return RV_BOOT_BAD_FEATURES;
-    if (boot.nr_pcpus == 0 || boot.nr_pcpus > RV_MAX_PCPUS || boot.nr_vcpus > RV_MAX_VCPUS)
+    if (boot.nr_pcpus == 0 || boot.nr_pcpus > RV_MAX_PCPUS || boot.nr_vcpus == 0 ||
+        boot.nr_vcpus > RV_MAX_VCPUS)
         return RV_BOOT_BAD_PCPUS;
-    if (!layout_legal(header))
-        return RV_BOOT_BAD_LAYOUT;
-    return 0;
+    return layout_legal(image_size) ? 0 : RV_BOOT_BAD_LAYOUT;
 }
 
-/* ID register fields (Arm ARM D19.2): which optional registers are there to switch. */
+/* ID register fields (Arm ARM D24.2): which optional registers are there to switch. */
 static void find_features(void)
 {
     uint64_t isar1 = read_sysreg(s3_0_c0_c6_1), isar2 = read_sysreg(s3_0_c0_c6_2);
@@ -82,8 +81,10 @@ static void find_features(void)
     cpu.ras = (read_sysreg(id_aa64pfr0_el1) >> 28 & 0xf) != 0;
     cpu.nr_breakpoints = (uint32_t)(dfr0 >> 12 & 0xf) + 1;
     cpu.nr_watchpoints = (uint32_t)(dfr0 >> 20 & 0xf) + 1;
-    cpu.nr_lrs = (uint32_t)(vtr & 0x1f) + 1 > RV_VCPU_LRS ? RV_VCPU_LRS : (uint32_t)(vtr & 0x1f) + 1;
-    cpu.nr_aprs = 1u << ((vtr >> 26 & 7) + 1 - 5); /* PREbits 5, 6, 7: 1, 2, 4 registers */
+    cpu.nr_lrs = (uint32_t)(vtr & ICH_VTR_LRS & 0xf) + 1;
+    /* lr.c switches one active priorities register for each group: 5 bits of preemption. */
+    if (vtr >> ICH_VTR_PREBITS & 3)
+        give_up(RV_BOOT_NO_GICV3, vtr);
 }
 
 /* The vmm filters and answers the guest's reads of these; it has no other way to know them. */
@@ -93,47 +94,40 @@ static void publish_id_registers(void)
 
 #define X(m, n) id[RV_ID_INDEX(m, n)] = read_sysreg(s3_0_c0_c##m##_##n);
 #define ROW(m)  X(m, 0) X(m, 1) X(m, 2) X(m, 3) X(m, 4) X(m, 5) X(m, 6) X(m, 7)
-    ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
-    X(0, 0) X(0, 5) X(0, 6)
+    ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7) X(0, 0) X(0, 5) X(0, 6)
 #undef ROW
 #undef X
 }
 
-/* What each CPU does once it has its MMU on. Returns into the first guest. */
-static _Noreturn void pcpu_main(struct pcpu *pcpu)
+/* What each CPU does once it has its MMU on, for good. */
+_Noreturn void pcpu_main(struct pcpu *pcpu)
 {
-    struct rv_event *event;
-    int error = gic_init_cpu(pcpu);
-
-    if (error)
-        give_up((uint32_t)error, pcpu->index);
+    if (gic_init_cpu(pcpu))
+        give_up(RV_BOOT_NO_GICV3, pcpu->index);
     world_init_cpu();
     stage2_init_cpu();
-    event = event_begin(pcpu, RV_EVENT_READY);
-    event->value = cpu.nr_lrs;
-    event_publish(pcpu, event);
+    event_send(pcpu, RV_EVENT_READY, 0, 0, cpu.nr_lrs);
     exit_serve(pcpu);
     guest_start(pcpu);
 }
 
 /* boot.S: the boot CPU, on a stack, with the MMU off. */
-_Noreturn void boot_main(uint64_t page)
+_Noreturn void boot_main(const struct rv_stub_header *header)
 {
-    const struct rv_stub_header *header = (const struct rv_stub_header *)image_start;
+    const volatile uint64_t *from = (const volatile uint64_t *)header->boot_page;
     uint32_t error;
 
-    boot_page_address = page;
-    boot = *(const volatile struct rv_boot_page *)page;
-    error = boot_page_check(header);
+    boot_page_address = header->boot_page;
+    for (uint32_t i = 0; i < sizeof(boot) / 8; i++)
+        ((uint64_t *)&boot)[i] = from[i];
+    error = boot_page_check(header->image_size);
     if (error)
         give_up(error, 0);
     find_features();
     for (uint32_t i = 0; i < boot.nr_pcpus; i++) {
-        uint64_t channels = boot.mem_base + boot.channels_offset;
-
         pcpus[i].index = i;
         pcpus[i].poll_limit = boot.poll_limit;
-        pcpus[i].channel = (struct rv_channel *)(channels + i * sizeof(struct rv_channel));
+        pcpus[i].channel = (struct rv_channel *)(boot.mem_base + boot.channels_offset) + i;
         pcpus[i].stack_top = &stacks[i].top;
         stacks[i].top.pcpu = &pcpus[i];
     }
@@ -141,22 +135,16 @@ _Noreturn void boot_main(uint64_t page)
     if (mmu_build())
         give_up(RV_BOOT_BAD_LAYOUT, 1);
     mmu_on(&pcpus[0]);
-    error = (uint32_t)gic_init();
-    if (error)
-        give_up(error, 0);
+    if (gic_init())
+        give_up(RV_BOOT_NO_GICV3, 0);
     platform_doorbell_init();
     for (uint32_t i = 1; i < boot.nr_pcpus; i++) {
-        if (platform_cpu_on(boot.mpidr[i], (uint64_t)stub_secondary, (uint64_t)&pcpus[i]))
+        if (platform_cpu_on(boot.pcpu[i].mpidr, (uint64_t)stub_secondary, (uint64_t)&pcpus[i]))
             give_up(RV_BOOT_NO_PCPU, i);
     }
     publish_id_registers();
     answer(RV_STUB_READY, 0, 0);
     pcpu_main(&pcpus[0]);
-}
-
-void secondary_main(struct pcpu *pcpu)
-{
-    pcpu_main(pcpu);
 }
 
 /* vectors.S: an exception that cannot be. Say all that is known; this core is lost. */

@@ -39,9 +39,21 @@ void event_publish(struct pcpu *pcpu, struct rv_event *event)
         platform_doorbell_ring();
 }
 
+/* An event that is not an exit. What the arguments mean: PROTOCOL.md, by type. */
+void event_send(struct pcpu *pcpu, uint8_t type, uint32_t tag, uint64_t detail, uint64_t value)
+{
+    struct rv_event *event = event_begin(pcpu, type);
+
+    event->esr = tag;
+    event->ipa = detail;
+    event->value = value;
+    event_publish(pcpu, event);
+}
+
 bool command_ready(const struct pcpu *pcpu)
 {
-    const struct rv_command *next = &pcpu->channel->command[pcpu->command_tail % RV_COMMAND_ENTRIES];
+    const struct rv_command *next =
+        &pcpu->channel->command[pcpu->command_tail % RV_COMMAND_ENTRIES];
 
     return rv_ring_ready(&next->seq, pcpu->command_tail);
 }

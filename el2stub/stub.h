@@ -6,15 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/arm/el2.h"
+#include "proto/arm/esr.h"
+#include "proto/arm/gic.h"
 #include "proto/boot.h"
 #include "proto/ring.h"
 #include "proto/vcpu.h"
 
-/* Physical and intermediate physical addresses do not mix. */
-typedef struct {
-    uint64_t v;
-} pa_t;
+/* clang-format off */
+#define EACH_OF_16(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+/* clang-format on */
 
+/* What the guest calls physical. A plain uint64_t is a physical address or an offset. */
 typedef struct {
     uint64_t v;
 } ipa_t;
@@ -26,19 +29,16 @@ struct posted_window {
 
 struct vm {
     bool exists;
-    bool stopped; /* an illegal command named it: none of its vCPUs runs again */
-    uint16_t vmid;
-    pa_t ram; /* all memory that this VM may ever have mapped */
-    uint64_t ram_offset;
+    bool stopped;        /* an illegal command named it: none of its vCPUs runs again */
+    uint64_t ram_offset; /* all memory that this VM may ever have mapped */
     uint64_t ram_size;
     uint64_t *root; /* stage 2, level 1, two concatenated tables */
-    uint32_t nr_posted;
     struct posted_window posted[RV_MAX_POSTED];
 };
 
 /* A physical interrupt that the stub injects by itself. */
 struct direct_entry {
-    uint32_t pintid; /* 0: the entry is free */
+    uint32_t pintid; /* 0: this entry and those behind it are free */
     uint32_t vintid;
     uint32_t flags; /* RV_IRQ_* */
 };
@@ -52,10 +52,8 @@ struct vcpu {
     struct pcpu *pcpu;         /* where its registers are live; NULL: in the page */
     struct direct_entry direct[RV_MAX_DIRECT];
     uint32_t nr_queue;
-    uint64_t queue[RV_VCPU_QUEUE]; /* interrupts that wait for a list register */
+    uint64_t queue[RV_VCPU_IRQS]; /* interrupts that wait for a list register */
 };
-
-struct stack_top;
 
 struct pcpu {
     struct stack_top *stack_top;
@@ -63,13 +61,12 @@ struct pcpu {
     struct rv_channel *channel; /* shared */
     uint32_t command_tail;
     uint32_t event_head;
-    uint32_t event_tail; /* last value seen of the vmm's */
-    uint32_t poll_limit; /* adapts between boot.poll_limit / 16 and boot.poll_limit */
-    struct vcpu *vcpu;   /* whose registers are live in this core */
-    bool blocked;        /* the guest waits for a reply */
-    bool waits;          /* the guest waits for an interrupt */
-    bool ring_broken;    /* the vmm wrote an impossible index */
-    uint64_t gicr;       /* PA of this core's redistributor */
+    uint32_t event_tail;           /* last value seen of the vmm's */
+    uint32_t poll_limit;           /* adapts between boot.poll_limit / 16 and boot.poll_limit */
+    struct vcpu *vcpu;             /* whose registers are live in this core */
+    bool blocked;                  /* the guest waits for a reply */
+    bool waits;                    /* the guest waits for an interrupt */
+    bool ring_broken;              /* the vmm wrote an impossible index */
     struct vcpu *last[RV_MAX_VMS]; /* whose stage 1 entries this core's TLB may hold */
 };
 
@@ -80,7 +77,6 @@ struct cpu_features {
     uint32_t nr_breakpoints;
     uint32_t nr_watchpoints;
     uint32_t nr_lrs;
-    uint32_t nr_aprs;
 };
 
 /* The end of each core's stack: where vectors.S finds what it needs. */
@@ -94,6 +90,12 @@ struct stack {
     struct stack_top top;
 };
 
+/* A vCPU's interrupts, out of the vmm's reach. */
+struct lr_snapshot {
+    uint32_t nr_irqs;
+    uint64_t irq[RV_VCPU_IRQS];
+};
+
 extern struct rv_boot_page boot; /* the stub's checked copy */
 extern uint64_t boot_page_address;
 extern char image_start[], image_text_end[], image_rodata_end[]; /* linker script */
@@ -103,45 +105,17 @@ extern struct vcpu vcpus[RV_MAX_VCPUS];
 extern struct vm vms[RV_MAX_VMS];
 extern struct stack stacks[RV_MAX_PCPUS];
 
-/* pgtable.c: 4 KiB granule tables whose first level has 1 GiB entries. */
-#define PTE_VALID  1ull
-#define PTE_TABLE  3ull /* at level 1 and 2; at level 3 it is a page */
-#define PTE_AF     (1ull << 10)
-#define PTE_SH_IS  (3ull << 8)
-#define PTE_ADDR   0x0000fffffffff000ull
+/* boot.S */
+void mmu_on(struct pcpu *pcpu);
+void stub_secondary(void);
 
-void pgtable_pool(uint64_t start, uint64_t end);
-int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
-                bool pages_only);
-int pgtable_split(uint64_t *root, uint64_t in);
-bool pgtable_covers(uint64_t *root, uint64_t in, uint64_t size);
-void pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);
-void pgtable_free(uint64_t *root, unsigned entries);
+/* main.c: entered from boot.S and vectors.S. */
+_Noreturn void boot_main(const struct rv_stub_header *header);
+_Noreturn void pcpu_main(struct pcpu *pcpu);
+_Noreturn void panic(uint64_t slot, struct pcpu *pcpu);
 
-/* stage2.c: each returns 0, RV_REFUSED_* or -1 (no table page left). */
-int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_t prot);
-int stage2_unmap(struct vm *vm, ipa_t ipa, uint64_t size);
-int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot);
-int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);
-void stage2_destroy(struct vm *vm);
-uint64_t stage2_vttbr(const struct vm *vm);
-void stage2_init_cpu(void);
-
-/* mmu.c: the stub's own stage 1. */
-int mmu_build(void);
-extern uint64_t mmu_root[512];
-
-/* message.c */
-struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type);
-void event_publish(struct pcpu *pcpu, struct rv_event *event);
-bool command_ready(const struct pcpu *pcpu);
-void command_take(struct pcpu *pcpu, struct rv_command *command);
-void command_wait(struct pcpu *pcpu);
-
-/* command.c */
-void command_execute(struct pcpu *pcpu, const struct rv_command *command);
-
-void command_refuse_ring(struct pcpu *pcpu);
+/* vectors.S */
+_Noreturn void guest_start(struct pcpu *pcpu);
 
 /* exit.c: the handlers of vectors.S, and what they share with commands. */
 void exit_sync(struct pcpu *pcpu);
@@ -150,17 +124,17 @@ void exit_serror(struct pcpu *pcpu);
 void exit_serve(struct pcpu *pcpu);
 void exit_advance(void);
 
-/* vectors.S */
-_Noreturn void guest_start(struct pcpu *pcpu);
+/* message.c */
+struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type);
+void event_publish(struct pcpu *pcpu, struct rv_event *event);
+void event_send(struct pcpu *pcpu, uint8_t type, uint32_t tag, uint64_t detail, uint64_t value);
+bool command_ready(const struct pcpu *pcpu);
+void command_take(struct pcpu *pcpu, struct rv_command *command);
+void command_wait(struct pcpu *pcpu);
 
-/* boot.S */
-void mmu_on(struct pcpu *pcpu);
-void stub_secondary(void);
-
-/* main.c: entered from boot.S and vectors.S. */
-_Noreturn void boot_main(uint64_t page);
-_Noreturn void secondary_main(struct pcpu *pcpu);
-_Noreturn void panic(uint64_t slot, struct pcpu *pcpu);
+/* command.c */
+void command_execute(struct pcpu *pcpu, const struct rv_command *command);
+void command_refuse(struct pcpu *pcpu, const struct rv_command *c, int reason, struct vm *vm);
 
 /* world.c */
 void world_init_cpu(void);
@@ -173,40 +147,38 @@ void world_leave(struct pcpu *pcpu);
 void fp_save(struct rv_fp *fp);
 void fp_load(const struct rv_fp *fp);
 
-/* gic.c: the physical side. */
+/* stage2.c */
+int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);
+int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_t prot);
+int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot);
+uint64_t stage2_vttbr(const struct vm *vm);
+void stage2_init_cpu(void);
+bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit);
+
+/* mmu.c: the stub's own stage 1. */
+int mmu_build(void);
+
+/* pgtable.c: 4 KiB granule tables whose first level has 1 GiB entries. */
+void pgtable_pool(uint64_t start, uint64_t end);
+int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
+                bool pages_only);
+bool pgtable_covers(uint64_t *root, uint64_t in, uint64_t size);
+void pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);
+
+/* gic.c: the physical side. A register of a core's own redistributor: */
+#define GICR(core, reg) mmio32(boot.pcpu[(core)->index].gicr_base + (reg))
+
 int gic_init(void);
 int gic_init_cpu(struct pcpu *pcpu);
 void gic_irq(struct pcpu *pcpu);
 void gic_kick(uint64_t mask);
-void gic_ppi_enable(const struct pcpu *pcpu, uint32_t intid, bool on);
-void gic_ppi_active(const struct pcpu *pcpu, uint32_t intid, bool on);
-bool gic_ppi_pending(const struct pcpu *pcpu, uint32_t intid);
-void gic_deactivate(uint32_t intid);
 
 /* lr.c: list registers, the virtual side. */
-#define LR_STATE_SHIFT   62 /* RV_LR_PENDING, RV_LR_ACTIVE */
-#define LR_ACTIVE        (1ull << 63)
-#define LR_PENDING       (1ull << 62)
-#define LR_HW            (1ull << 61)
-#define LR_GROUP1        (1ull << 60)
-#define LR_PRIORITY_MASK (0xffull << 48)
-#define LR_PRIORITY(lr)  ((lr) >> 48 & 0xff)
-#define LR_EOI           (1ull << 41) /* with LR_HW clear */
-#define LR_PINTID(lr)    ((uint32_t)((lr) >> 32 & 0x1fff))
-#define LR_VINTID(lr)    ((uint32_t)(lr))
-#define INTID_SPECIAL    1020u /* and above: no interrupt */
-
-/* List registers and queue, out of the vmm's reach. */
-struct lr_snapshot {
-    uint32_t nr_queue;
-    uint64_t lr[RV_VCPU_LRS];
-    uint64_t queue[RV_VCPU_QUEUE];
-};
-
+uint64_t lr_make(uint64_t vintid, uint64_t flags);
 int lr_inject(struct vcpu *vcpu, uint64_t lr);
-uint32_t lr_retract(struct vcpu *vcpu, uint32_t intid, uint32_t states);
+uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states);
 void lr_maintain(struct pcpu *pcpu);
-bool lr_pending(void);
+bool lr_pending(const struct vcpu *vcpu);
 void lr_direct(struct vcpu *vcpu, bool on);
 void lr_save(struct vcpu *vcpu);
 int lr_snapshot(const struct vcpu *vcpu, struct lr_snapshot *snapshot);
@@ -217,4 +189,4 @@ int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context);
 void platform_doorbell_init(void);
 void platform_doorbell_ring(void);
 uint64_t platform_doorbell_kicks(void);
-void platform_memory_changed(pa_t start, uint64_t size);
+void platform_memory_changed(uint64_t start, uint64_t size);

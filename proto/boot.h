@@ -10,14 +10,14 @@
 
 #include "proto/abi_version.h"
 
-#define RV_MAX_PCPUS        64u /* a kick mask has 64 bits */
-#define RV_MAX_VCPUS        64u
-#define RV_MAX_VMS          8u
-#define RV_MAX_POSTED       8u  /* posted windows of one VM */
-#define RV_MAX_DIRECT       8u  /* direct-injection entries of one vCPU */
-#define RV_PAGE_SIZE        4096u
-#define RV_BLOCK_SIZE       0x200000ull
-#define RV_IPA_BITS         40u
+#define RV_MAX_PCPUS  64u /* a kick mask has 64 bits */
+#define RV_MAX_VCPUS  64u
+#define RV_MAX_VMS    8u
+#define RV_MAX_POSTED 8u /* posted windows of one VM */
+#define RV_MAX_DIRECT 8u /* direct-injection entries of one vCPU */
+#define RV_PAGE_SIZE  4096u
+#define RV_BLOCK_SIZE 0x200000ull
+#define RV_IPA_BITS   40u
 
 /* Optional behaviour: offered by the vmm, accepted by the stub. */
 #define RV_FEATURE_TIMESTAMP 0x1u /* events carry CNTPCT_EL0 */
@@ -52,44 +52,49 @@ _Static_assert(sizeof(struct rv_stub_header) == 0x20, "stub header layout");
  * The boot CPU's identification registers: op0=3, op1=0, CRn=0, CRm 0 to 7,
  * op2 0 to 7. Row 0 has MIDR_EL1, MPIDR_EL1 and REVIDR_EL1 only.
  */
-#define RV_ID_INDEX(crm, op2) ((crm) * 8u + (op2))
+#define RV_ID_INDEX(crm, op2) ((crm)*8u + (op2))
+
+/* A physical CPU; [0] is the boot CPU. */
+struct rv_boot_pcpu {
+    uint64_t mpidr;     /* 0x00 MPIDR_EL1 */
+    uint64_t gicr_base; /* 0x08 PA of its GICv3 redistributor, RD_base */
+};
+_Static_assert(sizeof(struct rv_boot_pcpu) == 0x10, "pCPU layout");
 
 #define RV_BOOT_MAGIC 0x544f4f4252494e47ull /* "GNIRBOOT" */
 struct rv_boot_page {
-    uint64_t magic;               /* 0x000 RV_BOOT_MAGIC */
-    uint16_t abi_major;           /* 0x008 */
-    uint16_t abi_minor;           /* 0x00a */
-    uint32_t nr_pcpus;            /* 0x00c */
-    uint64_t features;            /* 0x010 RV_FEATURE_* wanted */
-    uint64_t mem_base;            /* 0x018 PA of the shared memory; offsets count from it */
-    uint64_t mem_size;            /* 0x020 bytes */
-    uint64_t stub_offset;         /* 0x028 stub-private: image, then table pages */
-    uint64_t stub_size;           /* 0x030 */
-    uint64_t channels_offset;     /* 0x038 nr_pcpus times struct rv_channel */
-    uint64_t vcpus_offset;        /* 0x040 nr_vcpus times struct rv_vcpu_page */
-    uint32_t nr_vcpus;            /* 0x048 */
-    uint32_t poll_limit;          /* 0x04c looks at a ring before the stub sleeps */
-    uint64_t ram_offset;          /* 0x050 guest RAM, of all VMs */
-    uint64_t ram_size;            /* 0x058 */
-    uint64_t gicd_base;           /* 0x060 PA of the physical GICv3 distributor */
-    uint64_t gicr_base;           /* 0x068 PA of the first redistributor, 128 KiB each */
-    uint64_t doorbell_base;       /* 0x070 PA of the doorbell device */
-    uint32_t doorbell_intid;      /* 0x078 the SPI that the doorbell raises */
-    uint32_t maintenance_intid;   /* 0x07c PPI of the GIC's maintenance interrupt */
-    uint64_t mpidr[RV_MAX_PCPUS]; /* 0x080 MPIDR_EL1 of each pCPU; [0] is the boot CPU */
-    uint8_t pad[0xd00 - 0x280];   /* 0x280 */
-    uint64_t stub_id[64];         /* 0xd00 written by the stub from here on: see RV_ID_INDEX */
+    uint64_t magic;             /* 0x000 RV_BOOT_MAGIC */
+    uint16_t abi_major;         /* 0x008 */
+    uint16_t abi_minor;         /* 0x00a */
+    uint32_t nr_pcpus;          /* 0x00c */
+    uint64_t features;          /* 0x010 RV_FEATURE_* wanted */
+    uint64_t mem_base;          /* 0x018 PA of the shared memory; offsets count from it */
+    uint64_t mem_size;          /* 0x020 bytes */
+    uint64_t stub_offset;       /* 0x028 stub-private: image, then table pages */
+    uint64_t stub_size;         /* 0x030 */
+    uint64_t channels_offset;   /* 0x038 nr_pcpus times struct rv_channel */
+    uint64_t vcpus_offset;      /* 0x040 nr_vcpus times struct rv_vcpu_page */
+    uint32_t nr_vcpus;          /* 0x048 */
+    uint32_t poll_limit;        /* 0x04c looks at a ring before the stub sleeps */
+    uint64_t ram_offset;        /* 0x050 guest RAM, of all VMs */
+    uint64_t ram_size;          /* 0x058 */
+    uint64_t gicd_base;         /* 0x060 PA of the physical GICv3 distributor */
+    uint64_t doorbell_base;     /* 0x068 PA of the doorbell device */
+    uint32_t doorbell_intid;    /* 0x070 the SPI that the doorbell raises */
+    uint32_t maintenance_intid; /* 0x074 PPI of the GIC's maintenance interrupt */
+    uint64_t reserved;          /* 0x078 */
+    struct rv_boot_pcpu pcpu[RV_MAX_PCPUS]; /* 0x080 */
+    uint8_t pad[0xd00 - 0x480];             /* 0x480 */
+    uint64_t stub_id[64];         /* 0xd00 written by the stub from here on: RV_ID_INDEX */
     uint32_t stub_state;          /* 0xf00 RV_STUB_*, stored last with release */
     uint32_t stub_reason;         /* 0xf04 RV_BOOT_* */
     uint64_t stub_detail;         /* 0xf08 */
     uint64_t stub_features;       /* 0xf10 RV_FEATURE_* accepted */
-    uint16_t stub_abi_major;      /* 0xf18 */
-    uint16_t stub_abi_minor;      /* 0xf1a */
-    uint32_t stub_lrs;            /* 0xf1c list registers of the boot CPU */
-    uint64_t stub_cntfrq;         /* 0xf20 CNTFRQ_EL0, Hz */
-    uint8_t pad2[0x1000 - 0xf28]; /* 0xf28 */
+    uint64_t stub_cntfrq;         /* 0xf18 CNTFRQ_EL0, Hz */
+    uint32_t stub_lrs;            /* 0xf20 list registers of the boot CPU */
+    uint8_t pad2[0x1000 - 0xf24]; /* 0xf24 */
 };
 _Static_assert(sizeof(struct rv_boot_page) == RV_PAGE_SIZE, "boot page layout");
-_Static_assert(__builtin_offsetof(struct rv_boot_page, mpidr) == 0x80, "boot page layout");
+_Static_assert(__builtin_offsetof(struct rv_boot_page, pcpu) == 0x80, "boot page layout");
 _Static_assert(__builtin_offsetof(struct rv_boot_page, stub_id) == 0xd00, "boot page layout");
 _Static_assert(__builtin_offsetof(struct rv_boot_page, stub_state) == 0xf00, "boot page layout");

@@ -63,17 +63,15 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_COMMAND_LOAD        4u  /* groups */
 #define RV_COMMAND_SAVE        5u  /* groups */
 #define RV_COMMAND_VM_CREATE   6u  /* RAM offset, size */
-#define RV_COMMAND_VM_DESTROY  7u  /* - */
-#define RV_COMMAND_VCPU_CREATE 8u  /* VMPIDR_EL2, VPIDR_EL2 */
-#define RV_COMMAND_MAP         9u  /* IPA, RAM offset, size, RV_MAP_* */
-#define RV_COMMAND_UNMAP       10u /* IPA, size */
-#define RV_COMMAND_PROTECT     11u /* IPA, size, RV_MAP_* */
-#define RV_COMMAND_INJECT      12u /* INTID, RV_IRQ_* and priority */
-#define RV_COMMAND_RETRACT     13u /* INTID, RV_LR_* to clear; acknowledged with those found */
-#define RV_COMMAND_SET_POSTED  14u /* window, IPA, size (0: none) */
-#define RV_COMMAND_SET_DIRECT  15u /* physical INTID, virtual INTID, RV_IRQ_* and priority */
-#define RV_COMMAND_FLUSH       16u /* RAM offset, size: code that the vmm wrote from outside */
-#define RV_COMMAND_COUNT       17u
+#define RV_COMMAND_VCPU_CREATE 7u  /* VMPIDR_EL2, VPIDR_EL2 */
+#define RV_COMMAND_MAP         8u  /* IPA, RAM offset, size, RV_MAP_* */
+#define RV_COMMAND_PROTECT     9u  /* IPA, size, RV_MAP_* */
+#define RV_COMMAND_INJECT      10u /* INTID, RV_IRQ_* and priority */
+#define RV_COMMAND_RETRACT     11u /* INTID, RV_LR_* to clear; acknowledged with those found */
+#define RV_COMMAND_SET_POSTED  12u /* window, IPA, size (0: none) */
+#define RV_COMMAND_SET_DIRECT  13u /* physical INTID, virtual INTID, RV_IRQ_* and priority */
+#define RV_COMMAND_FLUSH       14u /* RAM offset, size: code that the vmm wrote from outside */
+#define RV_COMMAND_COUNT       15u
 
 /* Command flags. */
 #define RV_COMMAND_FLAG_ACK 0x80u /* answer with RV_EVENT_ACK */
@@ -81,7 +79,7 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_REPLY_REG        0x02u /* x[reg] takes arg[0] */
 #define RV_REPLY_WAIT       0x04u /* wait for an interrupt first, as WFI does */
 
-/* RV_COMMAND_MAP and RV_COMMAND_PROTECT permissions. None of the first three: no access. */
+/* RV_COMMAND_MAP and RV_COMMAND_PROTECT permissions. PROTECT with none of them: unmap. */
 #define RV_MAP_READ       0x1u
 #define RV_MAP_WRITE      0x2u
 #define RV_MAP_EXEC       0x4u
@@ -103,7 +101,7 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_STATUS_OK      0u
 #define RV_STATUS_NO_ROOM 1u /* out of table pages or queue entries: nothing was changed */
 
-/* RV_EVENT_REFUSED: `value` is one of these, `esr` the tag, `ipa` the op, `far` the argument. */
+/* RV_EVENT_REFUSED: `value` is one of these, `esr` the tag, `ipa` the op. */
 #define RV_REFUSED_OP       1u  /* no such command */
 #define RV_REFUSED_VM       2u  /* no such VM, or it exists already, or it is stopped */
 #define RV_REFUSED_VCPU     3u  /* no such vCPU, or it exists already, or not of that VM */

@@ -30,15 +30,15 @@ struct rv_word {
 _Static_assert(sizeof(struct rv_word) == RV_LINE, "a word has a line of its own");
 
 struct rv_channel {
-    struct rv_word command_head;                     /* 0x0000 vmm */
-    struct rv_word command_tail;                     /* 0x0040 stub */
-    struct rv_word command_waiting;                  /* 0x0080 stub sets 1 before it sleeps */
-    struct rv_word event_head;                       /* 0x00c0 stub */
-    struct rv_word event_tail;                       /* 0x0100 vmm */
-    struct rv_word event_waiting;                    /* 0x0140 vmm sets 1 before it sleeps */
-    uint8_t pad[0x1000 - 0x180];                     /* 0x0180 */
-    struct rv_command command[RV_COMMAND_ENTRIES];   /* 0x1000 */
-    struct rv_event event[RV_EVENT_ENTRIES];         /* 0x2000 */
+    struct rv_word command_head;                   /* 0x0000 vmm */
+    struct rv_word command_tail;                   /* 0x0040 stub */
+    struct rv_word command_waiting;                /* 0x0080 stub sets 1 before it sleeps */
+    struct rv_word event_head;                     /* 0x00c0 stub */
+    struct rv_word event_tail;                     /* 0x0100 vmm */
+    struct rv_word event_waiting;                  /* 0x0140 vmm sets 1 before it sleeps */
+    uint8_t pad[0x1000 - 0x180];                   /* 0x0180 */
+    struct rv_command command[RV_COMMAND_ENTRIES]; /* 0x1000 */
+    struct rv_event event[RV_EVENT_ENTRIES];       /* 0x2000 */
 };
 _Static_assert(sizeof(struct rv_channel) == 0x6000, "channel layout");
 _Static_assert(__builtin_offsetof(struct rv_channel, command) == 0x1000, "channel layout");

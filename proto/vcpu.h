@@ -20,36 +20,35 @@
 #define RV_GROUP_GIC   0x80u /* list registers, queue, active priorities, CPU interface */
 #define RV_GROUPS_ALL  0xffu
 
-#define RV_VCPU_LRS   16u /* architectural maximum of list registers */
-#define RV_VCPU_QUEUE 64u /* interrupts that wait for a list register */
+#define RV_VCPU_IRQS 80u /* interrupts in list registers, or waiting for one */
 
 /* EL1 group. An entry that the CPU does not have reads as 0 and is not loaded. */
 struct rv_el1 {
-    uint64_t sp_el0;           /* 0x00 */
-    uint64_t sp_el1;           /* 0x08 */
-    uint64_t elr_el1;          /* 0x10 */
-    uint64_t spsr_el1;         /* 0x18 */
-    uint64_t sctlr_el1;        /* 0x20 */
-    uint64_t actlr_el1;        /* 0x28 */
-    uint64_t cpacr_el1;        /* 0x30 */
-    uint64_t ttbr0_el1;        /* 0x38 */
-    uint64_t ttbr1_el1;        /* 0x40 */
-    uint64_t tcr_el1;          /* 0x48 */
-    uint64_t esr_el1;          /* 0x50 */
-    uint64_t far_el1;          /* 0x58 */
-    uint64_t afsr0_el1;        /* 0x60 */
-    uint64_t afsr1_el1;        /* 0x68 */
-    uint64_t mair_el1;         /* 0x70 */
-    uint64_t amair_el1;        /* 0x78 */
-    uint64_t vbar_el1;         /* 0x80 */
-    uint64_t contextidr_el1;   /* 0x88 */
-    uint64_t tpidr_el0;        /* 0x90 */
-    uint64_t tpidrro_el0;      /* 0x98 */
-    uint64_t tpidr_el1;        /* 0xa0 */
-    uint64_t par_el1;          /* 0xa8 */
-    uint64_t csselr_el1;       /* 0xb0 */
-    uint64_t disr_el1;         /* 0xb8 VDISR_EL2: FEAT_RAS */
-    uint64_t reserved[8];      /* 0xc0 */
+    uint64_t sp_el0;         /* 0x00 */
+    uint64_t sp_el1;         /* 0x08 */
+    uint64_t elr_el1;        /* 0x10 */
+    uint64_t spsr_el1;       /* 0x18 */
+    uint64_t sctlr_el1;      /* 0x20 */
+    uint64_t actlr_el1;      /* 0x28 */
+    uint64_t cpacr_el1;      /* 0x30 */
+    uint64_t ttbr0_el1;      /* 0x38 */
+    uint64_t ttbr1_el1;      /* 0x40 */
+    uint64_t tcr_el1;        /* 0x48 */
+    uint64_t esr_el1;        /* 0x50 */
+    uint64_t far_el1;        /* 0x58 */
+    uint64_t afsr0_el1;      /* 0x60 */
+    uint64_t afsr1_el1;      /* 0x68 */
+    uint64_t mair_el1;       /* 0x70 */
+    uint64_t amair_el1;      /* 0x78 */
+    uint64_t vbar_el1;       /* 0x80 */
+    uint64_t contextidr_el1; /* 0x88 */
+    uint64_t tpidr_el0;      /* 0x90 */
+    uint64_t tpidrro_el0;    /* 0x98 */
+    uint64_t tpidr_el1;      /* 0xa0 */
+    uint64_t par_el1;        /* 0xa8 */
+    uint64_t csselr_el1;     /* 0xb0 */
+    uint64_t disr_el1;       /* 0xb8 VDISR_EL2: FEAT_RAS */
+    uint64_t reserved[8];    /* 0xc0 */
 };
 _Static_assert(sizeof(struct rv_el1) == 0x100, "EL1 group layout");
 
@@ -80,27 +79,29 @@ struct rv_timer {
 _Static_assert(sizeof(struct rv_timer) == 0x40, "TIMER group layout");
 
 struct rv_debug {
-    uint64_t bvr[16];  /* 0x000 DBGBVRn_EL1 */
-    uint64_t bcr[16];  /* 0x080 DBGBCRn_EL1 */
-    uint64_t wvr[16];  /* 0x100 DBGWVRn_EL1 */
-    uint64_t wcr[16];  /* 0x180 DBGWCRn_EL1 */
-    uint64_t mdscr;    /* 0x200 MDSCR_EL1 */
-    uint64_t mdccint;  /* 0x208 MDCCINT_EL1 */
-    uint64_t pad[14];  /* 0x210 */
+    uint64_t bvr[16]; /* 0x000 DBGBVRn_EL1 */
+    uint64_t bcr[16]; /* 0x080 DBGBCRn_EL1 */
+    uint64_t wvr[16]; /* 0x100 DBGWVRn_EL1 */
+    uint64_t wcr[16]; /* 0x180 DBGWCRn_EL1 */
+    uint64_t mdscr;   /* 0x200 MDSCR_EL1 */
+    uint64_t mdccint; /* 0x208 MDCCINT_EL1 */
+    uint64_t pad[14]; /* 0x210 */
 };
 _Static_assert(sizeof(struct rv_debug) == 0x280, "DEBUG group layout");
 
-/* List registers and queue entries are in the format of ICH_LR<n>_EL2. */
+/*
+ * Interrupts in list registers and such that wait for one, in no order, in the
+ * format of ICH_LR<n>_EL2. Each of them is pending or active or both.
+ */
 struct rv_gic {
-    uint64_t lr[RV_VCPU_LRS];      /* 0x000 the first nr_lr are used */
-    uint64_t queue[RV_VCPU_QUEUE]; /* 0x080 */
-    uint64_t vmcr;                 /* 0x280 ICH_VMCR_EL2 */
-    uint64_t ap0r[4];              /* 0x288 ICH_AP0R<n>_EL2 */
-    uint64_t ap1r[4];              /* 0x2a8 ICH_AP1R<n>_EL2 */
-    uint32_t nr_lr;                /* 0x2c8 written by SAVE, not loaded */
-    uint32_t nr_queue;             /* 0x2cc */
-    uint64_t direct_pending;       /* 0x2d0 SAVE: bit n: direct entry n's line is high */
-    uint64_t pad[5];               /* 0x2d8 */
+    uint64_t irq[RV_VCPU_IRQS]; /* 0x000 */
+    uint64_t vmcr;              /* 0x280 ICH_VMCR_EL2 */
+    uint64_t ap0r0;             /* 0x288 ICH_AP0R0_EL2 */
+    uint64_t ap1r0;             /* 0x290 ICH_AP1R0_EL2 */
+    uint64_t direct_pending;    /* 0x298 SAVE: bit n: direct entry n's line is high; not loaded */
+    uint32_t nr_irqs;           /* 0x2a0 */
+    uint32_t pad;               /* 0x2a4 */
+    uint64_t pad2[11];          /* 0x2a8 */
 };
 _Static_assert(sizeof(struct rv_gic) == 0x300, "GIC group layout");
 

@@ -18,10 +18,10 @@
 #include "vmm/plugin.h"
 #include "vmm/size.h"
 
-#define MAX_PATHS    16
-#define MIN_RAM      RV_BLOCK_SIZE
-#define DEFAULT_RAM  (512ull << 20)
-#define MAX_NAME     64
+#define MAX_PATHS   16
+#define MIN_RAM     RV_BLOCK_SIZE
+#define DEFAULT_RAM (512ull << 20)
+#define MAX_NAME    64
 
 struct options {
     struct vm_config vm;

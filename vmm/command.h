@@ -4,10 +4,10 @@
 
 /* Exit statuses: README.md, "Exit status". */
 enum exit_status {
-    STATUS_OK = 0,     /* the guest powered off, or the user ended it with Ctrl-a x */
-    STATUS_VMM = 1,    /* the vmm, the stub or the machine failed */
-    STATUS_USAGE = 2,  /* wrong command line */
-    STATUS_GUEST = 3,  /* the guest cannot go on */
+    STATUS_OK = 0,       /* the guest powered off, or the user ended it with Ctrl-a x */
+    STATUS_VMM = 1,      /* the vmm, the stub or the machine failed */
+    STATUS_USAGE = 2,    /* wrong command line */
+    STATUS_GUEST = 3,    /* the guest cannot go on */
     STATUS_SIGNAL = 128, /* plus the number of the signal that ended it */
 };
 

@@ -10,10 +10,10 @@
 #include "vmm/relax.h"
 
 /* Looking costs the host a core, sleeping costs the guest a doorbell each way (some 80 us). */
-#define POLL_MAX_NS      200000
-#define POLL_MIN_NS      10000
-#define EVENTS_PER_PASS  64u  /* exits between two turns of the event loop */
-#define LOOKS_PER_PASS   256u /* looks in vain between two turns of the event loop */
+#define POLL_MAX_NS     200000
+#define POLL_MIN_NS     10000
+#define EVENTS_PER_PASS 64u  /* exits between two turns of the event loop */
+#define LOOKS_PER_PASS  256u /* looks in vain between two turns of the event loop */
 
 static long long now_ns(void)
 {
@@ -36,8 +36,8 @@ static void doorbell_rang(evutil_socket_t fd, short what, void *ctx)
 int loop_init(struct loop *loop, struct event_base *base, struct vm *vm)
 {
     *loop = (struct loop){.base = base, .vm = vm, .poll_ns = POLL_MAX_NS};
-    loop->doorbell = event_new(base, vm->machine->doorbell, EV_READ | EV_PERSIST, doorbell_rang,
-                               loop);
+    loop->doorbell =
+        event_new(base, vm->machine->doorbell, EV_READ | EV_PERSIST, doorbell_rang, loop);
     if (!loop->doorbell || event_add(loop->doorbell, NULL)) {
         log_error("cannot watch the doorbell");
         return -ENOMEM;

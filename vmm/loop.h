@@ -12,9 +12,9 @@
 #include "vmm/vm.h"
 
 enum loop_end {
-    LOOP_POWER_OFF,   /* the guest switched itself off */
-    LOOP_QUIT,        /* the user ended it */
-    LOOP_SIGNAL,      /* SIGINT, SIGTERM or SIGHUP */
+    LOOP_POWER_OFF, /* the guest switched itself off */
+    LOOP_QUIT,      /* the user ended it */
+    LOOP_SIGNAL,    /* SIGINT, SIGTERM or SIGHUP */
     LOOP_GUEST_FAILED,
     LOOP_VMM_FAILED,
 };

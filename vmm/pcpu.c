@@ -50,6 +50,59 @@ static int wait_more(struct pcpu *pcpu, struct patience *patience)
     return 0;
 }
 
+/* What the rest of the vmm relies on. */
+static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
+{
+    switch (event->type) {
+    case RV_EVENT_SYNC:
+    case RV_EVENT_SERROR:
+        return pcpu->vcpu && event->vcpu == pcpu->vcpu->index && pcpu->guest_runs &&
+               event->flags == RV_EVENT_FLAG_BLOCKING;
+    case RV_EVENT_POSTED:
+    case RV_EVENT_EOI:
+    case RV_EVENT_STOPPED: return pcpu->vcpu && event->vcpu == pcpu->vcpu->index;
+    case RV_EVENT_READY:
+    case RV_EVENT_ACK:
+    case RV_EVENT_REFUSED:
+    case RV_EVENT_PANIC: return true;
+    default: return false;
+    }
+}
+
+/* The next event from the ring: copied, checked, and what it says of the guest noted. */
+static bool take(struct pcpu *pcpu, struct rv_event *event)
+{
+    const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
+
+    if (pcpu->lost || !rv_ring_ready(&next->seq, pcpu->event_tail))
+        return false;
+    memcpy(event, next, sizeof(*event));
+    __asm__ volatile("" : "+m"(*event)); /* the copy is what is looked at from here on */
+    pcpu->event_tail++;
+    /* Release: the copy is made before the stub may write the entry again. */
+    rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
+    if (!is_legal(pcpu, event)) {
+        lose(pcpu, "the stub sent an illegal event");
+        return false;
+    }
+    if (event->flags & RV_EVENT_FLAG_BLOCKING || event->type == RV_EVENT_STOPPED)
+        pcpu->guest_runs = false;
+    return true;
+}
+
+/* Put an event aside until pcpu_next_event(). False: there is none. */
+static bool defer_one(struct pcpu *pcpu)
+{
+    if (pcpu->nr_deferred == RV_EVENT_ENTRIES) {
+        lose(pcpu, "the stub sends events without end");
+        return false;
+    }
+    if (!take(pcpu, &pcpu->deferred[pcpu->nr_deferred]))
+        return false;
+    pcpu->nr_deferred++;
+    return true;
+}
+
 int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
 {
     struct rv_command *slot = &pcpu->channel->command[pcpu->command_head % RV_COMMAND_ENTRIES];
@@ -64,6 +117,8 @@ int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
         if (rv_ring_space(pcpu->command_head, tail, RV_COMMAND_ENTRIES) < 0)
             return lose(pcpu, "the stub wrote an impossible index of the command ring");
         if (tail == pcpu->command_tail) {
+            /* The stub may wait for room for its events in turn. */
+            defer_one(pcpu);
             pcpu_notify(pcpu);
             if (wait_more(pcpu, &patience))
                 return -EIO;
@@ -93,47 +148,6 @@ bool pcpu_has_event(const struct pcpu *pcpu)
     const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
 
     return pcpu->nr_deferred || rv_ring_ready(&next->seq, pcpu->event_tail);
-}
-
-/* What the rest of the vmm relies on. */
-static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
-{
-    switch (event->type) {
-    case RV_EVENT_SYNC:
-    case RV_EVENT_SERROR:
-        return pcpu->vcpu && event->vcpu == pcpu->vcpu->index && pcpu->guest_runs &&
-               event->flags == RV_EVENT_FLAG_BLOCKING;
-    case RV_EVENT_POSTED:
-    case RV_EVENT_EOI:
-    case RV_EVENT_STOPPED:
-        return pcpu->vcpu && event->vcpu == pcpu->vcpu->index;
-    case RV_EVENT_READY:
-    case RV_EVENT_ACK:
-    case RV_EVENT_REFUSED:
-    case RV_EVENT_PANIC: return true;
-    default: return false;
-    }
-}
-
-/* The next event from the ring: copied, checked, and what it says of the guest noted. */
-static bool take(struct pcpu *pcpu, struct rv_event *event)
-{
-    const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
-
-    if (pcpu->lost || !rv_ring_ready(&next->seq, pcpu->event_tail))
-        return false;
-    memcpy(event, next, sizeof(*event));
-    __asm__ volatile("" : "+m"(*event)); /* the copy is what is looked at from here on */
-    pcpu->event_tail++;
-    /* Release: the copy is made before the stub may write the entry again. */
-    rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
-    if (!is_legal(pcpu, event)) {
-        lose(pcpu, "the stub sent an illegal event");
-        return false;
-    }
-    if (event->flags & RV_EVENT_FLAG_BLOCKING || event->type == RV_EVENT_STOPPED)
-        pcpu->guest_runs = false;
-    return true;
 }
 
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event)
@@ -197,7 +211,6 @@ void pcpu_log_refusal(const struct pcpu *pcpu, const struct rv_event *event)
 
     if (event->value < sizeof(reasons) / sizeof(*reasons))
         reason = reasons[event->value];
-    log_error("the stub refused command %llu on pCPU %u: %s (argument %#llx)",
-              (unsigned long long)event->ipa, pcpu->index, reason ? reason : "unknown reason",
-              (unsigned long long)event->far);
+    log_error("the stub refused command %llu on pCPU %u: %s", (unsigned long long)event->ipa,
+              pcpu->index, reason ? reason : "unknown reason");
 }

@@ -14,11 +14,11 @@
 #include "vmm/log.h"
 #include "vmm/vm_irq.h"
 
-#define VM_ID           0u
-#define RNG_SEED_SIZE   32u
-#define MPIDR_RES1      (1ull << 31)
-#define CPUS_PER_AFF1   16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
-#define STATE_VERSION   1u
+#define VM_ID         0u
+#define RNG_SEED_SIZE 32u
+#define MPIDR_RES1    (1ull << 31)
+#define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
+#define STATE_VERSION 1u
 
 static void *device_state(void *ctx, const char *name, uint32_t version, size_t size)
 {
@@ -75,9 +75,8 @@ static int cpu_on(void *opaque, unsigned index, uint64_t entry, uint64_t context
         return -EBUSY;
     vcpu_reset(vcpu, entry, context_id, 0);
     /* What became pending while it was off waits for it; the CPU interface is as after reset. */
-    memcpy(vcpu->page->gic.lr, irqs.lr, sizeof(irqs.lr));
-    memcpy(vcpu->page->gic.queue, irqs.queue, sizeof(irqs.queue));
-    vcpu->page->gic.nr_queue = irqs.nr_queue;
+    memcpy(vcpu->page->gic.irq, irqs.irq, sizeof(irqs.irq));
+    vcpu->page->gic.nr_irqs = irqs.nr_irqs;
     sysreg_reset(&vm->exits.sysreg_cpus[index]);
     error = run_vcpu(vm, vcpu);
     if (!error)
@@ -191,11 +190,12 @@ static int create_exits(struct vm *vm)
     vm->exits.psci.ops = &psci_ops;
     vm->exits.psci.opaque = vm;
     vm->exits.psci.nr_cpus = n;
-    vm->exits.psci.cpus = state_alloc(&vm->state, "psci", STATE_VERSION,
-                                      n * sizeof(*vm->exits.psci.cpus));
-    vm->exits.sysreg_cpus = state_alloc(&vm->state, "sysreg", STATE_VERSION,
-                                        n * sizeof(*vm->exits.sysreg_cpus));
+    vm->exits.psci.cpus =
+        state_alloc(&vm->state, "psci", STATE_VERSION, n * sizeof(*vm->exits.psci.cpus));
+    vm->exits.sysreg_cpus =
+        state_alloc(&vm->state, "sysreg", STATE_VERSION, n * sizeof(*vm->exits.sysreg_cpus));
     vm->exits.sysreg.sgi = vm_irq_sgi;
+    vm->exits.sysreg.deactivate = vm_irq_deactivate;
     vm->exits.sysreg.opaque = vm;
     return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
 }
@@ -461,8 +461,12 @@ static void handle_exit(struct vm *vm, struct pcpu *pcpu, const struct rv_event 
     vcpu->fetched = RV_GROUP_GPR;
     vcpu->dirty = 0;
     exit_handle(&vm->exits, vcpu, event, &reply);
-    if (reply.hold)
+    if (reply.hold) {
+        /* The vCPU is off now, or the guest goes down; else it was lost. */
+        if (pcpu->vcpu && vm->request == VM_RUN_ON)
+            vm->failed = true;
         return;
+    }
     vcpu_flush(vcpu);
     command.flags = reply.flags;
     command.vcpu = (uint16_t)vcpu->index;

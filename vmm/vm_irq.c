@@ -49,8 +49,6 @@ static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
     int error = vcpu->pcpu ? pcpu_call(vcpu->pcpu, &command, NULL) : 0;
 
     memcpy(out, &vcpu->page->gic, sizeof(*out));
-    if (!vcpu->pcpu)
-        out->nr_lr = RV_VCPU_LRS;
     return error;
 }
 
@@ -80,4 +78,9 @@ uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t
     };
 
     return vgic_sgi(&((struct vm *)opaque)->vgic, vcpu, regs[which], value);
+}
+
+void vm_irq_deactivate(void *opaque, unsigned vcpu, uint32_t intid)
+{
+    vgic_dir(&((struct vm *)opaque)->vgic, vcpu, intid);
 }

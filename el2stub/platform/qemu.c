@@ -25,25 +25,28 @@
 int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context)
 {
     register uint64_t x0 __asm__("x0") = PSCI_CPU_ON_64;
-    register uint64_t x1 __asm__("x1") = mpidr & 0xff00ffffffull;
+    register uint64_t x1 __asm__("x1") = mpidr & MPIDR_AFFINITY;
     register uint64_t x2 __asm__("x2") = entry;
     register uint64_t x3 __asm__("x3") = context;
 
-    __asm__ volatile("smc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3) : : "x4", "x5", "x6", "x7",
-                     "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "memory");
+    __asm__ volatile("smc #0"
+                     : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
+                     :
+                     : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
+                       "x16", "x17", "memory");
     return (int)x0;
 }
 
 void platform_doorbell_init(void)
 {
-    mmio_write32(boot.doorbell_base + UART_LCR_H, UART_LCR_H_FEN);
-    mmio_write32(boot.doorbell_base + UART_CR, UART_CR_ENABLE);
-    mmio_write32(boot.doorbell_base + UART_IMSC, UART_RX_INTS);
+    mmio32(boot.doorbell_base + UART_LCR_H) = UART_LCR_H_FEN;
+    mmio32(boot.doorbell_base + UART_CR) = UART_CR_ENABLE;
+    mmio32(boot.doorbell_base + UART_IMSC) = UART_RX_INTS;
 }
 
 void platform_doorbell_ring(void)
 {
-    mmio_write32(boot.doorbell_base + UART_DR, '!');
+    mmio32(boot.doorbell_base + UART_DR) = '!';
 }
 
 /* The pCPUs that the vmm wants kicked, as a mask. */
@@ -51,11 +54,11 @@ uint64_t platform_doorbell_kicks(void)
 {
     uint64_t mask = 0;
 
-    mmio_write32(boot.doorbell_base + UART_ICR, UART_RX_INTS);
+    mmio32(boot.doorbell_base + UART_ICR) = UART_RX_INTS;
     for (uint32_t i = 0; i < UART_FIFO; i++) {
-        if (mmio_read32(boot.doorbell_base + UART_FR) & UART_FR_RXFE)
+        if (mmio32(boot.doorbell_base + UART_FR) & UART_FR_RXFE)
             break;
-        mask |= 1ull << (mmio_read32(boot.doorbell_base + UART_DR) & 63);
+        mask |= 1ull << (mmio32(boot.doorbell_base + UART_DR) & 63);
     }
     return mask;
 }
@@ -65,9 +68,9 @@ uint64_t platform_doorbell_kicks(void)
  * not see what another process writes. Storing what is there already makes it
  * look. (On real cores this is cache maintenance by address.)
  */
-void platform_memory_changed(pa_t start, uint64_t size)
+void platform_memory_changed(uint64_t start, uint64_t size)
 {
-    volatile uint64_t *word = (volatile uint64_t *)start.v;
+    volatile uint64_t *word = (volatile uint64_t *)start;
 
     for (uint64_t i = 0; i < size / sizeof(*word); i++)
         word[i] = word[i];

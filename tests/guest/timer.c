@@ -174,7 +174,7 @@ static void hook_third_time(unsigned intid)
 {
     (void)intid;
     if (gic_log.count == 3)
-        now->set_cval(now->count() + ticks_from_us(10000000));
+        now->set_cval(now->count() + ticks_from_us(3600000000));
 }
 
 static void test_level(const struct timer *timer)

@@ -102,11 +102,9 @@ static void decode_names_the_kind_of_each_class(void **state)
         assert_true(info.il);
         listed[classes[i].ec] = true;
     }
-    for (unsigned ec = 0; ec < 64; ec++) {
-        if (!listed[ec]) {
+    for (unsigned ec = 0; ec < 64; ec++)
+        if (!listed[ec])
             assert_int_equal(decode(ec, 0x1ffffff).kind, EXIT_RESERVED);
-        }
-    }
 }
 
 static void decode_keeps_pc_pstate_iss_and_iss2_of_each_event(void **state)
@@ -417,12 +415,10 @@ static void decode_loses_no_field_of_any_syndrome(void **state)
             uint64_t iss = next(&noise) & 0x1ffffff;
             struct exit_info info;
 
-            if (cases[i].ec == 0x2f) {
+            if (cases[i].ec == 0x2f)
                 iss &= 0xffffff; /* IDS=0 */
-            }
-            if (cases[i].ec == 0x34) {
+            if (cases[i].ec == 0x34)
                 iss &= ~(1ull << 16); /* WPF and FnP are one field of ours */
-            }
             iss |= cases[i].fixed;
             info = decode(cases[i].ec, iss);
             assert_int_equal(again(&info), iss & (cases[i].defined | cases[i].fixed));
@@ -510,9 +506,8 @@ static void decode_writes_all_bytes_whatever_the_event(void **state)
         struct exit_info a, b;
         uint64_t words[sizeof(event) / 8];
 
-        for (size_t i = 0; i < COUNT(words); i++) {
+        for (size_t i = 0; i < COUNT(words); i++)
             words[i] = next(&noise);
-        }
         memcpy(&event, words, sizeof(event));
         memset(&a, 0x00, sizeof(a));
         memset(&b, 0xff, sizeof(b));
@@ -525,12 +520,10 @@ static void decode_writes_all_bytes_whatever_the_event(void **state)
 static void decode_has_a_name_for_each_kind_and_fault(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < EXIT_KINDS; kind++) {
+    for (int kind = 0; kind < EXIT_KINDS; kind++)
         assert_non_null(decode_kind_name((enum exit_kind)kind));
-    }
-    for (int fault = 0; fault < EXIT_FAULTS; fault++) {
+    for (int fault = 0; fault < EXIT_FAULTS; fault++)
         assert_non_null(decode_fault_name((enum exit_fault)fault));
-    }
     assert_string_equal(decode_kind_name(EXIT_KINDS), "reserved exception class");
     assert_string_equal(decode_fault_name(EXIT_FAULTS), "reserved fault");
 }

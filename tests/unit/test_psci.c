@@ -99,9 +99,8 @@ static int setup(void **state)
     (void)state;
     memset(&page, 0, sizeof(page));
     memset(&core, 0, sizeof(core));
-    for (unsigned i = 0; i < CPUS; i++) {
+    for (unsigned i = 0; i < CPUS; i++)
         psci_cpu_reset(&cpus[i], mpidrs[i] | 0x80000000, i < 2); /* with MPIDR_EL1's RES1 bit */
-    }
     return 0;
 }
 
@@ -186,9 +185,8 @@ static void psci_features_knows_exactly_the_functions_that_there_are(void **stat
             uint32_t function = 0x84000000 | width << 30 | n;
             bool is_known = false;
 
-            for (size_t i = 0; i < COUNT(known); i++) {
+            for (size_t i = 0; i < COUNT(known); i++)
                 is_known = is_known || known[i] == function;
-            }
             assert_int_equal(call(0x8400000a, function, 0, 0).value, is_known ? 0 : ~0ull);
         }
     }
@@ -226,9 +224,8 @@ static void psci_calls_read_registers_and_write_none(void **state)
     struct rv_vcpu_page before;
 
     (void)state;
-    for (unsigned i = 0; i < 31; i++) {
+    for (unsigned i = 0; i < 31; i++)
         page.x[i] = 0x1111 * i;
-    }
     call(0x84000003, 0x100, 0x40000000, 5);
     before = page;
     psci_call(&psci, &vcpu, 0, &(struct psci_result){0});
@@ -318,9 +315,8 @@ static void psci_cpu_on_refuses_what_cannot_be_started(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t got = (int64_t)call(cases[i].function, cases[i].target, cases[i].entry, 0).value;
 
-        if (got != cases[i].want) {
+        if (got != cases[i].want)
             fail_msg("case %zu: %lld", i, (long long)got);
-        }
     }
     assert_int_equal(core.on, 2);
 }
@@ -377,9 +373,8 @@ static void psci_affinity_info_tells_the_state_at_each_level(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t got = (int64_t)call(cases[i].function, cases[i].target, cases[i].level, 0).value;
 
-        if (got != cases[i].want) {
+        if (got != cases[i].want)
             fail_msg("case %zu: %lld", i, (long long)got);
-        }
     }
 }
 

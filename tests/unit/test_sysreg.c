@@ -107,6 +107,17 @@ static void sysreg_answers_each_row_as_its_table_says(void **state)
         {0xd5301384, DONE, 0, 0, "mrs x4, OSDLR_EL1"},
         {0xd5101384, DONE, 0, 0, "msr OSDLR_EL1, x4"},
         {0xd5301484, DONE, 0, 0, "mrs x4, DBGPRCR_EL1"},
+        {0xd5385300, DONE, 0, 0, "mrs x0, ERRIDR_EL1: no error records"},
+        {0xd5185300, UNDEF, 0, 0, "msr ERRIDR_EL1, x0: read-only"},
+        {0xd5185320, DONE, 0, 0, "msr ERRSELR_EL1, x0"},
+        {0xd5385400, DONE, 0, 0, "mrs x0, ERXFR_EL1"},
+        {0xd5185400, UNDEF, 0, 0, "msr ERXFR_EL1, x0: read-only"},
+        {0xd5185420, DONE, 0, 0, "msr ERXCTLR_EL1, x0"},
+        {0xd5385460, DONE, 0, 0, "mrs x0, ERXADDR_EL1"},
+        {0xd5385480, UNDEF, 0, 0, "mrs x0, ERXPFGF_EL1: RAS 1.1"},
+        {0xd5185520, DONE, 0, 0, "msr ERXMISC1_EL1, x0"},
+        {0xd5385540, UNDEF, 0, 0, "mrs x0, ERXMISC2_EL1: RAS 1.1"},
+        {0xd53bd200, UNDEF, 0, 0, "mrs x0, AMCR_EL0"},
         {0xd538a4e6, UNDEF, 0, 0, "mrs x6, LORID_EL1"},
         {0xd518a466, UNDEF, 0, 0, "msr LORC_EL1, x6"},
         {0xd53b9c06, UNDEF, 0, 0, "mrs x6, PMCR_EL0"},
@@ -128,21 +139,18 @@ static void sysreg_answers_each_row_as_its_table_says(void **state)
     };
 
     (void)state;
-    for (unsigned i = 0; i < IDREGS_COUNT; i++) {
+    for (unsigned i = 0; i < IDREGS_COUNT; i++)
         sysreg.id[i] = 0x1100 + i;
-    }
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct sysreg_cpu cpu = {0};
         uint64_t value = 0xdead, kick;
         bool read = rows[i].insn >> 21 & 1;
 
         warnings = debugs = 0;
-        if (access_register(&cpu, rows[i].insn, &value, &kick) != rows[i].want) {
+        if (access_register(&cpu, rows[i].insn, &value, &kick) != rows[i].want)
             fail_msg("%s: wrongly %s", rows[i].text, rows[i].want ? "undefined" : "defined");
-        }
-        if (rows[i].want && read && value != rows[i].read) {
+        if (rows[i].want && read && value != rows[i].read)
             fail_msg("%s: reads %#llx", rows[i].text, (unsigned long long)value);
-        }
         assert_int_equal(kick, 0);
         /* Unlisted registers are worth a warning, hidden features are not. */
         assert_int_equal(warnings, rows[i].warns);
@@ -269,9 +277,8 @@ static void idregs_rules_do_not_overlap_and_name_existing_registers(void **state
         assert_in_range(f->crm, 1, 7);
         assert_in_range(f->op2, 0, 7);
         assert_true(f->shift + f->width <= 64);
-        if (taken[index] & mask) {
+        if (taken[index] & mask)
             fail_msg("%s: two rules", f->name);
-        }
         taken[index] |= mask;
     }
 }
@@ -283,9 +290,8 @@ static void idregs_read_zero_where_no_rule_is(void **state)
     (void)state;
     memset(in, 0xff, sizeof(in));
     idregs_filter(in, out);
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < 8; i++)
         assert_int_equal(out[i], 0); /* row 0: MIDR and company do not come through here */
-    }
     assert_int_equal(out[RV_ID_INDEX(3, 3)], 0);
     assert_int_equal(out[RV_ID_INDEX(4, 3)], 0);
     assert_int_equal(out[RV_ID_INDEX(4, 6)], 0);
@@ -300,9 +306,8 @@ static void idregs_without_aarch32_hide_all_of_it(void **state)
     (void)state;
     memset(in, 0x11, sizeof(in));
     idregs_filter(in, out);
-    for (unsigned i = RV_ID_INDEX(1, 0); i < RV_ID_INDEX(4, 0); i++) {
+    for (unsigned i = RV_ID_INDEX(1, 0); i < RV_ID_INDEX(4, 0); i++)
         assert_int_equal(out[i], 0);
-    }
 }
 
 /* Whole registers worked out by hand. */

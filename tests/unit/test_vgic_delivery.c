@@ -157,16 +157,16 @@ static void sgi_reaches_exactly_the_vcpus_that_are_named(void **state)
         {0, VGIC_SGI1R, 0x500ffff, 0x3},
         {0, VGIC_SGI1R, 0x501ffff, 0x4},
         {0, VGIC_SGI1R, 0x01000005000004, 0x8},
-        {0, VGIC_SGI1R, 0x00000105000004, 0},        /* Aff2 */
-        {0, VGIC_SGI1R, 0x00100005000003, 0},        /* RS=1: Aff0 16 to 31 */
-        {1, VGIC_SGI1R, 0x10005000000, 0xd},         /* IRM: all but the source */
+        {0, VGIC_SGI1R, 0x00000105000004, 0}, /* Aff2 */
+        {0, VGIC_SGI1R, 0x00100005000003, 0}, /* RS=1: Aff0 16 to 31 */
+        {1, VGIC_SGI1R, 0x10005000000, 0xd},  /* IRM: all but the source */
         {1, VGIC_SGI1R, 0x10005000002, 0xd},
-        {0, VGIC_SGI0R, 0x5000003, 0},               /* group 1: not by these two */
+        {0, VGIC_SGI0R, 0x5000003, 0}, /* group 1: not by these two */
         {0, VGIC_ASGI1R, 0x5000003, 0},
-        {0, VGIC_SGI0R, 0x6000003, 0x3},             /* SGI 6 is of group 0 */
+        {0, VGIC_SGI0R, 0x6000003, 0x3}, /* SGI 6 is of group 0 */
         {0, VGIC_ASGI1R, 0x6000003, 0x3},
         {0, VGIC_SGI1R, 0x6000003, 0x3},
-        {0, VGIC_SGI1R, 0x7000003, 0},               /* not enabled */
+        {0, VGIC_SGI1R, 0x7000003, 0}, /* not enabled */
     };
     struct fake *f = *state;
 
@@ -468,6 +468,21 @@ static void failed_inject_is_tried_again(void **state)
     assert_int_equal(fake_state(f, 0, 41), RV_LR_PENDING);
 }
 
+static void many_failed_injects_leave_no_entry_counted(void **state)
+{
+    struct fake *f = *state;
+
+    f->inject_error = -ENOSPC;
+    for (unsigned intid = 32; intid < 32 + VGIC_MAX_HELD; intid++) {
+        guest_edge(f, 0, intid, true);
+        guest_setup(f, 0, intid, 0x80);
+        pulse(f, intid);
+    }
+    f->inject_error = 0;
+    (void)gicd_read(f, 0, 4);
+    assert_int_equal(f->vcpu[0].count, VGIC_MAX_HELD);
+}
+
 static void direct_configuration_follows_the_guest(void **state)
 {
     struct fake *f = *state;
@@ -601,9 +616,8 @@ static void damaged_state_is_refused_or_harmless(void **state)
         bytes[(seed >> 33) % f->state_size] ^= (uint8_t)(seed >> 55);
         memcpy(bytes, "VGIC\1\0\0", 8);
         if (vgic_attach(&again, bytes, f->state_size, &fake_ops, f)) {
-            assert_int_equal(vgic_init(&f->vgic, bytes, f->state_size, FAKE_VCPUS, fake_mpidr,
-                                       &fake_ops, f),
-                             0);
+            assert_int_equal(
+                vgic_init(&f->vgic, bytes, f->state_size, FAKE_VCPUS, fake_mpidr, &fake_ops, f), 0);
             continue;
         }
         /* No more than it survives; the fake's own limits do not hold for such state. */
@@ -626,7 +640,8 @@ static void bad_set_up_is_refused(void **unused)
     assert_int_equal(vgic_state_size(0), 0);
     assert_int_equal(vgic_state_size(RV_MAX_VCPUS + 1), 0);
     assert_true(vgic_state_size(RV_MAX_VCPUS) > vgic_state_size(1));
-    assert_int_equal(vgic_init(&vgic, state, vgic_state_size(3), 3, same, &fake_ops, NULL), -EINVAL);
+    assert_int_equal(vgic_init(&vgic, state, vgic_state_size(3), 3, same, &fake_ops, NULL),
+                     -EINVAL);
     assert_int_equal(vgic_init(&vgic, state, vgic_state_size(2) - 1, 2, same, &fake_ops, NULL),
                      -EINVAL);
     assert_int_equal(
@@ -660,6 +675,7 @@ int main(void)
         T(room_made_by_disabling_is_given_away),
         T(edges_report_their_end_only_while_many_are_in_flight),
         T(failed_inject_is_tried_again),
+        T(many_failed_injects_leave_no_entry_counted),
         T(direct_configuration_follows_the_guest),
         T(direct_interrupt_is_seen_and_withdrawn),
         T(direct_spi_moves_with_its_route),

@@ -98,16 +98,16 @@ static int op_inject(void *ctx, unsigned vcpu, unsigned intid, uint32_t flags)
     fake->injects++;
     assert_true(vcpu < fake->nr_vcpus && intid < VGIC_NR_INTIDS);
     assert_true(flags & (RV_IRQ_PENDING | RV_IRQ_ACTIVE));
-    assert_false(flags & ~(RV_IRQ_PENDING | RV_IRQ_ACTIVE | RV_IRQ_PRIORITY | RV_IRQ_GROUP1 |
-                           RV_IRQ_EOI));
+    assert_false(flags &
+                 ~(RV_IRQ_PENDING | RV_IRQ_ACTIVE | RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_EOI));
     if (fake->inject_error)
         return fake->inject_error;
     entry = fake_find(fake, vcpu, intid);
     if (!entry)
         entry = add(fake, vcpu, intid);
     entry->flags = flags | (entry->flags & RV_IRQ_EOI);
-    entry->state |= (flags & RV_IRQ_PENDING ? RV_LR_PENDING : 0u) |
-                    (flags & RV_IRQ_ACTIVE ? RV_LR_ACTIVE : 0u);
+    entry->state |=
+        (flags & RV_IRQ_PENDING ? RV_LR_PENDING : 0u) | (flags & RV_IRQ_ACTIVE ? RV_LR_ACTIVE : 0u);
     for (unsigned i = 0; i < fake->vcpu[vcpu].count; i++)
         own += !fake->vcpu[vcpu].entry[i].hw;
     assert_true(own <= VGIC_MAX_HELD);
@@ -142,18 +142,13 @@ static int op_save(void *ctx, unsigned vcpu, struct rv_gic *out)
     fake->saves++;
     assert_true(vcpu < fake->nr_vcpus);
     memset(out, 0xff, sizeof(*out)); /* what is not valid must not be used */
-    out->nr_lr = 4;
-    out->nr_queue = 0;
-    memset(out->lr, 0, 4 * sizeof(out->lr[0]));
+    out->nr_irqs = 0;
     for (unsigned i = 0; i < v->count; i++) {
         const struct fake_entry *e = &v->entry[i];
         uint64_t lr = e->intid | (uint64_t)e->state << 62 |
                       (uint64_t)(e->flags & RV_IRQ_PRIORITY) << 48 | (uint64_t)e->hw << 61;
 
-        if (i < 4)
-            out->lr[i] = lr;
-        else
-            out->queue[out->nr_queue++] = lr;
+        out->irq[out->nr_irqs++] = lr;
     }
     out->vmcr = v->vmcr;
     out->direct_pending = 0;
@@ -191,9 +186,9 @@ struct fake *fake_new(unsigned nr_vcpus)
     fake->state_size = vgic_state_size(nr_vcpus);
     fake->state = malloc(fake->state_size);
     assert_non_null(fake->state);
-    assert_int_equal(
-        vgic_init(&fake->vgic, fake->state, fake->state_size, nr_vcpus, fake_mpidr, &fake_ops, fake),
-        0);
+    assert_int_equal(vgic_init(&fake->vgic, fake->state, fake->state_size, nr_vcpus, fake_mpidr,
+                               &fake_ops, fake),
+                     0);
     for (unsigned i = 0; i < nr_vcpus; i++)
         fake->vcpu[i].vmcr = 3;
     return fake;

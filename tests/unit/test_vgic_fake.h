@@ -13,7 +13,7 @@
 #include "vmm/gic/vgic.h"
 
 #define FAKE_VCPUS    4u
-#define FAKE_ENTRIES  (RV_VCPU_LRS + RV_VCPU_QUEUE)
+#define FAKE_ENTRIES  RV_VCPU_IRQS
 #define FAKE_STACK    64u
 #define FAKE_EVENTS   1024u
 #define FAKE_SPURIOUS 1023u

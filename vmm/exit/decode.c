@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "vmm/exit/esr.h"
+#include "proto/arm/esr.h"
 
 /* A field of an ISS as a byte or a truth value: none but IMM16 is wider than eight bits. */
 #define FIELD(iss, mask) ((uint8_t)ESR_GET(iss, mask))
@@ -260,9 +260,8 @@ static void decode_data_abort(const struct rv_event *event, struct exit_info *ou
     a->xs = FIELD(out->iss2, ESR_ISS2_DABT_XS);
     a->iss2 = FIELD(out->iss2, ESR_ISS2_DABT_STAGE1);
     a->isv = FLAG(out->iss, ESR_ISS_DABT_ISV);
-    if (!a->isv) {
+    if (!a->isv)
         return;
-    }
     a->size = (uint8_t)(1u << FIELD(out->iss, ESR_ISS_DABT_SAS));
     a->sign = FLAG(out->iss, ESR_ISS_DABT_SSE);
     a->srt = FIELD(out->iss, ESR_ISS_DABT_SRT);
@@ -315,17 +314,15 @@ static void decode_serror(const struct rv_event *event, struct exit_info *out)
     (void)event;
     s->fsc = (struct exit_fsc){.level = EXIT_NO_LEVEL};
     s->impdef = FLAG(out->iss, ESR_ISS_SERROR_IDS);
-    if (s->impdef) {
+    if (s->impdef)
         return;
-    }
     s->iesb = FLAG(out->iss, ESR_ISS_SERROR_IESB);
     s->aet = FIELD(out->iss, ESR_ISS_SERROR_AET);
     s->ea = FLAG(out->iss, ESR_ISS_SERROR_EA);
     /* Two codes only: 0b000000 uncategorized, 0b010001 asynchronous SError. */
     s->fsc.code = FIELD(out->iss, ESR_ISS_SERROR_DFSC);
-    if (s->fsc.code == ESR_FSC_SERROR) {
+    if (s->fsc.code == ESR_FSC_SERROR)
         s->fsc.fault = EXIT_FAULT_ASYNC_SERROR;
-    }
 }
 
 static void decode_debug(const struct rv_event *event, struct exit_info *out)
@@ -335,9 +332,8 @@ static void decode_debug(const struct rv_event *event, struct exit_info *out)
     (void)event;
     d->fsc = (struct exit_fsc){.level = EXIT_NO_LEVEL};
     d->fsc.code = FIELD(out->iss, ESR_ISS_DEBUG_IFSC);
-    if (d->fsc.code == ESR_FSC_DEBUG) {
+    if (d->fsc.code == ESR_FSC_DEBUG)
         d->fsc.fault = EXIT_FAULT_DEBUG;
-    }
 }
 
 static void decode_step(const struct rv_event *event, struct exit_info *out)
@@ -445,9 +441,8 @@ void decode_exit(const struct rv_event *event, struct exit_info *out)
     out->pc = event->pc;
     out->pstate = event->pstate;
     out->aarch32 = (event->pstate & PSTATE_nRW) != 0;
-    if (ec_table[ec].iss) {
+    if (ec_table[ec].iss)
         ec_table[ec].iss(event, out);
-    }
 }
 
 uint64_t decode_load(const struct exit_abort *abort, uint64_t raw)
@@ -456,9 +451,8 @@ uint64_t decode_load(const struct exit_abort *abort, uint64_t raw)
     uint64_t value = raw & mask;
     uint64_t top = mask ^ (mask >> 1);
 
-    if (abort->sign) {
+    if (abort->sign)
         value = (value ^ top) - top;
-    }
     return abort->sf ? value : (uint32_t)value;
 }
 
@@ -473,9 +467,8 @@ bool decode_condition(struct exit_cond cond, uint32_t pstate)
         unsigned it =
             (unsigned)(ESR_GET(pstate, PSTATE32_IT_HI) << 2 | ESR_GET(pstate, PSTATE32_IT_LO));
 
-        if ((pstate & (PSTATE_nRW | PSTATE32_T)) != (PSTATE_nRW | PSTATE32_T) || (it & 15u) == 0) {
+        if ((pstate & (PSTATE_nRW | PSTATE32_T)) != (PSTATE_nRW | PSTATE32_T) || (it & 15u) == 0)
             return true; /* not in an IT block */
-        }
         code = it >> 4;
     }
     switch (code >> 1) {

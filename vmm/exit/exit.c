@@ -6,7 +6,7 @@
 
 #include "proto/boot.h"
 #include "vmm/exit/decode.h"
-#include "vmm/exit/esr.h"
+#include "proto/arm/esr.h"
 #include "vmm/exit/inject.h"
 #include "vmm/log.h"
 
@@ -34,9 +34,8 @@ static void exit_set_reg(struct exit_reply *reply, unsigned reg, uint64_t value)
 /* An injection that failed has said why. The guest cannot go on from where it is. */
 static void exit_injected(struct exit_run *run, int err)
 {
-    if (err) {
+    if (err)
         run->reply->hold = true;
-    }
 }
 
 static void exit_undefined(struct exit_run *run)
@@ -55,9 +54,8 @@ static void exit_reflect(struct exit_run *run)
     bool has_far = info->kind == EXIT_PC_ALIGNMENT || info->kind == EXIT_WATCHPOINT;
     uint64_t esr = ESR_SET(info->ec - info->same_el, ESR_ELx_EC) | info->iss;
 
-    if (info->il) {
+    if (info->il)
         esr |= ESR_ELx_IL;
-    }
     exit_injected(run, inject_sync(run->vcpu, esr, has_far ? &far : NULL));
 }
 
@@ -78,9 +76,8 @@ static void exit_wfx(struct exit_run *run)
     const struct exit_wfx *w = &run->info->u.wfx;
 
     run->reply->flags = RV_REPLY_ADVANCE;
-    if (w->which == ESR_WFX_WFI && decode_condition(w->cond, run->info->pstate)) {
+    if (w->which == ESR_WFX_WFI && decode_condition(w->cond, run->info->pstate))
         run->reply->flags |= RV_REPLY_WAIT;
-    }
 }
 
 /*
@@ -89,11 +86,10 @@ static void exit_wfx(struct exit_run *run)
  */
 static void exit_aarch32(struct exit_run *run, struct exit_cond cond)
 {
-    if (decode_condition(cond, run->info->pstate)) {
+    if (decode_condition(cond, run->info->pstate))
         exit_undefined(run);
-    } else {
+    else
         run->reply->flags = RV_REPLY_ADVANCE;
-    }
 }
 
 static void exit_cp(struct exit_run *run)
@@ -117,9 +113,8 @@ static void exit_call(struct exit_run *run)
 
     psci_call(&run->ctx->psci, run->vcpu, run->info->u.call.imm, &result);
     exit_set_reg(run->reply, 0, result.value);
-    if (result.wait) {
+    if (result.wait)
         run->reply->flags |= RV_REPLY_WAIT;
-    }
     run->reply->hold = result.hold;
 }
 
@@ -139,18 +134,16 @@ static void exit_sysreg(struct exit_run *run)
         .pc = run->event->pc,
     };
 
-    if (!reg->read) {
+    if (!reg->read)
         access.value = vcpu_get_x(run->vcpu, reg->rt);
-    }
     if (!sysreg_emulate(&run->ctx->sysreg, &run->ctx->sysreg_cpus[run->vcpu->index], &access)) {
         exit_undefined(run);
         return;
     }
     run->reply->flags = RV_REPLY_ADVANCE;
     run->reply->kick_vcpus = access.kick;
-    if (reg->read) {
+    if (reg->read)
         exit_set_reg(run->reply, reg->rt, access.value);
-    }
 }
 
 /* A data abort of the guest's own with fault status `fsc`. */
@@ -203,15 +196,13 @@ static void exit_mmio(struct exit_run *run)
     int err;
 
     if (a->write) {
-        if (a->srt != 31u) {
+        if (a->srt != 31u)
             value = run->event->value & decode_size_mask(a->size);
-        }
         err = bus_write(run->ctx->bus, a->ipa, a->size, value);
     } else {
         err = bus_read(run->ctx->bus, a->ipa, a->size, &value);
-        if (!err) {
+        if (!err)
             exit_set_reg(run->reply, a->srt, decode_load(a, value));
-        }
     }
     if (err) {
         exit_mmio_failed(run, err);
@@ -233,11 +224,10 @@ static void exit_memory_error(struct exit_run *run)
                  decode_fault_name((enum exit_fault)a->fsc.fault), run->event->esr, run->event->pc,
                  run->event->far);
     }
-    if (a->fsc.fault == EXIT_FAULT_ADDRESS_SIZE) {
+    if (a->fsc.fault == EXIT_FAULT_ADDRESS_SIZE)
         fsc = ESR_FSC_ADDRESS_SIZE;
-    } else if (a->fsc.fault == EXIT_FAULT_ALIGNMENT || a->fsc.fault == EXIT_FAULT_ATOMIC) {
+    else if (a->fsc.fault == EXIT_FAULT_ALIGNMENT || a->fsc.fault == EXIT_FAULT_ATOMIC)
         fsc = a->fsc.code;
-    }
     exit_inject_dabt(run, fsc);
 }
 
@@ -270,12 +260,11 @@ static void exit_instruction_abort(struct exit_run *run)
     const struct exit_abort *a = &run->info->u.abort;
     uint32_t fsc = ESR_FSC_EXTERNAL;
 
-    if (exit_is_stage2_miss(a) && a->s1ptw) {
+    if (exit_is_stage2_miss(a) && a->s1ptw)
         fsc = ESR_FSC_EXTERNAL_WALK;
-    } else if (a->fsc.fault == EXIT_FAULT_ADDRESS_SIZE ||
-               (exit_is_stage2_miss(a) && a->ipa.v >> RV_IPA_BITS)) {
+    else if (a->fsc.fault == EXIT_FAULT_ADDRESS_SIZE ||
+             (exit_is_stage2_miss(a) && a->ipa.v >> RV_IPA_BITS))
         fsc = ESR_FSC_ADDRESS_SIZE;
-    }
     if (log_first(LOG_KIND_EXIT, a->ipa.v << 8 | run->info->ec)) {
         log_warn("vCPU %u: runs at address 0x%" PRIx64 " (pc 0x%" PRIx64
                  "), where no memory is: the guest takes an instruction abort",
@@ -358,9 +347,8 @@ void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event 
     *reply = (struct exit_reply){0};
     decode_exit(event, &info);
     handle = exit_table[info.kind];
-    if (!handle) {
+    if (!handle)
         handle = exit_unexpected;
-    }
     handle(&run);
 }
 

@@ -316,8 +316,7 @@ void idregs_filter(const uint64_t cpu[IDREGS_COUNT], uint64_t guest[IDREGS_COUNT
         const struct idregs_field *f = &idregs_fields[i];
         unsigned index = RV_ID_INDEX(f->crm, f->op2);
 
-        if (f->crm >= 4u || aarch32) {
+        if (f->crm >= 4u || aarch32)
             guest[index] |= idregs_apply(f, from[index]) << f->shift;
-        }
     }
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "vmm/exit/esr.h"
+#include "proto/arm/esr.h"
 #include "vmm/log.h"
 
 /* VBAR_EL1 offsets of the synchronous entries: Arm ARM D1.3, "Exception vectors". */
@@ -48,12 +48,10 @@ static uint64_t inject_pstate(uint64_t old, uint64_t sctlr)
     uint64_t new = PSTATE_EL1h | PSTATE_DAIF;
 
     new |= old &(PSTATE_NZCV | PSTATE_DIT | PSTATE_PAN);
-    if (!(sctlr & SCTLR_EL1_SPAN)) {
+    if (!(sctlr & SCTLR_EL1_SPAN))
         new |= PSTATE_PAN;
-    }
-    if (sctlr & SCTLR_EL1_DSSBS) {
+    if (sctlr & SCTLR_EL1_DSSBS)
         new |= PSTATE_SSBS;
-    }
     return new;
 }
 
@@ -71,9 +69,8 @@ int inject_sync(struct vcpu *vcpu, uint64_t esr, const gva_t *far)
     bool from_el1;
     int err = vcpu_fetch(vcpu, RV_GROUP_CORE | RV_GROUP_EL1);
 
-    if (err) {
+    if (err)
         return err;
-    }
     pstate = page->pstate;
     if (!inject_origin(pstate, &vector, &from_el1)) {
         log_error("vCPU %u: PSTATE 0x%" PRIx64 " is neither EL0 nor EL1; cannot deliver an "
@@ -81,14 +78,12 @@ int inject_sync(struct vcpu *vcpu, uint64_t esr, const gva_t *far)
                   vcpu->index, pstate);
         return -EIO;
     }
-    if (from_el1 && inject_ec_is_paired((unsigned)ESR_GET(esr, ESR_ELx_EC))) {
+    if (from_el1 && inject_ec_is_paired((unsigned)ESR_GET(esr, ESR_ELx_EC)))
         esr |= ESR_SET(1u, ESR_ELx_EC); /* the same-EL version is the next number */
-    }
 
     page->el1.esr_el1 = esr;
-    if (far) {
+    if (far)
         page->el1.far_el1 = far->v;
-    }
     page->el1.elr_el1 = page->pc;
     page->el1.spsr_el1 = pstate;
     page->pstate = inject_pstate(pstate, page->el1.sctlr_el1);

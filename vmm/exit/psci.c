@@ -51,9 +51,8 @@ static int32_t psci_cpu_suspend(const struct psci *psci, const struct psci_args 
                                 struct psci_result *result)
 {
     (void)psci;
-    if (args->x[0] & (POWER_STATE_RESERVED | POWER_STATE_LEVEL | POWER_STATE_POWERDOWN)) {
+    if (args->x[0] & (POWER_STATE_RESERVED | POWER_STATE_LEVEL | POWER_STATE_POWERDOWN))
         return PSCI_INVALID_PARAMETERS;
-    }
     result->wait = true;
     return PSCI_SUCCESS;
 }
@@ -69,11 +68,9 @@ static int32_t psci_cpu_off(const struct psci *psci, const struct psci_args *arg
 
 static struct psci_cpu *psci_find(const struct psci *psci, uint64_t mpidr)
 {
-    for (unsigned i = 0; i < psci->nr_cpus; i++) {
-        if (psci->cpus[i].mpidr == mpidr) {
+    for (unsigned i = 0; i < psci->nr_cpus; i++)
+        if (psci->cpus[i].mpidr == mpidr)
             return &psci->cpus[i];
-        }
-    }
     return NULL; /* also for a target with reserved bits set */
 }
 
@@ -85,19 +82,15 @@ static int32_t psci_cpu_on(const struct psci *psci, const struct psci_args *args
     int err;
 
     (void)result;
-    if (!cpu) {
+    if (!cpu)
         return PSCI_INVALID_PARAMETERS;
-    }
-    if (cpu->state == PSCI_STATE_ON) {
+    if (cpu->state == PSCI_STATE_ON)
         return PSCI_ALREADY_ON;
-    }
-    if (cpu->state == PSCI_STATE_ON_PENDING) {
+    if (cpu->state == PSCI_STATE_ON_PENDING)
         return PSCI_ON_PENDING;
-    }
     /* EL1 is AArch64, so the entry is an A64 instruction. */
-    if ((entry & 3u) || !psci->ops->is_memory(psci->opaque, ipa(entry))) {
+    if ((entry & 3u) || !psci->ops->is_memory(psci->opaque, ipa(entry)))
         return PSCI_INVALID_ADDRESS;
-    }
     /* Before the call: the core may find it started at once. */
     cpu->entry = entry;
     cpu->context_id = context_id;
@@ -123,22 +116,18 @@ static int32_t psci_affinity_info(const struct psci *psci, const struct psci_arg
     bool found = false, pending = false;
 
     (void)result;
-    if (level >= AFFINITY_LEVELS || (target & ~AFFINITY_MASK)) {
+    if (level >= AFFINITY_LEVELS || (target & ~AFFINITY_MASK))
         return PSCI_INVALID_PARAMETERS;
-    }
     for (unsigned i = 0; i < psci->nr_cpus; i++) {
-        if ((psci->cpus[i].mpidr ^ target) & masks[level]) {
+        if ((psci->cpus[i].mpidr ^ target) & masks[level])
             continue;
-        }
-        if (psci->cpus[i].state == PSCI_STATE_ON) {
+        if (psci->cpus[i].state == PSCI_STATE_ON)
             return (int32_t)PSCI_STATE_ON;
-        }
         found = true;
         pending = pending || psci->cpus[i].state == PSCI_STATE_ON_PENDING;
     }
-    if (!found) {
+    if (!found)
         return PSCI_INVALID_PARAMETERS;
-    }
     return (int32_t)(pending ? PSCI_STATE_ON_PENDING : PSCI_STATE_OFF);
 }
 
@@ -173,9 +162,8 @@ static int32_t psci_system_reset(const struct psci *psci, const struct psci_args
 static int32_t psci_system_reset2(const struct psci *psci, const struct psci_args *args,
                                   struct psci_result *result)
 {
-    if ((uint32_t)args->x[0] != 0) {
+    if ((uint32_t)args->x[0] != 0)
         return PSCI_INVALID_PARAMETERS;
-    }
     psci->ops->system_reset(psci->opaque, PSCI_RESET_WARM);
     result->hold = true;
     return PSCI_SUCCESS;
@@ -204,15 +192,12 @@ static psci_fn *psci_lookup(uint32_t function)
 {
     const struct psci_function *f;
 
-    if (function == PSCI_SMCCC_VERSION) {
+    if (function == PSCI_SMCCC_VERSION)
         return smccc_version;
-    }
-    if (function == PSCI_SMCCC_ARCH_FEATURES) {
+    if (function == PSCI_SMCCC_ARCH_FEATURES)
         return smccc_arch_features;
-    }
-    if ((function & ~(FUNCTION_NUMBER | PSCI_SMC64)) != PSCI_RANGE) {
+    if ((function & ~(FUNCTION_NUMBER | PSCI_SMC64)) != PSCI_RANGE)
         return NULL;
-    }
     f = &psci_functions[function & FUNCTION_NUMBER];
     return (function & PSCI_SMC64) && !f->wide ? NULL : f->call;
 }
@@ -229,9 +214,8 @@ static int32_t psci_features(const struct psci *psci, const struct psci_args *ar
 
     (void)psci;
     (void)result;
-    if (function == PSCI_SMCCC_ARCH_FEATURES || !psci_lookup(function)) {
+    if (function == PSCI_SMCCC_ARCH_FEATURES || !psci_lookup(function))
         return PSCI_NOT_SUPPORTED;
-    }
     return PSCI_SUCCESS;
 }
 
@@ -255,9 +239,8 @@ static int32_t smccc_arch_features(const struct psci *psci, const struct psci_ar
 
     (void)psci;
     (void)result;
-    if (function == PSCI_SMCCC_VERSION || function == PSCI_SMCCC_ARCH_FEATURES) {
+    if (function == PSCI_SMCCC_VERSION || function == PSCI_SMCCC_ARCH_FEATURES)
         return PSCI_SUCCESS;
-    }
     return PSCI_NOT_SUPPORTED;
 }
 
@@ -271,9 +254,8 @@ void psci_cpu_reset(struct psci_cpu *cpu, uint64_t mpidr, bool on)
 
 void psci_cpu_started(struct psci_cpu *cpu)
 {
-    if (cpu->state == PSCI_STATE_ON_PENDING) {
+    if (cpu->state == PSCI_STATE_ON_PENDING)
         cpu->state = PSCI_STATE_ON;
-    }
 }
 
 void psci_call(const struct psci *psci, const struct vcpu *vcpu, uint16_t imm,

@@ -61,6 +61,13 @@ static void write_sgi(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     access->kick = sysreg->sgi(sysreg->opaque, access->vcpu, which, access->value);
 }
 
+static void write_dir(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                      struct sysreg_access *access)
+{
+    (void)cpu;
+    sysreg->deactivate(sysreg->opaque, access->vcpu, (uint32_t)access->value & 0xffffff);
+}
+
 static void write_oslar(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                         struct sysreg_access *access)
 {
@@ -97,6 +104,7 @@ static void write_dbgprcr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
  * ICC_SGI*_EL1 trap because HCR_EL2.IMO and FMO are set.
  */
 static const struct sysreg_row rows[] = {
+    {ONE(KEY(3, 0, 12, 11, 1)), NULL, write_dir, "ICC_DIR_EL1"},
     {ONE(KEY(3, 0, 12, 11, 5)), NULL, write_sgi, "ICC_SGI1R_EL1"},
     {ONE(KEY(3, 0, 12, 11, 6)), NULL, write_sgi, "ICC_ASGI1R_EL1"},
     {ONE(KEY(3, 0, 12, 11, 7)), NULL, write_sgi, "ICC_SGI0R_EL1"},
@@ -123,13 +131,26 @@ static const struct sysreg_row rows[] = {
     {ONE(KEY(2, 0, 1, 3, 4)), read_zero, write_ignored, "OSDLR_EL1"},
     {ONE(KEY(2, 0, 1, 4, 4)), read_dbgprcr, write_dbgprcr, "DBGPRCR_EL1"},
 
+    /*
+     * HCR_EL2.TERR. The guest has RAS version 1 for ESB and DISR_EL1, and no error
+     * records: the machine's are the host's. With none, the rest is RAZ/WI.
+     */
+    {ONE(KEY(3, 0, 5, 3, 0)), read_zero, NULL, "ERRIDR_EL1"},
+    {ONE(KEY(3, 0, 5, 3, 1)), read_zero, write_ignored, "ERRSELR_EL1"},
+    {ONE(KEY(3, 0, 5, 4, 0)), read_zero, NULL, "ERXFR_EL1"},
+    {KEY(3, 0, 5, 4, 1), KEY(3, 0, 5, 4, 3), false, read_zero, write_ignored, "ERX*_EL1"},
+    {KEY(3, 0, 5, 5, 0), KEY(3, 0, 5, 5, 1), false, read_zero, write_ignored, "ERXMISC*_EL1"},
+
     /* From here on: features that idregs.c hides, so UNDEFINED without a warning. */
     {KEY(3, 0, 10, 4, 0), KEY(3, 0, 10, 4, 7), false, NULL, NULL, "LORegion"},
     {KEY(3, 0, 9, 9, 0), KEY(3, 0, 9, 11, 7), false, NULL, NULL, "SPE or TRBE"},
     {KEY(3, 0, 9, 12, 0), KEY(3, 0, 9, 14, 7), false, NULL, NULL, "PMU"},
     {KEY(3, 3, 9, 12, 0), KEY(3, 3, 9, 14, 7), false, NULL, NULL, "PMU"},
     {KEY(3, 3, 14, 8, 0), KEY(3, 3, 14, 15, 7), false, NULL, NULL, "PMU"},
+    {KEY(3, 3, 13, 2, 0), KEY(3, 3, 13, 15, 7), false, NULL, NULL, "AMU"},
     {KEY(2, 1, 0, 0, 0), KEY(2, 1, 15, 15, 7), false, NULL, NULL, "trace"},
+    {KEY(3, 0, 5, 4, 4), KEY(3, 0, 5, 4, 7), false, NULL, NULL, "RAS 1.1"},
+    {KEY(3, 0, 5, 5, 2), KEY(3, 0, 5, 5, 7), false, NULL, NULL, "RAS 1.1"},
     /* HCR_EL2.TIDCP: what a CPU has there is unknown here, and may reach out of the VM. */
     {KEY(1, 0, 11, 0, 0), KEY(1, 0, 11, 15, 7), true, NULL, NULL, "IMPLEMENTATION DEFINED"},
     {KEY(1, 0, 15, 0, 0), KEY(1, 0, 15, 15, 7), true, NULL, NULL, "IMPLEMENTATION DEFINED"},
@@ -142,9 +163,8 @@ static const struct sysreg_row *sysreg_find(uint16_t key)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint16_t k = rows[i].any_op1 ? (uint16_t)(key & ~OP1_MASK) : key;
 
-        if (k >= rows[i].first && k <= rows[i].last) {
+        if (k >= rows[i].first && k <= rows[i].last)
             return &rows[i];
-        }
     }
     return NULL;
 }
@@ -153,9 +173,8 @@ static void sysreg_log_undefined(const struct sysreg_row *row, const struct sysr
 {
     const struct exit_sysreg *r = access->reg;
 
-    if (!log_first(LOG_KIND_SYSREG, (uint64_t)r->key << 1 | r->read)) {
+    if (!log_first(LOG_KIND_SYSREG, (uint64_t)r->key << 1 | r->read))
         return;
-    }
     log_msg(row ? LOG_DEBUG : LOG_WARN,
             "vCPU %u: %s of S%u_%u_C%u_C%u_%u (%s) at pc 0x%" PRIx64
             ": the guest takes an UNDEFINED exception",

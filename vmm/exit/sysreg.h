@@ -26,6 +26,8 @@ struct sysreg {
     uint64_t id[IDREGS_COUNT]; /* made by idregs_filter */
     /* A write of ICC_SGI0R_EL1, ICC_SGI1R_EL1 or ICC_ASGI1R_EL1: the vCPUs to kick. */
     uint64_t (*sgi)(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value);
+    /* A write of ICC_DIR_EL1, which traps while the stub has more interrupts than list registers. */
+    void (*deactivate)(void *opaque, unsigned vcpu, uint32_t intid);
     void *opaque;
 };
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "proto/arm/gic.h"
+
 /*
  * Up to so many entries of a vCPU are left to end unseen. Those beyond carry
  * RV_IRQ_EOI whatever their kind, so that a full vCPU always has an entry whose
@@ -11,8 +13,6 @@
 #define RELAXED_HELD 16u
 _Static_assert(RELAXED_HELD < VGIC_MAX_HELD, "a full vCPU has entries that report their end");
 
-/* ICH_LR<n>_EL2 (IHI 0069, 12.4.6): State has the order of RV_LR_*. */
-#define LR_STATE_SHIFT 62
 _Static_assert(RV_LR_PENDING == 1u && RV_LR_ACTIVE == 2u, "ICH_LR<n>_EL2.State");
 
 #define ICH_VMCR_VENG0 0x1u
@@ -147,7 +147,7 @@ static bool place(struct vgic *vgic, struct vgic_ref ref, unsigned vcpu, uint32_
     struct vgic_state *state = vgic->state;
     struct vgic_irq *irq = ref.irq;
     uint32_t flags = entry_flags(irq) | what;
-    uint32_t before = irq->bits;
+    uint32_t sent_before = irq->bits & IRQ_SENT;
     struct deliver_snapshot unused;
 
     if (!(irq->bits & IRQ_HELD)) {
@@ -165,9 +165,7 @@ static bool place(struct vgic *vgic, struct vgic_ref ref, unsigned vcpu, uint32_
     if (what & RV_IRQ_PENDING)
         irq->bits |= IRQ_SENT;
     if (vgic->ops->inject(vgic->ctx, vcpu, ref.intid, flags)) {
-        if (!(before & IRQ_HELD))
-            release(state, irq);
-        irq->bits = (irq->bits & ~IRQ_SENT) | (before & IRQ_SENT);
+        irq->bits = (irq->bits & ~IRQ_SENT) | sent_before; /* HELD may be stale */
         state->backlog |= 1ull << vcpu;
         return false;
     }
@@ -277,7 +275,8 @@ static void sync_direct(struct vgic *vgic, struct vgic_ref ref)
         vcpu = irq->home;
     else if (is_enabled(vgic->state, irq))
         flags |= RV_IRQ_ENABLED;
-    if (flags != irq->pushed || vcpu != irq->home)
+    /* Enabled, it was masked by deliver_begin(): a new vCPU always comes with new flags. */
+    if (flags != irq->pushed)
         (void)push_direct(vgic, ref, vcpu, flags);
 }
 
@@ -356,15 +355,11 @@ static int fetch(struct vgic *vgic, unsigned vcpu, struct deliver_snapshot *out)
     memset(out, 0, sizeof(*out));
     if (rc)
         return rc;
-    for (unsigned i = 0; i < RV_VCPU_LRS + RV_VCPU_QUEUE; i++) {
-        bool is_lr = i < RV_VCPU_LRS;
-        uint64_t entry = is_lr ? gic.lr[i] : gic.queue[i - RV_VCPU_LRS];
-        uint32_t intid = (uint32_t)entry;
+    for (unsigned i = 0; i < gic.nr_irqs && i < RV_VCPU_IRQS; i++) {
+        uint32_t intid = LR_VINTID(gic.irq[i]);
 
-        if (is_lr ? i >= gic.nr_lr : i - RV_VCPU_LRS >= gic.nr_queue)
-            continue;
         if (intid < VGIC_NR_INTIDS)
-            out->entry[intid] |= (uint8_t)(entry >> LR_STATE_SHIFT);
+            out->entry[intid] |= (uint8_t)(gic.irq[i] >> LR_STATE_SHIFT);
     }
     out->direct_lines = gic.direct_pending;
     return 0;

@@ -4,34 +4,33 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "proto/arm/gic.h"
 #include "proto/message.h"
-
-/* ICH_LR<n>_EL2 (IHI 0069, 12.4.8). */
-#define LR_STATE_SHIFT    62
-#define LR_STATES         (3ull << LR_STATE_SHIFT)
-#define LR_HW             (1ull << 61)
-#define LR_GROUP1         (1ull << 60)
-#define LR_PRIORITY_SHIFT 48
-#define LR_EOI            (1ull << 41)
+#include "proto/ring.h"
 
 static uint64_t lr_make(unsigned intid, uint32_t flags)
 {
     return intid | (uint64_t)(flags & RV_IRQ_PRIORITY) << LR_PRIORITY_SHIFT |
            (flags & RV_IRQ_GROUP1 ? LR_GROUP1 : 0) | (flags & RV_IRQ_EOI ? LR_EOI : 0) |
-           (uint64_t)(flags & RV_IRQ_PENDING ? RV_LR_PENDING : 0) << LR_STATE_SHIFT |
-           (uint64_t)(flags & RV_IRQ_ACTIVE ? RV_LR_ACTIVE : 0) << LR_STATE_SHIFT;
+           (flags & RV_IRQ_PENDING ? LR_PENDING : 0) | (flags & RV_IRQ_ACTIVE ? LR_ACTIVE : 0);
 }
 
-/* The entry of an INTID, in a list register or in the queue, or NULL. */
+/* The page is shared: its count is loaded once, and bounded. */
+static unsigned count(const struct rv_gic *gic)
+{
+    unsigned nr_irqs = rv_load_relaxed(&gic->nr_irqs);
+
+    return nr_irqs < RV_VCPU_IRQS ? nr_irqs : RV_VCPU_IRQS;
+}
+
+/* The entry of an INTID, or NULL. */
 static uint64_t *find(struct rv_gic *gic, unsigned intid)
 {
-    for (unsigned i = 0; i < RV_VCPU_LRS; i++) {
-        if (gic->lr[i] & LR_STATES && (uint32_t)gic->lr[i] == intid)
-            return &gic->lr[i];
-    }
-    for (unsigned i = 0; i < gic->nr_queue && i < RV_VCPU_QUEUE; i++) {
-        if ((uint32_t)gic->queue[i] == intid)
-            return &gic->queue[i];
+    unsigned nr_irqs = count(gic);
+
+    for (unsigned i = 0; i < nr_irqs; i++) {
+        if (LR_VINTID(gic->irq[i]) == intid)
+            return &gic->irq[i];
     }
     return NULL;
 }
@@ -40,34 +39,32 @@ int resting_inject(struct rv_gic *gic, unsigned intid, uint32_t flags)
 {
     uint64_t lr = lr_make(intid, flags);
     uint64_t *old = find(gic, intid);
+    unsigned nr_irqs = count(gic);
 
-    if (old && !(*old & LR_HW)) {
+    if (old && !(*old & LR_HW))
         *old = lr | (*old & (LR_STATES | LR_EOI));
-        return 0;
-    }
     if (old)
         return 0;
-    if (gic->nr_queue >= RV_VCPU_QUEUE)
+    if (nr_irqs == RV_VCPU_IRQS)
         return -ENOSPC;
-    gic->queue[gic->nr_queue++] = lr;
+    gic->irq[nr_irqs] = lr;
+    gic->nr_irqs = nr_irqs + 1;
     return 0;
 }
 
 int resting_retract(struct rv_gic *gic, unsigned intid, uint32_t mask)
 {
     uint64_t *lr = find(gic, intid);
-    uint32_t found;
+    unsigned nr_irqs = count(gic);
+    uint64_t old;
 
     if (!lr)
         return 0;
-    found = (uint32_t)(*lr >> LR_STATE_SHIFT);
-    *lr &= ~((uint64_t)mask << LR_STATE_SHIFT);
-    if (*lr & LR_STATES)
-        return (int)found;
-    /* A list register may be empty; the queue has no holes. */
-    if (lr >= gic->queue && lr < gic->queue + RV_VCPU_QUEUE)
-        *lr = gic->queue[--gic->nr_queue];
-    else
-        *lr = 0;
-    return (int)found;
+    old = *lr;
+    *lr = old & ~((uint64_t)mask << LR_STATE_SHIFT);
+    if (!(*lr & LR_STATES)) {
+        *lr = gic->irq[nr_irqs - 1];
+        gic->nr_irqs = nr_irqs - 1;
+    }
+    return (int)(old >> LR_STATE_SHIFT);
 }

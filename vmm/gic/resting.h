@@ -2,8 +2,7 @@
 /*
  * List registers at rest: those of a vCPU that is live in no core are the GIC
  * group of its page, and the vmm does there what the stub does with live ones.
- * Entries have the format of ICH_LR<n>_EL2; the queue is enough to put new ones
- * in, the stub moves them when the vCPU comes to a core.
+ * The stub puts the entries in list registers when the vCPU comes to a core.
  */
 #pragma once
 

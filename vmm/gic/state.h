@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/arm/gic.h"
 #include "vmm/gic/vgic.h"
 
 #define IRQ_ENABLED    0x001u
@@ -73,17 +74,11 @@ struct vgic_state {
 _Static_assert(sizeof(struct vgic_state) == 0x1840, "saved state layout");
 _Static_assert(RV_MAX_VCPUS <= 64u, "`backlog` and the SGI result have 64 bits");
 
-#define GICD_CTLR_GRP0 0x1u
-#define GICD_CTLR_GRP1 0x2u
-
 #define GICD_IROUTER_IRM  (1ull << 31)
 #define GICD_IROUTER_MASK 0xff80ffffffull /* Aff3, IRM, Aff2, Aff1, Aff0 */
 
 #define GICR_CTLR_DPG0   (1u << 24)
 #define GICR_CTLR_DPG1NS (1u << 25)
-
-#define GICR_WAKER_PROCESSOR_SLEEP 0x2u
-#define GICR_WAKER_CHILDREN_ASLEEP 0x4u
 
 #define VGIC_PRIORITY_MASK 0xf8u /* 5 bits of priority */
 

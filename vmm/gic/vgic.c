@@ -229,3 +229,12 @@ int vgic_eoi(struct vgic *vgic, unsigned vcpu, unsigned intid)
     deliver_backlog(vgic);
     return 0;
 }
+
+void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid)
+{
+    if (vcpu >= vgic->state->nr_vcpus || intid >= VGIC_NR_INTIDS)
+        return;
+    /* The entry ends here instead of in the list register: nothing else reports it. */
+    if (vgic->ops->retract(vgic->ctx, vcpu, intid, RV_LR_ACTIVE) > 0)
+        (void)vgic_eoi(vgic, vcpu, intid);
+}

@@ -65,7 +65,7 @@ struct vgic_ops {
     int (*set_direct)(void *ctx, unsigned vcpu, unsigned pintid, unsigned vintid, uint32_t flags);
 };
 
-#define VGIC_MAX_HELD (RV_VCPU_QUEUE - RV_MAX_DIRECT)
+#define VGIC_MAX_HELD (RV_VCPU_IRQS - 16u - RV_MAX_DIRECT) /* 16: list registers, at most */
 
 struct vgic_state;
 
@@ -120,6 +120,12 @@ int vgic_set_line(struct vgic *vgic, unsigned vcpu, unsigned intid, bool high);
 
 /* RV_EVENT_EOI came. 0; -EINVAL: no such vCPU or INTID. Late and extra calls do no harm. */
 int vgic_eoi(struct vgic *vgic, unsigned vcpu, unsigned intid);
+
+/*
+ * vCPU `vcpu` wrote `intid` to ICC_DIR_EL1 and it trapped (ICH_HCR_EL2.TDIR). An
+ * INTID that is not active there is ignored, as the architecture allows.
+ */
+void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid);
 
 enum vgic_sgi_reg { VGIC_SGI0R, VGIC_SGI1R, VGIC_ASGI1R };
 

@@ -15,10 +15,10 @@ int buffer_grow(struct buffer *buffer, size_t hint, size_t limit)
         return 0;
     if (buffer->size >= limit)
         return -EFBIG;
-    if (room < BUFFER_FIRST)
-        room = BUFFER_FIRST;
     if (room < hint)
         room = hint;
+    if (room == 0)
+        room = BUFFER_FIRST;
     if (room > limit)
         room = limit;
     data = realloc(buffer->data, room);

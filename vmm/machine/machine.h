@@ -43,8 +43,8 @@ struct machine {
     struct rv_vcpu_page *vcpus;
     uint8_t *state;
     uint8_t *ram;
-    int doorbell;    /* readable when the stub has rung: read it empty */
-    bool pages_only; /* stage 2 is quicker in 4 KiB pages here than in blocks */
+    int doorbell;         /* readable when the stub has rung: read it empty */
+    bool pages_only;      /* stage 2 is quicker in 4 KiB pages here than in blocks */
     uint64_t stub_id[64]; /* copies of what the stub found out: see struct rv_boot_page */
     uint64_t cntfrq;
 };

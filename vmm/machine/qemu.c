@@ -31,6 +31,7 @@
 #define QEMU_RAM_BASE    0x40000000ull
 #define QEMU_GICD_BASE   0x08000000ull
 #define QEMU_GICR_BASE   0x080a0000ull
+#define QEMU_GICR_STRIDE 0x20000ull
 #define QEMU_UART_BASE   0x09000000ull
 #define QEMU_UART_INTID  33u
 #define QEMU_MAINTENANCE 25u
@@ -139,7 +140,8 @@ static int memory_create(struct qemu *qemu)
                   strerror(errno));
         return -ENOMEM;
     }
-    m->memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, qemu->memfd, 0);
+    m->memory =
+        mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, qemu->memfd, 0);
     if (m->memory == MAP_FAILED) {
         m->memory = NULL;
         log_error("cannot map %llu MiB of shared memory: %s", (unsigned long long)(total / MIB),
@@ -421,12 +423,13 @@ static void describe_board(struct machine *machine)
     struct rv_boot_page *boot = machine->boot;
 
     boot->gicd_base = QEMU_GICD_BASE;
-    boot->gicr_base = QEMU_GICR_BASE;
     boot->doorbell_base = QEMU_UART_BASE;
     boot->doorbell_intid = QEMU_UART_INTID;
     boot->maintenance_intid = QEMU_MAINTENANCE;
-    for (unsigned i = 0; i < boot->nr_pcpus; i++)
-        boot->mpidr[i] = (uint64_t)(i / QEMU_CLUSTER) << 8 | i % QEMU_CLUSTER;
+    for (unsigned i = 0; i < boot->nr_pcpus; i++) {
+        boot->pcpu[i].mpidr = (uint64_t)(i / QEMU_CLUSTER) << 8 | i % QEMU_CLUSTER;
+        boot->pcpu[i].gicr_base = QEMU_GICR_BASE + i * QEMU_GICR_STRIDE;
+    }
 }
 
 struct machine *machine_qemu_start(const struct machine_config *config, struct event_base *base,

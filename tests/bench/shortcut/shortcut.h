@@ -11,14 +11,17 @@
 #define SHORTCUT_HVC 0xbe7cu     /* HVC #0xbe7c */
 #define SHORTCUT_IPA 0x0bad0000u /* loads from this page read 0 */
 
-static inline bool shortcut(struct pcpu *pcpu, uint64_t esr)
+static inline bool shortcut(struct pcpu *pcpu)
 {
-    if (esr >> 26 == 0x16 && (esr & 0xffff) == SHORTCUT_HVC)
-        return true;
-    if (esr >> 26 != 0x24 || read_sysreg(hpfar_el2) << 8 != SHORTCUT_IPA)
+    uint64_t esr = read_sysreg(esr_el2), rt = ESR_GET(esr, ESR_ISS_DABT_SRT);
+
+    if (ESR_GET(esr, ESR_ELx_EC) == ESR_EC_HVC64)
+        return (esr & ESR_ISS_CALL_IMM16) == SHORTCUT_HVC;
+    if (ESR_GET(esr, ESR_ELx_EC) != ESR_EC_DABT_LOWER ||
+        (read_sysreg(hpfar_el2) & HPFAR_FIPA) << 8 != SHORTCUT_IPA)
         return false;
-    if (!(esr & 1u << 6) && (esr >> 16 & 31) != 31)
-        pcpu->vcpu->page->x[esr >> 16 & 31] = 0;
+    if (!(esr & ESR_ISS_DABT_WNR) && rt != 31)
+        pcpu->vcpu->page->x[rt] = 0;
     exit_advance();
     return true;
 }

@@ -301,3 +301,6 @@
 /* SCTLR_EL1 fields that exception entry looks at: Arm ARM D24.2 "SCTLR_EL1". */
 #define SCTLR_EL1_SPAN  (1ull << 23) /* 0: PSTATE.PAN is set on entry to EL1 */
 #define SCTLR_EL1_DSSBS (1ull << 44) /* PSTATE.SSBS on entry to EL1 */
+
+/* HPFAR_EL2: IPA[51:12] of a stage 2 fault. */
+#define HPFAR_FIPA 0xfffffffff0ull
