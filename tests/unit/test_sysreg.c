@@ -61,7 +61,20 @@ static uint64_t sgi_hook(void *opaque, unsigned vcpu, enum sysreg_sgi which, uin
     return 0xa5;
 }
 
-static struct sysreg sysreg = {.sgi = sgi_hook, .opaque = &sgi};
+static struct {
+    unsigned calls, vcpu;
+    uint32_t intid;
+} dir;
+
+static void dir_hook(void *opaque, unsigned vcpu, uint32_t intid)
+{
+    assert_ptr_equal(opaque, &sgi);
+    dir.calls++;
+    dir.vcpu = vcpu;
+    dir.intid = intid;
+}
+
+static struct sysreg sysreg = {.sgi = sgi_hook, .deactivate = dir_hook, .opaque = &sgi};
 
 static bool access_register(struct sysreg_cpu *cpu, uint32_t insn, uint64_t *value, uint64_t *kick)
 {
@@ -179,6 +192,21 @@ static void sysreg_sgi_writes_reach_the_vgic_and_bring_its_kick_mask(void **stat
         assert_int_equal(sgi.value, 0x0000010002000003 + i);
         assert_int_equal(kick, 0xa5);
     }
+}
+
+static void sysreg_dir_writes_reach_the_vgic_with_24_bits_of_intid(void **state)
+{
+    struct sysreg_cpu cpu = {0};
+    uint64_t value = 0xffffffff01000022, kick = 1;
+
+    (void)state;
+    dir.calls = 0;
+    assert_true(access_register(&cpu, 0xd518cb21, &value, &kick)); /* msr icc_dir_el1, x1 */
+    assert_int_equal(dir.calls, 1);
+    assert_int_equal(dir.vcpu, 3);
+    assert_int_equal(dir.intid, 0x22);
+    assert_int_equal(kick, 0);
+    assert_false(access_register(&cpu, 0xd538cb21, &value, &kick)); /* write-only */
 }
 
 static void sysreg_os_lock_is_locked_at_reset_and_follows_oslar(void **state)
@@ -349,6 +377,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sysreg_answers_each_row_as_its_table_says),
         cmocka_unit_test(sysreg_sgi_writes_reach_the_vgic_and_bring_its_kick_mask),
+        cmocka_unit_test(sysreg_dir_writes_reach_the_vgic_with_24_bits_of_intid),
         cmocka_unit_test(sysreg_os_lock_is_locked_at_reset_and_follows_oslar),
         cmocka_unit_test(sysreg_dbgprcr_keeps_its_one_bit),
         cmocka_unit_test(sysreg_never_goes_out_of_bounds_for_any_encoding),

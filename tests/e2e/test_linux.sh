@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Debian's kernel as a guest: its interrupts, its log beside plain QEMU's, reboot, many boots.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+exec_in() { got=0; "$root/tools/guest-exec" --timeout 120 "$@" >"$work/out" 2>"$work/err" || got=$?; }
+check() { # NAME PATTERN: the last command succeeded and printed the pattern
+    if [[ $got -eq 0 ]] && grep -qE -- "$2" "$work/out"; then ok "$1"; else
+        bad "$1" "status $got; output:" "$(head -c 2000 "$work/out")" "$(head -c 2000 "$work/err")"
+    fi
+}
+
+exec_in -- sh -c 'uname -sm; cat /proc/cpuinfo'
+check the_kernel_boots '^Linux aarch64$'
+exec_in -- sh -c 'sleep 1; cat /proc/interrupts'
+check the_timer_counts '^ *[0-9]+: +[1-9][0-9]* +GICv3 +27 Level +arch_timer'
+check the_uart_is_there 'GICv3 +33 Level +uart-pl011'
+exec_in -c 4 -- nproc
+check four_cpus_come_up '^4$'
+for cpu in cortex-a57 cortex-a72; do
+    exec_in -M "qemu,cpu=$cpu" -- uname -m
+    check "it_boots_on_$cpu" '^aarch64$'
+done
+exec_in -M qemu,stage2=blocks -m 1G -- uname -m
+check it_boots_with_stage_2_blocks '^aarch64$'
+
+# Typing at the UART: input interrupts count, and nothing of a long line is lost.
+image=$("$root/tools/guest-image" 2>/dev/null)
+kernel=$image/kernel initrd=$image/initrd
+line=$(head -c 3000 /dev/zero | tr '\0' x)
+{
+    for _ in $(seq 600); do grep -q 'ringvisor:' "$work/console" 2>/dev/null && break; sleep 0.1; done
+    sleep 1
+    printf 'stty -icanon; echo %s | wc -c; grep uart /proc/interrupts; poweroff -f\n' "$line"
+    sleep 20
+} | timeout 90 "$vmm" run -k "$kernel" -i "$initrd" -p 'console=ttyAMA0 quiet' -m 512M \
+    >"$work/console" 2>"$work/err" && got=0 || got=$?
+if [[ $got -eq 0 ]] && grep -q '^3001' "$work/console" &&
+    grep -qE ' [1-9][0-9]+ +GICv3 +33' "$work/console"; then
+    ok typed_input_arrives_whole
+else
+    bad typed_input_arrives_whole "status $got" "$(tail -c 1000 "$work/console")" "$(cat "$work/err")"
+fi
+
+# Reboot: the guest starts again, with a fresh kernel, as often as it wants to.
+{
+    for n in 1 2 3; do
+        for _ in $(seq 600); do
+            [[ $(grep -c 'ringvisor:' "$work/console" 2>/dev/null) -ge $n ]] && break
+            sleep 0.1
+        done
+        sleep 0.5
+        [[ $n -lt 3 ]] && printf 'reboot -f\n' || printf 'poweroff -f\n'
+    done
+    sleep 20
+} | timeout 120 "$vmm" run -k "$kernel" -i "$initrd" -p 'console=ttyAMA0 quiet' -m 512M -c 2 \
+    >"$work/console" 2>"$work/err" && got=0 || got=$?
+if [[ $got -eq 0 && $(grep -c '^Linux .* on ringvisor' "$work/console") -eq 3 ]]; then
+    ok the_guest_reboots
+else
+    bad the_guest_reboots "status $got" "$(tail -c 1000 "$work/console")" "$(cat "$work/err")"
+fi
+
+# Warnings and errors that plain QEMU's virt does not have with the same kernel.
+"$root/tests/e2e/dmesg-compare" "$vmm" >"$work/out" 2>&1 &&
+    ok the_log_has_no_warning_of_its_own ||
+    bad the_log_has_no_warning_of_its_own "$(cat "$work/out")"
+
+for n in $(seq 20); do
+    exec_in -- true
+    [[ $got -eq 0 ]] || { bad "boot_$n" "status $got" "$(head -c 2000 "$work/err")"; break; }
+done
+[[ $got -eq 0 ]] && ok twenty_boots_in_a_row
+exit $failed

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# However a run ends, nothing of it stays: no process, no file in shared memory.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+make_payloads
+
+# start ARGUMENT...: a guest that prints "U" and loops; $pid is the vmm, $qemu its machine.
+start() {
+    rm -f "$work/out"
+    "$vmm" run -k "$work/loop.elf" -m 64M "$@" >"$work/out" 2>"$work/err" </dev/null &
+    pid=$!
+    for _ in $(seq 300); do
+        grep -q U "$work/out" 2>/dev/null && break
+        sleep 0.1
+    done
+    qemu=$(pgrep -P "$pid" || true)
+    shm=$(ls /dev/shm)
+}
+
+# ended NAME STATUS [WORDS]
+ended() {
+    local status=0
+    wait "$pid" || status=$?
+    for _ in $(seq 50); do
+        kill -0 "$qemu" 2>/dev/null || break
+        sleep 0.1
+    done
+    if [[ -z $qemu ]]; then
+        bad "$1" "the guest did not start: $(cat "$work/err")"
+    elif [[ $status -ne $2 ]]; then
+        bad "$1" "status $status, wanted $2" "$(cat "$work/err")"
+    elif kill -0 "$qemu" 2>/dev/null; then
+        bad "$1" "QEMU is left behind"
+        kill -9 "$qemu"
+    elif [[ $(ls /dev/shm) != "$shm" ]]; then
+        bad "$1" "something is left in /dev/shm"
+    elif ! grep -qF -- "${3-}" "$work/err"; then
+        bad "$1" "stderr, wanted '$3':" "$(cat "$work/err")"
+    else
+        ok "$1"
+    fi
+}
+
+# bash starts background jobs with SIGINT ignored, and vmm then keeps that for itself.
+for signal in TERM:143 HUP:129; do
+    start
+    kill -s "${signal%:*}" "$pid"
+    ended "SIG${signal%:*}_ends_it" "${signal#*:}"
+done
+start
+kill -9 "$pid"
+ended the_machine_does_not_outlive_a_killed_vmm 137
+start
+kill -9 "$qemu"
+ended a_killed_machine_is_reported 1 'killed by signal 9'
+start
+kill -STOP "$qemu"
+kill -TERM "$pid"
+ended a_machine_that_hangs_does_not_keep_the_vmm 143
+
+# On a terminal: Ctrl-a x ends it, and the terminal is as before. SIGINT comes from outside.
+cat >"$work/pty.py" <<'P'
+import os, pty, signal, sys, termios, time
+
+def session(how):
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(sys.argv[1], [sys.argv[1], "run", "-k", sys.argv[2], "-m", "64M"])
+    before = termios.tcgetattr(fd)
+    seen = b""
+    while b"U" not in seen:
+        seen += os.read(fd, 1000)
+    assert termios.tcgetattr(fd) != before, "the terminal was not made raw"
+    if how == "help":
+        os.write(fd, b"\x01h")
+        while b"Ctrl-a x" not in seen:
+            seen += os.read(fd, 1000)
+        how = "quit"
+    if how == "quit":
+        os.write(fd, b"\x01x")
+    else:
+        os.kill(pid, how)
+    end = time.time() + 20
+    status = None
+    while status is None and time.time() < end:
+        done, value = os.waitpid(pid, os.WNOHANG)
+        status = os.waitstatus_to_exitcode(value) if done else None
+        time.sleep(0.05)
+    return status, termios.tcgetattr(fd) == before
+
+failed = 0
+for how, name, want in (("quit", "ctrl_a_x_ends_it", 0), ("help", "ctrl_a_h_lists_the_keys", 0),
+                        (signal.SIGINT, "SIGINT_ends_it", 130),
+                        (signal.SIGTERM, "SIGTERM_restores_the_terminal", 143),
+                        (signal.SIGHUP, "SIGHUP_restores_the_terminal", 129)):
+    status, restored = session(how)
+    good = status == want and restored
+    print("ok:" if good else "FAILED:", name, "" if good else (status, restored), flush=True)
+    failed |= not good
+sys.exit(failed)
+P
+python3 "$work/pty.py" "$vmm" "$work/loop.elf" || failed=1
+exit $failed
