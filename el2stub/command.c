@@ -13,12 +13,6 @@ enum need { NOTHING, A_VM, A_VCPU_HERE };
 /* One lock for what several cores may change: VMs, their tables, which vCPU is where. */
 static uint8_t lock;
 
-/* The vCPU that the command names, if it is live in this core. */
-static bool names_vcpu_here(const struct pcpu *pcpu, const struct rv_command *c)
-{
-    return pcpu->vcpu && pcpu->vcpu->index == c->vcpu;
-}
-
 /* The vCPU that the command names, if it exists and its VM may run. */
 static struct vcpu *vcpu_named(const struct rv_command *c)
 {
@@ -203,7 +197,7 @@ static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *val
 
     if (c->op >= RV_COMMAND_COUNT || !commands[c->op].handle)
         return RV_REFUSED_OP;
-    if (commands[c->op].need == A_VCPU_HERE && !names_vcpu_here(pcpu, c))
+    if (commands[c->op].need == A_VCPU_HERE && (!pcpu->vcpu || pcpu->vcpu->index != c->vcpu))
         return RV_REFUSED_STATE;
     if (c->op == RV_COMMAND_REPLY)
         return reply(pcpu, c, value); /* the fast path: nothing of what the lock is for */
@@ -226,7 +220,8 @@ void command_refuse(struct pcpu *pcpu, const struct rv_command *c, int reason, s
 
 void command_execute(struct pcpu *pcpu, const struct rv_command *c)
 {
-    struct vm *vm = names_vcpu_here(pcpu, c) ? pcpu->vcpu->vm : &vms[c->vm % RV_MAX_VMS];
+    bool by_vcpu = commands[c->op % RV_COMMAND_COUNT].need == A_VCPU_HERE && pcpu->vcpu;
+    struct vm *vm = by_vcpu ? pcpu->vcpu->vm : &vms[c->vm % RV_MAX_VMS];
     uint64_t value = 0;
     int error = dispatch(pcpu, c, &value);
 

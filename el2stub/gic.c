@@ -28,8 +28,6 @@ int gic_init(void)
     uint64_t gicd = boot.gicd_base;
     uint32_t spi = boot.doorbell_intid;
 
-    if ((mmio32(gicd + GICD_PIDR2) >> 4 & 0xf) < 3)
-        return RV_BOOT_NO_GICV3;
     mmio32(gicd + GICD_CTLR) = GICD_CTLR_ARE | GICD_CTLR_GRP1;
     if (wait_clear(gicd + GICD_CTLR, GICD_CTLR_RWP))
         return RV_BOOT_NO_GICV3;

@@ -13,7 +13,7 @@
 
 /* clang-format off */
 #define EL1_REGISTERS(X) \
-    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(actlr_el1) X(cpacr_el1) \
+    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) \
     X(ttbr0_el1) X(ttbr1_el1) X(tcr_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) \
     X(mair_el1) X(amair_el1) X(vbar_el1) X(contextidr_el1) X(tpidr_el0) X(tpidrro_el0) \
     X(tpidr_el1) X(par_el1) X(csselr_el1)
@@ -37,11 +37,11 @@ void world_init_cpu(void)
     write_sysreg(HCR_BASE | (cpu.pauth ? HCR_APK | HCR_API : 0) | (cpu.ras ? HCR_TERR : 0),
                  hcr_el2);
     write_sysreg(CPTR_RES1 | CPTR_TZ | CPTR_TSM | CPTR_TTA | CPTR_TAM, cptr_el2);
-    write_sysreg((read_sysreg(mdcr_el2) & MDCR_HPMN) | MDCR_TPMCR | MDCR_TPM | MDCR_TDOSA |
-                     MDCR_TDRA,
-                 mdcr_el2);
+    write_sysreg((read_sysreg(mdcr_el2) & MDCR_HPMN) | MDCR_TRAPS, mdcr_el2);
     write_sysreg(CNTHCT_EL1PCTEN | CNTHCT_EL1PCEN, cnthctl_el2);
     write_sysreg(0, hstr_el2);
+    if (read_sysreg(id_aa64mmfr1_el1) & MMFR1_HCX)
+        write_sysreg(0, s3_4_c1_c2_2); /* HCRX_EL2 */
     write_sysreg(0, oslar_el1); /* the guest's own OS lock is the vmm's to emulate */
     isb();
 }
@@ -168,9 +168,11 @@ int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
 /* Bring all of the vCPU into its page; this core then has none. */
 void world_leave(struct pcpu *pcpu)
 {
-    struct rv_event *event = event_begin(pcpu, RV_EVENT_STOPPED);
     struct vcpu *vcpu = pcpu->vcpu;
+    struct rv_event *event;
 
+    lr_maintain(pcpu); /* what the guest has ended must not end unseen */
+    event = event_begin(pcpu, RV_EVENT_STOPPED);
     world_save(vcpu, RV_GROUPS_ALL);
     lr_direct(vcpu, false);
     write_sysreg(0, ich_hcr_el2);

@@ -15,7 +15,7 @@
 struct rv_event {
     uint32_t seq;       /* 0x00 */
     uint8_t type;       /* 0x04 RV_EVENT_* */
-    uint8_t flags;      /* 0x05 RV_EVENT_FLAG_* */
+    uint8_t flags;      /* 0x05 RV_EVENT_FLAG_*; PANIC: the vector's number */
     uint16_t vcpu;      /* 0x06 vCPU, or RV_NO_VCPU */
     uint64_t esr;       /* 0x08 ESR_EL2 */
     uint64_t far;       /* 0x10 FAR_EL2: a guest virtual address */
@@ -35,7 +35,7 @@ _Static_assert(sizeof(struct rv_event) == 64, "an event is one cache line");
 #define RV_EVENT_SYNC    2u /* synchronous exception from the guest */
 #define RV_EVENT_SERROR  3u /* SError taken while the guest ran */
 #define RV_EVENT_POSTED  4u /* a posted write: already done for the guest */
-#define RV_EVENT_EOI     5u /* the guest ended level interrupt `value` (INTID) */
+#define RV_EVENT_EOI     5u /* the guest ended interrupt `value`, injected with RV_IRQ_EOI */
 #define RV_EVENT_ACK     6u /* a command with RV_COMMAND_ACK is done */
 #define RV_EVENT_REFUSED 7u /* an illegal command; its VM is stopped */
 #define RV_EVENT_STOPPED 8u /* the vCPU no longer runs on this pCPU */
@@ -68,7 +68,7 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_COMMAND_PROTECT     9u  /* IPA, size, RV_MAP_* */
 #define RV_COMMAND_INJECT      10u /* INTID, RV_IRQ_* and priority */
 #define RV_COMMAND_RETRACT     11u /* INTID, RV_LR_* to clear; acknowledged with those found */
-#define RV_COMMAND_SET_POSTED  12u /* window, IPA, size (0: none) */
+#define RV_COMMAND_SET_POSTED  12u /* window, IPA, size: once for each window */
 #define RV_COMMAND_SET_DIRECT  13u /* physical INTID, virtual INTID, RV_IRQ_* and priority */
 #define RV_COMMAND_FLUSH       14u /* RAM offset, size: code that the vmm wrote from outside */
 #define RV_COMMAND_COUNT       15u
@@ -99,12 +99,12 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 
 /* RV_EVENT_ACK: `value` is the command's result, `esr` its tag, `ipa` 0 or RV_STATUS_*. */
 #define RV_STATUS_OK      0u
-#define RV_STATUS_NO_ROOM 1u /* out of table pages or queue entries: nothing was changed */
+#define RV_STATUS_NO_ROOM 1u /* no table page, queue or direct entry left: nothing changed */
 
 /* RV_EVENT_REFUSED: `value` is one of these, `esr` the tag, `ipa` the op. */
 #define RV_REFUSED_OP       1u  /* no such command */
 #define RV_REFUSED_VM       2u  /* no such VM, or it exists already, or it is stopped */
-#define RV_REFUSED_VCPU     3u  /* no such vCPU, or it exists already, or not of that VM */
+#define RV_REFUSED_VCPU     3u  /* no such vCPU, it exists already, or another core has it */
 #define RV_REFUSED_RANGE    4u  /* memory outside of the VM's, or wraps */
 #define RV_REFUSED_ALIGN    5u  /* not a multiple of the page size */
 #define RV_REFUSED_STATE    6u  /* not now: nothing to reply to, already running, ... */

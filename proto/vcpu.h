@@ -4,7 +4,8 @@
  * the guest does not run. The other groups are live in the core; RV_COMMAND_SAVE
  * brings a group here and RV_COMMAND_LOAD takes it from here into the core.
  * A group here is current from the acknowledgement of a SAVE until the guest
- * runs again.
+ * runs again; the GIC group only until the next INJECT, RETRACT or interrupt.
+ * Any SAVE brings PC, PSTATE and the counter along.
  */
 #pragma once
 
@@ -22,14 +23,14 @@
 
 #define RV_VCPU_IRQS 80u /* interrupts in list registers, or waiting for one */
 
-/* EL1 group. An entry that the CPU does not have reads as 0 and is not loaded. */
+/* EL1 group. What the CPU does not have is neither written here nor loaded. */
 struct rv_el1 {
     uint64_t sp_el0;         /* 0x00 */
     uint64_t sp_el1;         /* 0x08 */
     uint64_t elr_el1;        /* 0x10 */
     uint64_t spsr_el1;       /* 0x18 */
     uint64_t sctlr_el1;      /* 0x20 */
-    uint64_t actlr_el1;      /* 0x28 */
+    uint64_t reserved0;      /* 0x28 */
     uint64_t cpacr_el1;      /* 0x30 */
     uint64_t ttbr0_el1;      /* 0x38 */
     uint64_t ttbr1_el1;      /* 0x40 */

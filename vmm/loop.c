@@ -25,12 +25,23 @@ static long long now_ns(void)
 
 static void doorbell_rang(evutil_socket_t fd, short what, void *ctx)
 {
+    struct loop *loop = ctx;
     uint8_t rings[256];
+    ssize_t n;
 
     (void)what;
-    (void)ctx;
-    while (read(fd, rings, sizeof(rings)) == (ssize_t)sizeof(rings))
-        ;
+    do
+        n = read(fd, rings, sizeof(rings));
+    while (n == (ssize_t)sizeof(rings));
+    /* The machine has closed its end: it will be reported dead, and this would ring for ever. */
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        event_del(loop->doorbell);
+}
+
+/* One turn of the event loop. (NONBLOCK alone goes on for as long as something is ready.) */
+static void turn(struct loop *loop, bool may_sleep)
+{
+    event_base_loop(loop->base, EVLOOP_ONCE | (may_sleep ? 0 : EVLOOP_NONBLOCK));
 }
 
 int loop_init(struct loop *loop, struct event_base *base, struct vm *vm)
@@ -67,7 +78,9 @@ static void obey(struct loop *loop)
         if (vm->pcpus[i].lost)
             loop_end(loop, LOOP_VMM_FAILED);
     }
-    if (vm->failed)
+    if (vm->broken)
+        loop_end(loop, LOOP_VMM_FAILED);
+    else if (vm->failed)
         loop_end(loop, LOOP_GUEST_FAILED);
     else if (vm->request == VM_POWER_OFF)
         loop_end(loop, LOOP_POWER_OFF);
@@ -86,7 +99,7 @@ static unsigned take_events(struct loop *loop)
         for (unsigned n = 0; n < EVENTS_PER_PASS && pcpu_next_event(&vm->pcpus[i], &event); n++) {
             vm_event(vm, &vm->pcpus[i], &event);
             handled++;
-            if (vm->request != VM_RUN_ON || vm->failed)
+            if (vm->request != VM_RUN_ON || vm->failed || vm->broken)
                 return handled;
         }
     }
@@ -124,7 +137,7 @@ static void sleep_once(struct loop *loop)
 
     set_waiting(loop->vm, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
-    event_base_loop(loop->base, EVLOOP_ONCE | (any_event(loop->vm) ? EVLOOP_NONBLOCK : 0));
+    turn(loop, !any_event(loop->vm));
     set_waiting(loop->vm, 0);
     if (now_ns() - start < POLL_MAX_NS)
         loop->poll_ns = POLL_MAX_NS;
@@ -151,7 +164,7 @@ enum loop_end loop_run(struct loop *loop)
         notify(loop->vm);
         if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS)
             continue;
-        event_base_loop(loop->base, EVLOOP_NONBLOCK);
+        turn(loop, false);
         notify(loop->vm);
         if (since_turn) {
             last = now_ns();

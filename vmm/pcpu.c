@@ -50,6 +50,13 @@ static int wait_more(struct pcpu *pcpu, struct patience *patience)
     return 0;
 }
 
+/* After such an event the guest does not run until the vmm says so. */
+static bool ends_guest_run(const struct rv_event *event)
+{
+    return event->type == RV_EVENT_SYNC || event->type == RV_EVENT_SERROR ||
+           event->type == RV_EVENT_STOPPED;
+}
+
 /* What the rest of the vmm relies on. */
 static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
 {
@@ -85,7 +92,7 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
         lose(pcpu, "the stub sent an illegal event");
         return false;
     }
-    if (event->flags & RV_EVENT_FLAG_BLOCKING || event->type == RV_EVENT_STOPPED)
+    if (ends_guest_run(event))
         pcpu->guest_runs = false;
     return true;
 }
@@ -158,6 +165,17 @@ bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event)
     pcpu->nr_deferred--;
     memmove(pcpu->deferred, pcpu->deferred + 1, pcpu->nr_deferred * sizeof(*event));
     return true;
+}
+
+void pcpu_drop_stopped(struct pcpu *pcpu)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
+        if (!ends_guest_run(&pcpu->deferred[i]))
+            pcpu->deferred[kept++] = pcpu->deferred[i];
+    }
+    pcpu->nr_deferred = kept;
 }
 
 int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)

@@ -25,7 +25,6 @@ struct pcpu {
     uint32_t tag;      /* of the last command that asked for an acknowledgement */
     struct vcpu *vcpu; /* which is live there */
     bool guest_runs;   /* not in a blocking exit: only a kick gets its attention */
-    bool stopping;     /* RV_EVENT_STOPPED is expected */
     bool notify_due;   /* commands were pushed since it was last notified */
     bool lost;         /* it broke the protocol or does not answer; said already */
     unsigned nr_deferred;
@@ -52,6 +51,12 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value);
 
 /* The next event, if there is one. Its type and vCPU are legal, all else is the stub's word. */
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event);
+
+/*
+ * After RV_COMMAND_STOP: forget RV_EVENT_STOPPED, and the exits that the vCPU
+ * made before. Nothing was done for them, and it makes them again when it runs.
+ */
+void pcpu_drop_stopped(struct pcpu *pcpu);
 
 /* Is there one? Says nothing about whether it is legal. */
 bool pcpu_has_event(const struct pcpu *pcpu);

@@ -54,11 +54,11 @@ static int stop_vcpu(struct vm *vm, struct vcpu *vcpu)
 
     if (!vcpu->pcpu)
         return 0;
-    vcpu->pcpu->stopping = true;
     if (pcpu_call(vcpu->pcpu, &stop, NULL)) {
-        vm->failed = true;
+        vm->broken = true;
         return -EIO;
     }
+    pcpu_drop_stopped(vcpu->pcpu);
     vcpu->pcpu->vcpu = NULL;
     vcpu->pcpu = NULL;
     return 0;
@@ -464,7 +464,7 @@ static void handle_exit(struct vm *vm, struct pcpu *pcpu, const struct rv_event 
     if (reply.hold) {
         /* The vCPU is off now, or the guest goes down; else it was lost. */
         if (pcpu->vcpu && vm->request == VM_RUN_ON)
-            vm->failed = true;
+            vm->broken = true;
         return;
     }
     vcpu_flush(vcpu);
@@ -487,19 +487,17 @@ void vm_event(struct vm *vm, struct pcpu *pcpu, const struct rv_event *event)
     case RV_EVENT_EOI: vgic_eoi(&vm->vgic, event->vcpu, (unsigned)event->value); break;
     case RV_EVENT_REFUSED:
         pcpu_log_refusal(pcpu, event);
-        vm->failed = true;
+        vm->broken = true;
         break;
     case RV_EVENT_PANIC:
         log_error("the stub panicked on pCPU %u: vector %u, ESR %#llx, PC %#llx, FAR %#llx, "
                   "PSTATE %#x",
                   pcpu->index, event->flags, (unsigned long long)event->esr,
                   (unsigned long long)event->pc, (unsigned long long)event->far, event->pstate);
-        vm->failed = true;
+        vm->broken = true;
         break;
-    case RV_EVENT_STOPPED:
-        if (!pcpu->stopping)
-            vm->failed = true; /* RV_EVENT_REFUSED has said why */
-        pcpu->stopping = false;
+    case RV_EVENT_STOPPED: /* not by our command: RV_EVENT_REFUSED has said why */
+        vm->broken = true;
         break;
     default: break;
     }

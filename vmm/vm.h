@@ -46,7 +46,8 @@ struct vm {
     struct rv_host *devices[VM_MAX_DEVICES];
     unsigned nr_devices;
     enum vm_request request;
-    bool failed; /* no vCPU can go on: the guest stopped its last one, or the machine is lost */
+    bool failed; /* the guest cannot go on: it switched off its last vCPU */
+    bool broken; /* the stub refused a command, panicked, or was lost */
 };
 
 /*

@@ -34,6 +34,11 @@
 #define MDCR_TPM   (1ull << 6)  /* ... all of the PMU */
 #define MDCR_TDOSA (1ull << 10) /* ... OS lock */
 #define MDCR_TDRA  (1ull << 11) /* ... debug ROM address */
+#define MDCR_TPMS  (1ull << 14) /* ... statistical profiling */
+#define MDCR_TTRF  (1ull << 19) /* ... trace filter */
+#define MDCR_TRAPS (MDCR_TPMCR | MDCR_TPM | MDCR_TDOSA | MDCR_TDRA | MDCR_TPMS | MDCR_TTRF)
+
+#define MMFR1_HCX (0xfull << 40) /* ID_AA64MMFR1_EL1: HCRX_EL2 exists */
 
 /* CNTHCT_EL2, with HCR_EL2.E2H 0. */
 #define CNTHCT_EL1PCTEN (1ull << 0) /* do not trap the physical counter */

@@ -11,7 +11,6 @@
 #define GICD_ISENABLER(n)  (0x0100u + (n) / 32 * 4)
 #define GICD_IPRIORITYR(n) (0x0400u + (n) / 4 * 4)
 #define GICD_IROUTER(n)    (0x6000u + (n)*8ull)
-#define GICD_PIDR2         0xffe8u
 
 #define GICR_WAKER                 0x0014u
 #define GICR_WAKER_PROCESSOR_SLEEP (1u << 1)

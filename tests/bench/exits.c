@@ -21,13 +21,10 @@
 #define GICD_TYPER 0x08000004ull
 
 /* By SMCCC 1.1 a call changes x0-x3 alone. PSCI_VERSION: for who does not know the immediate. */
-#define HVC_LOOP(imm)                                                    \
-    for (unsigned i = 0; i < BATCH; i++) {                               \
-        register uint64_t x0 __asm__("x0") = PSCI_VERSION;               \
-        __asm__ volatile("hvc #%c1"                                      \
-                         : "+r"(x0)                                      \
-                         : "i"(imm)                                      \
-                         : "x1", "x2", "x3", "memory");                  \
+#define HVC_LOOP(imm)                                                                    \
+    for (unsigned i = 0; i < BATCH; i++) {                                               \
+        register uint64_t x0 __asm__("x0") = PSCI_VERSION;                               \
+        __asm__ volatile("hvc #%c1" : "+r"(x0) : "i"(imm) : "x1", "x2", "x3", "memory"); \
     }
 
 static void bare_hvc(void)
@@ -86,7 +83,7 @@ static const struct kind {
     const char *name;
     void (*batch)(void);
 } kinds[] = {
-    {"bare-hvc", bare_hvc},         {"hvc", psci_version},    {"bare-mmio-read", bare_read},
+    {"bare-hvc", bare_hvc},        {"hvc", psci_version},         {"bare-mmio-read", bare_read},
     {"mmio-read-uart", uart_read}, {"mmio-read-gicd", gicd_read}, {"posted-write", posted_write},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))

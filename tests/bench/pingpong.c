@@ -17,7 +17,7 @@
 
 #include "vmm/relax.h"
 
-#define TRIPS       4096u /* in a sample: about a millisecond */
+#define TRIPS       1024u /* in a sample: half a millisecond */
 #define LINE        64
 #define MAX_SAMPLES 100000l
 

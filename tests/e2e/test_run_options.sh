@@ -37,7 +37,7 @@ refused a_foreign_kernel 1 'ELF' -k /bin/sh
 echo 'hello, I am text' >"$work/text"
 refused a_text_file_as_kernel 1 'text' -k "$work/text"
 refused a_missing_initrd 1 "$work/none" -k "$off" -i "$work/none"
-head -c 1000 "$off" >"$work/short"
+head -c 130 "$off" >"$work/short"
 refused a_truncated_kernel 1 "$work/short" -k "$work/short"
 refused a_dtb_that_cannot_be_written 1 "/nonexistent/dtb" -k "$off" --dump-dtb /nonexistent/dtb
 refused a_dtb_on_a_full_disk 1 'No space left' -k "$off" --dump-dtb /dev/full

@@ -19,7 +19,7 @@
 
 /* What one exception level sees of the guest: the group of the vCPU page that has it. */
 #define FAKE_EL1_REGISTERS(X) \
-    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(actlr_el1) X(cpacr_el1) \
+    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) \
     X(ttbr0_el1) X(ttbr1_el1) X(tcr_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) \
     X(mair_el1) X(amair_el1) X(vbar_el1) X(contextidr_el1) X(tpidr_el0) X(tpidrro_el0) \
     X(tpidr_el1) X(par_el1) X(csselr_el1)
@@ -39,7 +39,7 @@
     X(elr_el2) X(spsr_el2) X(esr_el2) X(far_el2) X(hpfar_el2) X(vttbr_el2) X(vtcr_el2) \
     X(hcr_el2) X(cptr_el2) X(mdcr_el2) X(cnthctl_el2) X(hstr_el2) X(oslar_el1) X(vmpidr_el2) \
     X(vpidr_el2) X(cntpct_el0) X(cntfrq_el0) X(currentel) X(s3_4_c12_c1_1) \
-    X(id_aa64pfr0_el1) X(id_aa64dfr0_el1) X(icc_sre_el2) X(icc_pmr_el1) X(icc_bpr1_el1) \
+    X(id_aa64pfr0_el1) X(id_aa64dfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) X(icc_sre_el2) X(icc_pmr_el1) X(icc_bpr1_el1) \
     X(icc_ctlr_el1) X(icc_igrpen1_el1) X(icc_iar1_el1) X(icc_eoir1_el1) X(icc_dir_el1) \
     X(icc_sgi1r_el1) X(ich_hcr_el2) X(ich_vtr_el2) FAKE_16(X, ich_lr, _el2)
 #define FAKE_REGISTERS(X) \

@@ -20,7 +20,7 @@
 
 #define RV_DEVICE_SYMBOL "ringvisor_device"
 
-struct rv_host;   /* the core's side of one device instance: opaque */
+struct rv_host; /* the core's side of one device instance: opaque */
 struct rv_timer_handle;
 
 enum rv_log_level { RV_LOG_ERROR, RV_LOG_WARN, RV_LOG_INFO, RV_LOG_DEBUG };
@@ -69,10 +69,10 @@ struct rv_property {
 
 /* Device tree node of an instance: what a plain MMIO device needs. */
 struct rv_fdt_node {
-    const char *name;             /* node name without the unit address: "pl011" */
+    const char *name;              /* node name without the unit address: "pl011" */
     const char *const *compatible; /* NULL-terminated */
-    const char *const *clocks;    /* NULL-terminated clock names, all of them 24 MHz; or NULL */
-    bool stdout_path;             /* can be /chosen/stdout-path */
+    const char *const *clocks;     /* NULL-terminated clock names, all of them 24 MHz; or NULL */
+    bool stdout_path;              /* can be /chosen/stdout-path */
 };
 
 /* A range of registers; offsets from the device's start. */
@@ -84,14 +84,14 @@ struct rv_range {
 struct rv_device_class {
     uint32_t abi_min; /* RV_DEVICE_ABI_MIN and RV_DEVICE_ABI at the time of building */
     uint32_t abi_max;
-    size_t size;      /* sizeof(struct rv_device_class) at the time of building */
+    size_t size; /* sizeof(struct rv_device_class) at the time of building */
 
     const char *name;        /* what --device takes */
     const char *description; /* one line for `vmm devices` */
     const struct rv_property *properties;
-    uint64_t mmio_size;      /* bytes */
+    uint64_t mmio_size; /* bytes */
     unsigned irq_lines;
-    size_t state_size;       /* bytes of guest-visible state */
+    size_t state_size; /* bytes of guest-visible state */
     uint32_t state_version;
     const struct rv_fdt_node *fdt;
     /* Writes here have no synchronous effect on the CPU that writes: they may be posted. */
@@ -102,8 +102,7 @@ struct rv_device_class {
      * why by log(). A new instance is reset() next. One that is taken over from
      * an earlier vmm is not: create() drives its lines as `state` says.
      */
-    int (*create)(struct rv_host *host, const struct rv_host_ops *ops, void *state,
-                  void **device);
+    int (*create)(struct rv_host *host, const struct rv_host_ops *ops, void *state, void **device);
     void (*destroy)(void *device);
     void (*reset)(void *device);
 
