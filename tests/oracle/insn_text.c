@@ -57,7 +57,8 @@ static const char *order(const struct insn *i)
     return i->acquire ? i->release ? "al" : "a" : i->release ? "l" : "";
 }
 
-static void add_address(struct out *o, const struct insn *i, uint64_t pc)
+/* S, bit 12 of the register offset, is printed also where it shifts by 0. */
+static void add_address(struct out *o, const struct insn *i, uint32_t word, uint64_t pc)
 {
     static const char *const extends[8] = {
         [INSN_UXTW] = "uxtw", [INSN_LSL] = "lsl", [INSN_SXTW] = "sxtw", [INSN_SXTX] = "sxtx"};
@@ -78,7 +79,11 @@ static void add_address(struct out *o, const struct insn *i, uint64_t pc)
         break;
     case INSN_MODE_POST:
         add(o, "], ");
-        add_number(o, i->imm);
+        /* capstone has those of one register unsigned. */
+        if (i->regs == 1 && i->imm < 0)
+            add(o, "#0x%" PRIx64, (uint64_t)(int64_t)i->imm);
+        else
+            add_number(o, i->imm);
         break;
     case INSN_MODE_POST_REG: add(o, "], x%u", i->rm); break;
     default: break;
@@ -87,9 +92,9 @@ static void add_address(struct out *o, const struct insn *i, uint64_t pc)
         return;
     add(o, ", ");
     add_x(o, i->extend & 1u, i->rm);
-    if (i->extend != INSN_LSL || i->shift)
+    if (i->extend != INSN_LSL || (word >> 12 & 1u))
         add(o, ", %s", extends[i->extend]);
-    if (i->shift)
+    if (word >> 12 & 1u)
         add(o, " #%u", i->shift);
     add(o, "]");
 }
@@ -109,7 +114,6 @@ static void add_general(struct out *o, const struct insn *i)
         add(o, "%sr", i->unscaled ? "u" : i->unprivileged ? "t" : "");
     if (i->regs == 1)
         add(o, "%s%s", i->sign ? i->size == 4 ? "sw" : "s" : "", suffix(i));
-    /* STLUR is the one whose u comes before the r already. */
     add(o, " ");
     if (i->class == INSN_EXCLUSIVE && i->store) {
         add_x(o, false, i->rs);
@@ -147,7 +151,7 @@ static void add_vectors(struct out *o, const struct insn *i)
     }
     add(o, "}");
     if (i->class == INSN_LANE)
-        add(o, "[%u]", i->lane);
+        add(o, i->lane > 9 ? "[0x%x]" : "[%u]", i->lane);
     add(o, ", ");
 }
 
@@ -206,7 +210,6 @@ void insn_text(const struct insn *i, uint32_t word, uint64_t pc, char *text, siz
 {
     struct out o = {text, size, 0};
 
-    (void)word;
     text[0] = 0;
     switch ((enum insn_class)i->class) {
     case INSN_PREFETCH: add_prefetch(&o, i); break;
@@ -226,5 +229,5 @@ void insn_text(const struct insn *i, uint32_t word, uint64_t pc, char *text, siz
     case INSN_UNSUPPORTED:
     case INSN_CLASSES: return;
     }
-    add_address(&o, i, pc);
+    add_address(&o, i, word, pc);
 }

@@ -20,10 +20,11 @@
 #define MAX_KNOWN 64u
 #define MAX_SHOWN 40u
 
-/* A line of KNOWN: words with these bits; who says that it is a load or store. */
+/* A line of KNOWN: words with these bits and registers; who says that it is a load or store. */
 struct known {
     uint32_t mask, value;
-    char side[16]; /* ours, capstone, both */
+    char registers[16]; /* any, rt=rn, rt=rt2, rn-in-pair */
+    char side[16];      /* ours, capstone, both */
     char why[160];
     unsigned long count;
 };
@@ -45,8 +46,9 @@ static int read_known(const char *path)
 
         if (line[0] == '#' || line[0] == '\n')
             continue;
-        if (nr_known == MAX_KNOWN || sscanf(line, "%" SCNx32 " %" SCNx32 " %15s %159[^\n]",
-                                            &k->mask, &k->value, k->side, k->why) != 4) {
+        if (nr_known == MAX_KNOWN ||
+            sscanf(line, "%" SCNx32 " %" SCNx32 " %15s %15s %159[^\n]", &k->mask, &k->value,
+                   k->registers, k->side, k->why) != 5) {
             fprintf(stderr, "%s: cannot use the line: %s", path, line);
             fclose(f);
             return -1;
@@ -57,10 +59,24 @@ static int read_known(const char *path)
     return 0;
 }
 
+static bool registers_are(uint32_t word, const char *which)
+{
+    unsigned rt = word & 31u, rn = word >> 5 & 31u, rt2 = word >> 10 & 31u;
+
+    if (strcmp(which, "rt=rn") == 0)
+        return rt == rn && rn != 31;
+    if (strcmp(which, "rt=rt2") == 0)
+        return rt == rt2;
+    if (strcmp(which, "rn-in-pair") == 0)
+        return (rt == rn || rt2 == rn) && rn != 31;
+    return strcmp(which, "any") == 0;
+}
+
 static bool is_known(uint32_t word, const char *side)
 {
     for (unsigned n = 0; n < nr_known; n++) {
-        if ((word & known[n].mask) == known[n].value && strcmp(known[n].side, side) == 0) {
+        if ((word & known[n].mask) == known[n].value && strcmp(known[n].side, side) == 0 &&
+            registers_are(word, known[n].registers)) {
             known[n].count++;
             return true;
         }
@@ -130,8 +146,8 @@ int main(int argc, char **argv)
     cs_free(insn, 1);
     cs_close(&cs);
     for (unsigned n = 0; n < nr_known; n++)
-        printf("%8lu  %08" PRIx32 "/%08" PRIx32 " %s: %s\n", known[n].count, known[n].mask,
-               known[n].value, known[n].side, known[n].why);
+        printf("%8lu  %08" PRIx32 "/%08" PRIx32 " %s %s: %s\n", known[n].count, known[n].mask,
+               known[n].value, known[n].registers, known[n].side, known[n].why);
     printf("%lu words, %lu loads or stores by either, %lu agree, %lu known differences, "
            "%lu unexplained\n",
            words, memory, agree, explained, shown);

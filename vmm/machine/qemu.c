@@ -212,7 +212,8 @@ static void command_line_make(struct command_line *line, const struct qemu *qemu
     add(line, "-accel");
     add(line, "tcg,thread=multi");
     add(line, "-smp");
-    add(line, "%u", nr_pcpus);
+    /* With one CPU at most, QEMU before 8.0 leaves out all memory barriers. */
+    add(line, "%u,maxcpus=%u", nr_pcpus, nr_pcpus > 1 ? nr_pcpus : 2);
     add(line, "-device");
     add(line, "loader,addr=0x%llx,cpu-num=0", (unsigned long long)entry);
     add(line, "-chardev");
