@@ -214,14 +214,14 @@ static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *val
 void command_refuse(struct pcpu *pcpu, const struct rv_command *c, int reason, struct vm *vm)
 {
     event_send(pcpu, RV_EVENT_REFUSED, c->tag, c->op, (uint64_t)reason);
-    __atomic_store_n(&vm->stopped, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&vm->stopped, vm->exists, __ATOMIC_RELEASE);
     gic_kick(~0ull); /* the cores that run it look, and let it go */
 }
 
 void command_execute(struct pcpu *pcpu, const struct rv_command *c)
 {
     bool by_vcpu = commands[c->op % RV_COMMAND_COUNT].need == A_VCPU_HERE && pcpu->vcpu;
-    struct vm *vm = by_vcpu ? pcpu->vcpu->vm : &vms[c->vm % RV_MAX_VMS];
+    struct vm *vm = by_vcpu ? pcpu->vcpu->vm : &vms[c->vm < RV_MAX_VMS ? c->vm : RV_MAX_VMS];
     uint64_t value = 0;
     int error = dispatch(pcpu, c, &value);
 

@@ -54,38 +54,40 @@ static uint32_t find(const struct vcpu *vcpu, uint32_t vintid)
     return n;
 }
 
+/* Could the guest take it? Not while it is active as well. */
+#define is_takeable(lr) (((lr)&LR_STATES) == LR_PENDING)
+
 /*
- * The list register that a waiting entry may have: a free one; else that of the
- * least urgent pending interrupt which is less urgent; else, if the guest has
- * nothing at all to take, that of the least urgent active one. cpu.nr_lrs: none.
+ * The list register that a waiting entry may have: a free one; for one that can be
+ * taken also that of the least urgent other such, if it is less urgent; if the guest
+ * has nothing at all to take, that of the least urgent active one. cpu.nr_lrs: none.
  */
 static uint32_t find_room(const struct vcpu *vcpu, uint64_t lr)
 {
-    uint32_t pending = cpu.nr_lrs, active = 0;
-    bool any_pending = false;
+    uint32_t worst[2] = {cpu.nr_lrs, cpu.nr_lrs}; /* active, pending */
 
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
-        uint64_t old = entry_read(vcpu, n),
-                 worst = pending < cpu.nr_lrs ? entry_read(vcpu, pending) : lr;
+        uint64_t old = entry_read(vcpu, n);
+        uint32_t *w = &worst[is_takeable(old)];
 
         if (!(old & LR_STATES) && (old & LR_HW || !(old & LR_EOI)))
             return n; /* one with EOI is yet to be reported */
-        if ((old & LR_STATES) == LR_PENDING && LR_PRIORITY(old) > LR_PRIORITY(worst))
-            pending = n;
-        if (LR_PRIORITY(old) > LR_PRIORITY(entry_read(vcpu, active)))
-            active = n;
-        any_pending |= (old & LR_PENDING) != 0;
+        if (old & LR_STATES &&
+            (*w == cpu.nr_lrs || LR_PRIORITY(old) > LR_PRIORITY(entry_read(vcpu, *w))))
+            *w = n;
     }
-    if (!(lr & LR_PENDING))
-        return cpu.nr_lrs;
-    return any_pending ? pending : active;
+    if (is_takeable(lr) && worst[1] == cpu.nr_lrs)
+        return worst[0];
+    return is_takeable(lr) && LR_PRIORITY(entry_read(vcpu, worst[1])) > LR_PRIORITY(lr)
+               ? worst[1]
+               : cpu.nr_lrs;
 }
 
-/* Which of the two is to have a list register first? What is pending, by priority. */
+/* Which of the two is to have a list register first? What is active, then by priority. */
 static bool is_before(uint64_t a, uint64_t b)
 {
-    if ((a ^ b) & LR_PENDING)
-        return (a & LR_PENDING) != 0;
+    if ((a ^ b) & LR_ACTIVE)
+        return (a & LR_ACTIVE) != 0;
     return LR_PRIORITY(a) < LR_PRIORITY(b);
 }
 
@@ -99,25 +101,26 @@ static void settle(struct vcpu *vcpu)
 {
     uint64_t hcr = ICH_HCR_EN;
 
-    while (vcpu->nr_queue) {
-        uint32_t best = 0, room;
+    for (;;) {
+        uint32_t best = RV_VCPU_IRQS, room;
         uint64_t lr, old;
 
-        for (uint32_t i = 1; i < vcpu->nr_queue; i++) {
-            if (is_before(vcpu->queue[i], vcpu->queue[best]))
+        for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
+            if (find_room(vcpu, vcpu->queue[i]) < cpu.nr_lrs &&
+                (best == RV_VCPU_IRQS || is_before(vcpu->queue[i], vcpu->queue[best])))
                 best = i;
         }
+        if (best == RV_VCPU_IRQS)
+            break;
         lr = vcpu->queue[best];
         room = find_room(vcpu, lr);
-        if (room == cpu.nr_lrs)
-            break;
         old = entry_read(vcpu, room);
         vcpu->queue[best] = old & LR_STATES ? old : vcpu->queue[--vcpu->nr_queue];
         entry_write(vcpu, room, lr);
     }
     for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
         hcr |= ICH_HCR_UIE;
-        hcr |= vcpu->queue[i] & LR_PENDING ? ICH_HCR_NPIE : 0;
+        hcr |= is_takeable(vcpu->queue[i]) ? ICH_HCR_NPIE : 0;
         hcr |= vcpu->queue[i] & LR_ACTIVE ? ICH_HCR_TDIR : 0;
     }
     write_sysreg(hcr, ich_hcr_el2);
@@ -142,7 +145,7 @@ int lr_inject(struct vcpu *vcpu, uint64_t lr)
         vcpu->queue[vcpu->nr_queue++] = lr;
     } else if (!(entry_read(vcpu, n) & LR_HW)) {
         /* One with HW may not be pending and active, and its line is its own. */
-        entry_write(vcpu, n, lr | (entry_read(vcpu, n) & (LR_STATES | LR_EOI)));
+        entry_write(vcpu, n, lr | (lr & LR_HW ? 0 : entry_read(vcpu, n) & (LR_STATES | LR_EOI)));
     }
     settle(vcpu);
     return 0;
@@ -163,6 +166,7 @@ uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states)
         new = n < cpu.nr_lrs ? 0 : vcpu->queue[--vcpu->nr_queue];
     }
     entry_write(vcpu, n, new);
+    settle(vcpu);
     return (uint32_t)(old >> LR_STATE_SHIFT);
 }
 

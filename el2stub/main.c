@@ -8,7 +8,7 @@ uint64_t boot_page_address;
 struct cpu_features cpu;
 struct pcpu pcpus[RV_MAX_PCPUS];
 struct vcpu vcpus[RV_MAX_VCPUS];
-struct vm vms[RV_MAX_VMS];
+struct vm vms[RV_MAX_VMS + 1];
 struct stack stacks[RV_MAX_PCPUS] __attribute__((aligned(4096)));
 
 /* Answer in the boot page; the state is what the vmm looks at, so it is last. */

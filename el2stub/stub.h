@@ -102,7 +102,7 @@ extern char image_start[], image_text_end[], image_rodata_end[]; /* linker scrip
 extern struct cpu_features cpu;
 extern struct pcpu pcpus[RV_MAX_PCPUS];
 extern struct vcpu vcpus[RV_MAX_VCPUS];
-extern struct vm vms[RV_MAX_VMS];
+extern struct vm vms[RV_MAX_VMS + 1]; /* the last: nobody, for commands that name none */
 extern struct stack stacks[RV_MAX_PCPUS];
 
 /* boot.S */

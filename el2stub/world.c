@@ -42,7 +42,7 @@ void world_init_cpu(void)
     write_sysreg(0, hstr_el2);
     if (read_sysreg(id_aa64mmfr1_el1) & MMFR1_HCX)
         write_sysreg(0, s3_4_c1_c2_2); /* HCRX_EL2 */
-    write_sysreg(0, oslar_el1); /* the guest's own OS lock is the vmm's to emulate */
+    write_sysreg(0, oslar_el1);        /* the guest's own OS lock is the vmm's to emulate */
     isb();
 }
 
@@ -113,7 +113,8 @@ static bool pstate_legal(uint64_t pstate)
 {
     uint64_t mode = pstate & (PSTATE_nRW | PSTATE_M);
 
-    return mode == PSTATE_EL0t || mode == PSTATE_EL1t || mode == PSTATE_EL1h || mode == PSTATE_nRW;
+    return mode == PSTATE_EL0t || mode == PSTATE_EL1t || mode == PSTATE_EL1h ||
+           (mode == PSTATE_nRW && (read_sysreg(id_aa64pfr0_el1) & 0xf) == 2); /* AArch32 at EL0 */
 }
 
 /*
