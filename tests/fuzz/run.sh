@@ -5,11 +5,11 @@
 # A short run of a fuzzer from its kept corpus; what it finds new is not kept.
 # FUZZ_SECONDS: how long (default 10).
 set -eu
+fuzzer=$(realpath "$1") kept=$2
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
 cd "$new"
 mkdir corpus
-if [ -d "$2" ]; then set -- "$1" corpus "$2"; else set -- "$1" corpus; fi
-fuzzer=$1
-shift
+set -- corpus
+[ ! -d "$kept" ] || set -- corpus "$kept"
 "$fuzzer" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 "$@"

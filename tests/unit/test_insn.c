@@ -153,6 +153,17 @@ static void insn_decodes_each_form(void **state)
           .rn = 2,
           .release = true},
          1},
+        /* ldlarb w1, [x2] */
+        {0x08df7c41,
+         {.class = INSN_GENERAL,
+          .load = true,
+          .size = 1,
+          .regs = 1,
+          .rt = 1,
+          .rn = 2,
+          .acquire = true,
+          .limited = true},
+         1},
         /* ldapr w1, [x2] */
         {0xb8bfc041,
          {.class = INSN_GENERAL,

@@ -268,8 +268,7 @@ static void exec_translates_the_second_page_on_its_own(void **state)
     assert_int_equal(m.x[0], ram(0x3ffc, 4) | ram(0x1000, 4) << 32);
     m.x[1] = 0xffd;
     assert_int_equal(run(STR_Q0_X1), 0);
-    assert_string_equal(m.log, "w1:3ffd w2:3ffe w1:1000 w2:1002 w2:1004 "
-                               "");
+    assert_string_equal(m.log, "w1:3ffd w2:3ffe w8:1000 w4:1008 w1:100c ");
 }
 
 static void exec_load_leaves_no_stale_upper_bits(void **state)

@@ -495,11 +495,13 @@ static void walk_reads_tables_in_the_byte_order_of_ee(void **state)
     assert_int_equal(__builtin_bswap64(words[nr_words - 1].value) & BIT(10), BIT(10));
 }
 
-static void walk_ignores_asid_cnp_and_the_contiguous_bit(void **state)
+static void walk_ignores_asid_cnp_res0_and_the_contiguous_bit(void **state)
 {
     (void)state;
     map(12, 25, 0x1000, 3, LEAF | BIT(52));
     regs.ttbr0 |= 0x1234ull << 48 | 1u;
+    assert_int_equal(go(0x1000, WALK_READ), WALK_OK);
+    regs.ttbr0 |= 0xffe; /* RES0: a table of 4 KiB is aligned to that */
     assert_int_equal(go(0x1000, WALK_READ), WALK_OK);
     assert_int_equal(result.ipa.v, PAGE_OUT);
 }
@@ -581,7 +583,7 @@ int main(void)
         TEST(walk_addresses_wider_than_physical_ones_are_size_faults),
         TEST(walk_invalid_descriptors_fault_at_their_level),
         TEST(walk_reads_tables_in_the_byte_order_of_ee),
-        TEST(walk_ignores_asid_cnp_and_the_contiguous_bit),
+        TEST(walk_ignores_asid_cnp_res0_and_the_contiguous_bit),
         TEST(walk_gives_the_memory_type),
         TEST(walk_with_the_mmu_off_is_flat),
         TEST(walk_fault_status_codes_are_the_architectures),

@@ -2,7 +2,7 @@
 /* Never linked: its assembly is where offsets.h is made from. */
 #include "el2stub/stub.h"
 
-#define OFFSET(name, type, member)                                                                 \
+#define OFFSET(name, type, member) \
     __asm__ volatile("\n@" #name " %0" : : "i"(offsetof(type, member)))
 
 void offsets(void);

@@ -6,7 +6,7 @@
 #include "vmm/gic/state.h"
 #include "vmm/gic/vgic.h"
 
-#define GICD_CTLR_DS  0x40u
+#define GICD_CTLR_DS 0x40u
 
 #define GICD_TYPER_LINES  (VGIC_NR_INTIDS / 32u - 1u) /* ITLinesNumber */
 #define GICD_TYPER_MBIS   (1u << 16)

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * libFuzzer: an instruction word, registers, flags, and which translations and
+ * bus accesses fail. Checked: what the callbacks are called with, how often, and
+ * that a fault leaves no trace in the registers.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/exit/insn_exec.h"
+
+#define CHECK(holds)    \
+    do {                \
+        if (!(holds)) { \
+            abort();    \
+        }               \
+    } while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+    uint32_t word;
+    uint8_t flags;
+    uint8_t zva;                         /* log2 of the block; above 11: none that is allowed */
+    uint8_t bad_translation, bad_access; /* number of the one that fails; 255: none */
+    uint64_t x[32];                      /* [31] is SP */
+    uint64_t data;
+};
+
+struct machine {
+    struct input in;
+    struct input before;
+    uint64_t v[32][2];
+    unsigned translations, accesses, writes_to_registers;
+    bool wrote;
+};
+
+static uint64_t get_x(void *opaque, unsigned reg)
+{
+    CHECK(reg < 31);
+    return ((struct machine *)opaque)->in.x[reg];
+}
+
+static void set_x(void *opaque, unsigned reg, uint64_t value)
+{
+    struct machine *m = opaque;
+
+    CHECK(reg < 31);
+    m->in.x[reg] = value;
+    m->writes_to_registers++;
+}
+
+static uint64_t get_sp(void *opaque)
+{
+    return ((struct machine *)opaque)->in.x[31];
+}
+
+static void set_sp(void *opaque, uint64_t value)
+{
+    struct machine *m = opaque;
+
+    m->in.x[31] = value;
+    m->writes_to_registers++;
+}
+
+static void get_v(void *opaque, unsigned reg, uint64_t value[2])
+{
+    CHECK(reg < 32);
+    memcpy(value, ((struct machine *)opaque)->v[reg], 16);
+}
+
+static void set_v(void *opaque, unsigned reg, const uint64_t value[2])
+{
+    struct machine *m = opaque;
+
+    CHECK(reg < 32);
+    memcpy(m->v[reg], value, 16);
+    m->writes_to_registers++;
+}
+
+static int translate(void *opaque, gva_t addr, bool write, bool unprivileged,
+                     struct insn_page *page, uint32_t *fsc)
+{
+    struct machine *m = opaque;
+
+    (void)write;
+    (void)unprivileged;
+    CHECK(m->accesses == 0); /* all translations come first */
+    CHECK(m->translations < 4);
+    if (m->translations++ == m->in.bad_translation) {
+        *fsc = 7;
+        return m->in.flags & 16u ? -EIO : -EFAULT;
+    }
+    /* Pages far apart, and the second one lower. */
+    *page = (struct insn_page){ipa(~addr.v << 12 | (addr.v & 0xfffu)), m->in.flags & 8u};
+    return 0;
+}
+
+static int access_bus(struct machine *m, ipa_t addr, unsigned size)
+{
+    CHECK(size == 1 || size == 2 || size == 4 || size == 8);
+    CHECK(addr.v % size == 0);
+    CHECK(m->translations != 0 && m->writes_to_registers == 0);
+    CHECK(m->accesses < INSN_ZVA_MAX / 8u);
+    return m->accesses++ == m->in.bad_access ? -ENXIO : 0;
+}
+
+static int read_bus(void *opaque, ipa_t addr, unsigned size, uint64_t *value)
+{
+    struct machine *m = opaque;
+
+    CHECK(!m->wrote); /* all reads come before all writes */
+    *value = m->in.data ^ addr.v;
+    return access_bus(m, addr, size);
+}
+
+static int write_bus(void *opaque, ipa_t addr, unsigned size, uint64_t value)
+{
+    struct machine *m = opaque;
+
+    CHECK(value <= ~0ull >> (64u - 8u * size));
+    m->wrote = true;
+    return access_bus(m, addr, size);
+}
+
+static const struct insn_ops ops = {
+    .get_x = get_x,
+    .set_x = set_x,
+    .get_sp = get_sp,
+    .set_sp = set_sp,
+    .get_v = get_v,
+    .set_v = set_v,
+    .translate = translate,
+    .read = read_bus,
+    .write = write_bus,
+};
+
+/* Three in four words become loads or stores, so that the noise is not wasted. */
+static uint32_t steer(uint32_t word, unsigned how)
+{
+    return how % 4 ? (word & ~(1u << 25)) | 1u << 27 : word;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct machine m = {0};
+    struct insn_ctx ctx = {.ops = &ops, .opaque = &m};
+    struct insn_fault fault;
+    struct insn insn, twice;
+    int err;
+
+    memcpy(&m.in, data, size < sizeof(m.in) ? size : sizeof(m.in));
+    m.before = m.in;
+    ctx.big_endian = m.in.flags & 1u;
+    ctx.aligned = m.in.flags & 2u;
+    ctx.sp_aligned = m.in.flags & 4u;
+    ctx.zva_size = (uint16_t)(1u << m.in.zva % 16u);
+
+    memset(&insn, 0xff, sizeof(insn));
+    memset(&twice, 0x55, sizeof(twice));
+    insn_decode(steer(m.in.word, m.in.flags >> 6), &insn);
+    insn_decode(steer(m.in.word, m.in.flags >> 6), &twice);
+    CHECK(memcmp(&insn, &twice, sizeof(insn)) == 0);
+    CHECK(insn_length(&insn) <= 64);
+
+    err = insn_exec(&ctx, &insn, &fault);
+    CHECK((err == -EFAULT) == (fault.kind != INSN_FAULT_NONE));
+    CHECK(err == 0 || err == -EFAULT || err == -EIO || err == -EOPNOTSUPP);
+    if (err) {
+        CHECK(m.writes_to_registers == 0);
+        CHECK(memcmp(&m.in, &m.before, sizeof(m.in)) == 0);
+    }
+    if (fault.kind == INSN_FAULT_BUS)
+        CHECK(fault.err == -ENXIO && m.accesses == m.in.bad_access + 1u);
+    if (insn.class == INSN_OTHER || insn.class == INSN_UNSUPPORTED)
+        CHECK(err == -EOPNOTSUPP);
+    if (!insn.store)
+        CHECK(!m.wrote);
+    return 0;
+}
