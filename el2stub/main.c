@@ -19,7 +19,7 @@ static void answer(uint32_t state, uint32_t reason, uint64_t detail)
     page->stub_reason = reason;
     page->stub_detail = detail;
     page->stub_features = boot.features & RV_FEATURES_KNOWN;
-    page->stub_lrs = cpu.nr_lrs;
+    page->stub_dczid = read_sysreg(dczid_el0);
     page->stub_cntfrq = read_sysreg(cntfrq_el0);
     rv_store_release(&page->stub_state, state);
 }

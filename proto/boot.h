@@ -91,8 +91,8 @@ struct rv_boot_page {
     uint64_t stub_detail;         /* 0xf08 */
     uint64_t stub_features;       /* 0xf10 RV_FEATURE_* accepted */
     uint64_t stub_cntfrq;         /* 0xf18 CNTFRQ_EL0, Hz */
-    uint32_t stub_lrs;            /* 0xf20 list registers of the boot CPU */
-    uint8_t pad2[0x1000 - 0xf24]; /* 0xf24 */
+    uint64_t stub_dczid;          /* 0xf20 DCZID_EL0 of the boot CPU */
+    uint8_t pad2[0x1000 - 0xf28]; /* 0xf28 */
 };
 _Static_assert(sizeof(struct rv_boot_page) == RV_PAGE_SIZE, "boot page layout");
 _Static_assert(__builtin_offsetof(struct rv_boot_page, pcpu) == 0x80, "boot page layout");

@@ -385,6 +385,12 @@ int vm_start(struct vm *vm)
     if (error)
         return error;
     idregs_filter(vm->machine->stub_id, vm->exits.sysreg.id);
+    vm->exits.insn_mmio = (struct insn_mmio){
+        .bus = vm->bus,
+        .ram = {vm->machine->ram, BOARD_RAM_BASE, vm->config.ram_size},
+        .pa_bits = insn_mmio_pa_bits(vm->exits.sysreg.id[RV_ID_INDEX(7, 0)]),
+        .zva_size = insn_mmio_zva_size(vm->machine->dczid),
+    };
     error = announce(vm);
     if (error)
         return error;

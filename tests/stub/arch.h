@@ -38,7 +38,7 @@
 #define FAKE_EL2_REGISTERS(X) \
     X(elr_el2) X(spsr_el2) X(esr_el2) X(far_el2) X(hpfar_el2) X(vttbr_el2) X(vtcr_el2) \
     X(hcr_el2) X(cptr_el2) X(mdcr_el2) X(cnthctl_el2) X(hstr_el2) X(oslar_el1) X(vmpidr_el2) \
-    X(vpidr_el2) X(cntpct_el0) X(cntfrq_el0) X(currentel) X(s3_4_c12_c1_1) \
+    X(vpidr_el2) X(cntpct_el0) X(cntfrq_el0) X(dczid_el0) X(currentel) X(s3_4_c12_c1_1) \
     X(id_aa64pfr0_el1) X(id_aa64dfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) X(icc_sre_el2) X(icc_pmr_el1) X(icc_bpr1_el1) \
     X(icc_ctlr_el1) X(icc_igrpen1_el1) X(icc_iar1_el1) X(icc_eoir1_el1) X(icc_dir_el1) \
     X(icc_sgi1r_el1) X(ich_hcr_el2) X(ich_vtr_el2) FAKE_16(X, ich_lr, _el2)

@@ -57,6 +57,12 @@ void log_msg(enum log_level level, const char *fmt, ...)
     lines++;
 }
 
+void vcpu_set_x(struct vcpu *vcpu, unsigned reg, uint64_t value)
+{
+    if (reg < 31)
+        vcpu->page->x[reg] = value;
+}
+
 uint64_t vcpu_get_x(const struct vcpu *v, unsigned reg)
 {
     return reg < 31 ? v->page->x[reg] : 0;
@@ -195,14 +201,19 @@ static uint64_t dabt(unsigned sas, unsigned sse, unsigned sf, unsigned srt, unsi
     return 1u << 24 | sas << 22 | sse << 21 | srt << 16 | sf << 15 | wnr << 6 | 7;
 }
 
-static void assert_injected(const struct exit_reply *reply, uint64_t esr)
+static void assert_injected_at(const struct exit_reply *reply, uint64_t esr, uint64_t pc)
 {
     assert_int_equal(reply->flags, 0);
     assert_false(reply->hold);
     assert_int_equal(page.el1.esr_el1, esr);
-    assert_int_equal(page.el1.elr_el1, PC);
+    assert_int_equal(page.el1.elr_el1, pc);
     assert_int_equal(page.pc, VBAR + 0x200);
     assert_int_equal(vcpu.dirty, RV_GROUP_CORE | RV_GROUP_EL1);
+}
+
+static void assert_injected(const struct exit_reply *reply, uint64_t esr)
+{
+    assert_injected_at(reply, esr, PC);
 }
 
 static void exit_mmio_read_extends_into_the_register(void **state)
@@ -303,18 +314,90 @@ static void exit_mmio_beyond_the_guests_physical_addresses_is_an_address_size_fa
     assert_int_equal(lines, 0);
 }
 
-static void exit_mmio_without_syndrome_is_an_external_abort_logged_once(void **state)
+/* The MMU is off and the PC in RAM: the instruction is what `word` says. */
+static struct exit_reply handle_instruction(uint32_t word, uint64_t addr)
+{
+    static uint64_t ram[2];
+    struct rv_event event = {
+        .type = RV_EVENT_SYNC,
+        .flags = RV_EVENT_FLAG_BLOCKING,
+        .vcpu = 1,
+        .esr = 0x24ull << 26 | 1ull << 25 | 7,
+        .far = addr,
+        .ipa = addr,
+        .pc = 0x40000004,
+        .pstate = 0x3c5,
+    };
+    struct exit_reply reply;
+
+    ram[0] = (uint64_t)word << 32;
+    ctx.insn_mmio.bus = ctx.bus;
+    ctx.insn_mmio.ram = (struct guest_ram){(uint8_t *)ram, 0x40000000, sizeof(ram)};
+    ctx.insn_mmio.pa_bits = 40;
+    page.pc = event.pc;
+    memset(&reply, 0xff, sizeof(reply));
+    exit_handle(&ctx, &vcpu, &event, &reply);
+    return reply;
+}
+
+static void exit_mmio_without_syndrome_is_done_from_the_instruction(void **state)
 {
     struct exit_reply r;
 
     (void)state;
+    page.x[1] = DEVICE;
+    bus.value = 0x1122334455667788;
+    r = handle_instruction(0xa8c10c22, DEVICE); /* ldp x2, x3, [x1], #16 */
+    assert_int_equal(r.flags, RV_REPLY_ADVANCE);
+    assert_false(r.hold);
+    assert_int_equal(bus.reads, 2);
+    assert_int_equal(page.x[2], 0x1122334455667788);
+    assert_int_equal(page.x[1], DEVICE + 16);
+    r = handle_instruction(0xa93f7c23, DEVICE + 8); /* stp x3, xzr, [x1, #-16] */
+    assert_int_equal(r.flags, RV_REPLY_ADVANCE);
+    assert_int_equal(bus.writes, 2);
+    assert_int_equal(lines, 0);
+}
+
+static void exit_mmio_by_instruction_that_the_bus_refuses_is_an_external_abort(void **state)
+{
+    struct exit_reply r;
+
+    (void)state;
+    page.x[1] = 0x0b005000;
+    bus.result = -ENXIO;
+    r = handle_instruction(0xa8c10c22, 0x0b005000);
+    assert_injected_at(&r, 0x96000010, 0x40000004);
+    assert_int_equal(page.el1.far_el1, 0x0b005000);
+    assert_int_equal(page.x[1], 0x0b005000); /* no writeback */
+    assert_int_equal(lines, 1);
+}
+
+static void exit_mmio_by_instruction_that_is_not_emulated_is_an_external_abort(void **state)
+{
+    struct exit_reply r = handle_instruction(0xd503201f, 0x0b006000); /* nop */
+
+    (void)state;
+    assert_injected_at(&r, 0x96000010, 0x40000004);
+    assert_int_equal(page.el1.far_el1, 0x0b006000);
+    assert_int_equal(lines, 1);
+}
+
+static void exit_mmio_whose_instruction_is_gone_is_tried_again_but_not_for_ever(void **state)
+{
+    struct exit_reply r;
+
+    (void)state;
+    for (unsigned i = 0; i < 15; i++) {
+        r = handle(0x24, 0x47, 0, 0x0b002000); /* the PC is not in RAM */
+        assert_int_equal(r.flags, 0);
+        assert_false(r.hold);
+        assert_int_equal(page.pc, PC);
+    }
     r = handle(0x24, 0x47, 0, 0x0b002000);
     assert_injected(&r, 0x96000050);
     assert_int_equal(lines, 1);
     assert_int_equal(bus.reads + bus.writes, 0);
-    setup(NULL);
-    handle(0x24, 0x47, 0, 0x0b002000);
-    assert_int_equal(lines, 0);
 }
 
 static void exit_cache_maintenance_on_a_device_is_done(void **state)
@@ -586,7 +669,13 @@ int main(void)
         cmocka_unit_test_setup(exit_mmio_that_fails_is_an_external_abort_logged_once, setup),
         cmocka_unit_test_setup(
             exit_mmio_beyond_the_guests_physical_addresses_is_an_address_size_fault, setup),
-        cmocka_unit_test_setup(exit_mmio_without_syndrome_is_an_external_abort_logged_once, setup),
+        cmocka_unit_test_setup(exit_mmio_without_syndrome_is_done_from_the_instruction, setup),
+        cmocka_unit_test_setup(exit_mmio_by_instruction_that_the_bus_refuses_is_an_external_abort,
+                               setup),
+        cmocka_unit_test_setup(exit_mmio_by_instruction_that_is_not_emulated_is_an_external_abort,
+                               setup),
+        cmocka_unit_test_setup(exit_mmio_whose_instruction_is_gone_is_tried_again_but_not_for_ever,
+                               setup),
         cmocka_unit_test_setup(exit_cache_maintenance_on_a_device_is_done, setup),
         cmocka_unit_test_setup(exit_page_table_outside_of_ram_is_an_external_abort_on_the_walk,
                                setup),

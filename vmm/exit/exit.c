@@ -21,6 +21,8 @@ struct exit_run {
 
 typedef void exit_fn(struct exit_run *run);
 
+#define EXIT_FETCH_TRIES 16u
+
 /* Register 31 is the zero register: what goes there is gone. */
 static void exit_set_reg(struct exit_reply *reply, unsigned reg, uint64_t value)
 {
@@ -177,14 +179,63 @@ static void exit_mmio_failed(struct exit_run *run, int err)
     exit_inject_dabt(run, ESR_FSC_EXTERNAL);
 }
 
-/* ISV=0: the syndrome does not tell the access; only the instruction does. */
+/* What the emulated instruction met instead of its access. */
+static void exit_insn_fault(struct exit_run *run, const struct insn_fault *fault)
+{
+    uint32_t iss = fault->write ? ESR_ISS_DABT_WNR : 0;
+
+    switch (fault->kind) {
+    case INSN_FAULT_SP:
+        exit_injected(
+            run, inject_sync(run->vcpu, ESR_SET(ESR_EC_SP_ALIGN, ESR_ELx_EC) | ESR_ELx_IL, NULL));
+        return;
+    case INSN_FAULT_ALIGNMENT: iss |= ESR_FSC_ALIGNMENT; break;
+    case INSN_FAULT_TRANSLATE: iss |= fault->fsc; break;
+    default:
+        iss |= fault->ipa.v >> RV_IPA_BITS ? ESR_FSC_ADDRESS_SIZE : ESR_FSC_EXTERNAL;
+        if (log_first(LOG_KIND_MMIO, fault->ipa.v)) {
+            log_warn("vCPU %u: %s of address 0x%" PRIx64 " at pc 0x%" PRIx64
+                     " failed (error %d): the guest takes an external abort",
+                     run->vcpu->index, fault->write ? "write" : "read", fault->ipa.v,
+                     run->event->pc, -fault->err);
+        }
+        break;
+    }
+    exit_injected(run, inject_data_abort(run->vcpu, fault->far, iss));
+}
+
+/*
+ * ISV=0: the syndrome does not tell the access; only the instruction does. One
+ * that cannot be fetched is tried again, since another vCPU may be changing the
+ * page tables; but not for ever.
+ */
 static void exit_mmio_by_instruction(struct exit_run *run)
 {
+    uint8_t *tries = &run->ctx->fetch_tries[run->vcpu->index];
+    struct insn_mmio_result result;
+
+    switch (insn_mmio_run(&run->ctx->insn_mmio, run->vcpu, run->event, &result)) {
+    case INSN_MMIO_DONE:
+        run->reply->flags = RV_REPLY_ADVANCE;
+        *tries = 0;
+        return;
+    case INSN_MMIO_FAULT:
+        *tries = 0;
+        exit_insn_fault(run, &result.fault);
+        return;
+    case INSN_MMIO_LOST: run->reply->hold = true; return;
+    case INSN_MMIO_FETCH:
+        if (++*tries < EXIT_FETCH_TRIES)
+            return; /* back to the same PC */
+        break;
+    case INSN_MMIO_UNSUPPORTED: break;
+    }
+    *tries = 0;
     if (log_first(LOG_KIND_MMIO, run->info->u.abort.ipa.v)) {
         log_warn("vCPU %u: access to address 0x%" PRIx64 " at pc 0x%" PRIx64
-                 " by an instruction form that is not emulated (pair, writeback, SIMD, "
-                 "exclusive or atomic): the guest takes an external abort",
-                 run->vcpu->index, run->info->u.abort.ipa.v, run->event->pc);
+                 " by an instruction that is not emulated (0x%08" PRIx32
+                 "): the guest takes an external abort",
+                 run->vcpu->index, run->info->u.abort.ipa.v, run->event->pc, result.word);
     }
     exit_inject_dabt(run, ESR_FSC_EXTERNAL);
 }

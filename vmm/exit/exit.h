@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/boot.h"
 #include "proto/message.h"
 #include "vmm/bus.h"
+#include "vmm/exit/insn_mmio.h"
 #include "vmm/exit/psci.h"
 #include "vmm/exit/sysreg.h"
 #include "vmm/vcpu.h"
@@ -21,6 +23,8 @@ struct exit_ctx {
     struct psci psci;
     struct sysreg sysreg;
     struct sysreg_cpu *sysreg_cpus; /* by vCPU index */
+    struct insn_mmio insn_mmio;
+    uint8_t fetch_tries[RV_MAX_VCPUS]; /* exits in a row whose instruction could not be fetched */
 };
 
 /* The core makes RV_COMMAND_REPLY of it; RV_REPLY_REG comes with reg 0 to 30 only. */

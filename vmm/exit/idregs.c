@@ -26,6 +26,7 @@
 #define NO_HCRX   "needs HCRX_EL2, which the stub leaves at 0"
 #define NO_RAS_EX "extends the error records, which the guest has none of"
 #define NO_TRACE  "trace: its registers are trapped and not emulated"
+#define NO_INSN   "has loads and stores that insn.c does not emulate"
 #define NO_PMU    "PMU: its registers are trapped and not emulated"
 
 const struct idregs_field idregs_fields[] = {
@@ -160,7 +161,7 @@ const struct idregs_field idregs_fields[] = {
     PASS(6, 0, 8, "SHA1"),
     PASS(6, 0, 12, "SHA2"),
     PASS(6, 0, 16, "CRC32"),
-    PASS(6, 0, 20, "Atomic"),
+    F(6, 0, 20, MAX, 2, "Atomic", NO_INSN),
     HIDE(6, 0, 24, "TME", "an exit would fail each transaction"),
     PASS(6, 0, 28, "RDM"),
     PASS(6, 0, 32, "SHA3"),
@@ -177,7 +178,7 @@ const struct idregs_field idregs_fields[] = {
     PASS(6, 1, 8, "API"),
     PASS(6, 1, 12, "JSCVT"),
     PASS(6, 1, 16, "FCMA"),
-    PASS(6, 1, 20, "LRCPC"),
+    F(6, 1, 20, MAX, 2, "LRCPC", NO_INSN),
     PASS(6, 1, 24, "GPA"),
     PASS(6, 1, 28, "GPI"),
     PASS(6, 1, 32, "FRINTTS"),
@@ -209,9 +210,9 @@ const struct idregs_field idregs_fields[] = {
     PASS(6, 3, 4, "FAMINMAX"),
     HIDE(6, 3, 8, "TLBIW", EL2_ONLY),
     HIDE(6, 3, 12, "PACM", NO_HCRX),
-    PASS(6, 3, 16, "LSFE"),
+    HIDE(6, 3, 16, "LSFE", NO_INSN),
     PASS(6, 3, 20, "OCCMO"),
-    PASS(6, 3, 24, "LSUI"),
+    HIDE(6, 3, 24, "LSUI", NO_INSN),
     PASS(6, 3, 28, "FPRCVT"),
 
     /* ID_AA64MMFR0_EL1 */

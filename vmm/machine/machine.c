@@ -78,5 +78,6 @@ int machine_wait_ready(struct machine *machine)
     }
     memcpy(machine->stub_id, machine->boot->stub_id, sizeof(machine->stub_id));
     machine->cntfrq = machine->boot->stub_cntfrq;
+    machine->dczid = machine->boot->stub_dczid;
     return 0;
 }

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Accesses to a device whose syndrome tells nothing (ISV=0): the vmm emulates
+ * them from the instruction. Once with the MMU off and once through page tables.
+ */
+#include "tests/guest/guest.h"
+#include "tests/guest/mmu.h"
+#include "tests/guest/testdev.h"
+
+#define DEVICE  (TESTDEV_BASE + TESTDEV_SCRATCH)
+#define VALUE   0x1122334455667788ull
+#define SEVENS  0x0707070707070707ull
+#define ATOMICS (0xfull << 20) /* ID_AA64ISAR0_EL1.Atomic */
+
+static void test_pairs(const char *mode)
+{
+    uint64_t first, second, base = DEVICE;
+
+    mmio_write64(DEVICE, VALUE);
+    mmio_write64(DEVICE + 8, ~VALUE);
+    __asm__ volatile("ldp %0, %1, [%2], #16"
+                     : "=&r"(first), "=&r"(second), "+r"(base)
+                     :
+                     : "memory");
+    check(first, VALUE, "ldp_first_%s", mode);
+    check(second, ~VALUE, "ldp_second_%s", mode);
+    check(base, DEVICE + 16, "ldp_writes_back_%s", mode);
+    __asm__ volatile("stp %1, %2, [%0, #16]!" : "+r"(base) : "r"(first), "r"(second) : "memory");
+    check(mmio_read64(DEVICE + 32), VALUE, "stp_first_%s", mode);
+    check(mmio_read64(DEVICE + 40), ~VALUE, "stp_second_%s", mode);
+    check(base, DEVICE + 32, "stp_writes_back_%s", mode);
+    __asm__ volatile("ldpsw %0, %1, [%2]"
+                     : "=&r"(first), "=&r"(second)
+                     : "r"(DEVICE + 8)
+                     : "memory");
+    check(first, 0xffffffffaa998877ull, "ldpsw_sign_extends_%s", mode);
+    check(second, 0xffffffffeeddccbbull, "ldpsw_second_%s", mode);
+}
+
+static void test_writeback(const char *mode)
+{
+    uint64_t value, base = DEVICE + 32;
+
+    mmio_write64(DEVICE + 32, VALUE);
+    __asm__ volatile("ldr %w0, [%1], #-4" : "=&r"(value), "+r"(base) : : "memory");
+    check(value, 0x55667788, "ldr_post_index_%s", mode);
+    check(base, DEVICE + 28, "ldr_post_index_writes_back_%s", mode);
+    __asm__ volatile("ldrsb %0, [%1, #11]!" : "=&r"(value), "+r"(base) : : "memory");
+    check(value, 0x11, "ldrsb_pre_index_%s", mode);
+    check(base, DEVICE + 39, "ldrsb_pre_index_writes_back_%s", mode);
+    base = DEVICE + 34;
+    __asm__ volatile("strh wzr, [%0], #1" : "+r"(base) : : "memory");
+    check(mmio_read64(DEVICE + 32), VALUE & ~0xffff0000ull, "strh_leaves_its_neighbours_%s", mode);
+}
+
+static void test_vectors(const char *mode)
+{
+    uint64_t value;
+
+    mmio_write64(DEVICE, VALUE);
+    mmio_write64(DEVICE + 8, ~VALUE);
+    __asm__ volatile(".arch armv8-a+simd\n"
+                     "ldr q0, [%1]\n"
+                     "mov %0, v0.d[1]"
+                     : "=r"(value)
+                     : "r"(DEVICE)
+                     : "memory");
+    check(value, ~VALUE, "ldr_q_%s", mode);
+    __asm__ volatile("movi v1.16b, #7\n"
+                     "st1 {v1.16b}, [%0]"
+                     :
+                     : "r"(DEVICE + 64)
+                     : "memory");
+    check(mmio_read64(DEVICE + 64), SEVENS, "st1_low_%s", mode);
+    check(mmio_read64(DEVICE + 72), SEVENS, "st1_high_%s", mode);
+    __asm__ volatile("mov %0, v0.d[0]" : "=r"(value));
+    check(value, VALUE, "other_vectors_stay_%s", mode);
+}
+
+static void test_atomics(const char *mode)
+{
+    uint64_t value, one = 1;
+
+    mmio_write64(DEVICE, VALUE);
+    __asm__ volatile("ldxr %0, [%1]" : "=r"(value) : "r"(DEVICE) : "memory");
+    check(value, VALUE, "ldxr_%s", mode);
+    __asm__ volatile("stxr %w0, %1, [%2]" : "=&r"(value) : "r"(one), "r"(DEVICE) : "memory");
+    check(value, 1, "stxr_fails_%s", mode);
+    check(mmio_read64(DEVICE), VALUE, "stxr_that_fails_writes_nothing_%s", mode);
+    if (!(READ_SYSREG(id_aa64isar0_el1) & ATOMICS)) {
+        note("no FEAT_LSE");
+        return;
+    }
+    __asm__ volatile(".arch armv8.1-a\n"
+                     "ldaddal %2, %0, [%1]"
+                     : "=&r"(value)
+                     : "r"(DEVICE), "r"(one)
+                     : "memory");
+    check(value, VALUE, "ldadd_reads_the_old_%s", mode);
+    check(mmio_read64(DEVICE), VALUE + 1, "ldadd_writes_the_sum_%s", mode);
+    value = VALUE + 1;
+    __asm__ volatile("casal %0, %2, [%1]" : "+&r"(value) : "r"(DEVICE), "r"(5ull) : "memory");
+    check(value, VALUE + 1, "cas_reads_the_old_%s", mode);
+    check(mmio_read64(DEVICE), 5, "cas_writes_when_equal_%s", mode);
+}
+
+static void test_all(const char *mode)
+{
+    test_pairs(mode);
+    test_writeback(mode);
+    test_vectors(mode);
+    test_atomics(mode);
+}
+
+void test_main(void)
+{
+    WRITE_SYSREG(cpacr_el1, 3ull << 20);
+    __asm__ volatile("isb");
+    test_all("mmu_off");
+    mmu_on();
+    test_all("mmu_on");
+    mmu_off();
+}
