@@ -44,7 +44,7 @@ static int run(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 
     if (!vcpu)
         return RV_REFUSED_VCPU;
-    if (pcpu->vcpu || vcpu->pcpu)
+    if (pcpu->vcpu || __atomic_load_n(&vcpu->pcpu, __ATOMIC_ACQUIRE))
         return RV_REFUSED_STATE;
     return world_enter(pcpu, vcpu);
 }
@@ -199,8 +199,8 @@ static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *val
         return RV_REFUSED_OP;
     if (commands[c->op].need == A_VCPU_HERE && (!pcpu->vcpu || pcpu->vcpu->index != c->vcpu))
         return RV_REFUSED_STATE;
-    if (c->op == RV_COMMAND_REPLY)
-        return reply(pcpu, c, value); /* the fast path: nothing of what the lock is for */
+    if (c->op == RV_COMMAND_REPLY || c->op == RV_COMMAND_STOP)
+        return commands[c->op].handle(pcpu, c, value); /* fast; may wait for the vmm */
     while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
         cpu_relax();
     if (commands[c->op].need != A_VM ||

@@ -35,7 +35,8 @@ static bool report(struct pcpu *pcpu, uint8_t type)
     bool store = (esr & (ESR_ELx_EC | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR)) ==
                  (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR);
     uint64_t rt = ESR_GET(esr, ESR_ISS_DABT_SRT);
-    bool posted = store && type == RV_EVENT_SYNC && is_posted(pcpu->vcpu->vm, ipa);
+    bool posted = store && type == RV_EVENT_SYNC && (esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION &&
+                  is_posted(pcpu->vcpu->vm, ipa);
     struct rv_event *event = event_begin(pcpu, posted ? (uint8_t)RV_EVENT_POSTED : type);
 
     event->flags = posted ? 0 : (uint8_t)RV_EVENT_FLAG_BLOCKING;
@@ -54,10 +55,9 @@ void exit_sync(struct pcpu *pcpu)
     if (shortcut(pcpu))
         return;
     pcpu->blocked = report(pcpu, RV_EVENT_SYNC);
-    if (pcpu->blocked)
-        exit_serve(pcpu);
-    else
+    if (!pcpu->blocked)
         exit_advance();
+    exit_serve(pcpu);
 }
 
 void exit_serror(struct pcpu *pcpu)
@@ -88,8 +88,7 @@ void exit_serve(struct pcpu *pcpu)
         pcpu->ring_broken = false;
         if (pcpu->vcpu && pcpu->vcpu->vm->stopped)
             world_leave(pcpu);
-        if (pcpu->waits)
-            pcpu->waits = !lr_pending(pcpu->vcpu);
+        pcpu->waits = pcpu->waits && !lr_pending(pcpu->vcpu);
         if (pcpu->vcpu && !pcpu->blocked && !pcpu->waits)
             return;
         command_wait(pcpu);

@@ -237,7 +237,7 @@ static bool is_legal(const struct vcpu *vcpu, uint64_t lr)
         return LR_VINTID(lr) < INTID_SPECIAL;
     for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
         if (vcpu->direct[i].pintid == LR_PINTID(lr) && vcpu->direct[i].vintid == LR_VINTID(lr))
-            return true;
+            return (lr & LR_STATES) != LR_STATES; /* UNPREDICTABLE with HW */
     }
     return false;
 }

@@ -9,7 +9,7 @@
  */
 struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
 {
-    struct rv_event *event = &pcpu->channel->event[pcpu->event_head % RV_EVENT_ENTRIES];
+    struct rv_event *event;
 
     while (pcpu->event_head - pcpu->event_tail >= RV_EVENT_ENTRIES) {
         /* Acquire: the vmm has done with the entries that it gives back. */
@@ -20,8 +20,9 @@ struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
             pcpu->ring_broken = true; /* exit_serve() reports it */
         }
         pcpu->event_tail = tail;
-        cpu_relax();
+        gic_irq(pcpu); /* other cores' doorbell comes here; an end that it reports waits in turn */
     }
+    event = &pcpu->channel->event[pcpu->event_head % RV_EVENT_ENTRIES];
     event->type = type;
     event->flags = 0;
     event->vcpu = pcpu->vcpu ? pcpu->vcpu->index : RV_NO_VCPU;

@@ -37,14 +37,14 @@ vectors:
     panic_slot 5
     panic_slot 6
     panic_slot 7
-    exit_slot exit_sync     /* lower EL, AArch64 */
+    exit_slot exit_sync     /* EL1 is AArch64: from it, or from its EL0 */
     exit_slot exit_irq
     panic_slot 10           /* FIQ: the stub configures none */
     exit_slot exit_serror
-    exit_slot exit_sync     /* lower EL, AArch32: EL0 only */
-    exit_slot exit_irq
+    panic_slot 12           /* EL1 is AArch32: it never is */
+    panic_slot 13
     panic_slot 14
-    exit_slot exit_serror
+    panic_slot 15
 .org vectors + 0x800 /* an error if a slot was too long */
 
 /*

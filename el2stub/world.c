@@ -180,7 +180,7 @@ void world_leave(struct pcpu *pcpu)
     write_sysreg(0, cntv_ctl_el0);
     write_sysreg(0, cntp_ctl_el0);
     isb();
-    vcpu->pcpu = NULL;
+    __atomic_store_n(&vcpu->pcpu, NULL, __ATOMIC_RELEASE); /* pairs with the acquire in run() */
     pcpu->vcpu = NULL;
     pcpu->blocked = false;
     pcpu->waits = false;

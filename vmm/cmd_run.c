@@ -53,12 +53,14 @@ static void help(void)
         "                         where the guest runs; a comma in a value is written twice\n"
         "      --stub FILE        EL2 stub to use (default: the one of this build)\n"
         "      --dump-dtb FILE    write the guest's device tree to FILE\n"
+        "      --no-reboot        end when the guest asks for a reset, with status 4\n"
         "      --timestamps       let the stub put a time stamp on each event\n"
         "  -l, --log-level LEVEL  error, warn, info or debug (default warn)\n"
         "  -h, --help             show this\n"
         "\n"
         "Exit status: 0 the guest powered off, or Ctrl-a x; 1 the vmm or the machine failed;\n"
-        "2 wrong usage; 3 the guest cannot go on; 128+N ended by signal N.\n",
+        "2 wrong usage; 3 the guest cannot go on; 4 a reset with --no-reboot; 128+N ended by\n"
+        "signal N.\n",
         RV_MAX_VCPUS);
 }
 
@@ -72,8 +74,9 @@ static int parse_memory(struct options *o, const char *text)
 {
     uint64_t size;
 
-    if (size_parse(text, &size) || size < MIN_RAM || size % RV_BLOCK_SIZE ||
-        size > BOARD_RAM_SIZE_MAX)
+    if (size_parse(text, &size) == 0 && size > BOARD_RAM_SIZE_MAX)
+        return bad("memory size", text, "more than the guest's address space has room for (1023G)");
+    if (size_parse(text, &size) || size < MIN_RAM || size % RV_BLOCK_SIZE)
         return bad("memory size", text, "give a multiple of 2M, for example 512M or 1G");
     o->vm.ram_size = size;
     return 0;
@@ -97,7 +100,7 @@ static int parse_machine(struct options *o, const char *text)
     if (strncmp(text, "qemu", 4) != 0 || (text[4] && text[4] != ','))
         return bad("machine", text, "there is 'qemu'");
     o->machine.options = text[4] ? text + 5 : NULL;
-    return 0;
+    return machine_qemu_check(o->machine.options);
 }
 
 static int parse_raw(struct options *o, const char *text)
@@ -116,7 +119,7 @@ static int parse_name(struct options *o, const char *text)
     return 0;
 }
 
-enum long_only { OPT_RAW = 256, OPT_STUB, OPT_DUMP_DTB, OPT_TIMESTAMPS };
+enum long_only { OPT_RAW = 256, OPT_STUB, OPT_DUMP_DTB, OPT_TIMESTAMPS, OPT_NO_REBOOT };
 
 static int option_set(struct options *o, int opt, const char *value)
 {
@@ -144,6 +147,7 @@ static int option_set(struct options *o, int opt, const char *value)
     case OPT_RAW: return parse_raw(o, value);
     case OPT_STUB: o->machine.stub = value; return 0;
     case OPT_DUMP_DTB: o->vm.dump_dtb = value; return 0;
+    case OPT_NO_REBOOT: o->vm.no_reboot = true; return 0;
     case OPT_TIMESTAMPS: o->machine.timestamps = true; return 0;
     default: return -EINVAL; /* getopt_long has said it */
     }
@@ -166,12 +170,15 @@ static int parse(struct options *o, int argc, char **argv)
         {"raw", required_argument, NULL, OPT_RAW},
         {"stub", required_argument, NULL, OPT_STUB},
         {"dump-dtb", required_argument, NULL, OPT_DUMP_DTB},
+        {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
         {"timestamps", no_argument, NULL, OPT_TIMESTAMPS},
         {"help", no_argument, NULL, 'h'},
         {0},
     };
+    static char name[] = "vmm run"; /* what getopt_long's messages begin with */
     int opt;
 
+    argv[0] = name;
     while ((opt = getopt_long(argc, argv, "k:i:p:m:c:n:d:P:M:l:h", options, NULL)) != -1) {
         if (opt == 'h') {
             help();
@@ -193,12 +200,15 @@ static int parse(struct options *o, int argc, char **argv)
 struct session {
     struct loop loop;
     bool looping;
-    bool over; /* before the loop began */
+    bool over; /* perhaps before the loop began */
+    enum loop_end how;
     int signal;
 };
 
 static void end(struct session *session, enum loop_end how)
 {
+    if (!session->over)
+        session->how = how;
     session->over = true;
     if (session->looping)
         loop_end(&session->loop, how);
@@ -229,6 +239,7 @@ static int status_of(const struct session *session, enum loop_end how)
     case LOOP_POWER_OFF:
     case LOOP_QUIT: return STATUS_OK;
     case LOOP_SIGNAL: return STATUS_SIGNAL + session->signal;
+    case LOOP_RESET: return STATUS_RESET;
     case LOOP_GUEST_FAILED: return STATUS_GUEST;
     default: return STATUS_VMM;
     }
@@ -237,10 +248,10 @@ static int status_of(const struct session *session, enum loop_end how)
 /* Everything from the first resource to the last; returns enum exit_status. */
 static int serve(const struct options *o)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     static struct session session;
     static struct vm vm;
-    struct event *events[3] = {0};
+    struct event *events[4] = {0};
     struct event_base *base = event_base_new();
     struct plugins *plugins = plugin_new();
     struct chardev *console = NULL;
@@ -252,7 +263,7 @@ static int serve(const struct options *o)
         log_error("cannot make an event loop");
         goto out;
     }
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         events[i] = evsignal_new(base, signals[i], signalled, &session);
         if (events[i])
             event_add(events[i], NULL);
@@ -265,14 +276,15 @@ static int serve(const struct options *o)
     if (!console)
         goto out;
     created = true;
-    if (vm_create(&vm, &o->vm, machine, plugins, console) || vm_start(&vm) ||
+    if (vm_create(&vm, &o->vm, machine, plugins, console) || vm_start(&vm, base, &session.over) ||
         loop_init(&session.loop, base, &vm))
         goto out;
     session.looping = true;
-    if (session.over)
-        goto out;
-    status = status_of(&session, loop_run(&session.loop));
+    if (!session.over)
+        status = status_of(&session, loop_run(&session.loop));
 out:
+    if (session.over && !session.loop.ended)
+        status = status_of(&session, session.how);
     if (session.looping)
         loop_free(&session.loop);
     if (created)
@@ -281,7 +293,7 @@ out:
         chardev_free(console);
     if (machine)
         machine->ops->stop(machine);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         if (events[i])
             event_free(events[i]);
     }

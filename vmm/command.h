@@ -8,6 +8,7 @@ enum exit_status {
     STATUS_VMM = 1,      /* the vmm, the stub or the machine failed */
     STATUS_USAGE = 2,    /* wrong command line */
     STATUS_GUEST = 3,    /* the guest cannot go on */
+    STATUS_RESET = 4,    /* the guest asked for a reset, and --no-reboot was given */
     STATUS_SIGNAL = 128, /* plus the number of the signal that ended it */
 };
 
@@ -20,6 +21,7 @@ struct command {
 
 extern const struct command command_run;
 extern const struct command command_devices;
+extern const struct command command_decode;
 
 /* Where this program's own files are: next to it, or where it was installed. */
 const char *command_stub_path(void);

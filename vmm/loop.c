@@ -84,11 +84,26 @@ static void obey(struct loop *loop)
         loop_end(loop, LOOP_GUEST_FAILED);
     else if (vm->request == VM_POWER_OFF)
         loop_end(loop, LOOP_POWER_OFF);
+    else if (vm->request == VM_RESET && vm->config.no_reboot)
+        loop_end(loop, LOOP_RESET);
     else if (vm->request == VM_RESET && vm_reset(vm))
         loop_end(loop, LOOP_VMM_FAILED);
 }
 
-/* Handle what is in the rings now, up to a bound for each. How many that was. */
+/* Has another pCPU so many events put aside that its turn must come first? */
+static bool is_crowded(const struct vm *vm, unsigned self)
+{
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
+        if (i != self && vm->pcpus[i].nr_deferred >= PCPU_CROWDED)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Handle what is in the rings now: of each pCPU what was put aside, and more up
+ * to a bound. How many that was.
+ */
 static unsigned take_events(struct loop *loop)
 {
     struct vm *vm = loop->vm;
@@ -96,11 +111,17 @@ static unsigned take_events(struct loop *loop)
     unsigned handled = 0;
 
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        for (unsigned n = 0; n < EVENTS_PER_PASS && pcpu_next_event(&vm->pcpus[i], &event); n++) {
-            vm_event(vm, &vm->pcpus[i], &event);
+        struct pcpu *pcpu = &vm->pcpus[i];
+
+        for (unsigned n = 0; n < EVENTS_PER_PASS || pcpu->nr_deferred; n++) {
+            if (!pcpu_next_event(pcpu, &event))
+                break;
+            vm_event(vm, pcpu, &event);
             handled++;
             if (vm->request != VM_RUN_ON || vm->failed || vm->broken)
                 return handled;
+            if (is_crowded(vm, i))
+                break;
         }
     }
     return handled;

@@ -14,6 +14,7 @@
 enum loop_end {
     LOOP_POWER_OFF, /* the guest switched itself off */
     LOOP_QUIT,      /* the user ended it */
+    LOOP_RESET,     /* the guest asked for a reset, and is not to have one */
     LOOP_SIGNAL,    /* SIGINT, SIGTERM or SIGHUP */
     LOOP_GUEST_FAILED,
     LOOP_VMM_FAILED,

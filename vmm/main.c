@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,7 @@
 #include "vmm/command.h"
 #include "vmm/config.h"
 
-static const struct command *const commands[] = {&command_run, &command_devices};
+static const struct command *const commands[] = {&command_run, &command_devices, &command_decode};
 #define NR_COMMANDS (sizeof(commands) / sizeof(*commands))
 
 /*
@@ -90,9 +91,20 @@ static int finish(int status)
     return status;
 }
 
+/* No descriptor of our own may become standard input, output or error because that was closed. */
+static void open_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            exit(STATUS_VMM);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
+
+    open_standard_files();
 
     if (argc < 2) {
         usage(stderr);

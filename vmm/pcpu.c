@@ -100,7 +100,7 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
 /* Put an event aside until pcpu_next_event(). False: there is none. */
 static bool defer_one(struct pcpu *pcpu)
 {
-    if (pcpu->nr_deferred == RV_EVENT_ENTRIES) {
+    if (pcpu->nr_deferred == PCPU_DEFERRED) {
         lose(pcpu, "the stub sends events without end");
         return false;
     }
@@ -202,7 +202,7 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
             pcpu_log_refusal(pcpu, &event);
             return -EPERM;
         }
-        if (pcpu->nr_deferred == RV_EVENT_ENTRIES)
+        if (pcpu->nr_deferred == PCPU_DEFERRED)
             return lose(pcpu, "the stub sends events without end");
         pcpu->deferred[pcpu->nr_deferred++] = event;
     }

@@ -15,6 +15,14 @@
 
 struct vcpu;
 
+/*
+ * Events that can be put aside. The stub stops its guest at a full ring only, so
+ * some rings of them can come until a command is answered; at PCPU_CROWDED the
+ * loop handles them before it makes anyone wait again.
+ */
+#define PCPU_DEFERRED (4 * RV_EVENT_ENTRIES)
+#define PCPU_CROWDED  RV_EVENT_ENTRIES
+
 struct pcpu {
     struct machine *machine;
     unsigned index;
@@ -28,7 +36,7 @@ struct pcpu {
     bool notify_due;   /* commands were pushed since it was last notified */
     bool lost;         /* it broke the protocol or does not answer; said already */
     unsigned nr_deferred;
-    struct rv_event deferred[RV_EVENT_ENTRIES]; /* came while an acknowledgement was awaited */
+    struct rv_event deferred[PCPU_DEFERRED]; /* came while an acknowledgement was awaited */
 };
 
 void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index);

@@ -20,7 +20,6 @@ struct pcpu;
 struct vcpu {
     struct pcpu *pcpu;         /* where it is live; NULL: nowhere, all of it is in the page */
     unsigned index;            /* 0 .. the VM's count - 1 */
-    uint64_t mpidr;            /* what MPIDR_EL1 reads in the guest */
     struct rv_vcpu_page *page; /* shared with the stub: nothing in it is trusted */
     uint32_t fetched;          /* RV_GROUP_*: current in the page */
     uint32_t dirty;            /* RV_GROUP_*: changed in the page, to be loaded */

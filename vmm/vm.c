@@ -19,6 +19,7 @@
 #define MPIDR_RES1    (1ull << 31)
 #define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
 #define STATE_VERSION 1u
+#define FLUSH_PIECE   (16ull << 20)
 
 static void *device_state(void *ctx, const char *name, uint32_t version, size_t size)
 {
@@ -373,7 +374,7 @@ static int announce(struct vm *vm)
     return error;
 }
 
-int vm_start(struct vm *vm)
+int vm_start(struct vm *vm, struct event_base *base, const bool *over)
 {
     struct loader_layout layout;
     int error = loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
@@ -381,7 +382,7 @@ int vm_start(struct vm *vm)
     if (!error)
         error = load_guest(vm, &layout);
     if (!error)
-        error = machine_wait_ready(vm->machine);
+        error = machine_wait_ready(vm->machine, base, over);
     if (error)
         return error;
     idregs_filter(vm->machine->stub_id, vm->exits.sysreg.id);
@@ -398,18 +399,41 @@ int vm_start(struct vm *vm)
     return run_vcpu(vm, &vm->vcpus[0]);
 }
 
-/* What another process wrote where a core has executed before must be made known to the cores. */
+/*
+ * What another process wrote where a core has executed before must be made
+ * known to the cores. In pieces: each is answered in time, and other commands
+ * get their turn.
+ */
 static int flush(struct vm *vm, ipa_t start, uint64_t size)
 {
     uint64_t from = start.v / RV_PAGE_SIZE * RV_PAGE_SIZE;
     uint64_t to = (start.v + size + RV_PAGE_SIZE - 1) / RV_PAGE_SIZE * RV_PAGE_SIZE;
-    struct rv_command command = {
-        .op = RV_COMMAND_FLUSH,
-        .vm = VM_ID,
-        .arg = {vm->machine->layout.ram + (from - BOARD_RAM_BASE), to - from},
-    };
+    int error = 0;
 
-    return size ? pcpu_call(&vm->pcpus[0], &command, NULL) : 0;
+    for (; size && from < to && !error; from += FLUSH_PIECE) {
+        struct rv_command command = {
+            .op = RV_COMMAND_FLUSH,
+            .vm = VM_ID,
+            .arg = {vm->machine->layout.ram + (from - BOARD_RAM_BASE),
+                    to - from < FLUSH_PIECE ? to - from : FLUSH_PIECE},
+        };
+
+        error = pcpu_call(&vm->pcpus[0], &command, NULL);
+    }
+    return error;
+}
+
+/* What the guest still had under way when its vCPUs were stopped, is for devices that are gone. */
+static void discard_events(struct vm *vm)
+{
+    struct rv_event event;
+
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
+        while (pcpu_next_event(&vm->pcpus[i], &event)) {
+            if (event.type == RV_EVENT_REFUSED || event.type == RV_EVENT_PANIC)
+                vm_event(vm, &vm->pcpus[i], &event);
+        }
+    }
 }
 
 int vm_reset(struct vm *vm)
@@ -419,6 +443,7 @@ int vm_reset(struct vm *vm)
 
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
         error = stop_vcpu(vm, &vm->vcpus[i]);
+    discard_events(vm);
     if (!error && madvise(vm->machine->ram, vm->config.ram_size, MADV_REMOVE))
         error = -errno;
     if (error) {

@@ -27,6 +27,7 @@ struct vm_config {
     const char *const *devices; /* what --device gave, nr_devices of them */
     unsigned nr_devices;
     const char *dump_dtb; /* or NULL: file to write the device tree to */
+    bool no_reboot;
 };
 
 /* What a guest asked for and the loop does, when no exit is half done. */
@@ -57,8 +58,11 @@ struct vm {
 int vm_create(struct vm *vm, const struct vm_config *config, struct machine *machine,
               const struct plugins *plugins, struct chardev *chardev);
 
-/* When the stub is up: load the guest, tell the stub of the VM, start vCPU 0. 0 or -errno. */
-int vm_start(struct vm *vm);
+/*
+ * Load the guest, wait for the stub, tell it of the VM, start vCPU 0. The event
+ * loop turns meanwhile; when `*over` becomes true it gives up. 0 or -errno.
+ */
+int vm_start(struct vm *vm, struct event_base *base, const bool *over);
 
 /* System reset: every vCPU, device and byte of RAM as after vm_start(). 0 or -errno. */
 int vm_reset(struct vm *vm);

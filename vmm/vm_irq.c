@@ -55,16 +55,14 @@ static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
 static int irq_set_direct(void *ctx, unsigned index, unsigned pintid, unsigned vintid,
                           uint32_t flags)
 {
-    struct vm *vm = ctx;
-    struct pcpu *pcpu = vm->vcpus[index].pcpu;
     struct rv_command command = {
         .op = RV_COMMAND_SET_DIRECT,
         .vcpu = (uint16_t)index,
         .arg = {pintid, vintid, flags},
     };
 
-    /* A vCPU that is live nowhere can be told of by any pCPU. */
-    return pcpu_push(pcpu ? pcpu : &vm->pcpus[0], &command);
+    /* Any pCPU could take it while the vCPU is live nowhere; this one's ring also has its RUN. */
+    return pcpu_push(&((struct vm *)ctx)->pcpus[index], &command);
 }
 
 const struct vgic_ops vm_irq_ops = {irq_inject, irq_retract, irq_save, irq_set_direct};

@@ -19,7 +19,7 @@
 #define UART_IMSC      0x38u
 #define UART_ICR       0x44u
 #define UART_RX_INTS   (1u << 4 | 1u << 6) /* receive, receive timeout */
-#define UART_FIFO      16u
+#define UART_BYTES     4096u /* far more than there can be; QEMU refills the FIFO as it is read */
 
 /* 0, or PSCI's error (negative). */
 int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context)
@@ -55,7 +55,7 @@ uint64_t platform_doorbell_kicks(void)
     uint64_t mask = 0;
 
     mmio32(boot.doorbell_base + UART_ICR) = UART_RX_INTS;
-    for (uint32_t i = 0; i < UART_FIFO; i++) {
+    for (uint32_t i = 0; i < UART_BYTES; i++) {
         if (mmio32(boot.doorbell_base + UART_FR) & UART_FR_RXFE)
             break;
         mask |= 1ull << (mmio32(boot.doorbell_base + UART_DR) & 63);

@@ -186,6 +186,7 @@
 
 /* DFSC and IFSC: base values; the level goes in the low two bits where there are four. */
 #define ESR_FSC_ADDRESS_SIZE  0x00u
+#define ESR_FSC_TYPE          0x3cu /* of the faults that have a level */
 #define ESR_FSC_TRANSLATION   0x04u
 #define ESR_FSC_ACCESS_FLAG   0x08u
 #define ESR_FSC_PERMISSION    0x0cu

@@ -14,14 +14,16 @@ refused a_memory_of_zero 2 "memory size '0'" -k "$off" -m 0
 refused a_memory_that_is_no_number 2 "memory size 'lots'" -k "$off" -m lots
 refused a_memory_with_rubbish_behind 2 "memory size '64MM'" -k "$off" -m 64MM
 refused a_memory_that_overflows 2 'memory size' -k "$off" -m 99999999999999999999
-refused a_memory_beyond_the_address_space 2 'memory size' -k "$off" -m 2T
+refused a_memory_beyond_the_address_space 2 'room for' -k "$off" -m 2T
 refused a_memory_not_in_blocks 2 'multiple of 2M' -k "$off" -m 5000K
 refused more_memory_than_the_host_has 1 'the host has only' -k "$off" -m 900G
 refused no_cpus 2 "number of CPUs '0'" -k "$off" -c 0
 refused too_many_cpus 2 "number of CPUs '65'" -k "$off" -c 65
 refused cpus_that_are_no_number 2 "number of CPUs 'many'" -k "$off" -c many
 refused an_unknown_machine 2 "machine 'vax'" -k "$off" -M vax
-refused an_unknown_machine_option 1 "bad option 'colour" -k "$off" -M qemu,colour=red
+refused an_unknown_machine_option 2 "no option 'colour'" -k "$off" -M qemu,colour=red
+refused a_wrong_machine_option 2 "give pages or blocks" -k "$off" -M qemu,stage2=x
+refused a_port_that_is_none 2 "1 to 65535" -k "$off" -M qemu,gdb=99999
 refused an_unknown_log_level 2 "log level 'loud'" -k "$off" -l loud
 refused an_unknown_device 1 "nosuch" -k "$off" -d nosuch
 refused an_unknown_device_property 1 "nosuch" -k "$off" -d pl011,nosuch=1
@@ -46,7 +48,7 @@ refused a_missing_qemu 1 'install it' -k "$off" -M qemu,path=/nonexistent/qemu
 printf '#!/bin/sh\necho "QEMU emulator version 5.2.0"; exit 1\n' >"$work/old"
 chmod +x "$work/old"
 refused an_old_qemu 1 '7.2 or later' -k "$off" -M "qemu,path=$work/old"
-refused a_cpu_that_qemu_does_not_know 1 'the machine is gone' -k "$off" -M qemu,cpu=z80
+refused a_cpu_that_qemu_does_not_know 1 "CPU model 'z80'" -k "$off" -M qemu,cpu=z80
 refused a_cpu_without_el2 1 '' -k "$off" -M qemu,cpu=cortex-a15
 
 refused a_missing_stub 1 "$work/none" -k "$off" --stub "$work/none"
@@ -67,6 +69,15 @@ if [[ $got -eq 0 ]] && dtc -I dtb -O dts "$work/dtb" -o /dev/null 2>"$work/dtc" 
 else
     bad the_device_tree_is_valid "status $got" "$(cat "$work/dtc" "$work/err")"
 fi
+sed 's/0x84000008/0x84000009/' "$work/off.s" >"$work/reset.s"
+aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x40080000 \
+    -o "$work/reset.elf" "$work/reset.s"
+refused a_reset_without_reboot 4 '' -k "$work/reset.elf" -m 64M --no-reboot
+for closed in '<&-' '>&-' '<&- >&- 2>&-'; do
+    got=0
+    eval "timeout 30 $vmm run -k $off -m 64M 2>$work/err $closed" || got=$?
+    [[ $got -eq 0 && ! -s $work/err ]] && ok "closed $closed" || bad "closed $closed" "status $got" "$(cat "$work/err")"
+done
 for words in --version help 'help run' devices 'devices pl011' 'run --help'; do
     # shellcheck disable=SC2086
     run 10 $words

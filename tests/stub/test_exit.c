@@ -6,7 +6,7 @@
 #define WINDOW 0x0a000000ull
 #define STORE                                                                                    \
     (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_ELx_IL | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR | \
-     ESR_SET(5, ESR_ISS_DABT_SRT))
+     ESR_SET(5, ESR_ISS_DABT_SRT) | ESR_FSC_TRANSLATION | 3)
 
 static struct pcpu *core;
 
@@ -55,9 +55,10 @@ static void writes_are_posted_in_their_windows_and_nowhere_else(void **state)
         {STORE, WINDOW | 1ull << 40, false},
         {STORE & ~(uint64_t)ESR_ISS_DABT_WNR, WINDOW, false},
         {STORE & ~(uint64_t)ESR_ISS_DABT_ISV, WINDOW, false},
-        {STORE ^ ESR_SET(4, ESR_ELx_EC), WINDOW, false},    /* instruction abort */
-        {STORE ^ ESR_SET(1, ESR_ELx_EC), WINDOW, false},    /* of the same EL */
-        {STORE ^ ESR_SET(0x32, ESR_ELx_EC), WINDOW, false}, /* HVC */
+        {STORE ^ (ESR_FSC_TRANSLATION ^ ESR_FSC_PERMISSION), WINDOW, false}, /* no valid IPA */
+        {STORE ^ ESR_SET(4, ESR_ELx_EC), WINDOW, false},                     /* instruction abort */
+        {STORE ^ ESR_SET(1, ESR_ELx_EC), WINDOW, false},                     /* of the same EL */
+        {STORE ^ ESR_SET(0x32, ESR_ELx_EC), WINDOW, false},                  /* HVC */
     };
     struct rv_event event;
 

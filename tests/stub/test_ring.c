@@ -69,16 +69,23 @@ static void events_and_commands_keep_their_order_over_the_end_of_the_index(void 
     assert_int_equal(channel->event_head.v, (uint32_t)(0xffffffff - 150 + 600));
 }
 
-/* The vmm takes one event after the stub has looked for it ten times. */
-static void drain_one_late(void)
+/*
+ * The vmm takes one event after the stub has looked for room ten times. Each
+ * time it also looks for interrupts: another core's doorbell may come there.
+ */
+static unsigned waits;
+
+static void drain_one_late(enum fake_register reg)
 {
     struct rv_event event;
 
-    if (fake.relaxes == 10) {
+    if (reg != REG_icc_iar1_el1)
+        return;
+    if (++waits == 10) {
         assert_true(fake_event(core, &event));
         assert_int_equal(event.value, 0);
     }
-    assert_true(fake.relaxes < 20);
+    assert_true(waits < 20);
 }
 
 static void full_event_ring_waits_and_overwrites_nothing(void **state)
@@ -91,10 +98,10 @@ static void full_event_ring_waits_and_overwrites_nothing(void **state)
         start_at(starts[s]);
         for (uint32_t i = 0; i < RV_EVENT_ENTRIES; i++)
             event_send(core, RV_EVENT_ACK, 0, 0, i);
-        assert_int_equal(fake.relaxes, 0);
-        fake.on_relax = drain_one_late;
+        waits = 0;
+        fake.on_read = drain_one_late;
         event_send(core, RV_EVENT_ACK, 0, 0, RV_EVENT_ENTRIES);
-        assert_true(fake.relaxes >= 10);
+        assert_true(waits >= 10);
         for (uint32_t i = 1; i <= RV_EVENT_ENTRIES; i++) {
             assert_true(fake_event(core, &event));
             assert_int_equal(event.value, i);

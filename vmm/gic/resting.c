@@ -23,11 +23,9 @@ static unsigned count(const struct rv_gic *gic)
     return nr_irqs < RV_VCPU_IRQS ? nr_irqs : RV_VCPU_IRQS;
 }
 
-/* The entry of an INTID, or NULL. */
-static uint64_t *find(struct rv_gic *gic, unsigned intid)
+/* The entry of an INTID among so many, or NULL. */
+static uint64_t *find(struct rv_gic *gic, unsigned nr_irqs, unsigned intid)
 {
-    unsigned nr_irqs = count(gic);
-
     for (unsigned i = 0; i < nr_irqs; i++) {
         if (LR_VINTID(gic->irq[i]) == intid)
             return &gic->irq[i];
@@ -38,8 +36,8 @@ static uint64_t *find(struct rv_gic *gic, unsigned intid)
 int resting_inject(struct rv_gic *gic, unsigned intid, uint32_t flags)
 {
     uint64_t lr = lr_make(intid, flags);
-    uint64_t *old = find(gic, intid);
     unsigned nr_irqs = count(gic);
+    uint64_t *old = find(gic, nr_irqs, intid);
 
     if (old && !(*old & LR_HW))
         *old = lr | (*old & (LR_STATES | LR_EOI));
@@ -54,8 +52,8 @@ int resting_inject(struct rv_gic *gic, unsigned intid, uint32_t flags)
 
 int resting_retract(struct rv_gic *gic, unsigned intid, uint32_t mask)
 {
-    uint64_t *lr = find(gic, intid);
     unsigned nr_irqs = count(gic);
+    uint64_t *lr = find(gic, nr_irqs, intid);
     uint64_t old;
 
     if (!lr)

@@ -44,7 +44,7 @@ static const char *const refusals[] = {
     [RV_BOOT_NO_PCPU] = "the firmware did not start one of the CPUs",
 };
 
-int machine_wait_ready(struct machine *machine)
+int machine_wait_ready(struct machine *machine, struct event_base *base, const bool *over)
 {
     const struct timespec pause = {0, 200000};
     struct timespec start, now;
@@ -66,8 +66,11 @@ int machine_wait_ready(struct machine *machine)
                       reason, (unsigned long long)machine->boot->stub_detail);
             return -EPROTO;
         }
+        event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         if (machine->ops->is_dead(machine))
             return -ECHILD;
+        if (*over)
+            return -EINTR;
         clock_gettime(CLOCK_MONOTONIC, &now);
         if (now.tv_sec - start.tv_sec > READY_TIMEOUT_S) {
             log_error("the stub did not come up within %d s; is its image damaged?",

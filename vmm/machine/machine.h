@@ -58,8 +58,14 @@ struct machine {
 struct machine *machine_qemu_start(const struct machine_config *config, struct event_base *base,
                                    void (*died)(void *ctx), void *ctx);
 
-/* Wait until the stub says that it is there. 0, or -errno after a message that says why not. */
-int machine_wait_ready(struct machine *machine);
+/* Are these options (see struct machine_config) right? 0, or -EINVAL after a message. */
+int machine_qemu_check(const char *options);
+
+/*
+ * Wait until the stub says that it is there; the event loop turns meanwhile. 0;
+ * -EINTR: `*over` became true; other: after a message that says why not.
+ */
+int machine_wait_ready(struct machine *machine, struct event_base *base, const bool *over);
 
 /* For the machines: fill in the boot page but for the addresses of devices and pCPUs. */
 void machine_boot_page(struct machine *machine, const struct machine_config *config,

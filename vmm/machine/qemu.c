@@ -48,6 +48,8 @@ struct qemu {
     pid_t pid;
     bool dead;
     int memfd;
+    uint64_t kicks; /* due, but the socket was full */
+    struct event *writable;
     struct event *child;
     struct bufferevent *messages;
     void (*died)(void *ctx);
@@ -75,28 +77,45 @@ static void unescape_commas(char *text)
     *to = '\0';
 }
 
+static bool is_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+
+    return *text >= '0' && *text <= '9' && !*end && port >= 1 && port <= 65535;
+}
+
 static int option_set(struct options *options, char *option)
 {
+    const char *wanted = NULL;
     char *value = strchr(option, '=');
 
     if (value)
         *value++ = '\0';
-    if (value && *value && strcmp(option, "cpu") == 0) {
+    else
+        value = option + strlen(option);
+    if (strcmp(option, "cpu") == 0) {
         options->cpu = value;
-    } else if (value && *value && strcmp(option, "path") == 0) {
+        wanted = *value ? NULL : "the name of a CPU model";
+    } else if (strcmp(option, "path") == 0) {
         options->path = value;
-    } else if (value && *value && strcmp(option, "gdb") == 0) {
+        wanted = *value ? NULL : "the program's path";
+    } else if (strcmp(option, "gdb") == 0) {
         options->gdb = value;
-    } else if (value && strcmp(option, "stage2") == 0 &&
-               (strcmp(value, "pages") == 0 || strcmp(value, "blocks") == 0)) {
+        wanted = is_port(value) ? NULL : "a port, 1 to 65535";
+    } else if (strcmp(option, "stage2") == 0) {
         options->blocks = strcmp(value, "blocks") == 0;
+        wanted = options->blocks || strcmp(value, "pages") == 0 ? NULL : "pages or blocks";
     } else {
-        log_error("--machine qemu: bad option '%s'; there are cpu=MODEL, path=PROGRAM, "
-                  "gdb=PORT, stage2=pages|blocks",
+        log_error("--machine qemu: no option '%s'; there are cpu=MODEL, path=PROGRAM, gdb=PORT, "
+                  "stage2=pages|blocks",
                   option);
         return -EINVAL;
     }
-    return 0;
+    if (!wanted)
+        return 0;
+    log_error("--machine qemu: option '%s': '%s': give %s", option, value, wanted);
+    return -EINVAL;
 }
 
 static int options_parse(struct options *options, const char *text)
@@ -120,6 +139,15 @@ static int options_parse(struct options *options, const char *text)
         start = end;
     }
     return 0;
+}
+
+int machine_qemu_check(const char *text)
+{
+    struct options options;
+    int error = options_parse(&options, text);
+
+    free(options.copy);
+    return error;
 }
 
 static int memory_create(struct qemu *qemu)
@@ -236,7 +264,7 @@ static _Noreturn void become_qemu(const struct qemu *qemu, const struct command_
                                   pid_t parent, int doorbell, int messages)
 {
     sigset_t none;
-    int null = open("/dev/null", O_RDWR);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
     /* The terminal's Ctrl-C and Ctrl-Z are for the vmm to handle, not for QEMU. */
     setpgid(0, 0);
@@ -267,7 +295,9 @@ static void complain_of_version(const char *path)
         return;
     pid = fork();
     if (pid == 0) {
+        alarm(5); /* a program that is not QEMU may do anything */
         dup2(ends[1], STDOUT_FILENO);
+        dup2(ends[1], STDIN_FILENO);
         execlp(path, path, "--version", (char *)NULL);
         _exit(127);
     }
@@ -300,6 +330,8 @@ static void message_lines(struct bufferevent *bev, void *ctx)
 static void explain_death(struct qemu *qemu, int status)
 {
     if (qemu->messages) {
+        /* The bufferevent keeps others from adding to its input; nobody else reads it now. */
+        evbuffer_unfreeze(bufferevent_get_input(qemu->messages), 0);
         evbuffer_read(bufferevent_get_input(qemu->messages), bufferevent_getfd(qemu->messages), -1);
         message_lines(qemu->messages, NULL);
     }
@@ -335,19 +367,34 @@ static void child_signal(evutil_socket_t signal, short what, void *ctx)
 
     (void)signal;
     (void)what;
-    if (!qemu->dead && qemu_is_dead(&qemu->machine))
+    if (qemu_is_dead(&qemu->machine))
         qemu->died(qemu->ctx);
+}
+
+/* Sends the kicks that are due. A full socket takes the rest when QEMU has read some. */
+static void send_kicks(evutil_socket_t fd, short what, void *ctx)
+{
+    struct qemu *qemu = ctx;
+
+    (void)what;
+    while (qemu->kicks) {
+        uint8_t pcpu = (uint8_t)__builtin_ctzll(qemu->kicks);
+
+        if (send(fd, &pcpu, 1, MSG_NOSIGNAL) < 0 && errno != EINTR) {
+            if (errno == EAGAIN)
+                event_add(qemu->writable, NULL);
+            return;
+        }
+        qemu->kicks &= qemu->kicks - 1;
+    }
 }
 
 static void qemu_kick(struct machine *machine, unsigned pcpu)
 {
-    uint8_t byte = (uint8_t)pcpu;
+    struct qemu *qemu = (struct qemu *)machine;
 
-    /* A full socket holds kicks that QEMU has not read yet, but perhaps for other pCPUs. */
-    while (send(machine->doorbell, &byte, 1, MSG_NOSIGNAL) < 0) {
-        if ((errno != EAGAIN && errno != EINTR) || qemu_is_dead(machine))
-            return;
-    }
+    qemu->kicks |= 1ull << pcpu;
+    send_kicks(machine->doorbell, EV_WRITE, qemu);
 }
 
 static void qemu_stop(struct machine *machine)
@@ -360,6 +407,8 @@ static void qemu_stop(struct machine *machine)
     }
     if (qemu->child)
         event_free(qemu->child);
+    if (qemu->writable)
+        event_free(qemu->writable);
     if (qemu->messages)
         bufferevent_free(qemu->messages);
     if (machine->doorbell >= 0)
@@ -392,7 +441,11 @@ static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_p
     command_line_make(&line, qemu, options, nr_pcpus, entry, door[1]);
     /* Watch for its end before it can end. */
     qemu->child = evsignal_new(base, SIGCHLD, child_signal, qemu);
-    event_add(qemu->child, NULL);
+    if (!qemu->child || event_add(qemu->child, NULL)) {
+        error = -ENOMEM;
+        log_error("out of memory");
+        goto out;
+    }
     qemu->pid = fork();
     if (qemu->pid == 0)
         become_qemu(qemu, &line, parent, door[1], messages[1]);
@@ -405,7 +458,13 @@ static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_p
     door[0] = -1;
     evutil_make_socket_nonblocking(qemu->machine.doorbell);
     evutil_make_socket_nonblocking(messages[0]);
+    qemu->writable = event_new(base, qemu->machine.doorbell, EV_WRITE, send_kicks, qemu);
     qemu->messages = bufferevent_socket_new(base, messages[0], BEV_OPT_CLOSE_ON_FREE);
+    if (!qemu->writable || !qemu->messages) {
+        error = -ENOMEM;
+        log_error("out of memory");
+        goto out;
+    }
     messages[0] = -1;
     bufferevent_setcb(qemu->messages, message_lines, NULL, NULL, qemu);
     bufferevent_enable(qemu->messages, EV_READ);
