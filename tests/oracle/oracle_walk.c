@@ -154,7 +154,8 @@ static bool agrees(const struct walk_result *w, uint64_t result, bool exception)
 
 /*
  * QEMU 7.2 takes the reserved encoding 0b01 at a level without blocks for a block. Arm ARM
- * D8.3.1: there it is invalid, without FEAT_LPA (64 KiB, level 1) and LPA2. True when the
+ * D8.3.1: there it is invalid, without FEAT_LPA (64 KiB, level 1) and LPA2. Later versions
+ * check it (lpae_block_desc_valid). True when the
  * walk ended at such a word, and the CPU's answer is one that a block at this level gives.
  */
 static bool reserved_block(const struct walk_result *w, uint64_t last, uint64_t result,
