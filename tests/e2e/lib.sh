@@ -23,7 +23,7 @@ refused() {
     local name=$1 status=$2 words=$3
     shift 3
     run 30 run "$@"
-    if [[ $got -ne $status ]] || ! grep -qF -- "$words" "$work/err"; then
+    if [[ $got -ne $status ]] || { [[ -n $words ]] && ! grep -qF -- "$words" "$work/err"; }; then
         bad "$name" "status $got, wanted $status; stderr, wanted '$words':" "$(head -c 1000 "$work/err")"
     else
         ok "$name"

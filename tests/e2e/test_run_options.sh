@@ -75,7 +75,7 @@ aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x
 refused a_reset_without_reboot 4 '' -k "$work/reset.elf" -m 64M --no-reboot
 for closed in '<&-' '>&-' '<&- >&- 2>&-'; do
     got=0
-    eval "timeout 30 $vmm run -k $off -m 64M 2>$work/err $closed" || got=$?
+    eval "timeout 30 \"\$vmm\" run -k \"\$off\" -m 64M 2>\"\$work/err\" $closed" || got=$?
     [[ $got -eq 0 && ! -s $work/err ]] && ok "closed $closed" || bad "closed $closed" "status $got" "$(cat "$work/err")"
 done
 for words in --version help 'help run' devices 'devices pl011' 'run --help'; do
