@@ -111,7 +111,7 @@ static int inject(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value
     if (c->arg[1] & ~(states | RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_EOI) ||
         !(c->arg[1] & states))
         return RV_REFUSED_FLAGS;
-    return lr_inject(pcpu->vcpu, lr_make(c->arg[0], c->arg[1]));
+    return lr_inject(pcpu->vcpu, rv_gic_irq(c->arg[0], c->arg[1]));
 }
 
 static int retract(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)

@@ -87,7 +87,7 @@ static bool inject_direct(struct vcpu *vcpu, uint32_t intid)
 
         if (d->pintid != intid || !(d->flags & RV_IRQ_ENABLED))
             continue;
-        return lr_inject(vcpu, lr_make(d->vintid, d->flags | RV_IRQ_PENDING) | LR_HW |
+        return lr_inject(vcpu, rv_gic_irq(d->vintid, d->flags | RV_IRQ_PENDING) | LR_HW |
                                    (uint64_t)intid << LR_PINTID_SHIFT) == 0;
     }
     return false;

@@ -126,14 +126,6 @@ static void settle(struct vcpu *vcpu)
     write_sysreg(hcr, ich_hcr_el2);
 }
 
-/* A list register from RV_IRQ_* flags. */
-uint64_t lr_make(uint64_t vintid, uint64_t flags)
-{
-    return vintid | (flags & RV_IRQ_PRIORITY) << LR_PRIORITY_SHIFT |
-           (flags & RV_IRQ_GROUP1 ? LR_GROUP1 : 0) | (flags & RV_IRQ_EOI ? LR_EOI : 0) |
-           (flags & RV_IRQ_ACTIVE ? LR_ACTIVE : 0) | (flags & RV_IRQ_PENDING ? LR_PENDING : 0);
-}
-
 /* Add an interrupt, or new states of one that is there. 0, or -1: no room. */
 int lr_inject(struct vcpu *vcpu, uint64_t lr)
 {

@@ -174,7 +174,6 @@ void gic_irq(struct pcpu *pcpu);
 void gic_kick(uint64_t mask);
 
 /* lr.c: list registers, the virtual side. */
-uint64_t lr_make(uint64_t vintid, uint64_t flags);
 int lr_inject(struct vcpu *vcpu, uint64_t lr);
 uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states);
 void lr_maintain(struct pcpu *pcpu);

@@ -11,6 +11,9 @@
 
 #include <stdint.h>
 
+#include "proto/arm/gic.h"
+#include "proto/message.h"
+
 #define RV_GROUP_GPR   0x01u /* x0-x30: always current while the guest is stopped */
 #define RV_GROUP_CORE  0x02u /* PC, PSTATE */
 #define RV_GROUP_EL1   0x04u /* EL1 and EL0 system registers, SP_EL0, SP_EL1 */
@@ -105,6 +108,14 @@ struct rv_gic {
     uint64_t pad2[11];          /* 0x2a8 */
 };
 _Static_assert(sizeof(struct rv_gic) == 0x300, "GIC group layout");
+
+/* The entry that RV_COMMAND_INJECT's RV_IRQ_* flags stand for. */
+static inline uint64_t rv_gic_irq(uint64_t vintid, uint64_t flags)
+{
+    return vintid | (flags & RV_IRQ_PRIORITY) << LR_PRIORITY_SHIFT |
+           (flags & RV_IRQ_GROUP1 ? LR_GROUP1 : 0) | (flags & RV_IRQ_EOI ? LR_EOI : 0) |
+           (flags & RV_IRQ_ACTIVE ? LR_ACTIVE : 0) | (flags & RV_IRQ_PENDING ? LR_PENDING : 0);
+}
 
 struct rv_vcpu_page {
     uint64_t x[31];        /* 0x000 GPR */

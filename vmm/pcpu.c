@@ -97,23 +97,20 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
     return true;
 }
 
-/* Put an event aside until pcpu_next_event(). False: there is none. */
-static bool defer_one(struct pcpu *pcpu)
+/* Put an event aside until pcpu_next_event(). 0, or -EIO: there is no room. */
+static int defer(struct pcpu *pcpu, const struct rv_event *event)
 {
-    if (pcpu->nr_deferred == PCPU_DEFERRED) {
-        lose(pcpu, "the stub sends events without end");
-        return false;
-    }
-    if (!take(pcpu, &pcpu->deferred[pcpu->nr_deferred]))
-        return false;
-    pcpu->nr_deferred++;
-    return true;
+    if (pcpu->nr_deferred == PCPU_DEFERRED)
+        return lose(pcpu, "the stub sends events without end");
+    pcpu->deferred[pcpu->nr_deferred++] = *event;
+    return 0;
 }
 
 int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
 {
     struct rv_command *slot = &pcpu->channel->command[pcpu->command_head % RV_COMMAND_ENTRIES];
     struct patience patience = {0};
+    struct rv_event event;
 
     if (pcpu->lost)
         return -EIO;
@@ -125,7 +122,8 @@ int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
             return lose(pcpu, "the stub wrote an impossible index of the command ring");
         if (tail == pcpu->command_tail) {
             /* The stub may wait for room for its events in turn. */
-            defer_one(pcpu);
+            if (take(pcpu, &event) && defer(pcpu, &event))
+                return -EIO;
             pcpu_notify(pcpu);
             if (wait_more(pcpu, &patience))
                 return -EIO;
@@ -202,9 +200,8 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
             pcpu_log_refusal(pcpu, &event);
             return -EPERM;
         }
-        if (pcpu->nr_deferred == PCPU_DEFERRED)
-            return lose(pcpu, "the stub sends events without end");
-        pcpu->deferred[pcpu->nr_deferred++] = event;
+        if (defer(pcpu, &event))
+            return -EIO;
     }
 }
 

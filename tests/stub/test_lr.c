@@ -60,7 +60,7 @@ static int setup(void **state)
 
 static uint64_t software(uint32_t intid, uint64_t flags)
 {
-    return lr_make(intid, flags | RV_IRQ_GROUP1);
+    return rv_gic_irq(intid, flags | RV_IRQ_GROUP1);
 }
 
 static uint64_t direct(uint64_t priority)

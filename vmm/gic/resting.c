@@ -8,13 +8,6 @@
 #include "proto/message.h"
 #include "proto/ring.h"
 
-static uint64_t lr_make(unsigned intid, uint32_t flags)
-{
-    return intid | (uint64_t)(flags & RV_IRQ_PRIORITY) << LR_PRIORITY_SHIFT |
-           (flags & RV_IRQ_GROUP1 ? LR_GROUP1 : 0) | (flags & RV_IRQ_EOI ? LR_EOI : 0) |
-           (flags & RV_IRQ_PENDING ? LR_PENDING : 0) | (flags & RV_IRQ_ACTIVE ? LR_ACTIVE : 0);
-}
-
 /* The page is shared: its count is loaded once, and bounded. */
 static unsigned count(const struct rv_gic *gic)
 {
@@ -35,7 +28,7 @@ static uint64_t *find(struct rv_gic *gic, unsigned nr_irqs, unsigned intid)
 
 int resting_inject(struct rv_gic *gic, unsigned intid, uint32_t flags)
 {
-    uint64_t lr = lr_make(intid, flags);
+    uint64_t lr = rv_gic_irq(intid, flags);
     unsigned nr_irqs = count(gic);
     uint64_t *old = find(gic, nr_irqs, intid);
 
