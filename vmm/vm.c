@@ -2,38 +2,21 @@
 #include "vmm/vm.h"
 
 #include <errno.h>
-#include <libfdt.h>
-#include <stdlib.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 
 #include "vmm/guest/board.h"
-#include "vmm/guest/fdt.h"
 #include "vmm/log.h"
+#include "vmm/vm_devices.h"
 #include "vmm/vm_irq.h"
+#include "vmm/vm_load.h"
 
-#define VM_ID         0u
-#define RNG_SEED_SIZE 32u
 #define MPIDR_RES1    (1ull << 31)
 #define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
 #define STATE_VERSION 1u
 #define FLUSH_PIECE   (16ull << 20)
 
-static void *device_state(void *ctx, const char *name, uint32_t version, size_t size)
-{
-    return state_alloc(&((struct vm *)ctx)->state, name, version, size);
-}
-
-static void device_irq(void *ctx, uint32_t intid, bool level)
-{
-    vgic_set_line(&((struct vm *)ctx)->vgic, 0, intid, level);
-}
-
-/* PSCI's requests (struct psci_ops). */
-
-static int run_vcpu(struct vm *vm, struct vcpu *vcpu)
+int vm_run_vcpu(struct vm *vm, struct vcpu *vcpu)
 {
     struct pcpu *pcpu = &vm->pcpus[vcpu->index];
     struct rv_command run = {.op = RV_COMMAND_RUN, .vcpu = (uint16_t)vcpu->index};
@@ -48,8 +31,7 @@ static int run_vcpu(struct vm *vm, struct vcpu *vcpu)
     return 0;
 }
 
-/* Bring the vCPU's registers into its page; its core is free then. */
-static int stop_vcpu(struct vm *vm, struct vcpu *vcpu)
+int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu)
 {
     struct rv_command stop = {.op = RV_COMMAND_STOP, .vcpu = (uint16_t)vcpu->index};
 
@@ -64,59 +46,6 @@ static int stop_vcpu(struct vm *vm, struct vcpu *vcpu)
     vcpu->pcpu = NULL;
     return 0;
 }
-
-static int cpu_on(void *opaque, unsigned index, uint64_t entry, uint64_t context_id)
-{
-    struct vm *vm = opaque;
-    struct vcpu *vcpu = &vm->vcpus[index];
-    struct rv_gic irqs = vcpu->page->gic;
-    int error;
-
-    if (vcpu->pcpu)
-        return -EBUSY;
-    vcpu_reset(vcpu, entry, context_id, 0);
-    /* What became pending while it was off waits for it; the CPU interface is as after reset. */
-    memcpy(vcpu->page->gic.irq, irqs.irq, sizeof(irqs.irq));
-    vcpu->page->gic.nr_irqs = irqs.nr_irqs;
-    sysreg_reset(&vm->exits.sysreg_cpus[index]);
-    error = run_vcpu(vm, vcpu);
-    if (!error)
-        psci_cpu_started(&vm->exits.psci.cpus[index]);
-    return error;
-}
-
-static void cpu_off(void *opaque, unsigned index)
-{
-    struct vm *vm = opaque;
-
-    stop_vcpu(vm, &vm->vcpus[index]);
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        if (vm->vcpus[i].pcpu)
-            return;
-    }
-    log_error("the guest switched off its last CPU");
-    vm->failed = true;
-}
-
-static void system_off(void *opaque)
-{
-    ((struct vm *)opaque)->request = VM_POWER_OFF;
-}
-
-static void system_reset(void *opaque, enum psci_reset kind)
-{
-    (void)kind;
-    ((struct vm *)opaque)->request = VM_RESET;
-}
-
-static bool is_memory(void *opaque, ipa_t addr)
-{
-    const struct vm *vm = opaque;
-
-    return addr.v >= BOARD_RAM_BASE && addr.v - BOARD_RAM_BASE < vm->config.ram_size;
-}
-
-static const struct psci_ops psci_ops = {cpu_on, cpu_off, system_off, system_reset, is_memory};
 
 static int create_gic(struct vm *vm)
 {
@@ -139,56 +68,12 @@ static int create_gic(struct vm *vm)
     return error;
 }
 
-/* The console UART has its fixed place; what the user adds goes on the platform bus, in order. */
-static int create_devices(struct vm *vm, const struct plugins *plugins, struct chardev *chardev)
-{
-    struct device_env env = {
-        .plugins = plugins,
-        .bus = vm->bus,
-        .chardev = chardev,
-        .ctx = vm,
-        .state_alloc = device_state,
-        .irq_set = device_irq,
-    };
-    uint64_t base = BOARD_PLATFORM_BASE;
-    uint32_t spi = BOARD_PLATFORM_SPI;
-    int error;
-
-    error = device_create(&env, "pl011", ipa(BOARD_UART_BASE), BOARD_UART_SPI,
-                          &vm->devices[vm->nr_devices]);
-    if (error)
-        return error;
-    vm->nr_devices++;
-    env.chardev = NULL;
-    for (unsigned i = 0; i < vm->config.nr_devices; i++) {
-        const struct rv_device_class *class;
-
-        if (vm->nr_devices == VM_MAX_DEVICES) {
-            log_error("more than %u devices", VM_MAX_DEVICES);
-            return -ENOSPC;
-        }
-        error = device_create(&env, vm->config.devices[i], ipa(base), spi,
-                              &vm->devices[vm->nr_devices]);
-        if (error)
-            return error;
-        class = device_class(vm->devices[vm->nr_devices++]);
-        base += (class->mmio_size + BOARD_PLATFORM_STEP - 1) / BOARD_PLATFORM_STEP *
-                BOARD_PLATFORM_STEP;
-        spi += class->irq_lines;
-        if (base > BOARD_PLATFORM_BASE + BOARD_PLATFORM_SIZE) {
-            log_error("device '%s' does not fit on the platform bus", vm->config.devices[i]);
-            return -ENOSPC;
-        }
-    }
-    return 0;
-}
-
 static int create_exits(struct vm *vm)
 {
     unsigned n = vm->config.nr_vcpus;
 
     vm->exits.bus = vm->bus;
-    vm->exits.psci.ops = &psci_ops;
+    vm->exits.psci.ops = &vm_psci_ops;
     vm->exits.psci.opaque = vm;
     vm->exits.psci.nr_cpus = n;
     vm->exits.psci.cpus =
@@ -224,7 +109,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, struct machine *mac
     if (!error)
         error = create_exits(vm);
     if (!error)
-        error = create_devices(vm, plugins, chardev);
+        error = vm_devices_create(vm, plugins, chardev);
     return error;
 }
 
@@ -236,75 +121,6 @@ void vm_destroy(struct vm *vm)
         bus_free(vm->bus);
 }
 
-static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct loader_layout *layout)
-{
-    struct fdt_device devices[VM_MAX_DEVICES];
-    uint32_t spis[VM_MAX_DEVICES][8];
-    uint8_t rng_seed[RNG_SEED_SIZE];
-    struct fdt_config fdt = {
-        .ram_base = ipa(ram->ipa),
-        .ram_size = ram->size,
-        .mpidr = vm->mpidr,
-        .nr_vcpus = vm->config.nr_vcpus,
-        .bootargs = vm->config.bootargs,
-        .initrd = layout->initrd,
-        .initrd_size = layout->initrd_size,
-        .rng_seed = rng_seed,
-        .rng_seed_size = sizeof(rng_seed),
-        .devices = devices,
-    };
-
-    if (getrandom(rng_seed, sizeof(rng_seed), 0) != sizeof(rng_seed) ||
-        getrandom(&fdt.kaslr_seed, sizeof(fdt.kaslr_seed), 0) != sizeof(fdt.kaslr_seed)) {
-        log_error("no random numbers from the host: %s", strerror(errno));
-        return -EIO;
-    }
-    for (unsigned i = 0; i < vm->nr_devices; i++) {
-        const struct rv_device_class *class = device_class(vm->devices[i]);
-
-        if (!class->fdt || class->irq_lines > sizeof(spis[0]) / sizeof(spis[0][0]))
-            continue;
-        for (unsigned line = 0; line < class->irq_lines; line++)
-            spis[i][line] = device_first_spi(vm->devices[i]) + line;
-        devices[fdt.nr_devices++] = (struct fdt_device){
-            .node = class->fdt,
-            .base = device_base(vm->devices[i]),
-            .size = class->mmio_size,
-            .spis = spis[i],
-            .nr_spis = class->irq_lines,
-        };
-    }
-    return fdt_build(&fdt, guest_ram_at(ram, layout->dtb.v, LOADER_DTB_SIZE), LOADER_DTB_SIZE);
-}
-
-static int dump_dtb(const char *path, const void *dtb)
-{
-    FILE *out = fopen(path, "wb");
-    size_t size = fdt_totalsize(dtb);
-    int error = 0;
-
-    if (!out || fwrite(dtb, 1, size, out) != size)
-        error = -errno;
-    if (out && fclose(out) && !error)
-        error = -errno;
-    if (error)
-        log_error("cannot write the device tree to '%s': %s", path, strerror(-error));
-    return error;
-}
-
-/* Kernel, initrd and device tree into RAM; vCPU 0 as the boot protocol asks. */
-static int load_guest(struct vm *vm, struct loader_layout *layout)
-{
-    struct guest_ram ram = {vm->machine->ram, BOARD_RAM_BASE, vm->config.ram_size};
-    int error = loader_load(&vm->loader, &ram, layout);
-
-    if (!error)
-        error = build_dtb(vm, &ram, layout);
-    if (!error && vm->config.dump_dtb)
-        error = dump_dtb(vm->config.dump_dtb, guest_ram_at(&ram, layout->dtb.v, LOADER_DTB_SIZE));
-    return error;
-}
-
 static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
 {
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
@@ -312,24 +128,6 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
         psci_cpu_reset(&vm->exits.psci.cpus[i], vm->mpidr[i], i == 0);
         sysreg_reset(&vm->exits.sysreg_cpus[i]);
     }
-}
-
-static int set_posted_windows(struct vm *vm)
-{
-    struct rv_command command = {.op = RV_COMMAND_SET_POSTED, .vm = VM_ID};
-    int error = 0;
-
-    for (unsigned i = 0; i < vm->nr_devices; i++) {
-        const struct rv_range *range = device_class(vm->devices[i])->posted;
-
-        for (; range && range->size && command.arg[0] < RV_MAX_POSTED && !error; range++) {
-            command.arg[1] = device_base(vm->devices[i]).v + range->start;
-            command.arg[2] = range->size;
-            error = pcpu_call(&vm->pcpus[0], &command, NULL);
-            command.arg[0]++;
-        }
-    }
-    return error;
 }
 
 /* Tell the stub of the VM: its memory, its vCPUs, its windows. */
@@ -364,7 +162,7 @@ static int announce(struct vm *vm)
         error = pcpu_call(pcpu, &vcpu, NULL);
     }
     if (!error)
-        error = set_posted_windows(vm);
+        error = vm_devices_post(vm);
     if (!error)
         error = vgic_set_direct(&vm->vgic, BOARD_TIMER_VIRT_INTID);
     if (!error)
@@ -380,7 +178,7 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over)
     int error = loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
 
     if (!error)
-        error = load_guest(vm, &layout);
+        error = vm_load_guest(vm, &layout);
     if (!error)
         error = machine_wait_ready(vm->machine, base, over);
     if (error)
@@ -396,7 +194,7 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over)
     if (error)
         return error;
     reset_vcpus(vm, &layout);
-    return run_vcpu(vm, &vm->vcpus[0]);
+    return vm_run_vcpu(vm, &vm->vcpus[0]);
 }
 
 /*
@@ -442,7 +240,7 @@ int vm_reset(struct vm *vm)
     int error = 0;
 
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
-        error = stop_vcpu(vm, &vm->vcpus[i]);
+        error = vm_stop_vcpu(vm, &vm->vcpus[i]);
     discard_events(vm);
     if (!error && madvise(vm->machine->ram, vm->config.ram_size, MADV_REMOVE))
         error = -errno;
@@ -453,7 +251,7 @@ int vm_reset(struct vm *vm)
     vm->request = VM_RUN_ON;
     for (unsigned i = 0; i < vm->nr_devices; i++)
         device_reset(vm->devices[i]);
-    error = load_guest(vm, &layout);
+    error = vm_load_guest(vm, &layout);
     if (error)
         return error;
     reset_vcpus(vm, &layout);
@@ -463,7 +261,7 @@ int vm_reset(struct vm *vm)
         error = flush(vm, layout.initrd, layout.initrd_size);
     if (!error)
         error = flush(vm, layout.dtb, LOADER_DTB_SIZE);
-    return error ? error : run_vcpu(vm, &vm->vcpus[0]);
+    return error ? error : vm_run_vcpu(vm, &vm->vcpus[0]);
 }
 
 /* The pCPUs whose vCPUs have something new to see, but for the one that replies. */

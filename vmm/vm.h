@@ -16,6 +16,7 @@
 #include "vmm/state.h"
 #include "vmm/vcpu.h"
 
+#define VM_ID          0u
 #define VM_MAX_DEVICES 32u
 
 struct vm_config {
@@ -71,3 +72,11 @@ void vm_destroy(struct vm *vm);
 
 /* Handle one event of a pCPU: answer the exit, and notify whom it concerns. */
 void vm_event(struct vm *vm, struct pcpu *pcpu, const struct rv_event *event);
+
+/* Run the vCPU, all of it from its page, on its pCPU. 0 or -EIO. */
+int vm_run_vcpu(struct vm *vm, struct vcpu *vcpu);
+
+/* Bring the vCPU's registers into its page; its core is free then. 0 or -EIO. */
+int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu);
+
+extern const struct psci_ops vm_psci_ops;
