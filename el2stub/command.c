@@ -55,17 +55,12 @@ static int stop(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
     return 0;
 }
 
-static int load(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
+static int move(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     if (c->arg[0] & ~(uint64_t)RV_GROUPS_ALL)
         return RV_REFUSED_GROUPS;
-    return world_load(pcpu->vcpu, (uint32_t)c->arg[0]);
-}
-
-static int save(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
-{
-    if (c->arg[0] & ~(uint64_t)RV_GROUPS_ALL)
-        return RV_REFUSED_GROUPS;
+    if (c->op == RV_COMMAND_LOAD)
+        return world_load(pcpu->vcpu, (uint32_t)c->arg[0]);
     world_save(pcpu->vcpu, (uint32_t)c->arg[0]);
     return 0;
 }
@@ -85,8 +80,6 @@ static int vcpu_create(struct pcpu *pcpu, const struct rv_command *c, uint64_t *
     if (c->vcpu >= boot.nr_vcpus || vcpu->vm)
         return RV_REFUSED_VCPU;
     vcpu->index = c->vcpu;
-    vcpu->vmpidr = c->arg[0];
-    vcpu->vpidr = c->arg[1];
     vcpu->page = &pages[c->vcpu];
     vcpu->vm = &vms[c->vm];
     return 0;
@@ -126,15 +119,15 @@ static int retract(struct pcpu *pcpu, const struct rv_command *c, uint64_t *valu
 
 static int set_posted(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    struct posted_window *window = &vms[c->vm].posted[c->arg[0] % RV_MAX_POSTED];
+    uint64_t i = c->arg[0], *size = &vms[c->vm].posted_size[i % RV_MAX_POSTED];
 
-    if (c->arg[0] >= RV_MAX_POSTED || c->arg[1] + c->arg[2] < c->arg[1])
+    if (i >= RV_MAX_POSTED || c->arg[1] + c->arg[2] < c->arg[1])
         return RV_REFUSED_RANGE;
-    if (window->size)
+    if (*size)
         return RV_REFUSED_STATE;
-    window->start = c->arg[1];
+    vms[c->vm].posted_start[i] = c->arg[1];
     /* Another core may be looking, but not at a window without a size. */
-    __atomic_store_n(&window->size, c->arg[2], __ATOMIC_RELEASE);
+    __atomic_store_n(size, c->arg[2], __ATOMIC_RELEASE);
     return 0;
 }
 
@@ -142,7 +135,7 @@ static int set_posted(struct pcpu *pcpu, const struct rv_command *c, uint64_t *v
 static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     struct vcpu *vcpu = vcpu_named(c);
-    uint32_t i = 0;
+    uint32_t ppi = 1u << c->arg[0] % 32, i = 0;
 
     if (!vcpu || (vcpu->pcpu && vcpu->pcpu != pcpu))
         return RV_REFUSED_VCPU;
@@ -155,14 +148,9 @@ static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *v
         if (++i == RV_MAX_DIRECT)
             return -1;
     }
-    vcpu->direct[i] = (struct direct_entry){
-        (uint32_t)c->arg[0],
-        (uint32_t)c->arg[1],
-        (uint32_t)c->arg[2],
-    };
+    vcpu->direct[i] = (struct direct_entry){c->arg[0], c->arg[1], c->arg[2]};
     if (vcpu->pcpu)
-        GICR(pcpu, c->arg[2] & RV_IRQ_ENABLED ? GICR_ISENABLER0 : GICR_ICENABLER0) = 1u
-                                                                                     << c->arg[0];
+        GICR(pcpu, c->arg[2] & RV_IRQ_ENABLED ? GICR_ISENABLER0 : GICR_ICENABLER0) = ppi;
     return 0;
 }
 
@@ -183,8 +171,8 @@ static const struct {
     enum need need;
 } commands[RV_COMMAND_COUNT] = {
     [RV_COMMAND_REPLY] = {reply, A_VCPU_HERE},       [RV_COMMAND_RUN] = {run, NOTHING},
-    [RV_COMMAND_STOP] = {stop, A_VCPU_HERE},         [RV_COMMAND_LOAD] = {load, A_VCPU_HERE},
-    [RV_COMMAND_SAVE] = {save, A_VCPU_HERE},         [RV_COMMAND_VM_CREATE] = {vm_create, NOTHING},
+    [RV_COMMAND_STOP] = {stop, A_VCPU_HERE},         [RV_COMMAND_LOAD] = {move, A_VCPU_HERE},
+    [RV_COMMAND_SAVE] = {move, A_VCPU_HERE},         [RV_COMMAND_VM_CREATE] = {vm_create, NOTHING},
     [RV_COMMAND_VCPU_CREATE] = {vcpu_create, A_VM},  [RV_COMMAND_MAP] = {map, A_VM},
     [RV_COMMAND_PROTECT] = {protect, A_VM},          [RV_COMMAND_INJECT] = {inject, A_VCPU_HERE},
     [RV_COMMAND_RETRACT] = {retract, A_VCPU_HERE},   [RV_COMMAND_SET_POSTED] = {set_posted, A_VM},
@@ -211,9 +199,9 @@ static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *val
 }
 
 /* Tell why, and stop the VM that it was about; a core is never stopped. */
-void command_refuse(struct pcpu *pcpu, const struct rv_command *c, int reason, struct vm *vm)
+void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, struct vm *vm)
 {
-    event_send(pcpu, RV_EVENT_REFUSED, c->tag, c->op, (uint64_t)reason);
+    event_send(pcpu, RV_EVENT_REFUSED, tag, op, (uint64_t)reason);
     __atomic_store_n(&vm->stopped, vm->exists, __ATOMIC_RELEASE);
     gic_kick(~0ull); /* the cores that run it look, and let it go */
 }
@@ -226,7 +214,7 @@ void command_execute(struct pcpu *pcpu, const struct rv_command *c)
     int error = dispatch(pcpu, c, &value);
 
     if (error > 0)
-        command_refuse(pcpu, c, error, vm);
+        command_refuse(pcpu, c->tag, c->op, error, vm);
     else if (c->flags & RV_COMMAND_FLAG_ACK)
         event_send(pcpu, RV_EVENT_ACK, c->tag, error ? RV_STATUS_NO_ROOM : RV_STATUS_OK, value);
 }

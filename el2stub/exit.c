@@ -18,10 +18,16 @@ void exit_advance(void)
     write_sysreg(spsr, spsr_el2);
 }
 
+/* Where a stage 2 fault was. */
+uint64_t exit_ipa(void)
+{
+    return (read_sysreg(hpfar_el2) & HPFAR_FIPA) << 8 | (read_sysreg(far_el2) & 0xfff);
+}
+
 static bool is_posted(const struct vm *vm, uint64_t ipa)
 {
-    for (uint32_t i = 0; i < RV_MAX_POSTED && vm->posted[i].size; i++) {
-        if (ipa - vm->posted[i].start < vm->posted[i].size)
+    for (uint32_t i = 0; i < RV_MAX_POSTED && vm->posted_size[i]; i++) {
+        if (ipa - vm->posted_start[i] < vm->posted_size[i])
             return true;
     }
     return false;
@@ -30,21 +36,15 @@ static bool is_posted(const struct vm *vm, uint64_t ipa)
 /* Publish the exit that the core is in. True: the guest waits for a reply. */
 static bool report(struct pcpu *pcpu, uint8_t type)
 {
-    uint64_t esr = read_sysreg(esr_el2), far = read_sysreg(far_el2);
-    uint64_t ipa = (read_sysreg(hpfar_el2) & HPFAR_FIPA) << 8 | (far & 0xfff);
+    uint64_t esr = read_sysreg(esr_el2);
     bool store = (esr & (ESR_ELx_EC | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR)) ==
                  (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR);
     uint64_t rt = ESR_GET(esr, ESR_ISS_DABT_SRT);
     bool posted = store && type == RV_EVENT_SYNC && (esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION &&
-                  is_posted(pcpu->vcpu->vm, ipa);
+                  is_posted(pcpu->vcpu->vm, exit_ipa());
     struct rv_event *event = event_begin(pcpu, posted ? (uint8_t)RV_EVENT_POSTED : type);
 
     event->flags = posted ? 0 : (uint8_t)RV_EVENT_FLAG_BLOCKING;
-    event->esr = esr;
-    event->far = far;
-    event->ipa = ipa;
-    event->pc = read_sysreg(elr_el2);
-    event->pstate = (uint32_t)read_sysreg(spsr_el2);
     event->value = store && rt != 31 ? pcpu->vcpu->page->x[rt] : 0;
     event_publish(pcpu, event);
     return !posted;
@@ -75,7 +75,6 @@ void exit_irq(struct pcpu *pcpu)
 /* Execute commands until there is a vCPU here that may run. */
 void exit_serve(struct pcpu *pcpu)
 {
-    static const struct rv_command none;
     struct rv_command command;
 
     for (;;) {
@@ -84,7 +83,7 @@ void exit_serve(struct pcpu *pcpu)
             command_execute(pcpu, &command);
         }
         if (pcpu->ring_broken && pcpu->vcpu)
-            command_refuse(pcpu, &none, RV_REFUSED_RING, pcpu->vcpu->vm);
+            command_refuse(pcpu, 0, 0, RV_REFUSED_RING, pcpu->vcpu->vm);
         pcpu->ring_broken = false;
         if (pcpu->vcpu && pcpu->vcpu->vm->stopped)
             world_leave(pcpu);

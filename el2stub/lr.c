@@ -43,13 +43,13 @@ static uint32_t entries(const struct vcpu *vcpu)
     return cpu.nr_lrs + vcpu->nr_queue;
 }
 
-/* The interrupt's entry, or entries(). */
-static uint32_t find(const struct vcpu *vcpu, uint32_t vintid)
+/* The first entry that is in use and, of the bits in `mask`, has just these; or entries(). */
+static uint32_t find(const struct vcpu *vcpu, uint64_t mask, uint64_t bits)
 {
     uint32_t n = 0;
 
     while (n < entries(vcpu) &&
-           (!(entry_read(vcpu, n) & LR_STATES) || LR_VINTID(entry_read(vcpu, n)) != vintid))
+           (!(entry_read(vcpu, n) & LR_STATES) || (entry_read(vcpu, n) & mask) != bits))
         n++;
     return n;
 }
@@ -129,7 +129,7 @@ static void settle(struct vcpu *vcpu)
 /* Add an interrupt, or new states of one that is there. 0, or -1: no room. */
 int lr_inject(struct vcpu *vcpu, uint64_t lr)
 {
-    uint32_t n = find(vcpu, LR_VINTID(lr));
+    uint32_t n = find(vcpu, LR_VINTID(~0ull), LR_VINTID(lr));
 
     if (n == entries(vcpu)) {
         if (vcpu->nr_queue == RV_VCPU_IRQS - cpu.nr_lrs)
@@ -146,7 +146,7 @@ int lr_inject(struct vcpu *vcpu, uint64_t lr)
 /* Take `states` from an interrupt: RV_LR_*, as is the result, those that it had. */
 uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states)
 {
-    uint32_t n = find(vcpu, vintid);
+    uint32_t n = find(vcpu, LR_VINTID(~0ull), vintid);
     uint64_t old = n < entries(vcpu) ? entry_read(vcpu, n) : 0;
     uint64_t new = old & ~((uint64_t)states << LR_STATE_SHIFT);
 
@@ -182,11 +182,7 @@ void lr_maintain(struct pcpu *pcpu)
 /* Is there anything that the guest could take? */
 bool lr_pending(const struct vcpu *vcpu)
 {
-    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
-        if (entry_read(vcpu, n) & LR_PENDING)
-            return true;
-    }
-    return false;
+    return find(vcpu, LR_PENDING, LR_PENDING) < entries(vcpu);
 }
 
 /* The physical side of the direct entries, as the vCPU comes or goes. */
@@ -216,10 +212,7 @@ void lr_save(struct vcpu *vcpu)
 #define X(field, reg) gic->field = read_sysreg(reg);
     GIC_REGISTERS(X)
 #undef X
-    gic->direct_pending = 0;
-    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++)
-        gic->direct_pending |=
-            (uint64_t)(GICR(vcpu->pcpu, GICR_ISPENDR0) >> vcpu->direct[i].pintid & 1) << i;
+    gic->ppi_pending = GICR(vcpu->pcpu, GICR_ISPENDR0);
 }
 
 /* May the guest have this entry? HW=1 lets it deactivate a physical interrupt. */

@@ -31,31 +31,7 @@ static _Noreturn void give_up(uint32_t reason, uint64_t detail)
         wait_for_interrupt();
 }
 
-/* Is [offset, offset + size) in the memory, page aligned, and behind the stub's own? */
-static bool area_legal(uint64_t offset, uint64_t size)
-{
-    uint64_t own = boot.stub_offset + boot.stub_size;
-
-    return (offset | size) % RV_PAGE_SIZE == 0 &&
-           range_inside(offset, size, own, boot.mem_size - own);
-}
-
-static bool layout_legal(uint64_t image_size)
-{
-    uint64_t image = (uint64_t)image_start;
-
-    if (boot.mem_base % RV_PAGE_SIZE || boot.mem_base > image || boot.mem_size > 1ull << 38 ||
-        boot.stub_offset != image - boot.mem_base || boot.stub_size % RV_PAGE_SIZE ||
-        boot.stub_size < image_size ||
-        !range_inside(boot.stub_offset, boot.stub_size, 0, boot.mem_size))
-        return false;
-    return area_legal(boot_page_address - boot.mem_base, RV_PAGE_SIZE) &&
-           area_legal(boot.channels_offset, boot.nr_pcpus * sizeof(struct rv_channel)) &&
-           area_legal(boot.vcpus_offset, boot.nr_vcpus * sizeof(struct rv_vcpu_page)) &&
-           area_legal(boot.ram_offset, boot.ram_size);
-}
-
-static uint32_t boot_page_check(uint64_t image_size)
+static uint32_t boot_page_check(uint64_t image, uint64_t image_size)
 {
     if (read_sysreg(currentel) != CURRENT_EL_2)
         return RV_BOOT_BAD_EL;
@@ -68,17 +44,25 @@ static uint32_t boot_page_check(uint64_t image_size)
     if (boot.nr_pcpus == 0 || boot.nr_pcpus > RV_MAX_PCPUS || boot.nr_vcpus == 0 ||
         boot.nr_vcpus > RV_MAX_VCPUS)
         return RV_BOOT_BAD_PCPUS;
-    return layout_legal(image_size) ? 0 : RV_BOOT_BAD_LAYOUT;
+    /* Where the other areas are is looked at as they are mapped. */
+    if (boot.mem_base > image || boot.stub_offset != image - boot.mem_base ||
+        boot.mem_size > 1ull << 38 || boot.stub_size < image_size)
+        return RV_BOOT_BAD_LAYOUT;
+    return 0;
 }
 
 /* ID register fields (Arm ARM D24.2): which optional registers are there to switch. */
 static void find_features(void)
 {
     uint64_t isar1 = read_sysreg(s3_0_c0_c6_1), isar2 = read_sysreg(s3_0_c0_c6_2);
-    uint64_t dfr0 = read_sysreg(id_aa64dfr0_el1), vtr = read_sysreg(ich_vtr_el2);
+    uint64_t pfr0 = read_sysreg(id_aa64pfr0_el1), dfr0 = read_sysreg(id_aa64dfr0_el1);
+    uint64_t vtr = read_sysreg(ich_vtr_el2);
 
-    cpu.pauth = (isar1 & 0xff0) != 0 || (isar2 >> 12 & 0xf) != 0; /* APA, API, APA3 */
-    cpu.ras = (read_sysreg(id_aa64pfr0_el1) >> 28 & 0xf) != 0;
+    /* APA, API, APA3; SVE; PMUVer: 0 is none, 15 is not PMUv3 */
+    cpu.groups = RV_GROUPS_ALL & ~((isar1 & 0xff0) | (isar2 & 0xf000) ? 0 : RV_GROUP_PAUTH) &
+                 ~(pfr0 >> 32 & 0xf ? 0 : RV_GROUP_SVE) &
+                 ~((dfr0 >> 8 & 0xf) % 15 ? 0 : RV_GROUP_PMU);
+    cpu.ras = (pfr0 >> 28 & 0xf) != 0;
     cpu.nr_breakpoints = (uint32_t)(dfr0 >> 12 & 0xf) + 1;
     cpu.nr_watchpoints = (uint32_t)(dfr0 >> 20 & 0xf) + 1;
     cpu.nr_lrs = (uint32_t)(vtr & ICH_VTR_LRS & 0xf) + 1;
@@ -87,16 +71,26 @@ static void find_features(void)
         give_up(RV_BOOT_NO_GICV3, vtr);
 }
 
-/* The vmm filters and answers the guest's reads of these; it has no other way to know them. */
-static void publish_id_registers(void)
+/* What the vmm has no other way to know: ID registers, SVE vector lengths. */
+static void publish_features(void)
 {
-    uint64_t *id = ((struct rv_boot_page *)boot_page_address)->stub_id;
+    struct rv_boot_page *page = (struct rv_boot_page *)boot_page_address;
+    uint64_t *id = page->stub_id;
 
 #define X(m, n) id[RV_ID_INDEX(m, n)] = read_sysreg(s3_0_c0_c##m##_##n);
 #define ROW(m)  X(m, 0) X(m, 1) X(m, 2) X(m, 3) X(m, 4) X(m, 5) X(m, 6) X(m, 7)
-    ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7) X(0, 0) X(0, 5) X(0, 6)
+    ROW(1)
+    ROW(2)
+    ROW(3)
+    ROW(4) ROW(5) ROW(6) ROW(7) X(0, 0) X(0, 5) X(0, 6)
 #undef ROW
 #undef X
+        for (uint32_t len = 0; len <= ZCR_LEN && cpu.groups & RV_GROUP_SVE; len++)
+    {
+        write_sysreg(len, s3_4_c1_c2_0); /* ZCR_EL2; it takes the next shorter one that exists */
+        isb();
+        page->stub_sve |= 1ull << (sve_length() / 16 - 1);
+    }
 }
 
 /* What each CPU does once it has its MMU on, for good. */
@@ -106,6 +100,10 @@ _Noreturn void pcpu_main(struct pcpu *pcpu)
         give_up(RV_BOOT_NO_GICV3, pcpu->index);
     world_init_cpu();
     stage2_init_cpu();
+    if (pcpu == &pcpus[0]) {
+        publish_features();
+        answer(RV_STUB_READY, 0, 0);
+    }
     event_send(pcpu, RV_EVENT_READY, 0, 0, cpu.nr_lrs);
     exit_serve(pcpu);
     guest_start(pcpu);
@@ -120,7 +118,7 @@ _Noreturn void boot_main(const struct rv_stub_header *header)
     boot_page_address = header->boot_page;
     for (uint32_t i = 0; i < sizeof(boot) / 8; i++)
         ((uint64_t *)&boot)[i] = from[i];
-    error = boot_page_check(header->image_size);
+    error = boot_page_check((uint64_t)header, header->image_size);
     if (error)
         give_up(error, 0);
     find_features();
@@ -139,11 +137,10 @@ _Noreturn void boot_main(const struct rv_stub_header *header)
         give_up(RV_BOOT_NO_GICV3, 0);
     platform_doorbell_init();
     for (uint32_t i = 1; i < boot.nr_pcpus; i++) {
-        if (platform_cpu_on(boot.pcpu[i].mpidr, (uint64_t)stub_secondary, (uint64_t)&pcpus[i]))
+        if (platform_cpu_on(boot.pcpu[i].mpidr & MPIDR_AFFINITY, (uint64_t)stub_secondary,
+                            (uint64_t)&pcpus[i]))
             give_up(RV_BOOT_NO_PCPU, i);
     }
-    publish_id_registers();
-    answer(RV_STUB_READY, 0, 0);
     pcpu_main(&pcpus[0]);
 }
 
@@ -153,11 +150,6 @@ _Noreturn void panic(uint64_t slot, struct pcpu *pcpu)
     struct rv_event *event = event_begin(pcpu, RV_EVENT_PANIC);
 
     event->flags = (uint8_t)slot;
-    event->esr = read_sysreg(esr_el2);
-    event->far = read_sysreg(far_el2);
-    event->pc = read_sysreg(elr_el2);
-    event->pstate = (uint32_t)read_sysreg(spsr_el2);
-    event->value = pcpu->index;
     event_publish(pcpu, event);
     platform_doorbell_ring();
     for (;;)

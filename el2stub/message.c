@@ -4,7 +4,7 @@
 #include "el2stub/stub.h"
 
 /*
- * The next free event, for the caller to fill. Waits while the ring is full:
+ * The next free event, with the exception that the core took last; the caller fills in the rest. Waits while the ring is full:
  * the vmm sleeps only after it has seen the ring empty, so it will make room.
  */
 struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
@@ -27,6 +27,11 @@ struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
     event->flags = 0;
     event->vcpu = pcpu->vcpu ? pcpu->vcpu->index : RV_NO_VCPU;
     event->groups = RV_GROUP_GPR;
+    event->esr = read_sysreg(esr_el2);
+    event->far = read_sysreg(far_el2);
+    event->ipa = exit_ipa();
+    event->pc = read_sysreg(elr_el2);
+    event->pstate = (uint32_t)read_sysreg(spsr_el2);
     event->timestamp = boot.features & RV_FEATURE_TIMESTAMP ? read_sysreg(cntpct_el0) : 0;
     return event;
 }

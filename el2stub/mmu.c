@@ -10,9 +10,21 @@
 #define RW     (NORMAL | PTE_XN)
 #define DEVICE (PTE_AF | S1_RES1 | S1_DEVICE | PTE_XN)
 
+#define VA_SIZE (1ull << 39) /* as TCR_EL2 in boot.S has it */
+
 uint64_t mmu_root[512] __attribute__((aligned(4096)));
 
-/* 0, or an error of pgtable_map: areas overlap, or the table pages are too few. */
+static int map(uint64_t start, uint64_t size, uint64_t attr)
+{
+    uint64_t base = attr == DEVICE ? 0 : boot.mem_base;
+
+    if ((start | size) % RV_PAGE_SIZE ||
+        !range_inside(start, size, base, attr == DEVICE ? VA_SIZE : boot.mem_size))
+        return RV_REFUSED_RANGE;
+    return pgtable_map(mmu_root, start, start, size, attr, false);
+}
+
+/* 0, or: an area lies outside, areas overlap, or the table pages are too few. */
 int mmu_build(void)
 {
     const uint64_t image = (uint64_t)image_start, text = (uint64_t)image_text_end;
@@ -33,10 +45,8 @@ int mmu_build(void)
     int error = 0;
 
     for (uint32_t i = 0; i < sizeof(areas) / sizeof(*areas) && !error; i++)
-        error = pgtable_map(mmu_root, areas[i].start, areas[i].start, areas[i].size, areas[i].attr,
-                            false);
+        error = map(areas[i].start, areas[i].size, areas[i].attr);
     for (uint32_t i = 0; i < boot.nr_pcpus && !error; i++)
-        error = pgtable_map(mmu_root, boot.pcpu[i].gicr_base, boot.pcpu[i].gicr_base, 0x20000,
-                            DEVICE, false);
+        error = map(boot.pcpu[i].gicr_base, 0x20000, DEVICE);
     return error;
 }

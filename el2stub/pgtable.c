@@ -34,15 +34,8 @@ static uint64_t *table_alloc(void)
     return table;
 }
 
-static uint64_t level_size(unsigned level)
-{
-    return 1ull << (39 - 9 * level);
-}
-
-static bool is_table(uint64_t pte, unsigned level)
-{
-    return level < 3 && (pte & 3) == PTE_TABLE;
-}
+#define LEVEL_SIZE(level)    (1ull << (39 - 9 * (level)))
+#define IS_TABLE(pte, level) ((level) < 3 && ((pte)&3) == PTE_TABLE)
 
 /* A walker may read an entry while it is written: one single store. */
 static void pte_set(uint64_t *pte, uint64_t value)
@@ -56,7 +49,7 @@ static uint64_t *walk(uint64_t *root, uint64_t in, unsigned *level)
     unsigned want = *level;
     uint64_t *pte = &root[in >> 30];
 
-    for (*level = 1; *level < want && is_table(*pte, *level); ++*level) {
+    for (*level = 1; *level < want && IS_TABLE(*pte, *level); ++*level) {
         uint64_t *table = (uint64_t *)(*pte & PTE_ADDR);
 
         pte = &table[in >> (30 - 9 * *level) & (ENTRIES - 1)];
@@ -78,8 +71,8 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
             uint64_t *pte = walk(root, in + done, &at);
 
             /* Down to where one entry maps no more than is left, and is not a table yet. */
-            while (level < 3 && (is_table(*pte, at) || size - done < level_size(level) ||
-                                 ((in + done) | (out + done)) & (level_size(level) - 1))) {
+            while (level < 3 && (IS_TABLE(*pte, at) || size - done < LEVEL_SIZE(level) ||
+                                 ((in + done) | (out + done)) & (LEVEL_SIZE(level) - 1))) {
                 at = ++level;
                 pte = walk(root, in + done, &at);
             }
@@ -95,36 +88,32 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
             }
             if (commit)
                 pte_set(pte, (out + done) | attr | (level == 3 ? PTE_TABLE : PTE_VALID));
-            done += level_size(level);
+            done += LEVEL_SIZE(level);
         }
     }
     dsb_ish(); /* the entries are there for the walkers before anyone relies on them */
     return 0;
 }
 
-/* Is every byte of the range mapped, by entries that do not reach beyond it? */
-bool pgtable_covers(uint64_t *root, uint64_t in, uint64_t size)
+/*
+ * For every entry of the range: keep the bits in `keep`, set those in `set`. All
+ * of it must be mapped, by entries that do not reach beyond it: the first pass looks.
+ * 0 or RV_REFUSED_OVERLAP.
+ */
+int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set)
 {
-    for (uint64_t done = 0; done < size;) {
-        unsigned level = 3;
-        uint64_t pte = *walk(root, in + done, &level);
+    for (int commit = 0; commit <= 1; commit++) {
+        for (uint64_t done = 0; done < size;) {
+            unsigned level = 3;
+            uint64_t *pte = walk(root, in + done, &level);
 
-        if (!(pte & PTE_VALID) || (in + done) & (level_size(level) - 1) ||
-            size - done < level_size(level))
-            return false;
-        done += level_size(level);
+            if (!(*pte & PTE_VALID) || (in + done) & (LEVEL_SIZE(level) - 1) ||
+                size - done < LEVEL_SIZE(level))
+                return RV_REFUSED_OVERLAP;
+            done += LEVEL_SIZE(level);
+            if (commit)
+                pte_set(pte, (*pte & keep) | set);
+        }
     }
-    return true;
-}
-
-/* For every entry of a covered range: keep the bits in `keep`, set those in `set`. */
-void pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set)
-{
-    for (uint64_t done = 0; done < size;) {
-        unsigned level = 3;
-        uint64_t *pte = walk(root, in + done, &level);
-
-        pte_set(pte, (*pte & keep) | set);
-        done += level_size(level);
-    }
+    return 0;
 }

@@ -70,16 +70,15 @@ int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
         return error;
     if (prot & ~(uint64_t)(RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC))
         return RV_REFUSED_FLAGS;
-    if (!pgtable_covers(vm->root, ipa.v, size))
-        return RV_REFUSED_OVERLAP;
-    pgtable_update(vm->root, ipa.v, size, prot ? ~PROT_BITS : 0, prot ? attributes(prot) : 0);
+    error =
+        pgtable_update(vm->root, ipa.v, size, prot ? ~PROT_BITS : 0, prot ? attributes(prot) : 0);
     /* TLB instructions work on the VMID in VTTBR_EL2, and another VM's vCPU may be live here. */
     write_sysreg(stage2_vttbr(vm), vttbr_el2);
     isb();
     tlb_flush_vm();
     write_sysreg(vttbr, vttbr_el2);
     isb();
-    return 0;
+    return error;
 }
 
 /* Give a new VM the memory [offset, offset + size), which no other VM may have. */

@@ -22,32 +22,25 @@ typedef struct {
     uint64_t v;
 } ipa_t;
 
-struct posted_window {
-    uint64_t start; /* IPA */
-    uint64_t size;
-};
-
 struct vm {
     bool exists;
     bool stopped;        /* an illegal command named it: none of its vCPUs runs again */
     uint64_t ram_offset; /* all memory that this VM may ever have mapped */
     uint64_t ram_size;
     uint64_t *root; /* stage 2, level 1, two concatenated tables */
-    struct posted_window posted[RV_MAX_POSTED];
+    uint64_t posted_start[RV_MAX_POSTED], posted_size[RV_MAX_POSTED]; /* IPA, bytes */
 };
 
 /* A physical interrupt that the stub injects by itself. */
 struct direct_entry {
-    uint32_t pintid; /* 0: this entry and those behind it are free */
-    uint32_t vintid;
-    uint32_t flags; /* RV_IRQ_* */
+    uint64_t pintid; /* 0: this entry and those behind it are free */
+    uint64_t vintid;
+    uint64_t flags; /* RV_IRQ_* */
 };
 
 struct vcpu {
     struct vm *vm; /* NULL: does not exist */
     uint16_t index;
-    uint64_t vmpidr;
-    uint64_t vpidr;
     struct rv_vcpu_page *page; /* shared: the vmm may write it at any time */
     struct pcpu *pcpu;         /* where its registers are live; NULL: in the page */
     struct direct_entry direct[RV_MAX_DIRECT];
@@ -72,7 +65,7 @@ struct pcpu {
 
 /* What the features of this CPU ask for: which registers exist. */
 struct cpu_features {
-    bool pauth;
+    uint32_t groups; /* RV_GROUP_* */
     bool ras;
     uint32_t nr_breakpoints;
     uint32_t nr_watchpoints;
@@ -123,6 +116,7 @@ void exit_irq(struct pcpu *pcpu);
 void exit_serror(struct pcpu *pcpu);
 void exit_serve(struct pcpu *pcpu);
 void exit_advance(void);
+uint64_t exit_ipa(void);
 
 /* message.c */
 struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type);
@@ -134,7 +128,7 @@ void command_wait(struct pcpu *pcpu);
 
 /* command.c */
 void command_execute(struct pcpu *pcpu, const struct rv_command *command);
-void command_refuse(struct pcpu *pcpu, const struct rv_command *c, int reason, struct vm *vm);
+void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, struct vm *vm);
 
 /* world.c */
 void world_init_cpu(void);
@@ -144,8 +138,11 @@ int world_enter(struct pcpu *pcpu, struct vcpu *vcpu);
 void world_leave(struct pcpu *pcpu);
 
 /* fp.S */
-void fp_save(struct rv_fp *fp);
-void fp_load(const struct rv_fp *fp);
+void fp_save(uint64_t *v);
+void fp_load(uint64_t *v);
+void sve_save(uint8_t *sve);
+void sve_load(uint8_t *sve);
+uint64_t sve_length(void);
 
 /* stage2.c */
 int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);
@@ -162,8 +159,7 @@ int mmu_build(void);
 void pgtable_pool(uint64_t start, uint64_t end);
 int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
                 bool pages_only);
-bool pgtable_covers(uint64_t *root, uint64_t in, uint64_t size);
-void pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);
+int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);
 
 /* gic.c: the physical side. A register of a core's own redistributor: */
 #define GICR(core, reg) mmio32(boot.pcpu[(core)->index].gicr_base + (reg))

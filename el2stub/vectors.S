@@ -26,25 +26,32 @@
     b panic_entry
 .endm
 
+/* Store or load pairs up to x28, x29, from x\first on. x0: where x0 has its place. */
+.macro pair op, n, next
+    \op x\n, x\next, [x0, #8 * \n]
+.endm
+.altmacro
+.macro pairs op, first
+    .set n, \first
+    .rept (30 - \first) / 2
+        pair \op, %n, %(n + 1)
+        .set n, n + 2
+    .endr
+.endm
+
 .balign 0x800
 .global vectors
 vectors:
-    panic_slot 0            /* current EL, SP_EL0 */
-    panic_slot 1
-    panic_slot 2
-    panic_slot 3
-    panic_slot 4            /* current EL, SP_EL2 */
-    panic_slot 5
-    panic_slot 6
-    panic_slot 7
+    .irp slot, 0, 1, 2, 3, 4, 5, 6, 7
+    panic_slot \slot       /* current EL, SP_EL0 and SP_EL2 */
+    .endr
     exit_slot exit_sync     /* EL1 is AArch64: from it, or from its EL0 */
     exit_slot exit_irq
     panic_slot 10           /* FIQ: the stub configures none */
     exit_slot exit_serror
-    panic_slot 12           /* EL1 is AArch32: it never is */
-    panic_slot 13
-    panic_slot 14
-    panic_slot 15
+    .irp slot, 12, 13, 14, 15
+    panic_slot \slot       /* EL1 is AArch32: it never is */
+    .endr
 .org vectors + 0x800 /* an error if a slot was too long */
 
 /*
@@ -52,19 +59,7 @@ vectors:
  * Clobbers everything; the handler returns when the guest may run (again).
  */
 exit_save:
-    stp x4, x5, [x0, #16 * 2]
-    stp x6, x7, [x0, #16 * 3]
-    stp x8, x9, [x0, #16 * 4]
-    stp x10, x11, [x0, #16 * 5]
-    stp x12, x13, [x0, #16 * 6]
-    stp x14, x15, [x0, #16 * 7]
-    stp x16, x17, [x0, #16 * 8]
-    stp x18, x19, [x0, #16 * 9]
-    stp x20, x21, [x0, #16 * 10]
-    stp x22, x23, [x0, #16 * 11]
-    stp x24, x25, [x0, #16 * 12]
-    stp x26, x27, [x0, #16 * 13]
-    stp x28, x29, [x0, #16 * 14]
+    pairs stp, 4
     str x30, [x0, #16 * 15]
     ldp x2, x3, [sp], #16
     stp x2, x3, [x0]
@@ -82,20 +77,7 @@ guest_start:
 /* SP_EL2: struct stack_top, and ELR_EL2, SPSR_EL2 are the guest's. Does not return. */
 guest_enter:
     ldr x0, [sp, #STACK_TOP_GPR]
-    ldp x2, x3, [x0, #16 * 1]
-    ldp x4, x5, [x0, #16 * 2]
-    ldp x6, x7, [x0, #16 * 3]
-    ldp x8, x9, [x0, #16 * 4]
-    ldp x10, x11, [x0, #16 * 5]
-    ldp x12, x13, [x0, #16 * 6]
-    ldp x14, x15, [x0, #16 * 7]
-    ldp x16, x17, [x0, #16 * 8]
-    ldp x18, x19, [x0, #16 * 9]
-    ldp x20, x21, [x0, #16 * 10]
-    ldp x22, x23, [x0, #16 * 11]
-    ldp x24, x25, [x0, #16 * 12]
-    ldp x26, x27, [x0, #16 * 13]
-    ldp x28, x29, [x0, #16 * 14]
+    pairs ldp, 2
     ldr x30, [x0, #16 * 15]
     ldp x0, x1, [x0]
     eret

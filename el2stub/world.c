@@ -11,12 +11,17 @@
     (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_I | HCR_TID3 | HCR_TSC | \
      HCR_TIDCP | HCR_TACR | HCR_TSW | HCR_RW | HCR_TLOR)
 
+/* Registers of later extensions, by their encodings. */
+#define VDISR_EL2 s3_4_c12_c1_1 /* FEAT_RAS */
+#define VSESR_EL2 s3_4_c5_c2_3
+#define ZCR_EL1   s3_0_c1_c2_0 /* FEAT_SVE */
+
 /* clang-format off */
 #define EL1_REGISTERS(X) \
-    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) \
-    X(ttbr0_el1) X(ttbr1_el1) X(tcr_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) \
-    X(mair_el1) X(amair_el1) X(vbar_el1) X(contextidr_el1) X(tpidr_el0) X(tpidrro_el0) \
-    X(tpidr_el1) X(par_el1) X(csselr_el1)
+    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) X(ttbr0_el1) \
+    X(ttbr1_el1) X(tcr_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) X(mair_el1) \
+    X(amair_el1) X(vbar_el1) X(contextidr_el1) X(tpidr_el0) X(tpidrro_el0) X(tpidr_el1) \
+    X(par_el1) X(csselr_el1) X(vmpidr_el2) X(vpidr_el2)
 
 /* APIAKeyLo_EL1 to APGAKeyHi_EL1; an Armv8.0 assembler has no names for them. */
 #define PAUTH_KEYS(X) \
@@ -28,21 +33,31 @@
 #define TIMER_REGISTERS(X) \
     X(cntv_cval, cntv_cval_el0) X(cntp_cval, cntp_cval_el0) X(cntkctl, cntkctl_el1) \
     X(cntvoff, cntvoff_el2) X(cntv_ctl, cntv_ctl_el0) X(cntp_ctl, cntp_ctl_el0)
-/* clang-format on */
 
-#define VDISR_EL2 s3_4_c12_c1_1 /* FEAT_RAS */
+#define PMU_REGISTERS(X) \
+    X(pmccntr, pmccntr_el0) X(pmccfiltr, pmccfiltr_el0) X(pmuserenr, pmuserenr_el0) \
+    X(pmselr, pmselr_el0) X(pmcntenset, pmcntenset_el0) X(pmintenset, pmintenset_el1) \
+    X(pmovsset, pmovsset_el0) X(pmcr, pmcr_el0)
+/* clang-format on */
 
 void world_init_cpu(void)
 {
-    write_sysreg(HCR_BASE | (cpu.pauth ? HCR_APK | HCR_API : 0) | (cpu.ras ? HCR_TERR : 0),
+    bool pmu = (cpu.groups & RV_GROUP_PMU) != 0, sve = (cpu.groups & RV_GROUP_SVE) != 0;
+
+    write_sysreg(HCR_BASE | (cpu.groups & RV_GROUP_PAUTH ? HCR_APK | HCR_API : 0) |
+                     (cpu.ras ? HCR_TERR : 0),
                  hcr_el2);
-    write_sysreg(CPTR_RES1 | CPTR_TZ | CPTR_TSM | CPTR_TTA | CPTR_TAM, cptr_el2);
-    write_sysreg((read_sysreg(mdcr_el2) & MDCR_HPMN) | MDCR_TRAPS, mdcr_el2);
+    write_sysreg(CPTR_RES1 | (sve ? 0 : CPTR_TZ) | CPTR_TSM | CPTR_TTA | CPTR_TAM, cptr_el2);
+    write_sysreg(MDCR_BASE | (pmu ? PMCR_N(read_sysreg(pmcr_el0)) : MDCR_TPM | MDCR_TPMCR),
+                 mdcr_el2);
     write_sysreg(CNTHCT_EL1PCTEN | CNTHCT_EL1PCEN, cnthctl_el2);
     write_sysreg(0, hstr_el2);
     if (read_sysreg(id_aa64mmfr1_el1) & MMFR1_HCX)
         write_sysreg(0, s3_4_c1_c2_2); /* HCRX_EL2 */
     write_sysreg(0, oslar_el1);        /* the guest's own OS lock is the vmm's to emulate */
+    isb();
+    if (sve)
+        write_sysreg(ZCR_LEN, s3_4_c1_c2_0); /* ZCR_EL2: as long as they are */
     isb();
 }
 
@@ -64,6 +79,7 @@ static void move(struct vcpu *vcpu, uint32_t groups, bool save)
 #define X_EL1(reg)          MOVE(el1.reg, reg)
 #define X_PAUTH(n, reg)     MOVE(pauth.key[n], reg)
 #define X_TIMER(field, reg) MOVE(timer.field, reg)
+#define X_PMU(field, reg)   MOVE(pmu.field, reg)
 #define X_DEBUG(n)                          \
     if (n < cpu.nr_breakpoints) {           \
         MOVE(debug.bvr[n], dbgbvr##n##_el1) \
@@ -74,13 +90,23 @@ static void move(struct vcpu *vcpu, uint32_t groups, bool save)
         MOVE(debug.wcr[n], dbgwcr##n##_el1) \
     }
 
+    groups &= cpu.groups;
     if (groups & RV_GROUP_EL1) {
         EL1_REGISTERS(X_EL1)
         if (cpu.ras) {
             MOVE(el1.disr_el1, VDISR_EL2)
+            MOVE(el1.vsesr_el2, VSESR_EL2)
         }
+        if (cpu.groups & RV_GROUP_SVE) {
+            MOVE(el1.zcr_el1, ZCR_EL1)
+        }
+        if (save)
+            page->el1.hcr_el2 = read_sysreg(hcr_el2) & RV_HCR_BITS;
+        else
+            write_sysreg((read_sysreg(hcr_el2) & ~RV_HCR_BITS) | (page->el1.hcr_el2 & RV_HCR_BITS),
+                         hcr_el2);
     }
-    if (groups & RV_GROUP_PAUTH && cpu.pauth) {
+    if (groups & RV_GROUP_PAUTH) {
         PAUTH_KEYS(X_PAUTH)
     }
     if (groups & RV_GROUP_TIMER) {
@@ -91,10 +117,30 @@ static void move(struct vcpu *vcpu, uint32_t groups, bool save)
         MOVE(debug.mdscr, mdscr_el1)
         MOVE(debug.mdccint, mdccint_el1)
     }
-    if (groups & RV_GROUP_FP && save)
-        fp_save(&page->fp);
-    else if (groups & RV_GROUP_FP)
-        fp_load(&page->fp);
+    if (groups & RV_GROUP_PMU) {
+        uint64_t selected = read_sysreg(pmselr_el0);
+
+        for (uint32_t n = 0; n < PMCR_N(read_sysreg(pmcr_el0)); n++) {
+            write_sysreg(n, pmselr_el0);
+            isb();
+            MOVE(pmu.evcntr[n], pmxevcntr_el0)
+            MOVE(pmu.evtyper[n], pmxevtyper_el0)
+        }
+        write_sysreg(selected, pmselr_el0);
+        if (!save) { /* what only sets bits needs them clear */
+            write_sysreg(~0u, pmcntenclr_el0);
+            write_sysreg(~0u, pmintenclr_el1);
+            write_sysreg(~0u, pmovsclr_el0);
+        }
+        PMU_REGISTERS(X_PMU)
+    }
+    if (groups & RV_GROUP_FP) {
+        MOVE(fp.fpcr, fpcr)
+        MOVE(fp.fpsr, fpsr)
+        (save ? fp_save : fp_load)(page->fp.v);
+    }
+    if (groups & RV_GROUP_SVE)
+        (save ? sve_save : sve_load)(page->sve);
 }
 
 /* From the core to the page. The vCPU is live in this core. */
@@ -149,8 +195,6 @@ int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
 
     vcpu->pcpu = pcpu;
     write_sysreg(stage2_vttbr(vcpu->vm), vttbr_el2);
-    write_sysreg(vcpu->vmpidr, vmpidr_el2);
-    write_sysreg(vcpu->vpidr, vpidr_el2);
     isb();
     /* Two vCPUs of a VM may use one ASID for different things on one core. */
     if (*last != vcpu)
@@ -183,7 +227,8 @@ void world_leave(struct pcpu *pcpu)
     __atomic_store_n(&vcpu->pcpu, NULL, __ATOMIC_RELEASE); /* pairs with the acquire in run() */
     pcpu->vcpu = NULL;
     pcpu->blocked = false;
+    event->flags = pcpu->waits ? RV_EVENT_FLAG_WAITS : 0;
     pcpu->waits = false;
-    event->groups = RV_GROUPS_ALL;
+    event->groups = cpu.groups;
     event_publish(pcpu, event);
 }

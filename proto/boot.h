@@ -92,7 +92,8 @@ struct rv_boot_page {
     uint64_t stub_features;       /* 0xf10 RV_FEATURE_* accepted */
     uint64_t stub_cntfrq;         /* 0xf18 CNTFRQ_EL0, Hz */
     uint64_t stub_dczid;          /* 0xf20 DCZID_EL0 of the boot CPU */
-    uint8_t pad2[0x1000 - 0xf28]; /* 0xf28 */
+    uint64_t stub_sve;            /* 0xf28 bit n: a vector length of (n + 1) * 16 bytes */
+    uint8_t pad2[0x1000 - 0xf30]; /* 0xf30 */
 };
 _Static_assert(sizeof(struct rv_boot_page) == RV_PAGE_SIZE, "boot page layout");
 _Static_assert(__builtin_offsetof(struct rv_boot_page, pcpu) == 0x80, "boot page layout");

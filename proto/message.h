@@ -43,6 +43,7 @@ _Static_assert(sizeof(struct rv_event) == 64, "an event is one cache line");
 
 /* Event flags. */
 #define RV_EVENT_FLAG_BLOCKING 0x01u /* the guest waits for RV_COMMAND_REPLY */
+#define RV_EVENT_FLAG_WAITS    0x02u /* STOPPED: the guest was waiting for an interrupt */
 
 struct rv_command {
     uint32_t seq;    /* 0x00 */
@@ -63,7 +64,7 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_COMMAND_LOAD        4u  /* groups */
 #define RV_COMMAND_SAVE        5u  /* groups */
 #define RV_COMMAND_VM_CREATE   6u  /* RAM offset, size */
-#define RV_COMMAND_VCPU_CREATE 7u  /* VMPIDR_EL2, VPIDR_EL2 */
+#define RV_COMMAND_VCPU_CREATE 7u  /* - */
 #define RV_COMMAND_MAP         8u  /* IPA, RAM offset, size, RV_MAP_* */
 #define RV_COMMAND_PROTECT     9u  /* IPA, size, RV_MAP_* */
 #define RV_COMMAND_INJECT      10u /* INTID, RV_IRQ_* and priority */

@@ -11,18 +11,24 @@
 
 #include <stdint.h>
 
+#include "proto/arm/el2.h"
 #include "proto/arm/gic.h"
 #include "proto/message.h"
 
-#define RV_GROUP_GPR   0x01u /* x0-x30: always current while the guest is stopped */
-#define RV_GROUP_CORE  0x02u /* PC, PSTATE */
-#define RV_GROUP_EL1   0x04u /* EL1 and EL0 system registers, SP_EL0, SP_EL1 */
-#define RV_GROUP_FP    0x08u /* V0-V31, FPCR, FPSR */
-#define RV_GROUP_PAUTH 0x10u /* pointer authentication keys, where the CPU has them */
-#define RV_GROUP_TIMER 0x20u /* EL1 virtual and physical timer, CNTVOFF_EL2 */
-#define RV_GROUP_DEBUG 0x40u /* breakpoints, watchpoints, MDSCR_EL1 */
-#define RV_GROUP_GIC   0x80u /* list registers, queue, active priorities, CPU interface */
-#define RV_GROUPS_ALL  0xffu
+#define RV_GROUP_GPR   0x01u  /* x0-x30: always current while the guest is stopped */
+#define RV_GROUP_CORE  0x02u  /* PC, PSTATE */
+#define RV_GROUP_EL1   0x04u  /* EL1 and EL0 system registers, SP_EL0, SP_EL1 */
+#define RV_GROUP_FP    0x08u  /* V0-V31, FPCR, FPSR */
+#define RV_GROUP_PAUTH 0x10u  /* pointer authentication keys, where the CPU has them */
+#define RV_GROUP_TIMER 0x20u  /* EL1 virtual and physical timer, CNTVOFF_EL2 */
+#define RV_GROUP_DEBUG 0x40u  /* breakpoints, watchpoints, MDSCR_EL1 */
+#define RV_GROUP_GIC   0x80u  /* list registers, queue, active priorities, CPU interface */
+#define RV_GROUP_SVE   0x100u /* Z0-Z31, P0-P15, FFR, where the CPU has them */
+#define RV_GROUP_PMU   0x200u /* PMUv3, where the CPU has it */
+#define RV_GROUPS_ALL  0x3ffu
+
+/* What the vmm may set of HCR_EL2: WFI and WFE trap; a virtual SError is pending. */
+#define RV_HCR_BITS (HCR_TWI | HCR_TWE | HCR_VSE)
 
 #define RV_VCPU_IRQS 80u /* interrupts in list registers, or waiting for one */
 
@@ -52,7 +58,12 @@ struct rv_el1 {
     uint64_t par_el1;        /* 0xa8 */
     uint64_t csselr_el1;     /* 0xb0 */
     uint64_t disr_el1;       /* 0xb8 VDISR_EL2: FEAT_RAS */
-    uint64_t reserved[8];    /* 0xc0 */
+    uint64_t vmpidr_el2;     /* 0xc0 what MPIDR_EL1 reads in the guest */
+    uint64_t vpidr_el2;      /* 0xc8 MIDR_EL1 */
+    uint64_t zcr_el1;        /* 0xd0 FEAT_SVE */
+    uint64_t hcr_el2;        /* 0xd8 RV_HCR_BITS of it: all else is the stub's */
+    uint64_t vsesr_el2;      /* 0xe0 FEAT_RAS: syndrome of the pending virtual SError */
+    uint64_t reserved[3];    /* 0xe8 */
 };
 _Static_assert(sizeof(struct rv_el1) == 0x100, "EL1 group layout");
 
@@ -93,6 +104,30 @@ struct rv_debug {
 };
 _Static_assert(sizeof(struct rv_debug) == 0x280, "DEBUG group layout");
 
+/* The events and filters of PMEVTYPER<n>_EL0 go with the counters of PMEVCNTR<n>_EL0. */
+struct rv_pmu {
+    uint64_t evcntr[31];  /* 0x000 */
+    uint64_t evtyper[31]; /* 0x0f8 */
+    uint64_t pmccntr;     /* 0x1f0 PMCCNTR_EL0 */
+    uint64_t pmccfiltr;   /* 0x1f8 PMCCFILTR_EL0 */
+    uint64_t pmuserenr;   /* 0x200 PMUSERENR_EL0 */
+    uint64_t pmselr;      /* 0x208 PMSELR_EL0 */
+    uint64_t pmcntenset;  /* 0x210 PMCNTENSET_EL0 */
+    uint64_t pmintenset;  /* 0x218 PMINTENSET_EL1 */
+    uint64_t pmovsset;    /* 0x220 PMOVSSET_EL0 */
+    uint64_t pmcr;        /* 0x228 PMCR_EL0 */
+    uint64_t pad[58];     /* 0x230 */
+};
+_Static_assert(sizeof(struct rv_pmu) == 0x400, "PMU group layout");
+
+/*
+ * With a vector length of VL bytes at EL2: Z0-Z31 of VL bytes each, P0-P15 and
+ * FFR of VL/8 each, without gaps. V<n> is the low end of Z<n>: LOAD of the FP
+ * group zeroes the rest of all Z, and the SVE group is loaded after it.
+ */
+#define RV_SVE_VL_MAX 256u
+#define RV_SVE_BYTES  (32u * RV_SVE_VL_MAX + 17u * RV_SVE_VL_MAX / 8u)
+
 /*
  * Interrupts in list registers and such that wait for one, in no order, in the
  * format of ICH_LR<n>_EL2. Each of them is pending or active or both.
@@ -102,7 +137,7 @@ struct rv_gic {
     uint64_t vmcr;              /* 0x280 ICH_VMCR_EL2 */
     uint64_t ap0r0;             /* 0x288 ICH_AP0R0_EL2 */
     uint64_t ap1r0;             /* 0x290 ICH_AP1R0_EL2 */
-    uint64_t direct_pending;    /* 0x298 SAVE: bit n: direct entry n's line is high; not loaded */
+    uint64_t ppi_pending;       /* 0x298 SAVE: physical GICR_ISPENDR0; not loaded */
     uint32_t nr_irqs;           /* 0x2a0 */
     uint32_t pad;               /* 0x2a4 */
     uint64_t pad2[11];          /* 0x2a8 */
@@ -129,12 +164,16 @@ struct rv_vcpu_page {
     uint8_t pad2[0x40];    /* 0x640 */
     struct rv_debug debug; /* 0x680 */
     struct rv_gic gic;     /* 0x900 */
-    uint8_t pad3[0x400];   /* 0xc00 */
+    struct rv_pmu pmu;     /* 0xc00 */
+    uint8_t sve[0x3000];   /* 0x1000 RV_SVE_BYTES of it */
 };
-_Static_assert(sizeof(struct rv_vcpu_page) == 4096, "vCPU page layout");
+_Static_assert(RV_SVE_BYTES <= 0x3000, "vCPU page layout");
+_Static_assert(sizeof(struct rv_vcpu_page) == 0x4000, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, el1) == 0x200, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, fp) == 0x300, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, pauth) == 0x580, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, timer) == 0x600, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, debug) == 0x680, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, gic) == 0x900, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, pmu) == 0xc00, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, sve) == 0x1000, "vCPU page layout");

@@ -23,12 +23,18 @@
 #define DEFAULT_RAM (512ull << 20)
 #define MAX_NAME    64
 
+/* Shorter, most of it is switching; longer, spinning for another vCPU gets noticed. */
+#define DEFAULT_SLICE_MS 4u
+#define MAX_SLICE_MS     1000u
+#define NS_PER_MS        1000000ull
+
 struct options {
     struct vm_config vm;
     struct machine_config machine;
     const char *devices[VM_MAX_DEVICES];
     const char *plugin_paths[MAX_PATHS + 1];
     unsigned nr_plugin_paths;
+    unsigned slice_ms;
 };
 
 static void help(void)
@@ -45,6 +51,9 @@ static void help(void)
         "  -p, --cmdline TEXT     kernel command line\n"
         "  -m, --memory SIZE      guest memory, a multiple of 2M (default 512M)\n"
         "  -c, --cpus N           virtual CPUs, 1 to %u (default 1)\n"
+        "      --pcpus N          physical CPUs that they share (default: one for each)\n"
+        "      --time-slice MS    how long one keeps a physical CPU that another wants,\n"
+        "                         1 to %u ms (default %u)\n"
         "  -n, --name NAME        name of the guest, for messages\n"
         "  -d, --device NAME[,PROPERTY=VALUE...]\n"
         "                         add a device; 'vmm devices' lists them\n"
@@ -61,7 +70,7 @@ static void help(void)
         "Exit status: 0 the guest powered off, or Ctrl-a x; 1 the vmm or the machine failed;\n"
         "2 wrong usage; 3 the guest cannot go on; 4 a reset with --no-reboot; 128+N ended by\n"
         "signal N.\n",
-        RV_MAX_VCPUS);
+        VM_MAX_VCPUS, MAX_SLICE_MS, DEFAULT_SLICE_MS);
 }
 
 static int bad(const char *what, const char *value, const char *wanted)
@@ -82,16 +91,17 @@ static int parse_memory(struct options *o, const char *text)
     return 0;
 }
 
-static int parse_cpus(struct options *o, const char *text)
+/* A decimal number, 1 to `most`. */
+static int parse_number(const char *what, const char *text, unsigned most, unsigned *number)
 {
     char *end;
     unsigned long n = strtoul(text, &end, 10);
 
-    if (*text < '0' || *text > '9' || *end || n < 1 || n > RV_MAX_VCPUS) {
-        log_error("number of CPUs '%s': give 1 to %u", text, RV_MAX_VCPUS);
+    if (*text < '0' || *text > '9' || *end || n < 1 || n > most) {
+        log_error("%s '%s': give 1 to %u", what, text, most);
         return -EINVAL;
     }
-    o->vm.nr_vcpus = (unsigned)n;
+    *number = (unsigned)n;
     return 0;
 }
 
@@ -119,7 +129,15 @@ static int parse_name(struct options *o, const char *text)
     return 0;
 }
 
-enum long_only { OPT_RAW = 256, OPT_STUB, OPT_DUMP_DTB, OPT_TIMESTAMPS, OPT_NO_REBOOT };
+enum long_only {
+    OPT_RAW = 256,
+    OPT_STUB,
+    OPT_DUMP_DTB,
+    OPT_TIMESTAMPS,
+    OPT_NO_REBOOT,
+    OPT_PCPUS,
+    OPT_SLICE
+};
 
 static int option_set(struct options *o, int opt, const char *value)
 {
@@ -128,7 +146,7 @@ static int option_set(struct options *o, int opt, const char *value)
     case 'i': o->vm.files.initrd = value; return 0;
     case 'p': o->vm.bootargs = value; return 0;
     case 'm': return parse_memory(o, value);
-    case 'c': return parse_cpus(o, value);
+    case 'c': return parse_number("number of CPUs", value, VM_MAX_VCPUS, &o->vm.nr_vcpus);
     case 'n': return parse_name(o, value);
     case 'M': return parse_machine(o, value);
     case 'l':
@@ -148,6 +166,9 @@ static int option_set(struct options *o, int opt, const char *value)
     case OPT_STUB: o->machine.stub = value; return 0;
     case OPT_DUMP_DTB: o->vm.dump_dtb = value; return 0;
     case OPT_NO_REBOOT: o->vm.no_reboot = true; return 0;
+    case OPT_PCPUS:
+        return parse_number("number of physical CPUs", value, VM_MAX_VCPUS, &o->machine.nr_pcpus);
+    case OPT_SLICE: return parse_number("time slice", value, MAX_SLICE_MS, &o->slice_ms);
     case OPT_TIMESTAMPS: o->machine.timestamps = true; return 0;
     default: return -EINVAL; /* getopt_long has said it */
     }
@@ -171,6 +192,8 @@ static int parse(struct options *o, int argc, char **argv)
         {"stub", required_argument, NULL, OPT_STUB},
         {"dump-dtb", required_argument, NULL, OPT_DUMP_DTB},
         {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
+        {"pcpus", required_argument, NULL, OPT_PCPUS},
+        {"time-slice", required_argument, NULL, OPT_SLICE},
         {"timestamps", no_argument, NULL, OPT_TIMESTAMPS},
         {"help", no_argument, NULL, 'h'},
         {0},
@@ -250,7 +273,9 @@ static int serve(const struct options *o)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
     static struct session session;
+    static struct cores cores;
     static struct vm vm;
+    struct vm_place place = {0};
     struct event *events[4] = {0};
     struct event_base *base = event_base_new();
     struct plugins *plugins = plugin_new();
@@ -276,9 +301,12 @@ static int serve(const struct options *o)
     if (!console)
         goto out;
     created = true;
-    if (vm_create(&vm, &o->vm, machine, plugins, console) || vm_start(&vm, base, &session.over) ||
-        loop_init(&session.loop, base, &vm))
+    place.state_size = machine->layout.state_size;
+    cores_init(&cores, machine, o->slice_ms * NS_PER_MS);
+    if (vm_create(&vm, &o->vm, &place, &cores, plugins, console) ||
+        vm_start(&vm, base, &session.over) || loop_init(&session.loop, base, &cores))
         goto out;
+    loop_add(&session.loop, &vm);
     session.looping = true;
     if (!session.over)
         status = status_of(&session, loop_run(&session.loop));
@@ -310,13 +338,20 @@ static int run(int argc, char **argv)
     int parsed;
 
     o.vm.nr_vcpus = 1;
+    o.slice_ms = DEFAULT_SLICE_MS;
     o.vm.ram_size = DEFAULT_RAM;
     o.vm.name = "guest";
     parsed = parse(&o, argc, argv);
     if (parsed)
         return parsed > 0 ? STATUS_OK : STATUS_USAGE;
     o.vm.devices = o.devices;
-    o.machine.nr_pcpus = o.vm.nr_vcpus;
+    if (o.machine.nr_pcpus == 0)
+        o.machine.nr_pcpus = o.vm.nr_vcpus;
+    if (o.machine.nr_pcpus > o.vm.nr_vcpus) {
+        log_error("%u physical CPUs for %u virtual ones: give as many or fewer", o.machine.nr_pcpus,
+                  o.vm.nr_vcpus);
+        return STATUS_USAGE;
+    }
     o.machine.nr_vcpus = o.vm.nr_vcpus;
     o.machine.ram_size = o.vm.ram_size;
     if (!o.machine.stub)

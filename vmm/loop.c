@@ -44,12 +44,26 @@ static void turn(struct loop *loop, bool may_sleep)
     event_base_loop(loop->base, EVLOOP_ONCE | (may_sleep ? 0 : EVLOOP_NONBLOCK));
 }
 
-int loop_init(struct loop *loop, struct event_base *base, struct vm *vm)
+/* The alarm only ends a sleep: loop_run() looks at the clock by itself. */
+static void alarm_rang(evutil_socket_t fd, short what, void *ctx)
 {
-    *loop = (struct loop){.base = base, .vm = vm, .poll_ns = POLL_MAX_NS};
+    (void)fd;
+    (void)what;
+    ((struct loop *)ctx)->alarm_at = SCHED_NEVER;
+}
+
+int loop_init(struct loop *loop, struct event_base *base, struct cores *cores)
+{
+    *loop = (struct loop){
+        .base = base,
+        .cores = cores,
+        .alarm_at = SCHED_NEVER,
+        .poll_ns = POLL_MAX_NS,
+    };
     loop->doorbell =
-        event_new(base, vm->machine->doorbell, EV_READ | EV_PERSIST, doorbell_rang, loop);
-    if (!loop->doorbell || event_add(loop->doorbell, NULL)) {
+        event_new(base, cores->machine->doorbell, EV_READ | EV_PERSIST, doorbell_rang, loop);
+    loop->alarm = evtimer_new(base, alarm_rang, loop);
+    if (!loop->doorbell || !loop->alarm || event_add(loop->doorbell, NULL)) {
         log_error("cannot watch the doorbell");
         return -ENOMEM;
     }
@@ -60,6 +74,13 @@ void loop_free(struct loop *loop)
 {
     if (loop->doorbell)
         event_free(loop->doorbell);
+    if (loop->alarm)
+        event_free(loop->alarm);
+}
+
+void loop_add(struct loop *loop, struct vm *vm)
+{
+    loop->vms[loop->nr_vms++] = vm;
 }
 
 void loop_end(struct loop *loop, enum loop_end end)
@@ -69,35 +90,84 @@ void loop_end(struct loop *loop, enum loop_end end)
     loop->ended = true;
 }
 
-/* What the handled events have asked for. */
-static void obey(struct loop *loop)
+/* One VM is over. The others go on. */
+static void end_vm(struct loop *loop, unsigned i, enum loop_end end)
 {
-    struct vm *vm = loop->vm;
+    struct vm *vm = loop->vms[i];
 
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        if (vm->pcpus[i].lost)
-            loop_end(loop, LOOP_VMM_FAILED);
-    }
-    if (vm->broken)
-        loop_end(loop, LOOP_VMM_FAILED);
-    else if (vm->failed)
-        loop_end(loop, LOOP_GUEST_FAILED);
-    else if (vm->request == VM_POWER_OFF)
-        loop_end(loop, LOOP_POWER_OFF);
-    else if (vm->request == VM_RESET && vm->config.no_reboot)
-        loop_end(loop, LOOP_RESET);
-    else if (vm->request == VM_RESET && vm_reset(vm))
+    loop->vms[i] = loop->vms[--loop->nr_vms];
+    if (loop->nr_vms == 0)
+        loop_end(loop, end);
+    else if (vm_stop(vm))
         loop_end(loop, LOOP_VMM_FAILED);
 }
 
-/* Has another pCPU so many events put aside that its turn must come first? */
-static bool is_crowded(const struct vm *vm, unsigned self)
+/* What the handled events have asked for. */
+static void obey(struct loop *loop)
 {
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        if (i != self && vm->pcpus[i].nr_deferred >= PCPU_CROWDED)
+    for (unsigned i = 0; i < loop->cores->nr_pcpus; i++) {
+        if (loop->cores->pcpus[i].lost)
+            loop_end(loop, LOOP_VMM_FAILED);
+    }
+    for (unsigned i = loop->nr_vms; i-- > 0;) {
+        struct vm *vm = loop->vms[i];
+
+        if (vm->broken)
+            end_vm(loop, i, LOOP_VMM_FAILED);
+        else if (vm->failed)
+            end_vm(loop, i, LOOP_GUEST_FAILED);
+        else if (vm->request == VM_POWER_OFF)
+            end_vm(loop, i, LOOP_POWER_OFF);
+        else if (vm->request == VM_RESET && vm->config.no_reboot)
+            end_vm(loop, i, LOOP_RESET);
+        else if (vm->request == VM_RESET && vm_reset(vm))
+            end_vm(loop, i, LOOP_VMM_FAILED);
+    }
+}
+
+/* Has another pCPU so many events put aside that its turn must come first? */
+static bool is_crowded(const struct cores *cores, unsigned self)
+{
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
+        if (i != self && cores->pcpus[i].nr_deferred >= PCPU_CROWDED)
             return true;
     }
     return false;
+}
+
+/* What a pCPU has to say of itself, and not of a guest's exit. */
+static void core_event(struct loop *loop, struct pcpu *pcpu, const struct rv_event *event)
+{
+    if (event->type == RV_EVENT_REFUSED) {
+        pcpu_log_refusal(pcpu, event);
+    } else if (event->type == RV_EVENT_PANIC) {
+        log_error("the stub panicked on pCPU %u: vector %u, ESR %#llx, PC %#llx, FAR %#llx, "
+                  "PSTATE %#x",
+                  pcpu->index, event->flags, (unsigned long long)event->esr,
+                  (unsigned long long)event->pc, (unsigned long long)event->far, event->pstate);
+    } else {
+        return;
+    }
+    /* The stub has stopped the VM that it was about; which one, only its own events tell. */
+    for (unsigned i = 0; i < loop->nr_vms; i++)
+        loop->vms[i]->broken = true;
+}
+
+/* Hand one event to whom it concerns. True: somebody asks for something. */
+static bool handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *event)
+{
+    struct vcpu *vcpu =
+        event->vcpu < loop->cores->nr_vcpus ? loop->cores->vcpus[event->vcpu] : NULL;
+    struct vm *vm = vcpu ? vcpu->vm : NULL;
+
+    if (event->type == RV_EVENT_REFUSED || event->type == RV_EVENT_PANIC) {
+        core_event(loop, pcpu, event);
+        return true;
+    }
+    if (!vm)
+        return false;
+    vm_event(vm, vcpu, event);
+    return vm->request != VM_RUN_ON || vm->failed || vm->broken;
 }
 
 /*
@@ -106,46 +176,67 @@ static bool is_crowded(const struct vm *vm, unsigned self)
  */
 static unsigned take_events(struct loop *loop)
 {
-    struct vm *vm = loop->vm;
+    struct cores *cores = loop->cores;
     struct rv_event event;
     unsigned handled = 0;
 
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        struct pcpu *pcpu = &vm->pcpus[i];
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
+        struct pcpu *pcpu = &cores->pcpus[i];
 
         for (unsigned n = 0; n < EVENTS_PER_PASS || pcpu->nr_deferred; n++) {
             if (!pcpu_next_event(pcpu, &event))
                 break;
-            vm_event(vm, pcpu, &event);
             handled++;
-            if (vm->request != VM_RUN_ON || vm->failed || vm->broken)
+            if (handle(loop, pcpu, &event))
                 return handled;
-            if (is_crowded(vm, i))
+            if (is_crowded(cores, i))
                 break;
         }
     }
     return handled;
 }
 
-static void notify(struct vm *vm)
+static void notify(struct cores *cores)
 {
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
-        pcpu_notify(&vm->pcpus[i]);
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        pcpu_notify(&cores->pcpus[i]);
 }
 
-static bool any_event(const struct vm *vm)
+static bool any_event(const struct cores *cores)
 {
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        if (pcpu_has_event(&vm->pcpus[i]))
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
+        if (pcpu_has_event(&cores->pcpus[i]))
             return true;
     }
     return false;
 }
 
-static void set_waiting(struct vm *vm, uint32_t waiting)
+static void set_waiting(struct cores *cores, uint32_t waiting)
 {
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
-        rv_store_relaxed(&vm->pcpus[i].channel->event_waiting.v, waiting);
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        rv_store_relaxed(&cores->pcpus[i].channel->event_waiting.v, waiting);
+}
+
+/* Let the scheduler move vCPUs; what it waits for ends the loop's sleep. */
+static void schedule(struct loop *loop)
+{
+    struct sched *sched = &loop->cores->sched;
+    struct timeval wait;
+    long long ns;
+
+    if (sched_turn(sched))
+        loop_end(loop, LOOP_VMM_FAILED);
+    if (sched->deadline == loop->alarm_at)
+        return;
+    loop->alarm_at = sched->deadline;
+    if (sched->deadline == SCHED_NEVER) {
+        event_del(loop->alarm);
+        return;
+    }
+    ns = (long long)sched->deadline - now_ns();
+    ns = ns > 0 ? ns / 1000 + 1 : 0; /* us from here on */
+    wait = (struct timeval){.tv_sec = ns / 1000000, .tv_usec = ns % 1000000};
+    event_add(loop->alarm, &wait);
 }
 
 /*
@@ -156,10 +247,10 @@ static void sleep_once(struct loop *loop)
 {
     long long start = now_ns();
 
-    set_waiting(loop->vm, 1);
+    set_waiting(loop->cores, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
-    turn(loop, !any_event(loop->vm));
-    set_waiting(loop->vm, 0);
+    turn(loop, !any_event(loop->cores));
+    set_waiting(loop->cores, 0);
     if (now_ns() - start < POLL_MAX_NS)
         loop->poll_ns = POLL_MAX_NS;
     else if (loop->poll_ns > POLL_MIN_NS)
@@ -182,15 +273,17 @@ enum loop_end loop_run(struct loop *loop)
             relax();
             looks++;
         }
-        notify(loop->vm);
+        schedule(loop);
+        notify(loop->cores);
         if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS)
             continue;
         turn(loop, false);
-        notify(loop->vm);
+        notify(loop->cores);
         if (since_turn) {
             last = now_ns();
         } else if (now_ns() - last > loop->poll_ns) {
             obey(loop);
+            schedule(loop);
             if (!loop->ended)
                 sleep_once(loop);
             last = now_ns();

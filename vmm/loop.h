@@ -9,6 +9,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 
+#include "vmm/cores.h"
 #include "vmm/vm.h"
 
 enum loop_end {
@@ -22,18 +23,26 @@ enum loop_end {
 
 struct loop {
     struct event_base *base;
-    struct vm *vm;
+    struct cores *cores;
+    struct vm *vms[RV_MAX_VMS];
+    unsigned nr_vms;
     struct event *doorbell;
+    struct event *alarm; /* when sched_turn() has work */
+    uint64_t alarm_at;
     bool ended;
     enum loop_end end;
     long long poll_ns; /* how long to look before sleeping: adapts */
 };
 
 /* 0 or -ENOMEM after a message. */
-int loop_init(struct loop *loop, struct event_base *base, struct vm *vm);
+int loop_init(struct loop *loop, struct event_base *base, struct cores *cores);
 void loop_free(struct loop *loop);
+
+/* Serve this VM, which runs on the cores. */
+void loop_add(struct loop *loop, struct vm *vm);
 
 /* End loop_run() with this result, from any callback in it. The first one counts. */
 void loop_end(struct loop *loop, enum loop_end end);
 
+/* Serve the VMs until all have ended. The result is that of the last one. */
 enum loop_end loop_run(struct loop *loop);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/arm/esr.h"
 #include "vmm/log.h"
 #include "vmm/vcpu.h"
 
@@ -63,11 +64,11 @@ static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
     switch (event->type) {
     case RV_EVENT_SYNC:
     case RV_EVENT_SERROR:
-        return pcpu->vcpu && event->vcpu == pcpu->vcpu->index && pcpu->guest_runs &&
+        return pcpu->vcpu && event->vcpu == pcpu->vcpu->number && pcpu->guest_runs &&
                event->flags == RV_EVENT_FLAG_BLOCKING;
     case RV_EVENT_POSTED:
     case RV_EVENT_EOI:
-    case RV_EVENT_STOPPED: return pcpu->vcpu && event->vcpu == pcpu->vcpu->index;
+    case RV_EVENT_STOPPED: return pcpu->vcpu && event->vcpu == pcpu->vcpu->number;
     case RV_EVENT_READY:
     case RV_EVENT_ACK:
     case RV_EVENT_REFUSED:
@@ -165,13 +166,37 @@ bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event)
     return true;
 }
 
-void pcpu_drop_stopped(struct pcpu *pcpu)
+bool pcpu_drop_stopped(struct pcpu *pcpu)
+{
+    bool waited = false;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
+        const struct rv_event *event = &pcpu->deferred[i];
+
+        if (!ends_guest_run(event)) {
+            pcpu->deferred[kept++] = *event;
+            continue;
+        }
+        /* An exception's PC is that of its instruction, but for HVC: behind it (Arm ARM D1.3.1). */
+        if (event->type == RV_EVENT_SYNC && ESR_GET(event->esr, ESR_ELx_EC) == ESR_EC_HVC64)
+            pcpu->vcpu->page->pc = event->pc - 4;
+        if (event->type == RV_EVENT_STOPPED)
+            waited = event->flags & RV_EVENT_FLAG_WAITS;
+    }
+    pcpu->nr_deferred = kept;
+    return waited;
+}
+
+void pcpu_forget(struct pcpu *pcpu, uint64_t vcpus)
 {
     unsigned kept = 0;
 
     for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
-        if (!ends_guest_run(&pcpu->deferred[i]))
-            pcpu->deferred[kept++] = pcpu->deferred[i];
+        const struct rv_event *event = &pcpu->deferred[i];
+
+        if (event->vcpu >= RV_MAX_VCPUS || !(vcpus >> event->vcpu & 1))
+            pcpu->deferred[kept++] = *event;
     }
     pcpu->nr_deferred = kept;
 }

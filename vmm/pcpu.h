@@ -61,10 +61,14 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value);
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event);
 
 /*
- * After RV_COMMAND_STOP: forget RV_EVENT_STOPPED, and the exits that the vCPU
- * made before. Nothing was done for them, and it makes them again when it runs.
+ * After RV_COMMAND_STOP: forget RV_EVENT_STOPPED, and the exit that the vCPU made
+ * before. Nothing was done for it, and the vCPU makes it again when it runs: the PC
+ * in its page is set to that. True: it was waiting for an interrupt.
  */
-void pcpu_drop_stopped(struct pcpu *pcpu);
+bool pcpu_drop_stopped(struct pcpu *pcpu);
+
+/* Forget the events of these vCPUs (bit n: vCPU n) that were put aside. */
+void pcpu_forget(struct pcpu *pcpu, uint64_t vcpus);
 
 /* Is there one? Says nothing about whether it is legal. */
 bool pcpu_has_event(const struct pcpu *pcpu);

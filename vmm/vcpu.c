@@ -22,7 +22,7 @@ int vcpu_fetch(struct vcpu *vcpu, uint32_t groups)
     uint32_t missing = groups & ~vcpu->fetched;
     struct rv_command save = {
         .op = RV_COMMAND_SAVE,
-        .vcpu = (uint16_t)vcpu->index,
+        .vcpu = (uint16_t)vcpu->number,
         .arg[0] = missing,
     };
 
@@ -43,7 +43,7 @@ int vcpu_flush(struct vcpu *vcpu)
 {
     struct rv_command load = {
         .op = RV_COMMAND_LOAD,
-        .vcpu = (uint16_t)vcpu->index,
+        .vcpu = (uint16_t)vcpu->number,
         .arg[0] = vcpu->dirty,
     };
 
@@ -66,6 +66,9 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff
     page->pc = entry;
     page->pstate = PSTATE_EL1H_DAIF;
     page->el1.sctlr_el1 = SCTLR_EL1_RES1;
+    page->el1.vmpidr_el2 = vcpu->mpidr;
+    page->el1.vpidr_el2 = vcpu->midr;
+    page->el1.hcr_el2 = vcpu->hcr;
     page->timer.cntvoff = cntvoff;
     vcpu->fetched = RV_GROUPS_ALL;
     vcpu->dirty = 0;

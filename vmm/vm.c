@@ -16,35 +16,13 @@
 #define STATE_VERSION 1u
 #define FLUSH_PIECE   (16ull << 20)
 
-int vm_run_vcpu(struct vm *vm, struct vcpu *vcpu)
-{
-    struct pcpu *pcpu = &vm->pcpus[vcpu->index];
-    struct rv_command run = {.op = RV_COMMAND_RUN, .vcpu = (uint16_t)vcpu->index};
-
-    if (pcpu_push(pcpu, &run))
-        return -EIO;
-    pcpu_notify(pcpu);
-    pcpu->vcpu = vcpu;
-    pcpu->guest_runs = true;
-    vcpu->pcpu = pcpu;
-    vcpu->fetched = 0;
-    return 0;
-}
-
 int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu)
 {
-    struct rv_command stop = {.op = RV_COMMAND_STOP, .vcpu = (uint16_t)vcpu->index};
+    int error = sched_stop(&vm->cores->sched, vcpu->number);
 
-    if (!vcpu->pcpu)
-        return 0;
-    if (pcpu_call(vcpu->pcpu, &stop, NULL)) {
+    if (error)
         vm->broken = true;
-        return -EIO;
-    }
-    pcpu_drop_stopped(vcpu->pcpu);
-    vcpu->pcpu->vcpu = NULL;
-    vcpu->pcpu = NULL;
-    return 0;
+    return error;
 }
 
 static int create_gic(struct vm *vm)
@@ -86,19 +64,32 @@ static int create_exits(struct vm *vm)
     return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
 }
 
-int vm_create(struct vm *vm, const struct vm_config *config, struct machine *machine,
-              const struct plugins *plugins, struct chardev *chardev)
+int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_place *place,
+              struct cores *cores, const struct plugins *plugins, struct chardev *chardev)
 {
+    struct machine *machine = cores->machine;
     int error;
 
     memset(vm, 0, sizeof(*vm));
     vm->config = *config;
+    vm->place = *place;
+    vm->cores = cores;
     vm->machine = machine;
-    state_init(&vm->state, machine->state, machine->layout.state_size);
+    vm->ram = machine->ram + place->ram_offset;
+    state_init(&vm->state, machine->state + place->state_offset, place->state_size);
     for (unsigned i = 0; i < config->nr_vcpus; i++) {
         vm->mpidr[i] = MPIDR_RES1 | (uint64_t)(i / CPUS_PER_AFF1) << 8 | i % CPUS_PER_AFF1;
-        vm->vcpus[i] = (struct vcpu){.index = i, .page = &machine->vcpus[i]};
-        pcpu_init(&vm->pcpus[i], machine, i);
+        vm->vcpus[i] = (struct vcpu){
+            .index = i,
+            .vm_id = place->id,
+            .vm = vm,
+            .mpidr = vm->mpidr[i],
+            .hcr = cores_are_dedicated(cores) ? 0 : HCR_TWI,
+        };
+        if (cores_add(cores, &vm->vcpus[i])) {
+            log_error("the machine has no room for another vCPU");
+            return -ENOSPC;
+        }
     }
     vm->bus = bus_new();
     if (!vm->bus) {
@@ -133,33 +124,32 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
 /* Tell the stub of the VM: its memory, its vCPUs, its windows. */
 static int announce(struct vm *vm)
 {
-    struct pcpu *pcpu = &vm->pcpus[0];
     const struct layout *layout = &vm->machine->layout;
+    uint64_t ram = layout->ram + vm->place.ram_offset;
     struct rv_command create = {
         .op = RV_COMMAND_VM_CREATE,
-        .vm = VM_ID,
-        .arg = {layout->ram, layout->ram_size},
+        .vm = (uint16_t)vm->place.id,
+        .arg = {ram, vm->config.ram_size},
     };
     struct rv_command map = {
         .op = RV_COMMAND_MAP,
-        .vm = VM_ID,
-        .arg = {BOARD_RAM_BASE, layout->ram, layout->ram_size,
+        .vm = (uint16_t)vm->place.id,
+        .arg = {BOARD_RAM_BASE, ram, vm->config.ram_size,
                 RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC |
                     (vm->machine->pages_only ? RV_MAP_PAGES_ONLY : 0)},
     };
-    int error = pcpu_call(pcpu, &create, NULL);
+    int error = cores_call(vm->cores, &create, NULL);
 
     if (!error)
-        error = pcpu_call(pcpu, &map, NULL);
+        error = cores_call(vm->cores, &map, NULL);
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
         struct rv_command vcpu = {
             .op = RV_COMMAND_VCPU_CREATE,
-            .vm = VM_ID,
-            .vcpu = (uint16_t)i,
-            .arg = {vm->mpidr[i], vm->machine->stub_id[RV_ID_INDEX(0, 0)]},
+            .vm = (uint16_t)vm->place.id,
+            .vcpu = (uint16_t)vm->vcpus[i].number,
         };
 
-        error = pcpu_call(pcpu, &vcpu, NULL);
+        error = cores_call(vm->cores, &vcpu, NULL);
     }
     if (!error)
         error = vm_devices_post(vm);
@@ -167,6 +157,8 @@ static int announce(struct vm *vm)
         error = vgic_set_direct(&vm->vgic, BOARD_TIMER_VIRT_INTID);
     if (!error)
         error = vgic_set_direct(&vm->vgic, BOARD_TIMER_PHYS_INTID);
+    if (!error && idregs_has_pmu(vm->exits.sysreg.id))
+        error = vgic_set_direct(&vm->vgic, BOARD_PMU_INTID);
     if (error)
         log_error("the stub does not take the VM: %s", strerror(-error));
     return error;
@@ -178,7 +170,7 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over)
     int error = loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
 
     if (!error)
-        error = vm_load_guest(vm, &layout);
+        error = vm_load_files(vm, &layout);
     if (!error)
         error = machine_wait_ready(vm->machine, base, over);
     if (error)
@@ -186,15 +178,20 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over)
     idregs_filter(vm->machine->stub_id, vm->exits.sysreg.id);
     vm->exits.insn_mmio = (struct insn_mmio){
         .bus = vm->bus,
-        .ram = {vm->machine->ram, BOARD_RAM_BASE, vm->config.ram_size},
+        .ram = {vm->ram, BOARD_RAM_BASE, vm->config.ram_size},
         .pa_bits = insn_mmio_pa_bits(vm->exits.sysreg.id[RV_ID_INDEX(7, 0)]),
         .zva_size = insn_mmio_zva_size(vm->machine->dczid),
     };
-    error = announce(vm);
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
+        vm->vcpus[i].midr = vm->machine->stub_id[RV_ID_INDEX(0, 0)];
+    error = vm_load_dtb(vm, &layout);
+    if (!error)
+        error = announce(vm);
     if (error)
         return error;
     reset_vcpus(vm, &layout);
-    return vm_run_vcpu(vm, &vm->vcpus[0]);
+    sched_start(&vm->cores->sched, vm->vcpus[0].number);
+    return 0;
 }
 
 /*
@@ -211,38 +208,40 @@ static int flush(struct vm *vm, ipa_t start, uint64_t size)
     for (; size && from < to && !error; from += FLUSH_PIECE) {
         struct rv_command command = {
             .op = RV_COMMAND_FLUSH,
-            .vm = VM_ID,
-            .arg = {vm->machine->layout.ram + (from - BOARD_RAM_BASE),
+            .vm = (uint16_t)vm->place.id,
+            .arg = {vm->machine->layout.ram + vm->place.ram_offset + (from - BOARD_RAM_BASE),
                     to - from < FLUSH_PIECE ? to - from : FLUSH_PIECE},
         };
 
-        error = pcpu_call(&vm->pcpus[0], &command, NULL);
+        error = cores_call(vm->cores, &command, NULL);
     }
     return error;
 }
 
-/* What the guest still had under way when its vCPUs were stopped, is for devices that are gone. */
-static void discard_events(struct vm *vm)
+int vm_stop(struct vm *vm)
 {
-    struct rv_event event;
+    int error = 0;
 
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        while (pcpu_next_event(&vm->pcpus[i], &event)) {
-            if (event.type == RV_EVENT_REFUSED || event.type == RV_EVENT_PANIC)
-                vm_event(vm, &vm->pcpus[i], &event);
-        }
-    }
+    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
+        error = vm_stop_vcpu(vm, &vm->vcpus[i]);
+    return error;
 }
 
 int vm_reset(struct vm *vm)
 {
     struct loader_layout layout;
-    int error = 0;
+    uint64_t vcpus = 0;
+    int error = vm_stop(vm);
 
-    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
-        error = vm_stop_vcpu(vm, &vm->vcpus[i]);
-    discard_events(vm);
-    if (!error && madvise(vm->machine->ram, vm->config.ram_size, MADV_REMOVE))
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
+        vcpus |= 1ull << vm->vcpus[i].number;
+    /*
+     * What they still had under way is for devices that are gone. All of it was
+     * put aside, since it came before the answers to STOP.
+     */
+    for (unsigned i = 0; i < vm->cores->nr_pcpus; i++)
+        pcpu_forget(&vm->cores->pcpus[i], vcpus);
+    if (!error && madvise(vm->ram, vm->config.ram_size, MADV_REMOVE))
         error = -errno;
     if (error) {
         log_error("cannot reset the guest: %s", strerror(-error));
@@ -251,7 +250,9 @@ int vm_reset(struct vm *vm)
     vm->request = VM_RUN_ON;
     for (unsigned i = 0; i < vm->nr_devices; i++)
         device_reset(vm->devices[i]);
-    error = vm_load_guest(vm, &layout);
+    error = vm_load_files(vm, &layout);
+    if (!error)
+        error = vm_load_dtb(vm, &layout);
     if (error)
         return error;
     reset_vcpus(vm, &layout);
@@ -261,7 +262,9 @@ int vm_reset(struct vm *vm)
         error = flush(vm, layout.initrd, layout.initrd_size);
     if (!error)
         error = flush(vm, layout.dtb, LOADER_DTB_SIZE);
-    return error ? error : vm_run_vcpu(vm, &vm->vcpus[0]);
+    if (!error)
+        sched_start(&vm->cores->sched, vm->vcpus[0].number);
+    return error;
 }
 
 /* The pCPUs whose vCPUs have something new to see, but for the one that replies. */
@@ -281,50 +284,44 @@ static uint64_t kick_mask(struct vm *vm, uint64_t kick_vcpus, const struct pcpu 
 }
 
 /* A blocking exit: what exit_handle() decides becomes commands. */
-static void handle_exit(struct vm *vm, struct pcpu *pcpu, const struct rv_event *event)
+static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
 {
-    struct vcpu *vcpu = pcpu->vcpu;
     struct exit_reply reply = {0};
     struct rv_command command = {.op = RV_COMMAND_REPLY};
+    struct pcpu *pcpu = vcpu->pcpu;
 
     vcpu->fetched = RV_GROUP_GPR;
     vcpu->dirty = 0;
+    sched_wake(&vm->cores->sched, vcpu->number); /* it runs: a timer may have woken it */
+    vm->cores->in_exit = pcpu;
     exit_handle(&vm->exits, vcpu, event, &reply);
+    vm->cores->in_exit = NULL;
     if (reply.hold) {
         /* The vCPU is off now, or the guest goes down; else it was lost. */
-        if (pcpu->vcpu && vm->request == VM_RUN_ON)
+        if (vcpu->pcpu && vm->request == VM_RUN_ON)
             vm->broken = true;
         return;
     }
     vcpu_flush(vcpu);
     command.flags = reply.flags;
-    command.vcpu = (uint16_t)vcpu->index;
+    command.vcpu = (uint16_t)vcpu->number;
     command.reg = reply.reg;
     command.arg[0] = reply.value;
     command.arg[1] = reply.kick_vcpus ? kick_mask(vm, reply.kick_vcpus, pcpu) : 0;
     pcpu_push(pcpu, &command);
     pcpu_notify(pcpu);
     pcpu->guest_runs = true;
+    if (reply.flags & RV_REPLY_WAIT)
+        sched_wait(&vm->cores->sched, vcpu->number);
 }
 
-void vm_event(struct vm *vm, struct pcpu *pcpu, const struct rv_event *event)
+void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
 {
     switch (event->type) {
     case RV_EVENT_SYNC:
-    case RV_EVENT_SERROR: handle_exit(vm, pcpu, event); break;
+    case RV_EVENT_SERROR: handle_exit(vm, vcpu, event); break;
     case RV_EVENT_POSTED: exit_handle_posted(&vm->exits, event); break;
-    case RV_EVENT_EOI: vgic_eoi(&vm->vgic, event->vcpu, (unsigned)event->value); break;
-    case RV_EVENT_REFUSED:
-        pcpu_log_refusal(pcpu, event);
-        vm->broken = true;
-        break;
-    case RV_EVENT_PANIC:
-        log_error("the stub panicked on pCPU %u: vector %u, ESR %#llx, PC %#llx, FAR %#llx, "
-                  "PSTATE %#x",
-                  pcpu->index, event->flags, (unsigned long long)event->esr,
-                  (unsigned long long)event->pc, (unsigned long long)event->far, event->pstate);
-        vm->broken = true;
-        break;
+    case RV_EVENT_EOI: vgic_eoi(&vm->vgic, vcpu->index, (unsigned)event->value); break;
     case RV_EVENT_STOPPED: /* not by our command: RV_EVENT_REFUSED has said why */
         vm->broken = true;
         break;

@@ -6,17 +6,17 @@
 #include <stdint.h>
 
 #include "vmm/bus.h"
+#include "vmm/cores.h"
 #include "vmm/device.h"
 #include "vmm/exit/exit.h"
 #include "vmm/gic/vgic.h"
 #include "vmm/guest/loader.h"
 #include "vmm/machine/machine.h"
-#include "vmm/pcpu.h"
 #include "vmm/plugin.h"
 #include "vmm/state.h"
 #include "vmm/vcpu.h"
 
-#define VM_ID          0u
+#define VM_MAX_VCPUS   32u
 #define VM_MAX_DEVICES 32u
 
 struct vm_config {
@@ -31,20 +31,30 @@ struct vm_config {
     bool no_reboot;
 };
 
+/* What of the machine is a VM's: no two VMs share any of it. Offsets and sizes in bytes. */
+struct vm_place {
+    unsigned id;         /* the stub's number, below RV_MAX_VMS */
+    uint64_t ram_offset; /* in the machine's RAM; the size is the VM's config.ram_size */
+    uint64_t state_offset;
+    uint64_t state_size;
+};
+
 /* What a guest asked for and the loop does, when no exit is half done. */
 enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
 
 struct vm {
     struct vm_config config;
+    struct vm_place place;
+    struct cores *cores;
     struct machine *machine;
+    uint8_t *ram;
     struct state_area state;
     struct bus *bus;
     struct vgic vgic;
     struct exit_ctx exits;
     struct loader loader;
-    struct vcpu vcpus[RV_MAX_VCPUS];
-    struct pcpu pcpus[RV_MAX_PCPUS];
-    uint64_t mpidr[RV_MAX_VCPUS];
+    struct vcpu vcpus[VM_MAX_VCPUS];
+    uint64_t mpidr[VM_MAX_VCPUS];
     struct rv_host *devices[VM_MAX_DEVICES];
     unsigned nr_devices;
     enum vm_request request;
@@ -56,8 +66,8 @@ struct vm {
  * Make the VM on a machine whose stub may not be up yet: devices, interrupt
  * controller, files. 0 or -errno after a message.
  */
-int vm_create(struct vm *vm, const struct vm_config *config, struct machine *machine,
-              const struct plugins *plugins, struct chardev *chardev);
+int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_place *place,
+              struct cores *cores, const struct plugins *plugins, struct chardev *chardev);
 
 /*
  * Load the guest, wait for the stub, tell it of the VM, start vCPU 0. The event
@@ -68,15 +78,15 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over);
 /* System reset: every vCPU, device and byte of RAM as after vm_start(). 0 or -errno. */
 int vm_reset(struct vm *vm);
 
+/* Take all vCPUs off their cores, for good. 0 or -EIO. */
+int vm_stop(struct vm *vm);
+
 void vm_destroy(struct vm *vm);
 
-/* Handle one event of a pCPU: answer the exit, and notify whom it concerns. */
-void vm_event(struct vm *vm, struct pcpu *pcpu, const struct rv_event *event);
+/* Handle one event of a vCPU of the VM: answer the exit, and notify whom it concerns. */
+void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event);
 
-/* Run the vCPU, all of it from its page, on its pCPU. 0 or -EIO. */
-int vm_run_vcpu(struct vm *vm, struct vcpu *vcpu);
-
-/* Bring the vCPU's registers into its page; its core is free then. 0 or -EIO. */
+/* Switch the vCPU off: its registers are in its page then. 0 or -EIO. */
 int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu);
 
 extern const struct psci_ops vm_psci_ops;

@@ -63,7 +63,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins, struct chard
 
 int vm_devices_post(struct vm *vm)
 {
-    struct rv_command command = {.op = RV_COMMAND_SET_POSTED, .vm = VM_ID};
+    struct rv_command command = {.op = RV_COMMAND_SET_POSTED, .vm = (uint16_t)vm->place.id};
     int error = 0;
 
     for (unsigned i = 0; i < vm->nr_devices; i++) {
@@ -72,7 +72,7 @@ int vm_devices_post(struct vm *vm)
         for (; range && range->size && command.arg[0] < RV_MAX_POSTED && !error; range++) {
             command.arg[1] = device_base(vm->devices[i]).v + range->start;
             command.arg[2] = range->size;
-            error = pcpu_call(&vm->pcpus[0], &command, NULL);
+            error = cores_call(vm->cores, &command, NULL);
             command.arg[0]++;
         }
     }

@@ -9,16 +9,19 @@
 
 static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
 {
-    struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
+    struct vm *vm = ctx;
+    struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_INJECT,
-        .vcpu = (uint16_t)index,
+        .vcpu = (uint16_t)vcpu->number,
         .arg = {intid, flags},
     };
+    int error = vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command)
+                           : resting_inject(&vcpu->page->gic, intid, flags);
 
-    if (!vcpu->pcpu)
-        return resting_inject(&vcpu->page->gic, intid, flags);
-    return pcpu_push(vcpu->pcpu, &command);
+    if (!error && flags & RV_IRQ_PENDING)
+        sched_wake(&vm->cores->sched, vcpu->number);
+    return error;
 }
 
 static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
@@ -26,7 +29,7 @@ static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
     struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_RETRACT,
-        .vcpu = (uint16_t)index,
+        .vcpu = (uint16_t)vcpu->number,
         .arg = {intid, mask},
     };
     uint64_t found = 0;
@@ -43,7 +46,7 @@ static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
     struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_SAVE,
-        .vcpu = (uint16_t)index,
+        .vcpu = (uint16_t)vcpu->number,
         .arg = {RV_GROUP_GIC},
     };
     int error = vcpu->pcpu ? pcpu_call(vcpu->pcpu, &command, NULL) : 0;
@@ -55,14 +58,20 @@ static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
 static int irq_set_direct(void *ctx, unsigned index, unsigned pintid, unsigned vintid,
                           uint32_t flags)
 {
+    struct vm *vm = ctx;
+    struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_SET_DIRECT,
-        .vcpu = (uint16_t)index,
+        .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
         .arg = {pintid, vintid, flags},
     };
 
-    /* Any pCPU could take it while the vCPU is live nowhere; this one's ring also has its RUN. */
-    return pcpu_push(&((struct vm *)ctx)->pcpus[index], &command);
+    vcpu->direct_enabled &= ~(1u << pintid % 32);
+    if (flags & RV_IRQ_ENABLED)
+        vcpu->direct_enabled |= 1u << pintid % 32;
+    /* Live nowhere, any pCPU can take it; that it is done before the vCPU runs, the call sees to. */
+    return vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command) : cores_call(vm->cores, &command, NULL);
 }
 
 const struct vgic_ops vm_irq_ops = {irq_inject, irq_retract, irq_save, irq_set_direct};

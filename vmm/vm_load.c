@@ -24,6 +24,7 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
         .ram_size = ram->size,
         .mpidr = vm->mpidr,
         .nr_vcpus = vm->config.nr_vcpus,
+        .pmu = idregs_has_pmu(vm->exits.sysreg.id),
         .bootargs = vm->config.bootargs,
         .initrd = layout->initrd,
         .initrd_size = layout->initrd_size,
@@ -70,13 +71,18 @@ static int dump_dtb(const char *path, const void *dtb)
     return error;
 }
 
-int vm_load_guest(struct vm *vm, struct loader_layout *layout)
+int vm_load_files(struct vm *vm, struct loader_layout *layout)
 {
-    struct guest_ram ram = {vm->machine->ram, BOARD_RAM_BASE, vm->config.ram_size};
-    int error = loader_load(&vm->loader, &ram, layout);
+    struct guest_ram ram = {vm->ram, BOARD_RAM_BASE, vm->config.ram_size};
 
-    if (!error)
-        error = build_dtb(vm, &ram, layout);
+    return loader_load(&vm->loader, &ram, layout);
+}
+
+int vm_load_dtb(struct vm *vm, const struct loader_layout *layout)
+{
+    struct guest_ram ram = {vm->ram, BOARD_RAM_BASE, vm->config.ram_size};
+    int error = build_dtb(vm, &ram, layout);
+
     if (!error && vm->config.dump_dtb)
         error = dump_dtb(vm->config.dump_dtb, guest_ram_at(&ram, layout->dtb.v, LOADER_DTB_SIZE));
     return error;

@@ -12,19 +12,17 @@ static int cpu_on(void *opaque, unsigned index, uint64_t entry, uint64_t context
     struct vm *vm = opaque;
     struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_gic irqs = vcpu->page->gic;
-    int error;
 
-    if (vcpu->pcpu)
+    if (vm->cores->sched.vcpu[vcpu->number].state != SCHED_OFF)
         return -EBUSY;
     vcpu_reset(vcpu, entry, context_id, 0);
     /* What became pending while it was off waits for it; the CPU interface is as after reset. */
     memcpy(vcpu->page->gic.irq, irqs.irq, sizeof(irqs.irq));
     vcpu->page->gic.nr_irqs = irqs.nr_irqs;
     sysreg_reset(&vm->exits.sysreg_cpus[index]);
-    error = vm_run_vcpu(vm, vcpu);
-    if (!error)
-        psci_cpu_started(&vm->exits.psci.cpus[index]);
-    return error;
+    sched_start(&vm->cores->sched, vcpu->number);
+    psci_cpu_started(&vm->exits.psci.cpus[index]);
+    return 0;
 }
 
 static void cpu_off(void *opaque, unsigned index)
@@ -33,7 +31,7 @@ static void cpu_off(void *opaque, unsigned index)
 
     vm_stop_vcpu(vm, &vm->vcpus[index]);
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        if (vm->vcpus[i].pcpu)
+        if (vm->cores->sched.vcpu[vm->vcpus[i].number].state != SCHED_OFF)
             return;
     }
     log_error("the guest switched off its last CPU");

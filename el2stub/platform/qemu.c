@@ -7,8 +7,6 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define PSCI_CPU_ON_64 0xc4000003u
-
 #define UART_DR        0x00u
 #define UART_FR        0x18u
 #define UART_FR_RXFE   (1u << 4)
@@ -20,22 +18,6 @@
 #define UART_ICR       0x44u
 #define UART_RX_INTS   (1u << 4 | 1u << 6) /* receive, receive timeout */
 #define UART_BYTES     4096u /* far more than there can be; QEMU refills the FIFO as it is read */
-
-/* 0, or PSCI's error (negative). */
-int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context)
-{
-    register uint64_t x0 __asm__("x0") = PSCI_CPU_ON_64;
-    register uint64_t x1 __asm__("x1") = mpidr & MPIDR_AFFINITY;
-    register uint64_t x2 __asm__("x2") = entry;
-    register uint64_t x3 __asm__("x3") = context;
-
-    __asm__ volatile("smc #0"
-                     : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)
-                     :
-                     : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15",
-                       "x16", "x17", "memory");
-    return (int)x0;
-}
 
 void platform_doorbell_init(void)
 {

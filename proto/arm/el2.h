@@ -8,8 +8,11 @@
 #define HCR_FMO   (1ull << 3) /* physical FIQ, IRQ, SError come to EL2 */
 #define HCR_IMO   (1ull << 4)
 #define HCR_AMO   (1ull << 5)
+#define HCR_VSE   (1ull << 8)  /* a virtual SError is pending */
 #define HCR_FB    (1ull << 9)  /* local TLB and cache maintenance reaches all cores */
 #define HCR_BSU_I (1ull << 10) /* barriers reach the inner shareable domain */
+#define HCR_TWI   (1ull << 13) /* trap: WFI */
+#define HCR_TWE   (1ull << 14) /* ... WFE */
 #define HCR_TID3  (1ull << 18) /* trap: ID registers */
 #define HCR_TSC   (1ull << 19) /* ... SMC */
 #define HCR_TIDCP (1ull << 20) /* ... implementation defined registers */
@@ -35,8 +38,14 @@
 #define MDCR_TDOSA (1ull << 10) /* ... OS lock */
 #define MDCR_TDRA  (1ull << 11) /* ... debug ROM address */
 #define MDCR_TPMS  (1ull << 14) /* ... statistical profiling */
-#define MDCR_TTRF  (1ull << 19) /* ... trace filter */
-#define MDCR_TRAPS (MDCR_TPMCR | MDCR_TPM | MDCR_TDOSA | MDCR_TDRA | MDCR_TPMS | MDCR_TTRF)
+#define MDCR_HPMD  (1ull << 17) /* event counters do not count at EL2 */
+#define MDCR_TTRF  (1ull << 19) /* trap: trace filter */
+#define MDCR_HCCD  (1ull << 23) /* the cycle counter does not count at EL2 */
+#define MDCR_BASE  (MDCR_TDOSA | MDCR_TDRA | MDCR_TPMS | MDCR_HPMD | MDCR_TTRF | MDCR_HCCD)
+
+#define PMCR_N(pmcr) ((pmcr) >> 11 & 0x1f) /* PMCR_EL0: number of event counters */
+
+#define ZCR_LEN 0xfull /* ZCR_EL2: vector length, in 16 bytes, less one */
 
 #define MMFR1_HCX (0xfull << 40) /* ID_AA64MMFR1_EL1: HCRX_EL2 exists */
 

@@ -476,15 +476,12 @@ static void pending_is_what_the_guest_could_take(void **state)
     assert_true(lr_pending(vcpu));
 }
 
-static void save_lists_direct_lines_that_are_high(void **state)
+static void save_tells_which_ppis_are_pending(void **state)
 {
     (void)state;
-    fake_core->gicr.pending = 1u << 26;
+    fake_core->gicr.pending = 1u << 26 | 1u << DIRECT;
     lr_save(vcpu);
-    assert_int_equal(fake_pages[0].gic.direct_pending, 0);
-    fake_core->gicr.pending = 1u << DIRECT;
-    lr_save(vcpu);
-    assert_int_equal(fake_pages[0].gic.direct_pending, 1);
+    assert_int_equal(fake_pages[0].gic.ppi_pending, 1u << 26 | 1u << DIRECT);
 }
 
 static void direct_entry_that_is_loaded_is_active_at_the_physical_gic(void **state)
@@ -556,7 +553,7 @@ int main(void)
         cmocka_unit_test_setup(full_queue_refuses_and_changes_nothing, setup),
         cmocka_unit_test_setup(load_takes_as_many_as_the_page_has_room_for, setup),
         cmocka_unit_test_setup(pending_is_what_the_guest_could_take, setup),
-        cmocka_unit_test_setup(save_lists_direct_lines_that_are_high, setup),
+        cmocka_unit_test_setup(save_tells_which_ppis_are_pending, setup),
         cmocka_unit_test_setup(direct_entry_that_is_loaded_is_active_at_the_physical_gic, setup),
         cmocka_unit_test_setup(all_active_and_pending_does_not_storm, setup),
         cmocka_unit_test_setup(displaced_active_is_back_before_it_ends, setup),

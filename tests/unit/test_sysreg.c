@@ -280,6 +280,7 @@ static void idregs_apply_each_rule_to_each_value(void **state)
             case IDREGS_PASS: break;
             case IDREGS_MAX: want = v > f->value ? f->value : v; break;
             case IDREGS_MAX_SIGNED: want = v < 8 && v > f->value ? f->value : v; break;
+            case IDREGS_PMU: want = v == 15 ? 0 : v > f->value ? f->value : v; break;
             case IDREGS_FIXED: want = f->value; break;
             case IDREGS_HIDE: want = 0; break;
             }

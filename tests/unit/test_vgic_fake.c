@@ -151,9 +151,9 @@ static int op_save(void *ctx, unsigned vcpu, struct rv_gic *out)
         out->irq[out->nr_irqs++] = lr;
     }
     out->vmcr = v->vmcr;
-    out->direct_pending = 0;
+    out->ppi_pending = 0;
     for (unsigned i = 0; i < v->nr_direct; i++)
-        out->direct_pending |= (uint64_t)v->direct[i].line << i;
+        out->ppi_pending |= (uint64_t)v->direct[i].line << v->direct[i].intid % 32;
     return 0;
 }
 

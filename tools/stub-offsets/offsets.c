@@ -12,6 +12,4 @@ void offsets(void)
     OFFSET(STACK_TOP_PCPU, struct stack_top, pcpu);
     OFFSET(STACK_TOP, struct stack, top);
     OFFSET(PCPU_STACK_TOP, struct pcpu, stack_top);
-    OFFSET(FP_FPCR, struct rv_fp, fpcr);
-    OFFSET(FP_FPSR, struct rv_fp, fpsr);
 }

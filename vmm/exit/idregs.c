@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/exit/idregs.h"
 
-#include <stdbool.h>
-
 /*
  * Arm ARM D24.2, the register's own page for each; A-profile registers DDI 0601
  * for what is newer. What passes adds instructions, or bits in registers that
@@ -27,7 +25,7 @@
 #define NO_RAS_EX "extends the error records, which the guest has none of"
 #define NO_TRACE  "trace: its registers are trapped and not emulated"
 #define NO_INSN   "has loads and stores that insn.c does not emulate"
-#define NO_PMU    "PMU: its registers are trapped and not emulated"
+#define NO_PMU    "PMU: its registers are in no group of the vCPU page"
 
 const struct idregs_field idregs_fields[] = {
     /* AArch32, of EL0 only. ID_PFR0_EL1 */
@@ -52,7 +50,7 @@ const struct idregs_field idregs_fields[] = {
     HIDE(1, 2, 12, "CopTrc", NO_TRACE),
     HIDE(1, 2, 16, "MMapTrc", NO_TRACE),
     HIDE(1, 2, 20, "MProfDbg", "M profile"),
-    HIDE(1, 2, 24, "PerfMon", NO_PMU),
+    F(1, 2, 24, PMU, 7, "PerfMon", "8 adds registers that nobody saves"),
     HIDE(1, 2, 28, "TraceFilt", NO_TRACE),
     /* ID_MMFR0_EL1 to ID_MMFR3_EL1: the AArch32 memory system, of no use to EL0 */
     WHOLE32(1, 4, "ID_MMFR0_EL1"),
@@ -99,7 +97,7 @@ const struct idregs_field idregs_fields[] = {
     PASS(4, 0, 20, "AdvSIMD"),
     F(4, 0, 24, FIXED, 1, "GIC", "the vgic is a GICv3 with a register interface"),
     F(4, 0, 28, MAX, 1, "RAS", NO_RAS_EX),
-    HIDE(4, 0, 32, "SVE", "the FP group holds V0-V31 only; CPTR_EL2.TZ traps it"),
+    PASS(4, 0, 32, "SVE"),
     HIDE(4, 0, 36, "SEL2", EL2_ONLY),
     HIDE(4, 0, 40, "MPAM", NO_STATE),
     HIDE(4, 0, 44, "AMU", NO_STATE),
@@ -113,7 +111,7 @@ const struct idregs_field idregs_fields[] = {
     HIDE(4, 1, 8, "MTE", "HCR_EL2.ATA is 0; tags and their registers are not saved"),
     HIDE(4, 1, 12, "RAS_frac", NO_RAS_EX),
     HIDE(4, 1, 16, "MPAM_frac", NO_STATE),
-    HIDE(4, 1, 24, "SME", "the FP group holds V0-V31 only; CPTR_EL2.TSM traps it"),
+    HIDE(4, 1, 24, "SME", "ZA and its registers are in no group; CPTR_EL2.TSM traps it"),
     HIDE(4, 1, 28, "RNDR_trap", EL2_ONLY),
     F(4, 1, 32, MAX, 1, "CSV2_frac", "2 has SCXTNUM_ELx, trapped by HCR_EL2.EnSCXT"),
     HIDE(4, 1, 36, "NMI", "the vgic has no non-maskable interrupts"),
@@ -128,14 +126,23 @@ const struct idregs_field idregs_fields[] = {
     HIDE(4, 2, 4, "MTESTOREONLY", "as MTE"),
     HIDE(4, 2, 8, "MTEFAR", "as MTE"),
     HIDE(4, 2, 32, "FPMR", NO_STATE),
-    {4, 4, 0, 64, IDREGS_HIDE, 0, "ID_AA64ZFR0_EL1", "as SVE"},
+    F(4, 4, 0, MAX, 1, "SVEver", NO_INSN),
+    PASS(4, 4, 4, "AES"),
+    PASS(4, 4, 16, "BitPerm"),
+    PASS(4, 4, 20, "BF16"),
+    HIDE(4, 4, 24, "B16B16", "goes with SVEver 2"),
+    PASS(4, 4, 32, "SHA3"),
+    PASS(4, 4, 40, "SM4"),
+    PASS(4, 4, 44, "I8MM"),
+    PASS(4, 4, 52, "F32MM"),
+    PASS(4, 4, 56, "F64MM"),
     {4, 5, 0, 64, IDREGS_HIDE, 0, "ID_AA64SMFR0_EL1", "as SME"},
     {4, 7, 0, 64, IDREGS_HIDE, 0, "ID_AA64FPFR0_EL1", "as FPMR"},
 
     /* ID_AA64DFR0_EL1 */
     F(5, 0, 0, MAX, 10, "DebugVer", "11 has MDSELR_EL1: in no group of the vCPU page"),
     HIDE(5, 0, 4, "TraceVer", NO_TRACE),
-    HIDE(5, 0, 8, "PMUVer", NO_PMU),
+    F(5, 0, 8, PMU, 7, "PMUVer", "8 adds registers that nobody saves"),
     PASS(5, 0, 12, "BRPs"),
     HIDE(5, 0, 16, "PMSS", NO_PMU),
     PASS(5, 0, 20, "WRPs"),
@@ -295,6 +302,7 @@ static uint64_t idregs_apply(const struct idregs_field *f, uint64_t cpu)
     case IDREGS_MAX_SIGNED:
         /* "Not implemented" is a negative number: 0b1111. */
         return field >> (f->width - 1u) || field < f->value ? field : f->value;
+    case IDREGS_PMU: return field == 15u || field < f->value ? field % 15u : f->value;
     case IDREGS_FIXED: return f->value;
     case IDREGS_HIDE: break;
     }
@@ -320,4 +328,9 @@ void idregs_filter(const uint64_t cpu[IDREGS_COUNT], uint64_t guest[IDREGS_COUNT
         if (f->crm >= 4u || aarch32)
             guest[index] |= idregs_apply(f, from[index]) << f->shift;
     }
+}
+
+bool idregs_has_pmu(const uint64_t guest[IDREGS_COUNT])
+{
+    return (guest[RV_ID_INDEX(5, 0)] >> 8 & 0xfu) != 0; /* ID_AA64DFR0_EL1.PMUVer */
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,6 +17,7 @@ enum idregs_rule {
     IDREGS_PASS,       /* as the CPU has it */
     IDREGS_MAX,        /* unsigned: at most `value` */
     IDREGS_MAX_SIGNED, /* signed: at most `value` */
+    IDREGS_PMU,        /* at most `value`; 15 is a PMU of the CPU's own kind: none */
     IDREGS_FIXED,      /* `value`, whatever the CPU has */
     IDREGS_HIDE,       /* 0 */
 };
@@ -32,6 +34,9 @@ struct idregs_field {
 /* The rules, by register. A field without a rule reads as zero. */
 extern const struct idregs_field idregs_fields[];
 extern const size_t idregs_field_count;
+
+/* Do these registers, as the guest sees them, say that there is a PMUv3? */
+bool idregs_has_pmu(const uint64_t guest[IDREGS_COUNT]);
 
 /* From the boot page's stub_id to what the guest reads. Each input word is read once. */
 void idregs_filter(const uint64_t cpu[IDREGS_COUNT], uint64_t guest[IDREGS_COUNT]);

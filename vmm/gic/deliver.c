@@ -361,7 +361,7 @@ static int fetch(struct vgic *vgic, unsigned vcpu, struct deliver_snapshot *out)
         if (intid < VGIC_NR_INTIDS)
             out->entry[intid] |= (uint8_t)(gic.irq[i] >> LR_STATE_SHIFT);
     }
-    out->direct_lines = gic.direct_pending;
+    out->ppi_lines = gic.ppi_pending;
     return 0;
 }
 
@@ -389,7 +389,7 @@ bool deliver_direct_line(const struct vgic_state *state, const struct deliver_sn
 {
     for (unsigned i = 0; i < state->nr_direct; i++) {
         if (state->direct[i] == intid)
-            return snapshot->direct_lines >> i & 1u;
+            return intid < VGIC_NR_PRIVATE && (snapshot->ppi_lines >> intid & 1u);
     }
     return false;
 }

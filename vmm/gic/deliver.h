@@ -14,7 +14,7 @@
 /* What a vCPU's entries hold: RV_LR_* by INTID. */
 struct deliver_snapshot {
     uint8_t entry[VGIC_NR_INTIDS];
-    uint64_t direct_lines; /* bit n: direct entry n's physical line is high */
+    uint64_t ppi_lines; /* bit n: the physical PPI n is pending */
 };
 
 /* Pending by what the vgic itself has; an entry may hold a pending state besides. */

@@ -59,7 +59,7 @@ struct vgic_ops {
     /*
      * RV_COMMAND_SET_DIRECT. `flags`: priority, RV_IRQ_GROUP1, RV_IRQ_ENABLED
      * (else the physical interrupt is masked). The n-th different `pintid` of a
-     * vCPU is its direct entry n (rv_gic.direct_pending); the vgic announces
+     * vCPU is its direct entry n; the vgic announces
      * them to all vCPUs in the same order. 0 or -errno.
      */
     int (*set_direct)(void *ctx, unsigned vcpu, unsigned pintid, unsigned vintid, uint32_t flags);

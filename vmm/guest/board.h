@@ -58,8 +58,9 @@
 #define BOARD_SPI_INTID 32u
 #define BOARD_SPI_LIMIT (1020u - BOARD_SPI_INTID)
 
-/* The generic timer's PPIs: INTIDs that BSA (DEN0094, PPI assignments) gives them. */
+/* The PMU's and the generic timer's PPIs: INTIDs that BSA (DEN0094, PPI assignments) gives them. */
 #define BOARD_PPI_INTID        16u
+#define BOARD_PMU_INTID        23u /* overflow of a counter */
 #define BOARD_TIMER_HYP_INTID  26u /* CNTHP */
 #define BOARD_TIMER_VIRT_INTID 27u /* CNTV */
 #define BOARD_TIMER_SEC_INTID  29u /* CNTPS */

@@ -252,6 +252,16 @@ static void build_timer(struct writer *w)
     end(w);
 }
 
+static void build_pmu(struct writer *w)
+{
+    const uint32_t interrupts[] = {GIC_PPI, BOARD_PMU_INTID - BOARD_PPI_INTID, GIC_LEVEL_HIGH};
+
+    begin(w, "pmu");
+    put_string(w, "compatible", "arm,armv8-pmuv3");
+    put_cells(w, "interrupts", interrupts, sizeof(interrupts) / sizeof(interrupts[0]));
+    end(w);
+}
+
 /* No maintenance interrupt: the guest has no EL2. */
 static void build_gic(struct writer *w, const struct fdt_config *config)
 {
@@ -330,6 +340,8 @@ static void build_root(struct writer *w, const struct fdt_config *config)
     build_cpus(w, config);
     build_psci(w);
     build_timer(w);
+    if (config->pmu)
+        build_pmu(w);
     build_gic(w, config);
     build_clock(w);
     for (unsigned i = 0; i < config->nr_devices; i++)

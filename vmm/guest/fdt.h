@@ -2,6 +2,7 @@
 /* The device tree of the guest's board (Devicetree Specification 0.4; Linux's bindings). */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct fdt_config {
 
     const uint64_t *mpidr; /* of each vCPU: Aff3 to Aff0 are used */
     unsigned nr_vcpus;     /* 1 to RV_MAX_VCPUS */
+    bool pmu;              /* they have a PMUv3 */
 
     const char *bootargs; /* or NULL */
     ipa_t initrd;

@@ -19,6 +19,8 @@ void machine_boot_page(struct machine *machine, const struct machine_config *con
 {
     struct rv_boot_page *boot = machine->boot;
 
+    machine->nr_pcpus = config->nr_pcpus;
+    machine->nr_vcpus = config->nr_vcpus;
     boot->magic = RV_BOOT_MAGIC;
     boot->abi_major = RV_ABI_MAJOR;
     boot->abi_minor = RV_ABI_MINOR;

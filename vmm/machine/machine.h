@@ -36,6 +36,8 @@ struct machine_ops {
 
 struct machine {
     const struct machine_ops *ops;
+    unsigned nr_pcpus;
+    unsigned nr_vcpus; /* of all VMs */
     struct layout layout;
     uint8_t *memory; /* layout.total bytes, shared with the stub */
     struct rv_boot_page *boot;

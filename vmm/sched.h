@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which vCPU has which pCPU, and for how long. Only the policy is here: it acts
+ * by struct sched_ops, and time is what they say it is.
+ *
+ * While there is a pCPU for each vCPU nobody is ever moved. With more vCPUs, a
+ * pCPU goes to the vCPU that has had the least time. One that waits for an
+ * interrupt keeps its pCPU until another wants it: then its wake-up is quick, and
+ * needs nobody here. One that runs is taken off when its time slice is over, or
+ * after a quarter of it when the other has had much less.
+ *
+ * vCPUs and pCPUs are numbers: those of the stub.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/boot.h"
+
+#define SCHED_NEVER UINT64_MAX
+
+enum sched_state {
+    SCHED_OFF,    /* not to run: it is off, or does not exist */
+    SCHED_READY,  /* wants a pCPU */
+    SCHED_LIVE,   /* has one */
+    SCHED_ASLEEP, /* has none and waits for an interrupt */
+};
+
+struct sched_ops {
+    /* Make a vCPU live on a free pCPU. 0, or negative: the machine is lost. */
+    int (*run)(void *ctx, unsigned vcpu, unsigned pcpu);
+    /*
+     * Take a live vCPU off its pCPU. If it still waited for an interrupt,
+     * `*wake_at` is when one of its timers will fire (ns as now() gives them,
+     * or SCHED_NEVER), else 0. 0, or negative: the machine is lost.
+     */
+    int (*stop)(void *ctx, unsigned vcpu, uint64_t *wake_at);
+    /* It was ready for so many ns and had no pCPU. */
+    void (*stolen)(void *ctx, unsigned vcpu, uint64_t ns);
+    uint64_t (*now)(void *ctx);
+};
+
+struct sched_vcpu {
+    enum sched_state state;
+    bool waits;       /* LIVE: for an interrupt, as far as is known here */
+    unsigned pcpu;    /* where it is, or was last */
+    uint64_t since;   /* READY, LIVE: when that began */
+    uint64_t charged; /* LIVE, not waiting: up to when its time is in `runtime` */
+    uint64_t runtime; /* ns that it ran; advanced when it comes back after a long time */
+    uint64_t wake_at; /* ASLEEP */
+};
+
+#define SCHED_NOBODY RV_MAX_VCPUS
+
+struct sched {
+    const struct sched_ops *ops;
+    void *ctx;
+    uint64_t slice; /* ns */
+    unsigned nr_pcpus;
+    unsigned nr_vcpus;           /* the highest number in use, plus 1 */
+    bool due;                    /* something changed: sched_turn() has work */
+    uint64_t deadline;           /* when it has work again */
+    unsigned live[RV_MAX_PCPUS]; /* the vCPU of each pCPU, or SCHED_NOBODY */
+    struct sched_vcpu vcpu[RV_MAX_VCPUS];
+};
+
+void sched_init(struct sched *sched, unsigned nr_pcpus, uint64_t slice_ns,
+                const struct sched_ops *ops, void *ctx);
+
+/* A vCPU that is OFF has its registers in its page and is to run. */
+void sched_start(struct sched *sched, unsigned vcpu);
+
+/* Off its pCPU, if it has one, and OFF. 0 or what op stop said. */
+int sched_stop(struct sched *sched, unsigned vcpu);
+
+/* A live vCPU waits for an interrupt from now on. */
+void sched_wait(struct sched *sched, unsigned vcpu);
+
+/* An interrupt was given to it, or it is seen to run: it does not wait, or not any more. */
+void sched_wake(struct sched *sched, unsigned vcpu);
+
+/*
+ * Give the pCPUs to whom they belong now. Not from inside an exit: any vCPU may
+ * be moved. 0 or what an op said; nothing is done before `due` or `deadline`.
+ */
+int sched_turn(struct sched *sched);
