@@ -37,10 +37,13 @@ static void kick(uint64_t context)
 
 static void start(void (*what)(uint64_t))
 {
+    /* It must have seen `done` before that is taken back. */
+    while (psci(PSCI_AFFINITY_INFO64, CPU1, 0, 0) != PSCI_AFFINITY_OFF)
+        ;
     running = done = 0;
     cpu1_main = what;
-    while (psci(PSCI_CPU_ON64, CPU1, (uint64_t)&cpu1_start, 0) == PSCI_ALREADY_ON)
-        ;
+    check((uint64_t)psci(PSCI_CPU_ON64, CPU1, (uint64_t)&cpu1_start, 0), PSCI_SUCCESS,
+          "second_cpu_starts");
     check_true(wait_for(&running, 1), "second_cpu_runs");
 }
 
