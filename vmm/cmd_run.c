@@ -353,7 +353,7 @@ static int run(int argc, char **argv)
         return STATUS_USAGE;
     }
     o.machine.nr_vcpus = o.vm.nr_vcpus;
-    o.machine.ram_size = o.vm.ram_size;
+    o.machine.ram_size = vm_memory_size(o.vm.ram_size);
     if (!o.machine.stub)
         o.machine.stub = command_stub_path();
     return serve(&o);

@@ -25,6 +25,11 @@ int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu)
     return error;
 }
 
+uint64_t vm_memory_size(uint64_t ram_size)
+{
+    return ram_size + BOARD_PVTIME_SIZE;
+}
+
 static int create_gic(struct vm *vm)
 {
     unsigned n = vm->config.nr_vcpus;
@@ -129,7 +134,12 @@ static int announce(struct vm *vm)
     struct rv_command create = {
         .op = RV_COMMAND_VM_CREATE,
         .vm = (uint16_t)vm->place.id,
-        .arg = {ram, vm->config.ram_size},
+        .arg = {ram, vm_memory_size(vm->config.ram_size)},
+    };
+    struct rv_command pvtime = {
+        .op = RV_COMMAND_MAP,
+        .vm = (uint16_t)vm->place.id,
+        .arg = {BOARD_PVTIME_BASE, ram + vm->config.ram_size, BOARD_PVTIME_SIZE, RV_MAP_READ},
     };
     struct rv_command map = {
         .op = RV_COMMAND_MAP,
@@ -142,6 +152,8 @@ static int announce(struct vm *vm)
 
     if (!error)
         error = cores_call(vm->cores, &map, NULL);
+    if (!error)
+        error = cores_call(vm->cores, &pvtime, NULL);
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
         struct rv_command vcpu = {
             .op = RV_COMMAND_VCPU_CREATE,

@@ -34,7 +34,7 @@ struct vm_config {
 /* What of the machine is a VM's: no two VMs share any of it. Offsets and sizes in bytes. */
 struct vm_place {
     unsigned id;         /* the stub's number, below RV_MAX_VMS */
-    uint64_t ram_offset; /* in the machine's RAM; the size is the VM's config.ram_size */
+    uint64_t ram_offset; /* in the machine's RAM; vm_memory_size() bytes */
     uint64_t state_offset;
     uint64_t state_size;
 };
@@ -61,6 +61,9 @@ struct vm {
     bool failed; /* the guest cannot go on: it switched off its last vCPU */
     bool broken; /* the stub refused a command, panicked, or was lost */
 };
+
+/* What a VM with so much RAM takes of the machine's: its own, and what the vmm shows it. */
+uint64_t vm_memory_size(uint64_t ram_size);
 
 /*
  * Make the VM on a machine whose stub may not be up yet: devices, interrupt

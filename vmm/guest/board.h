@@ -39,6 +39,10 @@
 #define BOARD_GPIO_SIZE   UINT64_C(0x00001000)
 #define BOARD_GPIO_SPI    7u
 
+/* Memory that the guest reads and the vmm writes: stolen time (DEN0057), 64 bytes a vCPU. */
+#define BOARD_PVTIME_BASE UINT64_C(0x090a0000)
+#define BOARD_PVTIME_SIZE UINT64_C(0x00010000)
+
 /* virtio-mmio transport n is at BASE + n * STEP and has SPI + n. */
 #define BOARD_VIRTIO_BASE  UINT64_C(0x0a000000)
 #define BOARD_VIRTIO_STEP  UINT64_C(0x00000200)
