@@ -536,6 +536,55 @@ static void direct_interrupt_is_seen_and_withdrawn(void **state)
     assert_int_equal(fake_state(f, 1, 27), 0);
 }
 
+/* While the vCPU's entries are in its page, no direct interrupt comes; after, none was lost. */
+static void direct_interrupt_waits_while_a_cpu_interface_restarts(void **state)
+{
+    struct fake *f = *state;
+    uint32_t flags;
+
+    assert_int_equal(vgic_set_direct(&f->vgic, 27), 0);
+    guest_setup(f, 1, 27, 0x90);
+    flags = f->vcpu[1].direct[0].flags;
+    assert_true(flags & RV_IRQ_ENABLED);
+    fake_direct_line(f, 1, 27, true);
+    assert_int_equal(fake_state(f, 1, 27), RV_LR_PENDING);
+    vgic_cpu_restart_begin(&f->vgic, 1);
+    assert_int_equal(fake_state(f, 1, 27), 0);
+    assert_false(f->vcpu[1].direct[0].phys_active);
+    fake_direct_line(f, 1, 27, true);
+    assert_int_equal(fake_state(f, 1, 27), 0);
+    vgic_cpu_restart_end(&f->vgic, 1);
+    assert_int_equal(f->vcpu[1].direct[0].flags, flags);
+    assert_int_equal(fake_state(f, 1, 27), RV_LR_PENDING);
+}
+
+/* An end whose event the load has dropped: the level that is still high comes again. */
+static void restart_of_a_cpu_interface_finds_forgotten_ends(void **state)
+{
+    struct fake *f = *state;
+
+    guest_setup(f, 0, SPI, 0xa0);
+    guest_setup(f, 0, PPI, 0x90);
+    guest_edge(f, 0, SPI + 1, true);
+    guest_setup(f, 0, SPI + 1, 0xb0);
+    line(f, 0, SPI, true);
+    line(f, 0, PPI, true);
+    pulse(f, SPI + 1);
+    assert_int_equal(fake_ack(f, 0), PPI);
+    line(f, 0, PPI, false);
+    fake_eoi(f, 0);
+    assert_int_equal(fake_ack(f, 0), SPI);
+    fake_eoi(f, 0);
+    vgic_cpu_restart_begin(&f->vgic, 0);
+    f->nr_events = 0; /* the load */
+    vgic_cpu_restart_end(&f->vgic, 0);
+    assert_int_equal(fake_state(f, 0, SPI), RV_LR_PENDING);
+    assert_int_equal(fake_state(f, 0, SPI + 1), RV_LR_PENDING);
+    assert_int_equal(fake_state(f, 0, PPI), 0);
+    line(f, 0, PPI, true);
+    assert_int_equal(fake_state(f, 0, PPI), RV_LR_PENDING);
+}
+
 static void direct_spi_moves_with_its_route(void **state)
 {
     struct fake *f = *state;
@@ -678,6 +727,8 @@ int main(void)
         T(many_failed_injects_leave_no_entry_counted),
         T(direct_configuration_follows_the_guest),
         T(direct_interrupt_is_seen_and_withdrawn),
+        T(direct_interrupt_waits_while_a_cpu_interface_restarts),
+        T(restart_of_a_cpu_interface_finds_forgotten_ends),
         T(direct_spi_moves_with_its_route),
         T(reset_takes_everything_back),
         T(restart_finds_what_is_in_flight),

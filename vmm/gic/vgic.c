@@ -230,6 +230,26 @@ int vgic_eoi(struct vgic *vgic, unsigned vcpu, unsigned intid)
     return 0;
 }
 
+/* Masked by deliver_begin(), and taken back: a line that is still high comes again. */
+void vgic_cpu_restart_begin(struct vgic *vgic, unsigned vcpu)
+{
+    for (unsigned i = 0; i < vgic->state->nr_direct; i++)
+        deliver_begin(vgic, state_ref(vgic, vcpu, vgic->state->direct[i]));
+}
+
+void vgic_cpu_restart_end(struct vgic *vgic, unsigned vcpu)
+{
+    struct deliver_snapshot unused;
+
+    for (unsigned i = 0; i < vgic->state->nr_direct; i++)
+        (void)deliver_end(vgic, state_ref(vgic, vcpu, vgic->state->direct[i]));
+    if (deliver_look(vgic, vcpu, &unused))
+        return;
+    for (unsigned intid = 0; intid < VGIC_NR_INTIDS; intid++)
+        (void)deliver_update(vgic, state_ref(vgic, vcpu, intid));
+    deliver_backlog(vgic);
+}
+
 void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid)
 {
     if (vcpu >= vgic->state->nr_vcpus || intid >= VGIC_NR_INTIDS)

@@ -127,6 +127,15 @@ int vgic_eoi(struct vgic *vgic, unsigned vcpu, unsigned intid);
  */
 void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid);
 
+/*
+ * vCPU `vcpu`, in an exit, loses its CPU interface (a power-down): the core loads
+ * a GIC group that it saved before, between these two calls. _begin keeps direct
+ * interrupts from coming between save and load; _end lets them come, and looks
+ * for the ends of interrupts that the load has made the stub forget.
+ */
+void vgic_cpu_restart_begin(struct vgic *vgic, unsigned vcpu);
+void vgic_cpu_restart_end(struct vgic *vgic, unsigned vcpu);
+
 enum vgic_sgi_reg { VGIC_SGI0R, VGIC_SGI1R, VGIC_ASGI1R };
 
 /*
