@@ -73,3 +73,27 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff
     vcpu->fetched = RV_GROUPS_ALL;
     vcpu->dirty = 0;
 }
+
+int vcpu_restart(struct vcpu *vcpu, uint64_t entry, uint64_t x0)
+{
+    struct rv_vcpu_page *page = vcpu->page;
+    uint32_t lost = RV_GROUPS_ALL & ~RV_GROUP_TIMER;
+    struct rv_timer timer;
+    struct rv_gic gic;
+    int error;
+
+    vcpu->fetched &= ~RV_GROUP_GIC; /* an earlier copy may lack what came since */
+    error = vcpu_fetch(vcpu, RV_GROUP_GIC);
+    if (error)
+        return error;
+    timer = page->timer;
+    gic = page->gic;
+    vcpu_reset(vcpu, entry, x0, 0);
+    page->timer = timer;
+    /* The CPU interface is reset; what is pending and active is the distributor's knowledge. */
+    memcpy(page->gic.irq, gic.irq, sizeof(gic.irq));
+    page->gic.nr_irqs = gic.nr_irqs;
+    vcpu->fetched = lost; /* the timer group of the page was not fetched */
+    vcpu_mark_dirty(vcpu, lost);
+    return 0;
+}

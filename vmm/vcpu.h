@@ -53,3 +53,11 @@ int vcpu_flush(struct vcpu *vcpu);
  * EL1h at `entry`, MMU off, interrupts masked, `x0` in x0, the rest 0.
  */
 void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff);
+
+/*
+ * The same for a vCPU in a blocking exit, whose core comes out of power-down:
+ * but its timers go on, and its pending and active interrupts stay. All but the
+ * timers is dirty then. The GIC group in the page may not get out of date before
+ * it is loaded: see vgic_cpu_restart_begin(). 0 or -EIO.
+ */
+int vcpu_restart(struct vcpu *vcpu, uint64_t entry, uint64_t x0);

@@ -188,6 +188,7 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over)
     if (error)
         return error;
     idregs_filter(vm->machine->stub_id, vm->exits.sysreg.id);
+    smccc_init(&vm->exits.smccc, &vm->exits.psci, vm->machine->stub_id);
     vm->exits.insn_mmio = (struct insn_mmio){
         .bus = vm->bus,
         .ram = {vm->ram, BOARD_RAM_BASE, vm->config.ram_size},

@@ -38,6 +38,27 @@ static void cpu_off(void *opaque, unsigned index)
     vm->failed = true;
 }
 
+/*
+ * The vCPU's interrupts go through its page and back. Meanwhile none may come to
+ * it but by the vgic, or the page would take it away again; and what the guest has
+ * ended just before is looked for after.
+ */
+static int restart(void *opaque, unsigned index, uint64_t entry, uint64_t context_id)
+{
+    struct vm *vm = opaque;
+    struct vcpu *vcpu = &vm->vcpus[index];
+    int error;
+
+    vgic_cpu_restart_begin(&vm->vgic, index);
+    error = vcpu_restart(vcpu, entry, context_id);
+    if (!error)
+        error = vcpu_flush(vcpu);
+    if (!error)
+        vgic_cpu_restart_end(&vm->vgic, index);
+    sysreg_reset(&vm->exits.sysreg_cpus[index]);
+    return error;
+}
+
 static void system_off(void *opaque)
 {
     ((struct vm *)opaque)->request = VM_POWER_OFF;
@@ -56,4 +77,4 @@ static bool is_memory(void *opaque, ipa_t addr)
     return addr.v >= BOARD_RAM_BASE && addr.v - BOARD_RAM_BASE < vm->config.ram_size;
 }
 
-const struct psci_ops vm_psci_ops = {cpu_on, cpu_off, system_off, system_reset, is_memory};
+const struct psci_ops vm_psci_ops = {cpu_on, cpu_off, system_off, system_reset, is_memory, restart};

@@ -175,13 +175,30 @@ bool wait_for(const volatile unsigned *word, unsigned value);
 #define PSCI_FEATURES          0x8400000au
 #define PSCI_CPU_FREEZE        0x8400000bu
 #define PSCI_CPU_DEF_SUSPEND   0x8400000cu
+#define PSCI_CPU_DEF_SUSPEND64 0xc400000cu
+#define PSCI_NODE_HW_STATE     0x8400000du
+#define PSCI_NODE_HW_STATE64   0xc400000du
 #define PSCI_SYSTEM_SUSPEND    0x8400000eu
+#define PSCI_SYSTEM_SUSPEND64  0xc400000eu
 #define PSCI_SYSTEM_RESET2     0x84000012u
 #define PSCI_SYSTEM_RESET2_64  0xc4000012u
+#define SMCCC_VERSION          0x80000000u
+#define SMCCC_ARCH_FEATURES    0x80000001u
+#define SMCCC_WORKAROUND_1     0x80008000u
+#define SMCCC_WORKAROUND_2     0x80007fffu
+#define SMCCC_WORKAROUND_3     0x80003fffu
+#define SMCCC_HINT             0x00010000u
+#define TRNG_VERSION           0x84000050u
+#define TRNG_FEATURES          0x84000051u
+#define TRNG_GET_UUID          0x84000052u
+#define TRNG_RND32             0x84000053u
+#define TRNG_RND64             0xc4000053u
+#define PV_TIME_FEATURES       0xc5000020u
 
 #define PSCI_SUCCESS         0
 #define PSCI_NOT_SUPPORTED   (-1)
 #define PSCI_INVALID_PARAMS  (-2)
+#define PSCI_DENIED          (-3)
 #define PSCI_ALREADY_ON      (-4)
 #define PSCI_INVALID_ADDRESS (-9)
 #define PSCI_AFFINITY_ON     0
@@ -195,6 +212,26 @@ void call_smc1(uint64_t x[18]);
 
 /* By HVC. The result is x0, sign-extended from 32 bits when the call is of 32 bits. */
 int64_t psci(uint32_t function, uint64_t x1, uint64_t x2, uint64_t x3);
+
+/* What a CPU was like when it came out of power-down; the layout is start.S's. */
+struct resumed {
+    uint64_t x0;
+    uint64_t daif;
+    uint64_t current_el;
+    uint64_t spsel;
+    uint64_t sctlr;
+    uint64_t vbar;
+    uint64_t tpidr;
+    uint64_t oslsr;
+    uint64_t igrpen1;
+    uint64_t pmr;
+};
+
+/* A call that powers this CPU down and has power_down_resume as its entry point. */
+typedef bool (*power_down_t)(uint64_t x[4], struct resumed *resumed);
+bool power_down_hvc(uint64_t x[4], struct resumed *resumed);
+bool power_down_smc(uint64_t x[4], struct resumed *resumed);
+void power_down_resume(void);
 
 /* A second CPU: CPU_ON at cpu1_start, which calls cpu1_main(context) there. */
 void cpu1_start(void);

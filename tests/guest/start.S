@@ -192,3 +192,65 @@ el0_return:
     call    call_hvc1, hvc #1
     call    call_smc, smc #0
     call    call_smc1, smc #1
+
+/*
+ * bool power_down_hvc(x0 = uint64_t x[4], x1 = struct resumed *): a call whose
+ * entry point is power_down_resume. True: the CPU came back there, and what it
+ * looked like is in *x1. False: the call returned, its x0 in x[0].
+ */
+    .macro power_down name, insn:vararg
+    .global \name
+\name:
+    push_callee_saved
+    stp     x0, x1, [sp, #-16]!
+    ldr     x9, =resume_sp
+    mov     x10, sp
+    str     x10, [x9]
+    ldp     x2, x3, [x0, #16]
+    ldp     x0, x1, [x0]
+    \insn
+    ldp     x9, x10, [sp], #16
+    str     x0, [x9]
+    mov     x0, #0
+    pop_callee_saved
+    ret
+    .endm
+
+    power_down power_down_hvc, hvc #0
+    power_down power_down_smc, smc #0
+
+/* Nothing but x0 and the PC is known here. */
+    .global power_down_resume
+power_down_resume:
+    mrs     x19, daif
+    mrs     x20, CurrentEL
+    mrs     x21, spsel
+    mrs     x22, sctlr_el1
+    mrs     x23, vbar_el1
+    mrs     x24, tpidr_el1
+    mrs     x25, oslsr_el1
+    mrs     x26, s3_0_c12_c12_7 /* ICC_IGRPEN1_EL1 */
+    mrs     x27, s3_0_c4_c6_0   /* ICC_PMR_EL1 */
+    msr     spsel, #1
+    msr     daifset, #0xf
+    ldr     x9, =resume_sp
+    ldr     x10, [x9]
+    mov     sp, x10
+    ldr     x9, =vectors
+    msr     vbar_el1, x9
+    isb
+    ldp     x9, x10, [sp], #16
+    stp     x0, x19, [x10]
+    stp     x20, x21, [x10, #16]
+    stp     x22, x23, [x10, #32]
+    stp     x24, x25, [x10, #48]
+    stp     x26, x27, [x10, #64]
+    mov     x0, #1
+    pop_callee_saved
+    ret
+
+    .data
+    .balign 8
+resume_sp:
+    .quad   0
+    .text

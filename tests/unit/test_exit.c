@@ -32,7 +32,9 @@ static struct {
 } bus;
 
 static struct {
-    unsigned system_off, cpu_off;
+    unsigned system_off, cpu_off, restart;
+    uint64_t entry, context_id;
+    int restart_result;
 } core;
 
 /* What is seen once is seen for good, so each test uses its own addresses or looks at `lines`. */
@@ -143,8 +145,18 @@ static bool core_is_memory(void *opaque, ipa_t addr)
     return addr.v >= 0x40000000;
 }
 
-static const struct psci_ops psci_ops = {core_on, core_cpu_off, core_system_off, core_reset,
-                                         core_is_memory};
+static int core_restart(void *opaque, unsigned index, uint64_t entry, uint64_t context_id)
+{
+    (void)opaque;
+    assert_int_equal(index, 1);
+    core.restart++;
+    core.entry = entry;
+    core.context_id = context_id;
+    return core.restart_result;
+}
+
+static const struct psci_ops psci_ops = {core_on,    core_cpu_off,   core_system_off,
+                                         core_reset, core_is_memory, core_restart};
 static struct exit_ctx ctx;
 
 static int setup(void **state)
@@ -172,6 +184,7 @@ static int setup(void **state)
         .sysreg = {.id = {[RV_ID_INDEX(4, 0)] = 0x1122334455667788}, .sgi = sgi},
         .sysreg_cpus = sysreg_cpus,
     };
+    smccc_init(&ctx.smccc, &ctx.psci, ctx.sysreg.id);
     return 0;
 }
 
@@ -497,6 +510,52 @@ static void exit_cpu_suspend_waits_cpu_off_and_system_off_hold(void **state)
     assert_int_equal(core.system_off, 1);
 }
 
+static void exit_power_down_restarts_and_waits_by_hvc_and_smc(void **state)
+{
+    static const uint64_t classes[] = {0x16, 0x17};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(classes); i++) {
+        struct exit_reply r;
+
+        setup(NULL);
+        page.x[0] = 0xc4000001;
+        page.x[1] = 0x10000;
+        page.x[2] = 0x40001000;
+        page.x[3] = 0xfeedface12345678;
+        r = handle(classes[i], 0, 0, 0);
+        /* Neither is the PC, which is the entry now, stepped, nor is x0 written. */
+        assert_int_equal(r.flags, RV_REPLY_WAIT);
+        assert_false(r.hold);
+        assert_int_equal(core.restart, 1);
+        assert_int_equal(core.entry, 0x40001000);
+        assert_int_equal(core.context_id, 0xfeedface12345678);
+        /* A machine that is lost is not answered. */
+        core.restart_result = -EIO;
+        assert_true(handle(classes[i], 0, 0, 0).hold);
+    }
+}
+
+static void exit_call_writes_x1_to_x3_only_with_results(void **state)
+{
+    struct rv_vcpu_page before;
+    struct exit_reply r;
+
+    (void)state;
+    page.x[0] = 0x84000052; /* TRNG_GET_UUID */
+    before = page;
+    r = handle(0x17, 0, 0, 0);
+    assert_int_equal(r.flags, RV_REPLY_REG | RV_REPLY_ADVANCE);
+    assert_memory_not_equal(&page.x[1], &before.x[1], 3 * sizeof(page.x[0]));
+    assert_memory_equal(&page.x[4], &before.x[4], 27 * sizeof(page.x[0]));
+    page = before;
+    page.x[0] = 0xbe00beef;
+    before = page;
+    r = handle(0x16, 0, 0, 0);
+    assert_int_equal(r.value, ~0ull);
+    assert_memory_equal(&page, &before, sizeof(page));
+}
+
 static uint64_t sys(unsigned op0, unsigned op1, unsigned crn, unsigned crm, unsigned op2,
                     unsigned rt, unsigned read)
 {
@@ -682,6 +741,8 @@ int main(void)
         cmocka_unit_test_setup(exit_other_data_aborts_reach_the_guest, setup),
         cmocka_unit_test_setup(exit_fetch_from_a_device_is_an_instruction_abort, setup),
         cmocka_unit_test_setup(exit_hvc_answers_in_x0_and_smc_steps_too, setup),
+        cmocka_unit_test_setup(exit_power_down_restarts_and_waits_by_hvc_and_smc, setup),
+        cmocka_unit_test_setup(exit_call_writes_x1_to_x3_only_with_results, setup),
         cmocka_unit_test_setup(exit_cpu_suspend_waits_cpu_off_and_system_off_hold, setup),
         cmocka_unit_test_setup(exit_sysreg_reads_writes_and_kicks, setup),
         cmocka_unit_test_setup(exit_wfi_waits_and_its_kin_only_step, setup),

@@ -109,22 +109,38 @@ static void exit_smc32(struct exit_run *run)
     exit_aarch32(run, run->info->u.call.cond);
 }
 
-static void exit_call(struct exit_run *run)
+/* `advance`: the reply's flag that takes the PC behind the call, if it is not there yet. */
+static void exit_call(struct exit_run *run, uint8_t advance)
 {
-    struct psci_result result;
+    const struct psci *psci = &run->ctx->psci;
+    struct exit_reply *reply = run->reply;
+    struct call_result result;
 
-    psci_call(&run->ctx->psci, run->vcpu, run->info->u.call.imm, &result);
-    exit_set_reg(run->reply, 0, result.value);
+    smccc_call(&run->ctx->smccc, run->vcpu, run->info->u.call.imm, &result);
+    reply->hold = result.hold;
     if (result.wait)
-        run->reply->flags |= RV_REPLY_WAIT;
-    run->reply->hold = result.hold;
+        reply->flags = RV_REPLY_WAIT;
+    if (result.restart) {
+        /* PC and x0 are those of the restart: nothing of the call is left. */
+        reply->hold =
+            psci->ops->restart(psci->opaque, run->vcpu->index, result.entry, result.context_id);
+        return;
+    }
+    reply->flags |= advance;
+    exit_set_reg(reply, 0, result.x[0]);
+    for (unsigned i = 1; i < 4 && result.has_x1_to_x3; i++)
+        vcpu_set_x(run->vcpu, i, result.x[i]);
+}
+
+static void exit_hvc(struct exit_run *run)
+{
+    exit_call(run, 0);
 }
 
 /* The PC of a trapped SMC is the SMC's own; that of an HVC is behind it already. */
 static void exit_smc(struct exit_run *run)
 {
-    exit_call(run);
-    run->reply->flags |= RV_REPLY_ADVANCE;
+    exit_call(run, RV_REPLY_ADVANCE);
 }
 
 static void exit_sysreg(struct exit_run *run)
@@ -342,7 +358,7 @@ static void exit_serror(struct exit_run *run)
 static exit_fn *const exit_table[EXIT_KINDS] = {
     [EXIT_DATA_ABORT] = exit_data_abort,
     [EXIT_INSN_ABORT] = exit_instruction_abort,
-    [EXIT_HVC64] = exit_call,
+    [EXIT_HVC64] = exit_hvc,
     [EXIT_SMC64] = exit_smc,
     [EXIT_SYSREG] = exit_sysreg,
     [EXIT_WFX] = exit_wfx,

@@ -14,6 +14,7 @@
 #include "vmm/bus.h"
 #include "vmm/exit/insn_mmio.h"
 #include "vmm/exit/psci.h"
+#include "vmm/exit/smccc.h"
 #include "vmm/exit/sysreg.h"
 #include "vmm/vcpu.h"
 
@@ -21,6 +22,7 @@
 struct exit_ctx {
     struct bus *bus;
     struct psci psci;
+    struct smccc smccc; /* psci is one of its services */
     struct sysreg sysreg;
     struct sysreg_cpu *sysreg_cpus; /* by vCPU index */
     struct insn_mmio insn_mmio;

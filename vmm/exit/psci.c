@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "vmm/exit/smccc.h"
 #include "vmm/log.h"
 
-#define VERSION_1_1 0x00010001 /* of PSCI and of SMCCC: major in the upper half */
+#define VERSION_1_1 0x00010001 /* major in the upper half */
 
 /* MPIDR_EL1's affinity fields: Aff3 in [39:32], Aff2, Aff1, Aff0 in [23:0]. */
 #define AFFINITY_MASK   0xff00ffffffull
@@ -21,47 +22,92 @@
 /* MIGRATE_INFO_TYPE: there is no Trusted OS, or it needs no migration. */
 #define MIGRATE_NOT_REQUIRED 2
 
-/* A function identifier without its number and width: owner, fast call, zeros. */
-#define FUNCTION_NUMBER 0x0000001fu
-#define PSCI_RANGE      0x84000000u
+#define FUNCTION_NUMBER 0x1fu /* of a function identifier in PSCI's range */
 
-struct psci_args {
-    unsigned self; /* index of the calling vCPU */
-    uint64_t x[3]; /* x1-x3, cut to 32 bits for a 32-bit call */
-};
+/* Results: DEN0022, "Return error codes". */
+typedef int32_t psci_fn(const struct psci *psci, const struct call *call,
+                        struct call_result *result);
 
-/* Results are 32-bit signed numbers, sign-extended to x0: DEN0022, "Return error codes". */
-typedef int32_t psci_fn(const struct psci *psci, const struct psci_args *args,
-                        struct psci_result *result);
-
-static int32_t psci_version(const struct psci *psci, const struct psci_args *args,
-                            struct psci_result *result)
+static int32_t psci_version(const struct psci *psci, const struct call *call,
+                            struct call_result *result)
 {
     (void)psci;
-    (void)args;
+    (void)call;
     (void)result;
     return VERSION_1_1;
 }
 
-/*
- * Standby of the core itself is the one state there is; whatever StateID the
- * guest's tables give it, it is a WFI. A power-down state is refused.
- */
-static int32_t psci_cpu_suspend(const struct psci *psci, const struct psci_args *args,
-                                struct psci_result *result)
+/* EL1 is AArch64, so an entry is an A64 instruction. */
+static bool psci_is_entry(const struct psci *psci, uint64_t entry)
 {
-    (void)psci;
-    if (args->x[0] & (POWER_STATE_RESERVED | POWER_STATE_LEVEL | POWER_STATE_POWERDOWN))
+    return !(entry & 3u) && psci->ops->is_memory(psci->opaque, ipa(entry));
+}
+
+/*
+ * Power down the caller until an interrupt is pending. DEN0022 lets a call
+ * return SUCCESS when the wake-up comes before power is lost. Here that never
+ * is: the context is lost first and the interrupt looked for after, so that the
+ * guest always goes on at `entry`, also when one was pending at the call.
+ */
+static int32_t psci_power_down(const struct psci *psci, uint64_t entry, uint64_t context_id,
+                               struct call_result *result)
+{
+    if (!psci_is_entry(psci, entry))
+        return PSCI_INVALID_ADDRESS;
+    result->restart = true;
+    result->wait = true;
+    result->entry = entry;
+    result->context_id = context_id;
+    return PSCI_SUCCESS;
+}
+
+/*
+ * Two states, both of the core alone: standby, which is a WFI, and power-down.
+ * The StateID is whatever the guest's tables call them. No domain above the core
+ * can be powered, so other levels are refused.
+ */
+static int32_t psci_cpu_suspend(const struct psci *psci, const struct call *call,
+                                struct call_result *result)
+{
+    uint32_t power_state = (uint32_t)call->x[1]; /* 32 bits in both calls */
+
+    if (power_state & (POWER_STATE_RESERVED | POWER_STATE_LEVEL))
         return PSCI_INVALID_PARAMETERS;
+    if (power_state & POWER_STATE_POWERDOWN)
+        return psci_power_down(psci, call->x[2], call->x[3], result);
     result->wait = true;
     return PSCI_SUCCESS;
 }
 
-static int32_t psci_cpu_off(const struct psci *psci, const struct psci_args *args,
-                            struct psci_result *result)
+static int32_t psci_cpu_default_suspend(const struct psci *psci, const struct call *call,
+                                        struct call_result *result)
 {
-    psci->cpus[args->self].state = PSCI_STATE_OFF;
-    psci->ops->cpu_off(psci->opaque, args->self);
+    return psci_power_down(psci, call->x[1], call->x[2], result);
+}
+
+/* DEN0022, SYSTEM_SUSPEND: as CPU_SUSPEND to the deepest state, when all other cores are off. */
+static int32_t psci_system_suspend(const struct psci *psci, const struct call *call,
+                                   struct call_result *result)
+{
+    for (unsigned i = 0; i < psci->nr_cpus; i++) {
+        if (i != call->vcpu && psci->cpus[i].state != PSCI_STATE_OFF)
+            return PSCI_DENIED;
+    }
+    return psci_power_down(psci, call->x[1], call->x[2], result);
+}
+
+/*
+ * DENIED is for a Trusted OS that lives on this core: there is none. The last
+ * core may go off too, as under KVM; what that means for the VM the core decides.
+ *
+ * CPU_FREEZE differs in that interrupts may still be routed to the core. They
+ * wait for its CPU_ON, and they do so for a core that is off, too: so it is one.
+ */
+static int32_t psci_cpu_off(const struct psci *psci, const struct call *call,
+                            struct call_result *result)
+{
+    psci->cpus[call->vcpu].state = PSCI_STATE_OFF;
+    psci->ops->cpu_off(psci->opaque, call->vcpu);
     result->hold = true;
     return PSCI_SUCCESS;
 }
@@ -74,11 +120,11 @@ static struct psci_cpu *psci_find(const struct psci *psci, uint64_t mpidr)
     return NULL; /* also for a target with reserved bits set */
 }
 
-static int32_t psci_cpu_on(const struct psci *psci, const struct psci_args *args,
-                           struct psci_result *result)
+static int32_t psci_cpu_on(const struct psci *psci, const struct call *call,
+                           struct call_result *result)
 {
-    struct psci_cpu *cpu = psci_find(psci, args->x[0]);
-    uint64_t entry = args->x[1], context_id = args->x[2];
+    struct psci_cpu *cpu = psci_find(psci, call->x[1]);
+    uint64_t entry = call->x[2], context_id = call->x[3];
     int err;
 
     (void)result;
@@ -88,8 +134,7 @@ static int32_t psci_cpu_on(const struct psci *psci, const struct psci_args *args
         return PSCI_ALREADY_ON;
     if (cpu->state == PSCI_STATE_ON_PENDING)
         return PSCI_ON_PENDING;
-    /* EL1 is AArch64, so the entry is an A64 instruction. */
-    if ((entry & 3u) || !psci->ops->is_memory(psci->opaque, ipa(entry)))
+    if (!psci_is_entry(psci, entry))
         return PSCI_INVALID_ADDRESS;
     /* Before the call: the core may find it started at once. */
     cpu->entry = entry;
@@ -106,13 +151,13 @@ static int32_t psci_cpu_on(const struct psci *psci, const struct psci_args *args
 }
 
 /* DEN0022, AFFINITY_INFO: a level above 0 is ON if any core in it is. */
-static int32_t psci_affinity_info(const struct psci *psci, const struct psci_args *args,
-                                  struct psci_result *result)
+static int32_t psci_affinity_info(const struct psci *psci, const struct call *call,
+                                  struct call_result *result)
 {
     static const uint64_t masks[AFFINITY_LEVELS] = {0xff00ffffffull, 0xff00ffff00ull,
                                                     0xff00ff0000ull, 0xff00000000ull};
-    uint64_t target = args->x[0];
-    uint32_t level = (uint32_t)args->x[1]; /* 32 bits in both calls */
+    uint64_t target = call->x[1];
+    uint32_t level = (uint32_t)call->x[2]; /* 32 bits in both calls */
     bool found = false, pending = false;
 
     (void)result;
@@ -131,75 +176,102 @@ static int32_t psci_affinity_info(const struct psci *psci, const struct psci_arg
     return (int32_t)(pending ? PSCI_STATE_ON_PENDING : PSCI_STATE_OFF);
 }
 
-static int32_t psci_migrate_info_type(const struct psci *psci, const struct psci_args *args,
-                                      struct psci_result *result)
+/*
+ * Power level 0, the core, is the only one with a state. A suspended core is ON:
+ * nothing lost its power, whatever the guest was shown.
+ */
+static int32_t psci_node_hw_state(const struct psci *psci, const struct call *call,
+                                  struct call_result *result)
+{
+    const struct psci_cpu *cpu = psci_find(psci, call->x[1]);
+
+    (void)result;
+    if (!cpu || (uint32_t)call->x[2] != 0) /* a level has 32 bits in both calls */
+        return PSCI_INVALID_PARAMETERS;
+    return cpu->state == PSCI_STATE_ON ? PSCI_HW_ON : PSCI_HW_OFF;
+}
+
+static int32_t psci_migrate_info_type(const struct psci *psci, const struct call *call,
+                                      struct call_result *result)
 {
     (void)psci;
-    (void)args;
+    (void)call;
     (void)result;
     return MIGRATE_NOT_REQUIRED;
 }
 
-static int32_t psci_system_off(const struct psci *psci, const struct psci_args *args,
-                               struct psci_result *result)
+static int32_t psci_system_off(const struct psci *psci, const struct call *call,
+                               struct call_result *result)
 {
-    (void)args;
+    (void)call;
     psci->ops->system_off(psci->opaque);
     result->hold = true;
     return PSCI_SUCCESS;
 }
 
-static int32_t psci_system_reset(const struct psci *psci, const struct psci_args *args,
-                                 struct psci_result *result)
+static int32_t psci_system_reset(const struct psci *psci, const struct call *call,
+                                 struct call_result *result)
 {
-    (void)args;
+    (void)call;
     psci->ops->system_reset(psci->opaque, PSCI_RESET_COLD);
     result->hold = true;
     return PSCI_SUCCESS;
 }
 
 /* reset_type 0 is SYSTEM_WARM_RESET; bit 31 set is the vendor's. It is 32 bits in both calls. */
-static int32_t psci_system_reset2(const struct psci *psci, const struct psci_args *args,
-                                  struct psci_result *result)
+static int32_t psci_system_reset2(const struct psci *psci, const struct call *call,
+                                  struct call_result *result)
 {
-    if ((uint32_t)args->x[0] != 0)
+    if ((uint32_t)call->x[1] != 0)
         return PSCI_INVALID_PARAMETERS;
     psci->ops->system_reset(psci->opaque, PSCI_RESET_WARM);
     result->hold = true;
     return PSCI_SUCCESS;
 }
 
-static psci_fn psci_features, smccc_version, smccc_arch_features;
+static psci_fn psci_features;
 
-/* By function number. `wide`: there is a 64-bit version too. Absent: NOT_SUPPORTED. */
+enum psci_width { NARROW, BOTH }; /* 32-bit only; a 64-bit version too */
+
+#define ROW(function) [(function)&FUNCTION_NUMBER]
+/* By function number. No `call`: NOT_SUPPORTED, and `absent` is why. */
 static const struct psci_function {
     psci_fn *call;
-    bool wide;
+    enum psci_width width;
+    const char *absent;
 } psci_functions[FUNCTION_NUMBER + 1u] = {
-    [PSCI_VERSION & FUNCTION_NUMBER] = {psci_version, false},
-    [PSCI_CPU_SUSPEND & FUNCTION_NUMBER] = {psci_cpu_suspend, true},
-    [PSCI_CPU_OFF & FUNCTION_NUMBER] = {psci_cpu_off, false},
-    [PSCI_CPU_ON & FUNCTION_NUMBER] = {psci_cpu_on, true},
-    [PSCI_AFFINITY_INFO & FUNCTION_NUMBER] = {psci_affinity_info, true},
-    [PSCI_MIGRATE_INFO_TYPE & FUNCTION_NUMBER] = {psci_migrate_info_type, false},
-    [PSCI_SYSTEM_OFF & FUNCTION_NUMBER] = {psci_system_off, false},
-    [PSCI_SYSTEM_RESET & FUNCTION_NUMBER] = {psci_system_reset, false},
-    [PSCI_FEATURES & FUNCTION_NUMBER] = {psci_features, false},
-    [PSCI_SYSTEM_RESET2 & FUNCTION_NUMBER] = {psci_system_reset2, true},
+    ROW(PSCI_VERSION) = {psci_version, NARROW, NULL},
+    ROW(PSCI_CPU_SUSPEND) = {psci_cpu_suspend, BOTH, NULL},
+    ROW(PSCI_CPU_OFF) = {psci_cpu_off, NARROW, NULL},
+    ROW(PSCI_CPU_ON) = {psci_cpu_on, BOTH, NULL},
+    ROW(PSCI_AFFINITY_INFO) = {psci_affinity_info, BOTH, NULL},
+    ROW(PSCI_MIGRATE) = {NULL, BOTH, "there is no Trusted OS to migrate"},
+    ROW(PSCI_MIGRATE_INFO_TYPE) = {psci_migrate_info_type, NARROW, NULL},
+    ROW(PSCI_MIGRATE_INFO_UP_CPU) = {NULL, BOTH, "there is no Trusted OS that lives on one core"},
+    ROW(PSCI_SYSTEM_OFF) = {psci_system_off, NARROW, NULL},
+    ROW(PSCI_SYSTEM_RESET) = {psci_system_reset, NARROW, NULL},
+    ROW(PSCI_FEATURES) = {psci_features, NARROW, NULL},
+    ROW(PSCI_CPU_FREEZE) = {psci_cpu_off, NARROW, NULL},
+    ROW(PSCI_CPU_DEFAULT_SUSPEND) = {psci_cpu_default_suspend, BOTH, NULL},
+    ROW(PSCI_NODE_HW_STATE) = {psci_node_hw_state, BOTH, NULL},
+    ROW(PSCI_SYSTEM_SUSPEND) = {psci_system_suspend, BOTH, NULL},
+    ROW(PSCI_SET_SUSPEND_MODE) = {NULL, NARROW,
+                                  "OS-initiated mode coordinates levels above the core: none here"},
+    ROW(PSCI_STAT_RESIDENCY) = {NULL, BOTH, "a wake-up is the core's own and is not seen here"},
+    ROW(PSCI_STAT_COUNT) = {NULL, BOTH, "goes with STAT_RESIDENCY: both or none"},
+    ROW(PSCI_SYSTEM_RESET2) = {psci_system_reset2, BOTH, NULL},
+    ROW(PSCI_MEM_PROTECT) = {NULL, NARROW, "each reset clears the RAM: there is nothing to choose"},
+    ROW(PSCI_MEM_PROTECT_CHECK_RANGE) = {NULL, BOTH, "as MEM_PROTECT"},
 };
 
-static psci_fn *psci_lookup(uint32_t function)
+/* The row of an identifier in PSCI's range, or NULL. */
+static const struct psci_function *psci_lookup(uint32_t function)
 {
-    const struct psci_function *f;
+    const struct psci_function *row = &psci_functions[function & FUNCTION_NUMBER];
 
-    if (function == PSCI_SMCCC_VERSION)
-        return smccc_version;
-    if (function == PSCI_SMCCC_ARCH_FEATURES)
-        return smccc_arch_features;
-    if ((function & ~(FUNCTION_NUMBER | PSCI_SMC64)) != PSCI_RANGE)
+    if ((function & ~(FUNCTION_NUMBER | CALL_SMC64)) != PSCI_VERSION)
         return NULL;
-    f = &psci_functions[function & FUNCTION_NUMBER];
-    return (function & PSCI_SMC64) && !f->wide ? NULL : f->call;
+    return (function & CALL_SMC64) && row->width == NARROW ? NULL : row;
 }
 
 /*
@@ -207,41 +279,15 @@ static psci_fn *psci_lookup(uint32_t function)
  * and no OS-initiated mode (bit 0 clear); the others have none. SMCCC_VERSION
  * is the one function outside of PSCI's range that may be asked for.
  */
-static int32_t psci_features(const struct psci *psci, const struct psci_args *args,
-                             struct psci_result *result)
+static int32_t psci_features(const struct psci *psci, const struct call *call,
+                             struct call_result *result)
 {
-    uint32_t function = (uint32_t)args->x[0];
+    uint32_t function = (uint32_t)call->x[1];
+    const struct psci_function *row = psci_lookup(function);
 
     (void)psci;
     (void)result;
-    if (function == PSCI_SMCCC_ARCH_FEATURES || !psci_lookup(function))
-        return PSCI_NOT_SUPPORTED;
-    return PSCI_SUCCESS;
-}
-
-static int32_t smccc_version(const struct psci *psci, const struct psci_args *args,
-                             struct psci_result *result)
-{
-    (void)psci;
-    (void)args;
-    (void)result;
-    return VERSION_1_1;
-}
-
-/*
- * DEN0028, SMCCC_ARCH_FEATURES. The workaround functions are not there: nothing is done for the
- * guest at EL2, and it is told so. Nor is there an SoC ID.
- */
-static int32_t smccc_arch_features(const struct psci *psci, const struct psci_args *args,
-                                   struct psci_result *result)
-{
-    uint32_t function = (uint32_t)args->x[0];
-
-    (void)psci;
-    (void)result;
-    if (function == PSCI_SMCCC_VERSION || function == PSCI_SMCCC_ARCH_FEATURES)
-        return PSCI_SUCCESS;
-    return PSCI_NOT_SUPPORTED;
+    return function == SMCCC_VERSION || (row && row->call) ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 
 void psci_cpu_reset(struct psci_cpu *cpu, uint64_t mpidr, bool on)
@@ -258,27 +304,17 @@ void psci_cpu_started(struct psci_cpu *cpu)
         cpu->state = PSCI_STATE_ON;
 }
 
-void psci_call(const struct psci *psci, const struct vcpu *vcpu, uint16_t imm,
-               struct psci_result *result)
+bool psci_call(const struct psci *psci, const struct call *call, struct call_result *result)
 {
-    uint32_t function = (uint32_t)vcpu_get_x(vcpu, 0); /* W0, whatever the width */
-    psci_fn *call = imm == 0 ? psci_lookup(function) : NULL;
-    struct psci_args args;
+    const struct psci_function *row = psci_lookup(call->function);
 
-    *result = (struct psci_result){0};
-    if (!call) {
-        if (log_first(LOG_KIND_CALL, (uint64_t)imm << 32 | function)) {
-            log_debug("vCPU %u: call of function 0x%08" PRIx32 " with immediate %u: NOT_SUPPORTED",
-                      vcpu->index, function, imm);
-        }
-        result->value = (uint64_t)(int64_t)PSCI_NOT_SUPPORTED;
-        return;
+    if (row && row->call) {
+        call_return(result, row->call(psci, call, result));
+        return true;
     }
-    args.self = vcpu->index;
-    for (unsigned i = 0; i < 3; i++) {
-        uint64_t x = vcpu_get_x(vcpu, i + 1u);
-
-        args.x[i] = function & PSCI_SMC64 ? x : (uint32_t)x;
+    if (row && row->absent && log_first(LOG_KIND_CALL, ~(uint64_t)call->function)) {
+        log_debug("vCPU %u: PSCI function 0x%08" PRIx32 " is not implemented: %s", call->vcpu,
+                  call->function, row->absent);
     }
-    result->value = (uint64_t)(int64_t)call(psci, &args, result);
+    return false;
 }

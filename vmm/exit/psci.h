@@ -1,32 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Firmware calls of the guest, by HVC or SMC alike: the SMC Calling Convention
- * 1.1 (DEN0028) and PSCI 1.1 (DEN0022).
- */
+/* Power State Coordination Interface 1.1 (DEN0022). */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/exit/call.h"
 #include "vmm/types.h"
-#include "vmm/vcpu.h"
 
-/* Function identifiers (DEN0022): the 32-bit ones; the 64-bit ones have bit 30 too. */
-#define PSCI_VERSION           0x84000000u
-#define PSCI_CPU_SUSPEND       0x84000001u
-#define PSCI_CPU_OFF           0x84000002u
-#define PSCI_CPU_ON            0x84000003u
-#define PSCI_AFFINITY_INFO     0x84000004u
-#define PSCI_MIGRATE_INFO_TYPE 0x84000006u
-#define PSCI_SYSTEM_OFF        0x84000008u
-#define PSCI_SYSTEM_RESET      0x84000009u
-#define PSCI_FEATURES          0x8400000au
-#define PSCI_SYSTEM_RESET2     0x84000012u
-#define PSCI_SMC64             0x40000000u
-
-/* DEN0028, Arm Architecture Calls. */
-#define PSCI_SMCCC_VERSION       0x80000000u
-#define PSCI_SMCCC_ARCH_FEATURES 0x80000001u
+/* Function identifiers: the 32-bit ones; the 64-bit ones have CALL_SMC64 too. */
+#define PSCI_VERSION                 0x84000000u
+#define PSCI_CPU_SUSPEND             0x84000001u
+#define PSCI_CPU_OFF                 0x84000002u
+#define PSCI_CPU_ON                  0x84000003u
+#define PSCI_AFFINITY_INFO           0x84000004u
+#define PSCI_MIGRATE                 0x84000005u
+#define PSCI_MIGRATE_INFO_TYPE       0x84000006u
+#define PSCI_MIGRATE_INFO_UP_CPU     0x84000007u
+#define PSCI_SYSTEM_OFF              0x84000008u
+#define PSCI_SYSTEM_RESET            0x84000009u
+#define PSCI_FEATURES                0x8400000au
+#define PSCI_CPU_FREEZE              0x8400000bu
+#define PSCI_CPU_DEFAULT_SUSPEND     0x8400000cu
+#define PSCI_NODE_HW_STATE           0x8400000du
+#define PSCI_SYSTEM_SUSPEND          0x8400000eu
+#define PSCI_SET_SUSPEND_MODE        0x8400000fu
+#define PSCI_STAT_RESIDENCY          0x84000010u
+#define PSCI_STAT_COUNT              0x84000011u
+#define PSCI_SYSTEM_RESET2           0x84000012u
+#define PSCI_MEM_PROTECT             0x84000013u
+#define PSCI_MEM_PROTECT_CHECK_RANGE 0x84000014u
+#define PSCI_LAST                    0x8400001fu /* of the range that is PSCI's */
 
 /* DEN0022, "Return error codes". */
 #define PSCI_SUCCESS            0
@@ -42,6 +46,10 @@
 #define PSCI_STATE_ON         0u
 #define PSCI_STATE_OFF        1u
 #define PSCI_STATE_ON_PENDING 2u
+
+/* What NODE_HW_STATE returns. */
+#define PSCI_HW_ON  0
+#define PSCI_HW_OFF 1
 
 /* Guest-visible state of one vCPU: plain bytes, in memory that the core hands out. */
 struct psci_cpu {
@@ -69,6 +77,12 @@ struct psci_ops {
     void (*system_reset)(void *opaque, enum psci_reset kind);
     /* Is there RAM or ROM to run from? */
     bool (*is_memory)(void *opaque, ipa_t addr);
+    /*
+     * vCPU `index`, which is in a blocking exit, comes out of power-down: as by
+     * cpu_on, but its timers go on and its interrupts stay pending and active.
+     * 0, or -errno when the machine is lost.
+     */
+    int (*restart)(void *opaque, unsigned index, uint64_t entry, uint64_t context_id);
 };
 
 struct psci {
@@ -78,18 +92,11 @@ struct psci {
     unsigned nr_cpus;
 };
 
-struct psci_result {
-    uint64_t value; /* for x0; x1 to x17 are left alone, as SMCCC 1.1 asks */
-    bool wait;      /* wait for an interrupt before going on */
-    bool hold;      /* the call does not return */
-};
-
 /* A vCPU at reset: `on` for the one that boots. */
 void psci_cpu_reset(struct psci_cpu *cpu, uint64_t mpidr, bool on);
 
 /* A vCPU that CPU_ON asked for runs now: ON_PENDING becomes ON. */
 void psci_cpu_started(struct psci_cpu *cpu);
 
-/* A call with x0 to x3 of `vcpu`, by an HVC or SMC with immediate `imm`. */
-void psci_call(const struct psci *psci, const struct vcpu *vcpu, uint16_t imm,
-               struct psci_result *result);
+/* Call a function of PSCI's range. False: there is none, and nothing was done. */
+bool psci_call(const struct psci *psci, const struct call *call, struct call_result *result);
