@@ -72,6 +72,162 @@ static void test_features(const char *name, conduit_t call)
     }
 }
 
+/* What the vmm has besides what every firmware has. */
+static const struct feature more_features[] = {
+    {PSCI_CPU_FREEZE, "cpu_freeze", true},
+    {PSCI_CPU_DEF_SUSPEND64, "cpu_default_suspend64", true},
+    {PSCI_NODE_HW_STATE, "node_hw_state", true},
+    {PSCI_SYSTEM_SUSPEND64, "system_suspend64", true},
+    {PSCI_SYSTEM_RESET2, "system_reset2", true},
+    {SMCCC_VERSION, "smccc_version", true},
+    {0x84000005u, "migrate", false},
+    {0x84000007u, "migrate_info_up_cpu", false},
+    {0x8400000fu, "set_suspend_mode", false},
+    {0xc4000010u, "stat_residency", false},
+    {0xc4000011u, "stat_count", false},
+    {0x84000013u, "mem_protect", false},
+    {0xc4000014u, "mem_protect_check_range", false},
+    {0xc400000bu, "cpu_freeze_of_64_bits", false},
+    {SMCCC_ARCH_FEATURES, "smccc_arch_features", false},
+    {TRNG_VERSION, "trng_version", false},
+};
+
+static void test_more_features(const char *name, conduit_t call)
+{
+    for (unsigned i = 0; i < sizeof(more_features) / sizeof(more_features[0]); i++) {
+        const struct feature *feature = &more_features[i];
+
+        check((uint64_t)call3(call, PSCI_FEATURES, feature->function, 0, 0),
+              feature->present ? 0 : ~0ull, "%s_features_%s_%s", name,
+              feature->present ? "has" : "lacks", feature->name);
+    }
+}
+
+/* Every known function that returns, with arguments with which it does. */
+static const struct known {
+    uint32_t function;
+    uint64_t x1_set, x2_set; /* bits of random arguments that are made 1 */
+    unsigned results;        /* registers */
+} known[] = {
+    {PSCI_VERSION, 0, 0, 1},
+    {PSCI_CPU_SUSPEND, 1u << 31, 0, 1}, /* reserved bits */
+    {PSCI_CPU_SUSPEND64, 1u << 30, 0, 1},
+    {PSCI_CPU_ON, 1u << 31, 0, 1}, /* no such CPU */
+    {PSCI_CPU_ON64, 1u << 31, 0, 1},
+    {PSCI_AFFINITY_INFO, 0, 0, 1},
+    {PSCI_AFFINITY_INFO64, 0, 0, 1},
+    {0x84000005u, 0, 0, 1},
+    {PSCI_MIGRATE_INFO_TYPE, 0, 0, 1},
+    {0xc4000007u, 0, 0, 1},
+    {PSCI_FEATURES, 0, 0, 1},
+    {PSCI_CPU_DEF_SUSPEND, 1, 0, 1}, /* not an instruction's address */
+    {PSCI_CPU_DEF_SUSPEND64, 1, 0, 1},
+    {PSCI_NODE_HW_STATE, 0, 0, 1},
+    {PSCI_NODE_HW_STATE64, 0, 0, 1},
+    {PSCI_SYSTEM_SUSPEND, 1, 0, 1},
+    {PSCI_SYSTEM_SUSPEND64, 2, 0, 1},
+    {0x8400000fu, 0, 0, 1},
+    {0xc4000010u, 0, 0, 1},
+    {0xc4000011u, 0, 0, 1},
+    {PSCI_SYSTEM_RESET2, 1, 0, 1}, /* no such type */
+    {PSCI_SYSTEM_RESET2_64, 1u << 31, 0, 1},
+    {0x84000013u, 0, 0, 1},
+    {0xc4000014u, 0, 0, 1},
+    {SMCCC_VERSION, 0, 0, 1},
+    {SMCCC_ARCH_FEATURES, 0, 0, 1},
+    {SMCCC_WORKAROUND_1, 0, 0, 1},
+    {SMCCC_WORKAROUND_2, 0, 0, 1},
+    {SMCCC_WORKAROUND_3, 0, 0, 1},
+    {TRNG_VERSION, 0, 0, 1},
+    {TRNG_FEATURES, 0, 0, 1},
+    {TRNG_GET_UUID, 0, 0, 4},
+    {TRNG_RND32, 0, 0, 4},
+    {TRNG_RND64, 0, 0, 4},
+    {PV_TIME_FEATURES, 0, 0, 1},
+};
+
+static void test_known(const char *name, conduit_t call)
+{
+    for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        unsigned clobbered = 0;
+
+        for (unsigned round = 0; round < 8; round++) {
+            uint64_t before[18];
+            uint64_t x[18];
+
+            fill(before, known[i].function | (round & 1 ? SMCCC_HINT : 0));
+            before[1] |= known[i].x1_set;
+            before[2] |= known[i].x2_set;
+            for (unsigned r = 0; r < 18; r++)
+                x[r] = before[r];
+            call(x);
+            clobbered += !preserved(x, before);
+            for (unsigned r = known[i].results; r < 4; r++)
+                clobbered += x[r] != before[r];
+        }
+        check(clobbered, 0, "%s_0x%x_preserves_what_it_does_not_return", name, known[i].function);
+    }
+}
+
+/* The bits that were asked for change, and all others of x1-x3 are zero. */
+static void test_entropy(const char *name, conduit_t call, uint32_t function, unsigned bits)
+{
+    unsigned word = (function & 0x40000000u) != 0 ? 64 : 32;
+    uint64_t all_or[3] = {0}, all_and[3] = {~0ull, ~0ull, ~0ull};
+    unsigned failed = 0, wrong = 0;
+
+    for (unsigned round = 0; round < 64; round++) {
+        uint64_t x[18] = {function, bits};
+
+        call(x);
+        failed += result(function, x[0]) != 0;
+        for (unsigned i = 0; i < 3; i++) {
+            all_or[i] |= x[3 - i];
+            all_and[i] &= x[3 - i];
+        }
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        unsigned have = bits < i * word ? 0 : bits - i * word;
+        uint64_t want = have == 0 ? 0 : ~0ull >> (64u - (have < word ? have : word));
+
+        wrong += all_or[i] != want || all_and[i] != 0;
+    }
+    check(failed, 0, "%s_0x%x_gives_%u_bits", name, function, bits);
+    check(wrong, 0, "%s_0x%x_places_%u_bits", name, function, bits);
+}
+
+static void test_trng(const char *name, conduit_t call)
+{
+    static const unsigned sizes[] = {1, 31, 32, 33, 64, 95, 96, 127, 128, 129, 192};
+
+    check((uint64_t)call3(call, TRNG_VERSION, 0, 0, 0), 0x10000, "%s_trng_version", name);
+    check((uint64_t)call3(call, TRNG_FEATURES, TRNG_RND64, 0, 0), 0, "%s_trng_has_rnd64", name);
+    for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        if (sizes[i] <= 96)
+            test_entropy(name, call, TRNG_RND32, sizes[i]);
+        test_entropy(name, call, TRNG_RND64, sizes[i]);
+    }
+    check((uint64_t)call3(call, TRNG_RND32, 0, 0, 0), (uint64_t)-2, "%s_trng_of_0_bits", name);
+    check((uint64_t)call3(call, TRNG_RND32, 97, 0, 0), (uint64_t)-2, "%s_trng_of_97_bits", name);
+    check((uint64_t)call3(call, TRNG_RND64, 193, 0, 0), (uint64_t)-2, "%s_trng_of_193_bits", name);
+}
+
+/* What is announced can be called; what is not, cannot. */
+static void test_workarounds(const char *name, conduit_t call)
+{
+    static const uint32_t functions[] = {SMCCC_WORKAROUND_1, SMCCC_WORKAROUND_2,
+                                         SMCCC_WORKAROUND_3};
+
+    check((uint64_t)call3(call, SMCCC_VERSION, 0, 0, 0), 0x10004, "%s_smccc_version", name);
+    for (unsigned i = 0; i < 3; i++) {
+        int64_t told = call3(call, SMCCC_ARCH_FEATURES, functions[i], 0, 0);
+
+        note("workaround %u: 0x%lx", i + 1, (uint64_t)told);
+        check((uint64_t)call3(call, functions[i], 0, 0, 0), told >= 0 ? 0 : ~0ull,
+              "%s_workaround_%u_is_as_announced", name, i + 1);
+    }
+}
+
 /* IDs of services that no one offers: OEM, trusted OS, reserved owners; fast and yielding. */
 static uint32_t unknown_function(void)
 {
@@ -150,4 +306,10 @@ void calls_test(const char *name, conduit_t call, conduit_t call_imm1)
     test_unknown(name, call);
     test_upper_halves(name, call);
     test_immediate(name, call_imm1);
+    test_known(name, call);
+    if (testdev_present()) {
+        test_more_features(name, call);
+        test_trng(name, call);
+        test_workarounds(name, call);
+    }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From an event to the reply that ends the exit. The path of an MMIO access
- * with a valid syndrome, and of a call, allocates nothing, logs nothing, and
- * fetches no register group.
+ * with a valid syndrome, and of a call that powers nothing down, allocates
+ * nothing, logs nothing, and fetches no register group.
  */
 #pragma once
 
