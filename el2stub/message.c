@@ -4,8 +4,9 @@
 #include "el2stub/stub.h"
 
 /*
- * The next free event, with the exception that the core took last; the caller fills in the rest. Waits while the ring is full:
- * the vmm sleeps only after it has seen the ring empty, so it will make room.
+ * The next free event, with the exception that the core took last; the caller fills
+ * in the rest. Waits while the ring is full: the vmm sleeps only after it has seen
+ * the ring empty, so it will make room.
  */
 struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
 {

@@ -128,9 +128,9 @@ static void move(struct vcpu *vcpu, uint32_t groups, bool save)
         }
         write_sysreg(selected, pmselr_el0);
         if (!save) { /* what only sets bits needs them clear */
-            write_sysreg(~0u, pmcntenclr_el0);
-            write_sysreg(~0u, pmintenclr_el1);
-            write_sysreg(~0u, pmovsclr_el0);
+            write_sysreg(~0ull, pmcntenclr_el0);
+            write_sysreg(~0ull, pmintenclr_el1);
+            write_sysreg(~0ull, pmovsclr_el0);
         }
         PMU_REGISTERS(X_PMU)
     }
@@ -227,7 +227,8 @@ void world_leave(struct pcpu *pcpu)
     __atomic_store_n(&vcpu->pcpu, NULL, __ATOMIC_RELEASE); /* pairs with the acquire in run() */
     pcpu->vcpu = NULL;
     pcpu->blocked = false;
-    event->flags = pcpu->waits ? RV_EVENT_FLAG_WAITS : 0;
+    /* A command or an interrupt just before may have woken it. */
+    event->flags = pcpu->waits && !lr_pending(vcpu) ? RV_EVENT_FLAG_WAITS : 0;
     pcpu->waits = false;
     event->groups = cpu.groups;
     event_publish(pcpu, event);

@@ -63,28 +63,109 @@ static void send_sgi(uint64_t value)
         fake.core[i].kicks += (uint32_t)(value >> i & 1);
 }
 
+/* An access to a register that this CPU does not have is UNDEFINED, at EL2 too. */
+static void must_exist(enum fake_register reg)
+{
+    bool exists = true;
+
+    switch (reg) {
+#define X(name) case REG_##name:
+        FAKE_PAUTH_REGISTERS(X) exists = (cpu.groups & RV_GROUP_PAUTH) != 0;
+        break;
+        FAKE_PMU_REGISTERS(X) exists = (cpu.groups & RV_GROUP_PMU) != 0;
+        break;
+        FAKE_SVE_REGISTERS(X) exists = (cpu.groups & RV_GROUP_SVE) != 0;
+        break;
+        FAKE_RAS_REGISTERS(X) exists = cpu.ras;
+        break;
+#undef X
+    default: break;
+    }
+    if (!exists)
+        fail("no such register", reg);
+}
+
+/* PMXEVCNTR_EL0, PMXEVTYPER_EL0: the counter that PMSELR_EL0 selects (Arm ARM D24.5). */
+static uint64_t *selected(uint64_t *counters)
+{
+    uint64_t n = fake_core->reg[REG_pmselr_el0];
+
+    if (fake_core->unsynchronized_pmu)
+        fail("PMSELR_EL0 is not in effect yet", n);
+    if (n >= fake.nr_counters)
+        fail("no such counter", n);
+    return &counters[n];
+}
+
+/* Where a register is kept: both views of the PMU's bits are one. */
+static uint64_t *place(enum fake_register reg)
+{
+    switch (reg) {
+    case REG_pmxevcntr_el0: return selected(fake_core->evcntr);
+    case REG_pmxevtyper_el0: return selected(fake_core->evtyper);
+    case REG_pmcntenclr_el0: return &fake_core->reg[REG_pmcntenset_el0];
+    case REG_pmintenclr_el1: return &fake_core->reg[REG_pmintenset_el1];
+    case REG_pmovsclr_el0: return &fake_core->reg[REG_pmovsset_el0];
+    default: return &fake_core->reg[reg];
+    }
+}
+
+#define PMCR_P        (1ull << 1)
+#define PMCR_C        (1ull << 2)
+#define PMCR_WRITABLE 0xf9ull /* E, D, X, DP, LC, LP */
+
+static void write_pmcr(uint64_t value)
+{
+    if (value & PMCR_P)
+        memset(fake_core->evcntr, 0, sizeof(fake_core->evcntr));
+    if (value & PMCR_C)
+        fake_core->reg[REG_pmccntr_el0] = 0;
+    fake_core->reg[REG_pmcr_el0] = value & PMCR_WRITABLE;
+}
+
 static void mmio_settle(void);
 
 uint64_t fake_read(enum fake_register reg)
 {
     mmio_settle();
+    must_exist(reg);
     if (fake.on_read)
         fake.on_read(reg);
-    if (reg == REG_icc_iar1_el1)
-        return acknowledge();
-    return fake_core->reg[reg];
+    switch (reg) {
+    case REG_icc_iar1_el1: return acknowledge();
+    case REG_pmcr_el0: return (fake_core->reg[reg] & PMCR_WRITABLE) | fake.nr_counters << 11;
+    default: return *place(reg);
+    }
 }
 
 void fake_write(enum fake_register reg, uint64_t value)
 {
+    uint64_t pmu_bits = ((1ull << fake.nr_counters) - 1) | 1ull << 31;
+
     mmio_settle();
+    must_exist(reg);
     if (fake.on_write)
         fake.on_write(reg, value);
     switch (reg) {
     case REG_icc_dir_el1: deactivate(value); break;
     case REG_icc_sgi1r_el1: send_sgi(value); break;
-    default: fake_core->reg[reg] = value; break;
+    case REG_pmcntenset_el0:
+    case REG_pmintenset_el1:
+    case REG_pmovsset_el0: *place(reg) |= value & pmu_bits; break;
+    case REG_pmcntenclr_el0:
+    case REG_pmintenclr_el1:
+    case REG_pmovsclr_el0: *place(reg) &= ~value; break;
+    case REG_pmcr_el0: write_pmcr(value); break;
+    default: *place(reg) = value; break;
     }
+    fake_core->unsynchronized_pmu |= reg == REG_pmselr_el0;
+    fake_core->unsynchronized_sve |= reg == REG_cptr_el2 || reg == REG_s3_4_c1_c2_0;
+}
+
+void fake_isb(void)
+{
+    mmio_settle();
+    fake_core->unsynchronized_pmu = fake_core->unsynchronized_sve = false;
 }
 
 /*
@@ -223,14 +304,52 @@ void fake_flush(int all_cores)
 
 /* fp.S, boot.S, vectors.S */
 
-void fp_save(struct rv_fp *fp)
+void fp_save(uint64_t *v)
 {
-    memcpy(fp, &fake_core->fp, offsetof(struct rv_fp, pad));
+    for (unsigned n = 0; n < 32; n++)
+        memcpy(&v[2 * n], fake_core->z[n], 16);
 }
 
-void fp_load(const struct rv_fp *fp)
+/* A write of V<n> makes the rest of Z<n> zero (Arm ARM B1.2.2). */
+void fp_load(uint64_t *v)
 {
-    memcpy(&fake_core->fp, fp, offsetof(struct rv_fp, pad));
+    memset(fake_core->z, 0, sizeof(fake_core->z));
+    for (unsigned n = 0; n < 32; n++)
+        memcpy(fake_core->z[n], &v[2 * n], 16);
+}
+
+/* At EL2: the longest that there is and that ZCR_EL2.LEN allows. */
+uint64_t sve_length(void)
+{
+    uint64_t length = (REG(s3_4_c1_c2_0) & 0xf) + 1;
+
+    must_exist(REG_s3_4_c1_c2_0);
+    if (fake_core->unsynchronized_sve || REG(cptr_el2) >> 8 & 1)
+        fail("SVE is not enabled; CPTR_EL2", REG(cptr_el2));
+    while (!(fake.sve_lengths >> (length - 1) & 1))
+        length--;
+    return 16 * length;
+}
+
+void sve_save(uint8_t *sve)
+{
+    size_t length = sve_length();
+
+    for (unsigned n = 0; n < 32; n++)
+        memcpy(sve + n * length, fake_core->z[n], length);
+    for (unsigned n = 0; n < 17; n++)
+        memcpy(sve + 32 * length + n * length / 8, fake_core->p[n], length / 8);
+}
+
+void sve_load(uint8_t *sve)
+{
+    size_t length = sve_length();
+
+    memset(fake_core->z, 0, sizeof(fake_core->z));
+    for (unsigned n = 0; n < 32; n++)
+        memcpy(fake_core->z[n], sve + n * length, length);
+    for (unsigned n = 0; n < 17; n++)
+        memcpy(fake_core->p[n], sve + 32 * length + n * length / 8, length / 8);
 }
 
 void mmu_on(struct pcpu *pcpu)
@@ -313,7 +432,7 @@ static void boot_as(uint32_t nr_lrs)
     boot.maintenance_intid = FAKE_MAINTENANCE;
     boot.doorbell_intid = FAKE_DOORBELL;
     memset(&cpu, 0, sizeof(cpu));
-    cpu.pauth = true;
+    cpu.groups = RV_GROUPS_ALL;
     cpu.ras = true;
     cpu.nr_breakpoints = 16;
     cpu.nr_watchpoints = 16;
@@ -327,6 +446,8 @@ static void boot_as(uint32_t nr_lrs)
         pcpus[i].stack_top = &stacks[i].top;
         fake.core[i].reg[REG_id_aa64pfr0_el1] = 0x22; /* AArch32 at EL0 and EL1 */
         fake.core[i].gicr.enabled = 1u | 1u << FAKE_MAINTENANCE;
+        fake_use(i);
+        world_init_cpu();
     }
 }
 
@@ -344,6 +465,8 @@ void fake_reset(uint32_t nr_lrs)
     memset(pcpus, 0, sizeof(pcpus));
     memset(vcpus, 0, sizeof(vcpus));
     memset(vms, 0, sizeof(vms));
+    fake.nr_counters = FAKE_COUNTERS;
+    fake.sve_lengths = FAKE_SVE_LENGTHS;
     boot_as(nr_lrs);
     fake_pool(FAKE_TABLES);
     fake_use(0);
@@ -454,10 +577,11 @@ void fake_create_vcpu(uint16_t vcpu, uint16_t vm)
                                                .op = RV_COMMAND_VCPU_CREATE,
                                                .vm = vm,
                                                .vcpu = vcpu,
-                                               .arg = {0x80000000u + vcpu, 0x410fd000u},
                                            });
     fake_pages[vcpu].pstate = PSTATE_EL1h | PSTATE_DAIF;
     fake_pages[vcpu].pc = 0x40000000;
+    fake_pages[vcpu].el1.vmpidr_el2 = 0x80000000u + vcpu;
+    fake_pages[vcpu].el1.vpidr_el2 = 0x410fd000u;
 }
 
 uint64_t fake_random(void)

@@ -28,9 +28,16 @@ struct fake_gicr {
     uint32_t priority[8];
 };
 
+#define FAKE_COUNTERS    6u    /* event counters of the PMU */
+#define FAKE_SVE_LENGTHS 0x8bu /* vector lengths: 16, 32, 64 and 128 bytes; as stub_sve */
+
 struct fake_core {
     uint64_t reg[FAKE_NR_REGISTERS];
-    struct rv_fp fp;
+    uint64_t evcntr[31], evtyper[31];
+    uint8_t z[32][RV_SVE_VL_MAX];     /* V<n> is the low end of Z<n> */
+    uint8_t p[17][RV_SVE_VL_MAX / 8]; /* the last: FFR */
+    /* A control was written, and there was no ISB since: PMSELR_EL0; CPTR_EL2, ZCR_EL2. */
+    bool unsynchronized_pmu, unsynchronized_sve;
     struct fake_gicr gicr;
     uint32_t kicks;   /* SGIs that were sent to it */
     uint32_t irq[16]; /* physical INTIDs that ICC_IAR1_EL1 gives, in this order */
@@ -51,6 +58,8 @@ struct fake {
     unsigned relaxes;
     uint32_t deactivated[16]; /* what was written to ICC_DIR_EL1 */
     unsigned nr_deactivated;
+    uint32_t nr_counters;
+    uint64_t sve_lengths;
 
     /* Hooks; NULL: nothing. */
     void (*on_relax)(void);

@@ -94,7 +94,7 @@ static const struct {
 
     {"stop_vcpu_not_here", {OP(STOP), VCPU(1)}, RV_REFUSED_STATE, 0},
     {"stop_of_other_core", {OP(STOP), VCPU(2)}, RV_REFUSED_STATE, 0},
-    {"load_groups", {OP(LOAD), VCPU(0), .arg = {0x100}}, RV_REFUSED_GROUPS, 0},
+    {"load_groups", {OP(LOAD), VCPU(0), .arg = {RV_GROUPS_ALL + 1}}, RV_REFUSED_GROUPS, 0},
     {"load_groups_high", {OP(LOAD), VCPU(0), .arg = {1ull << 32}}, RV_REFUSED_GROUPS, 0},
     {"load_not_here", {OP(LOAD), VCPU(3)}, RV_REFUSED_STATE, 0},
     {"save_groups", {OP(SAVE), VCPU(0), .arg = {1ull << 63}}, RV_REFUSED_GROUPS, 0},
@@ -399,8 +399,7 @@ static void no_room_is_acknowledged_and_stops_nothing(void **state)
 static void vcpu_is_created_as_asked(void **state)
 {
     setup(state);
-    assert_int_equal(vcpus[3].vmpidr, 0x80000003);
-    assert_int_equal(vcpus[3].vpidr, 0x410fd000);
+    assert_int_equal(vcpus[3].index, 3);
     assert_ptr_equal(vcpus[3].page, &fake_pages[3]);
     assert_ptr_equal(vcpus[3].vm, &vms[1]);
     assert_null(vcpus[3].pcpu);

@@ -101,7 +101,7 @@ static void window_that_is_set_cannot_be_moved(void **state)
     assert_true(fake_event(core, &event));
     assert_int_equal(event.value, RV_REFUSED_STATE);
     assert_true(vms[0].stopped);
-    assert_int_equal(vms[0].posted[0].start, WINDOW);
+    assert_int_equal(vms[0].posted_start[0], WINDOW);
 }
 
 static void event_has_all_of_the_exit(void **state)
@@ -280,6 +280,56 @@ static void wait_ends_with_an_interrupt_that_the_guest_can_take(void **state)
     assert_false(core->waits);
 }
 
+/* STOPPED says whether the guest still waited: who was woken must not be taken for asleep. */
+static void stopped_says_waits_exactly_if_it_still_waited(void **state)
+{
+    static const struct {
+        const char *name;
+        bool wait, exit;
+        uint64_t inject; /* RV_IRQ_*, in the same batch as STOP */
+        uint32_t ppi;    /* comes while it waits */
+        bool waits;
+    } cases[] = {
+        {"runs", false, false, 0, 0, false},
+        {"in_an_exit", false, true, 0, 0, false},
+        {"in_an_exit_with_an_interrupt", false, true, RV_IRQ_PENDING, 0, false},
+        {"waits", true, true, 0, 0, true},
+        {"waits_with_an_active_one", true, true, RV_IRQ_ACTIVE, 0, true},
+        {"was_just_woken_by_a_command", true, true, RV_IRQ_PENDING, 0, false},
+        {"was_just_woken_by_both", true, true, RV_IRQ_PENDING | RV_IRQ_ACTIVE, 0, false},
+        {"was_just_woken_by_its_timer", true, true, 0, 27, false},
+    };
+    struct rv_event event;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        setup(state);
+        fake_ok(core,
+                (struct rv_command){.op = RV_COMMAND_SET_DIRECT, .arg = {27, 27, RV_IRQ_ENABLED}});
+        if (cases[i].exit)
+            assert_false(take(ESR_ELx_IL, 0, &event));
+        if (cases[i].wait) {
+            fake_command(core,
+                         &(struct rv_command){.op = RV_COMMAND_REPLY, .flags = RV_REPLY_WAIT});
+            assert_false(fake_serve(core));
+        }
+        if (cases[i].ppi) {
+            fake_core->irq[fake_core->nr_irqs++] = cases[i].ppi;
+            gic_irq(core); /* as where command_wait() ends; the command came meanwhile */
+        }
+        if (cases[i].inject)
+            fake_command(
+                core, &(struct rv_command){.op = RV_COMMAND_INJECT, .arg = {40, cases[i].inject}});
+        fake_command(core, &(struct rv_command){.op = RV_COMMAND_STOP});
+        assert_false(fake_serve(core));
+        assert_true(fake_event(core, &event));
+        assert_int_equal(event.type, RV_EVENT_STOPPED);
+        if (event.flags != (cases[i].waits ? RV_EVENT_FLAG_WAITS : 0))
+            fail_msg("%s: flags %u", cases[i].name, event.flags);
+        /* The next guest here does not begin with the wait of the last. */
+        assert_false(core->waits);
+    }
+}
+
 /* Physical interrupts */
 
 static void direct_interrupt_goes_to_the_guest_without_a_message(void **state)
@@ -344,6 +394,7 @@ int main(void)
         cmocka_unit_test(reply_does_what_its_flags_say_and_no_more),
         cmocka_unit_test(reply_to_no_register_writes_none),
         cmocka_unit_test(wait_ends_with_an_interrupt_that_the_guest_can_take),
+        cmocka_unit_test(stopped_says_waits_exactly_if_it_still_waited),
         cmocka_unit_test(direct_interrupt_goes_to_the_guest_without_a_message),
         cmocka_unit_test(interrupt_of_nobody_is_masked),
         cmocka_unit_test(doorbell_kicks_the_others_that_it_names),

@@ -32,48 +32,131 @@ static int setup(void **state)
 #define ENTRY(name) REG_##name,
 static const enum fake_register guest_registers[] = {
     /* clang-format off */
-    FAKE_EL1_REGISTERS(ENTRY) FAKE_PAUTH_REGISTERS(ENTRY) FAKE_TIMER_REGISTERS(ENTRY)
-    FAKE_DEBUG_REGISTERS(ENTRY) FAKE_GIC_REGISTERS(ENTRY)
-    REG_elr_el2, REG_s3_4_c12_c1_1,
+    FAKE_EL1_REGISTERS(ENTRY) FAKE_RAS_REGISTERS(ENTRY) FAKE_FP_REGISTERS(ENTRY)
+    FAKE_PAUTH_REGISTERS(ENTRY) FAKE_TIMER_REGISTERS(ENTRY) FAKE_DEBUG_REGISTERS(ENTRY)
+    FAKE_GIC_REGISTERS(ENTRY)
+    REG_elr_el2, REG_s3_0_c1_c2_0,
+    REG_pmccntr_el0, REG_pmccfiltr_el0, REG_pmuserenr_el0, REG_pmselr_el0,
+    REG_pmcntenset_el0, REG_pmintenset_el1, REG_pmovsset_el0, REG_pmcr_el0,
     /* clang-format on */
 };
 #undef ENTRY
 
 static uint64_t canary(enum fake_register reg)
 {
-    return 0xca9a000000000000ull + reg * 0x10001u;
+    switch (reg) {
+    /* Those of which not every bit can be written: only the guest's own value is legal. */
+    case REG_pmselr_el0: return 3;
+    case REG_pmcntenset_el0: return 0x80000015;
+    case REG_pmintenset_el1: return 0x8000000b;
+    case REG_pmovsset_el0: return 0x00000022;
+    case REG_pmcr_el0: return 0x59;
+    default: return 0xca9a000000000000ull + reg * 0x10001u;
+    }
+}
+
+/* All that a guest has in a core, made from a seed. */
+static void fill_core(uint8_t seed)
+{
+    uint8_t value = seed;
+
+    for (size_t i = 0; i < COUNT_OF(guest_registers); i++)
+        fake_core->reg[guest_registers[i]] = canary(guest_registers[i]);
+    for (uint32_t n = 0; n < fake.nr_counters; n++) {
+        fake_core->evcntr[n] = 0xe000000000000000ull + n + seed;
+        fake_core->evtyper[n] = 0x0200u + n + seed;
+    }
+    for (size_t i = 0; i < sizeof(fake_core->z); i++)
+        ((uint8_t *)fake_core->z)[i] = value = (uint8_t)(value * 5 + 1);
+    for (size_t i = 0; i < sizeof(fake_core->p); i++)
+        ((uint8_t *)fake_core->p)[i] = value = (uint8_t)(value * 5 + 3);
+}
+
+/* What does not exist: above the vector length. */
+static void cut_vectors(struct fake_core *c, size_t length)
+{
+    for (unsigned n = 0; n < 32; n++)
+        memset(c->z[n] + length, 0, sizeof(c->z[n]) - length);
+    for (unsigned n = 0; n < 17; n++)
+        memset(c->p[n] + length / 8, 0, sizeof(c->p[n]) - length / 8);
+}
+
+/* A vCPU leaves core 0 with canaries in all registers, and goes to core 1. */
+static void migrate(struct fake_core *before)
+{
+    struct rv_event event;
+    uint32_t groups = cpu.groups;
+
+    REG(spsr_el2) = PSTATE_EL0t | PSTATE_NZCV;
+    *before = *fake_core;
+    world_leave(core);
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.type, RV_EVENT_STOPPED);
+    assert_int_equal(event.groups, groups);
+    /* Another core has it next, whose registers are somebody else's. */
+    core = fake_use(1);
+    for (size_t i = 0; i < COUNT_OF(guest_registers); i++)
+        fake_core->reg[guest_registers[i]] = 0x5a5a5a5a5a5a5a5aull;
+    memset(fake_core->evcntr, 0x5a, sizeof(fake_core->evcntr));
+    memset(fake_core->evtyper, 0x5a, sizeof(fake_core->evtyper));
+    memset(fake_core->z, 0x5a, sizeof(fake_core->z));
+    memset(fake_core->p, 0x5a, sizeof(fake_core->p));
+    cut_vectors(fake_core, sve_length());
+    assert_int_equal(world_enter(core, &vcpus[0]), 0);
+}
+
+static void assert_same_guest(const struct fake_core *before)
+{
+    for (size_t i = 0; i < COUNT_OF(guest_registers); i++) {
+        if (fake_core->reg[guest_registers[i]] != before->reg[guest_registers[i]])
+            fail_msg("register %zu did not come back", i);
+    }
+    for (uint32_t n = 0; n < fake.nr_counters; n++) {
+        assert_int_equal(fake_core->evcntr[n], before->evcntr[n]);
+        assert_int_equal(fake_core->evtyper[n], before->evtyper[n]);
+    }
+    assert_memory_equal(fake_core->z, before->z, sizeof(before->z));
+    assert_memory_equal(fake_core->p, before->p, sizeof(before->p));
 }
 
 static void every_register_comes_back_with_its_own_value(void **state)
 {
-    struct rv_event event;
-    uint8_t fp[0x210];
+    static struct fake_core before;
 
     setup(state);
-    for (size_t i = 0; i < COUNT_OF(guest_registers); i++)
-        fake_core->reg[guest_registers[i]] = canary(guest_registers[i]);
-    for (size_t i = 0; i < sizeof(fp); i++)
-        ((uint8_t *)&fake_core->fp)[i] = fp[i] = (uint8_t)fake_random();
-    REG(spsr_el2) = PSTATE_EL0t | PSTATE_NZCV;
-    world_leave(core);
-    assert_true(fake_event(core, &event));
-    assert_int_equal(event.type, RV_EVENT_STOPPED);
-    assert_int_equal(event.groups, RV_GROUPS_ALL);
-    /* Another core has it next, whose registers are somebody else's. */
-    core = fake_use(1);
-    memset(fake_core->reg, 0x5a, sizeof(fake_core->reg));
-    memset(&fake_core->fp, 0x5a, sizeof(fake_core->fp));
-    assert_int_equal(world_enter(core, &vcpus[0]), 0);
-    for (size_t i = 0; i < COUNT_OF(guest_registers); i++) {
-        if (fake_core->reg[guest_registers[i]] != canary(guest_registers[i]))
-            fail_msg("register %zu did not come back", i);
-    }
-    assert_memory_equal(&fake_core->fp, fp, sizeof(fp));
+    fill_core(1);
+    cut_vectors(fake_core, sve_length());
+    migrate(&before);
+    assert_same_guest(&before);
     assert_int_equal(REG(spsr_el2), PSTATE_EL0t | PSTATE_NZCV);
-    assert_int_equal(REG(vmpidr_el2), 0x80000000);
-    assert_int_equal(REG(vpidr_el2), 0x410fd000);
     assert_int_equal(REG(vttbr_el2), stage2_vttbr(&vms[0]));
     assert_ptr_equal(core->stack_top->gpr, page->x);
+}
+
+/* CPUs differ in their number of counters and in their vector lengths. */
+static void counters_and_vectors_of_any_cpu_come_back(void **state)
+{
+    static const uint32_t counters[] = {0, 1, 30, 31};
+    static const uint64_t lengths[] = {0x1, 0x3, 0x4b, 0x808b, 0x7fff, 0xffff};
+    static struct fake_core before;
+
+    for (size_t i = 0; i < COUNT_OF(counters) * COUNT_OF(lengths); i++) {
+        setup(state);
+        fake.nr_counters = counters[i % COUNT_OF(counters)];
+        fake.sve_lengths = lengths[i / COUNT_OF(counters)];
+        for (unsigned c = 0; c < 2; c++) {
+            fake_use(c);
+            world_init_cpu();
+            assert_int_equal(REG(mdcr_el2) & MDCR_HPMN, fake.nr_counters);
+        }
+        core = fake_use(0);
+        fill_core((uint8_t)i);
+        REG(pmcntenset_el0) = REG(pmintenset_el1) = REG(pmovsset_el0) =
+            ((1ull << fake.nr_counters) - 1) | 1ull << 31;
+        cut_vectors(fake_core, sve_length());
+        migrate(&before);
+        assert_same_guest(&before);
+    }
 }
 
 static void group_moves_its_registers_and_no_other(void **state)
@@ -85,33 +168,171 @@ static void group_moves_its_registers_and_no_other(void **state)
         {RV_GROUP_EL1, REG_ttbr0_el1},       {RV_GROUP_PAUTH, REG_s3_0_c2_c1_0},
         {RV_GROUP_TIMER, REG_cntv_cval_el0}, {RV_GROUP_DEBUG, REG_mdscr_el1},
         {RV_GROUP_CORE, REG_elr_el2},        {RV_GROUP_GIC, REG_ich_vmcr_el2},
+        {RV_GROUP_PMU, REG_pmccntr_el0},     {RV_GROUP_FP, REG_fpsr},
     };
 
     for (size_t i = 0; i < COUNT_OF(groups); i++) {
         setup(state);
         for (size_t j = 0; j < COUNT_OF(groups); j++)
             fake_core->reg[groups[j].one] = 77;
+        fake_core->p[3][1] = 77;
         assert_int_equal(world_load(&vcpus[0], groups[i].group), 0);
         for (size_t j = 0; j < COUNT_OF(groups); j++)
             assert_int_equal(fake_core->reg[groups[j].one] == 77, i != j);
+        assert_int_equal(fake_core->p[3][1], 77);
+    }
+    assert_int_equal(world_load(&vcpus[0], RV_GROUP_SVE), 0);
+    assert_int_equal(fake_core->p[3][1], 0);
+    assert_int_equal(REG(ttbr0_el1), 77);
+}
+
+/*
+ * The other way: an access to a register that does not exist ends the test (fake.c).
+ * The page keeps what it had where the CPU has nothing.
+ */
+static void registers_that_the_cpu_does_not_have_are_not_touched(void **state)
+{
+    static const uint32_t missing[] = {RV_GROUP_PAUTH, RV_GROUP_SVE, RV_GROUP_PMU,
+                                       RV_GROUP_PAUTH | RV_GROUP_SVE | RV_GROUP_PMU};
+    struct rv_event event;
+
+    for (size_t i = 0; i < COUNT_OF(missing); i++) {
+        setup(state);
+        cpu.groups &= ~missing[i];
+        cpu.ras = false;
+        cpu.nr_breakpoints = 2;
+        cpu.nr_watchpoints = 1;
+        world_init_cpu();
+        assert_int_equal((REG(cptr_el2) & CPTR_TZ) != 0, (missing[i] & RV_GROUP_SVE) != 0);
+        assert_int_equal((REG(mdcr_el2) & (MDCR_TPM | MDCR_TPMCR)) != 0,
+                         (missing[i] & RV_GROUP_PMU) != 0);
+        assert_int_equal((REG(hcr_el2) & (HCR_APK | HCR_API)) != 0,
+                         (missing[i] & RV_GROUP_PAUTH) == 0);
+        REG(dbgbvr2_el1) = REG(dbgwcr1_el1) = REG(dbgbvr1_el1) = REG(dbgwcr0_el1) = 77;
+        memset(page->sve, 0x5a, sizeof(page->sve));
+        memset(&page->pmu, 0x5a, sizeof(page->pmu));
+        page->el1.zcr_el1 = page->el1.disr_el1 = page->el1.vsesr_el2 = 0x5a;
+        assert_int_equal(world_load(&vcpus[0], RV_GROUPS_ALL), 0);
+        assert_int_equal(REG(dbgbvr2_el1), 77);
+        assert_int_equal(REG(dbgwcr1_el1), 77);
+        assert_int_equal(REG(dbgbvr1_el1), 0);
+        assert_int_equal(REG(dbgwcr0_el1), 0);
+        world_leave(core);
+        assert_true(fake_event(core, &event));
+        assert_int_equal(event.groups, RV_GROUPS_ALL & ~missing[i]);
+        assert_int_equal(page->el1.disr_el1, 0x5a);
+        assert_int_equal(page->el1.vsesr_el2, 0x5a);
+        assert_int_equal(page->el1.zcr_el1, 0x5a);
+        if (missing[i] & RV_GROUP_SVE)
+            assert_int_equal(page->sve[0], 0x5a);
+        if (missing[i] & RV_GROUP_PMU)
+            assert_int_equal(page->pmu.evcntr[0], 0x5a5a5a5a5a5a5a5aull);
     }
 }
 
-static void registers_that_the_cpu_does_not_have_are_not_touched(void **state)
+/* Of HCR_EL2 the page has three bits: all else keeps the guest below EL2. */
+static void no_other_bit_of_hcr_gets_in(void **state)
+{
+    uint64_t before;
+
+    setup(state);
+    before = REG(hcr_el2);
+    assert_int_equal(before & (HCR_VM | HCR_IMO | HCR_FMO | HCR_AMO | HCR_TSC | HCR_RW),
+                     HCR_VM | HCR_IMO | HCR_FMO | HCR_AMO | HCR_TSC | HCR_RW);
+    assert_int_equal(RV_HCR_BITS, 1ull << 8 | 1ull << 13 | 1ull << 14);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        for (int on = 0; on <= 1; on++) {
+            page->el1.hcr_el2 = on ? 1ull << bit : ~(1ull << bit);
+            assert_int_equal(world_load(&vcpus[0], RV_GROUP_EL1), 0);
+            assert_int_equal(REG(hcr_el2), before | (page->el1.hcr_el2 & RV_HCR_BITS));
+        }
+    }
+    page->el1.hcr_el2 = 0;
+    assert_int_equal(world_load(&vcpus[0], RV_GROUP_EL1), 0);
+    assert_int_equal(REG(hcr_el2), before);
+}
+
+/* The guest has taken its virtual SError: the core cleared the bit, and so does SAVE. */
+static void save_has_the_hcr_bits_and_only_these(void **state)
 {
     setup(state);
-    cpu.pauth = cpu.ras = false;
-    cpu.nr_breakpoints = 2;
-    cpu.nr_watchpoints = 1;
-    REG(s3_0_c2_c1_0) = REG(s3_4_c12_c1_1) = REG(dbgbvr2_el1) = REG(dbgwcr1_el1) = 77;
-    REG(dbgbvr1_el1) = REG(dbgwcr0_el1) = 77;
-    assert_int_equal(world_load(&vcpus[0], RV_GROUPS_ALL), 0);
-    assert_int_equal(REG(s3_0_c2_c1_0), 77);
-    assert_int_equal(REG(s3_4_c12_c1_1), 77);
-    assert_int_equal(REG(dbgbvr2_el1), 77);
-    assert_int_equal(REG(dbgwcr1_el1), 77);
-    assert_int_equal(REG(dbgbvr1_el1), 0);
-    assert_int_equal(REG(dbgwcr0_el1), 0);
+    page->el1.hcr_el2 = HCR_VSE | HCR_TWI;
+    assert_int_equal(world_load(&vcpus[0], RV_GROUP_EL1), 0);
+    REG(hcr_el2) &= ~HCR_VSE;
+    world_save(&vcpus[0], RV_GROUP_EL1);
+    assert_int_equal(page->el1.hcr_el2, HCR_TWI);
+}
+
+/* The PMU */
+
+static void save_leaves_the_pmu_as_it_is(void **state)
+{
+    static struct fake_core before;
+
+    setup(state);
+    fill_core(1);
+    for (unsigned i = 0; i < 32; i++) {
+        REG(pmselr_el0) = i;
+        before = *fake_core;
+        world_save(&vcpus[0], RV_GROUP_PMU);
+        assert_int_equal(page->pmu.pmselr, i);
+        before.unsynchronized_pmu = fake_core->unsynchronized_pmu; /* ERET synchronizes */
+        assert_memory_equal(fake_core, &before, sizeof(before));
+    }
+}
+
+/* A write to one of the ...SET registers clears no bit: another guest's must not stay. */
+static void load_clears_what_the_page_has_not(void **state)
+{
+    setup(state);
+    fill_core(1);
+    page->pmu.pmcntenset = 1;
+    page->pmu.pmintenset = 2;
+    page->pmu.pmovsset = 4;
+    page->pmu.pmcr = 0;
+    assert_int_equal(world_load(&vcpus[0], RV_GROUP_PMU), 0);
+    assert_int_equal(REG(pmcntenset_el0), 1);
+    assert_int_equal(REG(pmintenset_el1), 2);
+    assert_int_equal(REG(pmovsset_el0), 4);
+    assert_int_equal(REG(pmcr_el0) & 0xff, 0);
+}
+
+/* The guest counts itself, not the stub: HPMD and HCCD. */
+static void counters_do_not_count_at_el2(void **state)
+{
+    setup(state);
+    assert_int_equal(REG(mdcr_el2) & (1u << 17 | 1u << 23), 1u << 17 | 1u << 23);
+    assert_int_equal(REG(mdcr_el2) & 0x1f, FAKE_COUNTERS);
+}
+
+/* SVE */
+
+static void load_of_fp_keeps_only_the_low_ends_and_sve_is_loaded_after_it(void **state)
+{
+    setup(state);
+    fill_core(1);
+    memset(page->fp.v, 0x11, sizeof(page->fp.v));
+    memset(page->sve, 0x22, sizeof(page->sve));
+    assert_int_equal(world_load(&vcpus[0], RV_GROUP_FP), 0);
+    assert_int_equal(fake_core->z[31][15], 0x11);
+    assert_int_equal(fake_core->z[31][16], 0);
+    assert_int_equal(world_load(&vcpus[0], RV_GROUP_FP | RV_GROUP_SVE), 0);
+    assert_int_equal(fake_core->z[31][15], 0x22);
+    assert_int_equal(fake_core->z[31][16], 0x22);
+}
+
+/* Not even a guest's length of 16 bytes makes the stub save less than there is. */
+static void guests_vector_length_does_not_matter(void **state)
+{
+    static struct fake_core before;
+
+    setup(state);
+    fill_core(1);
+    cut_vectors(fake_core, sve_length());
+    REG(s3_0_c1_c2_0) = 0;
+    migrate(&before);
+    assert_same_guest(&before);
+    assert_int_equal(REG(s3_4_c1_c2_0), ZCR_LEN);
 }
 
 static void leaving_stops_timers_and_the_virtual_gic(void **state)
@@ -343,8 +564,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_register_comes_back_with_its_own_value),
+        cmocka_unit_test(counters_and_vectors_of_any_cpu_come_back),
         cmocka_unit_test(group_moves_its_registers_and_no_other),
         cmocka_unit_test(registers_that_the_cpu_does_not_have_are_not_touched),
+        cmocka_unit_test(no_other_bit_of_hcr_gets_in),
+        cmocka_unit_test(save_has_the_hcr_bits_and_only_these),
+        cmocka_unit_test(save_leaves_the_pmu_as_it_is),
+        cmocka_unit_test(load_clears_what_the_page_has_not),
+        cmocka_unit_test(counters_do_not_count_at_el2),
+        cmocka_unit_test(load_of_fp_keeps_only_the_low_ends_and_sve_is_loaded_after_it),
+        cmocka_unit_test(guests_vector_length_does_not_matter),
         cmocka_unit_test(leaving_stops_timers_and_the_virtual_gic),
         cmocka_unit_test(leaving_reports_ends_that_were_not_reported),
         cmocka_unit_test(stage_1_entries_are_flushed_when_vcpus_of_a_vm_change),
