@@ -205,7 +205,10 @@ static uint64_t gicr_load(const struct fake_gicr *gicr, uint64_t reg)
 static void gicr_store(struct fake_gicr *gicr, uint64_t reg, uint32_t value)
 {
     switch (reg) {
-    case GICR_WAKER: gicr->waker = value & GICR_WAKER_PROCESSOR_SLEEP; break;
+    case GICR_WAKER:
+        gicr->waker = (value & GICR_WAKER_PROCESSOR_SLEEP) |
+                      (gicr->sleepless ? GICR_WAKER_CHILDREN_ASLEEP : 0);
+        break;
     case GICR_IGROUPR0: gicr->group = value; break;
     case GICR_ISENABLER0: gicr->enabled |= value; break;
     case GICR_ICENABLER0: gicr->enabled &= ~value; break;

@@ -26,6 +26,7 @@
 struct fake_gicr {
     uint32_t enabled, active, pending, group, waker;
     uint32_t priority[8];
+    bool sleepless; /* ChildrenAsleep does not clear */
 };
 
 #define FAKE_COUNTERS    6u    /* event counters of the PMU */
