@@ -372,6 +372,44 @@ static void exit_mmio_without_syndrome_is_done_from_the_instruction(void **state
     assert_int_equal(lines, 0);
 }
 
+/* User mode, T32, Z set; the first of ITT EQ. */
+#define T32_ITT 0x40000430ull
+
+static void exit_of_thumb_steps_its_it_block_too(void **state)
+{
+    (void)state;
+    page.pstate = T32_ITT;
+    assert_int_equal(handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE).flags,
+                     RV_REPLY_ADVANCE | RV_REPLY_REG);
+    assert_int_equal(page.pstate, 0x40000830);
+    assert_int_equal(vcpu.dirty, RV_GROUP_CORE);
+    assert_true(vcpu.fetched & RV_GROUP_CORE);
+    vcpu.dirty = 0;
+    handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE);
+    assert_int_equal(page.pstate, 0x40000030); /* that was the last one */
+    vcpu.dirty = vcpu.fetched = 0;
+    handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE);
+    assert_int_equal(page.pstate, 0x40000030);
+    assert_int_equal(vcpu.dirty | vcpu.fetched, 0);
+}
+
+static void exit_of_thumb_that_takes_an_exception_stays_in_its_it_block(void **state)
+{
+    (void)state;
+    page.pstate = T32_ITT;
+    bus.result = -ENXIO;
+    handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE + 0x7c);
+    assert_int_equal(page.el1.spsr_el1, T32_ITT);
+}
+
+static void exit_of_thumb_without_a_machine_is_held(void **state)
+{
+    (void)state;
+    page.pstate = T32_ITT;
+    fetch_result = -EIO;
+    assert_true(handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE).hold);
+}
+
 static void exit_mmio_by_instruction_that_the_bus_refuses_is_an_external_abort(void **state)
 {
     struct exit_reply r;
@@ -729,6 +767,9 @@ int main(void)
         cmocka_unit_test_setup(
             exit_mmio_beyond_the_guests_physical_addresses_is_an_address_size_fault, setup),
         cmocka_unit_test_setup(exit_mmio_without_syndrome_is_done_from_the_instruction, setup),
+        cmocka_unit_test_setup(exit_of_thumb_steps_its_it_block_too, setup),
+        cmocka_unit_test_setup(exit_of_thumb_that_takes_an_exception_stays_in_its_it_block, setup),
+        cmocka_unit_test_setup(exit_of_thumb_without_a_machine_is_held, setup),
         cmocka_unit_test_setup(exit_mmio_by_instruction_that_the_bus_refuses_is_an_external_abort,
                                setup),
         cmocka_unit_test_setup(exit_mmio_by_instruction_that_is_not_emulated_is_an_external_abort,

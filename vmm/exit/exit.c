@@ -8,6 +8,7 @@
 #include "vmm/exit/decode.h"
 #include "proto/arm/esr.h"
 #include "vmm/exit/inject.h"
+#include "vmm/exit/thumb.h"
 #include "vmm/log.h"
 
 /* One exit on its way. */
@@ -404,6 +405,17 @@ static exit_fn *const exit_table[EXIT_KINDS] = {
     [EXIT_BRK64] = exit_reflect,
 };
 
+/* The stub steps the PC; it knows nothing of IT blocks. Its reply comes after the load. */
+static void exit_advance_it(struct exit_run *run)
+{
+    if (vcpu_fetch(run->vcpu, RV_GROUP_CORE)) {
+        run->reply->hold = true;
+        return;
+    }
+    run->vcpu->page->pstate = thumb_it_advance(run->vcpu->page->pstate);
+    vcpu_mark_dirty(run->vcpu, RV_GROUP_CORE);
+}
+
 void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event *event,
                  struct exit_reply *reply)
 {
@@ -417,6 +429,8 @@ void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event 
     if (!handle)
         handle = exit_unexpected;
     handle(&run);
+    if ((reply->flags & RV_REPLY_ADVANCE) && thumb_in_it_block(event->pstate))
+        exit_advance_it(&run);
 }
 
 void exit_handle_posted(struct exit_ctx *ctx, const struct rv_event *event)
