@@ -26,14 +26,21 @@ struct input {
     uint8_t flags;
     uint8_t zva;                         /* log2 of the block; above 11: none that is allowed */
     uint8_t bad_translation, bad_access; /* number of the one that fails; 255: none */
+    uint8_t lengths;                     /* of SVE: that in effect and the longest, by 16 bytes */
+    uint8_t not_ram;                     /* bit n: pages whose number is n modulo 8 are none */
     uint64_t x[32];                      /* [31] is SP */
     uint64_t data;
+    uint64_t predicates[4]; /* again and again */
 };
 
 struct machine {
     struct input in;
     struct input before;
     uint64_t v[32][2];
+    struct insn insn;
+    struct insn_sve sve;
+    uint8_t area[32 * INSN_VL_MAX + 17 * INSN_VL_MAX / 8];
+    uint8_t area_before[32 * INSN_VL_MAX + 17 * INSN_VL_MAX / 8];
     unsigned translations, accesses, writes_to_registers;
     bool wrote;
 };
@@ -89,13 +96,14 @@ static int translate(void *opaque, gva_t addr, bool write, bool unprivileged,
     (void)write;
     (void)unprivileged;
     CHECK(m->accesses == 0); /* all translations come first */
-    CHECK(m->translations < 4);
+    CHECK(m->translations < (insn_is_sve(&m->insn) ? INSN_VL_MAX / 2 : 4));
     if (m->translations++ == m->in.bad_translation) {
         *fsc = 7;
         return m->in.flags & 16u ? -EIO : -EFAULT;
     }
     /* Pages far apart, and the second one lower. */
-    *page = (struct insn_page){ipa(~addr.v << 12 | (addr.v & 0xfffu)), m->in.flags & 8u};
+    *page = (struct insn_page){ipa(~addr.v << 12 | (addr.v & 0xfffu)), m->in.flags & 8u,
+                               !(m->in.not_ram >> (addr.v / 4096u % 8u) & 1u)};
     return 0;
 }
 
@@ -104,7 +112,7 @@ static int access_bus(struct machine *m, ipa_t addr, unsigned size)
     CHECK(size == 1 || size == 2 || size == 4 || size == 8);
     CHECK(addr.v % size == 0);
     CHECK(m->translations != 0 && m->writes_to_registers == 0);
-    CHECK(m->accesses < INSN_ZVA_MAX / 8u);
+    CHECK(m->accesses < (insn_is_sve(&m->insn) ? 4 * INSN_VL_MAX : INSN_ZVA_MAX / 8u));
     return m->accesses++ == m->in.bad_access ? -ENXIO : 0;
 }
 
@@ -138,26 +146,64 @@ static const struct insn_ops ops = {
     .write = write_bus,
 };
 
-/* Three in four words become loads or stores, so that the noise is not wasted. */
+/* Half of the words become loads or stores, a quarter SVE's, so that the noise is not wasted. */
 static uint32_t steer(uint32_t word, unsigned how)
 {
+    if (how % 4 == 1)
+        return (word & 0x61ffffffu) | 0x84000000u;
     return how % 4 ? (word & ~(1u << 25)) | 1u << 27 : word;
+}
+
+static void make_sve(struct machine *m)
+{
+    unsigned stride = (m->in.lengths / 16u + 1u) * 16u, vl = (m->in.lengths % 16u + 1u) * 16u;
+
+    m->sve = insn_sve_at(m->area, stride, vl < stride ? vl : stride);
+    for (unsigned n = 0; n < sizeof(m->area); n++)
+        m->area[n] = (uint8_t)(m->in.x[n / 8u % 32u] >> 8u * (n % 8u));
+    for (unsigned n = 0; n < 17u * stride / 8u; n++)
+        m->sve.p[n] = (uint8_t)(m->in.predicates[n / 8u % 4u] >> 8u * (n % 8u));
+    memcpy(m->area_before, m->area, sizeof(m->area));
+}
+
+/* FFR loses a part of its upper end, and nothing else. */
+static void check_ffr(const struct machine *m)
+{
+    const uint8_t *before = m->area_before + (m->sve.ffr - m->area);
+    unsigned kept = 0;
+
+    for (unsigned bit = 0; bit < m->sve.vl; bit++) {
+        unsigned was = before[bit / 8u] >> bit % 8u & 1u,
+                 is = m->sve.ffr[bit / 8u] >> bit % 8u & 1u;
+
+        CHECK(is <= was);
+        if (is)
+            kept = bit + 1u;
+    }
+    for (unsigned bit = 0; bit < kept; bit++)
+        CHECK((before[bit / 8u] >> bit % 8u & 1u) == (m->sve.ffr[bit / 8u] >> bit % 8u & 1u));
+    if (m->insn.faulting == INSN_FAULTING)
+        CHECK(memcmp(before, m->sve.ffr, m->sve.stride / 8u) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct machine m = {0};
+    static struct machine m;
     struct insn_ctx ctx = {.ops = &ops, .opaque = &m};
     struct insn_fault fault;
     struct insn insn, twice;
     int err;
 
+    memset(&m, 0, sizeof(m));
     memcpy(&m.in, data, size < sizeof(m.in) ? size : sizeof(m.in));
     m.before = m.in;
     ctx.big_endian = m.in.flags & 1u;
     ctx.aligned = m.in.flags & 2u;
     ctx.sp_aligned = m.in.flags & 4u;
     ctx.zva_size = (uint16_t)(1u << m.in.zva % 16u);
+    ctx.far = m.in.data;
+    make_sve(&m);
+    ctx.sve = m.in.zva & 16u ? NULL : &m.sve;
 
     memset(&insn, 0xff, sizeof(insn));
     memset(&twice, 0x55, sizeof(twice));
@@ -165,18 +211,26 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     insn_decode(steer(m.in.word, m.in.flags >> 6), &twice);
     CHECK(memcmp(&insn, &twice, sizeof(insn)) == 0);
     CHECK(insn_length(&insn) <= 64);
+    m.insn = insn;
 
     err = insn_exec(&ctx, &insn, &fault);
     CHECK((err == -EFAULT) == (fault.kind != INSN_FAULT_NONE));
     CHECK(err == 0 || err == -EFAULT || err == -EIO || err == -EOPNOTSUPP);
     if (err) {
-        CHECK(m.writes_to_registers == 0);
+        CHECK(m.writes_to_registers == 0 && !m.sve.written);
         CHECK(memcmp(&m.in, &m.before, sizeof(m.in)) == 0);
     }
+    if (!m.sve.written)
+        CHECK(memcmp(m.area, m.area_before, sizeof(m.area)) == 0);
+    check_ffr(&m);
     if (fault.kind == INSN_FAULT_BUS)
         CHECK(fault.err == -ENXIO && m.accesses == m.in.bad_access + 1u);
     if (insn.class == INSN_OTHER || insn.class == INSN_UNSUPPORTED)
         CHECK(err == -EOPNOTSUPP);
+    if (insn_is_sve(&insn) && !ctx.sve)
+        CHECK(err == -EOPNOTSUPP);
+    if (insn.class == INSN_EXCLUSIVE)
+        CHECK(err && m.accesses == 0);
     if (!insn.store)
         CHECK(!m.wrote);
     return 0;

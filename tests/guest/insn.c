@@ -12,6 +12,13 @@
 #define SEVENS  0x0707070707070707ull
 #define ATOMICS (0xfull << 20) /* ID_AA64ISAR0_EL1.Atomic */
 
+/* EC, IL, DFSC */
+#define ESR_CHECKED       0xfe00003full
+#define ESR_FSC_EXCLUSIVE 0x35ull
+
+#define POINTER_AUTH 0xff0ull     /* ID_AA64ISAR1_EL1.APA, API */
+#define SCTLR_ENDA   (1ull << 27) /* keys and instructions of data key A are on */
+
 static void test_pairs(const char *mode)
 {
     uint64_t first, second, base = DEVICE;
@@ -77,16 +84,59 @@ static void test_vectors(const char *mode)
     check(value, VALUE, "other_vectors_stay_%s", mode);
 }
 
+/* No device has an exclusive monitor; the loop of a guest that takes it for one must end. */
+static void test_exclusives(const char *mode)
+{
+    uint64_t value = VALUE, status = 7;
+
+    mmio_write64(DEVICE, VALUE);
+    fault_expect(FAULT_SKIP);
+    __asm__ volatile("ldxr %0, [%1]" : "+r"(value) : "r"(DEVICE + 8) : "memory");
+    check(fault.count, 1, "ldxr_faults_%s", mode);
+    check(fault.esr & ESR_CHECKED, ESR_EC(EC_DATA_ABORT_CURRENT) | ESR_IL | ESR_FSC_EXCLUSIVE,
+          "ldxr_fault_is_unsupported_exclusive_%s", mode);
+    check(fault.far, DEVICE + 8, "ldxr_fault_address_%s", mode);
+    check(value, VALUE, "ldxr_that_faults_loads_nothing_%s", mode);
+    fault_expect(FAULT_SKIP);
+    __asm__ volatile("stxr %w0, xzr, [%1]" : "+&r"(status) : "r"(DEVICE) : "memory");
+    check(fault.count == 0 ? status : 1, 1, "stxr_fails_%s", mode);
+    fault_expect(FAULT_PANIC);
+    check(mmio_read64(DEVICE), VALUE, "stxr_writes_nothing_%s", mode);
+}
+
+/* The MMU must be on: it says which bits of a pointer its authentication code is in. */
+static void test_authenticated(const char *mode)
+{
+    uint64_t value, base = DEVICE;
+
+    if (!(READ_SYSREG(id_aa64isar1_el1) & POINTER_AUTH)) {
+        note("no FEAT_PAuth");
+        return;
+    }
+    WRITE_SYSREG(sctlr_el1, READ_SYSREG(sctlr_el1) | SCTLR_ENDA);
+    __asm__ volatile(".arch armv8.3-a\n"
+                     "isb\n"
+                     "msr apdakeylo_el1, %0\n"
+                     "msr apdakeyhi_el1, %0\n"
+                     "isb"
+                     :
+                     : "r"(VALUE));
+    mmio_write64(DEVICE + 8, ~VALUE);
+    __asm__ volatile("pacdza %0" : "+r"(base));
+    check(base != DEVICE, 1, "pointer_is_signed_%s", mode);
+    __asm__ volatile("ldraa %0, [%1, #8]" : "=&r"(value) : "r"(base) : "memory");
+    check(value, ~VALUE, "ldraa_%s", mode);
+    __asm__ volatile("ldraa %0, [%1, #8]!" : "=&r"(value), "+r"(base) : : "memory");
+    check(value, ~VALUE, "ldraa_pre_index_%s", mode);
+    check(base, DEVICE + 8, "ldraa_writes_the_plain_address_back_%s", mode);
+}
+
 static void test_atomics(const char *mode)
 {
     uint64_t value, one = 1;
 
     mmio_write64(DEVICE, VALUE);
-    __asm__ volatile("ldxr %0, [%1]" : "=r"(value) : "r"(DEVICE) : "memory");
-    check(value, VALUE, "ldxr_%s", mode);
-    __asm__ volatile("stxr %w0, %1, [%2]" : "=&r"(value) : "r"(one), "r"(DEVICE) : "memory");
-    check(value, 1, "stxr_fails_%s", mode);
-    check(mmio_read64(DEVICE), VALUE, "stxr_that_fails_writes_nothing_%s", mode);
+
     if (!(READ_SYSREG(id_aa64isar0_el1) & ATOMICS)) {
         note("no FEAT_LSE");
         return;
@@ -109,6 +159,7 @@ static void test_all(const char *mode)
     test_pairs(mode);
     test_writeback(mode);
     test_vectors(mode);
+    test_exclusives(mode);
     test_atomics(mode);
 }
 
@@ -119,5 +170,6 @@ void test_main(void)
     test_all("mmu_off");
     mmu_on();
     test_all("mmu_on");
+    test_authenticated("mmu_on");
     mmu_off();
 }

@@ -99,7 +99,7 @@ static void add_address(struct out *o, const struct insn *i, uint32_t word, uint
     add(o, "]");
 }
 
-static void add_general(struct out *o, const struct insn *i)
+static void add_general(struct out *o, const struct insn *i, uint32_t word)
 {
     add(o, i->load ? "ld" : "st");
     if (i->class == INSN_EXCLUSIVE)
@@ -110,6 +110,8 @@ static void add_general(struct out *o, const struct insn *i)
         add(o, i->load ? "lar" : "llr");
     else if (i->acquire || i->release)
         add(o, "%s%sr", i->rcpc ? "ap" : i->load ? "a" : "l", i->unscaled ? "u" : "");
+    else if (i->authenticated)
+        add(o, "ra%c", word >> 23 & 1u ? 'b' : 'a');
     else
         add(o, "%sr", i->unscaled ? "u" : i->unprivileged ? "t" : "");
     if (i->regs == 1)
@@ -212,9 +214,13 @@ void insn_text(const struct insn *i, uint32_t word, uint64_t pc, char *text, siz
 
     text[0] = 0;
     switch ((enum insn_class)i->class) {
-    case INSN_PREFETCH: add_prefetch(&o, i); break;
+    case INSN_PREFETCH:
+        if ((word & 0x9e000000u) == 0x84000000u)
+            return; /* SVE's */
+        add_prefetch(&o, i);
+        break;
     case INSN_GENERAL:
-    case INSN_EXCLUSIVE: add_general(&o, i); break;
+    case INSN_EXCLUSIVE: add_general(&o, i, word); break;
     case INSN_FP: add_fp(&o, i); break;
     case INSN_STRUCT:
     case INSN_LANE:
@@ -225,6 +231,11 @@ void insn_text(const struct insn *i, uint32_t word, uint64_t pc, char *text, siz
         add(&o, "dc zva, ");
         add_x(&o, true, i->rt);
         return;
+    case INSN_SVE: /* see insn_sve_text.c */
+    case INSN_SVE_GATHER:
+    case INSN_SVE_FILL:
+    case INSN_SVE_BLOCK:
+    case INSN_SVE_WHOLE:
     case INSN_OTHER:
     case INSN_UNSUPPORTED:
     case INSN_CLASSES: return;

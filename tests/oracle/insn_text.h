@@ -9,3 +9,6 @@
 
 /* `pc`: a literal's address is printed. OTHER and UNSUPPORTED give an empty text. */
 void insn_text(const struct insn *insn, uint32_t word, uint64_t pc, char *text, size_t size);
+
+/* The same of a word of SVE's memory encodings, as binutils writes it; a prefetch is "prf". */
+void insn_sve_text(const struct insn *insn, char *text, size_t size);

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-MEMORY, SIZE, PC = 0x10000000, 0x2000, 0x10002800
+MEMORY, SIZE, PC = 0x10000000, 0x2000, 0x10004800
 MASK = (1 << 64) - 1
 rng = random.Random(20240229)
 memory = bytes(rng.getrandbits(8) for _ in range(SIZE))
@@ -173,15 +173,10 @@ def pairs():
 
 def ordered():
     for suffix, kind, size in [("", "x", 8), ("", "w", 4), ("b", "w", 1), ("h", "w", 2)]:
-        for op in ("ldar", "stlr", "ldlar", "stllr", "ldapr", "ldxr", "ldaxr"):
+        for op in ("ldar", "stlr", "ldlar", "stllr", "ldapr"):
             for n in range(5):
                 rn, rt = regs(2)
                 case(f"{op}{suffix} {name(kind, rt)}, [{bracket(rn)}]", rn, size, align=size)
-        for op in ("stxr", "stlxr"):
-            for n in range(5):
-                rn, rt, rs = regs(3)
-                case(f"{op}{suffix} {name('w', rs)}, {name(kind, rt)}, [{bracket(rn)}]", rn, size,
-                     align=size)
         for op in ("stlur", "ldapur"):
             for n in range(5):
                 rn, rt = regs(2)
@@ -194,15 +189,6 @@ def ordered():
             rn, rt = regs(2)
             imm = rng.randrange(-256, 256)
             case(f"{op} {name(kind, rt)}, [{bracket(rn)}, #{imm}]", rn, size, imm, align=size)
-    for kind, size in (("x", 8), ("w", 4)):
-        for op in ("ldxp", "ldaxp", "stxp", "stlxp"):
-            for n in range(8):
-                rn, rt, rt2, rs = regs(4)
-                if op.startswith("ld") and rt == rt2:
-                    rt2 = (rt + 1) % 31
-                status = name("w", rs) + ", " if op.startswith("st") else ""
-                case(f"{op} {status}{name(kind, rt)}, {name(kind, rt2)}, [{bracket(rn)}]", rn,
-                     2 * size, align=2 * size)
 
 
 def atomics():
@@ -293,13 +279,11 @@ def others():
         case(f"prfm #{hint & 23}, [{bracket(rn)}, {name('x', rm)}]", rn, 8)
 
 
-def main():
-    assembler, objcopy, output = sys.argv[1:4]
-    for make in (single_registers, literals, pairs, ordered, atomics, structures, others):
-        make()
+def write(assembler, objcopy, output, vl=0, areas=None):
+    """The cases file. areas: of each case Z0-Z31, and P0-P15 and FFR; vl: bytes of a Z."""
     with tempfile.TemporaryDirectory() as tmp:
         with open(f"{tmp}/cases.s", "w") as f:
-            f.write(".arch armv8.5-a\n.text\n" + "\n".join(lines) + "\n")
+            f.write(".arch armv8.5-a+sve2+f64mm\n.text\n" + "\n".join(lines) + "\n")
         # -W: what is CONSTRAINED UNPREDICTABLE is warned of, and wanted.
         subprocess.run([assembler, "-W", "-o", f"{tmp}/cases.o", f"{tmp}/cases.s"], check=True)
         subprocess.run([objcopy, "-O", "binary", "-j", ".text", f"{tmp}/cases.o",
@@ -309,11 +293,25 @@ def main():
     words = struct.unpack(f"<{len(code) // 4}I", code)
     assert len(words) == len(states), "an assembler line is not one instruction"
     with open(output, "wb") as f:
-        f.write(struct.pack("<QQ", len(words), 0) + memory)
-        for word, state in zip(words, states):
-            f.write(state + struct.pack("<Q", word))
+        f.write(struct.pack("<QQQ", len(words), 0, vl) + memory)
+        for n, (word, state) in enumerate(zip(words, states)):
+            if not vl:
+                f.write(state + struct.pack("<Q", word))
+                continue
+            z, predicates = areas[n]
+            # V is the low part of Z.
+            v = b"".join(bytes(reg[:16]) for reg in z)
+            f.write(state[:256] + v + state[768:] + struct.pack("<Q", word))
+            f.write(b"".join(bytes(reg) for reg in z) + predicates)
     with open(output + ".s", "w") as f:
         f.writelines(f"{line}\n" for line in lines)
+
+
+def main():
+    assembler, objcopy, output = sys.argv[1:4]
+    for make in (single_registers, literals, pairs, ordered, atomics, structures, others):
+        make()
+    write(assembler, objcopy, output)
 
 
 if __name__ == "__main__":

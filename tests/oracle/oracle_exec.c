@@ -17,6 +17,7 @@
 struct machine {
     struct oracle_state state;
     uint8_t memory[ORACLE_MEMORY_SIZE];
+    uint8_t sve[ORACLE_SVE_MAX];
 };
 
 static uint64_t get_x(void *opaque, unsigned reg)
@@ -59,7 +60,7 @@ static int translate(void *opaque, gva_t addr, bool write, bool unprivileged,
     (void)write;
     (void)unprivileged;
     *fsc = ESR_FSC_TRANSLATION | 3u;
-    *page = (struct insn_page){.ipa = ipa(address)};
+    *page = (struct insn_page){.ipa = ipa(address), .ram = true};
     return address < ORACLE_MEMORY || address >= ORACLE_MEMORY + ORACLE_MEMORY_SIZE ? -EFAULT : 0;
 }
 
@@ -113,6 +114,40 @@ static int differ(const char *what, unsigned n, uint64_t ours, uint64_t cpu)
     return 1;
 }
 
+/* V is the low part of Z, in both of the places where it is. */
+static int merge_vectors(struct machine *m, const struct insn *insn, unsigned vl)
+{
+    int bad = 0;
+
+    for (unsigned n = 0; vl && n < 32; n++) {
+        uint64_t low[2];
+
+        memcpy(low, m->sve + n * vl, 16);
+        if (!insn_is_sve(insn)) {
+            bad += differ("low half of v besides z", n, m->state.v[2 * n], low[0]);
+            bad += differ("high half of v besides z", n, m->state.v[2 * n + 1], low[1]);
+        }
+        memcpy(&m->state.v[2 * n], low, 16);
+    }
+    return bad;
+}
+
+static int compare_sve(const struct machine *m, const uint8_t *cpu, unsigned vl)
+{
+    int bad = 0;
+
+    for (unsigned n = 0; n < 32 * vl; n++) {
+        if (m->sve[n] != cpu[n]) {
+            printf("    z%u byte %u: 0x%02x, on the CPU 0x%02x\n", n / vl, n % vl, m->sve[n],
+                   cpu[n]);
+            bad++;
+        }
+    }
+    for (unsigned n = 32 * vl; n < ORACLE_SVE_SIZE(vl); n++)
+        bad += differ("p (16: ffr) byte ", n - 32 * vl, m->sve[n], cpu[n]);
+    return bad;
+}
+
 static int compare(const struct machine *m, const struct oracle_result *cpu)
 {
     int bad = 0;
@@ -143,8 +178,9 @@ int main(int argc, char **argv)
     static uint8_t memory[ORACLE_MEMORY_SIZE];
     static struct oracle_result cpu;
     static struct machine m;
+    static uint8_t cpu_sve[ORACLE_SVE_MAX];
     struct oracle_header header, run;
-    unsigned bad = 0, used[INSN_CLASSES] = {0};
+    unsigned bad = 0, vl, used[INSN_CLASSES] = {0};
     FILE *cases, *results;
 
     if (argc != 3 || !(cases = fopen(argv[1], "rb")) || !(results = fopen(argv[2], "rb"))) {
@@ -154,9 +190,11 @@ int main(int argc, char **argv)
     get(cases, &header, sizeof(header));
     get(cases, memory, sizeof(memory));
     get(results, &run, sizeof(run));
+    vl = header.vl <= INSN_VL_MAX ? (unsigned)header.vl : 0;
     for (uint64_t n = 0; n < header.count; n++) {
         struct insn_ctx ctx = {
             .ops = &ops, .opaque = &m, .pc = ORACLE_PC, .zva_size = (uint16_t)run.zva_size};
+        struct insn_sve sve = insn_sve_at(m.sve, vl, vl);
         struct oracle_case one;
         struct insn_fault fault;
         struct insn insn;
@@ -164,6 +202,11 @@ int main(int argc, char **argv)
 
         get(cases, &one, sizeof(one));
         get(results, &cpu, sizeof(cpu));
+        if (vl) {
+            get(cases, m.sve, ORACLE_SVE_SIZE(vl));
+            get(results, cpu_sve, ORACLE_SVE_SIZE(vl));
+            ctx.sve = &sve;
+        }
         m.state = one.state;
         memcpy(m.memory, memory, sizeof(memory));
         insn_decode((uint32_t)one.word, &insn);
@@ -171,7 +214,8 @@ int main(int argc, char **argv)
         err = insn_exec(&ctx, &insn, &fault);
         if (err)
             printf("    error %d, fault %d at 0x%" PRIx64 "\n", err, fault.kind, fault.far.v);
-        if (compare(&m, &cpu) || err) {
+        if (merge_vectors(&m, &insn, vl) + compare(&m, &cpu) + compare_sve(&m, cpu_sve, vl) ||
+            err) {
             printf("case %" PRIu64 ", word %08" PRIx64 ": differs\n", n, one.word);
             bad++;
         }

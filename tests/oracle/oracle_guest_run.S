@@ -2,14 +2,18 @@
 /*
  * The page that is copied to ORACLE_CODE. Entered at its start as a function
  * without arguments: loads all registers from ORACLE_STATE, executes the word at
- * ORACLE_PC, stores all registers there. TPIDR_EL0 holds x0 for a moment.
+ * ORACLE_PC, stores all registers there; those of SVE from and to ORACLE_SVE, if
+ * the word behind the state is not 0. TPIDR_EL0 holds x0 for a moment.
  */
 #define STATE  (oracle_run + 0x1000)
 #define V      0x100
+#define SVE    (oracle_run + 0x2000)
 #define NZCV   0x300
 #define FPSR   0x308
+#define VL     0x310
 #define SAVED  (STATE + 0x400)
 
+        .arch   armv8.2-a+sve
         .text
         .balign 4096
         .globl  oracle_run, oracle_run_end
@@ -38,6 +42,20 @@ oracle_run:
         .irp    r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
         ldr     q\r, [x0, #V + 16 * \r]
         .endr
+        ldr     x1, [x0, #VL]
+        cbz     x1, 1f
+        adr     x1, SVE
+        addvl   x2, x1, #16
+        addvl   x2, x2, #16
+        ldr     p0, [x2, #16, mul vl]
+        wrffr   p0.b
+        .irp    r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+        ldr     z\r, [x1, #\r, mul vl]
+        .endr
+        .irp    r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+        ldr     p\r, [x2, #\r, mul vl]
+        .endr
+1:
         clrex
         .irp    r, 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30
         ldr     x\r, [x0, #8 * \r]
@@ -60,6 +78,20 @@ oracle_slot:
         .irp    r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
         str     q\r, [x0, #V + 16 * \r]
         .endr
+        ldr     x1, [x0, #VL]
+        cbz     x1, 1f
+        adr     x1, SVE
+        addvl   x2, x1, #16
+        addvl   x2, x2, #16
+        .irp    r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+        str     z\r, [x1, #\r, mul vl]
+        .endr
+        .irp    r, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+        str     p\r, [x2, #\r, mul vl]
+        .endr
+        rdffr   p0.b
+        str     p0, [x2, #16, mul vl]
+1:
         mrs     x1, nzcv
         str     x1, [x0, #NZCV]
         mrs     x1, fpsr

@@ -7,11 +7,14 @@
 
 #include <stdint.h>
 
-#define ORACLE_MEMORY      0x10000000ull /* where the cases load and store */
-#define ORACLE_MEMORY_SIZE 0x2000u
-#define ORACLE_CODE        0x10002000ull
-#define ORACLE_PC          0x10002800ull /* of the instruction under test */
-#define ORACLE_STATE       0x10003000ull
+#define ORACLE_MEMORY       0x10000000ull /* where the cases load and store; nothing around it */
+#define ORACLE_MEMORY_SIZE  0x2000u
+#define ORACLE_CODE         0x10004000ull
+#define ORACLE_PC           0x10004800ull /* of the instruction under test */
+#define ORACLE_STATE        0x10005000ull
+#define ORACLE_SVE          0x10006000ull /* Z0-Z31, P0-P15, FFR, one behind the other */
+#define ORACLE_SVE_MAX      (32u * 256u + 17u * 32u)
+#define ORACLE_SVE_SIZE(vl) ((uint32_t)(vl)*32u + (uint32_t)(vl) / 8u * 17u)
 
 struct oracle_state {
     uint64_t x[31];
@@ -26,8 +29,10 @@ _Static_assert(sizeof(struct oracle_state) == 0x310, "oracle_guest_run.S and mak
 struct oracle_header {
     uint64_t count;
     uint64_t zva_size; /* results file: bytes of a DC ZVA block */
+    uint64_t vl;       /* bytes of a Z register; 0: there is no SVE state */
 };
 
+/* If `vl` is not 0, ORACLE_SVE_SIZE bytes are behind each case, and behind each result. */
 struct oracle_case {
     struct oracle_state state;
     uint64_t word;

@@ -372,6 +372,24 @@ static void exit_mmio_without_syndrome_is_done_from_the_instruction(void **state
     assert_int_equal(lines, 0);
 }
 
+static void exit_exclusive_access_to_a_device_is_an_unsupported_exclusive_fault(void **state)
+{
+    struct exit_reply r;
+
+    (void)state;
+    page.x[1] = 0x0b007000;
+    r = handle_instruction(0x885f7c20, 0x0b007000); /* ldxr w0, [x1] */
+    assert_injected_at(&r, 0x96000035, 0x40000004);
+    assert_int_equal(page.el1.far_el1, 0x0b007000);
+    assert_int_equal(lines, 1);
+    setup(NULL);
+    page.x[1] = 0x0b007000;
+    r = handle_instruction(0x88027c20, 0x0b007000); /* stxr w2, w0, [x1] */
+    assert_injected_at(&r, 0x96000075, 0x40000004);
+    assert_int_equal(page.x[2], 0x102);
+    assert_int_equal(bus.reads + bus.writes + lines, 0);
+}
+
 /* User mode, T32, Z set; the first of ITT EQ. */
 #define T32_ITT 0x40000430ull
 
@@ -767,6 +785,8 @@ int main(void)
         cmocka_unit_test_setup(
             exit_mmio_beyond_the_guests_physical_addresses_is_an_address_size_fault, setup),
         cmocka_unit_test_setup(exit_mmio_without_syndrome_is_done_from_the_instruction, setup),
+        cmocka_unit_test_setup(exit_exclusive_access_to_a_device_is_an_unsupported_exclusive_fault,
+                               setup),
         cmocka_unit_test_setup(exit_of_thumb_steps_its_it_block_too, setup),
         cmocka_unit_test_setup(exit_of_thumb_that_takes_an_exception_stays_in_its_it_block, setup),
         cmocka_unit_test_setup(exit_of_thumb_without_a_machine_is_held, setup),

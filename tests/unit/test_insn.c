@@ -22,6 +22,31 @@ static void insn_decodes_each_form(void **state)
         struct insn insn;
         unsigned length;
     } words[] = {
+        /* ldrab x1, [x2, #-4096]! */
+        {0xf8e00c41,
+         {.class = INSN_GENERAL,
+          .mode = INSN_MODE_PRE,
+          .load = true,
+          .size = 8,
+          .regs = 1,
+          .rt = 1,
+          .rn = 2,
+          .imm = -4096,
+          .wide = true,
+          .authenticated = true},
+         8},
+        /* ldraa x1, [sp, #4088] */
+        {0xf83ff7e1,
+         {.class = INSN_GENERAL,
+          .load = true,
+          .size = 8,
+          .regs = 1,
+          .rt = 1,
+          .rn = 31,
+          .imm = 4088,
+          .wide = true,
+          .authenticated = true},
+         8},
         /* ldp x0, x1, [x2, #-16]! */
         {0xa9ff0440,
          {.class = INSN_GENERAL,
@@ -254,6 +279,64 @@ static void insn_decodes_each_form(void **state)
          4},
         /* dc zva, x9 */
         {0xd50b7429, {.class = INSN_ZERO, .store = true, .rt = 9}, 0},
+        /* ldff1sh {z3.d}, p4/z, [x5, x6, lsl #1] */
+        {0xa50670a3,
+         {.class = INSN_SVE,
+          .mode = INSN_MODE_REGISTER,
+          .load = true,
+          .size = 2,
+          .element = 8,
+          .regs = 1,
+          .rt = 3,
+          .rn = 5,
+          .rm = 6,
+          .extend = INSN_LSL,
+          .shift = 1,
+          .sign = true,
+          .pg = 4,
+          .faulting = INSN_FAULTING_FIRST},
+         0},
+        /* st3w {z30.s, z31.s, z0.s}, p1, [sp, #-6, mul vl] */
+        {0xe55ee7fe,
+         {.class = INSN_SVE,
+          .mode = INSN_MODE_VL,
+          .store = true,
+          .size = 4,
+          .element = 4,
+          .regs = 3,
+          .rt = 30,
+          .rn = 31,
+          .imm = -6,
+          .pg = 1},
+         0},
+        /* st1h {z1.d}, p2, [x3, z4.d, sxtw #1] */
+        {0xe4a4c861,
+         {.class = INSN_SVE_GATHER,
+          .mode = INSN_MODE_VECTOR_INDEX,
+          .store = true,
+          .size = 2,
+          .element = 8,
+          .regs = 1,
+          .rt = 1,
+          .rn = 3,
+          .rm = 4,
+          .extend = INSN_SXTW,
+          .shift = 1,
+          .pg = 2},
+         0},
+        /* str p3, [sp, #255, mul vl] */
+        {0xe59f1fe3,
+         {.class = INSN_SVE_WHOLE,
+          .mode = INSN_MODE_VL,
+          .store = true,
+          .size = 2,
+          .element = 2,
+          .regs = 1,
+          .rt = 3,
+          .rn = 31,
+          .imm = 255,
+          .predicate = true},
+         0},
     };
 
     (void)state;
@@ -269,8 +352,9 @@ static void insn_decodes_each_form(void **state)
 
 static void insn_prefetch_is_no_access(void **state)
 {
-    /* prfm literal, unsigned, unscaled, register; rprfm */
-    static const uint32_t words[] = {0xd8000001, 0xf9800020, 0xf8801020, 0xf8a26820, 0xf8a26838};
+    /* prfm literal, unsigned, unscaled, register; rprfm; prfb, prfd of SVE */
+    static const uint32_t words[] = {0xd8000001, 0xf9800020, 0xf8801020, 0xf8a26820,
+                                     0xf8a26838, 0x85c30020, 0xc400e020};
 
     (void)state;
     for (size_t n = 0; n < COUNT(words); n++) {
@@ -308,6 +392,11 @@ static void insn_refuses_what_is_not_a_load_or_store(void **state)
         0x0d00c000, /* a store that replicates */
         0x0d40d000, /* replicate with S */
         0x0c410000, /* structures without writeback and with Rm */
+        0xa41f4020, /* ld1b of SVE with X[31] as offset */
+        0xa5008020, /* ld1w of 128-bit elements: SVE2.1 */
+        0xe4804020, /* st1h into elements of a byte */
+        0x85808014, /* prfd with bit 4 */
+        0x85800010, /* ldr p16 */
     };
 
     (void)state;
@@ -325,9 +414,7 @@ static void insn_refuses_what_is_not_a_load_or_store(void **state)
 static void insn_names_accesses_that_are_not_emulated(void **state)
 {
     static const uint32_t words[] = {
-        0xf8200400, /* ldraa */
-        0xa400a000, /* ld1b, SVE */
-        0xe400e000, /* st1b, SVE */
+        0xe0000000, /* ld1b, SME */
         0xd9200800, /* stg */
         0x69000000, /* stgp */
         0xf83fd000, /* ld64b */
@@ -359,7 +446,7 @@ static void insn_fields_are_in_range_for_any_word(void **state)
         struct insn i;
 
         insn_decode(word, &i);
-        assert_true(i.class < INSN_CLASSES && i.mode <= INSN_MODE_LITERAL);
+        assert_true(i.class < INSN_CLASSES && i.mode <= INSN_MODE_VECTOR_REG);
         assert_true(i.rt < 32 && i.rt2 < 32 && i.rs < 32 && i.rn < 32 && i.rm < 32);
         assert_true(insn_length(&i) <= 64 && i.shift <= 4 && i.regs <= 4 && i.op <= INSN_SWP);
         if (insn_length(&i) != 0) {
@@ -368,6 +455,15 @@ static void insn_fields_are_in_range_for_any_word(void **state)
         }
         if (i.class == INSN_LANE)
             assert_true(i.lane < 16 / i.size);
+        if (insn_is_sve(&i)) {
+            assert_true(i.load != i.store && i.regs >= 1 && i.pg < 8);
+            assert_true(i.size >= 1 && (i.size & (i.size - 1)) == 0);
+            assert_true((i.element & (i.element - 1)) == 0 && i.element >= i.size);
+            assert_true(i.class == INSN_SVE_WHOLE || i.element <= 8);
+            assert_true((i.block == 16 || i.block == 32) == (i.class == INSN_SVE_BLOCK));
+        } else {
+            assert_true(i.mode <= INSN_MODE_LITERAL);
+        }
     }
 }
 

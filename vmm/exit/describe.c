@@ -514,6 +514,8 @@ static void effect_data_abort(const struct describe_input *in, const struct exit
     else if ((in->given & DESCRIBE_INSN) &&
              (insn.class == INSN_OTHER || insn.class == INSN_UNSUPPORTED))
         effect(d, "inject", "data abort, external abort: the instruction is not emulated");
+    else if ((in->given & DESCRIBE_INSN) && insn.class == INSN_EXCLUSIVE)
+        effect(d, "inject", "data abort, unsupported exclusive: no device has a monitor");
     else
         effect(d, "emulate", "fetches the instruction and does its accesses one by one");
 }

@@ -57,13 +57,15 @@ static void put_address(const struct insn *i, struct text *t)
     }
 }
 
-static void put_general(const struct insn *i, struct text *t)
+static void put_general(const struct insn *i, uint32_t word, struct text *t)
 {
     const char *st = i->load ? "ld" : "st";
     const char *sign = i->sign ? "s" : "";
     const char *size = i->sign && i->size == 4 ? "w" : suffix(i->size);
 
-    if (i->regs == 2) {
+    if (i->authenticated) {
+        text_put(t, "ldra%c %s, ", word & 1u << 23 ? 'b' : 'a', REG(i->rt, true));
+    } else if (i->regs == 2) {
         text_put(t, "%s%sp%s%s %s, %s, ", st, i->no_allocate ? "n" : "", sign, i->sign ? "w" : "",
                  REG(i->rt, i->wide), REG(i->rt2, i->wide));
     } else {
@@ -152,6 +154,28 @@ static void put_atomic(const struct insn *i, struct text *t)
     put_address(i, t);
 }
 
+/* What is accessed; of the address, which may differ for each element, the base. */
+static void put_sve(const struct insn *i, struct text *t)
+{
+    bool vector_base = i->mode == INSN_MODE_VECTOR || i->mode == INSN_MODE_VECTOR_REG;
+
+    if (i->class == INSN_SVE_WHOLE) {
+        text_put(t, "sve %s %c%u, [", i->load ? "ldr" : "str", i->predicate ? 'p' : 'z', i->rt);
+    } else {
+        text_put(t, "sve %s of %u-byte elements, %u of {z%u}, p%u, [",
+                 i->faulting == INSN_FAULTING_FIRST  ? "first-fault load"
+                 : i->faulting == INSN_FAULTING_NONE ? "non-fault load"
+                 : i->load                           ? "load"
+                                                     : "store",
+                 i->size, i->regs, i->rt, i->pg);
+    }
+    if (vector_base)
+        text_put(t, "z%u", i->rn);
+    else
+        put_base(t, i->rn);
+    text_put(t, "%s]", i->mode == INSN_MODE_VECTOR_INDEX ? " + elements" : ", ...");
+}
+
 /* Arm ARM C4.1, "Exception generation", "System instructions", "System register move". */
 static void put_other(uint32_t w, struct text *t)
 {
@@ -206,7 +230,7 @@ void describe_insn(uint32_t word, struct text *t)
 
     insn_decode(word, &i);
     switch ((enum insn_class)i.class) {
-    case INSN_GENERAL: put_general(&i, t); break;
+    case INSN_GENERAL: put_general(&i, word, t); break;
     case INSN_FP: put_fp(&i, t); break;
     case INSN_STRUCT:
     case INSN_LANE:
@@ -214,6 +238,11 @@ void describe_insn(uint32_t word, struct text *t)
     case INSN_EXCLUSIVE: put_exclusive(&i, t); break;
     case INSN_ATOMIC:
     case INSN_CAS: put_atomic(&i, t); break;
+    case INSN_SVE:
+    case INSN_SVE_GATHER:
+    case INSN_SVE_FILL:
+    case INSN_SVE_BLOCK:
+    case INSN_SVE_WHOLE: put_sve(&i, t); break;
     case INSN_ZERO: text_put(t, "dc zva, %s", REG(i.rt, true)); break;
     case INSN_PREFETCH:
         text_put(t, "prefetch ");

@@ -208,6 +208,15 @@ static void exit_insn_fault(struct exit_run *run, const struct insn_fault *fault
         return;
     case INSN_FAULT_ALIGNMENT: iss |= ESR_FSC_ALIGNMENT; break;
     case INSN_FAULT_TRANSLATE: iss |= fault->fsc; break;
+    case INSN_FAULT_EXCLUSIVE:
+        iss |= ESR_FSC_ATOMIC;
+        if (log_first(LOG_KIND_MMIO, run->info->u.abort.ipa.v)) {
+            log_warn("vCPU %u: exclusive %s of address 0x%" PRIx64 " at pc 0x%" PRIx64
+                     ": devices have no exclusive monitor; use an atomic instruction or a lock",
+                     run->vcpu->index, fault->write ? "store" : "load", run->info->u.abort.ipa.v,
+                     run->event->pc);
+        }
+        break;
     default:
         iss |= fault->ipa.v >> RV_IPA_BITS ? ESR_FSC_ADDRESS_SIZE : ESR_FSC_EXTERNAL;
         if (log_first(LOG_KIND_MMIO, fault->ipa.v)) {
@@ -249,10 +258,17 @@ static void exit_mmio_by_instruction(struct exit_run *run)
     }
     *tries = 0;
     if (log_first(LOG_KIND_MMIO, run->info->u.abort.ipa.v)) {
-        log_warn("vCPU %u: access to address 0x%" PRIx64 " at pc 0x%" PRIx64
-                 " by an instruction that is not emulated (0x%08" PRIx32
-                 "): the guest takes an external abort",
-                 run->vcpu->index, run->info->u.abort.ipa.v, run->event->pc, result.word);
+        if (run->event->pstate & PSTATE_nRW) {
+            log_warn("vCPU %u: access to address 0x%" PRIx64 " at pc 0x%" PRIx64
+                     " by AArch32 code, with more than one register, writeback or SIMD: not "
+                     "emulated, the guest takes an external abort",
+                     run->vcpu->index, run->info->u.abort.ipa.v, run->event->pc);
+        } else {
+            log_warn("vCPU %u: access to address 0x%" PRIx64 " at pc 0x%" PRIx64
+                     " by an instruction that is not emulated (0x%08" PRIx32
+                     "): the guest takes an external abort",
+                     run->vcpu->index, run->info->u.abort.ipa.v, run->event->pc, result.word);
+        }
     }
     exit_inject_dabt(run, ESR_FSC_EXTERNAL);
 }

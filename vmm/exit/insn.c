@@ -3,10 +3,7 @@
 
 #include <stddef.h>
 
-/* Bits high..low of the word: the Arm ARM's notation. */
-#define BITS(word, high, low)   (((word) >> (low)) & (~0u >> (31u - ((high) - (low)))))
-#define BIT(word, bit)          (((word) >> (bit)) & 1u)
-#define SIGNED(word, high, low) ((int32_t)((word) << (31u - (high))) >> (31u - ((high) - (low))))
+#include "vmm/exit/insn_parts.h"
 
 /* False: not allocated. Fields that are not set are zero. */
 typedef bool insn_fn(uint32_t w, struct insn *i);
@@ -328,6 +325,22 @@ static bool insn_lane(uint32_t w, struct insn *i)
     return true;
 }
 
+/* "Load/store register (pac)". */
+static bool insn_pac(uint32_t w, struct insn *i)
+{
+    i->class = INSN_GENERAL;
+    i->load = true;
+    i->size = 8;
+    i->regs = 1;
+    i->wide = true;
+    i->rt = (uint8_t)BITS(w, 4, 0);
+    i->rn = (uint8_t)BITS(w, 9, 5);
+    i->authenticated = true;
+    i->mode = BIT(w, 11) ? INSN_MODE_PRE : INSN_MODE_OFFSET;
+    i->imm = ((int32_t)BITS(w, 20, 12) - (BIT(w, 22) ? 512 : 0)) * 8;
+    return true;
+}
+
 static bool insn_zva(uint32_t w, struct insn *i)
 {
     i->class = INSN_ZERO;
@@ -344,10 +357,8 @@ static bool insn_unsupported(uint32_t w, struct insn *i)
 }
 
 /*
- * The first entry that fits is the one. What is not emulated: SVE and SME; LDRAA
- * and LDRAB (the pointer's authentication needs the keys and the CPU's algorithm);
- * and what idregs.c hides from the guest or no CPU that runs it has: MTE, MOPS,
- * LS64, GCS, THE, LSE128, LRCPC3, LSUI, LSFE.
+ * The first entry that fits is the one. What is not emulated is what idregs.c hides
+ * from the guest: SME, MTE, MOPS, LS64, GCS, THE, LSE128, LRCPC3, LSUI, LSFE.
  */
 static const struct {
     uint32_t mask, value;
@@ -371,12 +382,12 @@ static const struct {
     {0x3b200000, 0x38000000, insn_imm9},
     {0x3b200c00, 0x38200000, insn_atomic},
     {0x3b200c00, 0x38200800, insn_register},
-    {0xff200400, 0xf8200400, insn_unsupported}, /* LDRAA, LDRAB */
+    {0xff200400, 0xf8200400, insn_pac},
     {0x3b000000, 0x39000000, insn_imm12},
     {0xffffffe0, 0xd50b7420, insn_zva},
     {0xffffffe0, 0xd50b7460, insn_unsupported}, /* DC GVA */
     {0xffffffe0, 0xd50b7480, insn_unsupported}, /* DC GZVA */
-    {0x9e000000, 0x84000000, insn_unsupported}, /* SVE */
+    {0x9e000000, 0x84000000, insn_sve_decode},
     {0xfe000000, 0xe0000000, insn_unsupported}, /* SME */
 };
 

@@ -6,27 +6,9 @@
 #include <string.h>
 
 #include "proto/arm/esr.h"
+#include "vmm/exit/insn_run.h"
 
-#define PAGE_SIZE 4096u /* the smallest granule: what is contiguous for all of them */
-#define MAX_BYTES 64u   /* LD4 of 16-byte vectors */
-
-/* One instruction on its way. */
-struct insn_run {
-    const struct insn_ctx *ctx;
-    const struct insn *i;
-    struct insn_fault *fault;
-    uint64_t address;
-    uint64_t next_base; /* what writeback writes */
-    struct insn_page page[2];
-    uint8_t bytes[MAX_BYTES]; /* as in memory, from `address` on */
-};
-
-/* Of an instruction's vectors no more than this. */
-typedef struct {
-    uint64_t half[2];
-} insn_v;
-
-static uint64_t insn_get_x(const struct insn_run *run, unsigned reg)
+uint64_t insn_get_x(const struct insn_run *run, unsigned reg)
 {
     return reg < 31u ? run->ctx->ops->get_x(run->ctx->opaque, reg) : 0;
 }
@@ -45,33 +27,61 @@ static insn_v insn_get_v(const struct insn_run *run, unsigned reg)
     return v;
 }
 
+/* V[reg] is the low part of Z[reg], and a write to it clears the rest (Arm ARM B1.2.1). */
 static void insn_set_v(const struct insn_run *run, unsigned reg, insn_v v)
 {
     run->ctx->ops->set_v(run->ctx->opaque, reg % 32u, v.half);
+    if (run->ctx->sve)
+        insn_sve_set_v(run->ctx->sve, reg % 32u, v.half);
 }
 
-static int insn_fault(struct insn_run *run, enum insn_fault_kind kind, uint64_t far, bool write)
+int insn_fault(struct insn_run *run, enum insn_fault_kind kind, uint64_t far, bool write)
 {
     run->fault->kind = kind;
     run->fault->far = gva(far);
     run->fault->write = write;
     if (kind == INSN_FAULT_ALIGNMENT)
         run->fault->fsc = ESR_FSC_ALIGNMENT;
+    else if (kind == INSN_FAULT_EXCLUSIVE)
+        run->fault->fsc = ESR_FSC_ATOMIC;
     else if (kind == INSN_FAULT_BUS)
         run->fault->fsc = ESR_FSC_EXTERNAL;
     return -EFAULT;
 }
 
-/* Arm ARM J1.1, ExtendReg. */
-static uint64_t insn_index(const struct insn_run *run)
+uint64_t insn_extend_index(const struct insn *i, uint64_t value)
 {
-    uint64_t value = insn_get_x(run, run->i->rm);
-
-    if (run->i->extend == INSN_UXTW)
+    if (i->extend == INSN_UXTW)
         value = (uint32_t)value;
-    else if (run->i->extend == INSN_SXTW)
+    else if (i->extend == INSN_SXTW)
         value = (uint64_t)(int64_t)(int32_t)value;
-    return value << run->i->shift;
+    return value << i->shift;
+}
+
+/*
+ * The authenticated address is not known here (that takes the key and the CPU's
+ * algorithm), but where it led is: FAR_EL2 has the first byte that aborted, which is
+ * the first one or, if the 8 bytes cross a page, the first of the second page.
+ * Authentication changes no bit below the 12th, so they tell which.
+ */
+static int insn_authenticated(struct insn_run *run)
+{
+    uint64_t beyond = (run->ctx->far - run->address) % PAGE_SIZE;
+
+    if (beyond >= run->i->size || (beyond && run->ctx->far % PAGE_SIZE))
+        return -EOPNOTSUPP;
+    run->address = run->next_base = run->ctx->far - beyond;
+    return 0;
+}
+
+int insn_base(struct insn_run *run, uint64_t *base)
+{
+    const struct insn *i = run->i;
+
+    *base = i->rn == 31u ? run->ctx->ops->get_sp(run->ctx->opaque) : insn_get_x(run, i->rn);
+    if (i->rn == 31u && run->ctx->sp_aligned && (*base & 15u))
+        return insn_fault(run, INSN_FAULT_SP, *base, i->store && !i->load);
+    return 0;
 }
 
 static int insn_address(struct insn_run *run)
@@ -88,19 +98,20 @@ static int insn_address(struct insn_run *run)
         run->address = run->ctx->pc + imm;
         return 0;
     }
-    base = i->rn == 31u ? run->ctx->ops->get_sp(run->ctx->opaque) : insn_get_x(run, i->rn);
-    if (i->rn == 31u && run->ctx->sp_aligned && (base & 15u))
-        return insn_fault(run, INSN_FAULT_SP, base, i->store && !i->load);
+    if (insn_base(run, &base))
+        return -EFAULT;
     run->address = base;
     switch ((enum insn_mode)i->mode) {
     case INSN_MODE_OFFSET:
     case INSN_MODE_PRE: run->address = run->next_base = base + imm; break;
     case INSN_MODE_POST: run->next_base = base + imm; break;
-    case INSN_MODE_REGISTER: run->address = base + insn_index(run); break;
+    case INSN_MODE_REGISTER:
+        run->address = base + insn_extend_index(i, insn_get_x(run, i->rm));
+        break;
     case INSN_MODE_POST_REG: run->next_base = base + insn_get_x(run, i->rm); break;
-    case INSN_MODE_LITERAL: break;
+    default: break;
     }
-    return 0;
+    return i->authenticated ? insn_authenticated(run) : 0;
 }
 
 static void insn_writeback(struct insn_run *run)
@@ -144,7 +155,7 @@ static int insn_check_alignment(struct insn_run *run, unsigned length)
     return 0;
 }
 
-static int insn_translate_page(struct insn_run *run, unsigned n, uint64_t address, bool write)
+int insn_translate_page(struct insn_run *run, unsigned n, uint64_t address, bool write)
 {
     uint32_t fsc = 0;
     int err = run->ctx->ops->translate(run->ctx->opaque, gva(address), write, run->i->unprivileged,
@@ -181,8 +192,7 @@ static int insn_translate(struct insn_run *run, unsigned length)
     return 0;
 }
 
-/* `unit` bytes at `bytes[at]`, in naturally aligned pieces: none of them crosses a page. */
-static int insn_transfer(struct insn_run *run, unsigned at, unsigned unit, bool write)
+int insn_transfer(struct insn_run *run, unsigned at, unsigned unit, bool write)
 {
     const struct insn_ops *ops = run->ctx->ops;
 
@@ -227,7 +237,7 @@ static int insn_transfer_all(struct insn_run *run, bool write)
 }
 
 /* The `n`th element in memory, in the guest's byte order. */
-static insn_v insn_element(const struct insn_run *run, unsigned n)
+insn_v insn_element(const struct insn_run *run, unsigned n)
 {
     unsigned size = run->i->size;
     insn_v v = {{0, 0}};
@@ -240,7 +250,7 @@ static insn_v insn_element(const struct insn_run *run, unsigned n)
     return v;
 }
 
-static void insn_set_element(struct insn_run *run, unsigned n, insn_v v)
+void insn_set_element(struct insn_run *run, unsigned n, insn_v v)
 {
     unsigned size = run->i->size;
 
@@ -382,10 +392,7 @@ static int insn_replicate(struct insn_run *run)
 
 static int insn_exclusive(struct insn_run *run)
 {
-    if (run->i->load)
-        return insn_general(run);
-    insn_set_x(run, run->i->rs, 1);
-    return 0;
+    return insn_fault(run, INSN_FAULT_EXCLUSIVE, run->address, run->i->store);
 }
 
 /* Arm ARM C6.2, "LDADD" and the others: `old` is what was in memory. */
@@ -490,6 +497,8 @@ int insn_exec(const struct insn_ctx *ctx, const struct insn *insn, struct insn_f
     *fault = (struct insn_fault){0};
     if (insn->class == INSN_PREFETCH)
         return 0;
+    if (insn_is_sve(insn))
+        return insn_sve_exec(&run);
     if (insn->class >= INSN_CLASSES || !insn_exec_table[insn->class] ||
         (insn->class == INSN_ZERO && !insn_zva_size_is_valid(ctx->zva_size)))
         return -EOPNOTSUPP;

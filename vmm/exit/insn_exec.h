@@ -18,9 +18,18 @@
  * - a load pair into one register: that keeps the second value;
  * - a store-exclusive whose status register is also its base or data: works;
  * - should-be-one register fields: ignored.
- * - A store-exclusive fails: status 1, no access. An exit and the return from it
- *   clear the local monitor, so the load-exclusive before it left nothing.
  * - CAS that finds another value does not write; but it must be permitted to.
+ *
+ * Exclusives fault, after all that other accesses can fault by: a Device need not
+ * support them (Arm ARM B2.9, "Load-Exclusive and Store-Exclusive"). An exit and its
+ * ERET clear the core's monitor; the store-exclusive that follows then fails in the
+ * core, mostly without an exit, so that to emulate the load would make a loop of
+ * both an endless one.
+ *
+ * SVE: only active elements are accessed, in ascending order. LDFF1 and LDNF1 access
+ * the elements that may not fault only in RAM: a Device is not accessed by them, and
+ * any of them may be left out (Arm ARM, MemSingleNF). From the first one on that was
+ * left out, FFR is cleared and the elements are zero.
  */
 #pragma once
 
@@ -32,10 +41,27 @@
 
 #define INSN_ZVA_MAX 2048u /* DCZID_EL0.BS is at most 9 */
 
+#define INSN_VL_MAX 256u /* bytes of a Z register */
+
 /* What a page's translation says. */
 struct insn_page {
     ipa_t ipa;
     bool device; /* stage 1 says a Device type: accesses must be aligned, DC ZVA faults */
+    bool ram;    /* an access has no effect but on memory */
+};
+
+/*
+ * The SVE registers, which are read and written in place. Byte 0 is the least
+ * significant. Z[n] is at z + n * stride, P[n] at p + n * stride / 8; FFR is at ffr.
+ * Of each the first `vl` bytes, or vl / 8, are in effect; a write clears the others.
+ */
+struct insn_sve {
+    unsigned vl;     /* bytes: a multiple of 16, at most `stride` */
+    unsigned stride; /* bytes: a multiple of 16, at most INSN_VL_MAX */
+    uint8_t *z;
+    uint8_t *p;
+    uint8_t *ffr;
+    bool written;
 };
 
 /*
@@ -65,10 +91,12 @@ struct insn_ctx {
     const struct insn_ops *ops;
     void *opaque;
     uint64_t pc;
-    bool big_endian;   /* SCTLR_EL1.EE at EL1, E0E at EL0 */
-    bool aligned;      /* SCTLR_EL1.A */
-    bool sp_aligned;   /* SCTLR_EL1.SA at EL1, SA0 at EL0 */
-    uint16_t zva_size; /* bytes, from DCZID_EL0; 0: DC ZVA is not emulated */
+    uint64_t far;         /* FAR_EL2 of the exit: where LDRAA accessed */
+    struct insn_sve *sve; /* NULL: the CPU has no SVE, or `class` is not SVE* nor loads a V */
+    bool big_endian;      /* SCTLR_EL1.EE at EL1, E0E at EL0 */
+    bool aligned;         /* SCTLR_EL1.A */
+    bool sp_aligned;      /* SCTLR_EL1.SA at EL1, SA0 at EL0 */
+    uint16_t zva_size;    /* bytes, from DCZID_EL0; 0: DC ZVA is not emulated */
 };
 
 enum insn_fault_kind {
@@ -76,6 +104,7 @@ enum insn_fault_kind {
     INSN_FAULT_SP,        /* SP alignment: an exception class of its own */
     INSN_FAULT_ALIGNMENT, /* data abort, ESR_FSC_ALIGNMENT */
     INSN_FAULT_TRANSLATE, /* data abort, `fsc` as translate() gave it */
+    INSN_FAULT_EXCLUSIVE, /* data abort, ESR_FSC_ATOMIC */
     INSN_FAULT_BUS,       /* the bus said `err` at `ipa`: external abort */
 };
 
@@ -90,7 +119,15 @@ struct insn_fault {
 
 /*
  * 0: done, step the PC. -EFAULT: `*fault` says what the guest takes. -EOPNOTSUPP:
- * `insn` is OTHER or UNSUPPORTED, or DC ZVA without a block size. Other: from
- * translate(). Bounded by 64 bytes of accesses, or one DC ZVA block.
+ * `insn` is OTHER or UNSUPPORTED, or DC ZVA without a block size, or SVE without a
+ * CPU that has it, or the LDRAA is not what accessed `far`. Other: from translate().
+ * Bounded by 64 bytes of accesses, or one DC ZVA block; SVE: 4 * INSN_VL_MAX bytes
+ * or INSN_VL_MAX / 4 elements anywhere.
  */
 int insn_exec(const struct insn_ctx *ctx, const struct insn *insn, struct insn_fault *fault);
+
+/* `vl`: of an SVE that has the lengths of `lengths` (bit n: (n + 1) * 16 bytes), by ZCR_EL1. */
+unsigned insn_sve_vl(uint32_t lengths, uint64_t zcr);
+
+/* What `area` holds when all of it is from a CPU whose longest vector is `stride` bytes. */
+struct insn_sve insn_sve_at(uint8_t *area, unsigned stride, unsigned vl);

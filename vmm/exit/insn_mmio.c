@@ -25,6 +25,7 @@ struct insn_mmio_run {
     const struct insn_mmio *mmio;
     struct vcpu *vcpu;
     struct walk_regs regs; /* copies: the page may change */
+    struct insn_sve sve;
     bool lost;
 };
 
@@ -79,6 +80,16 @@ static void set_v(void *opaque, unsigned reg, const uint64_t value[2])
     vcpu_mark_dirty(run->vcpu, RV_GROUP_FP);
 }
 
+/*
+ * run->sve becomes the SVE registers, with the length in effect at EL1 and EL0. NULL:
+ * no group of the vCPU page has them, and idregs.c hides SVE from the guest.
+ */
+static struct insn_sve *sve_registers(struct insn_mmio_run *run)
+{
+    (void)run;
+    return NULL;
+}
+
 /* Table words, and the instruction: in RAM, one load each, little-endian. */
 static int ram_word(void *opaque, ipa_t addr, uint64_t *word)
 {
@@ -117,14 +128,16 @@ static enum walk_fault walk_one(struct insn_mmio_run *run, gva_t addr, enum walk
 static int translate(void *opaque, gva_t addr, bool write, bool unprivileged,
                      struct insn_page *page, uint32_t *fsc)
 {
+    struct insn_mmio_run *run = opaque;
     struct walk_result result;
 
-    if (walk_one(opaque, addr, write ? WALK_WRITE : WALK_READ, unprivileged, &result)) {
+    if (walk_one(run, addr, write ? WALK_WRITE : WALK_READ, unprivileged, &result)) {
         *fsc = walk_fsc(&result);
         return -EFAULT;
     }
     page->ipa = result.ipa;
     page->device = result.device;
+    page->ram = guest_ram_at(&run->mmio->ram, result.ipa.v, 1) != NULL;
     return 0;
 }
 
@@ -162,7 +175,15 @@ static int access_write(void *opaque, ipa_t addr, unsigned size, uint64_t value)
 }
 
 static const struct insn_ops ops = {
-    get_x, set_x, get_sp, set_sp, get_v, set_v, translate, access_read, access_write,
+    .get_x = get_x,
+    .set_x = set_x,
+    .get_sp = get_sp,
+    .set_sp = set_sp,
+    .get_v = get_v,
+    .set_v = set_v,
+    .translate = translate,
+    .read = access_read,
+    .write = access_write,
 };
 
 /* False: nothing executable there now. Another vCPU may have changed the tables since the abort. */
@@ -184,7 +205,7 @@ enum insn_mmio_end insn_mmio_run(const struct insn_mmio *mmio, struct vcpu *vcpu
     const bool el0 = (event->pstate & PSTATE_EL) == 0;
     struct insn_mmio_run run = {.mmio = mmio, .vcpu = vcpu};
     const struct rv_el1 *el1 = &vcpu->page->el1;
-    struct insn_ctx ctx = {.ops = &ops, .opaque = &run, .pc = event->pc};
+    struct insn_ctx ctx = {.ops = &ops, .opaque = &run, .pc = event->pc, .far = event->far};
     struct insn insn;
     int err;
 
@@ -209,6 +230,8 @@ enum insn_mmio_end insn_mmio_run(const struct insn_mmio *mmio, struct vcpu *vcpu
     if (!fetch(&run, event->pc, &result->word))
         return INSN_MMIO_FETCH;
     insn_decode(result->word, &insn);
+    if (insn_is_sve(&insn) || insn_loads_v(&insn))
+        ctx.sve = sve_registers(&run);
     err = insn_exec(&ctx, &insn, &result->fault);
     if (run.lost)
         return INSN_MMIO_LOST;
