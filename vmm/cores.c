@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vmm/exit/pvtime.h"
 #include "vmm/guest/board.h"
 #include "vmm/log.h"
 
@@ -95,6 +96,8 @@ static void stolen(void *ctx, unsigned number, uint64_t ns)
     struct vcpu *vcpu = ((struct cores *)ctx)->vcpus[number];
 
     vcpu->stolen_ns += ns;
+    if (vcpu->pvtime)
+        pvtime_account(vcpu->pvtime, vcpu->index, vcpu->stolen_ns);
 }
 
 static const struct sched_ops ops = {run, stop, stolen, clock_now};

@@ -16,20 +16,22 @@
 #include "vmm/types.h"
 
 struct pcpu;
+struct pvtime_region;
 
 struct vcpu {
-    struct pcpu *pcpu;         /* where it is live; NULL: nowhere, all of it is in the page */
-    unsigned number;           /* the stub's: among all vCPUs of the machine */
-    unsigned index;            /* 0 .. the VM's count - 1 */
-    unsigned vm_id;            /* the stub's */
-    void *vm;                  /* whoever handles its events */
-    uint64_t mpidr, midr;      /* what MPIDR_EL1 and MIDR_EL1 read */
-    uint64_t hcr;              /* RV_HCR_BITS that it always has */
-    uint32_t direct_enabled;   /* bit n: the physical PPI n is injected directly */
-    uint64_t stolen_ns;        /* it was ready to run, and had no pCPU */
-    struct rv_vcpu_page *page; /* shared with the stub: nothing in it is trusted */
-    uint32_t fetched;          /* RV_GROUP_*: current in the page */
-    uint32_t dirty;            /* RV_GROUP_*: changed in the page, to be loaded */
+    struct pcpu *pcpu;            /* where it is live; NULL: nowhere, all of it is in the page */
+    unsigned number;              /* the stub's: among all vCPUs of the machine */
+    unsigned index;               /* 0 .. the VM's count - 1 */
+    unsigned vm_id;               /* the stub's */
+    void *vm;                     /* whoever handles its events */
+    uint64_t mpidr, midr;         /* what MPIDR_EL1 and MIDR_EL1 read */
+    uint64_t hcr;                 /* RV_HCR_BITS that it always has */
+    uint32_t direct_enabled;      /* bit n: the physical PPI n is injected directly */
+    uint64_t stolen_ns;           /* since its VM's reset: it was ready to run, and had no pCPU */
+    struct pvtime_region *pvtime; /* where the guest reads that, or NULL */
+    struct rv_vcpu_page *page;    /* shared with the stub: nothing in it is trusted */
+    uint32_t fetched;             /* RV_GROUP_*: current in the page */
+    uint32_t dirty;               /* RV_GROUP_*: changed in the page, to be loaded */
 };
 
 /* x0-x30; register 31 reads as zero and ignores writes. */

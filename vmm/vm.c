@@ -14,7 +14,8 @@
 #define MPIDR_RES1    (1ull << 31)
 #define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
 #define STATE_VERSION 1u
-#define FLUSH_PIECE   (16ull << 20)
+_Static_assert(VM_MAX_VCPUS * sizeof(struct pvtime_stolen) <= BOARD_PVTIME_SIZE, "stolen time");
+#define FLUSH_PIECE (16ull << 20)
 
 int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu)
 {
@@ -123,7 +124,11 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
         vcpu_reset(&vm->vcpus[i], layout->entry.v, i == 0 ? layout->dtb.v : 0, 0);
         psci_cpu_reset(&vm->exits.psci.cpus[i], vm->mpidr[i], i == 0);
         sysreg_reset(&vm->exits.sysreg_cpus[i]);
+        vm->vcpus[i].stolen_ns = 0;
+        vm->vcpus[i].pvtime = &vm->pvtime;
     }
+    pvtime_region_init(&vm->pvtime, vm->ram + vm->config.ram_size, BOARD_PVTIME_SIZE,
+                       vm->config.nr_vcpus);
 }
 
 /* Tell the stub of the VM: its memory, its vCPUs, its windows. */
@@ -189,11 +194,13 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over)
         return error;
     idregs_filter(vm->machine->stub_id, vm->exits.sysreg.id);
     smccc_init(&vm->exits.smccc, &vm->exits.psci, vm->machine->stub_id);
+    vm->exits.smccc.pvtime = (struct pvtime){.available = true, .base = BOARD_PVTIME_BASE};
     vm->exits.insn_mmio = (struct insn_mmio){
         .bus = vm->bus,
         .ram = {vm->ram, BOARD_RAM_BASE, vm->config.ram_size},
         .pa_bits = insn_mmio_pa_bits(vm->exits.sysreg.id[RV_ID_INDEX(7, 0)]),
         .zva_size = insn_mmio_zva_size(vm->machine->dczid),
+        .sve = (uint16_t)vm->machine->sve,
     };
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
         vm->vcpus[i].midr = vm->machine->stub_id[RV_ID_INDEX(0, 0)];

@@ -52,6 +52,7 @@ struct vm {
     struct bus *bus;
     struct vgic vgic;
     struct exit_ctx exits;
+    struct pvtime_region pvtime;
     struct loader loader;
     struct vcpu vcpus[VM_MAX_VCPUS];
     uint64_t mpidr[VM_MAX_VCPUS];

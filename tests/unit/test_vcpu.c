@@ -47,7 +47,7 @@ static int setup(void **state)
     (void)state;
     memset(&page, 0xa5, sizeof(page));
     memset(&live, 0, sizeof(live));
-    vcpu = (struct vcpu){&pcpu, 3, &page, RV_GROUP_GPR, 0};
+    vcpu = (struct vcpu){.pcpu = &pcpu, .index = 3, .page = &page, .fetched = RV_GROUP_GPR};
     saved = loaded = 0;
     call_result = 0;
     return 0;

@@ -81,13 +81,23 @@ static void set_v(void *opaque, unsigned reg, const uint64_t value[2])
 }
 
 /*
- * run->sve becomes the SVE registers, with the length in effect at EL1 and EL0. NULL:
- * no group of the vCPU page has them, and idregs.c hides SVE from the guest.
+ * run->sve becomes the SVE registers, with the length in effect at EL1 and EL0. The
+ * area in the page has the longest. NULL: there are none, or the machine is lost.
  */
 static struct insn_sve *sve_registers(struct insn_mmio_run *run)
 {
-    (void)run;
-    return NULL;
+    struct rv_vcpu_page *page = run->vcpu->page;
+    unsigned lengths = run->mmio->sve;
+
+    if (!lengths)
+        return NULL;
+    if (vcpu_fetch(run->vcpu, RV_GROUP_FP | RV_GROUP_SVE)) {
+        run->lost = true;
+        return NULL;
+    }
+    run->sve = insn_sve_at(page->sve, insn_sve_vl(lengths, 15),
+                           insn_sve_vl(lengths, page->el1.zcr_el1));
+    return &run->sve;
 }
 
 /* Table words, and the instruction: in RAM, one load each, little-endian. */
@@ -235,6 +245,9 @@ enum insn_mmio_end insn_mmio_run(const struct insn_mmio *mmio, struct vcpu *vcpu
     err = insn_exec(&ctx, &insn, &result->fault);
     if (run.lost)
         return INSN_MMIO_LOST;
+    /* LOAD of the FP group zeroes the vectors beyond V<n>: SVE has to follow it. */
+    if (ctx.sve && (run.sve.written || vcpu->dirty & RV_GROUP_FP))
+        vcpu_mark_dirty(vcpu, RV_GROUP_SVE);
     if (err == -EFAULT)
         return INSN_MMIO_FAULT;
     return err ? INSN_MMIO_UNSUPPORTED : INSN_MMIO_DONE;

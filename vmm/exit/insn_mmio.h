@@ -20,6 +20,7 @@ struct insn_mmio {
     struct guest_ram ram;
     unsigned pa_bits;  /* of ID_AA64MMFR0_EL1.PARange as the guest reads it: 32 to 48 */
     uint16_t zva_size; /* bytes, from DCZID_EL0; 0: DC ZVA is prohibited */
+    uint16_t sve;      /* bit n: SVE has vectors of (n + 1) * 16 bytes; 0: there is none */
 };
 
 enum insn_mmio_end {

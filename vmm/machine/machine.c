@@ -87,5 +87,6 @@ int machine_wait_ready(struct machine *machine, struct event_base *base, const b
     memcpy(machine->stub_id, machine->boot->stub_id, sizeof(machine->stub_id));
     machine->cntfrq = machine->boot->stub_cntfrq;
     machine->dczid = machine->boot->stub_dczid;
+    machine->sve = machine->boot->stub_sve;
     return 0;
 }

@@ -50,6 +50,7 @@ struct machine {
     uint64_t stub_id[64]; /* copies of what the stub found out: see struct rv_boot_page */
     uint64_t cntfrq;
     uint64_t dczid;
+    uint64_t sve;
 };
 
 /*
