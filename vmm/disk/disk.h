@@ -32,7 +32,7 @@ struct disk;
 /* What the user says. NULL is the default; an unknown word is refused with the list of all. */
 struct disk_config {
     const char *path;   /* a file, a block device, or a URI "nbd://..." or "nbd+unix://..." */
-    const char *format; /* "auto" (default), "raw", "qcow2", ...: see disk/format.h */
+    const char *format; /* "auto" (default), "raw", "qcow2", ...: see DISK_FORMAT_HELP */
     const char *cache;  /* "writeback" (default), "none", "writethrough", "unsafe" */
     const char *aio;    /* "auto" (default), "io_uring", "threads": raw images only */
     const char *helper; /* the program for other formats (default "qemu-storage-daemon") */
@@ -56,7 +56,8 @@ struct disk_info {
     uint32_t discard_granularity; /* bytes; meaningful if can_discard */
     bool read_only;
     bool can_discard;
-    bool write_cache; /* a write may not be stable when done: FLUSH matters */
+    bool write_cache;   /* a write may not be stable when done: FLUSH matters */
+    const char *engine; /* "io_uring", "threads" or "nbd", for messages */
 };
 
 /*
@@ -84,7 +85,7 @@ enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRITE_ZEROE
 
 /*
  * One request: the caller's memory, from disk_submit to done(). So are the iov
- * array, which is only read, and what it points to. No element may be empty.
+ * array, which is only read, and what it points to.
  */
 struct disk_request {
     uint32_t op;     /* enum disk_op */
@@ -104,24 +105,21 @@ struct disk_request {
     /* The back end's, while it has the request. Needs no initialisation. */
     struct disk_work {
         struct disk *disk;
-        struct disk_request *next, *prev;
-        uint64_t total;          /* bytes of the whole request */
-        uint64_t progress;       /* bytes of it that are done */
-        uint64_t piece;          /* bytes under way */
-        const struct iovec *iov; /* where the piece is */
-        unsigned iov_count;      /* elements of it */
-        unsigned index;          /* element of the caller's iov at `progress` */
-        size_t skip;             /* bytes of that element that are done */
-        struct iovec part;       /* the piece, when it is not a run of whole elements */
-        void *bounce;            /* a buffer that stands in for the caller's */
-        int fd;                  /* system call: see disk/engine.h */
-        uint32_t call;
-        uint32_t mode;
-        uint32_t step;   /* of several ways to do this, the one under way */
-        uint64_t at;     /* byte offset of the piece */
-        int64_t result;  /* of the call: bytes, or -errno */
-        uint64_t writes; /* FLUSH: what it makes stable */
-        uint32_t state;
+        struct disk_request *next; /* in a list of disk/internal.h */
+        uint64_t total;            /* bytes of the whole request */
+        uint64_t progress;         /* bytes of it that are done */
+        unsigned index;            /* the caller's iov: the element at `progress`, */
+        unsigned iov_count;        /* elements of the piece */
+        uint64_t skip;             /* and the bytes of it that are done */
+        uint64_t at;               /* the piece under way: byte offset, */
+        uint64_t piece;            /* bytes, */
+        const struct iovec *iov;   /* memory, */
+        struct iovec part;         /* which is this when it is no run of whole elements */
+        void *bounce;              /* a buffer that stands in for the caller's */
+        uint32_t call;             /* enum engine_call */
+        uint32_t step;             /* of several ways to do this, the one under way */
+        int64_t result;            /* of the call: bytes, or -errno */
+        uint64_t writes;           /* FLUSH: the writes that it makes stable */
     } work;
 };
 

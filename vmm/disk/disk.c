@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/disk/disk.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "vmm/disk/format.h"
+#include "vmm/disk/internal.h"
+#include "vmm/disk/lock.h"
+#include "vmm/log.h"
+
+#define RETRY_MS 10 /* until the kernel is asked again that was short of memory */
+
+void disk_list_push(struct disk_list *list, struct disk_request *request)
+{
+    request->work.next = NULL;
+    if (list->first)
+        list->last->work.next = request;
+    else
+        list->first = request;
+    list->last = request;
+}
+
+struct disk_request *disk_list_pop(struct disk_list *list)
+{
+    struct disk_request *request = list->first;
+
+    if (request)
+        list->first = request->work.next;
+    return request;
+}
+
+static void arm(struct disk *disk)
+{
+    if (!disk->armed)
+        event_active(disk->pass, EV_TIMEOUT, 0);
+    disk->armed = true;
+}
+
+void disk_kick_later(struct disk *disk)
+{
+    static const struct timeval later = {.tv_usec = RETRY_MS * 1000};
+
+    event_add(disk->pass, &later);
+}
+
+/*
+ * done() of those that are over by now. What is over because of these calls is
+ * left for the next pass: a guest that floods its queue does not hold the loop.
+ */
+static void deliver(struct disk *disk)
+{
+    struct disk_list now = disk->finished;
+    struct disk_request *request;
+
+    disk->finished = (struct disk_list){0};
+    while ((request = disk_list_pop(&now))) {
+        disk->in_flight--;
+        request->done(request, (int)request->work.result);
+    }
+    if (disk->finished.first)
+        arm(disk);
+}
+
+void disk_handling(struct disk *disk)
+{
+    disk->handling = true;
+}
+
+void disk_handled(struct disk *disk)
+{
+    disk->handling = false;
+    deliver(disk);
+}
+
+static void pass(evutil_socket_t fd, short what, void *ctx)
+{
+    struct disk *disk = ctx;
+
+    (void)fd;
+    (void)what;
+    disk->armed = false;
+    disk->driver->kick(disk);
+    deliver(disk);
+}
+
+static bool changes_data(const struct disk_request *request)
+{
+    return request->op == DISK_WRITE || request->op == DISK_DISCARD ||
+           request->op == DISK_WRITE_ZEROES;
+}
+
+void disk_finish(struct disk_request *request, int error)
+{
+    struct disk_work *work = &request->work;
+    struct disk *disk = work->disk;
+
+    if (!error && work->total && changes_data(request) && disk->cache != DISK_WRITETHROUGH)
+        disk->writes++;
+    if (!error && request->op == DISK_FLUSH && work->writes > disk->stable)
+        disk->stable = work->writes;
+    work->result = error;
+    disk_list_push(&disk->finished, request);
+    if (!disk->handling)
+        arm(disk);
+}
+
+bool disk_is_dirty(const struct disk *disk)
+{
+    return disk->writes != disk->stable;
+}
+
+/* Bytes that the iov names; UINT64_MAX: too many, or of too many elements. */
+static uint64_t iov_total(const struct iovec *iov, unsigned count)
+{
+    uint64_t total = 0;
+
+    if (count > DISK_IOV_MAX)
+        return UINT64_MAX;
+    for (unsigned i = 0; i < count; i++) {
+        if (iov[i].iov_len > DISK_TRANSFER_MAX)
+            return UINT64_MAX;
+        total += iov[i].iov_len;
+    }
+    return total <= DISK_TRANSFER_MAX ? total : UINT64_MAX;
+}
+
+static int check(const struct disk *disk, const struct disk_request *request, uint64_t total)
+{
+    const struct disk_info *info = &disk->info;
+
+    if (disk->broken)
+        return -EIO;
+    if (request->op > DISK_WRITE_ZEROES || (request->flags & ~DISK_UNMAP))
+        return -EINVAL;
+    if (request->op == DISK_FLUSH)
+        return disk->flush_broken ? -EIO : 0;
+    if (request->offset % info->block_size || total % info->block_size ||
+        request->offset > info->size || total > info->size - request->offset)
+        return -EINVAL;
+    if (info->read_only && request->op != DISK_READ)
+        return -EROFS;
+    if (request->op == DISK_DISCARD && !info->can_discard)
+        return -EOPNOTSUPP;
+    return 0;
+}
+
+/* Nothing has to be done for it, or nothing is wanted. */
+static bool is_empty(const struct disk *disk, const struct disk_request *request)
+{
+    if (request->op == DISK_FLUSH)
+        return disk->cache == DISK_UNSAFE || disk->info.read_only;
+    return request->work.total == 0;
+}
+
+void disk_submit(struct disk *disk, struct disk_request *request)
+{
+    uint64_t total = 0;
+    int error;
+
+    if (request->op == DISK_READ || request->op == DISK_WRITE)
+        total = iov_total(request->iov, request->iov_count);
+    else if (request->op != DISK_FLUSH)
+        total = request->length;
+    request->work = (struct disk_work){.disk = disk, .total = total, .writes = disk->writes};
+    disk->in_flight++;
+    error = check(disk, request, total);
+    if (error || is_empty(disk, request)) {
+        disk_finish(request, error);
+    } else {
+        disk->driver->issue(disk, request);
+        arm(disk);
+    }
+}
+
+void disk_kick(struct disk *disk)
+{
+    disk->driver->kick(disk);
+}
+
+unsigned disk_in_flight(const struct disk *disk)
+{
+    return disk->in_flight;
+}
+
+const struct disk_info *disk_info(const struct disk *disk)
+{
+    return &disk->info;
+}
+
+static long long now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* One step of disk_drain or disk_close. False: the time is over. */
+static bool wait_once(struct disk *disk, long long end_ms)
+{
+    int left = -1;
+
+    disk->driver->kick(disk);
+    if (end_ms >= 0) {
+        long long ms = end_ms - now_ms();
+
+        if (ms <= 0)
+            return false;
+        left = (int)ms;
+    }
+    /* The loop's timer for what the kernel did not take does not run meanwhile. */
+    if (event_pending(disk->pass, EV_TIMEOUT, NULL) && (left < 0 || left > RETRY_MS))
+        left = RETRY_MS;
+    disk->handling = true;
+    disk->driver->wait(disk, left);
+    disk->handling = false;
+    return true;
+}
+
+int disk_drain(struct disk *disk, int timeout_ms)
+{
+    long long end = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+
+    deliver(disk);
+    while (disk->in_flight) {
+        if (!disk->finished.first && !wait_once(disk, end))
+            return -ETIMEDOUT;
+        deliver(disk);
+    }
+    return 0;
+}
+
+/* What is over, without telling. */
+static void drop_finished(struct disk *disk)
+{
+    while (disk_list_pop(&disk->finished))
+        disk->in_flight--;
+}
+
+void disk_close(struct disk *disk)
+{
+    long long end =
+        disk->driver->close_timeout_ms < 0 ? -1 : now_ms() + disk->driver->close_timeout_ms;
+    struct event *event = disk->pass;
+    char *path = disk->path;
+
+    drop_finished(disk);
+    while (disk->in_flight && wait_once(disk, end))
+        drop_finished(disk);
+    disk->driver->close(disk);
+    event_free(event);
+    free(path);
+}
+
+enum {
+    SAID_EIO = 1u << 0,
+    SAID_FULL = 1u << 1,
+    SAID_SHORT = 1u << 2,
+    SAID_OTHER = 1u << 3,
+};
+
+static bool first_time(struct disk *disk, unsigned what)
+{
+    bool first = !(disk->said & what);
+
+    disk->said |= what;
+    return first;
+}
+
+int disk_io_error(struct disk_request *request, int error)
+{
+    static const char *const names[] = {"read", "write", "flush", "discard", "write of zeros"};
+    struct disk *disk = request->work.disk;
+    unsigned long long at = (unsigned long long)request->work.at;
+    const char *name = names[request->op];
+
+    switch (error) {
+    case DISK_SHORT_READ:
+        if (first_time(disk, SAID_SHORT))
+            log_error("disk '%s': the file ends inside the disk (at byte %llu or before): has it "
+                      "been truncated? The guest gets I/O errors",
+                      disk->path, at);
+        return -EIO;
+    case -ENOSPC:
+    case -EDQUOT:
+    case -EFBIG: /* RLIMIT_FSIZE, or the file system's largest file */
+        if (first_time(disk, SAID_FULL))
+            log_error("disk '%s': no room for a %s at byte %llu: %s. The guest gets I/O errors",
+                      disk->path, name, at, strerror(-error));
+        return -ENOSPC;
+    case -EIO:
+        if (first_time(disk, SAID_EIO))
+            log_error("disk '%s': a %s at byte %llu failed: %s. The guest gets I/O errors",
+                      disk->path, name, at, strerror(EIO));
+        return -EIO;
+    default:
+        if (first_time(disk, SAID_OTHER))
+            log_error("disk '%s': a %s at byte %llu failed: %s. The guest gets I/O errors",
+                      disk->path, name, at, strerror(-error));
+        return -EIO;
+    }
+}
+
+static int parse_cache(const struct disk_config *config, enum disk_cache *cache)
+{
+    static const char *const names[] = {[DISK_WRITEBACK] = "writeback",
+                                        [DISK_NONE] = "none",
+                                        [DISK_WRITETHROUGH] = "writethrough",
+                                        [DISK_UNSAFE] = "unsafe"};
+
+    *cache = DISK_WRITEBACK;
+    if (!config->cache)
+        return 0;
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(config->cache, names[i]) == 0) {
+            *cache = (enum disk_cache)i;
+            return 0;
+        }
+    }
+    log_error("disk '%s': cache '%s' is not known; it can be " DISK_CACHE_HELP, config->path,
+              config->cache);
+    return -EINVAL;
+}
+
+static int open_image(const struct disk_config *config, enum disk_cache cache, struct stat *st)
+{
+    /* O_NONBLOCK: a FIFO must not hold us before fstat() tells that it is one. */
+    int flags = O_CLOEXEC | O_NOCTTY | (config->read_only ? O_RDONLY : O_RDWR) |
+                (cache == DISK_NONE ? O_DIRECT : 0) | (cache == DISK_WRITETHROUGH ? O_DSYNC : 0);
+    int fd = open(config->path, flags | O_NONBLOCK);
+    int error = -errno;
+
+    if (fd < 0 && error == -EINVAL && cache == DISK_NONE) {
+        log_error("disk '%s': there is no O_DIRECT on its file system: cache=none cannot be",
+                  config->path);
+        return error;
+    }
+    if (fd < 0) {
+        bool writing = error == -EACCES || error == -EROFS || error == -EPERM;
+
+        log_error("disk '%s': %s%s", config->path, strerror(-error),
+                  writing && !config->read_only ? "; a disk that need not be written to can be "
+                                                  "opened read-only"
+                                                : "");
+        return error;
+    }
+    if (fstat(fd, st) < 0 || !(S_ISREG(st->st_mode) || S_ISBLK(st->st_mode))) {
+        log_error("disk '%s': neither a file nor a block device", config->path);
+        close(fd);
+        return -EINVAL;
+    }
+    fcntl(fd, F_SETFL, flags);
+    return fd;
+}
+
+/* Open, lock and look at what is on this machine; then the driver for its format. */
+static int open_local(struct disk *common, const struct disk_config *config, struct disk **disk)
+{
+    const struct disk_format *format;
+    struct stat st;
+    int fd = open_image(config, common->cache, &st);
+    int error;
+
+    if (fd < 0)
+        return fd;
+    error = disk_format_find(config->path, fd, config->format, S_ISBLK(st.st_mode), &format);
+    if (!error && !config->no_lock)
+        error = disk_lock(fd, config->path, config->read_only);
+    if (error) {
+        close(fd);
+        return error;
+    }
+    if (!format->driver)
+        return raw_open(common, config, fd, disk);
+    /* The helper opens and locks it itself: this was to have a message that is ours. */
+    close(fd);
+    return nbd_open(common, config, format, S_ISBLK(st.st_mode), disk);
+}
+
+int disk_open(struct event_base *base, const struct disk_config *config, struct disk **disk)
+{
+    struct disk common = {.base = base, .discard = !config->no_discard};
+    int error = parse_cache(config, &common.cache);
+
+    if (error)
+        return error;
+    common.info.read_only = config->read_only;
+    common.path = strdup(config->path);
+    if (!common.path)
+        return -ENOMEM;
+    if (disk_format_is_uri(config->path))
+        error = nbd_open(&common, config, NULL, false, disk);
+    else
+        error = open_local(&common, config, disk);
+    if (error) {
+        free(common.path);
+        return error;
+    }
+    (*disk)->pass = event_new(base, -1, 0, pass, *disk);
+    if (!(*disk)->pass) {
+        (*disk)->driver->close(*disk);
+        free(common.path);
+        return -ENOMEM;
+    }
+    return 0;
+}

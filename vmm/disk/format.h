@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which format an image has.
+ *
+ * A guest chooses what is in its raw disk. If content alone decided, a guest
+ * could write the header of another format into its first sector and have
+ * the next start read any file of the host as its backing file. So "auto"
+ * wants the name and the content to agree, and "raw" is raw whatever it holds.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct disk_format {
+    const char *name;
+    const char *driver;        /* of QEMU; NULL: raw, which we do ourselves */
+    const char *extensions[4]; /* of file names */
+};
+
+/* `wanted` as in struct disk_config. 0; or -EINVAL or -EIO after a message. */
+int disk_format_find(const char *path, int fd, const char *wanted, bool is_block,
+                     const struct disk_format **format);
+
+/* Is it the URI of an NBD server? */
+bool disk_format_is_uri(const char *path);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the parts of the disk back end share. disk.c keeps the life of a
+ * request; a driver (raw.c, nbd.c) carries it out, piece by piece.
+ */
+#pragma once
+
+#include "vmm/disk/disk.h"
+
+/* Requests in the order of arrival. Zeroed: empty. */
+struct disk_list {
+    struct disk_request *first, *last;
+};
+
+void disk_list_push(struct disk_list *list, struct disk_request *request);
+/* NULL: it is empty. */
+struct disk_request *disk_list_pop(struct disk_list *list);
+
+struct disk_driver {
+    /* Begin a request whose arguments are right. Ends in disk_finish(). */
+    void (*issue)(struct disk *disk, struct disk_request *request);
+    /* Send what issue() has collected. */
+    void (*kick)(struct disk *disk);
+    /*
+     * Sleep until something has happened, for at most `timeout_ms` (-1: no
+     * limit), and handle it. (disk_handling() is in force.)
+     */
+    void (*wait)(struct disk *disk, int timeout_ms);
+    /* Nothing is in flight any more: end it in order, and free it. */
+    void (*close)(struct disk *disk);
+    /* What disk_close() waits for requests in flight; -1: for as long as it takes. */
+    int close_timeout_ms;
+};
+
+enum disk_cache { DISK_WRITEBACK, DISK_NONE, DISK_WRITETHROUGH, DISK_UNSAFE };
+
+/* First member of a driver's own structure. */
+struct disk {
+    const struct disk_driver *driver;
+    struct event_base *base;
+    char *path;
+    struct disk_info info;
+    enum disk_cache cache;
+    bool discard;              /* the user lets us deallocate */
+    struct event *pass;        /* in the loop's next pass: kick, and tell what is finished */
+    bool armed;                /* it will come */
+    bool handling;             /* a handler is at work: it ends in disk_handled() */
+    struct disk_list finished; /* done() is due */
+    unsigned in_flight;
+    unsigned said;     /* what has been said, see disk_io_error() */
+    uint64_t writes;   /* changes that were acknowledged without being stable */
+    uint64_t stable;   /* of those, how many a FLUSH has made stable since */
+    bool flush_broken; /* no FLUSH can succeed any more */
+    bool broken;       /* no request can */
+};
+
+/* The request is over; done() comes later. `error` is 0 or -errno. */
+void disk_finish(struct disk_request *request, int error);
+
+/* Around what a driver's event handlers do. disk_handled() calls done(). */
+void disk_handling(struct disk *disk);
+void disk_handled(struct disk *disk);
+
+/* Call kick again in a while: the kernel was short of something. */
+void disk_kick_later(struct disk *disk);
+
+/*
+ * The next piece of a READ or WRITE, as work.iov, of whole elements where that
+ * is possible: at most `max` bytes, and then what the call did of it.
+ */
+void disk_next_piece(struct disk_request *request, uint64_t max);
+void disk_advance(struct disk_request *request, uint64_t bytes);
+
+/* Copy the piece between the caller's memory and `buffer`. */
+void disk_gather(const struct disk_request *request, void *buffer, uint64_t bytes);
+void disk_scatter(const struct disk_request *request, const void *buffer, uint64_t bytes);
+
+/* The piece of a WRITE_ZEROES as a write of zeros: at most 1 MiB. */
+void disk_next_zeros(struct disk_request *request);
+
+#define DISK_SHORT_READ (-1000) /* for disk_io_error: the file ends inside the disk */
+
+/* Say what went wrong, once for each kind; what the guest is to be told. */
+int disk_io_error(struct disk_request *request, int error);
+
+/* Acknowledged changes would be lost with the memory of who serves the disk. */
+bool disk_is_dirty(const struct disk *disk);
+
+/* The drivers. Called with what all disks have filled in; `*disk` is then theirs. */
+struct disk_format;
+int raw_open(struct disk *common, const struct disk_config *config, int fd, struct disk **disk);
+int nbd_open(struct disk *common, const struct disk_config *config,
+             const struct disk_format *format, bool is_block, struct disk **disk);
