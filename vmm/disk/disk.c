@@ -194,7 +194,7 @@ const struct disk_info *disk_info(const struct disk *disk)
     return &disk->info;
 }
 
-static long long now_ms(void)
+long long disk_now_ms(void)
 {
     struct timespec now;
 
@@ -209,7 +209,7 @@ static bool wait_once(struct disk *disk, long long end_ms)
 
     disk->driver->kick(disk);
     if (end_ms >= 0) {
-        long long ms = end_ms - now_ms();
+        long long ms = end_ms - disk_now_ms();
 
         if (ms <= 0)
             return false;
@@ -226,7 +226,7 @@ static bool wait_once(struct disk *disk, long long end_ms)
 
 int disk_drain(struct disk *disk, int timeout_ms)
 {
-    long long end = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+    long long end = timeout_ms < 0 ? -1 : disk_now_ms() + timeout_ms;
 
     deliver(disk);
     while (disk->in_flight) {
@@ -247,7 +247,7 @@ static void drop_finished(struct disk *disk)
 void disk_close(struct disk *disk)
 {
     long long end =
-        disk->driver->close_timeout_ms < 0 ? -1 : now_ms() + disk->driver->close_timeout_ms;
+        disk->driver->close_timeout_ms < 0 ? -1 : disk_now_ms() + disk->driver->close_timeout_ms;
     struct event *event = disk->pass;
     char *path = disk->path;
 

@@ -86,8 +86,15 @@ int disk_io_error(struct disk_request *request, int error);
 /* Acknowledged changes would be lost with the memory of who serves the disk. */
 bool disk_is_dirty(const struct disk *disk);
 
-/* The drivers. Called with what all disks have filled in; `*disk` is then theirs. */
+long long disk_now_ms(void);
+
 struct disk_format;
+
+/*
+ * The drivers: `common` is what disk.c has filled in, for them to copy. 0 or
+ * -errno after a message. raw_open takes `fd` over; nbd_open's format NULL: the
+ * path is a URI.
+ */
 int raw_open(struct disk *common, const struct disk_config *config, int fd, struct disk **disk);
 int nbd_open(struct disk *common, const struct disk_config *config,
              const struct disk_format *format, bool is_block, struct disk **disk);
