@@ -290,7 +290,7 @@ static void a_helper_that_hangs_does_not_hold_close_for_ever(void **state)
     /* So that only the requests, not the helper's end, have to be waited for. */
     kill(pid, SIGTERM);
     if (fork() == 0) {
-        sleep(12);
+        sleep(6);
         kill(pid, SIGCONT);
         _exit(0);
     }

@@ -21,7 +21,7 @@
 #include "vmm/log.h"
 
 #define CONNECT_MS    10000 /* for the handshake */
-#define CLOSE_MS      10000 /* for requests that are in flight when the disk is closed */
+#define CLOSE_MS      5000  /* for requests that are in flight when the disk is closed */
 #define DISCONNECT_MS 1000
 #define HELPER_END_MS 30000 /* for the helper to write out all that it holds */
 #define LOOK_MS       100

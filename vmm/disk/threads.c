@@ -11,14 +11,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "vmm/disk/engine.h"
-#include "vmm/log.h"
 
 #define THREADS_MAX 8u
 
