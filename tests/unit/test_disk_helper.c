@@ -54,13 +54,17 @@ static void make_image(const char *name, const char *format)
                      0);
 }
 
-/* What QEMU reads from the image must be what we wrote. */
-static void check_image(const char *name, const char *format, const uint8_t *model)
+/*
+ * What QEMU reads from the image must be what we wrote. An image whose writer was
+ * killed may have clusters that nobody uses (status 3), but no error.
+ */
+static void check_image(const char *name, const char *format, const uint8_t *model, bool killed)
 {
+    int status = shell("qemu-img check -q -f %s '%s' >&2", format, file_path(name));
     uint8_t *data = malloc(DISK_SIZE);
     FILE *file;
 
-    assert_int_equal(shell("qemu-img check -q -f %s '%s' >&2", format, file_path(name)), 0);
+    assert_true(status == 0 || (killed && status == 3));
     assert_int_equal(shell("qemu-img convert -f %s -O raw '%s' '%s'", format, file_path(name),
                            file_path("check.raw")),
                      0);
@@ -91,7 +95,7 @@ static void qcow2_reads_what_was_written_in_every_cache_mode(void **state)
         assert_int_equal(load.errors, 0);
         disk_close(load.disk);
         assert_int_equal(helper_pid(), 0);
-        check_image("a.qcow2", "qcow2", load.model);
+        check_image("a.qcow2", "qcow2", load.model, false);
         free(load.model);
     }
 }
@@ -170,7 +174,7 @@ static void a_flushed_write_survives_the_death_of_all(void **state)
     }
     waitpid(pid, &status, 0);
     assert_true(WIFSIGNALED(status));
-    check_image("a.qcow2", "qcow2", model);
+    check_image("a.qcow2", "qcow2", model, true);
     free(model);
 }
 
@@ -197,7 +201,7 @@ static void the_helper_ends_with_the_vmm_and_keeps_what_it_had(void **state)
     assert_true(WIFSIGNALED(status));
     while (tries-- && shell("qemu-img check -q -f qcow2 '%s' 2>/dev/null", file_path("a.qcow2")))
         usleep(50000);
-    check_image("a.qcow2", "qcow2", model);
+    check_image("a.qcow2", "qcow2", model, false);
     free(model);
 }
 
@@ -222,7 +226,7 @@ static void a_helper_that_dies_under_stable_load_is_started_again(void **state)
     load_run(&load);
     assert_int_equal(load.errors, 0);
     disk_close(load.disk);
-    check_image("a.qcow2", "qcow2", load.model);
+    check_image("a.qcow2", "qcow2", load.model, true);
     free(load.model);
 }
 
