@@ -125,6 +125,7 @@ struct pl011 {
     struct rv_host *host;
     const struct rv_host_ops *ops;
     struct pl011_state *s;
+    struct rv_chr *chr;
     bool starved; /* the host was told that there is no room: tell it when there is */
 };
 
@@ -202,7 +203,7 @@ static uint32_t pl011_send(struct pl011 *p, const uint8_t *data, uint32_t len)
     struct pl011_state *s = p->s;
 
     if (!(s->cr & UARTCR_LBE)) {
-        size_t taken = p->ops->chr_write(p->host, data, len);
+        size_t taken = p->ops->chr_write(p->host, p->chr, data, len);
 
         return taken < len ? (uint32_t)taken : len;
     }
@@ -260,7 +261,7 @@ static void pl011_accept(struct pl011 *p)
 {
     if (p->starved && pl011_room(p->s) > 0) {
         p->starved = false;
-        p->ops->chr_accept(p->host);
+        p->ops->chr_accept(p->host, p->chr);
     }
 }
 
@@ -390,31 +391,38 @@ static int pl011_write(void *device, uint64_t offset, unsigned size, uint64_t va
     return 0;
 }
 
-static size_t pl011_chr_can_receive(void *device)
+static size_t pl011_chr_can_receive(void *opaque)
 {
-    struct pl011 *p = device;
+    struct pl011 *p = opaque;
     size_t room = pl011_room(p->s);
 
     p->starved = room == 0;
     return room;
 }
 
-static void pl011_chr_receive(void *device, const uint8_t *data, size_t len)
+static void pl011_chr_receive(void *opaque, const uint8_t *data, size_t len)
 {
-    struct pl011 *p = device;
+    struct pl011 *p = opaque;
 
     for (size_t i = 0; i < len; i++)
         pl011_rx(p->s, data[i]);
     pl011_update(p);
 }
 
-static void pl011_chr_writable(void *device)
+static void pl011_chr_writable(void *opaque)
 {
-    struct pl011 *p = device;
+    struct pl011 *p = opaque;
 
     pl011_drain(p);
     pl011_update(p);
 }
+
+static const struct rv_chr_callbacks pl011_chr = {
+    .size = sizeof(pl011_chr),
+    .can_receive = pl011_chr_can_receive,
+    .receive = pl011_chr_receive,
+    .writable = pl011_chr_writable,
+};
 
 static void pl011_reset(void *device)
 {
@@ -433,11 +441,12 @@ static void pl011_reset(void *device)
 }
 
 static int pl011_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
-                        void **device)
+                        uint32_t flags, void **device)
 {
     struct pl011_state *s = state;
     struct pl011 *p;
 
+    (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (s->rx.count > PL011_FIFO || s->rx.head >= PL011_FIFO || s->tx.count > PL011_FIFO ||
         s->tx.head >= PL011_FIFO) {
         ops->log(host, RV_LOG_ERROR, "the saved state is damaged: start the guest anew");
@@ -449,27 +458,54 @@ static int pl011_create(struct rv_host *host, const struct rv_host_ops *ops, voi
         return -ENOMEM;
     }
     *p = (struct pl011){.host = host, .ops = ops, .s = s};
-    /* A state that is taken over may have characters to send, and its line up. */
-    pl011_drain(p);
+    p->chr = ops->chr_open(host, ops->property_string(host, "chardev"), &pl011_chr, p);
+    if (!p->chr) {
+        free(p);
+        return -ENODEV;
+    }
     pl011_update(p);
     *device = p;
     return 0;
 }
 
+/* A state that was taken over may have characters to send. */
+static void pl011_resume(void *device)
+{
+    struct pl011 *p = device;
+
+    pl011_drain(p);
+    pl011_update(p);
+}
+
 static void pl011_destroy(void *device)
 {
-    free(device);
+    struct pl011 *p = device;
+
+    p->ops->chr_close(p->host, p->chr);
+    free(p);
 }
 
 static const struct rv_property pl011_properties[] = {
-    {"enabled", RV_PROPERTY_BOOL, "on", "UARTEN is set at reset, as firmware would leave it"},
-    {NULL, RV_PROPERTY_BOOL, NULL, NULL},
+    {
+        .name = "chardev",
+        .type = RV_PROPERTY_STRING,
+        .help = "where its characters go: stdio, null, file:PATH, pty[:LINK] or socket:PATH "
+                "(default: stdio for the board's first, null for others)",
+    },
+    {
+        .name = "enabled",
+        .type = RV_PROPERTY_BOOL,
+        .value = "on",
+        .help = "UARTEN is set at reset, as firmware would leave it",
+    },
+    {0},
 };
 
 static const char *const pl011_compatible[] = {"arm,pl011", "arm,primecell", NULL};
 static const char *const pl011_clocks[] = {"uartclk", "apb_pclk", NULL};
 
 static const struct rv_fdt_node pl011_fdt = {
+    .size = sizeof(pl011_fdt),
     .name = "pl011",
     .compatible = pl011_compatible,
     .clocks = pl011_clocks,
@@ -486,13 +522,14 @@ static const struct rv_fdt_node pl011_fdt = {
 static const struct rv_range pl011_posted[] = {{UARTDR, 4}, {0, 0}};
 
 const struct rv_device_class ringvisor_device = {
-    .abi_min = RV_DEVICE_ABI_MIN,
-    .abi_max = RV_DEVICE_ABI,
-    .size = sizeof(struct rv_device_class),
+    RV_CLASS_HEADER,
     .name = "pl011",
     .description = "Arm PrimeCell UART (PL011): serial console",
     .properties = pl011_properties,
     .mmio_size = PL011_SIZE,
+    .place = RV_PLACE_FIXED,
+    .fixed_base = 0x09000000,
+    .fixed_spi = 1,
     .irq_lines = 1,
     .state_size = sizeof(struct pl011_state),
     .state_version = PL011_STATE_VERSION,
@@ -503,7 +540,5 @@ const struct rv_device_class ringvisor_device = {
     .reset = pl011_reset,
     .read = pl011_read,
     .write = pl011_write,
-    .chr_can_receive = pl011_chr_can_receive,
-    .chr_receive = pl011_chr_receive,
-    .chr_writable = pl011_chr_writable,
+    .resume = pl011_resume,
 };

@@ -48,6 +48,13 @@ struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd
                                   void (*quit)(void *ctx), void *ctx);
 
 /*
+ * A back end by what the user typed, but for "stdio": see ringvisor/chr.h. 0,
+ * with NULL for one that discards all output and gives no input; or -errno
+ * after a message.
+ */
+int chardev_open(struct event_base *base, const char *spec, struct chardev **chardev);
+
+/*
  * Writes what is still buffered, for at most a second; then restores the
  * terminal. Before the event base is freed.
  */

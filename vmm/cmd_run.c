@@ -17,6 +17,7 @@
 #include "vmm/loop.h"
 #include "vmm/plugin.h"
 #include "vmm/size.h"
+#include "vmm/vm_devices.h"
 
 #define MAX_PATHS   16
 #define MIN_RAM     RV_BLOCK_SIZE
@@ -66,6 +67,8 @@ static void help(void)
         "      --timestamps       let the stub put a time stamp on each event\n"
         "  -l, --log-level LEVEL  error, warn, info or debug (default warn)\n"
         "  -h, --help             show this\n"
+        "\n"
+        "SIGPWR presses the guest's power button, if it has one.\n"
         "\n"
         "Exit status: 0 the guest powered off, or Ctrl-a x; 1 the vmm or the machine failed;\n"
         "2 wrong usage; 3 the guest cannot go on; 4 a reset with --no-reboot; 128+N ended by\n"
@@ -222,6 +225,7 @@ static int parse(struct options *o, int argc, char **argv)
 /* What callbacks of the event loop need. */
 struct session {
     struct loop loop;
+    struct vm *vm; /* NULL: there is none yet */
     bool looping;
     bool over; /* perhaps before the loop began */
     enum loop_end how;
@@ -256,10 +260,21 @@ static void signalled(evutil_socket_t signal, short what, void *ctx)
     end(session, LOOP_SIGNAL);
 }
 
+/* As of a machine that is about to lose its power: the guest is to shut itself down. */
+static void power_button(evutil_socket_t signal, short what, void *ctx)
+{
+    const struct session *session = ctx;
+
+    (void)signal;
+    (void)what;
+    if (!session->looping || !vm_devices_event(session->vm, RV_EVENT_POWER_BUTTON))
+        log_warn("SIGPWR: the guest has no device that takes the power button");
+}
+
 static int status_of(const struct session *session, enum loop_end how)
 {
     switch (how) {
-    case LOOP_POWER_OFF:
+    case LOOP_POWER_OFF: return session->vm->power_off_code;
     case LOOP_QUIT: return STATUS_OK;
     case LOOP_SIGNAL: return STATUS_SIGNAL + session->signal;
     case LOOP_RESET: return STATUS_RESET;
@@ -275,9 +290,10 @@ static int serve(const struct options *o)
     static struct session session;
     static struct cores cores;
     static struct vm vm;
-    struct vm_place place = {0};
+    struct vm_share share = {0};
     struct event *events[4] = {0};
-    struct event_base *base = event_base_new();
+    struct event *power = NULL;
+    struct event_base *base = device_event_base();
     struct plugins *plugins = plugin_new();
     struct chardev *console = NULL;
     struct machine *machine = NULL;
@@ -293,6 +309,9 @@ static int serve(const struct options *o)
         if (events[i])
             event_add(events[i], NULL);
     }
+    power = evsignal_new(base, SIGPWR, power_button, &session);
+    if (power)
+        event_add(power, NULL);
     plugin_load_path(plugins, o->plugin_paths, command_plugin_dir());
     machine = machine_qemu_start(&o->machine, base, machine_died, &session);
     if (!machine)
@@ -301,10 +320,11 @@ static int serve(const struct options *o)
     if (!console)
         goto out;
     created = true;
-    place.state_size = machine->layout.state_size;
+    share.state_size = machine->layout.state_size;
+    session.vm = &vm;
     cores_init(&cores, machine, o->slice_ms * NS_PER_MS);
-    if (vm_create(&vm, &o->vm, &place, &cores, plugins, console) ||
-        vm_start(&vm, base, &session.over) || loop_init(&session.loop, base, &cores))
+    if (vm_create(&vm, &o->vm, &share, &cores, base, plugins, console) ||
+        vm_start(&vm, &session.over) || loop_init(&session.loop, base, &cores))
         goto out;
     loop_add(&session.loop, &vm);
     session.looping = true;
@@ -325,6 +345,8 @@ out:
         if (events[i])
             event_free(events[i]);
     }
+    if (power)
+        event_free(power);
     if (plugins)
         plugin_free(plugins);
     if (base)

@@ -9,8 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "vmm/guest/board.h"
 #include "vmm/log.h"
-#include "vmm/size.h"
+#include "vmm/property.h"
 
 #define PLUGIN_ENV       "VMM_PLUGIN_PATH"
 #define PLUGIN_SUFFIX    ".so"
@@ -18,10 +19,12 @@
 #define PLUGIN_IRQS_MAX  64u
 #define PLUGIN_STATE_MAX 0x10000000u /* 256 MiB: more is a mistake, not a device */
 
-/* The oldest struct that we serve ends with its last callback. */
-#define PLUGIN_CLASS_MIN                              \
-    (offsetof(struct rv_device_class, chr_writable) + \
-     sizeof(((struct rv_device_class *)0)->chr_writable))
+/* What the structs of version 1 end with: the oldest that are served. */
+#define PLUGIN_END(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
+#define PLUGIN_CLASS_MIN        PLUGIN_END(struct rv_device_class, fdt_root)
+#define PLUGIN_PROPERTY_MIN     PLUGIN_END(struct rv_property, max)
+#define PLUGIN_FDT_MIN          PLUGIN_END(struct rv_fdt_node, phandle)
+#define PLUGIN_PROPERTIES_MAX   256u
 
 struct plugins {
     struct plugin **all; /* pointers, because devices keep theirs */
@@ -37,6 +40,7 @@ static void plugin_release(struct plugin *plugin)
 {
     if (plugin->handle)
         dlclose(plugin->handle);
+    free(plugin->properties);
     free(plugin->file);
     free(plugin);
 }
@@ -70,98 +74,9 @@ const struct plugin *plugin_find(const struct plugins *plugins, const char *name
 }
 
 /*
- * Values
- */
-
-static const struct {
-    const char *text;
-    bool value;
-} plugin_bools[] = {
-    {"on", true},   {"off", false},   {"yes", true}, {"no", false},
-    {"true", true}, {"false", false}, {"1", true},   {"0", false},
-};
-
-#define PLUGIN_BOOLS (sizeof(plugin_bools) / sizeof(plugin_bools[0]))
-
-static size_t plugin_bool_index(const char *text)
-{
-    size_t i = 0;
-
-    while (i < PLUGIN_BOOLS && strcmp(text, plugin_bools[i].text) != 0)
-        i++;
-    return i;
-}
-
-bool plugin_value_valid(enum rv_property_type type, const char *text)
-{
-    uint64_t number;
-
-    switch (type) {
-    case RV_PROPERTY_BOOL: return plugin_bool_index(text) < PLUGIN_BOOLS;
-    case RV_PROPERTY_UINT: return size_parse(text, &number) == 0;
-    case RV_PROPERTY_STRING: return true;
-    }
-    return false;
-}
-
-bool plugin_value_bool(const char *text)
-{
-    size_t i = plugin_bool_index(text);
-
-    return i < PLUGIN_BOOLS && plugin_bools[i].value;
-}
-
-uint64_t plugin_value_uint(const char *text)
-{
-    uint64_t number = 0;
-
-    (void)size_parse(text, &number); /* 0 then */
-    return number;
-}
-
-const char *plugin_value_help(enum rv_property_type type)
-{
-    switch (type) {
-    case RV_PROPERTY_BOOL: return "on or off";
-    case RV_PROPERTY_UINT: return "a number (decimal or 0x..., with K, M, G, T for units)";
-    case RV_PROPERTY_STRING: return "a string";
-    }
-    return NULL;
-}
-
-/*
  * Checks. Each gives what is wrong, or NULL. The class is code in our own
  * process, so this is no defence: it is to find a mistake where it was made.
  */
-
-/* A name is typed in "--device name,property=value". */
-static bool plugin_name_valid(const char *name)
-{
-    size_t len;
-
-    if (!name)
-        return false;
-    len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.");
-    return len > 0 && len <= PLUGIN_NAME_MAX && name[len] == '\0';
-}
-
-static const char *plugin_check_properties(const struct rv_property *properties)
-{
-    for (const struct rv_property *p = properties; p && p->name; p++) {
-        if (!plugin_name_valid(p->name))
-            return "a property's name is not made of a-z, 0-9, '-', '_' and '.'";
-        if (!plugin_value_help(p->type))
-            return "a property's type is unknown";
-        if (!p->help)
-            return "a property has no help text";
-        if (!p->value ? p->type != RV_PROPERTY_STRING : !plugin_value_valid(p->type, p->value))
-            return "a property's default is not of its type";
-        for (const struct rv_property *q = properties; q < p; q++)
-            if (strcmp(p->name, q->name) == 0)
-                return "a property is there twice";
-    }
-    return NULL;
-}
 
 static const char *plugin_check_posted(const struct rv_device_class *class)
 {
@@ -171,11 +86,36 @@ static const char *plugin_check_posted(const struct rv_device_class *class)
     return NULL;
 }
 
+static const char *plugin_check_place(const struct rv_device_class *class)
+{
+    switch (class->place) {
+    case RV_PLACE_PLATFORM: return NULL;
+    case RV_PLACE_FIXED:
+        if (class->fixed_base + (class->mmio_size - 1) < class->fixed_base)
+            return "its fixed place is not in the address space";
+        return NULL;
+    case RV_PLACE_VIRTIO_MMIO:
+        if (class->mmio_size != BOARD_VIRTIO_STEP || class->irq_lines > 1)
+            return "a virtio-mmio transport has 0x200 bytes of registers and one line";
+        return NULL;
+    }
+    return "its place is unknown";
+}
+
+static const char *plugin_check_lines(const struct rv_device_class *class)
+{
+    if (class->irq_lines > PLUGIN_IRQS_MAX)
+        return "it has more than 64 interrupt lines";
+    if (class->irq_lines < PLUGIN_IRQS_MAX && class->irq_edge >> class->irq_lines)
+        return "irq_edge names a line that it does not have";
+    return NULL;
+}
+
 static const char *plugin_check(const struct rv_device_class *class)
 {
     const char *wrong;
 
-    if (!plugin_name_valid(class->name))
+    if (!property_name_valid(class->name))
         return "its name is not 1 to 32 of a-z, 0-9, '-', '_' and '.'";
     if (!class->description)
         return "it has no description";
@@ -183,17 +123,21 @@ static const char *plugin_check(const struct rv_device_class *class)
         return "create, destroy or reset is missing";
     if (!class->read || !class->write)
         return "read or write is missing";
-    if (!class->chr_can_receive != !class->chr_receive)
-        return "chr_can_receive and chr_receive go together";
     if (class->mmio_size == 0)
         return "it has no registers (mmio_size is 0)";
-    if (class->irq_lines > PLUGIN_IRQS_MAX)
-        return "it has more than 64 interrupt lines";
     if (class->state_size > PLUGIN_STATE_MAX)
         return "its state is larger than 256 MiB";
+    if (!class->fdt && (class->fdt_node || class->fdt_root))
+        return "fdt_node and fdt_root need a device tree node (fdt)";
     if (class->fdt && (!class->fdt->name || !class->fdt->compatible || !class->fdt->compatible[0]))
         return "its device tree node lacks name or compatible";
-    wrong = plugin_check_properties(class->properties);
+    if (class->fdt && class->fdt->size < PLUGIN_FDT_MIN)
+        return "its device tree node has no size: set .size to sizeof(struct rv_fdt_node)";
+    wrong = plugin_check_place(class);
+    if (!wrong)
+        wrong = plugin_check_lines(class);
+    if (!wrong)
+        wrong = property_check(class->properties);
     return wrong ? wrong : plugin_check_posted(class);
 }
 
@@ -201,11 +145,56 @@ static const char *plugin_check(const struct rv_device_class *class)
  * Loading
  */
 
+static size_t plugin_min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * The plugin's header may have been older or newer than ours, so its property
+ * and node structs shorter or longer: from here on they are as we know them.
+ */
+static int plugin_take_parts(struct plugin *plugin)
+{
+    struct rv_device_class *class = &plugin->class;
+    const uint8_t *theirs = (const uint8_t *)class->properties;
+    size_t step = class->property_size;
+    size_t count = 0;
+
+    if (class->fdt && class->fdt->size >= PLUGIN_FDT_MIN) {
+        memcpy(&plugin->fdt, class->fdt, plugin_min(class->fdt->size, sizeof(plugin->fdt)));
+        class->fdt = &plugin->fdt;
+    }
+    if (!theirs)
+        return 0;
+    if (step < PLUGIN_PROPERTY_MIN) {
+        log_error("plugin '%s': a property has %zu bytes, at least %zu are needed: begin the "
+                  "class with RV_CLASS_HEADER",
+                  plugin->file, step, PLUGIN_PROPERTY_MIN);
+        return -EPROTO;
+    }
+    while (((const struct rv_property *)(const void *)(theirs + count * step))->name) {
+        if (++count == PLUGIN_PROPERTIES_MAX) {
+            log_error("plugin '%s': its list of properties does not end with {0}", plugin->file);
+            return -EINVAL;
+        }
+    }
+    plugin->properties = calloc(count + 1, sizeof(*plugin->properties));
+    if (!plugin->properties)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        memcpy(&plugin->properties[i], theirs + i * step,
+               plugin_min(step, sizeof(*plugin->properties)));
+    class->properties = plugin->properties;
+    return 0;
+}
+
 /* Copies the class out of the loaded object. Nothing behind `size` is read before it is known. */
 static int plugin_take_class(struct plugin *plugin)
 {
     const struct rv_device_class *theirs = dlsym(plugin->handle, RV_DEVICE_SYMBOL);
     const char *wrong;
+    int err;
 
     if (!theirs) {
         log_error("plugin '%s': has no symbol '" RV_DEVICE_SYMBOL "': not a ringvisor device",
@@ -214,19 +203,22 @@ static int plugin_take_class(struct plugin *plugin)
     }
     if (theirs->abi_min > theirs->abi_max || theirs->abi_min > RV_DEVICE_ABI ||
         theirs->abi_max < RV_DEVICE_ABI_MIN) {
-        log_error("plugin '%s': speaks device ABI %" PRIu32 " to %" PRIu32
+        log_error("plugin '%s': is too %s: it speaks device ABI %" PRIu32 " to %" PRIu32
                   ", this vmm %u to %u: build it with this vmm's ringvisor/device.h",
-                  plugin->file, theirs->abi_min, theirs->abi_max, RV_DEVICE_ABI_MIN, RV_DEVICE_ABI);
+                  plugin->file, theirs->abi_min > RV_DEVICE_ABI ? "new" : "old", theirs->abi_min,
+                  theirs->abi_max, RV_DEVICE_ABI_MIN, RV_DEVICE_ABI);
         return -EPROTO;
     }
     if (theirs->size < PLUGIN_CLASS_MIN) {
-        log_error("plugin '%s': its device class has %zu bytes, at least %zu are needed: set "
-                  ".size to sizeof(struct rv_device_class)",
+        log_error("plugin '%s': its device class has %zu bytes, at least %zu are needed: "
+                  "begin it with RV_CLASS_HEADER",
                   plugin->file, theirs->size, PLUGIN_CLASS_MIN);
         return -EPROTO;
     }
-    memcpy(&plugin->class, theirs,
-           theirs->size < sizeof(plugin->class) ? theirs->size : sizeof(plugin->class));
+    memcpy(&plugin->class, theirs, plugin_min(theirs->size, sizeof(plugin->class)));
+    err = plugin_take_parts(plugin);
+    if (err)
+        return err;
     wrong = plugin_check(&plugin->class);
     if (wrong) {
         log_error("plugin '%s': %s", plugin->file, wrong);
@@ -354,77 +346,4 @@ unsigned plugin_load_path(struct plugins *plugins, const char *const *path, cons
     if (builtin)
         failed += plugin_load_dir(plugins, builtin);
     return failed;
-}
-
-/*
- * Showing them
- */
-
-static int plugin_compare(const void *a, const void *b)
-{
-    const struct plugin *const *pa = a;
-    const struct plugin *const *pb = b;
-
-    return strcmp((*pa)->class.name, (*pb)->class.name);
-}
-
-void plugin_list(const struct plugins *plugins, FILE *out)
-{
-    struct plugin **sorted = calloc(plugins->count + 1, sizeof(struct plugin *));
-    int width = 0;
-
-    if (!sorted)
-        return;
-    for (size_t i = 0; i < plugins->count; i++) {
-        int len = (int)strlen(plugins->all[i]->class.name);
-
-        sorted[i] = plugins->all[i];
-        width = len > width ? len : width;
-    }
-    qsort(sorted, plugins->count, sizeof(struct plugin *), plugin_compare);
-    for (size_t i = 0; i < plugins->count; i++)
-        fprintf(out, "%-*s  %s (%s)\n", width, sorted[i]->class.name, sorted[i]->class.description,
-                sorted[i]->file);
-    free(sorted);
-}
-
-int plugin_describe(const struct plugins *plugins, const char *name, FILE *out)
-{
-    const struct plugin *plugin = plugin_find(plugins, name);
-    const struct rv_property *p;
-
-    if (!plugin) {
-        plugin_unknown(plugins, name);
-        return -ENOENT;
-    }
-    p = plugin->class.properties;
-    fprintf(out, "%s: %s\nfile: %s\n", plugin->class.name, plugin->class.description, plugin->file);
-    fprintf(out, p && p->name ? "properties:\n" : "properties: none\n");
-    for (; p && p->name; p++) {
-        fprintf(out, "  %s: %s\n", p->name, p->help);
-        fprintf(out, "      %s; ", plugin_value_help(p->type));
-        if (p->value)
-            fprintf(out, "default: %s\n", p->value);
-        else
-            fprintf(out, "no default\n");
-    }
-    return 0;
-}
-
-void plugin_unknown(const struct plugins *plugins, const char *name)
-{
-    char *names = NULL;
-    size_t size;
-    FILE *out = open_memstream(&names, &size);
-
-    if (out) {
-        for (size_t i = 0; i < plugins->count; i++)
-            fprintf(out, "%s%s", i == 0 ? "" : ", ", plugins->all[i]->class.name);
-        fclose(out);
-    }
-    if (plugins->count == 0)
-        log_error("no device '%s': no plugins were found (see --plugin-path)", name);
-    else
-        log_error("no device '%s': there are %s", name, names ? names : "others");
-    free(names);
 }

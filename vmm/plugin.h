@@ -11,6 +11,8 @@
 struct plugin {
     /* A copy: a plugin that was built with an older, shorter struct gets zeros for the rest. */
     struct rv_device_class class;
+    struct rv_property *properties; /* class.properties, as structs of our size */
+    struct rv_fdt_node fdt;         /* class.fdt, if it has one */
     char *file;
     void *handle;
     uint64_t dev; /* st_dev and st_ino of the file: it counts once, by whatever path */
@@ -51,18 +53,8 @@ const struct plugin *plugin_at(const struct plugins *plugins, size_t index);
 /* `vmm devices`: name, description and file, a line each, by name. */
 void plugin_list(const struct plugins *plugins, FILE *out);
 
-/* `vmm devices NAME`: that and the properties. -ENOENT after a message that names the others. */
+/* `vmm devices NAME`: that, its place and its properties. -ENOENT after a message that names the others. */
 int plugin_describe(const struct plugins *plugins, const char *name, FILE *out);
 
 /* Says that there is no device `name`, and which there are. */
 void plugin_unknown(const struct plugins *plugins, const char *name);
-
-/* Does `text` have the form of the type? For a bool on/off, yes/no, true/false, 1/0. */
-bool plugin_value_valid(enum rv_property_type type, const char *text);
-
-/* The values of texts that plugin_value_valid accepted. */
-bool plugin_value_bool(const char *text);
-uint64_t plugin_value_uint(const char *text);
-
-/* What a user may type for the type: "on or off". */
-const char *plugin_value_help(enum rv_property_type type);

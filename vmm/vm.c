@@ -70,24 +70,28 @@ static int create_exits(struct vm *vm)
     return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
 }
 
-int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_place *place,
-              struct cores *cores, const struct plugins *plugins, struct chardev *chardev)
+int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_share *share,
+              struct cores *cores, struct event_base *base, const struct plugins *plugins,
+              struct chardev *console)
 {
     struct machine *machine = cores->machine;
     int error;
 
     memset(vm, 0, sizeof(*vm));
     vm->config = *config;
-    vm->place = *place;
+    vm->share = *share;
     vm->cores = cores;
     vm->machine = machine;
-    vm->ram = machine->ram + place->ram_offset;
-    state_init(&vm->state, machine->state + place->state_offset, place->state_size);
+    vm->base = base;
+    vm->ram =
+        (struct guest_ram){machine->ram + share->ram_offset, BOARD_RAM_BASE, config->ram_size};
+    vm->console.chardev = console;
+    state_init(&vm->state, machine->state + share->state_offset, share->state_size);
     for (unsigned i = 0; i < config->nr_vcpus; i++) {
         vm->mpidr[i] = MPIDR_RES1 | (uint64_t)(i / CPUS_PER_AFF1) << 8 | i % CPUS_PER_AFF1;
         vm->vcpus[i] = (struct vcpu){
             .index = i,
-            .vm_id = place->id,
+            .vm_id = share->id,
             .vm = vm,
             .mpidr = vm->mpidr[i],
             .hcr = cores_are_dedicated(cores) ? 0 : HCR_TWI,
@@ -106,14 +110,13 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_pla
     if (!error)
         error = create_exits(vm);
     if (!error)
-        error = vm_devices_create(vm, plugins, chardev);
+        error = vm_devices_create(vm, plugins);
     return error;
 }
 
 void vm_destroy(struct vm *vm)
 {
-    for (unsigned i = 0; i < vm->nr_devices; i++)
-        device_destroy(vm->devices[i]);
+    vm_devices_destroy(vm);
     if (vm->bus)
         bus_free(vm->bus);
 }
@@ -127,7 +130,7 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
         vm->vcpus[i].stolen_ns = 0;
         vm->vcpus[i].pvtime = &vm->pvtime;
     }
-    pvtime_region_init(&vm->pvtime, vm->ram + vm->config.ram_size, BOARD_PVTIME_SIZE,
+    pvtime_region_init(&vm->pvtime, vm->ram.host + vm->ram.size, BOARD_PVTIME_SIZE,
                        vm->config.nr_vcpus);
 }
 
@@ -135,20 +138,20 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
 static int announce(struct vm *vm)
 {
     const struct layout *layout = &vm->machine->layout;
-    uint64_t ram = layout->ram + vm->place.ram_offset;
+    uint64_t ram = layout->ram + vm->share.ram_offset;
     struct rv_command create = {
         .op = RV_COMMAND_VM_CREATE,
-        .vm = (uint16_t)vm->place.id,
+        .vm = (uint16_t)vm->share.id,
         .arg = {ram, vm_memory_size(vm->config.ram_size)},
     };
     struct rv_command pvtime = {
         .op = RV_COMMAND_MAP,
-        .vm = (uint16_t)vm->place.id,
+        .vm = (uint16_t)vm->share.id,
         .arg = {BOARD_PVTIME_BASE, ram + vm->config.ram_size, BOARD_PVTIME_SIZE, RV_MAP_READ},
     };
     struct rv_command map = {
         .op = RV_COMMAND_MAP,
-        .vm = (uint16_t)vm->place.id,
+        .vm = (uint16_t)vm->share.id,
         .arg = {BOARD_RAM_BASE, ram, vm->config.ram_size,
                 RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC |
                     (vm->machine->pages_only ? RV_MAP_PAGES_ONLY : 0)},
@@ -162,7 +165,7 @@ static int announce(struct vm *vm)
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
         struct rv_command vcpu = {
             .op = RV_COMMAND_VCPU_CREATE,
-            .vm = (uint16_t)vm->place.id,
+            .vm = (uint16_t)vm->share.id,
             .vcpu = (uint16_t)vm->vcpus[i].number,
         };
 
@@ -181,15 +184,16 @@ static int announce(struct vm *vm)
     return error;
 }
 
-int vm_start(struct vm *vm, struct event_base *base, const bool *over)
+int vm_start(struct vm *vm, const bool *over)
 {
     struct loader_layout layout;
     int error = loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
 
+    vm->over = over;
     if (!error)
         error = vm_load_files(vm, &layout);
     if (!error)
-        error = machine_wait_ready(vm->machine, base, over);
+        error = machine_wait_ready(vm->machine, vm->base, over);
     if (error)
         return error;
     idregs_filter(vm->machine->stub_id, vm->exits.sysreg.id);
@@ -197,7 +201,7 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over)
     vm->exits.smccc.pvtime = (struct pvtime){.available = true, .base = BOARD_PVTIME_BASE};
     vm->exits.insn_mmio = (struct insn_mmio){
         .bus = vm->bus,
-        .ram = {vm->ram, BOARD_RAM_BASE, vm->config.ram_size},
+        .ram = vm->ram,
         .pa_bits = insn_mmio_pa_bits(vm->exits.sysreg.id[RV_ID_INDEX(7, 0)]),
         .zva_size = insn_mmio_zva_size(vm->machine->dczid),
         .sve = (uint16_t)vm->machine->sve,
@@ -210,16 +214,14 @@ int vm_start(struct vm *vm, struct event_base *base, const bool *over)
     if (error)
         return error;
     reset_vcpus(vm, &layout);
+    vm->running = true;
+    vm_devices_resume(vm);
     sched_start(&vm->cores->sched, vm->vcpus[0].number);
     return 0;
 }
 
-/*
- * What another process wrote where a core has executed before must be made
- * known to the cores. In pieces: each is answered in time, and other commands
- * get their turn.
- */
-static int flush(struct vm *vm, ipa_t start, uint64_t size)
+/* In pieces: each is answered in time, and other commands get their turn. */
+int vm_flush(struct vm *vm, ipa_t start, uint64_t size)
 {
     uint64_t from = start.v / RV_PAGE_SIZE * RV_PAGE_SIZE;
     uint64_t to = (start.v + size + RV_PAGE_SIZE - 1) / RV_PAGE_SIZE * RV_PAGE_SIZE;
@@ -228,8 +230,8 @@ static int flush(struct vm *vm, ipa_t start, uint64_t size)
     for (; size && from < to && !error; from += FLUSH_PIECE) {
         struct rv_command command = {
             .op = RV_COMMAND_FLUSH,
-            .vm = (uint16_t)vm->place.id,
-            .arg = {vm->machine->layout.ram + vm->place.ram_offset + (from - BOARD_RAM_BASE),
+            .vm = (uint16_t)vm->share.id,
+            .arg = {vm->machine->layout.ram + vm->share.ram_offset + (from - BOARD_RAM_BASE),
                     to - from < FLUSH_PIECE ? to - from : FLUSH_PIECE},
         };
 
@@ -261,15 +263,16 @@ int vm_reset(struct vm *vm)
      */
     for (unsigned i = 0; i < vm->cores->nr_pcpus; i++)
         pcpu_forget(&vm->cores->pcpus[i], vcpus);
-    if (!error && madvise(vm->ram, vm->config.ram_size, MADV_REMOVE))
+    if (!error)
+        error = vm_devices_quiesce(vm);
+    if (!error && madvise(vm->ram.host, vm->ram.size, MADV_REMOVE))
         error = -errno;
     if (error) {
         log_error("cannot reset the guest: %s", strerror(-error));
         return error;
     }
     vm->request = VM_RUN_ON;
-    for (unsigned i = 0; i < vm->nr_devices; i++)
-        device_reset(vm->devices[i]);
+    vm_devices_reset(vm);
     error = vm_load_files(vm, &layout);
     if (!error)
         error = vm_load_dtb(vm, &layout);
@@ -277,14 +280,16 @@ int vm_reset(struct vm *vm)
         return error;
     reset_vcpus(vm, &layout);
     vgic_reset(&vm->vgic);
-    error = flush(vm, layout.kernel, layout.kernel_size);
+    error = vm_flush(vm, layout.kernel, layout.kernel_size);
     if (!error)
-        error = flush(vm, layout.initrd, layout.initrd_size);
+        error = vm_flush(vm, layout.initrd, layout.initrd_size);
     if (!error)
-        error = flush(vm, layout.dtb, LOADER_DTB_SIZE);
-    if (!error)
-        sched_start(&vm->cores->sched, vm->vcpus[0].number);
-    return error;
+        error = vm_flush(vm, layout.dtb, LOADER_DTB_SIZE);
+    if (error)
+        return error;
+    vm_devices_resume(vm);
+    sched_start(&vm->cores->sched, vm->vcpus[0].number);
+    return 0;
 }
 
 /* The pCPUs whose vCPUs have something new to see, but for the one that replies. */

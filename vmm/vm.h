@@ -15,9 +15,11 @@
 #include "vmm/plugin.h"
 #include "vmm/state.h"
 #include "vmm/vcpu.h"
+#include "vmm/vm_place.h"
 
 #define VM_MAX_VCPUS   32u
-#define VM_MAX_DEVICES 32u
+#define VM_MAX_DEVICES 64u
+#define VM_MAX_LINES   64u /* interrupt lines of one device */
 
 struct vm_config {
     const char *name;
@@ -32,7 +34,7 @@ struct vm_config {
 };
 
 /* What of the machine is a VM's: no two VMs share any of it. Offsets and sizes in bytes. */
-struct vm_place {
+struct vm_share {
     unsigned id;         /* the stub's number, below RV_MAX_VMS */
     uint64_t ram_offset; /* in the machine's RAM; vm_memory_size() bytes */
     uint64_t state_offset;
@@ -44,23 +46,29 @@ enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
 
 struct vm {
     struct vm_config config;
-    struct vm_place place;
+    struct vm_share share;
     struct cores *cores;
     struct machine *machine;
-    uint8_t *ram;
     struct state_area state;
     struct bus *bus;
+    struct event_base *base;
+    struct guest_ram ram;
+    struct device_console console;
     struct vgic vgic;
     struct exit_ctx exits;
     struct pvtime_region pvtime;
     struct loader loader;
     struct vcpu vcpus[VM_MAX_VCPUS];
     uint64_t mpidr[VM_MAX_VCPUS];
+    struct vm_place place;
     struct rv_host *devices[VM_MAX_DEVICES];
     unsigned nr_devices;
+    bool running; /* the stub knows the VM, and vCPUs may run */
+    const bool *over;
     enum vm_request request;
-    bool failed; /* the guest cannot go on: it switched off its last vCPU */
-    bool broken; /* the stub refused a command, panicked, or was lost */
+    int power_off_code; /* what the guest's end makes the vmm's exit status */
+    bool failed;        /* the guest cannot go on: it switched off its last vCPU */
+    bool broken;        /* the stub refused a command, panicked, or was lost */
 };
 
 /* What a VM with so much RAM takes of the machine's: its own, and what the vmm shows it. */
@@ -70,14 +78,15 @@ uint64_t vm_memory_size(uint64_t ram_size);
  * Make the VM on a machine whose stub may not be up yet: devices, interrupt
  * controller, files. 0 or -errno after a message.
  */
-int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_place *place,
-              struct cores *cores, const struct plugins *plugins, struct chardev *chardev);
+int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_share *share,
+              struct cores *cores, struct event_base *base, const struct plugins *plugins,
+              struct chardev *console);
 
 /*
  * Load the guest, wait for the stub, tell it of the VM, start vCPU 0. The event
  * loop turns meanwhile; when `*over` becomes true it gives up. 0 or -errno.
  */
-int vm_start(struct vm *vm, struct event_base *base, const bool *over);
+int vm_start(struct vm *vm, const bool *over);
 
 /* System reset: every vCPU, device and byte of RAM as after vm_start(). 0 or -errno. */
 int vm_reset(struct vm *vm);
@@ -92,5 +101,12 @@ void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event);
 
 /* Switch the vCPU off: its registers are in its page then. 0 or -EIO. */
 int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu);
+
+/*
+ * What another process wrote at these IPAs, where a core may have executed before,
+ * is made known to the cores. Whole pages: nobody else may write to them
+ * meanwhile. 0 or what pcpu_call() said.
+ */
+int vm_flush(struct vm *vm, ipa_t start, uint64_t size);
 
 extern const struct psci_ops vm_psci_ops;

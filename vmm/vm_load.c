@@ -17,7 +17,7 @@
 static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct loader_layout *layout)
 {
     struct fdt_device devices[VM_MAX_DEVICES];
-    uint32_t spis[VM_MAX_DEVICES][8];
+    uint32_t spis[VM_MAX_DEVICES][VM_MAX_LINES];
     uint8_t rng_seed[RNG_SEED_SIZE];
     struct fdt_config fdt = {
         .ram_base = ipa(ram->ipa),
@@ -41,7 +41,7 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
     for (unsigned i = 0; i < vm->nr_devices; i++) {
         const struct rv_device_class *class = device_class(vm->devices[i]);
 
-        if (!class->fdt || class->irq_lines > sizeof(spis[0]) / sizeof(spis[0][0]))
+        if (!class->fdt)
             continue;
         for (unsigned line = 0; line < class->irq_lines; line++)
             spis[i][line] = device_first_spi(vm->devices[i]) + line;
@@ -51,6 +51,10 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
             .size = class->mmio_size,
             .spis = spis[i],
             .nr_spis = class->irq_lines,
+            .irq_edge = class->irq_edge,
+            .device = device_opaque(vm->devices[i]),
+            .fdt_node = class->fdt_node,
+            .fdt_root = class->fdt_root,
         };
     }
     return fdt_build(&fdt, guest_ram_at(ram, layout->dtb.v, LOADER_DTB_SIZE), LOADER_DTB_SIZE);
@@ -73,17 +77,13 @@ static int dump_dtb(const char *path, const void *dtb)
 
 int vm_load_files(struct vm *vm, struct loader_layout *layout)
 {
-    struct guest_ram ram = {vm->ram, BOARD_RAM_BASE, vm->config.ram_size};
-
-    return loader_load(&vm->loader, &ram, layout);
+    return loader_load(&vm->loader, &vm->ram, layout);
 }
 
 int vm_load_dtb(struct vm *vm, const struct loader_layout *layout)
 {
-    struct guest_ram ram = {vm->ram, BOARD_RAM_BASE, vm->config.ram_size};
-    int error = build_dtb(vm, &ram, layout);
+    const void *dtb = guest_ram_at(&vm->ram, layout->dtb.v, LOADER_DTB_SIZE);
+    int error = build_dtb(vm, &vm->ram, layout);
 
-    if (!error && vm->config.dump_dtb)
-        error = dump_dtb(vm->config.dump_dtb, guest_ram_at(&ram, layout->dtb.v, LOADER_DTB_SIZE));
-    return error;
+    return error || !vm->config.dump_dtb ? error : dump_dtb(vm->config.dump_dtb, dtb);
 }

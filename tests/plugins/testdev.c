@@ -42,10 +42,11 @@ struct testdev {
 };
 
 static int testdev_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
-                          void **device)
+                          uint32_t flags, void **device)
 {
     struct testdev *dev = calloc(1, sizeof(*dev));
 
+    (void)flags;
     if (dev == NULL) {
         ops->log(host, RV_LOG_ERROR, "testdev: out of memory");
         return -ENOMEM;
@@ -212,14 +213,12 @@ static int testdev_write(void *device, uint64_t offset, unsigned size, uint64_t 
 }
 
 static const char *const compatible[] = {"ringvisor,testdev", NULL};
-static const struct rv_fdt_node fdt_node = {.name = "testdev", .compatible = compatible};
+static const struct rv_fdt_node fdt_node = {
+    .size = sizeof(fdt_node), .name = "testdev", .compatible = compatible};
 static const struct rv_range posted[] = {{TESTDEV_POSTED, TESTDEV_POSTED_SIZE}, {0, 0}};
 
-extern const struct rv_device_class ringvisor_device;
-__attribute__((visibility("default"))) const struct rv_device_class ringvisor_device = {
-    .abi_min = RV_DEVICE_ABI_MIN,
-    .abi_max = RV_DEVICE_ABI,
-    .size = sizeof(struct rv_device_class),
+const struct rv_device_class ringvisor_device = {
+    RV_CLASS_HEADER,
     .name = "testdev",
     .description = "device of the guest tests: accesses, interrupts and failures on demand",
     .mmio_size = TESTDEV_SIZE,

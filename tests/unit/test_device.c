@@ -14,95 +14,36 @@
 
 #include <cmocka.h>
 
-#include "vmm/device.h"
-
-#define BASE 0x9000000u
-
-/* Registers of plugins/good.c. */
-#define GOOD_FLAG   0x00u
-#define GOOD_NUMBER 0x08u
-#define GOOD_LENGTH 0x10u
-#define GOOD_RESETS 0x18u
-#define GOOD_IRQ    0x20u
-#define GOOD_CHAR   0x28u
-
-struct fixture {
-    struct device_env env;
-    struct bus *bus;
-    struct plugins *plugins;
-    uint8_t state[0x1000];
-    char state_name[64];
-    uint32_t state_version;
-    size_t state_size;
-    bool no_memory;
-    char irqs[256]; /* "33+ 33- ..." */
-};
-
-static void *fixture_state(void *ctx, const char *name, uint32_t version, size_t size)
-{
-    struct fixture *f = ctx;
-
-    snprintf(f->state_name, sizeof(f->state_name), "%s", name);
-    f->state_version = version;
-    f->state_size = size;
-    assert_true(size <= sizeof(f->state));
-    return f->no_memory ? NULL : f->state;
-}
-
-static void fixture_irq(void *ctx, uint32_t intid, bool level)
-{
-    struct fixture *f = ctx;
-    size_t len = strlen(f->irqs);
-
-    snprintf(f->irqs + len, sizeof(f->irqs) - len, "%u%c ", intid, level ? '+' : '-');
-}
+#include "tests/unit/device_fixture.h"
 
 static int setup(void **state)
 {
-    struct fixture *f = calloc(1, sizeof(*f));
-    char file[4096];
-
-    *state = f;
-    f->bus = bus_new();
-    f->plugins = plugin_new();
-    f->env = (struct device_env){
-        .plugins = f->plugins,
-        .bus = f->bus,
-        .ctx = f,
-        .state_alloc = fixture_state,
-        .irq_set = fixture_irq,
-    };
-    snprintf(file, sizeof(file), "%s/good.so", getenv("TEST_PLUGIN_DIR"));
-    return plugin_load(f->plugins, file);
+    *state = fixture_new("good");
+    return 0;
 }
 
 static int teardown(void **state)
 {
-    struct fixture *f = *state;
-
-    bus_free(f->bus);
-    plugin_free(f->plugins);
-    free(f);
+    fixture_free(*state);
     return 0;
 }
 
-static char messages[16384];
+static int create(struct fixture *f, const char *spec, uint64_t base, uint32_t spi,
+                  struct rv_host **device)
+{
+    f->next_base = ipa(base);
+    f->next_spi = spi;
+    return device_create(&f->env, spec, device);
+}
 
 static int create_captured(struct fixture *f, const char *spec, uint64_t base, uint32_t spi)
 {
-    int fd = memfd_create("messages", 0);
-    int saved = dup(STDERR_FILENO);
     struct rv_host *device = NULL;
-    ssize_t n;
     int err;
 
-    dup2(fd, STDERR_FILENO);
-    err = device_create(&f->env, spec, ipa(base), spi, &device);
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    n = pread(fd, messages, sizeof(messages) - 1, 0);
-    messages[n < 0 ? 0 : n] = '\0';
-    close(fd);
+    capture();
+    err = create(f, spec, base, spi, &device);
+    release();
     if (!err)
         device_destroy(device);
     else
@@ -124,11 +65,16 @@ static void instance_is_on_the_bus_with_its_state_and_reset(void **state)
     struct rv_host *device;
     uint64_t value;
 
-    assert_int_equal(device_create(&f->env, "good", ipa(BASE), 1, &device), 0);
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_string_equal(device_name(device), "good@9000000");
-    assert_string_equal(f->state_name, "good@9000000");
-    assert_int_equal(f->state_version, 1);
-    assert_int_equal(f->state_size, 0x1000);
+    assert_string_equal(f->state_name[0], "good@9000000");
+    assert_int_equal(f->state_version[0], 1);
+    assert_int_equal(f->state_size[0], 0x1000);
+    assert_string_equal(f->state_name[1], "good@9000000/extra");
+    assert_int_equal(f->state_version[1], 7);
+    assert_int_equal(f->state_size[1], 16);
+    assert_int_equal(get(f, GOOD_EXTRA), 1);
+    assert_int_equal(get(f, GOOD_FLAGS), 0);
     assert_int_equal(device_base(device).v, BASE);
     assert_int_equal(device_first_spi(device), 1);
     assert_string_equal(device_class(device)->name, "good");
@@ -146,11 +92,14 @@ static void instance_that_resumes_keeps_its_state(void **state)
     struct fixture *f = *state;
     struct rv_host *device;
 
-    f->state[GOOD_FLAG] = 42;
+    f->state[0][GOOD_FLAG] = 42;
+    f->state[1][0] = 3;
     f->env.resume = true;
-    assert_int_equal(device_create(&f->env, "good", ipa(BASE), 1, &device), 0);
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_int_equal(get(f, GOOD_FLAG), 42);
     assert_int_equal(get(f, GOOD_RESETS), 0);
+    assert_int_equal(get(f, GOOD_FLAGS), RV_CREATE_RESUME);
+    assert_int_equal(get(f, GOOD_EXTRA), 4);
     device_destroy(device);
 }
 
@@ -158,27 +107,30 @@ static void properties_reach_the_device_by_their_types(void **state)
 {
     static const struct {
         const char *spec;
-        uint64_t flag, number, length;
+        uint64_t flag, number, length, size, shape;
     } cases[] = {
-        {"good", 0, 4096, UINT64_MAX},
-        {"good,flag", 1, 4096, UINT64_MAX},
-        {"good,flag=on,number=0x20", 1, 32, UINT64_MAX},
-        {"good,flag=yes,flag=off", 0, 4096, UINT64_MAX},
-        {"good,text=", 0, 4096, 0},
-        {"good,text=a=b,number=1", 0, 1, 3},
-        {"good,text=a,,b,flag", 1, 4096, 3},
-        {"good,text=,,", 0, 4096, 1},
-        {"good,text=,,,flag", 1, 4096, 1},
+        {"good", 0, 10, UINT64_MAX, 4096, 1},
+        {"good,flag", 1, 10, UINT64_MAX, 4096, 1},
+        {"good,flag=on,number=0x20", 1, 32, UINT64_MAX, 4096, 1},
+        {"good,size=1M,shape=flat", 0, 10, UINT64_MAX, 1 << 20, 2},
+        {"good,shape=round,size=7", 0, 10, UINT64_MAX, 7, 0},
+        {"good,text=", 0, 10, 0, 4096, 1},
+        {"good,text=a=b,number=1", 0, 1, 3, 4096, 1},
+        {"good,text=a,,b,flag", 1, 10, 3, 4096, 1},
+        {"good,text=,,", 0, 10, 1, 4096, 1},
+        {"good,text=,,,flag", 1, 10, 1, 4096, 1},
     };
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct rv_host *device;
 
-        assert_int_equal(device_create(&f->env, cases[i].spec, ipa(BASE), 1, &device), 0);
+        assert_int_equal(create(f, cases[i].spec, BASE, 1, &device), 0);
         assert_true(get(f, GOOD_FLAG) == cases[i].flag);
         assert_true(get(f, GOOD_NUMBER) == cases[i].number);
         assert_true(get(f, GOOD_LENGTH) == cases[i].length);
+        assert_true(get(f, GOOD_SIZE) == cases[i].size);
+        assert_true(get(f, GOOD_SHAPE) == cases[i].shape);
         device_destroy(device);
     }
 }
@@ -193,13 +145,23 @@ static void bad_spec_is_refused_with_a_message_that_lists_what_there_is(void **s
         {"goo", -ENOENT, "no device 'goo': there are good"},
         {"", -ENOENT, "no device ''"},
         {",flag", -ENOENT, "no device ''"},
-        {"good,speed=1", -EINVAL, "no property 'speed': there are flag, number, text"},
+        {"good,speed=1", -EINVAL,
+         "no property 'speed': there are flag, number, text, size, shape, chardev"},
         {"good,", -EINVAL, "no property ''"},
         {"good,fla=on", -EINVAL, "no property 'fla'"},
         {"good,flag=maybe", -EINVAL, "property 'flag' is on or off, not 'maybe'"},
         {"good,number", -EINVAL, "property 'number' needs a value"},
         {"good,number=", -EINVAL, "property 'number' is a number"},
         {"good,number=-1", -EINVAL, "not '-1'"},
+        {"good,number=0", -EINVAL, "'number' is a number (decimal or 0x...), 1 to 256, not '0'"},
+        {"good,number=257", -EINVAL, "1 to 256, not '257'"},
+        {"good,number=1K", -EINVAL, "not '1K'"},
+        {"good,size=1X", -EINVAL, "property 'size' is a size"},
+        {"good,shape=oval", -EINVAL, "'shape' is one of round, square, flat, not 'oval'"},
+        {"good,flag,flag=off", -EINVAL, "property 'flag' is given twice"},
+        {"good,chardev=tty", -ENODEV, "chardev 'tty': there are stdio, null"},
+        {"good,chardev=null:x", -ENODEV, "chardev 'null': it takes nothing"},
+        {"good,chardev=stdio", -ENODEV, "this vmm has no console"},
         {"good,text", -EINVAL, "property 'text' needs a value"},
         {"good,number=13", -EDOM, "device 'good@9000000': 13 is unlucky"},
     };
@@ -217,7 +179,7 @@ static void failed_creation_leaves_nothing_behind(void **state)
     struct fixture *f = *state;
     struct rv_host *device;
 
-    assert_int_equal(device_create(&f->env, "good", ipa(BASE), 1, &device), 0);
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_int_equal(create_captured(f, "good", BASE + 0x800, 3), -EEXIST);
     assert_int_equal(create_captured(f, "good", UINT64_MAX - 5, 3), -EINVAL);
     f->no_memory = true;
@@ -233,13 +195,87 @@ static void line_drives_its_intid_on_changes_only(void **state)
     struct rv_host *device;
     static const uint8_t writes[] = {0x0, 0x0, 0x1, 0x1, 0x3, 0x2, 0x0};
 
-    assert_int_equal(device_create(&f->env, "good", ipa(BASE), 1, &device), 0);
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     for (size_t i = 0; i < sizeof(writes); i++)
         assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_IRQ), 1, writes[i]), 0);
     assert_string_equal(f->irqs, "33- 33+ 34+ 34- 33- ");
-    /* A line that the class does not have drives nobody's. */
-    assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_IRQ), 1, 0x5), 0);
-    assert_string_equal(f->irqs, "33- 33+ 34+ 34- 33- ");
+    device_destroy(device);
+}
+
+static void pulse_is_an_edge_each_time(void **state)
+{
+    struct fixture *f = *state;
+    struct rv_host *device;
+
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_PULSE), 1, 2), 0);
+    assert_string_equal(f->irqs, "35+ 35- 35+ 35- ");
+    device_destroy(device);
+}
+
+static void device_copies_within_ram_and_the_core_knows_what_is_dirty(void **state)
+{
+    struct fixture *f = *state;
+    struct rv_host *device;
+
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    memcpy(f->ram.host + RAM_SIZE - 16, "wellknow", 8);
+    assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_DMA), 8, RAM_BASE + RAM_SIZE - 16), 0);
+    assert_memory_equal(f->ram.host + RAM_SIZE - 8, "wellknow", 8);
+    assert_string_equal(f->dirty, "4000fff8+8 ");
+    /* One byte further is outside, by the span and by the write. */
+    assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_DMA), 8, RAM_BASE + RAM_SIZE - 15), 0);
+    assert_string_equal(f->dirty, "4000fff8+8 ");
+    device_destroy(device);
+}
+
+static void instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight(void **state)
+{
+    struct fixture *f = *state;
+    struct rv_host *device;
+
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    assert_true(device_is_quiet(device));
+    assert_int_equal(get(f, GOOD_PHASE), 0);
+    device_resume(device);
+    device_resume(device);
+    assert_int_equal(get(f, GOOD_PHASE), 1);
+    assert_false(device_is_quiet(device));
+    assert_int_equal(device_quiesce(device), 0);
+    assert_int_equal(get(f, GOOD_PHASE), 2);
+    assert_true(device_is_quiet(device));
+
+    device_resume(device);
+    assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_DONE), 1, 1), 0);
+    assert_int_equal(device_quiesce(device), -EINPROGRESS);
+    assert_int_equal(device_quiesce(device), -EINPROGRESS);
+    assert_false(device_is_quiet(device));
+    assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_DONE), 1, 0), 0);
+    assert_true(device_is_quiet(device));
+    device_destroy(device);
+}
+
+static void take_counter(void *ctx, const char *device, const char *name, uint64_t value)
+{
+    assert_string_equal(device, "good@9000000");
+    assert_string_equal(name, "writes");
+    *(uint64_t *)ctx = value;
+}
+
+static void event_and_counter_reach_the_other_side(void **state)
+{
+    struct fixture *f = *state;
+    struct rv_host *device;
+    uint64_t value = 0;
+
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    assert_true(device_event(device, RV_EVENT_POWER_BUTTON));
+    assert_int_equal(get(f, GOOD_EVENTS), 1);
+    assert_int_equal(bus_write(f->bus, ipa(BASE + 0x800), 4, 1), 0);
+    assert_int_equal(bus_write(f->bus, ipa(BASE + 0x800), 4, 2), 0);
+    device_counters(device, take_counter, &value);
+    assert_int_equal(value, 2);
     device_destroy(device);
 }
 
@@ -247,8 +283,8 @@ static void spis_beyond_the_last_are_refused(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(create_captured(f, "good", BASE, 986), 0);
-    assert_int_equal(create_captured(f, "good", BASE, 987), -EINVAL);
+    assert_int_equal(create_captured(f, "good", BASE, 985), 0);
+    assert_int_equal(create_captured(f, "good", BASE, 986), -EINVAL);
     assert_int_equal(create_captured(f, "good", BASE, 988), -EINVAL);
     assert_int_equal(create_captured(f, "good", BASE, UINT32_MAX), -EINVAL);
 }
@@ -258,32 +294,36 @@ static void quit(void *ctx)
     (void)ctx;
 }
 
-static void character_back_end_serves_one_device(void **state)
+static void console_is_the_first_ones_that_asks(void **state)
 {
-    struct event_base *base = event_base_new();
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_host *device, *other;
     int in[2], out[2];
     char c = 0;
 
     assert_int_equal(pipe(in), 0);
     assert_int_equal(pipe(out), 0);
-    f->env.chardev = chardev_stdio_new(base, in[0], out[1], quit, NULL);
-    assert_int_equal(device_create(&f->env, "good", ipa(BASE), 1, &device), 0);
-    assert_int_equal(create_captured(f, "good", BASE + 0x1000, 3), -EBUSY);
+    f->console.chardev = chardev_stdio_new(f->base, in[0], out[1], quit, NULL);
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    /* By default the others have none; who asks for it is told who has it. */
+    assert_int_equal(create(f, "good", BASE + 0x1000, 4, &other), 0);
+    assert_int_equal(bus_write(f->bus, ipa(BASE + 0x1000 + GOOD_CHAR), 1, 'x'), 0);
+    assert_int_equal(create_captured(f, "good,chardev=stdio", BASE + 0x2000, 7), -ENODEV);
+    assert_non_null(strstr(messages, "'stdio' is used by 'good@9000000'"));
 
+    memset(f->state, 0, sizeof(f->state));
     assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_CHAR), 1, 'o'), 0);
     assert_int_equal(write(in[1], "i", 1), 1);
     for (int i = 0; i < 10; i++)
-        event_base_loop(base, EVLOOP_NONBLOCK);
+        event_base_loop(f->base, EVLOOP_NONBLOCK);
     assert_int_equal(read(out[0], &c, 1), 1);
     assert_int_equal(c, 'o');
     assert_int_equal(get(f, GOOD_CHAR), 'i');
 
     device_destroy(device);
-    assert_int_equal(create_captured(f, "good", BASE + 0x1000, 3), 0);
-    chardev_free(f->env.chardev);
-    event_base_free(base);
+    assert_int_equal(create_captured(f, "good,chardev=stdio", BASE, 1), 0);
+    device_destroy(other);
+    chardev_free(f->console.chardev);
     for (int i = 0; i < 2; i++) {
         close(in[i]);
         close(out[i]);
@@ -295,7 +335,7 @@ static void device_without_a_back_end_writes_to_nowhere(void **state)
     struct fixture *f = *state;
     struct rv_host *device;
 
-    assert_int_equal(device_create(&f->env, "good", ipa(BASE), 1, &device), 0);
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_CHAR), 1, 'o'), 0);
     device_destroy(device);
 }
@@ -310,8 +350,12 @@ int main(void)
         TEST(bad_spec_is_refused_with_a_message_that_lists_what_there_is),
         TEST(failed_creation_leaves_nothing_behind),
         TEST(line_drives_its_intid_on_changes_only),
+        TEST(pulse_is_an_edge_each_time),
+        TEST(device_copies_within_ram_and_the_core_knows_what_is_dirty),
+        TEST(instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight),
+        TEST(event_and_counter_reach_the_other_side),
         TEST(spis_beyond_the_last_are_refused),
-        TEST(character_back_end_serves_one_device),
+        TEST(console_is_the_first_ones_that_asks),
         TEST(device_without_a_back_end_writes_to_nowhere),
     };
 

@@ -62,11 +62,31 @@ static const uint32_t virtio_spi[] = {BOARD_VIRTIO_SPI};
 static const uint32_t platform_spi[] = {BOARD_PLATFORM_SPI, BOARD_PLATFORM_SPI + 1};
 
 static const struct fdt_device devices[] = {
-    {&pl031, {BOARD_RTC_BASE}, BOARD_RTC_SIZE, rtc_spi, 1},
-    {&pl011, {BOARD_UART_BASE}, BOARD_UART_SIZE, uart_spi, 1},
-    {&fw_cfg, {BOARD_FW_CFG_BASE}, BOARD_FW_CFG_SIZE, NULL, 0},
-    {&virtio, {BOARD_VIRTIO_BASE}, BOARD_VIRTIO_STEP, virtio_spi, 1},
-    {&pl011, {BOARD_PLATFORM_BASE}, BOARD_UART_SIZE, platform_spi, 2},
+    {.node = &pl031,
+     .base = {BOARD_RTC_BASE},
+     .size = BOARD_RTC_SIZE,
+     .spis = rtc_spi,
+     .nr_spis = 1},
+    {.node = &pl011,
+     .base = {BOARD_UART_BASE},
+     .size = BOARD_UART_SIZE,
+     .spis = uart_spi,
+     .nr_spis = 1},
+    {.node = &fw_cfg,
+     .base = {BOARD_FW_CFG_BASE},
+     .size = BOARD_FW_CFG_SIZE,
+     .spis = NULL,
+     .nr_spis = 0},
+    {.node = &virtio,
+     .base = {BOARD_VIRTIO_BASE},
+     .size = BOARD_VIRTIO_STEP,
+     .spis = virtio_spi,
+     .nr_spis = 1},
+    {.node = &pl011,
+     .base = {BOARD_PLATFORM_BASE},
+     .size = BOARD_UART_SIZE,
+     .spis = platform_spi,
+     .nr_spis = 2},
 };
 
 static const uint64_t mpidrs[] = {0x80000000, 0x80000001, 0x80000100};
@@ -335,19 +355,21 @@ static void fdt_refuses_what_it_cannot_describe(void **state)
     static const uint64_t many[RV_MAX_VCPUS + 1];
     static const uint32_t high_spi[] = {BOARD_SPI_LIMIT};
     static const char *const some_compatible[] = {"arm,pl011", NULL};
-    static const struct rv_fdt_node bad_name = {"a/b", some_compatible, NULL, false};
-    static const struct rv_fdt_node no_name = {"", some_compatible, NULL, false};
-    static const struct rv_fdt_node long_name = {"abcdefghijklmnopqrstuvwxyz012345",
-                                                 some_compatible, NULL, false};
-    static const struct rv_fdt_node no_compatible = {"dev", NULL, NULL, false};
+    static const struct rv_fdt_node bad_name = {.name = "a/b", .compatible = some_compatible};
+    static const struct rv_fdt_node no_name = {.name = "", .compatible = some_compatible};
+    static const struct rv_fdt_node long_name = {.name = "abcdefghijklmnopqrstuvwxyz012345",
+                                                 .compatible = some_compatible};
+    static const struct rv_fdt_node no_compatible = {.name = "dev"};
     static const struct fdt_device bad_devices[] = {
-        {&bad_name, {0xc000000}, 4096, NULL, 0},   {&no_name, {0xc000000}, 4096, NULL, 0},
-        {&long_name, {0xc000000}, 4096, NULL, 0},  {&no_compatible, {0xc000000}, 4096, NULL, 0},
-        {&virtio, {0xc000000}, 4096, high_spi, 1},
+        {.node = &bad_name, .base = {0xc000000}, .size = 4096, .spis = NULL, .nr_spis = 0},
+        {.node = &no_name, .base = {0xc000000}, .size = 4096, .spis = NULL, .nr_spis = 0},
+        {.node = &long_name, .base = {0xc000000}, .size = 4096, .spis = NULL, .nr_spis = 0},
+        {.node = &no_compatible, .base = {0xc000000}, .size = 4096, .spis = NULL, .nr_spis = 0},
+        {.node = &virtio, .base = {0xc000000}, .size = 4096, .spis = high_spi, .nr_spis = 1},
     };
     static const struct fdt_device twice[] = {
-        {&virtio, {0xc000000}, 4096, NULL, 0},
-        {&pl031, {0xc000000}, 4096, NULL, 0},
+        {.node = &virtio, .base = {0xc000000}, .size = 4096, .spis = NULL, .nr_spis = 0},
+        {.node = &pl031, .base = {0xc000000}, .size = 4096, .spis = NULL, .nr_spis = 0},
     };
     struct fdt_config config = full_config();
 
@@ -405,7 +427,12 @@ static void fdt_of_all_vcpus_and_platform_devices_fits_in_two_mib(void **state)
     (void)state;
     for (unsigned i = 0; i < NR; i++)
         many[i] = (struct fdt_device){
-            &pl011, {BOARD_PLATFORM_BASE + i * BOARD_PLATFORM_STEP}, 4096, platform_spi, 2};
+            .node = &pl011,
+            .base = {BOARD_PLATFORM_BASE + i * BOARD_PLATFORM_STEP},
+            .size = 4096,
+            .spis = platform_spi,
+            .nr_spis = 2,
+        };
     for (unsigned i = 0; i < RV_MAX_VCPUS; i++)
         cpus[i] = i;
     config.mpidr = cpus;
@@ -415,6 +442,198 @@ static void fdt_of_all_vcpus_and_platform_devices_fits_in_two_mib(void **state)
     assert_int_equal(fdt_build(&config, buf, 2 << 20), 0);
     assert_int_equal(fdt_check_full(buf, fdt_totalsize(buf)), 0);
     free(buf);
+}
+
+/* As an interrupt controller of buttons adds itself, and the buttons to the root. */
+static void power_node(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    assert_ptr_equal(device, power_node);
+    ops->empty(fdt, "gpio-controller");
+    ops->u32(fdt, "#gpio-cells", 2);
+    ops->u64(fdt, "test,u64", UINT64_C(0x100000002));
+    ops->string(fdt, "test,string", "text");
+    ops->strings(fdt, "test,strings", (const char *const[]){"a", "bc", NULL});
+    ops->bytes(fdt, "test,bytes", "xyz", 3);
+    ops->begin(fdt, "child@1");
+    ops->u32(fdt, "reg", 1);
+    ops->end(fdt);
+}
+
+static void power_root(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->begin(fdt, "gpio-keys");
+    ops->string(fdt, "compatible", "gpio-keys");
+    ops->begin(fdt, "power");
+    ops->cells(fdt, "gpios", (const uint32_t[]){ops->phandle(fdt, RV_FDT_SELF), 3, 0}, 3);
+    ops->cells(fdt, "interrupts-extended",
+               (const uint32_t[]){ops->phandle(fdt, RV_FDT_GIC), 0, ops->spi(fdt, 1), 1}, 4);
+    ops->end(fdt);
+    ops->end(fdt);
+}
+
+static const struct rv_fdt_node power = {
+    .name = "gpio",
+    .compatible = (const char *const[]){"arm,pl061", NULL},
+    .dma_coherent = true,
+    .wakeup_source = true,
+    .phandle = true,
+};
+
+static struct fdt_device power_device(void)
+{
+    return (struct fdt_device){
+        .node = &power,
+        .base = {BOARD_GPIO_BASE},
+        .size = BOARD_GPIO_SIZE,
+        .spis = platform_spi,
+        .nr_spis = 2,
+        .irq_edge = 2,
+        .device = (void *)power_node,
+        .fdt_node = power_node,
+        .fdt_root = power_root,
+    };
+}
+
+static uint32_t cell(int node, const char *name, unsigned index)
+{
+    int len;
+    const fdt32_t *cells = fdt_getprop(tree, node, name, &len);
+
+    assert_non_null(cells);
+    assert_true(len >= (int)((index + 1) * sizeof(*cells)));
+    return fdt32_ld(&cells[index]);
+}
+
+static void fdt_has_what_a_plugin_adds(void **state)
+{
+    struct fdt_device added[] = {devices[0], power_device()};
+    struct fdt_config config = full_config();
+    int node, keys;
+
+    (void)state;
+    config.devices = added;
+    config.nr_devices = 2;
+    assert_int_equal(fdt_build(&config, tree, TREE_SIZE), 0);
+    assert_int_equal(fdt_check_full(tree, fdt_totalsize(tree)), 0);
+    node = fdt_path_offset(tree, "/gpio@9030000");
+    assert_true(node > 0);
+    assert_int_equal(cell(node, "interrupts", 2), 4); /* level, active high */
+    assert_int_equal(cell(node, "interrupts", 5), 1); /* rising edge */
+    assert_int_equal(cell(node, "#gpio-cells", 0), 2);
+    assert_int_equal(cell(node, "test,u64", 0), 1);
+    assert_int_equal(cell(node, "test,u64", 1), 2);
+    assert_string_equal(fdt_getprop(tree, node, "test,string", NULL), "text");
+    assert_memory_equal(fdt_getprop(tree, node, "test,strings", NULL), "a\0bc", 5);
+    assert_memory_equal(fdt_getprop(tree, node, "test,bytes", NULL), "xyz", 3);
+    assert_non_null(fdt_getprop(tree, node, "gpio-controller", NULL));
+    assert_non_null(fdt_getprop(tree, node, "dma-coherent", NULL));
+    assert_non_null(fdt_getprop(tree, node, "wakeup-source", NULL));
+    assert_true(fdt_path_offset(tree, "/gpio@9030000/child@1") > 0);
+
+    keys = fdt_path_offset(tree, "/gpio-keys/power");
+    assert_true(keys > 0);
+    assert_int_equal(fdt_node_offset_by_phandle(tree, cell(keys, "gpios", 0)), node);
+    assert_int_equal(fdt_node_offset_by_phandle(tree, cell(keys, "interrupts-extended", 0)),
+                     fdt_path_offset(tree, "/interrupt-controller@8000000"));
+    assert_int_equal(cell(keys, "interrupts-extended", 2), BOARD_PLATFORM_SPI + 1);
+}
+
+static void wrong_name(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->u32(fdt, "a b", 1);
+}
+
+static void wrong_order(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->begin(fdt, "child");
+    ops->end(fdt);
+    ops->u32(fdt, "late", 1);
+}
+
+static void wrong_end(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->end(fdt);
+}
+
+static void wrong_begin(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->begin(fdt, "child");
+}
+
+static void wrong_node(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->begin(fdt, "a/b");
+    ops->end(fdt);
+}
+
+static void wrong_depth(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    for (unsigned i = 0; i < 1000; i++)
+        ops->begin(fdt, "deep");
+}
+
+static void wrong_taken(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->u32(fdt, "reg", 1);
+}
+
+static void wrong_line(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->u32(fdt, "line", ops->spi(fdt, 2));
+}
+
+static void wrong_same_node(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->begin(fdt, "timer");
+    ops->end(fdt);
+}
+
+static void wrong_root_property(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->u32(fdt, "model", 1);
+}
+
+static void wrong_phandle(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
+{
+    (void)device;
+    ops->u32(fdt, "who", ops->phandle(fdt, (enum rv_fdt_phandle)99));
+}
+
+static void fdt_of_a_plugin_that_writes_nonsense_is_refused(void **state)
+{
+    static const struct {
+        bool root;
+        void (*add)(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops);
+    } cases[] = {
+        {false, wrong_name},   {false, wrong_order},    {false, wrong_end},
+        {true, wrong_end},     {false, wrong_begin},    {true, wrong_begin},
+        {false, wrong_node},   {false, wrong_depth},    {false, wrong_taken},
+        {false, wrong_line},   {true, wrong_same_node}, {true, wrong_root_property},
+        {true, wrong_phandle},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fdt_device device = power_device();
+        struct fdt_config config = full_config();
+
+        device.fdt_node = cases[i].root ? NULL : cases[i].add;
+        device.fdt_root = cases[i].root ? cases[i].add : NULL;
+        config.devices = &device;
+        config.nr_devices = 1;
+        assert_int_equal(fdt_build(&config, tree, TREE_SIZE), -EINVAL);
+    }
 }
 
 int main(void)
@@ -427,6 +646,8 @@ int main(void)
         cmocka_unit_test(fdt_cpus_have_two_cells_with_aff3),
         cmocka_unit_test(fdt_devices_have_registers_interrupts_and_clocks),
         cmocka_unit_test(fdt_passes_the_checks_of_dtc),
+        cmocka_unit_test(fdt_has_what_a_plugin_adds),
+        cmocka_unit_test(fdt_of_a_plugin_that_writes_nonsense_is_refused),
         cmocka_unit_test(fdt_that_does_not_fit_is_refused),
         cmocka_unit_test(fdt_refuses_what_it_cannot_describe),
         cmocka_unit_test(fdt_warns_of_a_command_line_that_linux_would_cut),

@@ -47,7 +47,11 @@
 struct rv_host {
     void *device;
     void *state;
-    bool enabled; /* the property */
+    bool enabled; /* the properties */
+    const char *chardev;
+    const struct rv_chr_callbacks *chr;
+    void *opaque; /* its */
+    bool no_chr;
     bool irq;
     size_t room; /* characters that the host takes */
     char out[256];
@@ -71,8 +75,29 @@ static void host_irq_set(struct rv_host *host, unsigned line, bool level)
     host->irq = level;
 }
 
-static size_t host_chr_write(struct rv_host *host, const uint8_t *data, size_t len)
+/* The back end is the host itself. */
+static struct rv_chr *host_chr_open(struct rv_host *host, const char *spec,
+                                    const struct rv_chr_callbacks *callbacks, void *opaque)
 {
+    assert_ptr_equal(spec, host->chardev);
+    assert_int_equal(callbacks->size, sizeof(*callbacks));
+    assert_null(host->chr);
+    host->chr = callbacks;
+    host->opaque = opaque;
+    return host->no_chr ? NULL : (struct rv_chr *)(void *)host;
+}
+
+static void host_chr_close(struct rv_host *host, struct rv_chr *chr)
+{
+    assert_ptr_equal(chr, host);
+    assert_non_null(host->chr);
+    host->chr = NULL;
+}
+
+static size_t host_chr_write(struct rv_host *host, struct rv_chr *chr, const uint8_t *data,
+                             size_t len)
+{
+    assert_ptr_equal(chr, host);
     if (len > host->room)
         len = host->room;
     assert_true(host->out_len + len < sizeof(host->out));
@@ -82,8 +107,9 @@ static size_t host_chr_write(struct rv_host *host, const uint8_t *data, size_t l
     return len;
 }
 
-static void host_chr_accept(struct rv_host *host)
+static void host_chr_accept(struct rv_host *host, struct rv_chr *chr)
 {
+    assert_ptr_equal(chr, host);
     host->accepts++;
 }
 
@@ -93,13 +119,22 @@ static bool host_property_bool(struct rv_host *host, const char *name)
     return host->enabled;
 }
 
+static const char *host_property_string(struct rv_host *host, const char *name)
+{
+    assert_string_equal(name, "chardev");
+    return host->chardev;
+}
+
 static const struct rv_host_ops host_ops = {
     .size = sizeof(host_ops),
     .log = host_log,
     .irq_set = host_irq_set,
+    .chr_open = host_chr_open,
+    .chr_close = host_chr_close,
     .chr_write = host_chr_write,
     .chr_accept = host_chr_accept,
     .property_bool = host_property_bool,
+    .property_string = host_property_string,
 };
 
 static const struct rv_device_class *const pl011 = &ringvisor_device;
@@ -112,9 +147,10 @@ static int setup(void **state)
     host->enabled = true;
     host->room = SIZE_MAX;
     host->state = calloc(1, pl011->state_size);
-    if (pl011->create(host, &host_ops, host->state, &host->device) != 0)
+    if (pl011->create(host, &host_ops, host->state, 0, &host->device) != 0)
         return -1;
     pl011->reset(host->device);
+    pl011->resume(host->device);
     return 0;
 }
 
@@ -150,19 +186,19 @@ static void put(struct rv_host *host, const char *text)
 /* Host input as a back end does it: never more than the device has room for. */
 static size_t type(struct rv_host *host, const char *text)
 {
-    size_t len = pl011->chr_can_receive(host->device);
+    size_t len = host->chr->can_receive(host->opaque);
 
     if (len > strlen(text))
         len = strlen(text);
     if (len > 0)
-        pl011->chr_receive(host->device, (const uint8_t *)text, len);
+        host->chr->receive(host->opaque, (const uint8_t *)text, len);
     return len;
 }
 
 static void host_takes(struct rv_host *host, size_t room)
 {
     host->room = room;
-    pl011->chr_writable(host->device);
+    host->chr->writable(host->opaque);
 }
 
 static void assert_out(struct rv_host *host, const char *text)
@@ -454,7 +490,7 @@ static void room_is_told_and_the_host_is_called_when_there_is_room_again(void **
     unsigned before;
 
     set(host, LCR_H, FEN);
-    assert_int_equal(pl011->chr_can_receive(host->device), 16);
+    assert_int_equal(host->chr->can_receive(host->opaque), 16);
     assert_int_equal(type(host, "0123456789abcdefgh"), 16);
     assert_int_equal(get(host, FR) & (FR_RXFF | FR_RXFE), FR_RXFF);
     before = host->accepts;
@@ -621,8 +657,11 @@ static void state_block_is_all_that_a_new_instance_needs(void **state)
     pl011->destroy(host->device);
     host->irq = false;
     host->room = SIZE_MAX;
-    assert_int_equal(pl011->create(host, &host_ops, host->state, &host->device), 0);
+    assert_int_equal(pl011->create(host, &host_ops, host->state, RV_CREATE_RESUME, &host->device),
+                     0);
     assert_true(host->irq);
+    assert_out(host, "");
+    pl011->resume(host->device);
     assert_out(host, "pending");
     assert_int_equal(get(host, IBRD), 13);
     assert_int_equal(get(host, DR), 'i');
@@ -639,9 +678,22 @@ static void damaged_state_is_refused(void **state)
         void *device = NULL;
 
         bad[fields[i] / 4] = 17;
-        assert_int_equal(pl011->create(host, &host_ops, bad, &device), -EINVAL);
+        assert_int_equal(pl011->create(host, &host_ops, bad, RV_CREATE_RESUME, &device), -EINVAL);
         assert_int_equal(host->errors, i + 1);
     }
+}
+
+static void chardev_is_what_the_user_said_and_without_it_there_is_no_uart(void **state)
+{
+    struct rv_host *host = *state;
+    struct rv_host other = {.state = host->state, .chardev = "file:/tmp/x", .no_chr = true};
+
+    assert_int_equal(pl011->create(&other, &host_ops, other.state, 0, &other.device), -ENODEV);
+    other.chr = NULL;
+    other.no_chr = false;
+    assert_int_equal(pl011->create(&other, &host_ops, other.state, 0, &other.device), 0);
+    pl011->destroy(other.device);
+    assert_null(other.chr);
 }
 
 /* Any guest: nothing that it writes or reads may trip the sanitizers or overfill a FIFO. */
@@ -666,8 +718,8 @@ static void random_accesses_stay_inside(void **state)
         if ((seed & 0x70) == 0x70)
             type(host, "0123456789abcdef");
         if ((seed & 0x70) == 0x60)
-            pl011->chr_writable(host->device);
-        assert_true(pl011->chr_can_receive(host->device) <= 16);
+            host->chr->writable(host->opaque);
+        assert_true(host->chr->can_receive(host->opaque) <= 16);
         assert_int_equal(host->irq, get(host, MIS) != 0);
     }
 }
@@ -711,6 +763,7 @@ int main(void)
         TEST(line_settings_do_not_change_the_characters),
         TEST(state_block_is_all_that_a_new_instance_needs),
         TEST(damaged_state_is_refused),
+        TEST(chardev_is_what_the_user_said_and_without_it_there_is_no_uart),
         TEST(random_accesses_stay_inside),
         TEST(data_register_alone_is_posted),
     };

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "vmm/plugin.h"
+#include "vmm/property.h"
 
 static const char *plugin_dir;
 
@@ -85,6 +86,10 @@ static void plugin_of_a_later_abi_that_speaks_ours_loads(void **state)
 {
     assert_int_equal(plugin_load(*state, file_of("good_newer")), 0);
     assert_non_null(plugin_find(*state, "newer"));
+    /* Its properties are longer structs than ours. */
+    assert_string_equal(plugin_find(*state, "newer")->class.properties[1].name, "second");
+    assert_int_equal(plugin_find(*state, "newer")->class.properties[1].type, RV_PROPERTY_UINT);
+    assert_null(plugin_find(*state, "newer")->class.properties[2].name);
 }
 
 static void bad_plugin_is_refused_with_a_message_that_says_why(void **state)
@@ -97,11 +102,17 @@ static void bad_plugin_is_refused_with_a_message_that_says_why(void **state)
         {"missing", -ENOENT, "No such file"},
         {"bad_symbol", -EPROTO, "no symbol 'ringvisor_device'"},
         {"bad_undefined", -ENOENT, "function_that_nobody_has"},
-        {"bad_abi", -EPROTO, "speaks device ABI 2 to 3, this vmm 1 to 1"},
+        {"bad_abi", -EPROTO, "is too new: it speaks device ABI 2 to 3, this vmm 1 to 1"},
+        {"bad_old", -EPROTO, "is too old: it speaks device ABI 0 to 0, this vmm 1 to 1"},
         {"bad_size", -EPROTO, "device class has 16 bytes"},
         {"bad_name", -EINVAL, "its name is not"},
         {"bad_read", -EINVAL, "read or write is missing"},
-        {"bad_chr", -EINVAL, "chr_can_receive and chr_receive"},
+        {"bad_edge", -EINVAL, "irq_edge names a line that it does not have"},
+        {"bad_place", -EINVAL, "a virtio-mmio transport has 0x200 bytes"},
+        {"bad_node", -EINVAL, "its device tree node has no size"},
+        {"bad_stride", -EPROTO, "a property has 8 bytes"},
+        {"bad_enum", -EINVAL, "a property of type ENUM has no choices"},
+        {"bad_required", -EINVAL, "a property is required and has a default"},
         {"bad_posted", -EINVAL, "posted range lies outside"},
         {"bad_default", -EINVAL, "default is not of its type"},
     };
@@ -148,9 +159,9 @@ static void directory_with_bad_plugins_still_gives_the_good_ones(void **state)
     const char *path[] = {plugin_dir, NULL};
 
     capture();
-    assert_int_equal(plugin_load_path(*state, path, NULL), 10);
+    assert_int_equal(plugin_load_path(*state, path, NULL), 16);
     release();
-    assert_int_equal(plugin_count(*state), 2);
+    assert_int_equal(plugin_count(*state), 3);
     assert_string_equal(plugin_find(*state, "good")->file, file_of("good"));
     assert_non_null(plugin_find(*state, "newer"));
 }
@@ -217,7 +228,14 @@ static void list_and_description_show_what_a_user_needs(void **state)
     fclose(out);
     assert_non_null(strstr(text, "flag: a switch\n      on or off; default: off\n"));
     assert_non_null(strstr(text, "number: how many\n"));
+    assert_non_null(strstr(text, "1 to 256; default: 10\n"));
     assert_non_null(strstr(text, "; default: 4K\n"));
+    assert_non_null(strstr(text, "one of round, square, flat; default: square\n"));
+    assert_non_null(strstr(text, "\ndevice ABI: 1 to 1\n"));
+    assert_non_null(strstr(text, "\nplace: platform bus; 0x1000 bytes of registers\n"));
+    assert_non_null(strstr(text, "\ninterrupts: 3\n"));
+    assert_non_null(strstr(text, "\nstate: 4096 bytes, version 1\n"));
+    assert_non_null(strstr(text, "\nposted writes: 0x28+0x8\n"));
     assert_non_null(strstr(text, "text: any text\n      a string; no default\n"));
     free(text);
 
@@ -229,6 +247,7 @@ static void list_and_description_show_what_a_user_needs(void **state)
 
 static void value_has_the_form_of_its_type(void **state)
 {
+    static const char *const choices[] = {"round", "square", NULL};
     static const struct {
         enum rv_property_type type;
         const char *text;
@@ -242,22 +261,42 @@ static void value_has_the_form_of_its_type(void **state)
         {RV_PROPERTY_BOOL, "", false, 0},
         {RV_PROPERTY_BOOL, "On", false, 0},
         {RV_PROPERTY_BOOL, "2", false, 0},
-        {RV_PROPERTY_UINT, "0", true, 0},
+        {RV_PROPERTY_UINT, "5", true, 5},
         {RV_PROPERTY_UINT, "0x10", true, 16},
-        {RV_PROPERTY_UINT, "2M", true, 2 << 20},
+        {RV_PROPERTY_UINT, "4", false, 0},
+        {RV_PROPERTY_UINT, "4194304", true, 4 << 20},
+        {RV_PROPERTY_UINT, "4194305", false, 0},
+        {RV_PROPERTY_UINT, "2M", false, 0},
+        {RV_PROPERTY_UINT, "0x1k", false, 0},
         {RV_PROPERTY_UINT, "-1", false, 0},
         {RV_PROPERTY_UINT, "", false, 0},
         {RV_PROPERTY_UINT, "18446744073709551616", false, 0},
+        {RV_PROPERTY_SIZE, "2M", true, 2 << 20},
+        {RV_PROPERTY_SIZE, "4M", true, 4 << 20},
+        {RV_PROPERTY_SIZE, "5M", false, 0},
+        {RV_PROPERTY_SIZE, "M", false, 0},
         {RV_PROPERTY_STRING, "", true, 0},
+        {RV_PROPERTY_PATH, "", false, 0},
+        {RV_PROPERTY_PATH, "x", true, 0},
+        {RV_PROPERTY_ENUM, "square", true, 1},
+        {RV_PROPERTY_ENUM, "squar", false, 0},
+        {RV_PROPERTY_ENUM, "", false, 0},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(plugin_value_valid(cases[i].type, cases[i].text), cases[i].valid);
-        if (cases[i].type == RV_PROPERTY_BOOL)
-            assert_int_equal(plugin_value_bool(cases[i].text), cases[i].value);
-        if (cases[i].type == RV_PROPERTY_UINT)
-            assert_true(plugin_value_uint(cases[i].text) == cases[i].value);
+        const struct rv_property p = {
+            .type = cases[i].type, .choices = choices, .min = 5, .max = 4 << 20};
+
+        assert_int_equal(property_valid(&p, cases[i].text), cases[i].valid);
+        if (!cases[i].valid)
+            continue;
+        if (p.type == RV_PROPERTY_BOOL)
+            assert_int_equal(property_bool(cases[i].text), cases[i].value);
+        if (p.type == RV_PROPERTY_UINT || p.type == RV_PROPERTY_SIZE)
+            assert_true(property_uint(cases[i].text) == cases[i].value);
+        if (p.type == RV_PROPERTY_ENUM)
+            assert_int_equal(property_enum(&p, cases[i].text), cases[i].value);
     }
 }
 

@@ -95,8 +95,8 @@ static struct insn_sve *sve_registers(struct insn_mmio_run *run)
         run->lost = true;
         return NULL;
     }
-    run->sve = insn_sve_at(page->sve, insn_sve_vl(lengths, 15),
-                           insn_sve_vl(lengths, page->el1.zcr_el1));
+    run->sve =
+        insn_sve_at(page->sve, insn_sve_vl(lengths, 15), insn_sve_vl(lengths, page->el1.zcr_el1));
     return &run->sve;
 }
 

@@ -10,13 +10,19 @@
 
 #include "vmm/types.h"
 
-/* One device on the board: what the plugin says of itself, and where the core put it. */
+/* One device on the board: what the plugin says of itself, and where it is. */
 struct fdt_device {
     const struct rv_fdt_node *node;
     ipa_t base;
     uint64_t size;
-    const uint32_t *spis; /* SPI numbers (INTID - 32), level-triggered, active high */
+    const uint32_t *spis; /* SPI numbers (INTID - 32) */
     unsigned nr_spis;
+    uint64_t irq_edge; /* bit n: the n-th is edge-triggered, others are level, active high */
+
+    /* What the plugin adds: see struct rv_device_class. NULL: nothing. */
+    void *device;
+    void (*fdt_node)(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops);
+    void (*fdt_root)(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops);
 };
 
 struct fdt_config {

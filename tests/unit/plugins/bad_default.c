@@ -3,8 +3,8 @@
 #include "tests/unit/plugins/template.h"
 
 static const struct rv_property properties[] = {
-    {"count", RV_PROPERTY_UINT, "many", "how many"},
-    {NULL, RV_PROPERTY_BOOL, NULL, NULL},
+    {.name = "count", .type = RV_PROPERTY_UINT, .value = "many", .help = "how many"},
+    {0},
 };
 
 PLUGIN_CLASS(.name = "default", .properties = properties)

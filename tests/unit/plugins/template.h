@@ -20,10 +20,11 @@ struct template
 };
 
 static inline int template_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
-                                  void **device)
+                                  uint32_t flags, void **device)
 {
     struct template *t = malloc(sizeof(*t));
 
+    (void)flags;
     if (!t)
         return -ENOMEM;
     *t = (struct template){host, ops, state};
@@ -60,19 +61,17 @@ static inline int template_write(void *device, uint64_t offset, unsigned size, u
 }
 
 /* The variant's fields come last: in an initializer the last one counts. */
-#define PLUGIN_CLASS(...)                                                                        \
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init\"")         \
-        const struct rv_device_class ringvisor_device = {.abi_min = RV_DEVICE_ABI_MIN,           \
-                                                         .abi_max = RV_DEVICE_ABI,               \
-                                                         .size = sizeof(struct rv_device_class), \
-                                                         .description = "Device for a test",     \
-                                                         .mmio_size = TEMPLATE_SIZE,             \
-                                                         .state_size = TEMPLATE_SIZE,            \
-                                                         .state_version = 1,                     \
-                                                         .create = template_create,              \
-                                                         .destroy = template_destroy,            \
-                                                         .reset = template_reset,                \
-                                                         .read = template_read,                  \
-                                                         .write = template_write,                \
-                                                         __VA_ARGS__};                           \
+#define PLUGIN_CLASS(...)                                                                    \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init\"")     \
+        const struct rv_device_class ringvisor_device = {RV_CLASS_HEADER,                    \
+                                                         .description = "Device for a test", \
+                                                         .mmio_size = TEMPLATE_SIZE,         \
+                                                         .state_size = TEMPLATE_SIZE,        \
+                                                         .state_version = 1,                 \
+                                                         .create = template_create,          \
+                                                         .destroy = template_destroy,        \
+                                                         .reset = template_reset,            \
+                                                         .read = template_read,              \
+                                                         .write = template_write,            \
+                                                         __VA_ARGS__};                       \
     _Pragma("GCC diagnostic pop")
