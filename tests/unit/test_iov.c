@@ -81,7 +81,7 @@ static void advance_and_trim_drop_bytes(void **state)
             left -= back < left ? back : left;
             assert_int_equal(iov_size(iov, count), left);
             assert_int_equal(iov_read(iov, count, 0, to, sizeof(to)), left);
-            assert_memory_equal(to, "abcdefghi" + drop, left);
+            assert_memory_equal(to, &"abcdefghi"[drop], left);
         }
     }
     (void)state;
