@@ -86,12 +86,11 @@ static bool virtqueue_split_walk(struct virtqueue *vq, uint16_t head, struct vir
     uint16_t i = head;
 
     virtqueue_walk_begin(&walk, vq, head);
-    for (uint32_t n = 0;; n++) {
-        struct virtqueue_desc desc;
+    /* What is longer than the queue is a loop, which the limit of the walk ends. */
+    for (;;) {
+        struct virtqueue_desc desc =
+            virtqueue_load_desc(vq->desc + (size_t)i * VIRTQUEUE_DESC_SIZE);
 
-        if (n == vq->size)
-            return virtqueue_violation(vq, "a chain longer than the queue, from descriptor", head);
-        desc = virtqueue_load_desc(vq->desc + (size_t)i * VIRTQUEUE_DESC_SIZE);
         if (desc.flags & VRING_DESC_F_INDIRECT) {
             /* It may come after others, and is the last: 2.7.5.3. */
             if (desc.flags & VRING_DESC_F_NEXT)
