@@ -100,6 +100,55 @@ for what in lines memory timers watches back-ends rest; do
     fi
 done
 
+# What a device asks of the machine: a write to REQUEST of the test device.
+for words in '2:3:panicked (code 7)' '1:7:' '0:4:'; do
+    IFS=: read -r what status text <<<"$words"
+    cat >"$work/ask.s" <<S
+        .global _start
+_start: ldr x0, =0x0c001098
+        mov x1, #($what | 7 << 8)
+        str x1, [x0]
+        b .
+S
+    aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x40080000 \
+        -o "$work/ask.elf" "$work/ask.s"
+    refused "request_$what" "$status" "$text" -k "$work/ask.elf" -m 64M --no-reboot \
+        -P "$build/tests/plugins" -d testdev
+done
+
+# The power button: the guest sees the event and powers off with a code of its own.
+cat >"$work/button.s" <<'S'
+        .global _start
+_start: ldr x0, =0x0c001000
+        ldr x2, =0x09000000
+        mov w1, #'U'
+        strb w1, [x2]
+1:      ldr x1, [x0, #0xa8]
+        cbz x1, 1b
+        mov x1, #(1 | 9 << 8)
+        str x1, [x0, #0x98]
+        b .
+S
+aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x40080000 \
+    -o "$work/button.elf" "$work/button.s"
+"$vmm" run -k "$work/button.elf" -m 64M -P "$build/tests/plugins" -d testdev \
+    >"$work/out" 2>"$work/err" </dev/null &
+pid=$!
+for ((i = 0; i < 300; i++)); do
+    [[ ! -s $work/out ]] || break
+    sleep 0.1
+done
+kill -PWR "$pid"
+for ((i = 0; i < 300; i++)); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+done
+kill -KILL "$pid" 2>/dev/null || true
+got=0
+wait "$pid" || got=$?
+[[ $got -eq 9 ]] && ok the_power_button_reaches_the_guest ||
+    bad the_power_button_reaches_the_guest "status $got" "$(cat "$work/err")"
+
 # The board's console is the one that the user names; the second is another device.
 run 60 run -k "$work/count.elf" -m 64M -P "$work/device" -d countdown -d pl011,chardev=null
 [[ $got -eq 0 && ! -s $work/out ]] && ok the_console_can_be_given_another_chardev ||

@@ -29,6 +29,13 @@
 #define TESTDEV_LINE1      0x1060u /* level of interrupt line 1: bit 0 */
 #define TESTDEV_PULSE      0x1068u /* write: the lines of this mask go up and down again */
 #define TESTDEV_STICKY     0x1070u /* 0 at power on; a reset does not change it */
+#define TESTDEV_DMA_FROM   0x1078u /* address of what DMA_LEN copies */
+#define TESTDEV_DMA_TO     0x1080u /* and where to */
+#define TESTDEV_DMA_LEN    0x1088u /* write: copy so many bytes; read: 1 if the last was refused */
+#define TESTDEV_DELAY      0x1090u /* write: line 0 goes up after so many microseconds */
+#define TESTDEV_REQUEST    0x1098u /* write: enum rv_request, and from bit 8 on its code */
+#define TESTDEV_LATE       0x10a0u /* write: in so many ms 8 bytes of ones come at DMA_TO */
+#define TESTDEV_EVENTS     0x10a8u /* power buttons pressed */
 
 #define TESTDEV_POSTED      0x2000u /* writes: counted and logged; any read: the count */
 #define TESTDEV_POSTED_SIZE 0x1000u

@@ -32,6 +32,12 @@ struct testdev_state {
     uint64_t log_hash;
     uint64_t log_index;
     struct log_entry log[TESTDEV_LOG_LENGTH];
+    uint64_t dma_from;
+    uint64_t dma_to;
+    uint64_t dma_refused;
+    uint64_t delay_ns; /* when line 0 goes up; 0: not */
+    uint64_t late_ns;  /* when the late request ends; 0: there is none */
+    uint64_t events;
     uint64_t sticky; /* the last field: a reset clears what is before it */
 };
 
@@ -39,7 +45,79 @@ struct testdev {
     struct rv_host *host;
     const struct rv_host_ops *ops;
     struct testdev_state *state;
+    struct rv_host_timer *delay;
+    struct rv_host_timer *late;
+    uint64_t late_to; /* as a disk that transfers: no reset stops it */
+    bool quiescing;
 };
+
+static void set_line(struct testdev *dev, unsigned line, bool level)
+{
+    dev->state->line[line] = level;
+    dev->ops->irq_set(dev->host, line, level);
+}
+
+static void delay_over(void *opaque)
+{
+    struct testdev *dev = opaque;
+
+    dev->state->delay_ns = 0;
+    set_line(dev, 0, true);
+}
+
+static void late_over(void *opaque)
+{
+    struct testdev *dev = opaque;
+    const uint64_t ones = UINT64_MAX;
+
+    dev->state->late_ns = 0;
+    dev->ops->mem_write(dev->host, dev->late_to, &ones, sizeof(ones));
+    if (dev->quiescing)
+        dev->ops->quiesced(dev->host);
+    dev->quiescing = false;
+}
+
+static int testdev_quiesce(void *device)
+{
+    struct testdev *dev = device;
+
+    dev->quiescing = dev->state->late_ns != 0;
+    return dev->quiescing ? -EINPROGRESS : 0;
+}
+
+/* What an earlier vmm had begun. */
+static void testdev_resume(void *device)
+{
+    struct testdev *dev = device;
+
+    if (dev->state->delay_ns)
+        dev->ops->timer_set(dev->host, dev->delay, dev->state->delay_ns);
+    if (dev->state->late_ns) {
+        dev->late_to = dev->state->dma_to;
+        dev->ops->timer_set(dev->host, dev->late, dev->state->late_ns);
+    }
+}
+
+static bool testdev_event(void *device, enum rv_device_event event)
+{
+    struct testdev *dev = device;
+
+    dev->state->events += event == RV_EVENT_POWER_BUTTON;
+    return event == RV_EVENT_POWER_BUTTON;
+}
+
+static void copy(struct testdev *dev, uint64_t len)
+{
+    struct testdev_state *state = dev->state;
+    const void *from = dev->ops->mem_span(dev->host, state->dma_from, len);
+    void *to = dev->ops->mem_span(dev->host, state->dma_to, len);
+
+    state->dma_refused = !from || !to;
+    if (state->dma_refused)
+        return;
+    memmove(to, from, len);
+    dev->ops->mem_dirty(dev->host, state->dma_to, len);
+}
 
 static int testdev_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
                           uint32_t flags, void **device)
@@ -54,6 +132,12 @@ static int testdev_create(struct rv_host *host, const struct rv_host_ops *ops, v
     dev->host = host;
     dev->ops = ops;
     dev->state = state;
+    dev->delay = ops->timer_new(host, delay_over, dev);
+    dev->late = ops->timer_new(host, late_over, dev);
+    if (dev->delay == NULL || dev->late == NULL) {
+        free(dev);
+        return -ENOMEM;
+    }
     *device = dev;
     /* A state block that was taken over says what the lines were. */
     for (unsigned line = 0; line < TESTDEV_LINES; line++)
@@ -66,17 +150,12 @@ static void testdev_destroy(void *device)
     free(device);
 }
 
-static void set_line(struct testdev *dev, unsigned line, bool level)
-{
-    dev->state->line[line] = level;
-    dev->ops->irq_set(dev->host, line, level);
-}
-
 static void testdev_reset(void *device)
 {
     struct testdev *dev = device;
 
     memset(dev->state, 0, offsetof(struct testdev_state, sticky));
+    dev->ops->timer_cancel(dev->host, dev->delay);
     for (unsigned line = 0; line < TESTDEV_LINES; line++)
         set_line(dev, line, false);
 }
@@ -129,6 +208,8 @@ static int read_register(const struct testdev_state *state, uint64_t offset, uin
     case TESTDEV_LINE0: *value = state->line[0]; return 0;
     case TESTDEV_LINE1: *value = state->line[1]; return 0;
     case TESTDEV_STICKY: *value = state->sticky; return 0;
+    case TESTDEV_DMA_LEN: *value = state->dma_refused; return 0;
+    case TESTDEV_EVENTS: *value = state->events; return 0;
     case TESTDEV_LOG_COUNT: *value = state->log_count; return 0;
     case TESTDEV_LOG_HASH: *value = state->log_hash; return 0;
     case TESTDEV_LOG_INDEX: *value = state->log_index; return 0;
@@ -186,6 +267,21 @@ static void write_register(struct testdev *dev, uint64_t offset, unsigned size, 
     case TESTDEV_LINE1: set_line(dev, 1, (value & 1u) != 0); break;
     case TESTDEV_PULSE: pulse(dev, value); break;
     case TESTDEV_STICKY: state->sticky = value; break;
+    case TESTDEV_DMA_FROM: state->dma_from = value; break;
+    case TESTDEV_DMA_TO: state->dma_to = value; break;
+    case TESTDEV_DMA_LEN: copy(dev, value); break;
+    case TESTDEV_DELAY:
+        state->delay_ns = dev->ops->now_ns(dev->host) + value * 1000;
+        dev->ops->timer_set(dev->host, dev->delay, state->delay_ns);
+        break;
+    case TESTDEV_LATE:
+        dev->late_to = state->dma_to;
+        state->late_ns = dev->ops->now_ns(dev->host) + value * 1000000;
+        dev->ops->timer_set(dev->host, dev->late, state->late_ns);
+        break;
+    case TESTDEV_REQUEST:
+        dev->ops->request(dev->host, (enum rv_request)(value & 0xff), (int)(value >> 8 & 0xff));
+        break;
     case TESTDEV_LOG_CLEAR: clear_log(state); break;
     case TESTDEV_LOG_INDEX: state->log_index = value; break;
     case TESTDEV_LOG_MARK: log_write(state, offset, size, value); break;
@@ -224,7 +320,7 @@ const struct rv_device_class ringvisor_device = {
     .mmio_size = TESTDEV_SIZE,
     .irq_lines = TESTDEV_LINES,
     .state_size = sizeof(struct testdev_state),
-    .state_version = 1,
+    .state_version = 2,
     .fdt = &fdt_node,
     .posted = posted,
     .create = testdev_create,
@@ -232,4 +328,7 @@ const struct rv_device_class ringvisor_device = {
     .reset = testdev_reset,
     .read = testdev_read,
     .write = testdev_write,
+    .quiesce = testdev_quiesce,
+    .resume = testdev_resume,
+    .event = testdev_event,
 };
