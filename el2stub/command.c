@@ -208,7 +208,7 @@ void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, str
 
 void command_execute(struct pcpu *pcpu, const struct rv_command *c)
 {
-    bool by_vcpu = commands[c->op % RV_COMMAND_COUNT].need == A_VCPU_HERE && pcpu->vcpu;
+    bool by_vcpu = c->op < RV_COMMAND_COUNT && commands[c->op].need == A_VCPU_HERE && pcpu->vcpu;
     struct vm *vm = by_vcpu ? pcpu->vcpu->vm : &vms[c->vm < RV_MAX_VMS ? c->vm : RV_MAX_VMS];
     uint64_t value = 0;
     int error = dispatch(pcpu, c, &value);

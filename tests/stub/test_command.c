@@ -80,6 +80,8 @@ static const struct {
     {"op_0", {.op = 0}, RV_REFUSED_OP, 0},
     {"op_unknown", {.op = RV_COMMAND_COUNT, .vm = 1}, RV_REFUSED_OP, 1},
     {"op_255", {.op = 255}, RV_REFUSED_OP, 0},
+    /* Modulo the number of commands it is STOP, which is about the vCPU that is here. */
+    {"op_unknown_like_stop", {.op = RV_COMMAND_COUNT + RV_COMMAND_STOP, .vm = 1}, RV_REFUSED_OP, 1},
 
     {"reply_flags", {OP(REPLY), VCPU(0), .flags = 0x08}, RV_REFUSED_FLAGS, 0},
     {"reply_other_vcpu", {OP(REPLY), VCPU(1)}, RV_REFUSED_STATE, 0},
