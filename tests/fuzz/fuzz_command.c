@@ -160,9 +160,9 @@ static void command(unsigned core)
     for (unsigned tries = 0; tries < 8; tries++) {
         struct rv_command c = generate(core);
 
-        if (any)
-            mutate(&c);
-        else if (model_refuses(core, &c))
+        if (any && pick(3))
+            mutate(&c); /* else it is the page, or the state, that may be illegal */
+        else if (!any && model_refuses(core, &c))
             continue;
         c.flags |= RV_COMMAND_FLAG_ACK;
         c.tag = (uint32_t)pick(0x10000);
@@ -184,7 +184,9 @@ static void write_page(unsigned vcpu)
     case 2: page->gic.nr_irqs = (uint32_t)(any ? wild() : pick(3)); break;
     case 3:
         page->gic.irq[pick(3)] =
-            any ? wild() << 48 | wild() : (1 + pick(3)) << 62 | pick(32) << 51 | (16 + pick(24));
+            any       ? wild() << 48 | wild()
+            : pick(3) ? (1 + pick(3)) << 62 | pick(32) << 51 | (16 + pick(24))
+                      : (1 + pick(2)) << 62 | LR_HW | (26 + pick(5)) << 32 | (16 + pick(16));
         break;
     case 4:
         page->pmu.pmselr = pick(32);
