@@ -33,7 +33,10 @@ static bool is_posted(const struct vm *vm, uint64_t ipa)
     return false;
 }
 
-/* Publish the exit that the core is in. True: the guest waits for a reply. */
+/*
+ * Publish the exit that the core is in. True: the guest waits for a reply. AArch32
+ * never goes on by itself: to step over T32 code is more than to step the PC.
+ */
 static bool report(struct pcpu *pcpu, uint8_t type)
 {
     uint64_t esr = read_sysreg(esr_el2);
@@ -41,7 +44,7 @@ static bool report(struct pcpu *pcpu, uint8_t type)
                  (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR);
     uint64_t rt = ESR_GET(esr, ESR_ISS_DABT_SRT);
     bool posted = store && type == RV_EVENT_SYNC && (esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION &&
-                  is_posted(pcpu->vcpu->vm, exit_ipa());
+                  !(read_sysreg(spsr_el2) & PSTATE_nRW) && is_posted(pcpu->vcpu->vm, exit_ipa());
     struct rv_event *event = event_begin(pcpu, posted ? (uint8_t)RV_EVENT_POSTED : type);
 
     event->flags = posted ? 0 : (uint8_t)RV_EVENT_FLAG_BLOCKING;

@@ -82,7 +82,8 @@ static void publish_features(void)
     ROW(1)
     ROW(2)
     ROW(3)
-    ROW(4) ROW(5) ROW(6) ROW(7) X(0, 0) X(0, 5) X(0, 6)
+    ROW(4)
+    ROW(5) ROW(6) ROW(7) X(0, 0) X(0, 5) X(0, 6)
 #undef ROW
 #undef X
         for (uint32_t len = 0; len <= ZCR_LEN && cpu.groups & RV_GROUP_SVE; len++)

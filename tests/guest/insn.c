@@ -11,6 +11,7 @@
 #define VALUE   0x1122334455667788ull
 #define SEVENS  0x0707070707070707ull
 #define ATOMICS (0xfull << 20) /* ID_AA64ISAR0_EL1.Atomic */
+#define SVE     (0xfull << 32) /* ID_AA64PFR0_EL1.SVE */
 
 /* EC, IL, DFSC */
 #define ESR_CHECKED       0xfe00003full
@@ -154,12 +155,54 @@ static void test_atomics(const char *mode)
     check(mmio_read64(DEVICE), 5, "cas_writes_when_equal_%s", mode);
 }
 
+/* V0 is the low end of Z0: its load zeroes the rest of Z0, and nothing of any other. */
+static void test_scalable_vectors(const char *mode)
+{
+    static uint8_t z[2][256], p[32];
+    uint64_t size, last;
+
+    if (!(READ_SYSREG(id_aa64pfr0_el1) & SVE)) {
+        note("no SVE");
+        return;
+    }
+    WRITE_SYSREG(cpacr_el1, 3ull << 20 | 3ull << 16);
+    __asm__ volatile("isb\n"
+                     "mov x9, #15\n"
+                     "msr s3_0_c1_c2_0, x9\n" /* ZCR_EL1: the longest */
+                     "isb" ::
+                         : "x9");
+    mmio_write64(DEVICE, VALUE);
+    mmio_write64(DEVICE + 8, ~VALUE);
+    __asm__ volatile(".arch armv8-a+sve\n"
+                     "rdvl %0, #1\n"
+                     "ptrue p5.b\n"
+                     "setffr\n"
+                     "dup z0.b, #7\n"
+                     "dup z31.b, #7\n"
+                     "ldr q0, [%1]\n"
+                     "str z0, [%2]\n"
+                     "str z31, [%3]\n"
+                     "rdffr p6.b\n"
+                     "and p6.b, p5/z, p6.b, p5.b\n"
+                     "str p6, [%4]"
+                     : "=&r"(size)
+                     : "r"(DEVICE), "r"(z[0]), "r"(z[1]), "r"(p)
+                     : "memory");
+    check(*(volatile uint64_t *)z[0], VALUE, "ldr_q_low_end_%s", mode);
+    last = *(volatile uint64_t *)&z[0][size - 8];
+    check(last, size > 16 ? 0 : ~VALUE, "ldr_q_zeroes_the_rest_%s", mode);
+    check(*(volatile uint64_t *)z[1], SEVENS, "ldr_q_leaves_other_low_ends_%s", mode);
+    check(*(volatile uint64_t *)&z[1][size - 8], SEVENS, "ldr_q_leaves_other_vectors_%s", mode);
+    check(p[size / 8 - 1], 0xff, "ldr_q_leaves_predicates_%s", mode);
+}
+
 static void test_all(const char *mode)
 {
     test_pairs(mode);
     test_writeback(mode);
     test_vectors(mode);
     test_exclusives(mode);
+    test_scalable_vectors(mode);
     test_atomics(mode);
 }
 
