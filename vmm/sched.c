@@ -33,23 +33,38 @@ static void charge(const struct sched *sched, struct sched_vcpu *v)
     v->charged = t;
 }
 
-/*
- * Who slept may not use up the time that it did not want: it is set to a slice
- * before the one that has had the least of all that compete.
- */
-static void make_ready(struct sched *sched, struct sched_vcpu *v)
+/* All that compete now have had at least this much. */
+static void raise_floor(struct sched *sched)
 {
     uint64_t least = UINT64_MAX;
 
     for (unsigned i = 0; i < sched->nr_vcpus; i++) {
-        const struct sched_vcpu *other = &sched->vcpu[i];
+        struct sched_vcpu *v = &sched->vcpu[i];
 
-        if ((other->state == SCHED_READY || (other->state == SCHED_LIVE && !other->waits)) &&
-            other->runtime < least)
-            least = other->runtime;
+        if (v->state == SCHED_LIVE)
+            charge(sched, v);
+        if ((v->state == SCHED_READY || (v->state == SCHED_LIVE && !v->waits)) &&
+            v->runtime < least)
+            least = v->runtime;
     }
-    if (least != UINT64_MAX && least > sched->slice && v->runtime < least - sched->slice)
-        v->runtime = least - sched->slice;
+    if (least != UINT64_MAX && least > sched->floor)
+        sched->floor = least;
+}
+
+/*
+ * Who slept may not use up the time that it did not want: it is set to a slice
+ * before those that compete, or that did last if nobody does now.
+ */
+static void catch_up(struct sched *sched, struct sched_vcpu *v)
+{
+    raise_floor(sched);
+    if (sched->floor > sched->slice && v->runtime < sched->floor - sched->slice)
+        v->runtime = sched->floor - sched->slice;
+}
+
+static void make_ready(struct sched *sched, struct sched_vcpu *v)
+{
+    catch_up(sched, v);
     v->state = SCHED_READY;
     v->since = now(sched);
     sched->due = true;
@@ -69,7 +84,7 @@ static int take_off(struct sched *sched, unsigned vcpu)
     uint64_t wake_at = 0;
     int error;
 
-    charge(sched, v);
+    raise_floor(sched);
     error = sched->ops->stop(sched->ctx, vcpu, &wake_at);
     sched->live[v->pcpu] = SCHED_NOBODY;
     v->state = wake_at ? SCHED_ASLEEP : SCHED_READY;
@@ -95,7 +110,7 @@ void sched_wait(struct sched *sched, unsigned vcpu)
 
     if (v->state != SCHED_LIVE || v->waits)
         return;
-    charge(sched, v);
+    raise_floor(sched);
     v->waits = true;
     sched->due = true;
 }
@@ -107,7 +122,7 @@ void sched_wake(struct sched *sched, unsigned vcpu)
     if (v->state == SCHED_ASLEEP) {
         make_ready(sched, v);
     } else if (v->state == SCHED_LIVE && v->waits) {
-        charge(sched, v);
+        catch_up(sched, v);
         v->waits = false;
     }
 }

@@ -61,6 +61,7 @@ struct sched {
     unsigned nr_vcpus;           /* the highest number in use, plus 1 */
     bool due;                    /* something changed: sched_turn() has work */
     uint64_t deadline;           /* when it has work again */
+    uint64_t floor;              /* runtime: what all that compete, or did last, had at least */
     unsigned live[RV_MAX_PCPUS]; /* the vCPU of each pCPU, or SCHED_NOBODY */
     struct sched_vcpu vcpu[RV_MAX_VCPUS];
 };
