@@ -78,10 +78,16 @@ static int stop(void *ctx, unsigned number, uint64_t *wake_at)
     struct cores *cores = ctx;
     struct vcpu *vcpu = cores->vcpus[number];
     struct pcpu *pcpu = vcpu->pcpu;
-    struct rv_command command = {.op = RV_COMMAND_STOP, .vcpu = (uint16_t)number};
+    struct rv_command command = {
+        .op = RV_COMMAND_STOP,
+        .vcpu = (uint16_t)number,
+        .vm = (uint16_t)vcpu->vm_id,
+    };
+    int error = pcpu_call(pcpu, &command, NULL);
     bool waited;
 
-    if (pcpu_call(pcpu, &command, NULL))
+    /* Refused: the stub has stopped its VM, and let go of it, already. */
+    if (error && error != -EPERM)
         return -EIO;
     waited = pcpu_drop_stopped(pcpu);
     pcpu->vcpu = NULL;

@@ -138,8 +138,11 @@ static bool is_crowded(const struct cores *cores, unsigned self)
 /* What a pCPU has to say of itself, and not of a guest's exit. */
 static void core_event(struct loop *loop, struct pcpu *pcpu, const struct rv_event *event)
 {
+    unsigned id = RV_MAX_VMS; /* all of them */
+
     if (event->type == RV_EVENT_REFUSED) {
         pcpu_log_refusal(pcpu, event);
+        id = pcpu_refused_vm(event);
     } else if (event->type == RV_EVENT_PANIC) {
         log_error("the stub panicked on pCPU %u: vector %u, ESR %#llx, PC %#llx, FAR %#llx, "
                   "PSTATE %#x",
@@ -148,9 +151,10 @@ static void core_event(struct loop *loop, struct pcpu *pcpu, const struct rv_eve
     } else {
         return;
     }
-    /* The stub has stopped the VM that it was about; which one, only its own events tell. */
-    for (unsigned i = 0; i < loop->nr_vms; i++)
-        loop->vms[i]->broken = true;
+    for (unsigned i = 0; i < loop->nr_vms; i++) {
+        if (id == RV_MAX_VMS || loop->vms[i]->place.id == id)
+            loop->vms[i]->broken = true;
+    }
 }
 
 /* Hand one event to whom it concerns. True: somebody asks for something. */

@@ -13,6 +13,9 @@
 #define ANSWER_TIMEOUT_S 5
 #define LOOKS_PER_CLOCK  1024u
 
+/* A tag tells acknowledged commands apart, and says of the others which VM they named. */
+#define TAG_POSTED (1u << 31)
+
 void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index)
 {
     memset(pcpu, 0, sizeof(*pcpu));
@@ -107,7 +110,7 @@ static int defer(struct pcpu *pcpu, const struct rv_event *event)
     return 0;
 }
 
-int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
+static int push(struct pcpu *pcpu, const struct rv_command *command)
 {
     struct rv_command *slot = &pcpu->channel->command[pcpu->command_head % RV_COMMAND_ENTRIES];
     struct patience patience = {0};
@@ -138,6 +141,14 @@ int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
     rv_store_relaxed(&pcpu->channel->command_head.v, pcpu->command_head);
     pcpu->notify_due = true;
     return 0;
+}
+
+int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
+{
+    struct rv_command tagged = *command;
+
+    tagged.tag = TAG_POSTED | command->vm;
+    return push(pcpu, &tagged);
 }
 
 void pcpu_notify(struct pcpu *pcpu)
@@ -207,8 +218,8 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
     struct rv_event event;
 
     command->flags |= RV_COMMAND_FLAG_ACK;
-    command->tag = ++pcpu->tag;
-    if (pcpu_push(pcpu, command))
+    command->tag = ++pcpu->tag & ~TAG_POSTED;
+    if (push(pcpu, command))
         return -EIO;
     pcpu_notify(pcpu);
     for (;;) {
@@ -228,6 +239,13 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
         if (defer(pcpu, &event))
             return -EIO;
     }
+}
+
+unsigned pcpu_refused_vm(const struct rv_event *event)
+{
+    uint32_t tag = (uint32_t)event->esr;
+
+    return tag & TAG_POSTED && (tag & ~TAG_POSTED) < RV_MAX_VMS ? tag & ~TAG_POSTED : RV_MAX_VMS;
 }
 
 static const char *const reasons[] = {

@@ -42,7 +42,7 @@ struct pcpu {
 void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index);
 
 /*
- * Append a command. Its `seq` is filled in. Waits while the ring is full.
+ * Append a command. Its `seq` and tag are filled in. Waits while the ring is full.
  * 0, or -EIO: the pCPU is lost.
  */
 int pcpu_push(struct pcpu *pcpu, const struct rv_command *command);
@@ -72,6 +72,12 @@ void pcpu_forget(struct pcpu *pcpu, uint64_t vcpus);
 
 /* Is there one? Says nothing about whether it is legal. */
 bool pcpu_has_event(const struct pcpu *pcpu);
+
+/*
+ * Which VM RV_EVENT_REFUSED is about: the stub has stopped that one. It is the one that
+ * the command named. RV_MAX_VMS: it was no command, but the ring itself.
+ */
+unsigned pcpu_refused_vm(const struct rv_event *event);
 
 /* RV_EVENT_REFUSED in words, to the log. */
 void pcpu_log_refusal(const struct pcpu *pcpu, const struct rv_event *event);

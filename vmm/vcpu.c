@@ -23,6 +23,7 @@ int vcpu_fetch(struct vcpu *vcpu, uint32_t groups)
     struct rv_command save = {
         .op = RV_COMMAND_SAVE,
         .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
         .arg[0] = missing,
     };
 
@@ -44,6 +45,7 @@ int vcpu_flush(struct vcpu *vcpu)
     struct rv_command load = {
         .op = RV_COMMAND_LOAD,
         .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
         .arg[0] = vcpu->dirty,
     };
 

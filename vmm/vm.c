@@ -242,27 +242,27 @@ int vm_flush(struct vm *vm, ipa_t start, uint64_t size)
 
 int vm_stop(struct vm *vm)
 {
+    uint64_t vcpus = 0;
     int error = 0;
 
-    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
+    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
         error = vm_stop_vcpu(vm, &vm->vcpus[i]);
+        vcpus |= 1ull << vm->vcpus[i].number;
+    }
+    /*
+     * What they still had under way is for nobody now. All of it was put aside,
+     * since it came before the answers to STOP.
+     */
+    for (unsigned i = 0; i < vm->cores->nr_pcpus; i++)
+        pcpu_forget(&vm->cores->pcpus[i], vcpus);
     return error;
 }
 
 int vm_reset(struct vm *vm)
 {
     struct loader_layout layout;
-    uint64_t vcpus = 0;
     int error = vm_stop(vm);
 
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
-        vcpus |= 1ull << vm->vcpus[i].number;
-    /*
-     * What they still had under way is for devices that are gone. All of it was
-     * put aside, since it came before the answers to STOP.
-     */
-    for (unsigned i = 0; i < vm->cores->nr_pcpus; i++)
-        pcpu_forget(&vm->cores->pcpus[i], vcpus);
     if (!error)
         error = vm_devices_quiesce(vm);
     if (!error && madvise(vm->ram.host, vm->ram.size, MADV_REMOVE))
@@ -330,6 +330,7 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     vcpu_flush(vcpu);
     command.flags = reply.flags;
     command.vcpu = (uint16_t)vcpu->number;
+    command.vm = (uint16_t)vcpu->vm_id;
     command.reg = reply.reg;
     command.arg[0] = reply.value;
     command.arg[1] = reply.kick_vcpus ? kick_mask(vm, reply.kick_vcpus, pcpu) : 0;

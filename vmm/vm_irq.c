@@ -14,6 +14,7 @@ static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
     struct rv_command command = {
         .op = RV_COMMAND_INJECT,
         .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
         .arg = {intid, flags},
     };
     int error = vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command)
@@ -30,6 +31,7 @@ static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
     struct rv_command command = {
         .op = RV_COMMAND_RETRACT,
         .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
         .arg = {intid, mask},
     };
     uint64_t found = 0;
@@ -47,6 +49,7 @@ static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
     struct rv_command command = {
         .op = RV_COMMAND_SAVE,
         .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
         .arg = {RV_GROUP_GIC},
     };
     int error = vcpu->pcpu ? pcpu_call(vcpu->pcpu, &command, NULL) : 0;
