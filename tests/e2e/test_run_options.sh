@@ -18,7 +18,12 @@ refused a_memory_beyond_the_address_space 2 'room for' -k "$off" -m 2T
 refused a_memory_not_in_blocks 2 'multiple of 2M' -k "$off" -m 5000K
 refused more_memory_than_the_host_has 1 'the host has only' -k "$off" -m 900G
 refused no_cpus 2 "number of CPUs '0'" -k "$off" -c 0
-refused too_many_cpus 2 "number of CPUs '65'" -k "$off" -c 65
+refused too_many_cpus 2 "number of CPUs '33': give 1 to 32" -k "$off" -c 33
+refused no_pcpus 2 "number of physical CPUs '0'" -k "$off" --pcpus 0
+refused more_pcpus_than_cpus 2 '5 physical CPUs for 4 virtual ones' -k "$off" -c 4 --pcpus 5
+refused pcpus_without_cpus 2 '2 physical CPUs for 1 virtual ones' -k "$off" --pcpus 2
+refused no_time_slice 2 "time slice '0': give 1 to 1000" -k "$off" --time-slice 0
+refused too_long_a_time_slice 2 "time slice '1001'" -k "$off" --time-slice 1001
 refused cpus_that_are_no_number 2 "number of CPUs 'many'" -k "$off" -c many
 refused an_unknown_machine 2 "machine 'vax'" -k "$off" -M vax
 refused an_unknown_machine_option 2 "no option 'colour'" -k "$off" -M qemu,colour=red
