@@ -2,7 +2,8 @@
 /*
  * What an interrupt from one CPU to another costs: from the write of
  * ICC_SGI1R_EL1 on CPU 1 until it sees the word that CPU 0's handler has
- * written. One line for each: "# ipi TICKS", in ticks of CNTVCT_EL0.
+ * written. One line for each: "# ipi TICKS", in ticks of CNTVCT_EL0; between them
+ * "# bare-hvc TICKS", the bare trap that the bench build's stub answers.
  */
 #include "tests/guest/gicv3.h"
 
@@ -10,9 +11,10 @@
 #define WARM_UP  100u
 #define SGI      3u
 #define CPU1     1u         /* its MPIDR affinity */
+#define BARE     16u        /* traps, and interrupts between them */
 #define PATIENCE (1u << 26) /* looks; a second or more */
 
-static unsigned ticks[ROUNDS];
+static unsigned ticks[ROUNDS], bare[ROUNDS / BARE + 1];
 static volatile unsigned taken;
 static volatile unsigned done;
 static volatile unsigned measured;
@@ -21,6 +23,17 @@ static void handler(unsigned intid)
 {
     (void)intid;
     taken++;
+}
+
+static unsigned bare_hvc(void)
+{
+    uint64_t start = counter();
+
+    for (unsigned i = 0; i < BARE; i++) {
+        register uint64_t x0 __asm__("x0") = PSCI_VERSION;
+        __asm__ volatile("hvc #0xbe7c" : "+r"(x0)::"x1", "x2", "x3", "memory");
+    }
+    return (unsigned)((counter() - start) / BARE);
 }
 
 static void second_cpu(uint64_t context)
@@ -37,6 +50,8 @@ static void second_cpu(uint64_t context)
             break;
         ticks[i] = (unsigned)(counter() - start);
         measured = i + 1;
+        if (i % BARE == 0)
+            bare[i / BARE] = bare_hvc();
     }
     __asm__ volatile("dsb sy" ::: "memory");
     done = 1;
@@ -59,4 +74,6 @@ void test_main(void)
     note("batch %u", 1u);
     for (unsigned i = WARM_UP; i < measured; i++)
         note("ipi %u", ticks[i]);
+    for (unsigned i = WARM_UP / BARE + 1; i < measured / BARE; i++)
+        note("bare-hvc %u", bare[i]);
 }
