@@ -28,11 +28,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PASSES        2000
-#define BARRIERS      300
+#define PASSES        300
+#define BARRIERS      50
 #define PERIOD        1000000
 #define STEPS         200
-#define SVE_TURNS     30
+#define SVE_TURNS     10
 #define SVE_BYTES     (32 * 256)
 #define HWCAP_SVE_BIT (1ul << 22)
 
@@ -67,9 +67,9 @@ static void *pass_tokens(void *arg)
         uint32_t now;
 
         while ((now = __atomic_load_n(&token, __ATOMIC_ACQUIRE)) != at)
-            syscall(SYS_futex, &token, FUTEX_WAIT, now, NULL, NULL, 0);
+            syscall(SYS_futex, &token, FUTEX_WAIT_BITSET, now, NULL, NULL, 1u << self);
         __atomic_store_n(&token, at + 1, __ATOMIC_RELEASE);
-        syscall(SYS_futex, &token, FUTEX_WAKE, 1 << 30, NULL, NULL, 0);
+        syscall(SYS_futex, &token, FUTEX_WAKE_BITSET, 1, NULL, NULL, 1u << (at + 1) % nr_cpus);
     }
     return NULL;
 }
