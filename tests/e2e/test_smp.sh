@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Debian's kernel on several CPUs, with pCPUs of their own and with shared ones.
-# Usage: test_smp.sh GUEST-PROGRAM. SMP_HOTPLUG_ROUNDS (default 3) is how often every
+# Usage: test_smp.sh GUEST-PROGRAM. SMP_HOTPLUG_ROUNDS (default 1) is how often every
 # CPU is switched off and on in each case: 100 take minutes. SMP_REBOOTS (default 3): Linux's.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
@@ -49,7 +49,7 @@ echo "switched $switched of $(($0 * $(ls -d /sys/devices/system/cpu/cpu*/online 
 S
 mapfile -t encoded < <(gzip -9 <"$program" | base64 -w 100000)
 unpack='printf %s "$@" | base64 -d | gunzip >/run/smp && chmod +x /run/smp && exec /run/smp'
-rounds=${SMP_HOTPLUG_ROUNDS:-3}
+rounds=${SMP_HOTPLUG_ROUNDS:-1}
 
 for pcpus in 4 2 1; do
     on="on_${pcpus}_pcpus"
