@@ -152,7 +152,7 @@ static void core_event(struct loop *loop, struct pcpu *pcpu, const struct rv_eve
         return;
     }
     for (unsigned i = 0; i < loop->nr_vms; i++) {
-        if (id == RV_MAX_VMS || loop->vms[i]->place.id == id)
+        if (id == RV_MAX_VMS || loop->vms[i]->share.id == id)
             loop->vms[i]->broken = true;
     }
 }

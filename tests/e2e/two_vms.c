@@ -64,7 +64,7 @@ static void expect(bool good, const char *what, uint64_t value)
 
 static volatile struct neighbour_page *page_of(unsigned i)
 {
-    return (volatile struct neighbour_page *)(run.vms[i].ram + NEIGHBOUR_PAGE);
+    return (volatile struct neighbour_page *)(run.vms[i].ram.host + NEIGHBOUR_PAGE);
 }
 
 static void died(void *ctx)
@@ -154,7 +154,7 @@ static int make(struct event_base *base, const struct plugins *plugins, char **a
         .stub = argv[1],
         .nr_pcpus = run.scenario->pcpus,
         .nr_vcpus = NR_VMS,
-        .ram_size = NR_VMS * NEIGHBOUR_RAM,
+        .ram_size = NR_VMS * vm_memory_size(NEIGHBOUR_RAM),
     };
 
     run.machine = machine_qemu_start(&config, base, died, NULL);
@@ -168,20 +168,20 @@ static int make(struct event_base *base, const struct plugins *plugins, char **a
             .ram_size = NEIGHBOUR_RAM,
             .files.kernel = argv[3],
         };
-        struct vm_place place = {
+        struct vm_share share = {
             .id = i,
-            .ram_offset = i * NEIGHBOUR_RAM,
+            .ram_offset = i * vm_memory_size(NEIGHBOUR_RAM),
             .state_offset = i * (run.machine->layout.state_size / NR_VMS),
             .state_size = run.machine->layout.state_size / NR_VMS,
         };
 
-        if (vm_create(&run.vms[i], &vm, &place, &run.cores, plugins, NULL))
+        if (vm_create(&run.vms[i], &vm, &share, &run.cores, base, plugins, NULL))
             return -1;
     }
     if (loop_init(&run.loop, base, &run.cores))
         return -1;
     for (unsigned i = 0; i < NR_VMS; i++) {
-        if (vm_start(&run.vms[i], base, &run.over))
+        if (vm_start(&run.vms[i], &run.over))
             return -1;
         tell(i);
         loop_add(&run.loop, &run.vms[i]);
@@ -195,7 +195,7 @@ static void judge(enum loop_end end)
     expect(end == LOOP_POWER_OFF, "the first VM did not power off", (uint64_t)end);
     for (unsigned i = 0; i < NR_VMS; i++) {
         volatile struct neighbour_page *page = page_of(i);
-        const uint64_t *words = (const uint64_t *)run.vms[i].ram;
+        const uint64_t *words = (const uint64_t *)run.vms[i].ram.host;
         uint64_t foreign = 0, strange = 0;
 
         printf("# %s: VM %u: %" PRIu64 " rounds, %" PRIu64 " words looked at, %" PRIu64
@@ -226,7 +226,7 @@ static void judge(enum loop_end end)
 static void try(const struct scenario *scenario, const struct plugins *plugins, char **argv)
 {
     const struct timeval interval = {.tv_usec = LOOK_US};
-    struct event_base *base = event_base_new();
+    struct event_base *base = device_event_base();
     struct event *timer = event_new(base, -1, EV_PERSIST, look, NULL);
 
     memset(&run, 0, sizeof(run));
