@@ -74,7 +74,7 @@ static struct call_result call_imm(uint64_t x0, uint64_t x1, uint16_t imm)
     struct call_result result;
 
     for (unsigned i = 2; i < 31; i++)
-        page.x[i] = 0x1111111111111111 * i;
+        page.x[i] = 0x0111111111111111ull * i;
     page.x[0] = x0;
     page.x[1] = x1;
     before = page;

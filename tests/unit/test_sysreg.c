@@ -347,13 +347,13 @@ static void idregs_of_a_full_cpu_show_what_the_vmm_can_keep(void **state)
         uint64_t cpu, guest;
     } cases[] = {
         /* CSV3 CSV2 RME DIT AMU MPAM SEL2 SVE | RAS GIC AdvSIMD FP EL3 EL2 EL1 EL0 */
-        {4, 0, 0x1211111131111122, 0x1101000011110012},
+        {4, 0, 0x1211111131111122, 0x1101000111110012},
         /* no FP, no AdvSIMD, no GIC registers: negative fields pass, the GIC is the vgic */
         {4, 0, 0x0000000000ff0012, 0x0000000001ff0012},
         /* GCS NMI CSV2_frac RNDR SME - MPAM_frac RAS_frac MTE SSBS BT */
         {4, 1, 0x0000111231011321, 0x0000000100000021},
         /* DebugVer 9, PMUVer 6, 6 breakpoints, 4 watchpoints, 2 context; DoubleLock 0 */
-        {5, 0, 0x0f00010110305609, 0x000000f010305009},
+        {5, 0, 0x0f00010110305609, 0x000000f010305609},
         /* ECV 2 FGT 1 ExS 0 TGran4_2.. 2 2 2, TGran4 1 TGran64 0 TGran16 2, BigEnds, 52 bits */
         {7, 0, 0x2100022210211126, 0x1000011100100022},
         {7, 0, 0x00000000ff000001, 0x00000111ff000001}, /* no 4K, no 64K granule; 36 bits */
