@@ -124,9 +124,11 @@
 #define ESR_ISS_SYS128_RT 0x0003c0u
 
 /* "... from a Trapped execution of any instruction not covered by other EC values". */
-#define ESR_OTHER_ST64BV  0u
-#define ESR_OTHER_ST64BV0 1u
-#define ESR_OTHER_LDST64B 2u
+#define ESR_OTHER_ST64BV   0u
+#define ESR_OTHER_ST64BV0  1u
+#define ESR_OTHER_LDST64B  2u
+#define ESR_OTHER_TSBCSYNC 3u
+#define ESR_OTHER_PSBCSYNC 4u
 
 /* "... from functionality trapped as a result of CPACR_EL1.SMEN, CPTR_EL2.TSM, ...". */
 #define ESR_ISS_SME_SMTC       0x7u
@@ -151,38 +153,46 @@
 #define ESR_ISS_BTI_BTYPE 0x3u
 
 /* "... from an Instruction Abort". */
-#define ESR_ISS_IABT_SET   0x1800u
-#define ESR_ISS_IABT_FNV   0x0400u
-#define ESR_ISS_IABT_EA    0x0200u
-#define ESR_ISS_IABT_S1PTW 0x0080u
-#define ESR_ISS_IABT_IFSC  0x003fu
+#define ESR_ISS_IABT_TOPLEVEL 0x200000u
+#define ESR_ISS_IABT_PFV      0x4000u
+#define ESR_ISS_IABT_SET      0x1800u
+#define ESR_ISS_IABT_FNV      0x0400u
+#define ESR_ISS_IABT_EA       0x0200u
+#define ESR_ISS_IABT_S1PTW    0x0080u
+#define ESR_ISS_IABT_IFSC     0x003fu
 
-/* "... from a Data Abort". SAS to AR hold only if ISV is 1. */
-#define ESR_ISS_DABT_ISV   0x1000000u
-#define ESR_ISS_DABT_SAS   0x0c00000u
-#define ESR_ISS_DABT_SSE   0x0200000u
-#define ESR_ISS_DABT_SRT   0x01f0000u
-#define ESR_ISS_DABT_SF    0x0008000u
-#define ESR_ISS_DABT_AR    0x0004000u
-#define ESR_ISS_DABT_VNCR  0x0002000u
-#define ESR_ISS_DABT_SET   0x0001800u /* LST for DFSC 0b110101 */
-#define ESR_ISS_DABT_FNV   0x0000400u
-#define ESR_ISS_DABT_EA    0x0000200u
-#define ESR_ISS_DABT_CM    0x0000100u
-#define ESR_ISS_DABT_S1PTW 0x0000080u
-#define ESR_ISS_DABT_WNR   0x0000040u
-#define ESR_ISS_DABT_DFSC  0x000003fu
+/* "... from a Data Abort". SAS to AR hold only if ISV is 1, TOPLEVEL to PFV only if it is 0. */
+#define ESR_ISS_DABT_ISV      0x1000000u
+#define ESR_ISS_DABT_SAS      0x0c00000u
+#define ESR_ISS_DABT_SSE      0x0200000u
+#define ESR_ISS_DABT_SRT      0x01f0000u
+#define ESR_ISS_DABT_SF       0x0008000u
+#define ESR_ISS_DABT_AR       0x0004000u
+#define ESR_ISS_DABT_TOPLEVEL 0x200000u  /* permission faults */
+#define ESR_ISS_DABT_WU       0x0030000u /* external aborts */
+#define ESR_ISS_DABT_FNP      0x0008000u
+#define ESR_ISS_DABT_PFV      0x0004000u /* external aborts */
+#define ESR_ISS_DABT_VNCR     0x0002000u
+#define ESR_ISS_DABT_SET      0x0001800u /* LST for DFSC 0b110101 */
+#define ESR_ISS_DABT_FNV      0x0000400u
+#define ESR_ISS_DABT_EA       0x0000200u
+#define ESR_ISS_DABT_CM       0x0000100u
+#define ESR_ISS_DABT_S1PTW    0x0000080u
+#define ESR_ISS_DABT_WNR      0x0000040u
+#define ESR_ISS_DABT_DFSC     0x000003fu
 
-/* "ISS2 encoding for an exception from a Data Abort", in ESR_ELx[55:32]. */
-#define ESR_ISS2_DABT_HDBSSF       0x800u
-#define ESR_ISS2_DABT_TND          0x400u
-#define ESR_ISS2_DABT_TAG_ACCESS   0x200u
-#define ESR_ISS2_DABT_GCS          0x100u
-#define ESR_ISS2_DABT_ASSURED_ONLY 0x080u
-#define ESR_ISS2_DABT_OVERLAY      0x040u
-#define ESR_ISS2_DABT_DIRTY_BIT    0x020u
-#define ESR_ISS2_DABT_XS           0x01fu
-#define ESR_ISS2_DABT_STAGE1       0x1fe0u /* all of the above but XS */
+/*
+ * ISS2 of aborts, in ESR_ELx[55:32]. An Instruction Abort has HDBSSF, ASSURED_ONLY
+ * and OVERLAY of them, a Watchpoint exception GCS, a Data Abort all.
+ */
+#define ESR_ISS2_HDBSSF       0x800u
+#define ESR_ISS2_TND          0x400u
+#define ESR_ISS2_TAG_ACCESS   0x200u
+#define ESR_ISS2_GCS          0x100u
+#define ESR_ISS2_ASSURED_ONLY 0x080u
+#define ESR_ISS2_OVERLAY      0x040u
+#define ESR_ISS2_DIRTY_BIT    0x020u
+#define ESR_ISS2_XS           0x01fu
 
 /* DFSC and IFSC: base values; the level goes in the low two bits where there are four. */
 #define ESR_FSC_ADDRESS_SIZE  0x00u
@@ -239,10 +249,18 @@
 
 /* "... from an SError exception". */
 #define ESR_ISS_SERROR_IDS  0x1000000u /* the rest is IMPLEMENTATION DEFINED */
+#define ESR_ISS_SERROR_ELS  0x0040000u
+#define ESR_ISS_SERROR_WU   0x0030000u
+#define ESR_ISS_SERROR_VFV  0x0008000u
+#define ESR_ISS_SERROR_PFV  0x0004000u
 #define ESR_ISS_SERROR_IESB 0x0002000u
 #define ESR_ISS_SERROR_AET  0x0001c00u
 #define ESR_ISS_SERROR_EA   0x0000200u
+#define ESR_ISS_SERROR_WNRV 0x0000080u
+#define ESR_ISS_SERROR_WNR  0x0000040u
 #define ESR_ISS_SERROR_DFSC 0x000003fu
+#define ESR_AET_UEO         2u /* restartable: not consumed yet */
+#define ESR_AET_CE          6u /* corrected */
 
 /* "... from a Breakpoint or Vector Catch debug exception", and Software Step. */
 #define ESR_ISS_DEBUG_IFSC 0x000003fu
@@ -263,8 +281,9 @@
 /* "... from execution of a Breakpoint instruction". */
 #define ESR_ISS_BRK_COMMENT 0xffffu
 
-/* "... from a Performance Monitors exception". */
-#define ESR_ISS_PMU_SYNC 0x1u
+/* "... from a Profiling exception". */
+#define ESR_ISS_PMU_FSC  0x3eu
+#define ESR_ISS_PMU_SYNC 0x01u
 
 /* PSTATE as SPSR_ELx holds it: Arm ARM C5.2, "SPSR_EL2". */
 #define PSTATE_N      0x80000000u

@@ -74,10 +74,11 @@ reboots=${SMP_REBOOTS:-3}
 {
     for ((n = 1; n <= reboots; n++)); do
         for _ in $(seq 1200); do
-            [[ $(grep -c 'ringvisor:' "$work/console" 2>/dev/null) -ge $n ]] && break
+            # Once for each boot, and the shell's prompt is next.
+            [[ $(grep -c 'leaves it' "$work/console" 2>/dev/null) -ge $n ]] && break
             sleep 0.1
         done
-        sleep 0.5
+        sleep 2
         printf 'echo cpus $(nproc)\n'
         sleep 1
         [[ $n -lt $reboots ]] && printf 'reboot -f\n' || printf 'poweroff -f\n'

@@ -230,9 +230,69 @@ static void decode_data_abort_reads_each_flag_alone(void **state)
     CASE(1ull << 7, s1ptw, true);
     CASE(1ull << 6, write, true);
     CASE(0x1full << 32, xs, 31);
-    CASE(1ull << 37, iss2, 1);
-    CASE(1ull << 44, iss2, 0x80);
+    CASE(1ull << 37, dirty_bit, true);
+    CASE(1ull << 38, overlay, true);
+    CASE(1ull << 39, assured_only, true);
+    CASE(1ull << 40, gcs, true);
+    CASE(1ull << 41, tag_access, true);
+    CASE(1ull << 42, tnd, true);
+    CASE(1ull << 43, hdbssf, true);
+    CASE(1ull << 15, fnp, true);
+    /* With an external abort, and one on a walk: WU and PFV; with a permission fault: TopLevel. */
+    zero = decode(0x24, 0x10);
+    CASE(0x10 | 1ull << 14, pfv, true);
+    CASE(0x10 | 3ull << 16, wu, 3);
+    zero = decode(0x24, 0x15);
+    CASE(0x15 | 1ull << 14, pfv, true);
+    CASE(0x15 | 2ull << 16, wu, 2);
+    zero = decode(0x24, 0x0f);
+    CASE(0x0f | 1ull << 21, top_level, true);
 #undef CASE
+}
+
+/* The same bits are RES0 for other faults, and parts of the access with ISV=1. */
+static void decode_data_abort_reads_shared_bits_only_where_they_mean_that(void **state)
+{
+    struct exit_info info = decode(0x24, 0x07 | 1ull << 21 | 3ull << 16 | 1ull << 14);
+
+    (void)state;
+    assert_false(info.u.abort.pfv || info.u.abort.top_level);
+    assert_int_equal(info.u.abort.wu, 0);
+    info = decode(0x24, 1ull << 24 | 0x0f | 0xffc000);
+    assert_false(info.u.abort.pfv || info.u.abort.top_level || info.u.abort.fnp);
+    info = decode(0x24, 1ull << 24 | 0x10 | 0xffc000);
+    assert_false(info.u.abort.pfv || info.u.abort.wu);
+}
+
+static void decode_instruction_abort_reads_each_flag_alone(void **state)
+{
+    static const struct {
+        uint64_t bits;
+        size_t flag;
+    } cases[] = {
+        {0x10 | 1ull << 14, offsetof(struct exit_abort, pfv)},
+        {0x16 | 1ull << 14, offsetof(struct exit_abort, pfv)},
+        {0x0c | 1ull << 21, offsetof(struct exit_abort, top_level)},
+        {0x0c | 1ull << 38, offsetof(struct exit_abort, overlay)},
+        {0x0c | 1ull << 39, offsetof(struct exit_abort, assured_only)},
+        {0x0c | 1ull << 43, offsetof(struct exit_abort, hdbssf)},
+        {0x10 | 1ull << 10, offsetof(struct exit_abort, fnv)},
+        {0x10 | 1ull << 9, offsetof(struct exit_abort, ea)},
+        {0x07 | 1ull << 7, offsetof(struct exit_abort, s1ptw)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct exit_info zero = decode(0x20, cases[i].bits & 0x3f);
+        struct exit_info info = decode(0x20, cases[i].bits);
+
+        ((unsigned char *)&zero.u.abort)[cases[i].flag] = 1;
+        assert_memory_equal(&info.u.abort, &zero.u.abort, sizeof(zero.u.abort));
+    }
+    /* Of a data abort alone, or with another fault. */
+    assert_false(decode(0x20, 0x0f | 1ull << 42).u.abort.tnd);
+    assert_false(decode(0x20, 0x07 | 1ull << 14).u.abort.pfv);
+    assert_false(decode(0x20, 0x07 | 1ull << 21).u.abort.top_level);
 }
 
 static void decode_data_abort_without_isv_gives_no_register(void **state)
@@ -348,8 +408,9 @@ static uint64_t again(const struct exit_info *i)
     }
     case EXIT_INSN_ABORT: {
         const struct exit_abort *a = &i->u.abort;
-        return (uint64_t)a->set << 11 | (uint64_t)a->fnv << 10 | (uint64_t)a->ea << 9 |
-               (uint64_t)a->s1ptw << 7 | a->fsc.code;
+        return (uint64_t)a->top_level << 21 | (uint64_t)a->pfv << 14 | (uint64_t)a->set << 11 |
+               (uint64_t)a->fnv << 10 | (uint64_t)a->ea << 9 | (uint64_t)a->s1ptw << 7 |
+               a->fsc.code;
     }
     case EXIT_MOPS: {
         const struct exit_mops *m = &i->u.mops;
@@ -365,8 +426,10 @@ static uint64_t again(const struct exit_info *i)
                (uint64_t)i->u.gcs.rvalue << 5 | i->u.gcs.insn;
     case EXIT_SERROR: {
         const struct exit_serror *s = &i->u.serror;
-        return (uint64_t)s->impdef << 24 | (uint64_t)s->iesb << 13 | (uint64_t)s->aet << 10 |
-               (uint64_t)s->ea << 9 | s->fsc.code;
+        return (uint64_t)s->impdef << 24 | (uint64_t)s->els << 18 | (uint64_t)s->wu << 16 |
+               (uint64_t)s->vfv << 15 | (uint64_t)s->pfv << 14 | (uint64_t)s->iesb << 13 |
+               (uint64_t)s->aet << 10 | (uint64_t)s->ea << 9 | (uint64_t)s->wnrv << 7 |
+               (uint64_t)s->write << 6 | s->fsc.code;
     }
     case EXIT_BREAKPOINT:
     case EXIT_VECTOR_CATCH32: return i->u.debug.fsc.code;
@@ -375,15 +438,53 @@ static uint64_t again(const struct exit_info *i)
                i->u.debug.fsc.code;
     case EXIT_WATCHPOINT: {
         const struct exit_debug *d = &i->u.debug;
-        return (uint64_t)d->wp << 18 | (uint64_t)d->wp_valid << 17 |
-               (uint64_t)d->wp_far_imprecise << 15 | (uint64_t)d->vncr << 13 |
-               (uint64_t)d->fnv << 10 | (uint64_t)d->cm << 8 | (uint64_t)d->write << 6 |
-               d->fsc.code;
+        return (uint64_t)d->wp << 18 | (uint64_t)d->wp_valid << 17 | (uint64_t)d->wpf << 16 |
+               (uint64_t)d->fnp << 15 | (uint64_t)d->vncr << 13 | (uint64_t)d->fnv << 10 |
+               (uint64_t)d->cm << 8 | (uint64_t)d->write << 6 | d->fsc.code;
     }
     case EXIT_BKPT32:
     case EXIT_BRK64: return i->u.brk;
-    case EXIT_PMU: return i->u.pmu_sync;
+    case EXIT_PMU: return (uint64_t)i->u.pmu.fsc << 1 | i->u.pmu.sync;
     default: return 0;
+    }
+}
+
+/* A data abort, with its ISS2 from bit 32 on. */
+static uint64_t again_data_abort(const struct exit_abort *a)
+{
+    uint64_t esr = (uint64_t)a->hdbssf << 43 | (uint64_t)a->tnd << 42 |
+                   (uint64_t)a->tag_access << 41 | (uint64_t)a->gcs << 40 |
+                   (uint64_t)a->assured_only << 39 | (uint64_t)a->overlay << 38 |
+                   (uint64_t)a->dirty_bit << 37 | (uint64_t)a->xs << 32 | (uint64_t)a->isv << 24 |
+                   (uint64_t)a->vncr << 13 | (uint64_t)a->set << 11 | (uint64_t)a->fnv << 10 |
+                   (uint64_t)a->ea << 9 | (uint64_t)a->cm << 8 | (uint64_t)a->s1ptw << 7 |
+                   (uint64_t)a->write << 6 | a->fsc.code;
+
+    if (a->isv)
+        return esr | (uint64_t)__builtin_ctz(a->size) << 22 | (uint64_t)a->sign << 21 |
+               (uint64_t)a->srt << 16 | (uint64_t)a->sf << 15 | (uint64_t)a->ar << 14;
+    return esr | (uint64_t)a->top_level << 21 | (uint64_t)a->wu << 16 | (uint64_t)a->fnp << 15 |
+           (uint64_t)a->pfv << 14;
+}
+
+static void decode_loses_no_field_of_a_data_abort(void **state)
+{
+    uint64_t noise = 0x2545f4914f6cdd1dull;
+
+    (void)state;
+    for (unsigned k = 0; k < 20000; k++) {
+        uint64_t bits = next(&noise) & 0xfff01ffffffull;
+        unsigned fsc = bits & 0x3f;
+        bool external = fsc == 0x10 || (fsc >= 0x12 && fsc <= 0x17);
+        uint64_t defined = 0xfff01003fffull;
+        struct exit_info info = decode(0x24, bits);
+
+        if (bits & 1u << 24)
+            defined |= 0xffc000;
+        else
+            defined |=
+                1u << 15 | (external ? 0x34000u : 0) | (fsc >= 0x0c && fsc <= 0x0f ? 1u << 21 : 0);
+        assert_int_equal(again_data_abort(&info.u.abort), bits & defined);
     }
 }
 
@@ -403,25 +504,30 @@ static void decode_loses_no_field_of_any_syndrome(void **state)
         {0x1a, 0x3, 0x0},        {0x1b, 0x3e0, 0x0},     {0x1c, 0x3, 0x0},
         {0x1d, 0x7, 0x0},        {0x1e, 0x3fe1ff, 0x0},  {0x20, 0x1ebf, 0x0},
         {0x27, 0x1ff7fff, 0x0},  {0x28, 0x80079f, 0x0},  {0x2c, 0x80079f, 0x0},
-        {0x2d, 0xf07fff, 0x0},   {0x2f, 0x3e3f, 0x0},    {0x30, 0x3f, 0x0},
-        {0x32, 0x7f, 0x1000000}, {0x34, 0xfea57f, 0x0},  {0x38, 0xffff, 0x0},
-        {0x3a, 0x3f, 0x0},       {0x3c, 0xffff, 0x0},    {0x3d, 0x1, 0x0},
+        {0x2d, 0xf07fff, 0x0},   {0x2f, 0x7feff, 0x0},   {0x30, 0x3f, 0x0},
+        {0x32, 0x7f, 0x1000000}, {0x34, 0xffa57f, 0x0},  {0x38, 0xffff, 0x0},
+        {0x3a, 0x3f, 0x0},       {0x3c, 0xffff, 0x0},    {0x3d, 0x3f, 0x0},
     };
     uint64_t noise = 0x9e3779b97f4a7c15ull;
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         for (unsigned k = 0; k < 2000; k++) {
-            uint64_t iss = next(&noise) & 0x1ffffff;
+            uint64_t iss = next(&noise) & 0x1ffffff, defined;
             struct exit_info info;
 
             if (cases[i].ec == 0x2f)
                 iss &= 0xffffff; /* IDS=0 */
-            if (cases[i].ec == 0x34)
-                iss &= ~(1ull << 16); /* WPF and FnP are one field of ours */
             iss |= cases[i].fixed;
             info = decode(cases[i].ec, iss);
-            assert_int_equal(again(&info), iss & (cases[i].defined | cases[i].fixed));
+            defined = cases[i].defined | cases[i].fixed;
+            if (cases[i].ec == 0x20) {
+                unsigned fsc = iss & 0x3f;
+
+                defined |= fsc == 0x10 || (fsc >= 0x12 && fsc <= 0x17) ? 1u << 14 : 0;
+                defined |= fsc >= 0x0c && fsc <= 0x0f ? 1u << 21 : 0;
+            }
+            assert_int_equal(again(&info), iss & defined);
         }
     }
 }
@@ -536,7 +642,10 @@ int main(void)
         cmocka_unit_test(decode_splits_each_fault_status_in_fault_and_level),
         cmocka_unit_test(decode_data_abort_reads_each_width_sign_register_and_direction),
         cmocka_unit_test(decode_data_abort_reads_each_flag_alone),
+        cmocka_unit_test(decode_data_abort_reads_shared_bits_only_where_they_mean_that),
+        cmocka_unit_test(decode_instruction_abort_reads_each_flag_alone),
         cmocka_unit_test(decode_data_abort_without_isv_gives_no_register),
+        cmocka_unit_test(decode_loses_no_field_of_a_data_abort),
         cmocka_unit_test(decode_load_extends_to_the_register),
         cmocka_unit_test(decode_loses_no_field_of_any_syndrome),
         cmocka_unit_test(decode_sysreg_packs_the_encoding_in_a_key),

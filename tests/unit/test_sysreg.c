@@ -111,7 +111,7 @@ static void sysreg_answers_each_row_as_its_table_says(void **state)
         {0xd5087643, DONE, 0, 0, "dc isw, x3"},
         {0xd5087a43, DONE, 0, 0, "dc csw, x3"},
         {0xd5087e43, DONE, 0, 0, "dc cisw, x3"},
-        {0xd5087683, UNDEF, 0, 1, "dc igsw, x3: MTE"},
+        {0xd5087683, UNDEF, 0, 0, "dc igsw, x3: MTE"},
         {0xd5301004, DONE, 0, 0, "mrs x4, MDRAR_EL1"},
         {0xd5101004, UNDEF, 0, 0, "msr MDRAR_EL1, x4: read-only"},
         {0xd5301084, UNDEF, 0, 0, "mrs x4, OSLAR_EL1: write-only"},
@@ -147,7 +147,7 @@ static void sysreg_answers_each_row_as_its_table_says(void **state)
         {0xd53fffe6, UNDEF, 0, 0, "mrs x6, S3_7_C15_C15_7"},
         {0xd50bf140, UNDEF, 0, 0, "sys #3, c15, c1, #2, x0"},
         {0xd508b140, UNDEF, 0, 0, "sys #0, c11, c1, #2, x0"},
-        {0xd538d0e6, UNDEF, 0, 1, "mrs x6, SCXTNUM_EL1"},
+        {0xd538d0e6, UNDEF, 0, 0, "mrs x6, SCXTNUM_EL1"},
         {0xd5181086, UNDEF, 0, 1, "msr S3_0_C1_C0_4, x6"},
     };
 

@@ -230,6 +230,19 @@ static void decode_gpc(const struct rv_event *event, struct exit_info *out)
     g->write = FLAG(out->iss, ESR_ISS_GPC_WNR);
 }
 
+/* Which DFSC and IFSC have PFV, and WU: those of synchronous external aborts. */
+static bool is_external(const struct exit_fsc *fsc)
+{
+    return fsc->fault == EXIT_FAULT_EXTERNAL || fsc->fault == EXIT_FAULT_EXTERNAL_WALK;
+}
+
+static void decode_abort_iss2(uint32_t iss2, struct exit_abort *a)
+{
+    a->hdbssf = FLAG(iss2, ESR_ISS2_HDBSSF);
+    a->assured_only = FLAG(iss2, ESR_ISS2_ASSURED_ONLY);
+    a->overlay = FLAG(iss2, ESR_ISS2_OVERLAY);
+}
+
 static void decode_insn_abort(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_abort *a = &out->u.abort;
@@ -237,6 +250,9 @@ static void decode_insn_abort(const struct rv_event *event, struct exit_info *ou
     a->far = gva(event->far);
     a->ipa = ipa(event->ipa);
     a->fsc = decode_fsc(FIELD(out->iss, ESR_ISS_IABT_IFSC));
+    a->pfv = is_external(&a->fsc) && FLAG(out->iss, ESR_ISS_IABT_PFV);
+    a->top_level = a->fsc.fault == EXIT_FAULT_PERMISSION && FLAG(out->iss, ESR_ISS_IABT_TOPLEVEL);
+    decode_abort_iss2(out->iss2, a);
     a->s1ptw = FLAG(out->iss, ESR_ISS_IABT_S1PTW);
     a->fnv = FLAG(out->iss, ESR_ISS_IABT_FNV);
     a->ea = FLAG(out->iss, ESR_ISS_IABT_EA);
@@ -257,11 +273,23 @@ static void decode_data_abort(const struct rv_event *event, struct exit_info *ou
     a->write = FLAG(out->iss, ESR_ISS_DABT_WNR);
     a->cm = FLAG(out->iss, ESR_ISS_DABT_CM);
     a->vncr = FLAG(out->iss, ESR_ISS_DABT_VNCR);
-    a->xs = FIELD(out->iss2, ESR_ISS2_DABT_XS);
-    a->iss2 = FIELD(out->iss2, ESR_ISS2_DABT_STAGE1);
+    decode_abort_iss2(out->iss2, a);
+    a->xs = FIELD(out->iss2, ESR_ISS2_XS);
+    a->dirty_bit = FLAG(out->iss2, ESR_ISS2_DIRTY_BIT);
+    a->gcs = FLAG(out->iss2, ESR_ISS2_GCS);
+    a->tag_access = FLAG(out->iss2, ESR_ISS2_TAG_ACCESS);
+    a->tnd = FLAG(out->iss2, ESR_ISS2_TND);
     a->isv = FLAG(out->iss, ESR_ISS_DABT_ISV);
-    if (!a->isv)
+    if (!a->isv) {
+        a->fnp = FLAG(out->iss, ESR_ISS_DABT_FNP);
+        a->top_level =
+            a->fsc.fault == EXIT_FAULT_PERMISSION && FLAG(out->iss, ESR_ISS_DABT_TOPLEVEL);
+        if (is_external(&a->fsc)) {
+            a->pfv = FLAG(out->iss, ESR_ISS_DABT_PFV);
+            a->wu = FIELD(out->iss, ESR_ISS_DABT_WU);
+        }
         return;
+    }
     a->size = (uint8_t)(1u << FIELD(out->iss, ESR_ISS_DABT_SAS));
     a->sign = FLAG(out->iss, ESR_ISS_DABT_SSE);
     a->srt = FIELD(out->iss, ESR_ISS_DABT_SRT);
@@ -319,6 +347,12 @@ static void decode_serror(const struct rv_event *event, struct exit_info *out)
     s->iesb = FLAG(out->iss, ESR_ISS_SERROR_IESB);
     s->aet = FIELD(out->iss, ESR_ISS_SERROR_AET);
     s->ea = FLAG(out->iss, ESR_ISS_SERROR_EA);
+    s->els = FLAG(out->iss, ESR_ISS_SERROR_ELS);
+    s->wu = FIELD(out->iss, ESR_ISS_SERROR_WU);
+    s->vfv = FLAG(out->iss, ESR_ISS_SERROR_VFV);
+    s->pfv = FLAG(out->iss, ESR_ISS_SERROR_PFV);
+    s->wnrv = FLAG(out->iss, ESR_ISS_SERROR_WNRV);
+    s->write = FLAG(out->iss, ESR_ISS_SERROR_WNR);
     /* Two codes only: 0b000000 uncategorized, 0b010001 asynchronous SError. */
     s->fsc.code = FIELD(out->iss, ESR_ISS_SERROR_DFSC);
     if (s->fsc.code == ESR_FSC_SERROR)
@@ -351,7 +385,9 @@ static void decode_watchpoint(const struct rv_event *event, struct exit_info *ou
     d->far = gva(event->far);
     d->wp_valid = FLAG(out->iss, ESR_ISS_WP_WPTV);
     d->wp = FIELD(out->iss, ESR_ISS_WP_WPT);
-    d->wp_far_imprecise = FLAG(out->iss, ESR_ISS_WP_WPF | ESR_ISS_WP_FNP);
+    d->wpf = FLAG(out->iss, ESR_ISS_WP_WPF);
+    d->fnp = FLAG(out->iss, ESR_ISS_WP_FNP);
+    d->gcs = FLAG(out->iss2, ESR_ISS2_GCS);
     d->fnv = FLAG(out->iss, ESR_ISS_WP_FNV);
     d->cm = FLAG(out->iss, ESR_ISS_WP_CM);
     d->write = FLAG(out->iss, ESR_ISS_WP_WNR);
@@ -367,7 +403,8 @@ static void decode_brk(const struct rv_event *event, struct exit_info *out)
 static void decode_pmu(const struct rv_event *event, struct exit_info *out)
 {
     (void)event;
-    out->u.pmu_sync = FLAG(out->iss, ESR_ISS_PMU_SYNC);
+    out->u.pmu.sync = FLAG(out->iss, ESR_ISS_PMU_SYNC);
+    out->u.pmu.fsc = FIELD(out->iss, ESR_ISS_PMU_FSC);
 }
 
 /* Arm ARM D24.2, ESR_EL2, table of EC. Absent: reserved. */
@@ -464,8 +501,7 @@ bool decode_condition(struct exit_cond cond, uint32_t pstate)
     bool holds;
 
     if (!cond.valid) {
-        unsigned it =
-            (unsigned)(ESR_GET(pstate, PSTATE32_IT_HI) << 2 | ESR_GET(pstate, PSTATE32_IT_LO));
+        unsigned it = decode_it(pstate);
 
         if ((pstate & (PSTATE_nRW | PSTATE32_T)) != (PSTATE_nRW | PSTATE32_T) || (it & 15u) == 0)
             return true; /* not in an IT block */
@@ -495,7 +531,7 @@ static const char *const kind_names[EXIT_KINDS] = {
     [EXIT_FP_ACCESS] = "floating-point access",
     [EXIT_CP10_ID] = "VMRS of an identification register",
     [EXIT_PAUTH] = "pointer authentication instruction",
-    [EXIT_OTHER] = "LD64B, ST64B or other instruction",
+    [EXIT_OTHER] = "trapped instruction without a class of its own",
     [EXIT_CP14_64] = "MRRC of CP14",
     [EXIT_BTI] = "branch target exception",
     [EXIT_ILLEGAL_STATE] = "illegal execution state",
@@ -529,7 +565,7 @@ static const char *const kind_names[EXIT_KINDS] = {
     [EXIT_BKPT32] = "BKPT in AArch32",
     [EXIT_VECTOR_CATCH32] = "vector catch in AArch32",
     [EXIT_BRK64] = "BRK",
-    [EXIT_PMU] = "performance monitors exception",
+    [EXIT_PMU] = "profiling exception",
 };
 
 static const char *const fault_names[EXIT_FAULTS] = {

@@ -93,26 +93,36 @@ struct exit_fsc {
     int8_t level;  /* -2 to 3, or EXIT_NO_LEVEL */
 };
 
-/* Data Abort and Instruction Abort; for the latter all after `set` is zero. */
+/* Data Abort and Instruction Abort; for the latter all after `hdbssf` is zero. */
 struct exit_abort {
     gva_t far; /* void if `fnv` */
     ipa_t ipa; /* for faults of stage 2 */
     struct exit_fsc fsc;
-    bool s1ptw;   /* stage 2 fault on the walk of stage 1 */
-    bool fnv;     /* FAR not valid */
-    bool ea;      /* IMPLEMENTATION DEFINED type of external abort */
-    uint8_t set;  /* synchronous error type; LST for EXIT_FAULT_ATOMIC */
-    bool write;   /* WnR */
-    bool cm;      /* cache maintenance or address translation instruction */
-    bool vncr;    /* access to memory that stands for a register (FEAT_NV2) */
-    bool isv;     /* the next six hold; else they are zero */
-    uint8_t size; /* SAS in bytes: 1, 2, 4, 8 */
-    bool sign;    /* SSE: a load that sign-extends */
-    uint8_t srt;  /* transfer register; 31 is the zero register */
-    bool sf;      /* the register is 64 bits wide */
-    bool ar;      /* acquire or release */
-    uint8_t xs;   /* ISS2: status register of ST64BV, ST64BV0 */
-    uint8_t iss2; /* ISS2[12:5], from DirtyBit up */
+    bool s1ptw;        /* stage 2 fault on the walk of stage 1 */
+    bool fnv;          /* FAR not valid */
+    bool ea;           /* IMPLEMENTATION DEFINED type of external abort */
+    uint8_t set;       /* synchronous error type of an external abort; else LST */
+    bool pfv;          /* an external abort, and PFAR_EL2 holds its PA */
+    bool top_level;    /* permission fault: of TopLevel (FEAT_THE) */
+    bool assured_only; /* permission fault: of AssuredOnly (FEAT_THE) */
+    bool overlay;      /* permission fault: of a permission overlay (FEAT_S1POE) */
+    bool hdbssf;       /* of the dirty state tracking structure (FEAT_HDBSS) */
+    bool write;        /* WnR */
+    bool cm;           /* cache maintenance or address translation instruction */
+    bool vncr;         /* access to memory that stands for a register (FEAT_NV2) */
+    bool isv;          /* the next six hold; else they are zero */
+    uint8_t size;      /* SAS in bytes: 1, 2, 4, 8 */
+    bool sign;         /* SSE: a load that sign-extends */
+    uint8_t srt;       /* transfer register; 31 is the zero register */
+    bool sf;           /* the register is 64 bits wide */
+    bool ar;           /* acquire or release */
+    bool fnp;          /* ISV=0: FAR is not precise (FEAT_SVE, FEAT_SME) */
+    uint8_t wu;        /* ISV=0, external abort: did a store update the location */
+    uint8_t xs;        /* status register of ST64BV, ST64BV0 */
+    bool dirty_bit;    /* permission fault: of the dirty state */
+    bool gcs;          /* guarded control stack access */
+    bool tag_access;   /* permission fault: of NoTagAccess (FEAT_MTE_PERM) */
+    bool tnd;          /* permission fault: of the access to a tag */
 };
 
 /* MSR, MRS, SYS, and their 128-bit forms (`rt` and `rt`+1). */
@@ -183,6 +193,10 @@ struct exit_serror {
     bool iesb;
     uint8_t aet;
     bool ea;
+    bool els;         /* what ELR tells: see the Arm ARM */
+    uint8_t wu;       /* did a store update the location */
+    bool vfv, pfv;    /* FAR_EL2, PFAR_EL2 hold */
+    bool wnrv, write; /* WnR, if WnRV */
     struct exit_fsc fsc;
 };
 
@@ -191,8 +205,8 @@ struct exit_debug {
     gva_t far; /* watchpoint */
     struct exit_fsc fsc;
     bool step_valid, step_exclusive; /* step: ISV, EX */
-    bool wp_valid, wp_far_imprecise; /* watchpoint: WPTV; WPF or FnP */
-    bool fnv, cm, write, vncr;       /* watchpoint */
+    bool wp_valid, wpf, fnp;         /* watchpoint: WPTV, WPF, FnP */
+    bool fnv, cm, write, vncr, gcs;  /* watchpoint */
     uint8_t wp;                      /* watchpoint number */
 };
 
@@ -233,7 +247,10 @@ struct exit_info {
         uint8_t btype;  /* BTI */
         uint8_t rd;     /* TSTART */
         uint32_t other; /* OTHER: ESR_OTHER_* */
-        bool pmu_sync;  /* PMU */
+        struct {
+            bool sync;
+            uint8_t fsc; /* why */
+        } pmu;
         struct {
             bool auth;  /* ERETAA, ERETAB */
             bool b_key; /* ERETAB */
@@ -266,6 +283,12 @@ uint64_t decode_load(const struct exit_abort *abort, uint64_t raw);
 static inline uint64_t decode_size_mask(unsigned size)
 {
     return ~0ull >> (64u - 8u * size);
+}
+
+/* PSTATE.IT, from where SPSR_ELx has it. */
+static inline uint32_t decode_it(uint32_t pstate)
+{
+    return (pstate >> 8 & 0xfcu) | (pstate >> 25 & 3u);
 }
 
 /* Did an AArch32 instruction's condition hold? Arm ARM J1.3, ConditionHolds. */

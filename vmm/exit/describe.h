@@ -34,7 +34,7 @@ struct describe_field {
     char text[96];  /* what the value means; empty: a flag that is 0, or a bare number */
 };
 
-#define DESCRIBE_FIELDS 24u
+#define DESCRIBE_FIELDS 32u
 
 /* Texts are empty where nothing is known. */
 struct description {

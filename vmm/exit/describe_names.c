@@ -95,43 +95,6 @@ struct describe_name describe_sysreg_name(uint16_t key)
     return name;
 }
 
-/* What sysreg.c answers, which test_describe.c holds against it. All else is UNDEFINED. */
-#define READ  1u
-#define WRITE 2u
-static const struct {
-    uint16_t first, last;
-    unsigned ways;
-    const char *effect;
-} sysreg_effects[] = {
-    {KEY(3, 0, 12, 11, 1), KEY(3, 0, 12, 11, 1), WRITE, "the interrupt is deactivated"},
-    {KEY(3, 0, 12, 11, 5), KEY(3, 0, 12, 11, 7), WRITE, "the SGI is sent to its vCPUs"},
-    {KEY(3, 0, 0, 1, 0), KEY(3, 0, 0, 7, 7), READ, "an ID register reads as the guest may see it"},
-    {KEY(3, 0, 1, 0, 1), KEY(3, 0, 1, 0, 1), READ | WRITE, "reads as zero, ignores writes"},
-    {KEY(1, 0, 7, 6, 2), KEY(1, 0, 7, 6, 2), WRITE, "nothing to do: memory is coherent"},
-    {KEY(1, 0, 7, 10, 2), KEY(1, 0, 7, 10, 2), WRITE, "nothing to do: memory is coherent"},
-    {KEY(1, 0, 7, 14, 2), KEY(1, 0, 7, 14, 2), WRITE, "nothing to do: memory is coherent"},
-    {KEY(2, 0, 1, 0, 0), KEY(2, 0, 1, 0, 0), READ, "reads as zero"},
-    {KEY(2, 0, 1, 0, 4), KEY(2, 0, 1, 0, 4), WRITE, "sets or clears the vCPU's OS lock"},
-    {KEY(2, 0, 1, 1, 4), KEY(2, 0, 1, 1, 4), READ, "tells the vCPU's OS lock"},
-    {KEY(2, 0, 1, 3, 4), KEY(2, 0, 1, 3, 4), READ | WRITE, "reads as zero, ignores writes"},
-    {KEY(2, 0, 1, 4, 4), KEY(2, 0, 1, 4, 4), READ | WRITE, "holds CORENPDRQ, without an effect"},
-    {KEY(3, 0, 5, 3, 0), KEY(3, 0, 5, 3, 0), READ, "reads as zero: there are no error records"},
-    {KEY(3, 0, 5, 3, 1), KEY(3, 0, 5, 3, 1), READ | WRITE, "reads as zero, ignores writes"},
-    {KEY(3, 0, 5, 4, 0), KEY(3, 0, 5, 4, 0), READ, "reads as zero: there are no error records"},
-    {KEY(3, 0, 5, 4, 1), KEY(3, 0, 5, 4, 3), READ | WRITE, "reads as zero, ignores writes"},
-    {KEY(3, 0, 5, 5, 0), KEY(3, 0, 5, 5, 1), READ | WRITE, "reads as zero, ignores writes"},
-};
-
-const char *describe_sysreg_effect(const struct exit_sysreg *reg)
-{
-    for (size_t i = 0; i < COUNT(sysreg_effects); i++) {
-        if (reg->key >= sysreg_effects[i].first && reg->key <= sysreg_effects[i].last)
-            return sysreg_effects[i].ways & (reg->read ? READ : WRITE) ? sysreg_effects[i].effect
-                                                                       : NULL;
-    }
-    return NULL;
-}
-
 /* A register, or an array of them `step` bytes apart. */
 struct place_reg {
     uint16_t first, last;

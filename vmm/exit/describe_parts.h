@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "vmm/exit/decode.h"
+#include "vmm/exit/describe.h"
 
 /* A text that grows at its end; what does not fit is cut. */
 struct text {
@@ -18,6 +19,9 @@ struct text {
 
 void text_put(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* EC, IL, and the fields of the class; the title of the class, and a summary. */
+void describe_fields(const struct exit_info *info, struct description *d);
+
 struct describe_name {
     char s[24];
 };
@@ -27,9 +31,6 @@ struct describe_name describe_reg(unsigned n, bool x);
 
 /* "ICC_SGI1R_EL1"; "S3_0_C1_C0_1" for one that has no name here. */
 struct describe_name describe_sysreg_name(uint16_t key);
-
-/* What sysreg.c does for an access; NULL: it is UNDEFINED. */
-const char *describe_sysreg_effect(const struct exit_sysreg *reg);
 
 /* "GICv3 distributor + 0x4, GICD_TYPER". */
 void describe_place(uint64_t ipa, struct text *t);

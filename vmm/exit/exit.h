@@ -26,7 +26,8 @@ struct exit_ctx {
     struct sysreg sysreg;
     struct sysreg_cpu *sysreg_cpus; /* by vCPU index */
     struct insn_mmio insn_mmio;
-    uint8_t fetch_tries[RV_MAX_VCPUS]; /* exits in a row whose instruction could not be fetched */
+    uint8_t tries
+        [RV_MAX_VCPUS]; /* exits in a row for which the guest's tables were not as at the fault */
 };
 
 /* The core makes RV_COMMAND_REPLY of it; RV_REPLY_REG comes with reg 0 to 30 only. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Synchronous exceptions that the guest takes to its EL1 because the vmm says
- * so. The reply that follows must neither step the PC nor write a register.
+ * Exceptions that the guest takes to its EL1 because the vmm says so. The reply
+ * that follows must neither step the PC nor write a register.
  */
 #pragma once
 
@@ -30,3 +30,12 @@ int inject_data_abort(struct vcpu *vcpu, gva_t far, uint32_t iss);
 
 /* `iss` is made of ESR_ISS_IABT_FNV and an ESR_FSC_*. As inject_sync. */
 int inject_instruction_abort(struct vcpu *vcpu, gva_t far, uint32_t iss);
+
+/*
+ * A virtual SError with the syndrome `iss` (ESR_EL1[24:0]; as VSESR_EL2 has it).
+ * If PSTATE.A masks it now, `*pending` gets `iss` and INJECT_SERROR_PENDING, and
+ * the caller tries again with that when it may be taken; else `*pending` is 0.
+ * `*pending` is left alone by an error. As inject_sync.
+ */
+#define INJECT_SERROR_PENDING 0x80000000u
+int inject_serror(struct vcpu *vcpu, uint32_t iss, uint32_t *pending);

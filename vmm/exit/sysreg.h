@@ -17,7 +17,9 @@ enum sysreg_sgi { SYSREG_SGI0R, SYSREG_SGI1R, SYSREG_ASGI1R };
 struct sysreg_cpu {
     uint8_t os_lock; /* OSLSR_EL1.OSLK */
     uint8_t dbgprcr; /* DBGPRCR_EL1.CORENPDRQ */
-    uint8_t pad[6];
+    uint8_t pad[2];
+    uint32_t
+        serror; /* a virtual SError that PSTATE.A masks, as inject_serror() makes it; 0: none */
 };
 _Static_assert(sizeof(struct sysreg_cpu) == 8, "sysreg state layout");
 
@@ -45,3 +47,9 @@ void sysreg_reset(struct sysreg_cpu *cpu);
 /* False: the access is UNDEFINED. */
 bool sysreg_emulate(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                     struct sysreg_access *access);
+
+/*
+ * What sysreg_emulate() does for the access, in words. Not `defined`: why it is
+ * UNDEFINED, or NULL where there is no more to say than that.
+ */
+const char *sysreg_effect(const struct exit_sysreg *reg, bool *defined);
