@@ -33,9 +33,49 @@ decode mmio_read 0 --esr 0x93980005 --far ffff800080010004 --ipa 8000004 --pc 0x
 says out 'data abort, 4-byte read into w24, GICv3 distributor + 0x4, GICD_TYPER'
 says out 'DFSC 0b000101 translation fault, level 1'
 says out 'insn b9400438 ldr w24, [x1, #4]'
-says out 'PSTATE 0x604000c5 EL1h'
+says out 'PSTATE 0x604000c5, EL1h'
 says out 'vmm emulate'
 
+# Exits of a boot of Debian's kernel, and what a person is to read of each: two lines here.
+ten=(
+    '93400005 ffff800008035030 9000030 ffffa32ea54030b8 804000c5'
+    'data abort, 2-byte read into w0, UART (PL011) + 0x30, UARTCR|emulate the device there gives the value'
+    '93550045 ffff800008035024 9000024 ffffa32ea5404e10 804000c5'
+    'data abort, 2-byte write of w21, UART (PL011) + 0x24, UARTIBRD|emulate the device there gets the write'
+    '93c08045 ffff800008016100 8006100 ffffa32ea5fc3264 800000c5'
+    'data abort, 8-byte write of x0, GICv3 distributor + 0x6100, GICD_IROUTER32|emulate the device'
+    '93820005 ffff800008010000 8000000 ffffa32ea5283b44 600000c5'
+    'data abort, 4-byte read into w2, GICv3 distributor + 0x0, GICD_CTLR|emulate the device'
+    '939f0045 ffff800008010000 8000000 ffffa32ea5fc30c0 600000c5'
+    'data abort, 4-byte write of wzr, GICv3 distributor + 0x0, GICD_CTLR|emulate the device'
+    '93860045 ffff800008010384 8000384 ffffa32ea5282d64 600000c5'
+    'data abort, 4-byte write of w6, GICv3 distributor + 0x384, GICD_ICACTIVER1|emulate the device'
+    '93d48005 ffff800008040008 80a0008 ffffa32ea5283c54 400000c5'
+    'data abort, 8-byte read into x20, GICv3 redistributor 0 + 0x8, GICR_TYPER|emulate the device'
+    '6230000d 0 0 ffffa32ea5fd50d0 c5'
+    'system register access, read of ID_AA64ISAR0_EL1 into x0|emulate an ID register reads as'
+    '6232026f 0 0 ffffa32ea4c24aa4 600000c5'
+    'system register access, read of ID_AA64MMFR1_EL1 into x19|emulate an ID register reads as'
+    '5a000000 0 0 ffffa32ea4c280ac 600000c5'
+    'HVC, #0|emulate PSCI or SMCCC call; x0 names the function and takes its result'
+)
+for ((n = 0; n < ${#ten[@]}; n += 2)); do
+    printf '%s\n' "${ten[n]}" >"$work/in"
+    decode "boot_exit_${ten[n]%% *}" 0
+    says out "ESR 0x${ten[n]%% *}: ${ten[n + 1]%%|*}"
+    says out "vmm ${ten[n + 1]#*|}"
+done
+says out 'IPA 0x0, which this exit does not set'
+says out 'behind the instruction'
+
+# A permission fault has no valid IPA.
+: >"$work/in"
+decode permission_fault 0 --esr 9380004f --far 4000000 --ipa dead000
+says out 'IPA 0xdead000, which this exit does not set'
+decode table_in_a_hole 0 --esr 92000085 --far ffff800080010004 --ipa e000008
+says out 'inject data abort, external abort on a table walk: the tables are not in RAM; a walk of its tables tells the level'
+
+: >"$work/in"
 decode nothing_in_nothing_out 0
 [[ ! -s $work/out && ! -s $work/err ]] || bad 'nothing in, but something out'
 

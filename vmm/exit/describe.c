@@ -183,10 +183,29 @@ static void describe_pstate(uint32_t p, struct text *t)
         text_put(t, "%s", yes(p & PSTATE_PAN, ", PAN"));
 }
 
-/* HPFAR_EL2 holds for these: Arm ARM D24.2, "HPFAR_EL2". */
+/* Arm ARM D24.2, "FAR_EL2": the classes that set it. */
+static bool describe_has_far(const struct exit_info *info)
+{
+    switch (info->kind) {
+    case EXIT_DATA_ABORT:
+    case EXIT_INSN_ABORT: return !info->u.abort.fnv;
+    case EXIT_WATCHPOINT: return !info->u.debug.fnv;
+    case EXIT_SERROR: return info->u.serror.vfv;
+    case EXIT_PC_ALIGNMENT:
+    case EXIT_GPC: return true;
+    default: return false;
+    }
+}
+
+/* Arm ARM D24.2, "HPFAR_EL2": not for permission faults, but for those of a table walk. */
 static bool describe_has_ipa(const struct exit_info *info)
 {
-    return info->kind == EXIT_DATA_ABORT || info->kind == EXIT_INSN_ABORT || info->kind == EXIT_GPC;
+    const struct exit_abort *a = &info->u.abort;
+
+    if (info->kind != EXIT_DATA_ABORT && info->kind != EXIT_INSN_ABORT)
+        return info->kind == EXIT_GPC;
+    return a->s1ptw || a->fsc.fault == EXIT_FAULT_TRANSLATION ||
+           a->fsc.fault == EXIT_FAULT_ACCESS_FLAG || a->fsc.fault == EXIT_FAULT_ADDRESS_SIZE;
 }
 
 void describe(const struct describe_input *in, struct description *d)
@@ -202,6 +221,8 @@ void describe(const struct describe_input *in, struct description *d)
     describe_condition(in, &info, d);
     if ((in->given & DESCRIBE_IPA) && describe_has_ipa(&info))
         describe_place(in->event.ipa, TEXT(d->place));
+    d->has_far = describe_has_far(&info);
+    d->has_ipa = describe_has_ipa(&info);
     if (in->given & DESCRIBE_PC)
         text_put(TEXT(d->pc), "%s",
                  info.kind == EXIT_HVC64 || info.kind == EXIT_HVC32 || info.kind == EXIT_SVC64 ||
@@ -281,13 +302,15 @@ void describe_print(const struct describe_input *in, const struct description *d
     print_brief(d, BRIEF_NUMBER, file);
     print_brief(d, BRIEF_ZERO, file);
     if (in->given & DESCRIBE_FAR)
-        fprintf(file, "  %-9s 0x%" PRIx64 "\n", "FAR", in->event.far);
+        fprintf(file, "  %-9s 0x%" PRIx64 "%s\n", "FAR", in->event.far,
+                yes(!d->has_far, ", which this exit does not set"));
     if (in->given & DESCRIBE_IPA)
-        fprintf(file, "  %-9s 0x%-7" PRIx64 " %s\n", "IPA", in->event.ipa, d->place);
+        fprintf(file, "  %-9s 0x%" PRIx64 ", %s\n", "IPA", in->event.ipa,
+                d->has_ipa ? d->place : "which this exit does not set");
     if (in->given & DESCRIBE_PC)
         fprintf(file, "  %-9s 0x%" PRIx64 ", %s\n", "PC", in->event.pc, d->pc);
     if (in->given & DESCRIBE_PSTATE)
-        fprintf(file, "  %-9s 0x%-7" PRIx32 " %s\n", "PSTATE", in->event.pstate, d->pstate);
+        fprintf(file, "  %-9s 0x%" PRIx32 ", %s\n", "PSTATE", in->event.pstate, d->pstate);
     if (in->given & DESCRIBE_INSN)
         fprintf(file, "  %-9s %08" PRIx32 "  %s\n", "insn", in->word, d->insn);
     fprintf(file, "  %-9s %-9s %s\n\n", "vmm", d->action, d->effect);

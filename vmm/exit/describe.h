@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -43,8 +44,9 @@ struct description {
     const char *term; /* the Arm ARM's title of the exception class */
     struct describe_field fields[DESCRIBE_FIELDS];
     unsigned nr_fields;
-    char summary[160]; /* "4-byte read into w5" */
-    char place[128];   /* of the IPA on the guest's board */
+    char summary[160];     /* "4-byte read into w5" */
+    bool has_far, has_ipa; /* those registers hold for this exit */
+    char place[128];       /* of the IPA on the guest's board */
     char pc[96];
     char pstate[96];
     char insn[128];
