@@ -315,6 +315,18 @@ static void describe_tells_of_a_failed_condition_and_of_a_wide_address(void **st
     assert_string_equal(d.action, "inject");
 }
 
+static void describe_cuts_a_text_that_does_not_fit(void **state)
+{
+    char small[8];
+    struct text *t = TEXT(small);
+
+    (void)state;
+    text_put(t, "%s", "01234");
+    text_put(t, "%s", "56789");
+    text_put(t, "%s", "more");
+    assert_string_equal(small, "0123456");
+}
+
 /* Each field named once, or JSON loses one; all texts end. */
 static void describe_takes_any_value(void **state)
 {
@@ -371,6 +383,7 @@ int main(void)
         cmocka_unit_test(describe_writes_an_instruction_as_the_assembler_reads_it),
         cmocka_unit_test(describe_says_what_the_emulation_does_for_each_register),
         cmocka_unit_test(describe_tells_of_a_failed_condition_and_of_a_wide_address),
+        cmocka_unit_test(describe_cuts_a_text_that_does_not_fit),
         cmocka_unit_test(describe_takes_any_value),
     };
 

@@ -160,6 +160,36 @@ static void exit_mmio_by_instruction_that_the_bus_refuses_is_an_external_abort(v
     assert_int_equal(lines, 1);
 }
 
+static void exit_mmio_by_instruction_takes_the_faults_of_its_own(void **state)
+{
+    struct exit_reply r;
+
+    (void)state;
+    page.el1.sctlr_el1 |= 1u << 3; /* SA */
+    page.el1.sp_el1 = DEVICE + 8;
+    r = handle_instruction(0xa9400fe2, DEVICE + 8); /* ldp x2, x3, [sp] */
+    assert_injected_at(&r, 0x9a000000, 0x40000004);
+    assert_int_equal(page.el1.far_el1, 0);
+
+    setup(NULL);
+    page.el1.sctlr_el1 |= 1u << 1; /* A */
+    page.x[1] = DEVICE + 4;
+    r = handle_instruction(0xa9000c22, DEVICE + 4); /* stp x2, x3, [x1] */
+    assert_injected_at(&r, 0x96000061, 0x40000004);
+    assert_int_equal(page.el1.far_el1, DEVICE + 4);
+
+    setup(NULL);
+    page.x[1] = 1ull << 41;
+    r = handle_instruction(0xa9400c22, DEVICE); /* ldp x2, x3, [x1]: not what aborted */
+    assert_injected_at(&r, 0x96000000, 0x40000004);
+    assert_int_equal(page.el1.far_el1, 1ull << 41);
+    assert_int_equal(bus.reads + bus.writes, 0);
+
+    setup(NULL);
+    fetch_result = -EIO;
+    assert_true(handle_instruction(0xa9400c22, DEVICE).hold);
+}
+
 static void exit_mmio_by_instruction_that_is_not_emulated_is_an_external_abort(void **state)
 {
     struct exit_reply r = handle_instruction(0xd503201f, 0x0b006000); /* nop */
@@ -518,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup(exit_mmio_without_syndrome_is_done_from_the_instruction, setup),
         cmocka_unit_test_setup(exit_mmio_by_instruction_that_the_bus_refuses_is_an_external_abort,
                                setup),
+        cmocka_unit_test_setup(exit_mmio_by_instruction_takes_the_faults_of_its_own, setup),
         cmocka_unit_test_setup(exit_mmio_by_instruction_that_is_not_emulated_is_an_external_abort,
                                setup),
         cmocka_unit_test_setup(exit_mmio_whose_instruction_is_gone_is_tried_again_but_not_for_ever,

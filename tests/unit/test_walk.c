@@ -558,6 +558,8 @@ static void walk_fault_status_codes_are_the_architectures(void **state)
         struct walk_result r = {.fault = codes[n].fault, .level = 2};
 
         assert_int_equal(walk_fsc(&r), codes[n].fsc);
+        r.fault = WALK_OK;
+        assert_int_equal(walk_fsc(&r), 0);
     }
 }
 
