@@ -90,7 +90,7 @@ void exit_serve(struct pcpu *pcpu)
         pcpu->ring_broken = false;
         if (pcpu->vcpu && pcpu->vcpu->vm->stopped)
             world_leave(pcpu);
-        pcpu->waits = pcpu->waits && !lr_pending(pcpu->vcpu);
+        pcpu->waits = pcpu->waits && !lr_pending(pcpu->vcpu) && !(read_sysreg(hcr_el2) & HCR_VSE);
         if (pcpu->vcpu && !pcpu->blocked && !pcpu->waits)
             return;
         command_wait(pcpu);

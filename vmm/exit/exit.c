@@ -147,33 +147,11 @@ static void exit_note(struct exit_run *run)
     }
 }
 
-/*
- * A virtual SError. Its syndrome is the host's business: the guest's has IDS=1 and
- * says no more. While PSTATE.A masks it, it stays pending in the vCPU's state.
- */
+/* A virtual SError. Its syndrome is the host's business: the guest's has IDS=1 and no more. */
 static void exit_serror(struct exit_run *run)
 {
-    struct sysreg_cpu *cpu = &run->ctx->sysreg_cpus[run->vcpu->index];
-
     exit_note(run);
-    exit_injected(run, inject_serror(run->vcpu, ESR_ISS_SERROR_IDS, &cpu->serror));
-}
-
-/*
- * An SError that was masked when it came, and is not now. It is taken before the
- * instruction that trapped, which the guest comes back to. A call has been
- * executed when it traps, so it goes first.
- */
-static bool exit_take_serror(struct exit_run *run)
-{
-    struct sysreg_cpu *cpu = &run->ctx->sysreg_cpus[run->vcpu->index];
-    bool executed = run->info->kind == EXIT_HVC64 || run->info->kind == EXIT_HVC32 ||
-                    run->info->kind == EXIT_SVC64 || run->info->kind == EXIT_SVC32;
-
-    if (!cpu->serror || executed || (run->info->pstate & PSTATE_A))
-        return false;
-    exit_injected(run, inject_serror(run->vcpu, cpu->serror, &cpu->serror));
-    return true;
+    exit_injected(run, inject_serror(run->vcpu, ESR_ISS_SERROR_IDS));
 }
 
 static exit_fn *const exit_table[ANSWER_KINDS] = {
@@ -201,8 +179,6 @@ void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event 
 
     *reply = (struct exit_reply){0};
     decode_exit(event, &info);
-    if (exit_take_serror(&run))
-        return;
     run.answer = answer_to(&info);
     exit_table[run.answer.kind](&run);
 }

@@ -14,7 +14,6 @@
 #define VECTOR_EL1_SPX 0x200u
 #define VECTOR_EL0_A64 0x400u
 #define VECTOR_EL0_A32 0x600u
-#define VECTOR_SERROR  0x180u /* from the synchronous entry to that for an SError */
 
 /* 0x800 bytes of vectors: VBAR_EL1[10:0] are RES0. */
 #define VBAR_EL1_BASE (~0x7ffull)
@@ -62,8 +61,8 @@ static bool inject_ec_is_paired(unsigned ec)
            ec == ESR_EC_STEP_LOWER || ec == ESR_EC_WP_LOWER;
 }
 
-/* Arm ARM J1.1, AArch64.TakeException. `offset`: from the synchronous vector. */
-static int inject_enter(struct vcpu *vcpu, uint64_t esr, const gva_t *far, unsigned offset)
+/* Arm ARM J1.1, AArch64.TakeException. */
+static int inject_enter(struct vcpu *vcpu, uint64_t esr, const gva_t *far)
 {
     struct rv_vcpu_page *page = vcpu->page;
     uint64_t pstate = page->pstate;
@@ -85,7 +84,7 @@ static int inject_enter(struct vcpu *vcpu, uint64_t esr, const gva_t *far, unsig
     page->el1.elr_el1 = page->pc;
     page->el1.spsr_el1 = pstate;
     page->pstate = inject_pstate(pstate, page->el1.sctlr_el1);
-    page->pc = (page->el1.vbar_el1 & VBAR_EL1_BASE) + vector + offset;
+    page->pc = (page->el1.vbar_el1 & VBAR_EL1_BASE) + vector;
     vcpu_mark_dirty(vcpu, RV_GROUP_CORE | RV_GROUP_EL1);
     return 0;
 }
@@ -94,7 +93,7 @@ int inject_sync(struct vcpu *vcpu, uint64_t esr, const gva_t *far)
 {
     int err = vcpu_fetch(vcpu, RV_GROUP_CORE | RV_GROUP_EL1);
 
-    return err ? err : inject_enter(vcpu, esr, far, 0);
+    return err ? err : inject_enter(vcpu, esr, far);
 }
 
 /*
@@ -118,20 +117,15 @@ int inject_instruction_abort(struct vcpu *vcpu, gva_t far, uint32_t iss)
                        iss & ESR_ISS_IABT_FNV ? NULL : &far);
 }
 
-/* Arm ARM D1.3.5: HCR_EL2.AMO is 1, so PSTATE.A masks a virtual SError at EL1 and EL0 alike. */
-int inject_serror(struct vcpu *vcpu, uint32_t iss, uint32_t *pending)
+/* Arm ARM D1.3.5: HCR_EL2.VSE, with HCR_EL2.AMO 1. The stub moves both with the EL1 group. */
+int inject_serror(struct vcpu *vcpu, uint32_t iss)
 {
-    uint64_t esr = ESR_SET(ESR_EC_SERROR, ESR_ELx_EC) | ESR_ELx_IL | (iss & ESR_ELx_ISS);
-    int err = vcpu_fetch(vcpu, RV_GROUP_CORE | RV_GROUP_EL1);
+    int err = vcpu_fetch(vcpu, RV_GROUP_EL1);
 
     if (err)
         return err;
-    if (vcpu->page->pstate & PSTATE_A) {
-        *pending = (iss & (uint32_t)ESR_ELx_ISS) | INJECT_SERROR_PENDING;
-        return 0;
-    }
-    err = inject_enter(vcpu, esr, NULL, VECTOR_SERROR);
-    if (!err)
-        *pending = 0;
-    return err;
+    vcpu->page->el1.hcr_el2 |= HCR_VSE;
+    vcpu->page->el1.vsesr_el2 = iss & (uint32_t)ESR_ELx_ISS;
+    vcpu_mark_dirty(vcpu, RV_GROUP_EL1);
+    return 0;
 }

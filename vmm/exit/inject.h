@@ -32,10 +32,7 @@ int inject_data_abort(struct vcpu *vcpu, gva_t far, uint32_t iss);
 int inject_instruction_abort(struct vcpu *vcpu, gva_t far, uint32_t iss);
 
 /*
- * A virtual SError with the syndrome `iss` (ESR_EL1[24:0]; as VSESR_EL2 has it).
- * If PSTATE.A masks it now, `*pending` gets `iss` and INJECT_SERROR_PENDING, and
- * the caller tries again with that when it may be taken; else `*pending` is 0.
- * `*pending` is left alone by an error. As inject_sync.
+ * A virtual SError with the syndrome `iss` (ESR_EL1[24:0]; on a CPU without RAS its own)
+ * is pending from here on. The CPU takes it when PSTATE.A lets it. As inject_sync.
  */
-#define INJECT_SERROR_PENDING 0x80000000u
-int inject_serror(struct vcpu *vcpu, uint32_t iss, uint32_t *pending);
+int inject_serror(struct vcpu *vcpu, uint32_t iss);

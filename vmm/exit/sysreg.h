@@ -17,9 +17,7 @@ enum sysreg_sgi { SYSREG_SGI0R, SYSREG_SGI1R, SYSREG_ASGI1R };
 struct sysreg_cpu {
     uint8_t os_lock; /* OSLSR_EL1.OSLK */
     uint8_t dbgprcr; /* DBGPRCR_EL1.CORENPDRQ */
-    uint8_t pad[2];
-    uint32_t
-        serror; /* a virtual SError that PSTATE.A masks, as inject_serror() makes it; 0: none */
+    uint8_t pad[6];
 };
 _Static_assert(sizeof(struct sysreg_cpu) == 8, "sysreg state layout");
 
