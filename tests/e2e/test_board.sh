@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The devices of the board with Debian's drivers: the RTC's time, its alarm, and a guest
+# that is suspended to RAM until the alarm.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+
+before=$(date +%s)
+cat >"$work/script" <<'S'
+cat /sys/class/rtc/rtc0/name /sys/class/rtc/rtc0/since_epoch
+date +%s
+irqs() { awk '/rtc/ { n = 0; for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i; print n }' /proc/interrupts; }
+now=$(cat /sys/class/rtc/rtc0/since_epoch)
+echo $((now + 2)) >/sys/class/rtc/rtc0/wakealarm
+sleep 4
+echo "alarms $(irqs) took"
+echo enabled >/sys/class/rtc/rtc0/device/power/wakeup
+now=$(cat /sys/class/rtc/rtc0/since_epoch)
+echo $((now + 3)) >/sys/class/rtc/rtc0/wakealarm
+echo mem >/sys/power/state && echo "slept $(($(cat /sys/class/rtc/rtc0/since_epoch) - now))"
+S
+got=0
+"$root/tools/guest-exec" -c 1 -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
+after=$(date +%s)
+check() { # NAME CONDITION...
+    if "${@:2}"; then ok "$1"; else bad "$1" "$(cat "$work/out" "$work/err")"; fi
+}
+between() { [[ $1 =~ ^[0-9]+$ && $1 -ge $2 && $1 -le $3 ]]; }
+mapfile -t line <"$work/out"
+
+check the_guest_ends_well test "$got" -eq 0
+check the_kernel_has_the_rtc grep -q '^rtc-pl031' "$work/out"
+check the_rtc_has_the_hosts_time between "${line[1]:-}" $((before - 2)) $((after + 2))
+check the_kernel_took_its_time_from_it between "${line[2]:-}" $((before - 2)) $((after + 2))
+check the_alarm_interrupts grep -q '^alarms 1 took$' "$work/out"
+slept=$(sed -n 's/^slept //p' "$work/out")
+check the_alarm_wakes_a_suspended_guest between "$slept" 3 30
+exit $failed
