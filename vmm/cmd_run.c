@@ -58,6 +58,7 @@ static void help(void)
         "  -n, --name NAME        name of the guest, for messages\n"
         "  -d, --device NAME[,PROPERTY=VALUE...]\n"
         "                         add a device; 'vmm devices' lists them\n"
+        "      --rng              add an entropy device; the same as --device virtio-rng\n"
         "  -P, --plugin-path DIR  look for device plugins here first; may be repeated\n"
         "  -M, --machine qemu[,cpu=MODEL][,path=PROGRAM][,stage2=pages|blocks][,gdb=PORT]\n"
         "                         where the guest runs; a comma in a value is written twice\n"
@@ -132,6 +133,14 @@ static int parse_name(struct options *o, const char *text)
     return 0;
 }
 
+static int add_device(struct options *o, const char *spec)
+{
+    if (o->vm.nr_devices == VM_MAX_DEVICES)
+        return bad("device", spec, "too many");
+    o->devices[o->vm.nr_devices++] = spec;
+    return 0;
+}
+
 enum long_only {
     OPT_RAW = 256,
     OPT_STUB,
@@ -139,7 +148,8 @@ enum long_only {
     OPT_TIMESTAMPS,
     OPT_NO_REBOOT,
     OPT_PCPUS,
-    OPT_SLICE
+    OPT_SLICE,
+    OPT_RNG
 };
 
 static int option_set(struct options *o, int opt, const char *value)
@@ -155,11 +165,8 @@ static int option_set(struct options *o, int opt, const char *value)
     case 'l':
         return log_set_level(value) ? bad("log level", value, "give error, warn, info or debug")
                                     : 0;
-    case 'd':
-        if (o->vm.nr_devices == VM_MAX_DEVICES)
-            return bad("device", value, "too many");
-        o->devices[o->vm.nr_devices++] = value;
-        return 0;
+    case 'd': return add_device(o, value);
+    case OPT_RNG: return add_device(o, "virtio-rng");
     case 'P':
         if (o->nr_plugin_paths == MAX_PATHS)
             return bad("plugin path", value, "too many");
@@ -195,6 +202,7 @@ static int parse(struct options *o, int argc, char **argv)
         {"stub", required_argument, NULL, OPT_STUB},
         {"dump-dtb", required_argument, NULL, OPT_DUMP_DTB},
         {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
+        {"rng", no_argument, NULL, OPT_RNG},
         {"pcpus", required_argument, NULL, OPT_PCPUS},
         {"time-slice", required_argument, NULL, OPT_SLICE},
         {"timestamps", no_argument, NULL, OPT_TIMESTAMPS},

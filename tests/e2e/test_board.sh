@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The devices of the board with Debian's drivers: the RTC's time, its alarm, and a guest
-# that is suspended to RAM until the alarm.
+# Devices with Debian's drivers: the RTC's time, its alarm, a guest that is suspended to
+# RAM until the alarm, and the entropy device.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 
@@ -10,6 +10,8 @@ cat >"$work/script" <<'S'
 cat /sys/class/rtc/rtc0/name /sys/class/rtc/rtc0/since_epoch
 date +%s
 irqs() { awk '/rtc/ { n = 0; for (i = 2; i <= NF && $i ~ /^[0-9]+$/; i++) n += $i; print n }' /proc/interrupts; }
+echo "source $(cat /sys/class/misc/hw_random/rng_current)"
+echo "random $(dd if=/dev/hwrng bs=4096 count=64 2>/dev/null | gzip | wc -c)"
 now=$(cat /sys/class/rtc/rtc0/since_epoch)
 echo $((now + 2)) >/sys/class/rtc/rtc0/wakealarm
 sleep 4
@@ -20,7 +22,7 @@ echo $((now + 3)) >/sys/class/rtc/rtc0/wakealarm
 echo mem >/sys/power/state && echo "slept $(($(cat /sys/class/rtc/rtc0/since_epoch) - now))"
 S
 got=0
-"$root/tools/guest-exec" -c 1 -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
+"$root/tools/guest-exec" --rng -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
 after=$(date +%s)
 check() { # NAME CONDITION...
     if "${@:2}"; then ok "$1"; else bad "$1" "$(cat "$work/out" "$work/err")"; fi
@@ -32,6 +34,9 @@ check the_guest_ends_well test "$got" -eq 0
 check the_kernel_has_the_rtc grep -q '^rtc-pl031' "$work/out"
 check the_rtc_has_the_hosts_time between "${line[1]:-}" $((before - 2)) $((after + 2))
 check the_kernel_took_its_time_from_it between "${line[2]:-}" $((before - 2)) $((after + 2))
+check the_kernel_has_the_entropy_device grep -q '^source virtio_rng' "$work/out"
+# 256 KiB that do not get smaller by compression.
+check its_bytes_are_random between "$(sed -n 's/^random //p' "$work/out")" 262144 270000
 check the_alarm_interrupts grep -q '^alarms 1 took$' "$work/out"
 slept=$(sed -n 's/^slept //p' "$work/out")
 check the_alarm_wakes_a_suspended_guest between "$slept" 3 30
