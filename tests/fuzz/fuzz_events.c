@@ -45,7 +45,7 @@ static void take_all(struct pcpu *pcpu, const struct vcpu *vcpu)
     for (unsigned i = 0; i < 2 * RV_EVENT_ENTRIES && pcpu_next_event(pcpu, &event); i++) {
         if (event.type < RV_EVENT_READY || event.type > RV_EVENT_PANIC)
             abort();
-        if (event.type == RV_EVENT_SYNC && event.vcpu != vcpu->index)
+        if (event.type == RV_EVENT_SYNC && event.vcpu != vcpu->number)
             abort();
         if (event.type == RV_EVENT_REFUSED)
             pcpu_log_refusal(pcpu, &event);
@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct rv_channel channel;
     static struct pcpu pcpu;
     struct machine machine = {.ops = &ops, .channels = &channel};
-    struct vcpu vcpu = {.index = 3, .pcpu = &pcpu};
+    struct vcpu vcpu = {.number = 3, .pcpu = &pcpu};
 
     memset(&channel, 0, sizeof(channel));
     pcpu_init(&pcpu, &machine, 0);

@@ -60,7 +60,8 @@ static void kick(struct machine *m, unsigned index)
         if (c.op == RV_COMMAND_RUN)
             last_run = c;
         if (c.op == RV_COMMAND_STOP && refuses) {
-            stub_sends((struct rv_event){.type = RV_EVENT_REFUSED, .vcpu = RV_NO_VCPU, .esr = c.tag});
+            stub_sends(
+                (struct rv_event){.type = RV_EVENT_REFUSED, .vcpu = RV_NO_VCPU, .esr = c.tag});
             continue;
         }
         if (c.op == RV_COMMAND_STOP) {
