@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Debian's packages for the guest: a cache, and an apt of our own for arm64.
+# Sourced by bash, after common.sh.
+
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# A folder that exists is taken even if it cannot be written: all may be there.
+cache=
+for dir in "${RINGVISOR_CACHE-}" "${XDG_CACHE_HOME:+$XDG_CACHE_HOME/ringvisor}" \
+    "${HOME:+$HOME/.cache/ringvisor}" "$root/build/cache"; do
+    if [[ $dir == /* ]] && { [[ -d $dir/guest ]] || mkdir -p "$dir/guest" 2>/dev/null; }; then
+        cache=$dir
+        break
+    fi
+done
+[[ $cache ]] || die "no place for the guest's files: set RINGVISOR_CACHE to a folder (an absolute path)"
+
+# guest_apt DIR: sets up an apt in DIR that has nothing of the system's but its
+# settings and its list of Debian sources: no list, cache or architecture of the
+# system changes, and no privilege is needed. Use it by apt-get -c DIR/apt.conf;
+# what it said is in DIR/log.
+guest_apt() {
+    local apt=$1 codename sources uri suite component
+    command -v apt-get >/dev/null || die "the guest's packages are fetched with apt-get, which is not here"
+    [[ -r $keyring ]] || die "$keyring is missing: install debian-archive-keyring"
+    mkdir -p "$apt"/{lists/partial,archives/partial,etc}
+    : >"$apt/status"
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME-}")
+
+    # Other people's sources are left out by component and suite, and could not
+    # pass the check of the signature, which is by Debian's keys alone.
+    sources=$(apt-get indextargets --no-release-info \
+        --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 2>/dev/null |
+        awk -v codename="$codename" '$3 == "main" && index($2, codename) == 1 && !seen[$0]++' || true)
+    [[ $codename && $sources ]] || die "no Debian source is set up in /etc/apt/sources.list(.d)"
+    while read -r uri suite component; do
+        printf 'deb [arch=arm64 signed-by=%s] %s %s %s\n' "$keyring" "$uri" "$suite" "$component"
+    done <<<"$sources" >"$apt/sources.list"
+
+    cat >"$apt/apt.conf" <<CONF
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+#clear APT::Architectures;
+APT::Architecture "arm64";
+APT::Architectures { "arm64"; };
+APT::Sandbox::User "";
+APT::Get::AllowUnauthenticated "false";
+Acquire::AllowInsecureRepositories "false";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Acquire::http::Timeout "20";
+Acquire::https::Timeout "20";
+Dir::State "$apt";
+Dir::State::lists "$apt/lists";
+Dir::State::status "$apt/status";
+Dir::Cache "$apt";
+Dir::Cache::archives "$apt/archives";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Dir::Etc::sourcelist "$apt/sources.list";
+Dir::Etc::sourceparts "$apt/etc";
+Dir::Etc::preferences "$apt/etc/none";
+Dir::Etc::preferencesparts "$apt/etc";
+CONF
+    apt-get -c "$apt/apt.conf" -q update >"$apt/log" 2>&1 || true
+}
+
+# Said after guest_apt when it has no package to offer.
+guest_apt_failed() {
+    cat "$1/log" >&2
+    die "Debian's package lists could not be fetched: is there a network? Run this again when there is"
+}
