@@ -16,6 +16,7 @@
 #include "vmm/log.h"
 #include "vmm/loop.h"
 #include "vmm/plugin.h"
+#include "vmm/shorthand.h"
 #include "vmm/size.h"
 #include "vmm/vm_devices.h"
 
@@ -23,6 +24,8 @@
 #define MIN_RAM     RV_BLOCK_SIZE
 #define DEFAULT_RAM (512ull << 20)
 #define MAX_NAME    64
+#define MAX_OPTIONS 64
+#define HELP_COLUMN 25
 
 /* Shorter, most of it is switching; longer, spinning for another vCPU gets noticed. */
 #define DEFAULT_SLICE_MS 4u
@@ -37,6 +40,18 @@ struct options {
     unsigned nr_plugin_paths;
     unsigned slice_ms;
 };
+
+/* On one line if the option leaves room. */
+static void help_shorthand(const struct shorthand *s)
+{
+    int used =
+        printf("      --%s%s%s", s->option, s->value == SHORTHAND_REQUIRED ? " " : "", s->usage);
+
+    if (used < HELP_COLUMN - 1)
+        printf("%*s%s\n", HELP_COLUMN - used, "", s->help);
+    else
+        printf("\n%*s%s\n", HELP_COLUMN, "", s->help);
+}
 
 static void help(void)
 {
@@ -58,7 +73,6 @@ static void help(void)
         "  -n, --name NAME        name of the guest, for messages\n"
         "  -d, --device NAME[,PROPERTY=VALUE...]\n"
         "                         add a device; 'vmm devices' lists them\n"
-        "      --rng              add an entropy device; the same as --device virtio-rng\n"
         "  -P, --plugin-path DIR  look for device plugins here first; may be repeated\n"
         "  -M, --machine qemu[,cpu=MODEL][,path=PROGRAM][,stage2=pages|blocks][,gdb=PORT]\n"
         "                         where the guest runs; a comma in a value is written twice\n"
@@ -69,12 +83,16 @@ static void help(void)
         "  -l, --log-level LEVEL  error, warn, info or debug (default warn)\n"
         "  -h, --help             show this\n"
         "\n"
-        "SIGPWR presses the guest's power button, if it has one.\n"
-        "\n"
-        "Exit status: 0 the guest powered off, or Ctrl-a x; 1 the vmm or the machine failed;\n"
-        "2 wrong usage; 3 the guest cannot go on; 4 a reset with --no-reboot; 128+N ended by\n"
-        "signal N.\n",
+        "Devices by shorter names:\n",
         VM_MAX_VCPUS, MAX_SLICE_MS, DEFAULT_SLICE_MS);
+    for (const struct shorthand *s = shorthands; s->option; s++)
+        help_shorthand(s);
+    printf("\n"
+           "SIGPWR presses the guest's power button, if it has one.\n"
+           "\n"
+           "Exit status: 0 the guest powered off, or Ctrl-a x; 1 the vmm or the machine failed;\n"
+           "2 wrong usage; 3 the guest cannot go on; 4 a reset with --no-reboot; 128+N ended by\n"
+           "signal N.\n");
 }
 
 static int bad(const char *what, const char *value, const char *wanted)
@@ -141,6 +159,17 @@ static int add_device(struct options *o, const char *spec)
     return 0;
 }
 
+static int add_shorthand(struct options *o, const struct shorthand *shorthand, const char *value)
+{
+    char *spec = shorthand_device(shorthand, value);
+
+    if (!spec || add_device(o, spec)) {
+        free(spec);
+        return -EINVAL;
+    }
+    return 0; /* `spec` lives as long as the process */
+}
+
 enum long_only {
     OPT_RAW = 256,
     OPT_STUB,
@@ -149,11 +178,13 @@ enum long_only {
     OPT_NO_REBOOT,
     OPT_PCPUS,
     OPT_SLICE,
-    OPT_RNG
+    OPT_SHORTHAND, /* and as many more as there are shorthands */
 };
 
 static int option_set(struct options *o, int opt, const char *value)
 {
+    if (opt >= OPT_SHORTHAND)
+        return add_shorthand(o, &shorthands[opt - OPT_SHORTHAND], value);
     switch (opt) {
     case 'k': o->vm.files.kernel = value; return 0;
     case 'i': o->vm.files.initrd = value; return 0;
@@ -166,7 +197,6 @@ static int option_set(struct options *o, int opt, const char *value)
         return log_set_level(value) ? bad("log level", value, "give error, warn, info or debug")
                                     : 0;
     case 'd': return add_device(o, value);
-    case OPT_RNG: return add_device(o, "virtio-rng");
     case 'P':
         if (o->nr_plugin_paths == MAX_PATHS)
             return bad("plugin path", value, "too many");
@@ -187,7 +217,7 @@ static int option_set(struct options *o, int opt, const char *value)
 /* 0; 1: help was asked for and given; -EINVAL after a message. */
 static int parse(struct options *o, int argc, char **argv)
 {
-    static const struct option options[] = {
+    static const struct option fixed[] = {
         {"kernel", required_argument, NULL, 'k'},
         {"initrd", required_argument, NULL, 'i'},
         {"cmdline", required_argument, NULL, 'p'},
@@ -202,16 +232,20 @@ static int parse(struct options *o, int argc, char **argv)
         {"stub", required_argument, NULL, OPT_STUB},
         {"dump-dtb", required_argument, NULL, OPT_DUMP_DTB},
         {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
-        {"rng", no_argument, NULL, OPT_RNG},
         {"pcpus", required_argument, NULL, OPT_PCPUS},
         {"time-slice", required_argument, NULL, OPT_SLICE},
         {"timestamps", no_argument, NULL, OPT_TIMESTAMPS},
         {"help", no_argument, NULL, 'h'},
-        {0},
     };
+    struct option options[MAX_OPTIONS] = {0};
+    unsigned n = sizeof(fixed) / sizeof(fixed[0]);
     static char name[] = "vmm run"; /* what getopt_long's messages begin with */
     int opt;
 
+    memcpy(options, fixed, sizeof(fixed));
+    for (unsigned i = 0; shorthands[i].option && n + 1 < MAX_OPTIONS; i++)
+        options[n++] = (struct option){shorthands[i].option, (int)shorthands[i].value, NULL,
+                                       OPT_SHORTHAND + (int)i};
     argv[0] = name;
     while ((opt = getopt_long(argc, argv, "k:i:p:m:c:n:d:P:M:l:h", options, NULL)) != -1) {
         if (opt == 'h') {
