@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the parts of tools/bench share."""
+
+import statistics
+import sys
+
+
+class Failure(Exception):
+    pass
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def summary(samples):
+    """Median and quartiles of the samples, and the samples."""
+    low, middle, high = statistics.quantiles(samples, n=4, method="inclusive") if len(samples) > 1 else samples * 3
+    return {"median": middle, "q1": low, "q3": high, "samples": samples}
+
+
+def shown(numbers, digits):
+    return f"{numbers['median']:.{digits}f} [{numbers['q1']:.{digits}f} {numbers['q3']:.{digits}f}]"

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""I/O of a Linux guest, beside plain QEMU: the same guest, virtio-mmio device, backing
+file or host interface, and options. Both are measured in turns, each in a fresh guest."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+from bench_common import Failure, say, shown, summary
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+TOOLS = os.path.dirname(HERE)
+VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
+GUEST_TIMEOUT = 300
+DISK_SIZE = 256 << 20
+NET_HOST, NET_GUEST = "192.168.77.1", "192.168.77.2"
+
+# In the guest: Debian's programs, from a disk that is told by its serial.
+PROGRAMS = r"""
+disk() { basename "$(dirname "$(grep -lx "$1" /sys/block/vd*/serial)")"; }
+mount -o ro /dev/$(disk programs) /mnt || exit 99
+for d in dev proc sys tmp; do mount --bind /$d /mnt/$d; done
+"""
+
+
+class Row:
+    """One figure: more is better, or less is (`inverse`)."""
+
+    def __init__(self, name, title, unit, scale=1.0, inverse=False):
+        self.name, self.title, self.unit, self.scale, self.inverse = name, title, unit, scale, inverse
+
+
+class Guest:
+    """A command in a guest under one of the two, by guest-exec."""
+
+    def __init__(self, args, files):
+        self.vmms = {"QEMU": os.path.join(HERE, "plain-qemu"), "ringvisor": files.vmm}
+        self.common = ["--timeout", str(GUEST_TIMEOUT), "-M", f"qemu,cpu={args.cpu.replace(',', ',,')}",
+                       "-m", args.memory]
+
+    def run(self, who, options, script, prefix=(), env=None):
+        argv = [*prefix, os.path.join(TOOLS, "guest-exec"), "--vmm", self.vmms[who], *self.common, *options,
+                "--", "sh", "-c", script]
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
+                              env={**os.environ, **(env or {})})
+        if done.returncode:
+            raise Failure(f"{who}: the guest's command ended with status {done.returncode}:\n"
+                          + (done.stdout[-2000:] + done.stderr[-2000:]).decode(errors="replace"))
+        return done.stdout.decode(errors="replace")
+
+
+def programs(*packages):
+    done = subprocess.run([os.path.join(TOOLS, "guest-programs"), *packages], stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise Failure("the guest's programs could not be fetched")
+    return os.fsdecode(done.stdout).rstrip("\n")
+
+
+def programs_disk(path):
+    return ["--disk", f"{path.replace(',', ',,')},ro=on,serial=programs"]
+
+
+def in_turns(part, args, rows, measure):
+    """measure(who) -> {row name: figure}, for each round and both, each first in turn."""
+    samples = {row.name: {"QEMU": [], "ringvisor": []} for row in rows}
+    for number in range(args.io_rounds):
+        for who in ("QEMU", "ringvisor")[:: 1 if number % 2 == 0 else -1]:
+            say(f"{part}: {number + 1} of {args.io_rounds}, {who}")
+            figures = measure(who)
+            for row in rows:
+                if row.name not in figures:
+                    raise Failure(f"{part}: {who} gave no figure for '{row.title}'")
+                samples[row.name][who].append(figures[row.name])
+    result = {}
+    for row in rows:
+        ours, theirs = samples[row.name]["ringvisor"], samples[row.name]["QEMU"]
+        ratios = [b / a if row.inverse else a / b for a, b in zip(ours, theirs)]
+        result[row.name] = {"QEMU": summary(theirs), "ringvisor": summary(ours), "speed": summary(ratios)}
+    return result
+
+
+def show(title, rows, result):
+    print(f"\n{title}")
+    print(f"{'':34}{'QEMU':>26}{'ringvisor':>26}{'speed beside QEMU':>26}")
+    for row in rows:
+        numbers = result[row.name]
+        cells = [shown({k: v * row.scale for k, v in numbers[who].items() if k != "samples"}, 1)
+                 for who in ("QEMU", "ringvisor")]
+        print(f"{row.title + ', ' + row.unit:34}{cells[0]:>26}{cells[1]:>26}{shown(numbers['speed'], 2):>26}")
+
+
+# --- fio, on a disk or in a folder ------------------------------------------------
+
+
+FIO = "fio --output-format=json --direct=1 --ioengine=libaio --time_based --runtime=4 --ramp_time=1 --randrepeat=0"
+
+
+def fio_jobs(jobs, where):
+    """A shell script that runs the jobs: name, fio's rw, block size, depth."""
+    return "".join(f"echo BEGIN {name}; chroot /mnt {FIO} --name={name} --rw={rw} --bs={size} --iodepth={depth} {where} "
+                   "|| exit 98; echo END\n" for name, rw, size, depth in jobs)
+
+
+def fio_figures(output):
+    """Operations a second of each job."""
+    figures = {}
+    for name, text in re.findall(r"^BEGIN (\S+)\n(.*?)^END$", output.replace("\r", ""), re.MULTILINE | re.DOTALL):
+        job = json.loads(text[text.index("{"):])["jobs"][0]
+        if job["error"]:
+            raise Failure(f"fio: {name}: error {job['error']}")
+        figures[name] = job["read"]["iops"] + job["write"]["iops"]
+    return figures
+
+
+# --- disk ------------------------------------------------------------------------
+
+
+DISK_JOBS = (
+    ("randread-1", "randread", "4k", 1), ("randread-32", "randread", "4k", 32),
+    ("randwrite-1", "randwrite", "4k", 1), ("randwrite-32", "randwrite", "4k", 32),
+    ("read", "read", "1M", 4), ("write", "write", "1M", 4),
+)
+DISK_ROWS = (
+    Row("randread-1", "4k random read, depth 1", "1000/s", 1e-3),
+    Row("randread-32", "4k random read, depth 32", "1000/s", 1e-3),
+    Row("randwrite-1", "4k random write, depth 1", "1000/s", 1e-3),
+    Row("randwrite-32", "4k random write, depth 32", "1000/s", 1e-3),
+    Row("read", "sequential read, 1M", "MiB/s"),
+    Row("write", "sequential write, 1M", "MiB/s"),
+)
+
+
+def measure_disk(args, files):
+    guest, tools = Guest(args, files), programs("fio")
+    with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
+        image = os.path.join(folder, "disk")
+        subprocess.run(["dd", "if=/dev/urandom", f"of={image}", "bs=1M", f"count={DISK_SIZE >> 20}", "status=none"], check=True)
+        options = ["--disk", f"{image},serial=data", *programs_disk(tools)]
+        script = PROGRAMS + fio_jobs(DISK_JOBS, "--filename=/dev/$(disk data)")
+        return in_turns("disk", args, DISK_ROWS, lambda who: fio_figures(guest.run(who, options, script)))
+
+
+def show_disk(args, result):
+    show(f"Disk: raw file of {DISK_SIZE >> 20} MiB, cache=writeback, fio with direct I/O ({args.io_rounds} rounds)",
+         DISK_ROWS, result)
+
+
+# --- net -------------------------------------------------------------------------
+
+
+NET_ROWS = (
+    Row("send", "TCP from the guest", "Gbit/s", 1e-9),
+    Row("receive", "TCP to the guest", "Gbit/s", 1e-9),
+    Row("ping", "ping-pong", "us", 1e3, inverse=True),
+)
+
+
+@contextlib.contextmanager
+def tap_namespace():
+    """A network namespace with a tap device and an iperf3 server: the words that run something in it."""
+    name = f"rvbench{os.getpid()}"
+
+    def ip(*words):
+        subprocess.run(["ip", *words], check=True)
+
+    ip("netns", "add", name)
+    server = None
+    try:
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "tuntap", "add", "tap0", "mode", "tap", "vnet_hdr")
+        ip("-n", name, "addr", "add", f"{NET_HOST}/24", "dev", "tap0")
+        ip("-n", name, "link", "set", "tap0", "up")
+        inside = ["ip", "netns", "exec", name]
+        server = subprocess.Popen([*inside, "iperf3", "-s"], stdout=subprocess.DEVNULL)
+        yield inside
+    finally:
+        if server:
+            server.terminate()
+            server.wait()
+        ip("netns", "del", name)
+
+
+def net_figures(output):
+    texts = dict(re.findall(r"^BEGIN (\S+)\n(.*?)^END$", output.replace("\r", ""), re.MULTILINE | re.DOTALL))
+    figures = {name: json.loads(texts[name])["end"]["sum_received"]["bits_per_second"] for name in ("send", "receive")}
+    figures["ping"] = float(re.search(r"min/avg/max/mdev = [\d.]+/([\d.]+)/", texts["ping"])[1])
+    return figures
+
+
+def measure_net(args, files):
+    if os.geteuid() or not os.path.exists("/dev/net/tun"):
+        say("net: not measured: a tap device needs root and /dev/net/tun")
+        return None
+    for tool in ("ip", "iperf3"):
+        if shutil.which(tool) is None:
+            raise Failure(f"net: {tool} is missing: run tools/install-deps test")
+    guest, tools = Guest(args, files), programs("iperf3", "iputils-ping")
+    script = PROGRAMS + f"""
+ip addr add {NET_GUEST}/24 dev eth0 && ip link set eth0 up && chroot /mnt ping -q -c 3 -i 0.2 {NET_HOST} >/dev/null || exit 98
+echo BEGIN send; chroot /mnt iperf3 -J -t 5 -O 1 -c {NET_HOST}; echo END
+echo BEGIN receive; chroot /mnt iperf3 -J -t 5 -O 1 -R -c {NET_HOST}; echo END
+echo BEGIN ping; chroot /mnt ping -q -i 0.001 -c 3000 {NET_HOST}; echo END
+"""
+    with tap_namespace() as inside:
+        options = ["--net", "tap,ifname=tap0", *programs_disk(tools)]
+        return in_turns("net", args, NET_ROWS,
+                        lambda who: net_figures(guest.run(who, options, script, prefix=inside)))
+
+
+def show_net(args, result):
+    show(f"Network: tap, iperf3 with one stream ({args.io_rounds} rounds)", NET_ROWS, result)
+
+
+# --- share -----------------------------------------------------------------------
+
+
+SHARE_JOBS = (("share-read", "read", "1M", 1), ("share-write", "write", "1M", 1),
+              ("share-randread", "randread", "4k", 1), ("share-randwrite", "randwrite", "4k", 1))
+SHARE_ROWS = (
+    Row("share-read", "sequential read, 1M", "MiB/s"),
+    Row("share-write", "sequential write, 1M", "MiB/s"),
+    Row("share-randread", "4k random read, depth 1", "1000/s", 1e-3),
+    Row("share-randwrite", "4k random write, depth 1", "1000/s", 1e-3),
+    Row("files", "make, stat and remove 1000 files", "ms", 1e3, inverse=True),
+)
+SHARE_FILES = r"""
+t0=$(cut -d ' ' -f 1 /proc/uptime)
+mkdir /tmp/share/many && cd /tmp/share/many && chroot /mnt sh -c 'cd /tmp/share/many; i=0; while [ $i -lt 1000 ]; do echo x >f$i; i=$((i+1)); done'
+ls -l >/dev/null; cd /; rm -r /tmp/share/many
+t1=$(cut -d ' ' -f 1 /proc/uptime)
+echo FILES $t0 $t1
+"""
+
+
+@contextlib.contextmanager
+def virtiofsd(folder, socket):
+    """QEMU's daemon for one guest."""
+    process = subprocess.Popen([VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={folder}", "-o", "cache=auto"],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        until = time.monotonic() + 10
+        while not os.path.exists(socket):
+            if process.poll() is not None or time.monotonic() > until:
+                raise Failure(f"{VIRTIOFSD} does not start")
+            time.sleep(0.05)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(socket)
+
+
+def share_figures(output):
+    figures = fio_figures(output)
+    found = re.search(r"^FILES ([\d.]+) ([\d.]+)", output, re.MULTILINE)
+    if found:
+        figures["files"] = max(float(found[2]) - float(found[1]), 0.005)
+    return figures
+
+
+def measure_share(args, files):
+    if os.geteuid() or not os.access(VIRTIOFSD, os.X_OK):
+        say(f"share: not measured: plain QEMU needs {VIRTIOFSD}, and that root")
+        return None
+    guest, tools = Guest(args, files), programs("fio")
+    script = PROGRAMS + "mkdir /tmp/share && mount -t virtiofs bench /tmp/share || exit 97\n" \
+        + fio_jobs(SHARE_JOBS, "--filename=/tmp/share/data --size=128M") + SHARE_FILES
+
+    def measure(who):
+        with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
+            shared, socket = os.path.join(folder, "shared"), os.path.join(folder, "socket")
+            os.mkdir(shared)
+            subprocess.run(["dd", "if=/dev/urandom", f"of={shared}/data", "bs=1M", "count=128", "status=none"], check=True)
+            options = ["--share", f"{shared},tag=bench", *programs_disk(tools)]
+            with virtiofsd(shared, socket) if who == "QEMU" else contextlib.nullcontext():
+                return share_figures(guest.run(who, options, script, env={"VIRTIOFSD_SOCKET": socket}))
+
+    return in_turns("share", args, SHARE_ROWS, measure)
+
+
+def show_share(args, result):
+    show(f"Shared folder: virtio-fs, beside QEMU's with its virtiofsd ({args.io_rounds} rounds)", SHARE_ROWS, result)
+
+
+PARTS = {"disk": (measure_disk, show_disk), "net": (measure_net, show_net), "share": (measure_share, show_share)}
