@@ -105,3 +105,4 @@ void device_disk_submit(struct rv_host *host, struct rv_disk *disk,
                         struct rv_disk_request *request);
 void device_disk_kick(struct rv_host *host, struct rv_disk *disk);
 void device_disk_close(struct rv_host *host, struct rv_disk *disk);
+int device_disk_drain(struct rv_host *host, struct rv_disk *disk, int timeout_ms);

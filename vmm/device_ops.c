@@ -265,4 +265,5 @@ const struct rv_host_ops device_ops = {
     .disk_submit = device_disk_submit,
     .disk_kick = device_disk_kick,
     .disk_close = device_disk_close,
+    .disk_drain = device_disk_drain,
 };

@@ -56,6 +56,7 @@ void disk_kick_later(struct disk *disk)
 static void deliver(struct disk *disk)
 {
     struct disk_list now = disk->finished;
+    bool any = now.first != NULL;
     struct disk_request *request;
 
     disk->finished = (struct disk_list){0};
@@ -63,6 +64,8 @@ static void deliver(struct disk *disk)
         disk->in_flight--;
         request->done(request, (int)request->work.result);
     }
+    if (any && disk->round_end)
+        disk->round_end(disk->round_opaque);
     if (disk->finished.first)
         arm(disk);
 }
@@ -181,6 +184,12 @@ void disk_submit(struct disk *disk, struct disk_request *request)
 void disk_kick(struct disk *disk)
 {
     disk->driver->kick(disk);
+}
+
+void disk_on_round(struct disk *disk, void (*end)(void *opaque), void *opaque)
+{
+    disk->round_end = end;
+    disk->round_opaque = opaque;
 }
 
 unsigned disk_in_flight(const struct disk *disk)

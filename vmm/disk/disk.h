@@ -76,6 +76,12 @@ void disk_close(struct disk *disk);
 
 const struct disk_info *disk_info(const struct disk *disk);
 
+/*
+ * Calls `end` after the last done() of each round of them: where a device tells
+ * its guest of all that is over at once. From where done() is called.
+ */
+void disk_on_round(struct disk *disk, void (*end)(void *opaque), void *opaque);
+
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD, DISK_WRITE_ZEROES };
 
 #define DISK_UNMAP 1u /* WRITE_ZEROES may deallocate the range */

@@ -41,11 +41,13 @@ struct disk {
     char *path;
     struct disk_info info;
     enum disk_cache cache;
-    bool discard;              /* the user lets us deallocate */
-    struct event *pass;        /* in the loop's next pass: kick, and tell what is finished */
-    bool armed;                /* it will come */
-    bool handling;             /* a handler is at work: it ends in disk_handled() */
-    struct disk_list finished; /* done() is due */
+    bool discard;                    /* the user lets us deallocate */
+    struct event *pass;              /* in the loop's next pass: kick, and tell what is finished */
+    bool armed;                      /* it will come */
+    bool handling;                   /* a handler is at work: it ends in disk_handled() */
+    struct disk_list finished;       /* done() is due */
+    void (*round_end)(void *opaque); /* may be NULL */
+    void *round_opaque;
     unsigned in_flight;
     unsigned said;     /* what has been said, see disk_io_error() */
     uint64_t writes;   /* changes that were acknowledged without being stable */

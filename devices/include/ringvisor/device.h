@@ -6,8 +6,9 @@
  *
  * Threads. Everything runs on the vmm's one loop: no callback of any instance
  * is entered while another one runs on a second thread, and none may block. No
- * core call ever calls back into the device from inside of itself. A device
- * keeps nothing in globals: there may be several instances of it.
+ * core call but disk_drain ever calls back into the device from inside of
+ * itself. A device keeps nothing in globals: there may be several instances of
+ * it.
  *
  * Growth. Structs that cross the ABI carry their size and grow at the end, so
  * that either side may be older than the other; a field is there if it lies
@@ -182,6 +183,8 @@ struct rv_host_ops {
                         struct rv_disk_request *request);
     void (*disk_kick)(struct rv_host *host, struct rv_disk *disk);
     void (*disk_close)(struct rv_host *host, struct rv_disk *disk);
+    /* 0, or -ETIMEDOUT when requests are still in flight after `timeout_ms` (-1: no limit). */
+    int (*disk_drain)(struct rv_host *host, struct rv_disk *disk, int timeout_ms);
 };
 
 /* Has the core that runs this operation? For those that version 1 did not have. */

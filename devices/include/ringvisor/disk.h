@@ -3,8 +3,8 @@
  * Disks: asynchronous I/O on an image, whatever is behind it: a raw file, a
  * block device, another image format, an NBD server.
  *
- * done() is called from the loop, never from inside of disk_submit, in any
- * order of the requests. A FLUSH that succeeds means: every WRITE, DISCARD and
+ * done() is called from the loop or from inside of disk_drain, never from inside
+ * of disk_submit, in any order of the requests. A FLUSH that succeeds means: every WRITE, DISCARD and
  * WRITE_ZEROES whose done(0) came before the FLUSH was submitted is on stable
  * storage. Requests that are in flight at the same time have no order: what
  * needs one waits for done() in between.
@@ -32,6 +32,12 @@ struct rv_disk_options {
     bool read_only;
     bool no_discard; /* DISCARD is not offered, WRITE_ZEROES deallocates nothing */
     bool no_lock;    /* let others write to the image at the same time */
+    /*
+     * Called after the last done() of each round of them, from where done() is
+     * called: to tell the guest of all that is over at once. May be NULL.
+     */
+    void (*round_end)(void *opaque);
+    void *opaque;
 };
 
 /* Does not change while the disk is open. */
@@ -88,4 +94,6 @@ struct rv_disk_request {
  * disk_kick sends what was submitted on its way at once, not in the loop's next
  * pass: for a device that has emptied its queue. disk_close waits until the
  * kernel has let go of all buffers; done() of what was in flight is not called.
+ * disk_drain waits until nothing is in flight, and calls done() meanwhile: for a
+ * device whose guest resets it and does not wait. Not from within done().
  */
