@@ -28,7 +28,7 @@
 #define RV_GROUPS_ALL  0x3ffu
 
 /* What the vmm may set of HCR_EL2: WFI and WFE trap; a virtual SError is pending. */
-#define RV_HCR_BITS (HCR_TWI | HCR_TWE | HCR_VSE)
+#define RV_HCR_BITS (HCR_TWI | HCR_TWE | HCR_VSE | HCR_TID2 | HCR_TPU)
 
 #define RV_VCPU_IRQS 80u /* interrupts in list registers, or waiting for one */
 

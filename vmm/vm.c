@@ -52,6 +52,8 @@ static int create_gic(struct vm *vm)
     return error;
 }
 
+static void invalidate(void *opaque, const ipa_t *addr);
+
 static int create_exits(struct vm *vm)
 {
     unsigned n = vm->config.nr_vcpus;
@@ -67,6 +69,9 @@ static int create_exits(struct vm *vm)
     vm->exits.sysreg.sgi = vm_irq_sgi;
     vm->exits.sysreg.deactivate = vm_irq_deactivate;
     vm->exits.sysreg.opaque = vm;
+    vm->exits.stale = &vm->stale;
+    vm->exits.invalidate = invalidate;
+    vm->exits.opaque = vm;
     return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
 }
 
@@ -94,7 +99,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
             .vm_id = share->id,
             .vm = vm,
             .mpidr = vm->mpidr[i],
-            .hcr = cores_are_dedicated(cores) ? 0 : HCR_TWI,
+            .hcr = HCR_TWI | (machine->blind ? HCR_TID2 | HCR_TPU : 0),
         };
         if (cores_add(cores, &vm->vcpus[i])) {
             log_error("the machine has no room for another vCPU");
@@ -102,7 +107,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
         }
     }
     vm->bus = bus_new();
-    if (!vm->bus) {
+    if (!vm->bus || (machine->blind && stale_init(&vm->stale, config->ram_size))) {
         log_error("out of memory");
         return -ENOMEM;
     }
@@ -119,6 +124,7 @@ void vm_destroy(struct vm *vm)
     vm_devices_destroy(vm);
     if (vm->bus)
         bus_free(vm->bus);
+    stale_free(&vm->stale);
 }
 
 static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
@@ -240,6 +246,25 @@ int vm_flush(struct vm *vm, ipa_t start, uint64_t size)
     return error;
 }
 
+/* exit_ctx.invalidate: IC IVAU of this page, or IC IALLU. */
+static void invalidate(void *opaque, const ipa_t *addr)
+{
+    struct vm *vm = opaque;
+    uint64_t offset = 0, size = RV_PAGE_SIZE;
+    int error = 0;
+
+    if (addr) {
+        offset = addr->v - BOARD_RAM_BASE;
+        if (addr->v >= BOARD_RAM_BASE && stale_take(&vm->stale, offset))
+            error = vm_flush(vm, ipa(BOARD_RAM_BASE + offset / RV_PAGE_SIZE * RV_PAGE_SIZE), size);
+    } else {
+        for (; !error && stale_take_run(&vm->stale, &offset, &size); offset += size)
+            error = vm_flush(vm, ipa(BOARD_RAM_BASE + offset), size);
+    }
+    if (error)
+        vm->broken = true;
+}
+
 int vm_stop(struct vm *vm)
 {
     uint64_t vcpus = 0;
@@ -272,6 +297,7 @@ int vm_reset(struct vm *vm)
         return error;
     }
     vm->request = VM_RUN_ON;
+    stale_clear(&vm->stale);
     vm_devices_reset(vm);
     error = vm_load_files(vm, &layout);
     if (!error)

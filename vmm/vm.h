@@ -13,6 +13,7 @@
 #include "vmm/guest/loader.h"
 #include "vmm/machine/machine.h"
 #include "vmm/plugin.h"
+#include "vmm/stale.h"
 #include "vmm/state.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm_place.h"
@@ -56,6 +57,7 @@ struct vm {
     struct device_console console;
     struct vgic vgic;
     struct exit_ctx exits;
+    struct stale stale;
     struct pvtime_region pvtime;
     struct loader loader;
     struct vcpu vcpus[VM_MAX_VCPUS];

@@ -37,19 +37,9 @@ static void device_irq(void *ctx, uint32_t intid, bool level)
     vgic_set_line(&((struct vm *)ctx)->vgic, 0, intid, level);
 }
 
-/*
- * Whole pages only. The stub stores their words anew (FLUSH), and on a page that
- * is written in part the guest may be writing the rest at the same time. Code
- * comes in pages: what is less is a ring or a header.
- */
 static void device_dirty(void *ctx, ipa_t start, uint64_t size)
 {
-    struct vm *vm = ctx;
-    uint64_t first = (start.v + RV_PAGE_SIZE - 1) / RV_PAGE_SIZE * RV_PAGE_SIZE;
-    uint64_t end = (start.v + size) / RV_PAGE_SIZE * RV_PAGE_SIZE;
-
-    if (vm->running && first < end && vm_flush(vm, ipa(first), end - first))
-        vm->broken = true;
+    stale_mark(&((struct vm *)ctx)->stale, start.v - BOARD_RAM_BASE, size);
 }
 
 static void device_request(void *ctx, const char *device, enum rv_request what, int code)

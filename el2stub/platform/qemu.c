@@ -48,12 +48,13 @@ uint64_t platform_doorbell_kicks(void)
 /*
  * QEMU keeps translated code until a store of one of its CPUs hits it, and does
  * not see what another process writes. Storing what is there already makes it
- * look. (On real cores this is cache maintenance by address.)
+ * look; in one atomic step, since the guest may be writing, too. (On real cores
+ * this is cache maintenance by address.)
  */
 void platform_memory_changed(uint64_t start, uint64_t size)
 {
     volatile uint64_t *word = (volatile uint64_t *)start;
 
     for (uint64_t i = 0; i < size / sizeof(*word); i++)
-        word[i] = word[i];
+        __atomic_fetch_or(&word[i], 0, __ATOMIC_RELAXED);
 }

@@ -16,6 +16,7 @@
 #include "vmm/exit/psci.h"
 #include "vmm/exit/smccc.h"
 #include "vmm/exit/sysreg.h"
+#include "vmm/stale.h"
 #include "vmm/vcpu.h"
 
 /* What a VM's exits need; made by the core once. */
@@ -26,6 +27,11 @@ struct exit_ctx {
     struct sysreg sysreg;
     struct sysreg_cpu *sysreg_cpus; /* by vCPU index */
     struct insn_mmio insn_mmio;
+    const struct stale
+        *stale; /* NULL, or: when there are any pages in it, `invalidate` is called */
+    /* The guest tells its cores of new code: on this page, or (NULL) anywhere. */
+    void (*invalidate)(void *opaque, const ipa_t *addr);
+    void *opaque;
     uint8_t tries
         [RV_MAX_VCPUS]; /* exits in a row for which the guest's tables were not as at the fault */
 };

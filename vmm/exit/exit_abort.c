@@ -96,21 +96,16 @@ static int table_swap(void *opaque, ipa_t addr, uint64_t old, uint64_t new)
     (void)addr;
     (void)old;
     (void)new;
-    return run->info->u.abort.s1ptw ? -EROFS : 0;
+    return run->info->kind == EXIT_DATA_ABORT || run->info->kind == EXIT_INSN_ABORT
+               ? (run->info->u.abort.s1ptw ? -EROFS : 0)
+               : 0;
 }
 
-/* Stage 1 of the address that faulted. False: the machine is lost. */
-static bool exit_translate(struct exit_run *run, struct walk_result *result)
+bool exit_translate(struct exit_run *run, const struct walk_request *request,
+                    struct walk_result *result)
 {
-    const struct exit_abort *a = &run->info->u.abort;
     const struct rv_el1 *el1 = &run->vcpu->page->el1;
     const struct walk_memory memory = {run, table_read, table_swap};
-    const struct walk_request request = {
-        .addr = a->far,
-        .access = exit_is_fetch(run) ? WALK_EXEC
-                  : a->write         ? WALK_WRITE
-                                     : WALK_READ,
-    };
     struct walk_regs regs;
 
     if (vcpu_fetch(run->vcpu, RV_GROUP_EL1)) {
@@ -126,8 +121,22 @@ static bool exit_translate(struct exit_run *run, struct walk_result *result)
         .pstate = run->event->pstate,
         .pa_bits = run->ctx->insn_mmio.pa_bits,
     };
-    walk(&regs, &memory, &request, result);
+    walk(&regs, &memory, request, result);
     return true;
+}
+
+/* The address that faulted. */
+static bool translate_far(struct exit_run *run, struct walk_result *result)
+{
+    const struct exit_abort *a = &run->info->u.abort;
+    const struct walk_request request = {
+        .addr = a->far,
+        .access = exit_is_fetch(run) ? WALK_EXEC
+                  : a->write         ? WALK_WRITE
+                                     : WALK_READ,
+    };
+
+    return exit_translate(run, &request, result);
 }
 
 /*
@@ -141,7 +150,7 @@ void exit_walk(struct exit_run *run)
     struct walk_result result;
     uint32_t fsc = run->answer.fsc;
 
-    if (!exit_translate(run, &result))
+    if (!translate_far(run, &result))
         return;
     if (a->s1ptw && a->fsc.fault == EXIT_FAULT_PERMISSION && result.fault == WALK_ATOMIC_UPDATE)
         result.fault = WALK_EXTERNAL;
@@ -170,7 +179,7 @@ static bool exit_find_ipa(struct exit_run *run, ipa_t *addr)
     *addr = a->ipa;
     if (a->fsc.fault != EXIT_FAULT_PERMISSION)
         return true;
-    if (!exit_translate(run, &result))
+    if (!translate_far(run, &result))
         return false;
     if (result.fault == WALK_OK) {
         exit_tried(run);

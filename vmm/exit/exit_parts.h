@@ -4,6 +4,7 @@
 
 #include "vmm/exit/answer.h"
 #include "vmm/exit/exit.h"
+#include "vmm/exit/walk.h"
 
 struct exit_run {
     struct exit_ctx *ctx;
@@ -22,6 +23,10 @@ void exit_step(struct exit_run *run);
 
 /* What an inject_*() returned. One that failed has said why: the guest cannot go on. */
 void exit_injected(struct exit_run *run, int err);
+
+/* Stage 1 of an address, which is not changed. False: the machine is lost. */
+bool exit_translate(struct exit_run *run, const struct walk_request *request,
+                    struct walk_result *result);
 
 /* ANSWER_MMIO, ANSWER_INSN, ANSWER_WALK, ANSWER_ABORT. */
 void exit_mmio(struct exit_run *run);

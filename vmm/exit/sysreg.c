@@ -108,6 +108,39 @@ static void write_dbgprcr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     cpu->dbgprcr = access->value & 1u; /* CORENPDRQ; there is no power controller to ask */
 }
 
+static void write_ic_ivau(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                          struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)cpu;
+    access->fetch = SYSREG_FETCH_PAGE;
+}
+
+static void write_ic_iallu(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                           struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)cpu;
+    access->fetch = SYSREG_FETCH_ALL;
+}
+
+/*
+ * CTR_EL0 (Arm ARM D24.2): instruction cache lines of a page, so that the guest
+ * invalidates a page at once (sysreg_fetch); it need not clean data (IDC), and
+ * data cache lines are of 64 bytes.
+ */
+static uint64_t read_ctr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                         const struct sysreg_access *access)
+{
+    const uint64_t res1 = 1ull << 31, idc = 1ull << 28, cwg = 4ull << 24, erg = 4ull << 20;
+    const uint64_t dminline = 4ull << 16, pipt = 3ull << 14, iminline = 10;
+
+    (void)sysreg;
+    (void)cpu;
+    (void)access;
+    return res1 | idc | cwg | erg | dminline | pipt | iminline;
+}
+
 /*
  * What traps, in the order of how often a guest does it; PROTOCOL.md, "Trapped",
  * has the controls. All that is emulated reads as zero after a reset, but OSLSR_EL1
@@ -128,6 +161,20 @@ static const struct sysreg_row rows[] = {
     /* HCR_EL2.TID3. Reserved encodings read as zero, as in the CPU. */
     {RANGE(3, 0, 0, 1, 0, 7, 7), read_id, NULL, "ID registers",
      "an ID register reads as the guest may see it"},
+
+    /* HCR_EL2.TPU, TID2, on a machine whose cores do not see code that devices write. */
+    {ONE(KEY(1, 3, 7, 5, 1)), NULL, write_ic_ivau, "IC IVAU", "code that a device wrote is seen"},
+    {ONE(KEY(1, 0, 7, 5, 0)), NULL, write_ic_iallu, "IC IALLU", "code that devices wrote is seen"},
+    {ONE(KEY(1, 0, 7, 1, 0)), NULL, write_ic_iallu, "IC IALLUIS",
+     "code that devices wrote is seen"},
+    {ONE(KEY(1, 3, 7, 11, 1)), WI, "DC CVAU", "nothing to do: memory is coherent"},
+    {ONE(KEY(3, 3, 0, 0, 1)), read_ctr, NULL, "CTR_EL0", "reads as the guest may see it"},
+    {ONE(KEY(3, 1, 0, 0, 1)), RAZ, "CLIDR_EL1",
+     "reads as zero: there is no cache that would have to be maintained by set and way"},
+    {ONE(KEY(3, 1, 0, 0, 0)), RAZ, "CCSIDR_EL1", "reads as zero: there is no such cache"},
+    {ONE(KEY(3, 1, 0, 0, 2)), RAZ, "CCSIDR2_EL1", "reads as zero: there is no such cache"},
+    {ONE(KEY(3, 2, 0, 0, 0)), RAZ_WI, "CSSELR_EL1",
+     "reads as zero, ignores writes: there is no cache to select"},
 
     /* HCR_EL2.TACR. */
     {ONE(KEY(3, 0, 1, 0, 1)), RAZ_WI, "ACTLR_EL1",
@@ -256,6 +303,7 @@ bool sysreg_emulate(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     const struct sysreg_row *row = sysreg_find(access->reg->key);
 
     access->kick = 0;
+    access->fetch = SYSREG_FETCH_NONE;
     if (row && access->reg->read && row->read) {
         access->value = row->read(sysreg, cpu, access);
         return true;
