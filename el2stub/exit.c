@@ -57,7 +57,11 @@ void exit_sync(struct pcpu *pcpu)
 {
     if (shortcut(pcpu))
         return;
-    pcpu->blocked = report(pcpu, RV_EVENT_SYNC);
+    /* WFI on a core that has nothing else to run: what comes soon is polled for, without a wake-up. */
+    pcpu->waits =
+        boot.features & RV_FEATURE_IDLE && !(read_sysreg(spsr_el2) & PSTATE_nRW) &&
+        (read_sysreg(esr_el2) & (ESR_ELx_EC | ESR_ISS_WFX_TI)) == ESR_SET(ESR_EC_WFX, ESR_ELx_EC);
+    pcpu->blocked = !pcpu->waits && report(pcpu, RV_EVENT_SYNC);
     if (!pcpu->blocked)
         exit_advance();
     exit_serve(pcpu);

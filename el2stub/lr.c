@@ -190,7 +190,6 @@ void lr_direct(struct vcpu *vcpu, bool on)
 {
     for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
         const struct direct_entry *d = &vcpu->direct[i];
-
         bool enable = on && d->flags & RV_IRQ_ENABLED;
 
         GICR(vcpu->pcpu, enable ? GICR_ISENABLER0 : GICR_ICENABLER0) = 1u << d->pintid;

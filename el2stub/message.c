@@ -85,20 +85,23 @@ void command_take(struct pcpu *pcpu, struct rv_command *command)
  */
 void command_wait(struct pcpu *pcpu)
 {
-    for (uint32_t polls = 0; polls < pcpu->poll_limit; polls++) {
-        if (command_ready(pcpu)) {
-            pcpu->poll_limit = boot.poll_limit;
-            return;
-        }
-        cpu_relax();
-    }
-    if (pcpu->poll_limit > boot.poll_limit / 16)
-        pcpu->poll_limit /= 2;
+    uint32_t polls = 0;
 
-    rv_store_relaxed(&pcpu->channel->command_waiting.v, 1);
-    rv_fence(); /* pairs with the fence in rv_ring_wants_wakeup on the vmm's side */
-    if (!command_ready(pcpu))
-        wait_for_interrupt();
-    rv_store_relaxed(&pcpu->channel->command_waiting.v, 0);
-    gic_irq(pcpu);
+    rv_store_relaxed(&pcpu->channel->command_polling.v, 1);
+    for (; polls < pcpu->poll_limit && !command_ready(pcpu) && !read_sysreg(isr_el1); polls++)
+        cpu_relax();
+    if (command_ready(pcpu)) {
+        pcpu->poll_limit = boot.poll_limit;
+    } else {
+        if (polls == pcpu->poll_limit && polls > boot.poll_limit / 16)
+            pcpu->poll_limit /= 2;
+        rv_store_relaxed(&pcpu->channel->command_waiting.v, 1);
+        rv_fence(); /* pairs with the fence in rv_ring_wants_wakeup on the vmm's side */
+        if (!command_ready(pcpu))
+            wait_for_interrupt();
+        rv_store_relaxed(&pcpu->channel->command_waiting.v, 0);
+        gic_irq(pcpu);
+    }
+    rv_store_relaxed(&pcpu->channel->command_polling.v, 0);
+    rv_fence(); /* the same: the caller looks once more before the guest runs */
 }

@@ -21,7 +21,8 @@
 
 /* Optional behaviour: offered by the vmm, accepted by the stub. */
 #define RV_FEATURE_TIMESTAMP 0x1u /* events carry CNTPCT_EL0 */
-#define RV_FEATURES_KNOWN    RV_FEATURE_TIMESTAMP
+#define RV_FEATURE_IDLE      0x2u /* WFI that traps is the stub's own affair */
+#define RV_FEATURES_KNOWN    (RV_FEATURE_TIMESTAMP | RV_FEATURE_IDLE)
 
 /* Lies at the very start of the stub's first loaded segment. */
 struct rv_stub_header {

@@ -36,7 +36,8 @@ struct rv_channel {
     struct rv_word event_head;                     /* 0x00c0 stub */
     struct rv_word event_tail;                     /* 0x0100 vmm */
     struct rv_word event_waiting;                  /* 0x0140 vmm sets 1 before it sleeps */
-    uint8_t pad[0x1000 - 0x180];                   /* 0x0180 */
+    struct rv_word command_polling;                /* 0x0180 stub: 1 while it looks by itself */
+    uint8_t pad[0x1000 - 0x1c0];                   /* 0x01c0 */
     struct rv_command command[RV_COMMAND_ENTRIES]; /* 0x1000 */
     struct rv_event event[RV_EVENT_ENTRIES];       /* 0x2000 */
 };

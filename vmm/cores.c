@@ -128,11 +128,6 @@ int cores_add(struct cores *cores, struct vcpu *vcpu)
     return 0;
 }
 
-bool cores_are_dedicated(const struct cores *cores)
-{
-    return cores->machine->nr_vcpus <= cores->nr_pcpus;
-}
-
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
 {
     struct pcpu *pcpu = cores->in_exit;

@@ -23,11 +23,8 @@ struct cores {
 /* `slice_ns`: how long a vCPU has a pCPU that another wants. */
 void cores_init(struct cores *cores, struct machine *machine, uint64_t slice_ns);
 
-/* Give a vCPU its number. When there are more than pCPUs, WFI of all of them traps. */
+/* Give a vCPU its number. */
 int cores_add(struct cores *cores, struct vcpu *vcpu);
-
-/* Do all vCPUs have a pCPU of their own? */
-bool cores_are_dedicated(const struct cores *cores);
 
 /* A command that any pCPU may do: as pcpu_call(), on one that answers soon. */
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value);

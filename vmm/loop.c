@@ -9,9 +9,12 @@
 #include "vmm/log.h"
 #include "vmm/relax.h"
 
-/* Looking costs the host a core, sleeping costs the guest a doorbell each way (some 80 us). */
-#define POLL_MAX_NS     200000
-#define POLL_MIN_NS     10000
+/*
+ * Looking costs the host a core, sleeping costs the guest a doorbell each way (some
+ * 80 us): look for as long as a disk or a peer takes to answer, less when that is in vain.
+ */
+#define POLL_MAX_NS     1000000
+#define POLL_MIN_NS     100000
 #define EVENTS_PER_PASS 64u  /* exits between two turns of the event loop */
 #define LOOKS_PER_PASS  256u /* looks in vain between two turns of the event loop */
 

@@ -156,7 +156,8 @@ void pcpu_notify(struct pcpu *pcpu)
     if (!pcpu->notify_due)
         return;
     pcpu->notify_due = false;
-    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v) || pcpu->guest_runs)
+    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v) ||
+        (pcpu->guest_runs && !rv_load_relaxed(&pcpu->channel->command_polling.v)))
         pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
 }
 

@@ -24,9 +24,11 @@
  *   MANY      two producers, each with its ring, and one consumer with one
  *             doorbell: the vmm and its pCPUs
  *   EXCHANGE  two sides that both send and receive: events and commands
+ *   IDLE      a consumer that is at times not to be had but by its doorbell, which
+ *             it spares the producer while `polling`: a pCPU that runs a guest
  * Fault (any, or none): what the protocol must not do without
  *   NO_PRODUCER_FENCE NO_CONSUMER_FENCE NO_SECOND_LOOK NO_RELEASE NO_ACQUIRE
- *   NO_TAIL_RELEASE
+ *   NO_TAIL_RELEASE NO_IDLE_FENCE
  */
 
 #define RINGS   2
@@ -58,6 +60,7 @@ byte payload[RINGS * ENTRIES];
 byte seq[RINGS * ENTRIES];
 byte tail[RINGS];
 bit waiting[RINGS];
+bit polling[RINGS];
 bit bell[RINGS];
 
 /* Stores on their way to it. */
@@ -65,6 +68,7 @@ chan payload_buffer[RINGS * ENTRIES] = [1] of { byte };
 chan seq_buffer[RINGS * ENTRIES] = [1] of { byte };
 chan tail_buffer[RINGS] = [1] of { byte };
 chan waiting_buffer[RINGS] = [2] of { bit };
+chan polling_buffer[RINGS] = [2] of { bit };
 
 #define PUBLISHED(r)                                                                              \
     (empty(payload_buffer[SLOT(r, 0)]) && empty(payload_buffer[SLOT(r, 1)]) &&                    \
@@ -92,7 +96,21 @@ end:
     do
     :: atomic { tail_buffer[r]?v -> tail[r] = v; v = 0 }
     :: atomic { waiting_buffer[r]?v -> waiting[r] = v; v = 0 }
+    :: atomic { polling_buffer[r]?v -> polling[r] = v; v = 0 }
     od
+}
+
+/* The producer knows that the other's guest may run. */
+inline kick_if_it_does_not_look(r)
+{
+#ifdef IDLE
+    if
+    :: polling[r]
+    :: else -> bell[BELL(r)] = 1
+    fi
+#else
+    skip
+#endif
 }
 
 /* Send `head + 1` as the message at position `head`. */
@@ -109,9 +127,9 @@ inline produce(r, head)
     :: waiting[r] ->
        if /* the exchange */
        :: atomic { waiting[r] -> waiting[r] = 0 }; bell[BELL(r)] = 1
-       :: else
+       :: else -> kick_if_it_does_not_look(r)
        fi
-    :: else
+    :: else -> kick_if_it_does_not_look(r)
     fi;
     head++
 }
@@ -215,6 +233,51 @@ inline look_at_all()
     od
 }
 
+#ifdef IDLE
+
+/* As command_wait() and exit_serve() of the stub. */
+proctype consumer()
+{
+    byte next;
+    byte exits; /* of the guest, by itself */
+    bool found;
+    do
+    :: next == MESSAGES -> break
+    :: else ->
+       if /* the guest runs */
+       :: bell[0] -> bell[0] = 0
+       :: exits < 2 -> exits++
+       fi;
+       polling_buffer[0]!1;
+       found = false;
+       look(0, next, found);
+       if
+       :: found
+       :: !found -> /* an interrupt of its own */
+       :: !found ->
+          waiting_buffer[0]!1;
+          empty(waiting_buffer[0]); /* the fence */
+          look(0, next, found);
+          if
+          :: found
+          :: else -> bell[0] -> bell[0] = 0
+          fi;
+          waiting_buffer[0]!0
+       fi;
+       polling_buffer[0]!0;
+#ifndef NO_IDLE_FENCE
+       empty(polling_buffer[0]); /* the fence */
+#endif
+       found = true;
+       do
+       :: found -> found = false; look(0, next, found)
+       :: else -> break
+       od
+    od
+}
+
+#else
+
 proctype consumer()
 {
     byte next[RINGS];
@@ -246,6 +309,8 @@ proctype consumer()
        fi
     od
 }
+
+#endif
 
 #endif
 

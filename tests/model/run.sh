@@ -44,6 +44,9 @@ for scenario in STREAM MANY EXCHANGE; do
     check "sleeps for ever" "$scenario" NO_CONSUMER_FENCE
 done
 check "sleeps for ever" STREAM NO_SECOND_LOOK
+check holds IDLE
+check "sleeps for ever" IDLE NO_PRODUCER_FENCE
+check "sleeps for ever" IDLE NO_IDLE_FENCE
 check "reads a wrong message" STREAM NO_RELEASE
 check "reads a wrong message" STREAM NO_ACQUIRE
 check "reads a wrong message" STREAM NO_TAIL_RELEASE

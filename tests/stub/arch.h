@@ -44,7 +44,7 @@
     FAKE_8(X, s3_0_c0_c0_) FAKE_8(X, s3_0_c0_c1_) FAKE_8(X, s3_0_c0_c2_) FAKE_8(X, s3_0_c0_c3_) \
     FAKE_8(X, s3_0_c0_c4_) FAKE_8(X, s3_0_c0_c5_) FAKE_8(X, s3_0_c0_c6_) FAKE_8(X, s3_0_c0_c7_)
 #define FAKE_EL2_REGISTERS(X) \
-    X(elr_el2) X(spsr_el2) X(esr_el2) X(far_el2) X(hpfar_el2) X(vttbr_el2) X(vtcr_el2) \
+    X(elr_el2) X(spsr_el2) X(esr_el2) X(isr_el1) X(far_el2) X(hpfar_el2) X(vttbr_el2) X(vtcr_el2) \
     X(hcr_el2) X(cptr_el2) X(mdcr_el2) X(cnthctl_el2) X(hstr_el2) X(oslar_el1) \
     X(cntpct_el0) X(cntfrq_el0) X(dczid_el0) X(currentel) X(id_aa64pfr0_el1) \
     X(id_aa64dfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) X(icc_sre_el2) X(icc_pmr_el1) X(icc_bpr1_el1) \

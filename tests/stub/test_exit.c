@@ -280,6 +280,74 @@ static void wait_ends_with_an_interrupt_that_the_guest_can_take(void **state)
     assert_false(core->waits);
 }
 
+/* With RV_FEATURE_IDLE a WFI is the stub's own affair, and nothing else is. */
+static void idle_guest_waits_without_a_message(void **state)
+{
+    static const struct {
+        uint64_t esr, pstate;
+        bool idles;
+    } cases[] = {
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL, PSTATE_EL1h, true},
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL, PSTATE_EL0t, true},
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL | ESR_WFX_WFE, PSTATE_EL1h, false},
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL | ESR_WFX_WFIT, PSTATE_EL1h, false},
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL, PSTATE_nRW, false}, /* an IT block */
+        {ESR_SET(ESR_EC_HVC64, ESR_ELx_EC) | ESR_ELx_IL, PSTATE_EL1h, false},
+    };
+    struct rv_event event;
+
+    for (unsigned on = 0; on <= 1; on++) {
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+            bool idles = on && cases[i].idles;
+
+            setup(state);
+            boot.features = on ? RV_FEATURE_IDLE : 0;
+            REG(esr_el2) = cases[i].esr;
+            REG(elr_el2) = 0x40001000;
+            REG(spsr_el2) = cases[i].pstate;
+            assert_false(fake_run(core, exit_sync));
+            assert_int_equal(fake_event(core, &event), !idles);
+            assert_int_equal(core->waits, idles);
+            assert_int_equal(core->blocked, !idles);
+            assert_int_equal(REG(elr_el2), idles ? 0x40001004 : 0x40001000);
+            if (!idles)
+                continue;
+            fake_command(
+                core, &(struct rv_command){.op = RV_COMMAND_INJECT, .arg = {41, RV_IRQ_PENDING}});
+            assert_true(fake_serve(core));
+        }
+    }
+}
+
+static void inject_while_it_polls(void)
+{
+    assert_int_equal(core->channel->command_polling.v, 1);
+    fake_command(core, &(struct rv_command){.op = RV_COMMAND_INJECT, .arg = {41, RV_IRQ_PENDING}});
+    fake.on_relax = NULL;
+}
+
+static void polling_is_set_while_the_core_waits_and_not_when_the_guest_runs(void **state)
+{
+    setup(state);
+    fake.on_relax = inject_while_it_polls;
+    core->poll_limit = 8;
+    core->waits = true;
+    assert_true(fake_serve(core));
+    assert_int_equal(core->channel->command_polling.v, 0);
+}
+
+static void interrupt_ends_the_poll(void **state)
+{
+    setup(state);
+    REG(isr_el1) = 1u << 7;
+    core->poll_limit = 8;
+    core->waits = true;
+    fake.relaxes = 0;
+    assert_false(fake_serve(core));
+    assert_int_equal(fake.relaxes, 0);
+    assert_int_equal(core->poll_limit, 8); /* it was not in vain */
+}
+
 /* STOPPED says whether the guest still waited: who was woken must not be taken for asleep. */
 static void stopped_says_waits_exactly_if_it_still_waited(void **state)
 {
@@ -394,6 +462,9 @@ int main(void)
         cmocka_unit_test(reply_does_what_its_flags_say_and_no_more),
         cmocka_unit_test(reply_to_no_register_writes_none),
         cmocka_unit_test(wait_ends_with_an_interrupt_that_the_guest_can_take),
+        cmocka_unit_test(idle_guest_waits_without_a_message),
+        cmocka_unit_test(polling_is_set_while_the_core_waits_and_not_when_the_guest_runs),
+        cmocka_unit_test(interrupt_ends_the_poll),
         cmocka_unit_test(stopped_says_waits_exactly_if_it_still_waited),
         cmocka_unit_test(direct_interrupt_goes_to_the_guest_without_a_message),
         cmocka_unit_test(interrupt_of_nobody_is_masked),

@@ -158,9 +158,6 @@ static void there_are_no_more_vcpus_than_the_machine_has_pages_for(void **state)
 
     (void)state;
     assert_int_equal(cores_add(&cores, &more), -ENOSPC);
-    assert_false(cores_are_dedicated(&cores));
-    machine.nr_vcpus = 1;
-    assert_true(cores_are_dedicated(&cores));
 }
 
 static void an_exit_that_was_not_answered_is_made_again(void **state)

@@ -241,6 +241,14 @@ static void the_doorbell_rings_only_when_it_must(void **state)
     pcpu_push(&pcpu, &c);
     pcpu_notify(&pcpu);
     assert_int_equal(kicks, 2); /* the guest runs: nothing else reaches the stub */
+    channel->command_polling.v = 1;
+    pcpu_push(&pcpu, &c);
+    pcpu_notify(&pcpu);
+    assert_int_equal(kicks, 2); /* it waits, and the stub looks by itself */
+    channel->command_waiting.v = 1;
+    pcpu_push(&pcpu, &c);
+    pcpu_notify(&pcpu);
+    assert_int_equal(kicks, 3); /* it waits, and the stub is asleep */
 }
 
 static void illegal_events_lose_the_pcpu(void **state)

@@ -25,7 +25,8 @@ void machine_boot_page(struct machine *machine, const struct machine_config *con
     boot->abi_major = RV_ABI_MAJOR;
     boot->abi_minor = RV_ABI_MINOR;
     boot->nr_pcpus = config->nr_pcpus;
-    boot->features = config->timestamps ? RV_FEATURE_TIMESTAMP : 0;
+    boot->features = (config->timestamps ? RV_FEATURE_TIMESTAMP : 0u) |
+                     (config->nr_pcpus == config->nr_vcpus ? RV_FEATURE_IDLE : 0u);
     boot->mem_base = mem_base;
     boot->mem_size = machine->layout.total;
     boot->stub_offset = machine->layout.stub;

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -395,6 +396,7 @@ static void qemu_kick(struct machine *machine, unsigned pcpu)
 
     qemu->kicks |= 1ull << pcpu;
     send_kicks(machine->doorbell, EV_WRITE, qemu);
+    sched_yield(); /* QEMU's main thread passes it on: where cores are few, let it have this one */
 }
 
 static void qemu_stop(struct machine *machine)
@@ -515,6 +517,7 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
     }
     qemu->path = strdup(options.path);
     m->pages_only = !options.blocks;
+    m->blind = true;
     layout_make(&m->layout, image.start - QEMU_RAM_BASE, image.image_size, config->nr_pcpus,
                 config->nr_vcpus, config->ram_size);
     m->layout.total = (m->layout.total + MIB - 1) / MIB * MIB;
