@@ -200,7 +200,8 @@ void virtqueue_notify_disable(struct virtqueue *vq)
 
 bool virtqueue_notify_enable(struct virtqueue *vq)
 {
-    return vq->running && vq->format->enable(vq);
+    /* A queue that is held gives nothing whatever has come: its device is notified when it resumes. */
+    return vq->running && !vq->held && vq->format->enable(vq);
 }
 
 unsigned virtqueue_inflight(const struct virtqueue *vq)
