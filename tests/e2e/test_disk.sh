@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Disks with Debian's virtio_blk: what the guest writes is what the host reads, raw and
+# qcow2; ext4, fio and fstrim over each cache mode; an image that fills up, one that
+# shrinks, a vmm that is killed while the guest writes, two that want the same image.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+programs=$("$root/tools/guest-programs" e2fsprogs fio util-linux)
+make_payloads
+
+# guest OPTION... with the script on stdin: guest-exec; status in $got.
+guest() {
+    got=0
+    cat >"$work/script"
+    "$root/tools/guest-exec" -v --timeout 120 "$@" -- sh -c "$(cat "$work/script")" \
+        >"$work/out" 2>"$work/err" || got=$?
+}
+check() { # NAME CONDITION...
+    if "${@:2}"; then ok "$1"; else bad "$1" "$(cat "$work/out" "$work/err" 2>/dev/null)"; fi
+}
+says() { grep -qF -- "$1" "$work/out"; }
+complains() { grep -qF -- "$1" "$work/err"; }
+none_runs() { ! pgrep -f "$1" >/dev/null; }
+sum() { sha256sum | cut -c 1-64; }
+host_sum() { head -c "$2" "$1" | sum; }
+
+# One boot: identity, serial, read-only, errors beyond the end.
+truncate -s 64M "$work/raw"
+head -c 1000000 /dev/urandom >"$work/odd" # no multiple of a sector
+cp "$work/odd" "$work/odd.copy"
+qemu-img create -q -f qcow2 "$work/disk.qcow2" 64M
+guest --disk "$work/raw,serial=first" --disk "$work/disk.qcow2,queues=2" --disk "$work/odd,ro" <<'S'
+head -c 20000000 /dev/urandom >/root/r
+echo "wrote $(sha256sum </root/r | cut -c 1-64)"
+for d in vda vdb; do
+    dd if=/root/r of=/dev/$d bs=1M conv=fsync 2>/dev/null
+    echo 3 >/proc/sys/vm/drop_caches
+    echo "$d $(dd if=/dev/$d bs=1000000 count=20 2>/dev/null | sha256sum | cut -c 1-64)"
+done
+echo "serial $(cat /sys/block/vda/serial) end"
+echo "queues $(ls -d /sys/block/vdb/mq/* | wc -l) end"
+echo "ro $(cat /sys/block/vda/ro /sys/block/vdc/ro | tr '\n' ' ')end"
+echo "odd $(sha256sum </dev/vdc | cut -c 1-64)"
+dd if=/dev/zero of=/dev/vdc bs=512 count=1 2>/dev/null || echo 'vdc refused'
+S
+check the_guest_with_three_disks_ends_well test "$got" -eq 0
+wrote=$(sed -n 's/^wrote //p' "$work/out")
+check the_guest_reads_back_what_it_wrote_raw says "vda ${wrote:-?}"
+check the_guest_reads_back_what_it_wrote_qcow2 says "vdb ${wrote:-?}"
+check the_host_reads_it_raw test "$(host_sum "$work/raw" 20000000)" = "$wrote"
+qemu-img convert -O raw "$work/disk.qcow2" "$work/converted"
+check the_host_reads_it_qcow2 test "$(host_sum "$work/converted" 20000000)" = "$wrote"
+check the_helper_is_gone_with_its_vmm none_runs "$work/disk.qcow2"
+check the_serial_arrives says 'serial first end'
+check a_disk_has_as_many_queues_as_the_guest_has_cpus says 'queues 1 end' # 2 offered, one CPU
+check ro_is_read_only says 'ro 0 1 end'
+check writes_to_it_are_refused says 'vdc refused'
+check a_part_of_a_sector_is_left_out says "odd $(host_sum "$work/odd" $((1000000 / 512 * 512)))"
+check that_it_is_left_out_is_said complains "$work/odd"
+check a_read_only_image_is_not_changed cmp "$work/odd" "$work/odd.copy"
+
+# One boot: every cache mode and format under a file system, fio with --verify, and fstrim.
+for n in 1 2 3 4; do truncate -s 64M "$work/d$n"; done
+qemu-img create -q -f qcow2 "$work/d5.qcow2" 64M
+guest -c 2 --disk "$programs,ro" --disk "$work/d1,cache=none" --disk "$work/d2,cache=writethrough,aio=threads" \
+    --disk "$work/d3,cache=unsafe,queue-size=16" --disk "$work/d4,queues=2" --disk "$work/d5.qcow2" <<'S'
+mount -o ro /dev/vda /mnt && for d in dev proc sys tmp; do mount --bind /$d /mnt/$d; done
+for d in b c d e f; do
+    chroot /mnt mkfs.ext4 -q /dev/vd$d && mkdir /tmp/$d && mount /dev/vd$d /tmp/$d || exit 1
+    mount --bind /tmp/$d /mnt/tmp/$d
+    chroot /mnt fio --name=v --filename=/tmp/$d/v --size=8M --bs=4k --rw=randwrite --ioengine=libaio \
+        --direct=1 --iodepth=16 --fsync=64 --verify=crc32c --do_verify=1 --verify_fatal=1 >/tmp/log 2>&1 &&
+        echo "verified vd$d" || cat /tmp/log
+done
+rm /tmp/e/v && sync
+chroot /mnt fstrim -v /tmp/e | sed 's/^/trim /'
+for d in b c d e f; do umount /mnt/tmp/$d; umount /tmp/$d || exit 1; done
+echo 'write through' >/sys/block/vde/cache_type && echo "cache $(cat /sys/block/vde/cache_type)"
+S
+check the_guest_with_six_disks_ends_well test "$got" -eq 0
+for d in b c d e f; do check "fio_verifies_vd$d" says "verified vd$d"; done
+check fstrim_gives_room_back_to_the_host test "$(stat -c %b "$work/d4")" -lt $((8 << 11))
+check the_guest_can_make_it_write_through says 'cache write through'
+qemu-img convert -O raw "$work/d5.qcow2" "$work/d5"
+clean() { e2fsck -fn "$1" >"$work/out" 2>&1; }
+for n in 1 2 3 4 5; do check "file_system_${n}_is_clean" clean "$work/d$n"; done
+
+# A host file system that is full: the guest gets an error, goes on, and what was flushed stays.
+full() {
+    mkdir -p "$work/small" && mount -t tmpfs -o size=8M tmpfs "$work/small"
+    truncate -s 64M "$work/small/image"
+    guest --disk "$work/small/image" <<'S'
+head -c 4194304 /dev/urandom >/root/r
+dd if=/root/r of=/dev/vda bs=1M conv=fsync 2>/dev/null && echo "kept $(sha256sum </root/r | cut -c 1-64)"
+dd if=/dev/zero of=/dev/vda bs=1M seek=4 count=16 conv=fsync 2>/dev/null || echo 'no room'
+dd if=/dev/vda of=/dev/null bs=1M count=4 iflag=direct 2>/dev/null && echo 'reads go on'
+S
+    check a_full_host_is_an_error_in_the_guest says 'no room'
+    check the_guest_goes_on_after_it says 'reads go on'
+    check the_message_names_the_full_image complains "$work/small/image"
+    check what_was_flushed_before_is_there says "kept $(host_sum "$work/small/image" 4194304)"
+}
+if [[ $(id -u) -eq 0 ]]; then
+    full
+    umount "$work/small"
+else
+    echo 'note: a full host file system is only tried as root, who can mount a small one'
+fi
+
+# An image that is truncated under a running guest.
+truncate -s 16M "$work/cut"
+{
+    "$root/tools/guest-exec" --timeout 120 -v --disk "$work/cut" -- sh -c 'echo is-up; sleep 4
+        dd if=/dev/vda of=/dev/null bs=1M iflag=direct 2>/dev/null || echo "read failed"
+        dd if=/dev/vda of=/dev/null bs=1M count=1 iflag=direct 2>/dev/null && echo "the rest reads"' \
+        >"$work/out" 2>"$work/err" || true
+} &
+for _ in {1..600}; do grep -qs is-up "$work/out" "$work/err" && break; sleep 0.1; done
+truncate -s 8M "$work/cut"
+wait $!
+check reads_behind_a_truncated_end_fail says 'read failed'
+check what_is_left_reads says 'the rest reads'
+
+# kill -9 of the vmm while the guest writes: all that its fsync acknowledged is there.
+truncate -s 64M "$work/killed"
+mkfs.ext4 -q "$work/killed"
+{
+    "$root/tools/guest-exec" --timeout 120 -v --disk "$work/killed" -- sh -c 'mount /dev/vda /mnt
+        n=0; while n=$((n + 1)); do echo "line $n" >>/mnt/log; sync /mnt/log; echo "acknowledged $n"; done' \
+        >"$work/out" 2>"$work/err" || true
+} &
+for _ in {1..600}; do grep -qs 'acknowledged 20$' "$work/out" "$work/err" && break; sleep 0.1; done
+pkill -9 -f "^$vmm run.*$work/killed" || bad the_vmm_was_there_to_be_killed
+wait $!
+last=$(sed -n 's/^.*acknowledged \([0-9]*\)\r*$/\1/p' "$work/out" "$work/err" | tail -n 1)
+e2fsck -fp "$work/killed" >"$work/fsck" 2>&1 || [[ $? -eq 1 ]] || bad the_file_system_recovers "$(cat "$work/fsck")"
+debugfs -R 'cat /log' "$work/killed" >"$work/lines" 2>/dev/null
+if [[ ${last:-0} -ge 20 ]] && grep -qx "line $last" "$work/lines"; then
+    ok "acknowledged_lines_survive_kill_9"
+else
+    bad acknowledged_lines_survive_kill_9 "acknowledged: '${last:-none}'" "$(tail -n 3 "$work/lines")"
+fi
+
+# Two that want the same image.
+truncate -s 1M "$work/one"
+"$vmm" run -k "$work/loop.elf" -m 64M --disk "$work/one" >"$work/first" 2>&1 </dev/null &
+first=$!
+for _ in {1..300}; do grep -q U "$work/first" && break; sleep 0.1; done
+refused a_second_writer_is_refused 1 "$work/one" -k "$work/off.elf" -m 64M --disk "$work/one"
+refused a_reader_beside_a_writer_is_refused 1 "$work/one" -k "$work/off.elf" -m 64M --disk "$work/one,ro"
+run 30 run -k "$work/off.elf" -m 64M --disk "$work/one,lock=off"
+check lock_off_lets_it_in test "$got" -eq 0
+kill "$first"
+wait "$first" || true
+
+# What cannot be opened, and options that cannot be.
+refused no_such_image 1 "$work/absent" -k "$work/off.elf" --disk "$work/absent"
+refused a_folder_is_no_image 1 "$work" -k "$work/off.elf" --disk "$work"
+refused unknown_format 1 'qcow2' -k "$work/off.elf" --disk "$work/one,format=qcow3"
+refused unknown_cache 1 'writethrough' -k "$work/off.elf" --disk "$work/one,cache=fast"
+refused unknown_property 1 'serial' -k "$work/off.elf" --disk "$work/one,serail=x"
+refused queue_size_is_a_power_of_two 1 'power of two' -k "$work/off.elf" --disk "$work/one,queue-size=100"
+refused no_value 2 '--disk' -k "$work/off.elf" --disk
+printf 'QFI\373 and nothing more' >"$work/broken.qcow2"
+refused a_broken_qcow2 1 "$work/broken.qcow2" -k "$work/off.elf" --disk "$work/broken.qcow2"
+refused a_helper_that_is_not_there 1 '/no/helper' -k "$work/off.elf" --disk "$work/disk.qcow2,helper=/no/helper"
+exit $failed
