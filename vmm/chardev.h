@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The character back end of a console device: this process's stdin and stdout.
+ * The character back end of a device: where a console's bytes go to and come
+ * from. chardev_write never blocks; when the reader is slow, writable() tells
+ * the writer that there is room again, and nothing is lost. What is typed for
+ * one, and what holds of each, is in ringvisor/chr.h.
  *
- * Output. chardev_write never blocks: it takes what fits in a buffer of a few
- * KiB, which goes out in the loop's next pass in one write. When the reader is
- * slow, the writer is told by writable() when there is room again; nothing is
- * lost. Output that can never go anywhere is discarded and the guest goes on:
+ * This process's stdin and stdout. Output goes out in the loop's next pass in one
+ * write. Output that can never go anywhere is discarded and the guest goes on:
  * for ever when the reader is gone (EPIPE, hangup), until there is room again
  * when a disk is full. Each is said once.
  *
- * Input. From a pipe or a file only what the device has room for is read; its
- * end is no event for the guest. A terminal is put in raw mode and is always
- * read, up to 64 KiB ahead, so that the escape keys work when the guest does
- * not: Ctrl-a x quits, Ctrl-a h shows the keys, Ctrl-a a (or Ctrl-a again)
- * sends Ctrl-a. A pipe has no escape keys: any byte is the guest's.
+ * From a pipe or a file only what the device has room for is read; its end is no
+ * event for the guest. A terminal is put in raw mode and is always read, up to
+ * 64 KiB ahead, so that the escape keys work when the guest does not: Ctrl-a x
+ * quits, Ctrl-a h shows the keys, Ctrl-a a (or Ctrl-a again) sends Ctrl-a. A
+ * pipe has no escape keys: any byte is the guest's.
  *
  * O_NONBLOCK belongs to the open file description, which is shared with the
  * shell and everything else on that terminal or pipe. It is never set there:
@@ -23,6 +24,7 @@
 #pragma once
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +35,8 @@ struct chardev_client {
     size_t (*can_receive)(void *opaque); /* bytes that it takes now */
     void (*receive)(void *opaque, const uint8_t *data, size_t len);
     void (*writable)(void *opaque); /* after a short chardev_write; may be NULL */
+    /* The other end came or went; may be NULL. It is taken to be there at the attach. */
+    void (*connected)(void *opaque, bool connected);
 };
 
 /*

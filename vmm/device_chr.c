@@ -39,10 +39,19 @@ static void device_chr_writable(void *opaque)
         chr->callbacks.writable(chr->opaque);
 }
 
+static void device_chr_connected(void *opaque, bool connected)
+{
+    const struct rv_chr *chr = opaque;
+
+    if (chr->callbacks.connected)
+        chr->callbacks.connected(chr->opaque, connected);
+}
+
 static const struct chardev_client device_chr_client = {
-    device_chr_can_receive,
-    device_chr_receive,
-    device_chr_writable,
+    .can_receive = device_chr_can_receive,
+    .receive = device_chr_receive,
+    .writable = device_chr_writable,
+    .connected = device_chr_connected,
 };
 
 static int device_chr_take_console(struct rv_chr *chr)

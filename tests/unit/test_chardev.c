@@ -62,7 +62,8 @@ static void device_writable(void *opaque)
     d->writable++;
 }
 
-static const struct chardev_client client = {device_can_receive, device_receive, device_writable};
+static const struct chardev_client client = {device_can_receive, device_receive, device_writable,
+                                             NULL};
 
 static void on_quit(void *ctx)
 {

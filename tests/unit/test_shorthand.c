@@ -31,7 +31,7 @@ static void shorthand_is_put_before_what_the_user_typed(void **state)
     check("net", "user,hostfwd=tcp:2222-:22", "virtio-net,backend=user,hostfwd=tcp:2222-:22");
     check("vsock", "cid=3,path=/tmp/v", "virtio-vsock,cid=3,path=/tmp/v");
     check("share", "/srv,tag=srv", "virtio-fs,path=/srv,tag=srv");
-    check("console", "pty", "virtio-console,chr=pty");
+    check("console", "pty", "virtio-console,chardev=pty");
     check("disk", "", "virtio-blk,path=");
 }
 

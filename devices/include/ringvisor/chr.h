@@ -33,6 +33,9 @@ struct rv_chr_callbacks {
     size_t (*can_receive)(void *opaque);
     void (*receive)(void *opaque, const uint8_t *data, size_t len);
     void (*writable)(void *opaque);
-    /* The other end came or went. One that is there at chr_open is not announced. */
+    /*
+     * The other end came or went. It is taken to be there at chr_open: one that is
+     * not is said to have gone in the loop's next pass.
+     */
     void (*connected)(void *opaque, bool connected);
 };

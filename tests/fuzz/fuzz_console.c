@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The console device: a driver that does anything to registers, control messages and
+ * a RAM of four pages, back ends that are slow, come and go, resets, standing still,
+ * and a new process that goes on with the old one's state.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/virtio_console.h>
+
+#include "tests/unit/console_host.h"
+
+#define RAM_BASE 0x1000u
+#define RAM_SIZE 0x4000u
+#define QUEUES   6u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct input {
+    const uint8_t *data;
+    size_t size;
+};
+
+static uint32_t take(struct input *in, unsigned bytes)
+{
+    uint32_t value = 0;
+
+    for (unsigned i = 0; i < bytes && in->size != 0; i++, in->size--)
+        value |= (uint32_t)*in->data++ << 8 * i;
+    return value;
+}
+
+static void write32(struct rv_host *host, uint32_t reg, uint32_t value)
+{
+    ringvisor_device.write(host->device, reg, 4, value);
+}
+
+/* The driver, where it wants to get somewhere: all queues are there, of 8 entries. */
+static void bring_up(struct rv_host *host, uint32_t how)
+{
+    uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
+
+    features |= how & 0x80 ? VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) : 0;
+    features |= how & 0x40 ? 0 : VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT);
+    features |= how & 0x20 ? VIRTIO_FEATURE(VIRTIO_F_RING_RESET) : 0;
+    write32(host, VIRTIO_MMIO_STATUS, 0);
+    write32(host, VIRTIO_MMIO_STATUS, 3);
+    for (uint32_t i = 0; i < 2; i++) {
+        write32(host, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
+        write32(host, VIRTIO_MMIO_DRIVER_FEATURES, (uint32_t)(features >> 32 * i));
+    }
+    write32(host, VIRTIO_MMIO_STATUS, 0xb);
+    for (uint32_t q = 0; q < QUEUES; q++) {
+        write32(host, VIRTIO_MMIO_QUEUE_SEL, q);
+        write32(host, VIRTIO_MMIO_QUEUE_NUM, 8);
+        write32(host, VIRTIO_MMIO_QUEUE_DESC_LOW, RAM_BASE + 0x200 * q);
+        write32(host, VIRTIO_MMIO_QUEUE_AVAIL_LOW, RAM_BASE + 0x200 * q + 0x80);
+        write32(host, VIRTIO_MMIO_QUEUE_USED_LOW, RAM_BASE + 0x200 * q + 0x100);
+        write32(host, VIRTIO_MMIO_QUEUE_READY, 1);
+    }
+    write32(host, VIRTIO_MMIO_STATUS, 0xf);
+}
+
+/* A buffer of one descriptor in a split ring; on the control queue, a message. */
+static void buffer(struct rv_host *host, struct input *in)
+{
+    uint8_t where = (uint8_t)take(in, 1), what = (uint8_t)take(in, 1);
+    unsigned q = (where & 7u) % QUEUES, slot = where >> 5;
+    uint8_t *ring = host->ram + 0x200 * q;
+    uint64_t addr = RAM_BASE + 0x1000 + 0x200 * q;
+    uint32_t len = what & 0x7fu;
+    uint16_t flags = q % 2 ? 0 : 2, index, head = (uint16_t)slot;
+
+    if (q == 3) {
+        struct virtio_console_control c = {
+            .id = what & 3u, .event = what >> 2 & 7u, .value = what >> 5 & 1u};
+
+        memcpy(host->ram + addr - RAM_BASE, &c, sizeof(c));
+        len = sizeof(c);
+    }
+    memcpy(ring + 16 * slot, &addr, 8);
+    memcpy(ring + 16 * slot + 8, &len, 4);
+    memcpy(ring + 16 * slot + 12, &flags, 2);
+    memcpy(&index, ring + 0x82, 2);
+    memcpy(ring + 0x84 + 2 * (index % 8), &head, 2);
+    index++;
+    memcpy(ring + 0x82, &index, 2);
+    write32(host, VIRTIO_MMIO_QUEUE_NOTIFY, q);
+}
+
+static void step(struct rv_host *host, struct input *in, bool *still)
+{
+    static const unsigned sizes[] = {4, 1, 2, 8};
+    static const uint8_t typed[64];
+    uint8_t op = (uint8_t)take(in, 1), choice = op >> 4;
+    unsigned port = choice & 1u;
+    uint64_t value;
+    uint32_t where;
+
+    switch (op & 15u) {
+    case 0:
+    case 1:
+        where = take(in, 1) * 4 + (choice & 3u);
+        where -= where % sizes[choice >> 2];
+        if (!*still && where + sizes[choice >> 2] <= VIRTIO_MMIO_SIZE) {
+            ringvisor_device.write(host->device, where, sizes[choice >> 2], take(in, 4));
+            ringvisor_device.read(host->device, where, sizes[choice >> 2], &value);
+        }
+        break;
+    case 2:
+        where = take(in, 2) % RAM_SIZE;
+        for (unsigned n = take(in, 1); n != 0 && in->size != 0 && where < RAM_SIZE; n--)
+            host->ram[where++] = (uint8_t)take(in, 1);
+        break;
+    case 3:
+        if (!*still)
+            bring_up(host, take(in, 1));
+        break;
+    case 4:
+    case 5:
+    case 6:
+    case 7:
+        if (!*still)
+            buffer(host, in);
+        break;
+    case 8: console_host_room(host, port, choice * 8u); break;
+    case 9: console_host_room(host, port, SIZE_MAX); break;
+    case 10: console_host_input(host, port, typed, choice * 4u); break;
+    case 11: console_host_connected(host, port, choice & 2u); break;
+    case 12:
+        if (host->timer_set) {
+            host->timer_set = false;
+            host->fired(host->opaque);
+        }
+        break;
+    case 13:
+        if (*still)
+            ringvisor_device.resume(host->device);
+        else if (ringvisor_device.quiesce(host->device) == 0 && choice & 1u)
+            ringvisor_device.reset(host->device);
+        *still = !*still;
+        break;
+    case 14: write32(host, VIRTIO_MMIO_QUEUE_NOTIFY, choice & 7u); break;
+    default:
+        console_host_stop(host);
+        if (console_host_start(host, RV_CREATE_RESUME))
+            abort();
+        *still = false;
+        break;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct rv_host host;
+    struct input in = {data, size};
+    uint8_t *ram = aligned_alloc(4096, RAM_SIZE);
+    bool still = false;
+
+    if (!ram)
+        abort();
+    memset(ram, 0, RAM_SIZE);
+    console_host_init(&host, ram, RAM_BASE, RAM_SIZE);
+    host.property[2] = "second";
+    host.property[3] = "name";
+    if (console_host_start(&host, 0))
+        abort();
+    while (in.size != 0)
+        step(&host, &in, &still);
+    console_host_stop(&host);
+    console_host_free(&host);
+    free(ram);
+    return 0;
+}
