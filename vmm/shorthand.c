@@ -16,6 +16,8 @@ const struct shorthand shorthands[] = {
     {"console", SHORTHAND_REQUIRED, "virtio-console,chr=", "stdio|pty|file:PATH|socket:PATH",
      "add a console: --device virtio-console,chr=..."},
     {"rng", SHORTHAND_NONE, "virtio-rng", "", "add an entropy device: --device virtio-rng"},
+    {"watchdog", SHORTHAND_OPTIONAL, "sp805", "[=PROPERTY=VALUE...]",
+     "add a watchdog: --device sp805"},
     {"balloon", SHORTHAND_OPTIONAL, "virtio-balloon", "[=PROPERTY=VALUE...]",
      "add a memory balloon: --device virtio-balloon"},
     {0},

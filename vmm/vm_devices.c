@@ -15,7 +15,7 @@
  * What the board always has, at its place there. One that the user names
  * himself, to give it properties, is that one and not a second.
  */
-static const char *const board_devices[] = {"pl011", "pl031"};
+static const char *const board_devices[] = {"pl011", "pl031", "pl061"};
 
 /*
  * What devices ask of the VM

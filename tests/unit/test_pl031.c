@@ -3,12 +3,11 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 #include <cmocka.h>
-#include <ringvisor/device.h>
+
+#include "clock_host.h"
 
 #define DR   0x00
 #define MR   0x04
@@ -19,134 +18,17 @@
 #define MIS  0x18
 #define ICR  0x1c
 
-#define S 1000000000ull
-
-struct rv_host {
-    void *device;
-    uint64_t wall, now; /* ns */
-    uint64_t timer_at;  /* 0: not set */
-    void (*fired)(void *opaque);
-    void *opaque;
-    bool irq;
-    bool no_timer;
-    unsigned timers;
-    uint8_t state[0x18];
-};
-
-static struct rv_host host;
-
-static void host_log(struct rv_host *h, enum rv_log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void host_log(struct rv_host *h, enum rv_log_level level, const char *fmt, ...)
-{
-    (void)h;
-    (void)level;
-    (void)fmt;
-}
-
-static void host_irq_set(struct rv_host *h, unsigned line, bool level)
-{
-    assert_int_equal(line, 0);
-    h->irq = level;
-}
-
-static uint64_t host_now(struct rv_host *h)
-{
-    return h->now;
-}
-
-static uint64_t host_wall(struct rv_host *h)
-{
-    return h->wall;
-}
-
-static struct rv_host_timer *host_timer_new(struct rv_host *h, void (*fired)(void *), void *opaque)
-{
-    if (h->no_timer)
-        return NULL;
-    h->timers++;
-    h->fired = fired;
-    h->opaque = opaque;
-    return (struct rv_host_timer *)(void *)h;
-}
-
-static void host_timer_set(struct rv_host *h, struct rv_host_timer *timer, uint64_t at)
-{
-    assert_ptr_equal(timer, h);
-    h->timer_at = at;
-}
-
-static void host_timer_cancel(struct rv_host *h, struct rv_host_timer *timer)
-{
-    assert_ptr_equal(timer, h);
-    h->timer_at = 0;
-}
-
-static void host_timer_free(struct rv_host *h, struct rv_host_timer *timer)
-{
-    assert_ptr_equal(timer, h);
-    h->timers--;
-}
-
-static const struct rv_host_ops ops = {
-    .size = sizeof(ops),
-    .log = host_log,
-    .irq_set = host_irq_set,
-    .now_ns = host_now,
-    .wall_ns = host_wall,
-    .timer_new = host_timer_new,
-    .timer_set = host_timer_set,
-    .timer_cancel = host_timer_cancel,
-    .timer_free = host_timer_free,
-};
-
-/* Time passes; what falls due on the way, happens. */
-static void pass(uint64_t ns)
-{
-    uint64_t end = host.now + ns;
-
-    while (host.timer_at && host.timer_at <= end) {
-        host.wall += host.timer_at - host.now;
-        host.now = host.timer_at;
-        host.timer_at = 0;
-        host.fired(host.opaque);
-    }
-    host.wall += end - host.now;
-    host.now = end;
-}
-
-static uint64_t get(uint64_t offset)
-{
-    uint64_t value = ~0ull;
-
-    assert_int_equal(ringvisor_device.read(host.device, offset, 4, &value), 0);
-    return value;
-}
-
-static void put(uint64_t offset, uint32_t value)
-{
-    assert_int_equal(ringvisor_device.write(host.device, offset, 4, value), 0);
-}
-
 static int setup(void **state)
 {
     (void)state;
-    memset(&host, 0, sizeof(host));
-    host.wall = 1700000000 * S + S / 4;
-    host.now = 5 * S;
-    assert_int_equal(ringvisor_device.state_size, sizeof(host.state));
-    assert_int_equal(ringvisor_device.create(&host, &ops, host.state, 0, &host.device), 0);
-    ringvisor_device.reset(host.device);
-    ringvisor_device.resume(host.device);
+    clock_host_start();
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    ringvisor_device.destroy(host.device);
-    assert_int_equal(host.timers, 0);
+    assert_true(clock_host_stop());
     return 0;
 }
 
@@ -291,20 +173,19 @@ static void taken_over_it_tells_of_a_match_that_has_passed(void **state)
     ringvisor_device.destroy(host.device);
     host.timer_at = 0;
     pass(60 * S);
-    assert_int_equal(
-        ringvisor_device.create(&host, &ops, host.state, RV_CREATE_RESUME, &host.device), 0);
-    ringvisor_device.resume(host.device);
+    assert_int_equal(clock_host_create(RV_CREATE_RESUME), 0);
     assert_int_equal(get(DR), 160);
     assert_true(host.irq);
 }
 
 static void create_without_a_timer_fails(void **state)
 {
-    void *device;
+    void *device = host.device;
 
     (void)state;
     host.no_timer = true;
-    assert_int_equal(ringvisor_device.create(&host, &ops, host.state, 0, &device), -ENOMEM);
+    assert_int_equal(clock_host_create(0), -ENOMEM);
+    host.device = device;
 }
 
 int main(void)

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# How a guest is ended by its board: the power button with Debian's gpio_keys, SIGTERM and
+# its grace time, the watchdog with Debian's sp805_wdt, a panic notification.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+unset RINGVISOR_GUEST_KERNEL
+cloud=$("$root/tools/guest-image" 2>/dev/null)
+# The cloud kernel has no driver for keys.
+full=$(RINGVISOR_GUEST_KERNEL=linux-image-arm64 "$root/tools/guest-image" 2>/dev/null)
+
+# boot IMAGE OPTION... with what to type on stdin: the vmm's status in $got, its console in
+# $work/console. What follows a line "@N" is typed when the console has that N times; "!SIGNAL"
+# goes to the vmm.
+boot() {
+    local image=$1 line
+    shift
+    : >"$work/console"
+    rm -f "$work/keys"
+    mkfifo "$work/keys"
+    timeout -k 5 120 "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=ttyAMA0 panic=-1' "$@" \
+        <"$work/keys" >"$work/console" 2>"$work/err" &
+    local timeout_pid=$!
+    {
+        while IFS= read -r line; do
+            case $line in
+            @*) for _ in {1..900}; do grep -qF -- "${line#@}" "$work/console" && break; sleep 0.1; done ;;
+            !*) pkill "-${line#!}" -P "$timeout_pid" ;;
+            *) printf '%s\n' "$line" ;;
+            esac
+        done
+        wait_end "$timeout_pid"
+    } >"$work/keys"
+    got=0
+    wait "$timeout_pid" || got=$?
+}
+wait_end() { while kill -0 "$1" 2>/dev/null && [[ $(ps -o stat= -p "$1") != Z* ]]; do sleep 0.1; done; }
+check() { # NAME CONDITION...
+    if "${@:2}"; then ok "$1"; else bad "$1" "status $got" "$(tail -n 15 "$work/console")" "$(cat "$work/err")"; fi
+}
+says() { grep -qF -- "$1" "$work/console"; }
+complains() { grep -qF -- "$1" "$work/err"; }
+
+# A guest that listens: it sees KEY_POWER go down and up, and shuts itself down.
+boot "$full" <<'S'
+@ringvisor:
+echo is""ready; head -c 96 /dev/input/event0 | od -An -v -tx2 -w24; poweroff -f
+@isready
+!TERM
+S
+check sigterm_presses_the_power_button test "$got" -eq 0
+# struct input_event: type EV_KEY, code 116, value 1, then 0.
+check the_driver_sees_the_key_go_down grep -qE '0001 0074 0001 0000' "$work/console"
+check the_driver_sees_the_key_come_up grep -qE '0001 0074 0000 0000' "$work/console"
+
+# A driver listens, and nobody does anything: ended after the grace time, or by a second signal.
+boot "$full" --grace 3 <<'S'
+@ringvisor:
+echo is""ready
+@isready
+!TERM
+S
+check a_guest_that_does_not_shut_down_is_ended test "$got" -eq 143
+check that_it_was_not_its_own_doing_is_said complains 'has not shut down within 3 s'
+boot "$full" --grace 1000 <<'S'
+@ringvisor:
+echo is""ready
+@isready
+!TERM
+echo still-""there
+@still-there
+!TERM
+S
+check a_guest_has_its_grace_time says still-there
+check a_second_sigterm_ends_it test "$got" -eq 143
+boot "$full" --grace 0 <<'S'
+@ringvisor:
+!TERM
+S
+check no_grace_time_ends_it_at_once test "$got" -eq 143
+boot "$cloud" --grace 1000 <<'S'
+@ringvisor:
+!PWR
+!TERM
+S
+check a_guest_that_does_not_listen_is_ended_at_once test "$got" -eq 143
+check that_nobody_listens_is_said complains 'SIGPWR: the guest has no driver'
+
+# The watchdog: served for longer than its time, then not any more.
+boot "$cloud" --watchdog --no-reboot <<'S'
+@ringvisor:
+watchdog -F -t 1 -T 4 /dev/watchdog & sleep 9; echo is""served; kill -STOP $!; echo stopped; sleep 60; echo too""late
+S
+check a_watchdog_that_is_served_does_nothing says isserved
+check a_watchdog_that_is_not_resets_the_guest test "$got" -eq 4
+check it_does_so_in_time bash -c "! grep -q toolate '$work/console'"
+check what_has_reset_the_guest_is_said complains 'watchdog has expired: it is reset'
+boot "$cloud" --watchdog=action=poweroff <<'S'
+@ringvisor:
+watchdog -F -t 100 -T 2 /dev/watchdog
+S
+check a_watchdog_can_switch_off test "$got" -eq 0
+
+# Debian's kernels have no driver for the notifier: what such a driver does, by hand.
+boot "$cloud" --device pvpanic <<'S'
+@ringvisor:
+devmem 0x0c000000 8; devmem 0x0c000000 8 2; echo goes-""on; devmem 0x0c000000 8 1; sleep 100
+S
+check the_notifier_knows_both_events says 0x03
+check a_guest_with_a_crash_kernel_goes_on says goes-on
+check a_panic_is_an_exit_status test "$got" -eq 3
+check the_panic_is_said complains 'panicked'
+exit "$failed"
