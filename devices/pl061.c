@@ -26,7 +26,14 @@
 
 #define BUTTON_LINE 3u
 #define BUTTON      (1u << BUTTON_LINE)
-#define PRESS_NS    100000000ull /* drivers take less than some 10 ms for bouncing */
+
+/*
+ * Drivers wait some 10 ms for the contact to be still, and then look whether the button
+ * is down. A guest that is slow to take the interrupt must find it so: the time counts
+ * from there, for as long as a person would keep a finger on it.
+ */
+#define PRESS_NS   100000000ull
+#define UNTAKEN_NS 5000000000ull
 
 #define PL061_STATE_VERSION 1u
 
@@ -84,12 +91,19 @@ static void pl061_input(struct pl061 *p, unsigned in)
     pl061_update(p);
 }
 
+static void pl061_hold(struct pl061 *p, uint64_t ns)
+{
+    p->s->release_at = p->ops->now_ns(p->host) + ns;
+    p->ops->timer_set(p->host, p->timer, p->s->release_at);
+}
+
+/* In this order, and the other way round in pl061_event: a state in between has a way on. */
 static void pl061_released(void *opaque)
 {
     struct pl061 *p = opaque;
 
-    p->s->release_at = 0;
     pl061_input(p, p->s->in & ~BUTTON);
+    p->s->release_at = 0;
 }
 
 /* Pressed, if the guest looks at the line: with an interrupt, as all drivers of keys do. */
@@ -100,10 +114,22 @@ static bool pl061_event(void *device, enum rv_device_event event)
 
     if (event != RV_EVENT_POWER_BUTTON || !(s->ie & BUTTON) || s->dir & BUTTON)
         return false;
-    s->release_at = p->ops->now_ns(p->host) + PRESS_NS;
-    p->ops->timer_set(p->host, p->timer, s->release_at);
+    pl061_hold(p, PRESS_NS);
     pl061_input(p, s->in | BUTTON);
+    if (s->edges & BUTTON)
+        pl061_hold(p, UNTAKEN_NS);
     return true;
+}
+
+/* GPIOIC, 3.3.9. */
+static void pl061_clear(struct pl061 *p, unsigned v)
+{
+    struct pl061_state *s = p->s;
+    bool taken = s->edges & v & s->in & BUTTON;
+
+    s->edges &= (uint8_t)~v;
+    if (taken)
+        pl061_hold(p, PRESS_NS);
 }
 
 static int pl061_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
@@ -148,7 +174,7 @@ static int pl061_write(void *device, uint64_t offset, unsigned size, uint64_t va
     case GPIOIBE: s->ibe = v; break;
     case GPIOIEV: s->iev = v; break;
     case GPIOIE: s->ie = v; break;
-    case GPIOIC: s->edges &= (uint8_t)~v; break;
+    case GPIOIC: pl061_clear(p, v); break;
     case GPIOAFSEL: s->afsel = v; break;
     default:
         if (offset < GPIODIR && offset % 4 == 0)
@@ -181,18 +207,23 @@ static int pl061_create(struct rv_host *host, const struct rv_host_ops *ops, voi
         free(p);
         return -ENOMEM;
     }
+    p->s->in &= BUTTON;
     pl061_update(p);
     *device = p;
     return 0;
 }
 
-/* A button that was down comes up. */
+/* A button that was down comes up: at its time, or in time if the state has lost that. */
 static void pl061_resume(void *device)
 {
     struct pl061 *p = device;
+    uint64_t latest = p->ops->now_ns(p->host) + UNTAKEN_NS;
 
-    if (p->s->release_at)
-        p->ops->timer_set(p->host, p->timer, p->s->release_at);
+    if (!p->s->release_at && !p->s->in)
+        return;
+    if (!p->s->release_at || p->s->release_at > latest)
+        p->s->release_at = latest;
+    p->ops->timer_set(p->host, p->timer, p->s->release_at);
 }
 
 static void pl061_destroy(void *device)
@@ -223,6 +254,7 @@ static void pl061_fdt_root(void *device, struct rv_fdt *fdt, const struct rv_fdt
     ops->string(fdt, "label", "GPIO Key Poweroff");
     ops->u32(fdt, "linux,code", KEY_POWER);
     ops->cells(fdt, "gpios", gpios, 3);
+    ops->empty(fdt, "wakeup-source"); /* a guest that sleeps wakes up to shut down */
     ops->end(fdt);
     ops->end(fdt);
 }

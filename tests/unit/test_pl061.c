@@ -159,6 +159,56 @@ static void second_press_is_longer_and_no_second_edge(void **state)
     assert_int_equal(get(DATA(0xff)), 0);
 }
 
+/* A driver looks at the line some time after the edge; the guest may be slow to take that. */
+static void button_stays_down_until_the_edge_was_taken(void **state)
+{
+    (void)state;
+    put(IBE, BUTTON);
+    put(IE, BUTTON);
+    press();
+    pass(3 * S);
+    assert_int_equal(get(DATA(0xff)), BUTTON);
+    put(IC, 0xf7); /* another line's */
+    put(IC, BUTTON);
+    pass(PRESS_MS * S / 1000 - 1);
+    assert_int_equal(get(DATA(0xff)), BUTTON);
+    put(IC, BUTTON); /* there is no edge: this does not hold it down longer */
+    pass(1);
+    assert_int_equal(get(DATA(0xff)), 0);
+    assert_int_equal(get(RIS), BUTTON);
+    assert_int_equal(host.timer_at, 0);
+}
+
+static void button_does_not_stay_down_for_ever(void **state)
+{
+    (void)state;
+    put(IEV, BUTTON);
+    put(IE, BUTTON);
+    press();
+    pass(5 * S);
+    assert_int_equal(get(DATA(0xff)), 0);
+    assert_true(host.irq); /* the edge is still to be taken */
+}
+
+/* Another vmm finds the button down and no time, or a time in some other age; or nonsense. */
+static void damaged_state_lets_the_button_come_up(void **state)
+{
+    static const uint64_t times[] = {0, 1, UINT64_MAX};
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++) {
+        clock_host_stop();
+        memset(host.state, 0xff, sizeof(host.state));
+        host.state[2] = times[i]; /* release_at, at 0x10 */
+        assert_int_equal(clock_host_create(RV_CREATE_RESUME), 0);
+        put(DIR, 0);
+        assert_int_equal(get(DATA(0xff)), BUTTON);
+        pass(5 * S);
+        assert_int_equal(get(DATA(0xff)), 0);
+        assert_int_equal(host.timer_at, 0);
+    }
+}
+
 static void pressed_button_comes_up_in_the_next_process(void **state)
 {
     (void)state;
@@ -171,6 +221,7 @@ static void pressed_button_comes_up_in_the_next_process(void **state)
     assert_int_equal(clock_host_create(RV_CREATE_RESUME), 0);
     assert_true(host.irq);
     assert_int_equal(get(DATA(0xff)), BUTTON);
+    put(IC, BUTTON);
     pass(PRESS_MS * S / 1000);
     assert_int_equal(get(DATA(0xff)), 0);
 }
@@ -209,6 +260,9 @@ int main(void)
         TEST(edges_and_levels_interrupt_as_chosen),
         TEST(interrupt_can_be_masked),
         TEST(second_press_is_longer_and_no_second_edge),
+        TEST(button_stays_down_until_the_edge_was_taken),
+        TEST(button_does_not_stay_down_for_ever),
+        TEST(damaged_state_lets_the_button_come_up),
         TEST(pressed_button_comes_up_in_the_next_process),
         TEST(reset_releases_the_button_and_the_line),
         TEST(identification_is_what_drivers_look_for),
