@@ -45,7 +45,7 @@ struct sp805_state {
 };
 _Static_assert(sizeof(struct sp805_state) == 0x20, "state block layout");
 
-enum sp805_action { SP805_RESET, SP805_POWEROFF, SP805_NONE };
+enum sp805_action { SP805_RESET, SP805_POWEROFF, SP805_EXIT, SP805_NONE };
 
 struct sp805 {
     struct rv_host *host;
@@ -53,7 +53,7 @@ struct sp805 {
     struct sp805_state *s;
     struct rv_host_timer *timer;
     enum sp805_action action;
-    bool said; /* that it has expired, since it was enabled */
+    bool said; /* that it has expired, since the guest was reset */
 };
 
 static const uint8_t sp805_id[] = {0x05, 0x18, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
@@ -95,13 +95,24 @@ static void sp805_start(struct sp805 *p)
 
 static void sp805_expired(struct sp805 *p)
 {
-    if (p->action == SP805_NONE) {
-        p->ops->log(p->host, RV_LOG_WARN, "the guest's watchdog has expired: nothing is done");
-        return;
-    }
-    p->ops->log(p->host, RV_LOG_WARN, "the guest's watchdog has expired: %s",
-                p->action == SP805_RESET ? "it is reset" : "it is switched off");
-    p->ops->request(p->host, p->action == SP805_RESET ? RV_REQUEST_RESET : RV_REQUEST_POWER_OFF, 0);
+    static const struct {
+        const char *text;
+        bool asks;
+        enum rv_request request;
+    } actions[] = {
+        [SP805_RESET] = {"it is reset", true, RV_REQUEST_RESET},
+        [SP805_POWEROFF] = {"it is switched off", true, RV_REQUEST_POWER_OFF},
+        [SP805_EXIT] = {"it is taken for one that cannot go on", true, RV_REQUEST_PANIC},
+        [SP805_NONE] = {"nothing is done", false, 0},
+    };
+
+    /* A guest may let it expire a thousand times a second. */
+    if (!p->said)
+        p->ops->log(p->host, RV_LOG_WARN, "the guest's watchdog has expired: %s",
+                    actions[p->action].text);
+    p->said = true;
+    if (actions[p->action].asks)
+        p->ops->request(p->host, actions[p->action].request, 0);
 }
 
 static void sp805_zero(void *opaque)
@@ -128,10 +139,8 @@ static void sp805_control(struct sp805 *p, uint32_t v)
         p->ops->timer_cancel(p->host, p->timer);
     }
     s->control = v & (INTEN | RESEN);
-    if (runs && !ran) {
-        p->said = false;
+    if (runs && !ran)
         sp805_start(p); /* 3.3.3: from WdogLoad */
-    }
 }
 
 static int sp805_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
@@ -191,11 +200,12 @@ static void sp805_reset(void *device)
     struct sp805 *p = device;
 
     *p->s = (struct sp805_state){.load = UINT32_MAX, .value = UINT32_MAX};
+    p->said = false;
     p->ops->timer_cancel(p->host, p->timer);
     sp805_update(p);
 }
 
-static const char *const sp805_actions[] = {"reset", "poweroff", "none", NULL};
+static const char *const sp805_actions[] = {"reset", "poweroff", "exit", "none", NULL};
 
 static int sp805_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
                         uint32_t flags, void **device)
@@ -250,7 +260,8 @@ static const struct rv_property sp805_properties[] = {
      .type = RV_PROPERTY_ENUM,
      .value = "reset",
      .choices = sp805_actions,
-     .help = "what happens to a guest that does not serve its watchdog"},
+     .help = "what happens to a guest that does not serve its watchdog; exit: the vmm ends "
+             "with status 3"},
     {0},
 };
 

@@ -117,14 +117,34 @@ static void without_resen_it_only_interrupts(void **state)
 static void load_of_0_does_not_hold_the_loop(void **state)
 {
     (void)state;
-    host.choice = 2;
+    host.choice = 3;
     clock_host_stop();
     clock_host_start();
     put(LOAD, 0);
     put(CONTROL, 3);
     pass(2000); /* 42 ns each */
-    assert_int_equal(host.requests, 0);
+    assert_int_equal(host.warnings, 0);
     assert_true(host.timer_at > host.now);
+}
+
+static void guest_cannot_fill_the_log_by_expiring(void **state)
+{
+    (void)state;
+    host.choice = 3;
+    clock_host_stop();
+    clock_host_start();
+    put(LOAD, 0);
+    for (unsigned i = 0; i < 10; i++) {
+        put(CONTROL, 3);
+        pass(S);
+        put(CONTROL, 0);
+    }
+    assert_int_equal(host.warnings, 1);
+    ringvisor_device.reset(host.device);
+    put(LOAD, 0);
+    put(CONTROL, 3);
+    pass(S);
+    assert_int_equal(host.warnings, 2); /* another guest, in a way */
 }
 
 static void lock_refuses_writes_but_its_own(void **state)
@@ -147,10 +167,13 @@ static void action_is_the_users(void **state)
     static const struct {
         unsigned requests;
         enum rv_request request;
-    } wanted[] = {{1, RV_REQUEST_RESET}, {1, RV_REQUEST_POWER_OFF}, {0, RV_REQUEST_RESET}};
+    } wanted[] = {{1, RV_REQUEST_RESET},
+                  {1, RV_REQUEST_POWER_OFF},
+                  {1, RV_REQUEST_PANIC},
+                  {0, RV_REQUEST_RESET}};
 
     (void)state;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 4; i++) {
         clock_host_stop();
         host.choice = i;
         clock_host_start();
@@ -227,6 +250,7 @@ int main(void)
         TEST(guest_that_serves_it_is_left_alone),
         TEST(without_resen_it_only_interrupts),
         TEST(load_of_0_does_not_hold_the_loop),
+        TEST(guest_cannot_fill_the_log_by_expiring),
         TEST(lock_refuses_writes_but_its_own),
         TEST(action_is_the_users),
         TEST(vmm_that_did_not_run_gives_the_time_anew),
