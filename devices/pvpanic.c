@@ -11,9 +11,13 @@
 #define PVPANIC_PANICKED 1u /* the guest cannot go on */
 #define PVPANIC_CRASHED  2u /* it has panicked, and its own crash kernel takes over */
 
+enum pvpanic_action { PVPANIC_EXIT, PVPANIC_RESET, PVPANIC_NONE };
+
 struct pvpanic {
     struct rv_host *host;
     const struct rv_host_ops *ops;
+    enum pvpanic_action action;
+    uint64_t said; /* events that were told of since the guest was reset */
 };
 
 static int pvpanic_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
@@ -24,19 +28,36 @@ static int pvpanic_read(void *device, uint64_t offset, unsigned size, uint64_t *
     return 0;
 }
 
+/* Once: a guest may write for ever. */
+static void pvpanic_say(struct pvpanic *p, unsigned event, const char *what)
+{
+    if (!(p->said & event))
+        p->ops->log(p->host, RV_LOG_WARN, "the guest has panicked: %s", what);
+    p->said |= event;
+}
+
 static int pvpanic_write(void *device, uint64_t offset, unsigned size, uint64_t value)
 {
-    const struct pvpanic *p = device;
+    struct pvpanic *p = device;
 
     (void)size;
     if (offset != 0)
         return 0;
-    if (value & PVPANIC_PANICKED)
-        p->ops->request(p->host, RV_REQUEST_PANIC, (int)(value & 0xff));
-    else if (value & PVPANIC_CRASHED)
-        p->ops->log(p->host, RV_LOG_WARN, "the guest has panicked: its crash kernel takes over");
+    if (!(value & PVPANIC_PANICKED)) {
+        if (value & PVPANIC_CRASHED)
+            pvpanic_say(p, PVPANIC_CRASHED, "its crash kernel takes over");
+    } else if (p->action == PVPANIC_RESET) {
+        pvpanic_say(p, PVPANIC_PANICKED, "it is reset");
+        p->ops->request(p->host, RV_REQUEST_RESET, 0);
+    } else if (p->action == PVPANIC_NONE) {
+        pvpanic_say(p, PVPANIC_PANICKED, "nothing is done");
+    } else {
+        p->ops->request(p->host, RV_REQUEST_PANIC, (int)(value & 0xff)); /* which says so */
+    }
     return 0;
 }
+
+static const char *const pvpanic_actions[] = {"exit", "reset", "none", NULL};
 
 static int pvpanic_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
                           uint32_t flags, void **device)
@@ -49,7 +70,7 @@ static int pvpanic_create(struct rv_host *host, const struct rv_host_ops *ops, v
         ops->log(host, RV_LOG_ERROR, "out of memory");
         return -ENOMEM;
     }
-    *p = (struct pvpanic){.host = host, .ops = ops};
+    *p = (struct pvpanic){.host = host, .ops = ops, .action = ops->property_enum(host, "action")};
     *device = p;
     return 0;
 }
@@ -61,8 +82,17 @@ static void pvpanic_destroy(void *device)
 
 static void pvpanic_reset(void *device)
 {
-    (void)device;
+    ((struct pvpanic *)device)->said = 0;
 }
+
+static const struct rv_property pvpanic_properties[] = {
+    {.name = "action",
+     .type = RV_PROPERTY_ENUM,
+     .value = "exit",
+     .choices = pvpanic_actions,
+     .help = "what happens to a guest that has panicked; exit: the vmm ends with status 3"},
+    {0},
+};
 
 static const char *const pvpanic_compatible[] = {"qemu,pvpanic-mmio", NULL};
 
@@ -76,6 +106,7 @@ const struct rv_device_class ringvisor_device = {
     RV_CLASS_HEADER,
     .name = "pvpanic",
     .description = "panic notifier: the vmm ends with status 3 when the guest's kernel panics",
+    .properties = pvpanic_properties,
     .mmio_size = PVPANIC_SIZE,
     .place = RV_PLACE_PLATFORM,
     .fdt = &pvpanic_fdt,
