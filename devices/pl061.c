@@ -241,6 +241,7 @@ static void pl061_fdt_node(void *device, struct rv_fdt *fdt, const struct rv_fdt
     ops->u32(fdt, "#gpio-cells", 2);
     ops->empty(fdt, "interrupt-controller");
     ops->u32(fdt, "#interrupt-cells", 2);
+    ops->u32(fdt, "#address-cells", 0);
 }
 
 static void pl061_fdt_root(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
