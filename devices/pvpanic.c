@@ -52,7 +52,8 @@ static int pvpanic_write(void *device, uint64_t offset, unsigned size, uint64_t 
     } else if (p->action == PVPANIC_NONE) {
         pvpanic_say(p, PVPANIC_PANICKED, "nothing is done");
     } else {
-        p->ops->request(p->host, RV_REQUEST_PANIC, (int)(value & 0xff)); /* which says so */
+        pvpanic_say(p, PVPANIC_PANICKED, "it is ended");
+        p->ops->request(p->host, RV_REQUEST_PANIC, (int)(value & 0xff));
     }
     return 0;
 }
