@@ -11,7 +11,7 @@ full=$(RINGVISOR_GUEST_KERNEL=linux-image-arm64 "$root/tools/guest-image" 2>/dev
 
 # boot IMAGE OPTION... with what to type on stdin: the vmm's status in $got, its console in
 # $work/console. What follows a line "@N" is typed when the console has that N times; "!SIGNAL"
-# goes to the vmm, "^SIGNAL" to the timeout(1) around it, and "~N" waits for N seconds.
+# goes to the vmm, and "~N" waits for N seconds.
 boot() {
     local image=$1 line
     shift
@@ -26,7 +26,6 @@ boot() {
             case $line in
             @*) for _ in {1..900}; do grep -qF -- "${line#@}" "$work/console" && break; sleep 0.1; done ;;
             !*) pkill "-${line#!}" -P "$timeout_pid" ;;
-            ^*) kill -s "${line#^}" "$timeout_pid" ;;
             '~'*) sleep "${line#\~}" ;;
             *) printf '%s\n' "$line" ;;
             esac
@@ -43,13 +42,15 @@ check() { # NAME CONDITION...
 says() { grep -qF -- "$1" "$work/console"; }
 complains() { grep -qF -- "$1" "$work/err"; }
 
-# A guest that listens: it sees KEY_POWER go down and up, and shuts itself down. timeout
+# A guest that listens: it sees KEY_POWER go down and up, and shuts itself down. timeout(1)
 # sends its signal twice, to the vmm and to the vmm's group: that does not end it at once.
 boot "$full" <<'S'
 @ringvisor:
 echo is""ready; head -c 96 /dev/input/event0 | od -An -v -tx2 -w24; poweroff -f
 @isready
-^TERM
+!TERM
+~0.1
+!TERM
 S
 check sigterm_presses_the_power_button test "$got" -eq 0
 # struct input_event: type EV_KEY, code 116, value 1, then 0.
@@ -67,7 +68,7 @@ check a_guest_that_does_not_shut_down_is_ended test "$got" -eq 143
 check that_it_was_not_its_own_doing_is_said complains 'has not shut down within 3 s'
 boot "$full" --grace 1000 <<'S'
 @ringvisor:
-echo mem >/sys/power/state; echo still-""there
+head -c 24 /dev/input/event0 | od -An -v -tx2 -w24 & sleep 1; echo mem >/sys/power/state; echo still-""there
 @Suspending console
 ~2
 !TERM
@@ -76,6 +77,7 @@ echo mem >/sys/power/state; echo still-""there
 !TERM
 S
 check the_button_wakes_a_suspended_guest says still-there
+check which_sees_the_key grep -qE '0001 0074 0001 0000' "$work/console"
 check a_second_sigterm_ends_it test "$got" -eq 143
 boot "$full" --grace 0 <<'S'
 @ringvisor:
