@@ -11,13 +11,15 @@
 #define PVPANIC_PANICKED 1u /* the guest cannot go on */
 #define PVPANIC_CRASHED  2u /* it has panicked, and its own crash kernel takes over */
 
+#define QUIET_NS 10000000000ull /* from one message to the next */
+
 enum pvpanic_action { PVPANIC_EXIT, PVPANIC_RESET, PVPANIC_NONE };
 
 struct pvpanic {
     struct rv_host *host;
     const struct rv_host_ops *ops;
     enum pvpanic_action action;
-    uint64_t said; /* events that were told of since the guest was reset */
+    uint64_t quiet_until[2]; /* now_ns, of each event */
 };
 
 static int pvpanic_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
@@ -28,12 +30,16 @@ static int pvpanic_read(void *device, uint64_t offset, unsigned size, uint64_t *
     return 0;
 }
 
-/* Once: a guest may write for ever. */
+/* A guest may write for ever, or whenever it boots. */
 static void pvpanic_say(struct pvpanic *p, unsigned event, const char *what)
 {
-    if (!(p->said & event))
-        p->ops->log(p->host, RV_LOG_WARN, "the guest has panicked: %s", what);
-    p->said |= event;
+    uint64_t *quiet_until = &p->quiet_until[event == PVPANIC_CRASHED];
+    uint64_t now = p->ops->now_ns(p->host);
+
+    if (now < *quiet_until)
+        return;
+    p->ops->log(p->host, RV_LOG_WARN, "the guest has panicked: %s", what);
+    *quiet_until = now + QUIET_NS;
 }
 
 static int pvpanic_write(void *device, uint64_t offset, unsigned size, uint64_t value)
@@ -52,7 +58,8 @@ static int pvpanic_write(void *device, uint64_t offset, unsigned size, uint64_t 
     } else if (p->action == PVPANIC_NONE) {
         pvpanic_say(p, PVPANIC_PANICKED, "nothing is done");
     } else {
-        p->ops->request(p->host, RV_REQUEST_PANIC, (int)(value & 0xff)); /* which says so */
+        pvpanic_say(p, PVPANIC_PANICKED, "it is ended");
+        p->ops->request(p->host, RV_REQUEST_PANIC, (int)(value & 0xff));
     }
     return 0;
 }
@@ -82,7 +89,7 @@ static void pvpanic_destroy(void *device)
 
 static void pvpanic_reset(void *device)
 {
-    ((struct pvpanic *)device)->said = 0;
+    (void)device; /* what it remembers is the log's, not the guest's */
 }
 
 static const struct rv_property pvpanic_properties[] = {

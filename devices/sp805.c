@@ -29,7 +29,8 @@
 #define CLOCK_HZ 24000000ull /* WDOGCLK: the board's fixed clock */
 #define NS_PER_S 1000000000ull
 
-#define LATE_NS  NS_PER_S   /* more than this behind its time, the vmm was not running */
+#define QUIET_NS (10 * NS_PER_S) /* from one message to the next */
+#define LATE_NS  NS_PER_S        /* more than this behind its time, the vmm was not running */
 #define LEAST_NS 1000000ull /* a guest that counts less than this must not keep the loop busy */
 
 #define SP805_STATE_VERSION 1u
@@ -53,7 +54,7 @@ struct sp805 {
     struct sp805_state *s;
     struct rv_host_timer *timer;
     enum sp805_action action;
-    bool said; /* that it has expired, since the guest was reset */
+    uint64_t quiet_until; /* now_ns */
 };
 
 static const uint8_t sp805_id[] = {0x05, 0x18, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
@@ -105,12 +106,14 @@ static void sp805_expired(struct sp805 *p)
         [SP805_EXIT] = {"it is taken for one that cannot go on", true, RV_REQUEST_PANIC},
         [SP805_NONE] = {"nothing is done", false, 0},
     };
+    uint64_t now = p->ops->now_ns(p->host);
 
-    /* A guest may let it expire a thousand times a second. */
-    if (!p->said)
+    /* A guest may let it expire a thousand times a second, or be reset as often as it boots. */
+    if (now >= p->quiet_until) {
         p->ops->log(p->host, RV_LOG_WARN, "the guest's watchdog has expired: %s",
                     actions[p->action].text);
-    p->said = true;
+        p->quiet_until = now + QUIET_NS;
+    }
     if (actions[p->action].asks)
         p->ops->request(p->host, actions[p->action].request, 0);
 }
@@ -200,7 +203,6 @@ static void sp805_reset(void *device)
     struct sp805 *p = device;
 
     *p->s = (struct sp805_state){.load = UINT32_MAX, .value = UINT32_MAX};
-    p->said = false;
     p->ops->timer_cancel(p->host, p->timer);
     sp805_update(p);
 }

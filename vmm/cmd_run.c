@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vmm run`: boot a guest and serve it until it ends. */
 #include <signal.h>
+#include <stdint.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -16,6 +18,9 @@
 #define NS_PER_MS  1000000ull
 #define NR_SIGNALS 5u
 
+/* timeout(1) signals its child and then the child's group: that is one SIGTERM, not two. */
+#define SAME_SIGNAL_NS 500000000ull
+
 /* What callbacks of the event loop need. */
 struct session {
     struct loop loop;
@@ -26,6 +31,7 @@ struct session {
     int signal;
     unsigned grace_s;
     struct event *grace; /* SIGTERM's: the guest has been asked to shut down */
+    uint64_t asked_ns;   /* when */
 };
 
 static void end(struct session *session, enum loop_end how)
@@ -71,15 +77,29 @@ static void power_failed(evutil_socket_t signal, short what, void *ctx)
         log_warn("SIGPWR: the guest has no driver that listens to the power button");
 }
 
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
 /* The first asks the guest, if there is anything to ask; the second does not. */
 static void terminated(evutil_socket_t signal, short what, void *ctx)
 {
     struct session *session = ctx;
     struct timeval limit = {.tv_sec = session->grace_s};
 
-    if (session->grace_s && !evtimer_pending(session->grace, NULL) && press_power_button(session) &&
-        evtimer_add(session->grace, &limit) == 0)
+    if (evtimer_pending(session->grace, NULL)) {
+        if (now_ns() - session->asked_ns < SAME_SIGNAL_NS)
+            return;
+    } else if (session->grace_s && press_power_button(session) &&
+               evtimer_add(session->grace, &limit) == 0) {
+        session->asked_ns = now_ns();
+        log_info("SIGTERM: the guest is asked to shut down, and has %u s for it", session->grace_s);
         return;
+    }
     signalled(signal, what, session);
 }
 

@@ -53,7 +53,7 @@ static void device_request(void *ctx, const char *device, enum rv_request what, 
         vm->power_off_code = code;
         break;
     case RV_REQUEST_PANIC:
-        log_error("device '%s': the guest says that it has panicked (code %d)", device, code);
+        log_error("device '%s': the guest cannot go on (code %d)", device, code);
         vm->failed = true;
         break;
     }

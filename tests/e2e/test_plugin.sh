@@ -101,7 +101,7 @@ for what in lines memory timers watches back-ends rest; do
 done
 
 # What a device asks of the machine: a write to REQUEST of the test device.
-for words in '2:3:panicked (code 7)' '1:7:' '0:4:'; do
+for words in '2:3:cannot go on (code 7)' '1:7:' '0:4:'; do
     IFS=: read -r what status text <<<"$words"
     cat >"$work/ask.s" <<S
         .global _start

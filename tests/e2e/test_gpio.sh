@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The PL061 by Debian's driver and the GPIO character device: the power button's line is
+# high while the button is down, both edges interrupt, and nobody listening changes nothing.
+# Usage: test_gpio.sh GUEST-PROGRAM
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+unset RINGVISOR_GUEST_KERNEL # the cloud kernel: no driver of keys takes the line
+mapfile -t encoded < <(gzip -9 <"$1" | base64 -w 100000)
+cat >"$work/script" <<'S'
+printf %s "$@" | base64 -d | gunzip >/run/gpio && chmod +x /run/gpio
+# An output that nothing is at reads back what is written.
+cd /sys/class/gpio && base=$(cat gpiochip*/base | head -n 1)
+echo $((base + 6)) >export && cd gpio$((base + 6))
+echo out >direction && for v in 1 0 1; do echo $v >value; echo "output $(cat value)"; done
+cd / && /run/gpio /dev/gpiochip0 3 4
+S
+exec {log}>"$work/out"
+"$root/tools/guest-exec" -- sh -c "$(cat "$work/script")" sh "${encoded[@]}" >&"$log" 2>"$work/err" &
+pid=$!
+wait_for() { # PATTERN COUNT
+    for _ in $(seq 600); do
+        [[ $(grep -cE -- "$1" "$work/out") -ge $2 ]] && return
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+}
+for press in 1 2; do
+    wait_for '^(watching|falling)' "$press"
+    pkill -PWR -P "$pid" || true
+done
+got=0
+wait "$pid" || got=$?
+check() { # NAME PATTERN COUNT
+    if [[ $(grep -cE -- "$2" "$work/out") -eq $3 ]]; then ok "$1"; else bad "$1" "$(cat "$work/out" "$work/err")"; fi
+}
+check the_kernel_has_eight_lines_on_a_pl061 '^chip 9030000\.pl061 lines 8$' 1
+check an_output_reads_back_a_1 '^output 1$' 2
+check an_output_reads_back_a_0 '^output 0$' 1
+check the_line_is_low_before '^watching 0$' 1
+# The guest sees it high when it looks, however late; and low after about 100 ms.
+check each_press_is_a_rising_edge '^rising value 1 after' 2
+check each_release_is_a_falling_edge_a_while_later '^falling value 0 after ([89][0-9]|[1-9][0-9]{2}|1[0-9]{3}) ms$' 2
+[[ $got -eq 0 ]] && ok the_guest_goes_on || bad the_guest_goes_on "status $got" "$(cat "$work/out" "$work/err")"
+exit $failed
