@@ -26,19 +26,23 @@ struct scenario {
     const char *name;
     unsigned pcpus;
     uint64_t rounds[NR_VMS];
-    enum ill ill; /* what VM 1 is stopped for, after its first round */
+    enum ill ill; /* what VM 1 is stopped for, when both have done a round */
 };
 
-#define FOR_EVER 1000000000ull
+#define FOR_EVER     1000000000ull
+#define ROUNDS_AFTER 3u /* that VM 0 does after VM 1 was stopped */
 
 static const struct scenario scenarios[] = {
     {"each on a pCPU of its own", 2, {2, 2}, NONE},
     {"both on one pCPU", 1, {2, 2}, NONE},
     {"one powers off early, on one pCPU", 1, {3, 1}, NONE},
-    {"one is stopped for an illegal map", 2, {3, FOR_EVER}, MAP_OF_THE_OTHERS_RAM},
-    {"one is stopped for an illegal map, on one pCPU", 1, {3, FOR_EVER}, MAP_OF_THE_OTHERS_RAM},
-    {"one is stopped for an illegal command to its vCPU", 2, {3, FOR_EVER}, UNKNOWN_GROUPS},
-    {"one is stopped for an illegal PSTATE, on one pCPU", 1, {3, FOR_EVER}, ILLEGAL_PSTATE},
+    {"one is stopped for an illegal map", 2, {FOR_EVER, FOR_EVER}, MAP_OF_THE_OTHERS_RAM},
+    {"one is stopped for an illegal map, on one pCPU",
+     1,
+     {FOR_EVER, FOR_EVER},
+     MAP_OF_THE_OTHERS_RAM},
+    {"one is stopped for an illegal command to its vCPU", 2, {FOR_EVER, FOR_EVER}, UNKNOWN_GROUPS},
+    {"one is stopped for an illegal PSTATE, on one pCPU", 1, {FOR_EVER, FOR_EVER}, ILLEGAL_PSTATE},
 };
 
 struct run {
@@ -145,7 +149,11 @@ static void look(evutil_socket_t fd, short what, void *ctx)
     if (run.scenario->ill == NONE || run.sent || page_of(0)->done == 0 || page_of(1)->done == 0)
         return;
     offend();
+    if (!run.sent)
+        return;
+    /* How far each has come by now is the host's scheduler's choice: what counts is what follows. */
     run.done_when_sent = page_of(0)->done;
+    page_of(0)->rounds = run.done_when_sent + ROUNDS_AFTER;
 }
 
 static int make(struct event_base *base, const struct plugins *plugins, char **argv)
@@ -212,8 +220,7 @@ static void judge(enum loop_end end)
         expect(foreign == 0, "a VM's RAM has the other's marker", foreign);
         expect(strange == 0, "a VM's RAM does not have what it wrote", strange);
     }
-    expect(page_of(0)->done == run.scenario->rounds[0], "VM 0 did not do its rounds",
-           page_of(0)->done);
+    expect(page_of(0)->done == page_of(0)->rounds, "VM 0 did not do its rounds", page_of(0)->done);
     if (run.scenario->ill == NONE) {
         expect(page_of(1)->done == run.scenario->rounds[1], "VM 1 did not do its rounds",
                page_of(1)->done);

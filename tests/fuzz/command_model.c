@@ -513,7 +513,7 @@ static void check_core(unsigned n)
 
     /* The guest stays below EL2, and traps. */
     MODEL_CHECK(mode == 0 || mode == 4 || mode == 5 || mode == 0x10);
-    MODEL_CHECK((REG(hcr_el2) & ~0x6100ull) == m->hcr && REG(cptr_el2) == m->cptr);
+    MODEL_CHECK((REG(hcr_el2) & ~RV_HCR_BITS) == m->hcr && REG(cptr_el2) == m->cptr);
     MODEL_CHECK(REG(mdcr_el2) == m->mdcr && REG(vtcr_el2) == m->vtcr);
     MODEL_CHECK(REG(cnthctl_el2) == m->cnthctl && REG(s3_4_c1_c2_0) == 15);
     /* Who is here. */

@@ -12,4 +12,5 @@ cd "$new"
 mkdir corpus
 set -- corpus
 [ ! -d "$kept" ] || set -- corpus "$kept"
-"$fuzzer" -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 "$@"
+# 1: the 77 of libFuzzer would be a skipped test.
+"$fuzzer" -error_exitcode=1 -max_total_time="${FUZZ_SECONDS:-10}" -timeout=10 -rss_limit_mb=4096 -print_final_stats=1 "$@"
