@@ -34,6 +34,8 @@ struct device_env {
     struct bus *bus;
     struct event_base *base;
     const struct guest_ram *ram;
+    int ram_fd; /* shared memory in which the guest's RAM begins at ram_offset; -1: none */
+    uint64_t ram_offset;
     struct device_console *console;
     /* The state blocks hold a guest that runs: devices take it over, they are not reset. */
     bool resume;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "vmm/device_host.h"
 #include "vmm/log.h"
@@ -13,6 +14,7 @@
 #define DEVICE_LOG_MAX   512
 #define DEVICE_BUGS_MAX  8u
 #define DEVICE_BLOCK_MAX 12u /* characters of a further state block's name */
+#define DEVICE_PAGE_SIZE 4096u
 #define DEVICE_CODE_MAX  125 /* exit statuses from 126 on are the shell's */
 
 static void device_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
@@ -168,6 +170,44 @@ static void device_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
         host->env.mem_dirty(host->env.ctx, (ipa_t){ipa}, len);
 }
 
+static int device_mem_region(struct rv_host *host, unsigned index, struct rv_mem_region *region)
+{
+    struct rv_mem_region is = {0};
+
+    if (!region || region->size == 0) {
+        device_bug(host, "a memory region to nowhere");
+        return -EINVAL;
+    }
+    if (index > 0 || host->env.ram_fd < 0)
+        return -ENOENT;
+    is = (struct rv_mem_region){
+        .size = region->size,
+        .ipa = host->env.ram->ipa,
+        .bytes = host->env.ram->size,
+        .offset = host->env.ram_offset,
+        .fd = host->env.ram_fd,
+    };
+    memcpy(region, &is, is.size < sizeof(is) ? is.size : sizeof(is));
+    return 0;
+}
+
+static int device_mem_discard(struct rv_host *host, uint64_t ipa, uint64_t len)
+{
+    uint8_t *at = guest_ram_at(host->env.ram, ipa, len);
+
+    if (!at)
+        return -EFAULT;
+    if ((ipa | len) % DEVICE_PAGE_SIZE)
+        return -EINVAL;
+    if (!len)
+        return 0;
+    /* RAM is shared memory: a hole in it, for every process that maps it. */
+    if (madvise(at, len, MADV_REMOVE))
+        return -errno;
+    host->env.mem_dirty(host->env.ctx, (ipa_t){ipa}, len);
+    return 0;
+}
+
 /*
  * State, requests and counters
  */
@@ -266,4 +306,6 @@ const struct rv_host_ops device_ops = {
     .disk_kick = device_disk_kick,
     .disk_close = device_disk_close,
     .disk_drain = device_disk_drain,
+    .mem_region = device_mem_region,
+    .mem_discard = device_mem_discard,
 };

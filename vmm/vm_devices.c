@@ -95,6 +95,8 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .bus = vm->bus,
         .base = vm->base,
         .ram = &vm->ram,
+        .ram_fd = vm->machine->memory_fd,
+        .ram_offset = vm->machine->layout.ram + vm->share.ram_offset,
         .console = &vm->console,
         .ctx = vm,
         .place = device_place,

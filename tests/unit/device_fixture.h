@@ -10,9 +10,10 @@
 
 #include "vmm/device.h"
 
-#define BASE     0x9000000u
-#define RAM_BASE 0x40000000u
-#define RAM_SIZE 0x10000u
+#define BASE      0x9000000u
+#define RAM_BASE  0x40000000u
+#define RAM_SIZE  0x10000u
+#define FD_OFFSET 0x3000u /* of RAM in its shared memory */
 
 /* Registers of plugins/good.c. */
 #define GOOD_FLAG   0x00u
@@ -110,7 +111,12 @@ static inline struct fixture *fixture_new(const char *plugin)
     f->bus = bus_new();
     f->plugins = plugin_new();
     f->base = device_event_base();
-    f->ram = (struct guest_ram){calloc(1, RAM_SIZE), RAM_BASE, RAM_SIZE};
+    f->env.ram_fd = memfd_create("ram", 0);
+    if (ftruncate(f->env.ram_fd, FD_OFFSET + RAM_SIZE))
+        abort();
+    f->ram = (struct guest_ram){
+        mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, f->env.ram_fd, FD_OFFSET),
+        RAM_BASE, RAM_SIZE};
     f->next_base = ipa(BASE);
     f->next_spi = 1;
     f->env = (struct device_env){
@@ -118,6 +124,8 @@ static inline struct fixture *fixture_new(const char *plugin)
         .bus = f->bus,
         .base = f->base,
         .ram = &f->ram,
+        .ram_fd = f->env.ram_fd,
+        .ram_offset = FD_OFFSET,
         .console = &f->console,
         .ctx = f,
         .place = fixture_place,
@@ -137,7 +145,8 @@ static inline void fixture_free(struct fixture *f)
     bus_free(f->bus);
     plugin_free(f->plugins);
     event_base_free(f->base);
-    free(f->ram.host);
+    munmap(f->ram.host, RAM_SIZE);
+    close(f->env.ram_fd);
     free(f);
 }
 

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/device_fixture.h"
+#include "vmm/device_host.h"
 
 static int setup(void **state)
 {
@@ -214,6 +215,39 @@ static void pulse_is_an_edge_each_time(void **state)
     device_destroy(device);
 }
 
+/* The plugin ABI's own calls, on an instance whose plugin makes none of them. */
+static void memory_is_given_to_others_and_given_back(void **state)
+{
+    struct fixture *f = *state;
+    struct rv_mem_region region = {.size = sizeof(region)}, older = {.size = 16, .fd = 77};
+    struct rv_host *device;
+    uint8_t byte;
+
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    f->dirty[0] = '\0';
+    assert_int_equal(device_ops.mem_region(device, 0, &region), 0);
+    assert_int_equal(region.ipa, RAM_BASE);
+    assert_int_equal(region.bytes, RAM_SIZE);
+    assert_int_equal(device_ops.mem_region(device, 1, &region), -ENOENT);
+    assert_int_equal(device_ops.mem_region(device, 0, &older), 0);
+    assert_int_equal(older.fd, 77); /* a device that does not know the field yet */
+    f->ram.host[0x2000] = 0x5a;
+    assert_int_equal(pread(region.fd, &byte, 1, (off_t)region.offset + 0x2000), 1);
+    assert_int_equal(byte, 0x5a);
+
+    f->ram.host[0x1fff] = f->ram.host[0x3000] = 0x77;
+    assert_int_equal(device_ops.mem_discard(device, RAM_BASE + 0x2000, 0x1000), 0);
+    assert_int_equal(f->ram.host[0x2000], 0);
+    assert_int_equal(f->ram.host[0x1fff], 0x77);
+    assert_int_equal(f->ram.host[0x3000], 0x77);
+    assert_string_equal(f->dirty, "40002000+4096 ");
+    assert_int_equal(device_ops.mem_discard(device, RAM_BASE + 0x2001, 0x1000), -EINVAL);
+    assert_int_equal(device_ops.mem_discard(device, RAM_BASE + 0x2000, 0x800), -EINVAL);
+    assert_int_equal(device_ops.mem_discard(device, RAM_BASE + RAM_SIZE, 0x1000), -EFAULT);
+    assert_int_equal(device_ops.mem_discard(device, RAM_BASE, 0), 0);
+    device_destroy(device);
+}
+
 static void device_copies_within_ram_and_the_core_knows_what_is_dirty(void **state)
 {
     struct fixture *f = *state;
@@ -352,6 +386,7 @@ int main(void)
         TEST(line_drives_its_intid_on_changes_only),
         TEST(pulse_is_an_edge_each_time),
         TEST(device_copies_within_ram_and_the_core_knows_what_is_dirty),
+        TEST(memory_is_given_to_others_and_given_back),
         TEST(instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight),
         TEST(event_and_counter_reach_the_other_side),
         TEST(spis_beyond_the_last_are_refused),

@@ -40,6 +40,7 @@ struct machine {
     unsigned nr_vcpus; /* of all VMs */
     struct layout layout;
     uint8_t *memory; /* layout.total bytes, shared with the stub */
+    int memory_fd;   /* what it is a mapping of, from offset 0; -1: none */
     struct rv_boot_page *boot;
     struct rv_channel *channels;
     struct rv_vcpu_page *vcpus;

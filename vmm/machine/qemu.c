@@ -48,7 +48,6 @@ struct qemu {
     const char *path;
     pid_t pid;
     bool dead;
-    int memfd;
     uint64_t kicks; /* due, but the socket was full */
     struct event *writable;
     struct event *child;
@@ -163,14 +162,14 @@ static int memory_create(struct qemu *qemu)
                   (unsigned long long)((uint64_t)info.totalram * info.mem_unit / MIB));
         return -ENOMEM;
     }
-    qemu->memfd = memfd_create("ringvisor", MFD_CLOEXEC);
-    if (qemu->memfd < 0 || ftruncate(qemu->memfd, (off_t)total) < 0) {
+    qemu->machine.memory_fd = memfd_create("ringvisor", MFD_CLOEXEC);
+    if (qemu->machine.memory_fd < 0 || ftruncate(qemu->machine.memory_fd, (off_t)total) < 0) {
         log_error("no shared memory of %llu MiB: %s", (unsigned long long)(total / MIB),
                   strerror(errno));
         return -ENOMEM;
     }
-    m->memory =
-        mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, qemu->memfd, 0);
+    m->memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+                     qemu->machine.memory_fd, 0);
     if (m->memory == MAP_FAILED) {
         m->memory = NULL;
         log_error("cannot map %llu MiB of shared memory: %s", (unsigned long long)(total / MIB),
@@ -178,7 +177,7 @@ static int memory_create(struct qemu *qemu)
         return -ENOMEM;
     }
     /* All but the guest's RAM is used at once: have it now, or say so now. */
-    if (fallocate(qemu->memfd, 0, (off_t)m->layout.stub,
+    if (fallocate(qemu->machine.memory_fd, 0, (off_t)m->layout.stub,
                   (off_t)(m->layout.state + m->layout.state_size - m->layout.stub)) < 0) {
         log_error("no room in shared memory: %s", strerror(errno));
         return -ENOMEM;
@@ -233,7 +232,7 @@ static void command_line_make(struct command_line *line, const struct qemu *qemu
     add(line, "virt,virtualization=on,gic-version=3,its=off,acpi=off,memory-backend=ram");
     add(line, "-object");
     add(line, "memory-backend-file,id=ram,share=on,mem-path=/proc/self/fd/%d,size=%lluM",
-        qemu->memfd, mib);
+        qemu->machine.memory_fd, mib);
     add(line, "-m");
     add(line, "%lluM", mib);
     add(line, "-cpu");
@@ -278,7 +277,7 @@ static _Noreturn void become_qemu(const struct qemu *qemu, const struct command_
     dup2(null, STDIN_FILENO);
     dup2(messages, STDOUT_FILENO);
     dup2(messages, STDERR_FILENO);
-    keep_over_exec(qemu->memfd);
+    keep_over_exec(qemu->machine.memory_fd);
     keep_over_exec(doorbell);
     execvp(line->argv[0], (char *const *)line->argv);
     dprintf(STDERR_FILENO, "%s\n", strerror(errno));
@@ -417,8 +416,8 @@ static void qemu_stop(struct machine *machine)
         close(machine->doorbell);
     if (machine->memory)
         munmap(machine->memory, machine->layout.total);
-    if (qemu->memfd >= 0)
-        close(qemu->memfd);
+    if (qemu->machine.memory_fd >= 0)
+        close(qemu->machine.memory_fd);
     free((char *)qemu->path);
     free(qemu);
 }
@@ -507,7 +506,7 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
     m = &qemu->machine;
     m->ops = &qemu_ops;
     m->doorbell = -1;
-    qemu->memfd = -1;
+    qemu->machine.memory_fd = -1;
     qemu->died = died;
     qemu->ctx = ctx;
     if (options_parse(&options, config->options) || stub_image_open(&image, config->stub)) {

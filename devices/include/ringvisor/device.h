@@ -52,6 +52,15 @@ enum rv_log_level { RV_LOG_ERROR, RV_LOG_WARN, RV_LOG_INFO, RV_LOG_DEBUG };
 #define RV_FD_READ  0x1u
 #define RV_FD_WRITE 0x2u
 
+/* A piece of guest RAM as another process can map it. */
+struct rv_mem_region {
+    size_t size;     /* of this struct in the device */
+    uint64_t ipa;    /* its first guest physical address */
+    uint64_t bytes;  /* how long it is */
+    uint64_t offset; /* where it begins in `fd` */
+    int fd;          /* shared memory; the core's, open until destroy() */
+};
+
 enum rv_request {
     RV_REQUEST_RESET,     /* system reset, as PSCI's SYSTEM_RESET */
     RV_REQUEST_POWER_OFF, /* the guest is done: the vmm ends with status `code` (0 to 125) */
@@ -185,6 +194,18 @@ struct rv_host_ops {
     void (*disk_close)(struct rv_host *host, struct rv_disk *disk);
     /* 0, or -ETIMEDOUT when requests are still in flight after `timeout_ms` (-1: no limit). */
     int (*disk_drain)(struct rv_host *host, struct rv_disk *disk, int timeout_ms);
+
+    /*
+     * More of guest memory. mem_region: the `index`th piece of RAM, for a process
+     * that serves the device (vhost-user): 0, or -ENOENT behind the last. What such a
+     * process writes is for the device to mark by mem_dirty.
+     *
+     * mem_discard: the guest does not need these bytes, which are whole pages of 4
+     * KiB: the host has their memory back, and they read as zero from now on. 0, -EFAULT (not
+     * RAM), -EINVAL (not whole pages), or another -errno of the host's.
+     */
+    int (*mem_region)(struct rv_host *host, unsigned index, struct rv_mem_region *region);
+    int (*mem_discard)(struct rv_host *host, uint64_t ipa, uint64_t len);
 };
 
 /* Has the core that runs this operation? For those that version 1 did not have. */

@@ -53,6 +53,8 @@ static void wrong_memory(const struct rv_host_ops *ops, struct rv_host *host)
             ops->mem_write(host, ranges[i].ipa, byte, (size_t)ranges[i].len) != -EFAULT)
             abort();
         ops->mem_dirty(host, ranges[i].ipa, ranges[i].len);
+        if (ops->mem_discard(host, ranges[i].ipa, ranges[i].len) != -EFAULT)
+            abort();
     }
     if (ops->mem_span(host, RAM, 0))
         abort();
