@@ -203,10 +203,16 @@ static unsigned take_events(struct loop *loop)
     return handled;
 }
 
-static void notify(struct cores *cores)
+/* True: a pCPU is to be kicked a little later. */
+static bool notify(struct cores *cores)
 {
-    for (unsigned i = 0; i < cores->nr_pcpus; i++)
-        pcpu_notify(&cores->pcpus[i]);
+    bool due = false;
+
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
+        if (cores->pcpus[i].notify_due)
+            due |= pcpu_notify_soon(&cores->pcpus[i], (uint64_t)now_ns());
+    }
+    return due;
 }
 
 static bool any_event(const struct cores *cores)
@@ -268,6 +274,7 @@ enum loop_end loop_run(struct loop *loop)
 {
     long long last = now_ns();
     unsigned since_turn = 0, looks = 0;
+    bool kick_due;
 
     while (!loop->ended) {
         unsigned handled = take_events(loop);
@@ -281,17 +288,17 @@ enum loop_end loop_run(struct loop *loop)
             looks++;
         }
         schedule(loop);
-        notify(loop->cores);
+        kick_due = notify(loop->cores);
         if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS)
             continue;
         turn(loop, false);
-        notify(loop->cores);
-        if (since_turn) {
+        kick_due = notify(loop->cores);
+        if (since_turn || kick_due) {
             last = now_ns();
         } else if (now_ns() - last > loop->poll_ns) {
             obey(loop);
             schedule(loop);
-            if (!loop->ended)
+            if (!loop->ended && !notify(loop->cores))
                 sleep_once(loop);
             last = now_ns();
         }

@@ -139,6 +139,8 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
     rv_ring_publish(&slot->seq, pcpu->command_head);
     pcpu->command_head++;
     rv_store_relaxed(&pcpu->channel->command_head.v, pcpu->command_head);
+    if (!pcpu->notify_due)
+        pcpu->kick_at = 0;
     pcpu->notify_due = true;
     return 0;
 }
@@ -151,14 +153,46 @@ int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
     return push(pcpu, &tagged);
 }
 
+static void kick(struct pcpu *pcpu)
+{
+    pcpu->notify_due = false;
+    pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
+}
+
+/* Will the stub not look at its ring before its guest exits? */
+static bool looks_away(const struct pcpu *pcpu)
+{
+    return pcpu->guest_runs && !rv_load_relaxed(&pcpu->channel->command_polling.v);
+}
+
 void pcpu_notify(struct pcpu *pcpu)
 {
     if (!pcpu->notify_due)
         return;
     pcpu->notify_due = false;
-    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v) ||
-        (pcpu->guest_runs && !rv_load_relaxed(&pcpu->channel->command_polling.v)))
-        pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
+    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v) || looks_away(pcpu))
+        kick(pcpu);
+}
+
+bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now)
+{
+    if (!pcpu->notify_due)
+        return false;
+    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v)) {
+        kick(pcpu);
+        return false;
+    }
+    if (!looks_away(pcpu) ||
+        rv_load_relaxed(&pcpu->channel->command_tail.v) == pcpu->command_head) {
+        pcpu->notify_due = false;
+        return false;
+    }
+    if (!pcpu->kick_at)
+        pcpu->kick_at = now + pcpu->machine->kick_ns;
+    if (now < pcpu->kick_at)
+        return true;
+    kick(pcpu);
+    return false;
 }
 
 bool pcpu_has_event(const struct pcpu *pcpu)

@@ -34,6 +34,7 @@ struct pcpu {
     struct vcpu *vcpu; /* which is live there */
     bool guest_runs;   /* not in a blocking exit: only a kick gets its attention */
     bool notify_due;   /* commands were pushed since it was last notified */
+    uint64_t kick_at;  /* until then a guest that runs is given time; 0: not decided yet */
     bool lost;         /* it broke the protocol or does not answer; said already */
     unsigned nr_deferred;
     struct rv_event deferred[PCPU_DEFERRED]; /* came while an acknowledgement was awaited */
@@ -49,6 +50,13 @@ int pcpu_push(struct pcpu *pcpu, const struct rv_command *command);
 
 /* Make the stub look at what was pushed, by a doorbell only if it needs one. */
 void pcpu_notify(struct pcpu *pcpu);
+
+/*
+ * The same for what can wait as long as a kick costs (machine.kick_ns): most guests
+ * exit by themselves sooner, and see more at once then. `now`: ns of CLOCK_MONOTONIC.
+ * True: a kick is due later, so call again.
+ */
+bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now);
 
 /*
  * Push a command and wait until it is done. `value` (may be NULL) is what the

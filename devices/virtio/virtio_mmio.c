@@ -237,6 +237,8 @@ void virtio_mmio_write(struct virtio_mmio *mmio, uint64_t offset, unsigned size,
     case VIRTIO_MMIO_QUEUE_NOTIFY: virtio_mmio_notify(mmio, value32); break;
     case VIRTIO_MMIO_INTERRUPT_ACK:
         state->interrupt_status &= ~value32;
+        /* What is not acknowledged interrupts anew: the line may be one of edges. */
+        mmio->env.irq(mmio->env.ctx, false);
         virtio_mmio_update_irq(mmio);
         break;
     case VIRTIO_MMIO_STATUS: virtio_mmio_set_status(mmio, value32); break;

@@ -37,11 +37,14 @@ static void virtio_plugin_dirty(void *ctx, uint64_t ipa, uint64_t len)
     plugin->ops->mem_dirty(plugin->host, ipa, len);
 }
 
+/* An edge, as on QEMU's board: no end of interrupt has to be waited for, and none exits. */
 static void virtio_plugin_irq(void *ctx, bool level)
 {
-    const struct virtio_plugin *plugin = ctx;
+    struct virtio_plugin *plugin = ctx;
 
-    plugin->ops->irq_set(plugin->host, 0, level);
+    if (level && !plugin->irq)
+        plugin->ops->irq_pulse(plugin->host, 0);
+    plugin->irq = level;
 }
 
 static void virtio_plugin_log(void *ctx, const char *fmt, ...)

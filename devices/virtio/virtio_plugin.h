@@ -21,6 +21,7 @@ struct virtio_plugin {
     const struct virtio_plugin_class *class;
     void *device; /* the device type's */
     bool made;    /* `mmio` is there */
+    bool irq;     /* level of the transport's interrupt */
     struct virtio_mmio mmio;
 };
 
@@ -69,6 +70,7 @@ extern const struct rv_range virtio_plugin_posted[];
                                                      .mmio_size = VIRTIO_MMIO_SIZE,           \
                                                      .place = RV_PLACE_VIRTIO_MMIO,           \
                                                      .irq_lines = 1,                          \
+                                                     .irq_edge = 1,                           \
                                                      .fdt = &virtio_plugin_fdt,               \
                                                      .posted = virtio_plugin_posted,          \
                                                      .create = virtio_plugin_create_this,     \

@@ -16,8 +16,7 @@
 struct rv_host {
     uint8_t *ram;
     uint64_t ram_base, ram_size;
-    bool irq;
-    unsigned rises; /* of the line */
+    unsigned rises; /* interrupts */
     char log[256];  /* the last message */
 
     /* Properties: the text, or NULL for the default of the class. */

@@ -23,11 +23,10 @@ static void host_log(struct rv_host *host, enum rv_log_level level, const char *
     host->errors += level == RV_LOG_ERROR;
 }
 
-static void host_irq_set(struct rv_host *host, unsigned line, bool level)
+static void host_irq_pulse(struct rv_host *host, unsigned line)
 {
     CHECK(line == 0);
-    host->rises += level && !host->irq;
-    host->irq = level;
+    host->rises++;
 }
 
 static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
@@ -146,7 +145,7 @@ static const struct rv_host_ops ops = {
     .size = sizeof(struct rv_host_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
-    .irq_set = host_irq_set,
+    .irq_pulse = host_irq_pulse,
     .mem_span = host_mem_span,
     .mem_dirty = host_mem_dirty,
     .timer_new = host_timer_new,

@@ -27,8 +27,7 @@ struct rv_chr {
 struct rv_host {
     uint8_t *ram;
     uint64_t ram_base, ram_size;
-    bool irq;
-    unsigned rises; /* of the line */
+    unsigned rises; /* interrupts */
     unsigned errors;
     const char *property[2 * CONSOLE_HOST_PORTS]; /* chardev, name, chardev1, name1 ... */
     struct rv_chr chr[CONSOLE_HOST_PORTS];

@@ -251,6 +251,52 @@ static void the_doorbell_rings_only_when_it_must(void **state)
     assert_int_equal(kicks, 3); /* it waits, and the stub is asleep */
 }
 
+/* A guest that runs has machine.kick_ns to come by itself. */
+static void a_kick_that_can_wait_is_spared_if_the_guest_exits(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+
+    (void)state;
+    machine.kick_ns = 100;
+    assert_false(pcpu_notify_soon(&pcpu, 1000)); /* nothing was pushed */
+    pcpu.guest_runs = true;
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 1000));
+    assert_true(pcpu_notify_soon(&pcpu, 1099));
+    assert_int_equal(kicks, 0);
+    assert_false(pcpu_notify_soon(&pcpu, 1100));
+    assert_int_equal(kicks, 1);
+    assert_false(pcpu_notify_soon(&pcpu, 2000)); /* once */
+    assert_int_equal(kicks, 1);
+
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 3000)); /* each has its time anew */
+    channel->command_tail.v = pcpu.command_head;
+    assert_false(pcpu_notify_soon(&pcpu, 3050)); /* it has taken the command */
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 4000));
+    channel->command_polling.v = 1;
+    assert_false(pcpu_notify_soon(&pcpu, 4050)); /* it looks by itself now */
+    channel->command_polling.v = 0;
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 5000));
+    pcpu.guest_runs = false;
+    assert_false(pcpu_notify_soon(&pcpu, 5050)); /* in an exit it looks, too */
+    assert_int_equal(kicks, 1);
+
+    pcpu.guest_runs = true;
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 6000));
+    channel->command_waiting.v = 1;
+    assert_false(pcpu_notify_soon(&pcpu, 6001)); /* asleep: at once */
+    assert_int_equal(kicks, 2);
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 7000));
+    pcpu_push(&pcpu, &c); /* does not put the first off */
+    assert_false(pcpu_notify_soon(&pcpu, 7100));
+    assert_int_equal(kicks, 3);
+}
+
 static void illegal_events_lose_the_pcpu(void **state)
 {
     static const struct {
@@ -321,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup(a_refused_call_says_so, setup),
         cmocka_unit_test_setup(a_call_without_room_says_so, setup),
         cmocka_unit_test_setup(the_doorbell_rings_only_when_it_must, setup),
+        cmocka_unit_test_setup(a_kick_that_can_wait_is_spared_if_the_guest_exits, setup),
         cmocka_unit_test_setup(illegal_events_lose_the_pcpu, setup),
         cmocka_unit_test_setup(an_event_with_a_wrong_sequence_is_not_there, setup),
         cmocka_unit_test_setup(a_blocking_exit_stops_the_guest, setup),

@@ -139,6 +139,7 @@ struct rv_host {
     void *block;
     size_t block_size;
     bool later, broken, full;
+    unsigned seen_rises;
     unsigned quiesced;
     unsigned logs;
     void *device;
@@ -154,10 +155,11 @@ static void host_log(struct rv_host *host, enum rv_log_level level, const char *
     host->logs++;
 }
 
-static void host_irq_set(struct rv_host *host, unsigned line, bool level)
+static void host_irq_pulse(struct rv_host *host, unsigned line)
 {
     assert_int_equal(line, 0);
-    host->env.irq(host->env.ctx, level);
+    host->env.irq(host->env.ctx, true);
+    host->env.irq(host->env.ctx, false);
 }
 
 static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
@@ -198,7 +200,7 @@ static const struct rv_host_ops ops = {
     .size = sizeof(struct rv_host_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
-    .irq_set = host_irq_set,
+    .irq_pulse = host_irq_pulse,
     .mem_span = host_mem_span,
     .mem_dirty = host_mem_dirty,
     .property_bool = host_property_bool,
@@ -278,9 +280,11 @@ static void expect_answer(struct rv_host *host, struct driver_queue *q)
     assert_ptr_equal(driver_get(q, &len), host);
     assert_int_equal(len, 5);
     assert_string_equal(driver_at(&host->world, DRIVER_DATA + 64), "hello");
-    assert_true(host->world.irq);
+    assert_true(host->world.rises > host->seen_rises); /* an edge */
+    host->seen_rises = host->world.rises;
     assert_int_equal(host->world.dirty[DRIVER_DATA + 64 - DRIVER_RAM_BASE], 1);
     assert_int_equal(rd(host, 0x060) & 1, 1);
+    assert_int_equal(ringvisor_device.write(host->device, 0x064, 4, 1), 0);
 }
 
 static void class_is_one_of_a_virtio_transport(void **state)
@@ -290,6 +294,7 @@ static void class_is_one_of_a_virtio_transport(void **state)
     assert_int_equal(ringvisor_device.mmio_size, 0x200);
     assert_int_equal(ringvisor_device.place, RV_PLACE_VIRTIO_MMIO);
     assert_int_equal(ringvisor_device.irq_lines, 1);
+    assert_int_equal(ringvisor_device.irq_edge, 1);
     assert_string_equal(ringvisor_device.fdt->compatible[0], "virtio,mmio");
     assert_int_equal(ringvisor_device.posted[0].start, 0x050);
     assert_int_equal(ringvisor_device.posted[0].size, 4);
@@ -309,7 +314,6 @@ static void device_answers(void **state)
     assert_int_equal(ringvisor_device.quiesce(host->device), 0);
     ringvisor_device.reset(host->device);
     assert_int_equal(rd(host, 0x070), 0);
-    assert_false(host->world.irq);
     ringvisor_device.resume(host->device);
     bring_up(host, &q);
     ask(host, &q);
@@ -347,7 +351,6 @@ static void an_earlier_vmms_request_is_answered(void **state)
     begin(host);
     bring_up(host, &q);
     ask(host, &q);
-    host->world.irq = false;
     take_over(host);
     assert_int_equal(rd(host, 0x070), 0xf);
     assert_false(driver_pending(&q)); /* not before the resume */

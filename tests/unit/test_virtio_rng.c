@@ -32,10 +32,10 @@ static void host_log(struct rv_host *host, enum rv_log_level level, const char *
     (void)fmt;
 }
 
-static void host_irq_set(struct rv_host *host, unsigned line, bool level)
+static void host_irq_pulse(struct rv_host *host, unsigned line)
 {
     assert_int_equal(line, 0);
-    host->env.irq(host->env.ctx, level);
+    host->env.irq(host->env.ctx, true);
 }
 
 static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
@@ -93,7 +93,7 @@ static const struct rv_host_ops ops = {
     .size = sizeof(struct rv_host_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
-    .irq_set = host_irq_set,
+    .irq_pulse = host_irq_pulse,
     .mem_span = host_mem_span,
     .mem_dirty = host_mem_dirty,
     .now_ns = host_now,

@@ -40,6 +40,7 @@
 
 #define MIB          (1ull << 20)
 #define MAX_ARGS     64
+#define KICK_NS      100000u /* through its main loop; measured */
 #define OLDEST_MAJOR 7
 #define OLDEST_MINOR 2
 
@@ -517,6 +518,7 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
     qemu->path = strdup(options.path);
     m->pages_only = !options.blocks;
     m->blind = true;
+    m->kick_ns = KICK_NS;
     layout_make(&m->layout, image.start - QEMU_RAM_BASE, image.image_size, config->nr_pcpus,
                 config->nr_vcpus, config->ram_size);
     m->layout.total = (m->layout.total + MIB - 1) / MIB * MIB;
