@@ -284,6 +284,9 @@ void net_send(struct net_pair *pair)
     virtqueue_flush_notify(vq);
     if (n == NET_BATCH && !full)
         net_later(pair->net, vq->index);
+    /* What answers at once, as the host's own kernel does, need not wait for the loop. */
+    if (n && pair->wants)
+        net_receive(pair);
 }
 
 void net_pair_forget(struct net_pair *pair)

@@ -202,10 +202,10 @@ def measure_net(args, files):
             raise Failure(f"net: {tool} is missing: run tools/install-deps test")
     guest, tools = Guest(args, files), programs("iperf3", "iputils-ping")
     script = PROGRAMS + f"""
-ip addr add {NET_GUEST}/24 dev eth0 && ip link set eth0 up && chroot /mnt ping -q -c 3 -i 0.2 {NET_HOST} >/dev/null || exit 98
+ip addr add {NET_GUEST}/24 dev eth0 && ip link set eth0 up && chroot /mnt /usr/bin/ping -q -c 3 -i 0.2 {NET_HOST} >/dev/null || exit 98
 echo BEGIN send; chroot /mnt iperf3 -J -t 5 -O 1 -c {NET_HOST}; echo END
 echo BEGIN receive; chroot /mnt iperf3 -J -t 5 -O 1 -R -c {NET_HOST}; echo END
-echo BEGIN ping; chroot /mnt ping -q -i 0.001 -c 3000 {NET_HOST}; echo END
+echo BEGIN ping; chroot /mnt /usr/bin/ping -q -i 0.001 -c 3000 {NET_HOST}; echo END
 """
     with tap_namespace() as inside:
         options = ["--net", "tap,ifname=tap0", *programs_disk(tools)]
