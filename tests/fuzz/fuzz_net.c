@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The network device on the user network: what the guest sends goes all the way into
+ * libslirp, which reaches nothing outside (restrict=on).
+ */
+#include "tests/fuzz/plugin_fuzzer.h"
+
+const struct plugin_host_property plugin_fuzzer_properties[] = {
+    {"backend", "user"}, {"restrict", "on"}, {"mac", "52:54:00:12:34:56"}, {0}};
+
+void plugin_fuzzer_begin(struct rv_host *host)
+{
+    (void)host;
+}
+
+void plugin_fuzzer_end(struct rv_host *host)
+{
+    (void)host;
+}
+
+/* Its answers are what comes from the other side. */
+void plugin_fuzzer_peer(struct rv_host *host, const uint8_t *data, size_t size)
+{
+    (void)data;
+    (void)size;
+    plugin_host_turn(host, 1);
+}
