@@ -71,6 +71,18 @@ static int host_mem_discard(struct rv_host *host, uint64_t ipa, uint64_t len)
         return -EFAULT;
     memset(at, 0, len);
     host->discarded += len;
+    host->discards++;
+    return 0;
+}
+
+static int host_mem_region(struct rv_host *host, unsigned index, struct rv_mem_region *region)
+{
+    CHECK(region->size == sizeof(*region));
+    if (index)
+        return -ENOENT;
+    region->ipa = host->ram_base;
+    region->bytes = host->ram_size;
+    region->fd = -1;
     return 0;
 }
 
@@ -270,6 +282,7 @@ static const struct rv_host_ops ops = {
     .mem_span = host_mem_span,
     .mem_dirty = host_mem_dirty,
     .mem_discard = host_mem_discard,
+    .mem_region = host_mem_region,
     .now_ns = host_now_ns,
     .timer_new = host_timer_new,
     .timer_set = host_timer_set,

@@ -43,6 +43,7 @@ struct rv_host {
     bool quiet;         /* do not print them */
     uint64_t now;       /* ns */
     uint64_t discarded; /* bytes */
+    unsigned discards;
 
     struct rv_host_timer timer[PLUGIN_HOST_TIMERS];
     struct rv_host_watch watch[PLUGIN_HOST_WATCHES];
