@@ -207,6 +207,12 @@ bool device_event(struct rv_host *host, enum rv_device_event event)
     return host->class->event && host->class->event(host->device, event);
 }
 
+void device_sync(struct rv_host *host)
+{
+    if (host->class->sync)
+        host->class->sync(host->device);
+}
+
 void device_counters(const struct rv_host *host,
                      void (*show)(void *ctx, const char *device, const char *name, uint64_t value),
                      void *ctx)

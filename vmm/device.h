@@ -84,6 +84,9 @@ void device_reset(struct rv_host *device);
 /* Did the device take the event? */
 bool device_event(struct rv_host *device, enum rv_device_event event);
 
+/* Has the device tell of what another process has written for it. */
+void device_sync(struct rv_host *device);
+
 /* Calls `show` for each of the device's counters. */
 void device_counters(const struct rv_host *device,
                      void (*show)(void *ctx, const char *device, const char *name, uint64_t value),

@@ -41,13 +41,22 @@ void stale_free(struct stale *stale)
 void stale_mark(struct stale *stale, uint64_t offset, uint64_t size)
 {
     uint64_t page = offset / RV_PAGE_SIZE;
-    uint64_t last = (offset + size - 1) / RV_PAGE_SIZE;
+    uint64_t end = (offset + size - 1) / RV_PAGE_SIZE + 1;
 
     if (!stale->bits || !size)
         return;
-    for (; page <= last && page < stale->nr_pages; page++) {
-        stale->count += !is_set(stale, page);
-        stale->bits[page / WORD_BITS] |= 1ull << page % WORD_BITS;
+    if (end > stale->nr_pages)
+        end = stale->nr_pages;
+    /* A word at a time: all of RAM may be marked for each piece of code that the guest loads. */
+    while (page < end) {
+        uint64_t n =
+            WORD_BITS - page % WORD_BITS < end - page ? WORD_BITS - page % WORD_BITS : end - page;
+        uint64_t mask = ~0ull >> (WORD_BITS - n) << page % WORD_BITS;
+        uint64_t *word = &stale->bits[page / WORD_BITS];
+
+        stale->count += (uint64_t)__builtin_popcountll(mask & ~*word);
+        *word |= mask;
+        page += n;
     }
 }
 

@@ -52,6 +52,11 @@ static int create_gic(struct vm *vm)
     return error;
 }
 
+static void sync_devices(void *opaque)
+{
+    vm_devices_sync(opaque);
+}
+
 static void invalidate(void *opaque, const ipa_t *addr);
 
 static int create_exits(struct vm *vm)
@@ -70,6 +75,7 @@ static int create_exits(struct vm *vm)
     vm->exits.sysreg.deactivate = vm_irq_deactivate;
     vm->exits.sysreg.opaque = vm;
     vm->exits.stale = &vm->stale;
+    vm->exits.sync = sync_devices;
     vm->exits.invalidate = invalidate;
     vm->exits.opaque = vm;
     return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;

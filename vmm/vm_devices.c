@@ -236,6 +236,12 @@ void vm_devices_reset(struct vm *vm)
         device_reset(vm->devices[i]);
 }
 
+void vm_devices_sync(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_devices; i++)
+        device_sync(vm->devices[i]);
+}
+
 bool vm_devices_event(struct vm *vm, enum rv_device_event event)
 {
     for (unsigned i = 0; i < vm->nr_devices; i++)

@@ -42,7 +42,10 @@
 struct virtio_device_class {
     uint32_t id; /* virtio 1.2, 5 */
 
-    /* There may be buffers in `vq`. Also once after DRIVER_OK and after a resume. */
+    /*
+     * There may be buffers in `vq`. Also once after DRIVER_OK and after a resume. For an
+     * external queue (struct virtqueue_limits): tell the process that has it.
+     */
     void (*notify)(void *device, struct virtqueue *vq);
 
     /* Would the device work with these features? They are a subset of those offered. */
@@ -120,6 +123,9 @@ void virtio_mmio_resume(struct virtio_mmio *mmio);
 
 struct virtqueue *virtio_mmio_queue(struct virtio_mmio *mmio, unsigned index);
 uint64_t virtio_mmio_features(const struct virtio_mmio *mmio); /* negotiated; 0 before */
+
+/* Another process says that it has used buffers of an external queue: tell the driver. */
+void virtio_mmio_used(struct virtio_mmio *mmio);
 
 /* The configuration space has changed: tell the driver. */
 void virtio_mmio_config_changed(struct virtio_mmio *mmio);

@@ -31,9 +31,15 @@ static void virtio_mmio_interrupt(struct virtio_mmio *mmio, uint32_t cause)
     virtio_mmio_update_irq(mmio);
 }
 
-static void virtio_mmio_used(void *ctx)
+static void virtio_mmio_interrupt_used(void *ctx)
 {
     virtio_mmio_interrupt(ctx, VIRTIO_MMIO_INT_VRING);
+}
+
+void virtio_mmio_used(struct virtio_mmio *mmio)
+{
+    if (mmio->state->status & DRIVER_OK && !mmio->state->resetting)
+        virtio_mmio_interrupt(mmio, VIRTIO_MMIO_INT_VRING);
 }
 
 struct virtqueue *virtio_mmio_queue(struct virtio_mmio *mmio, unsigned index)
@@ -233,7 +239,7 @@ size_t virtio_mmio_state_size(const struct virtio_device_config *config)
     size_t size = sizeof(struct virtio_state) + config->queues * sizeof(struct virtq_state);
 
     for (unsigned i = 0; i < config->queues; i++)
-        size += config->limits[i].size * sizeof(struct virtq_inflight);
+        size += virtqueue_slots(&config->limits[i]) * sizeof(struct virtq_inflight);
     return size;
 }
 
@@ -256,7 +262,7 @@ static int virtio_mmio_init_queues(struct virtio_mmio *mmio,
         }
         mmio->queues[i].held = true;
         mmio->queue_count++;
-        slots += config->limits[i].size;
+        slots += virtqueue_slots(&config->limits[i]);
     }
     return 0;
 }
@@ -327,7 +333,7 @@ int virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_device_class 
         .class = class,
         .device = device,
         .env = *env,
-        .owner = {mmio, virtio_mmio_used, virtio_mmio_violation},
+        .owner = {mmio, virtio_mmio_interrupt_used, virtio_mmio_violation},
         .state = state,
         .config_size = config->config_size,
     };

@@ -17,6 +17,11 @@ bool virtqueue_violation(struct virtqueue *vq, const char *what, uint64_t value)
     return false;
 }
 
+uint32_t virtqueue_slots(const struct virtqueue_limits *limits)
+{
+    return limits->external ? 0 : limits->size;
+}
+
 int virtqueue_init(struct virtqueue *vq, unsigned index, const struct virtqueue_limits *limits,
                    const struct virtio_env *env, const struct virtqueue_owner *owner,
                    struct virtq_state *state, struct virtq_inflight *slots)
@@ -34,12 +39,15 @@ int virtqueue_init(struct virtqueue *vq, unsigned index, const struct virtqueue_
         .index = index,
         .segs = (unsigned)segs,
         .generation = 1,
-        /* Pages that no chain reaches are never touched, so cost nothing. */
-        .iov = calloc(limits->size * segs, sizeof(struct iovec)),
-        .extents = calloc(limits->size * segs, sizeof(struct virtq_extent)),
-        .extent_count = calloc(limits->size, sizeof(uint16_t)),
-        .free = calloc(limits->size, sizeof(uint16_t)),
+        .external = limits->external,
     };
+    if (vq->external)
+        return 0;
+    /* Pages that no chain reaches are never touched, so cost nothing. */
+    vq->iov = calloc(limits->size * segs, sizeof(struct iovec));
+    vq->extents = calloc(limits->size * segs, sizeof(struct virtq_extent));
+    vq->extent_count = calloc(limits->size, sizeof(uint16_t));
+    vq->free = calloc(limits->size, sizeof(uint16_t));
     if (!vq->iov || !vq->extents || !vq->extent_count || !vq->free) {
         virtqueue_destroy(vq);
         return -ENOMEM;
@@ -59,6 +67,11 @@ void virtqueue_destroy(struct virtqueue *vq)
     vq->free = NULL;
 }
 
+static uint32_t virtqueue_recorded(const struct virtqueue *vq)
+{
+    return vq->external ? 0 : vq->state->max;
+}
+
 static int virtqueue_map(struct virtqueue *vq, uint64_t features)
 {
     vq->event_idx = features & FEATURE(VIRTIO_RING_F_EVENT_IDX);
@@ -76,7 +89,7 @@ int virtqueue_enable(struct virtqueue *vq, uint64_t features)
 
     state->taken = start;
     state->used = start;
-    memset(vq->slots, 0, state->max * sizeof(*vq->slots));
+    memset(vq->slots, 0, virtqueue_recorded(vq) * sizeof(*vq->slots));
     return virtqueue_map(vq, features);
 }
 
@@ -90,7 +103,7 @@ int virtqueue_attach(struct virtqueue *vq, uint64_t features)
     if (state->size == 0 || state->size > state->max)
         return -EINVAL;
     rc = virtqueue_map(vq, features);
-    if (rc)
+    if (rc || vq->external)
         return rc;
     for (uint32_t i = 0; i < state->max; i++) {
         struct virtq_inflight *slot = &vq->slots[i];
@@ -119,13 +132,13 @@ void virtqueue_reset(struct virtqueue *vq)
     vq->running = false;
     vq->resubmitting = false;
     vq->generation++;
-    memset(vq->slots, 0, max * sizeof(*vq->slots));
+    memset(vq->slots, 0, virtqueue_recorded(vq) * sizeof(*vq->slots));
     *state = (struct virtq_state){.max = max, .size = max};
 }
 
 bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain)
 {
-    return vq->running && !vq->held && vq->format->pop(vq, chain);
+    return vq->running && !vq->held && !vq->external && vq->format->pop(vq, chain);
 }
 
 bool virtqueue_resubmit(struct virtqueue *vq, struct virtq_chain *chain)
@@ -171,7 +184,7 @@ static void virtqueue_dirty(struct virtqueue *vq, uint16_t slot, uint64_t writte
 
 void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_t written)
 {
-    if (!vq->running || chain->generation != vq->generation)
+    if (!vq->running || vq->external || chain->generation != vq->generation)
         return;
     if (virtqueue_mark(&vq->slots[chain->slot]) != VIRTQ_SLOT_INFLIGHT) {
         vq->env->log(vq->env->ctx, "queue %u: a buffer was pushed twice: a bug of the device",
@@ -188,27 +201,27 @@ void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_
 
 void virtqueue_flush_notify(struct virtqueue *vq)
 {
-    if (vq->running && vq->format->publish(vq))
+    if (vq->running && !vq->external && vq->format->publish(vq))
         vq->owner->interrupt(vq->owner->ctx);
 }
 
 void virtqueue_notify_disable(struct virtqueue *vq)
 {
-    if (vq->running)
+    if (vq->running && !vq->external)
         vq->format->disable(vq);
 }
 
 bool virtqueue_notify_enable(struct virtqueue *vq)
 {
     /* A queue that is held gives nothing whatever has come: its device is notified when it resumes. */
-    return vq->running && !vq->held && vq->format->enable(vq);
+    return vq->running && !vq->held && !vq->external && vq->format->enable(vq);
 }
 
 unsigned virtqueue_inflight(const struct virtqueue *vq)
 {
     unsigned count = 0;
 
-    for (uint32_t i = 0; i < vq->state->max; i++)
+    for (uint32_t i = 0; i < virtqueue_recorded(vq); i++)
         count += virtqueue_mark(&vq->slots[i]) == VIRTQ_SLOT_INFLIGHT;
     return count;
 }

@@ -51,6 +51,13 @@ struct virtq_chain {
 struct virtqueue_limits {
     uint16_t size; /* QueueNumMax: a power of two, at most VIRTQUEUE_SIZE_MAX */
     uint16_t segs; /* descriptors in a chain, indirect ones included; 0: as `size` */
+    /*
+     * The ring is another process's (vhost-user): it is checked and mapped, and after
+     * that this library neither reads nor writes it. Nothing is popped or pushed, and
+     * nothing is recorded as in flight. The device tells of used buffers by
+     * virtio_mmio_used().
+     */
+    bool external;
 };
 
 /* Who owns the queues: the transport. */
@@ -75,6 +82,7 @@ struct virtqueue {
     bool held;    /* quiesced: nothing new is popped */
     bool event_idx;
     bool indirect;
+    bool external;
 
     /* Host addresses of the three areas. Guest memory never moves. */
     uint8_t *desc;
@@ -132,11 +140,15 @@ bool virtqueue_resubmit(struct virtqueue *vq, struct virtq_chain *chain);
 /* Buffers popped and not pushed yet. Walks the slots: not for the hot path. */
 unsigned virtqueue_inflight(const struct virtqueue *vq);
 
+/* The used index of an external split ring, as the driver sees it now. */
+uint16_t virtqueue_used_index(const struct virtqueue *vq);
+
 /*
  * For the transport
  */
 
-/* 0, -EINVAL (limits) or -ENOMEM. `slots`: limits->size of them. */
+/* 0, -EINVAL (limits) or -ENOMEM. `slots`: virtqueue_slots(limits) of them. */
+uint32_t virtqueue_slots(const struct virtqueue_limits *limits);
 int virtqueue_init(struct virtqueue *vq, unsigned index, const struct virtqueue_limits *limits,
                    const struct virtio_env *env, const struct virtqueue_owner *owner,
                    struct virtq_state *state, struct virtq_inflight *slots);

@@ -214,6 +214,11 @@ static bool virtqueue_split_enable(struct virtqueue *vq)
     return virtqueue_load16(vq->driver + AVAIL_IDX) != next;
 }
 
+uint16_t virtqueue_used_index(const struct virtqueue *vq)
+{
+    return virtqueue_load16_acquire(vq->device + USED_IDX);
+}
+
 const struct virtqueue_format virtqueue_split = {
     .map = virtqueue_split_map,
     .attach = virtqueue_split_attach,

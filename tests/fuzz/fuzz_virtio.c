@@ -47,7 +47,7 @@ struct fuzz {
     bool irq;
 };
 
-static const struct virtqueue_limits limits[QUEUES] = {{16, 0}, {64, 8}};
+static const struct virtqueue_limits limits[QUEUES] = {{.size = 16}, {.size = 64, .segs = 8}};
 static const struct virtio_device_config config = {
     VIRTIO_RING_FEATURES | VIRTIO_FEATURE(VIRTIO_F_NOTIFICATION_DATA), CONFIG, QUEUES, limits};
 

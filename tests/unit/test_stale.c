@@ -52,6 +52,19 @@ static void nothing_outside_of_ram_is_touched(void **state)
     assert_true(stale_take(&stale, (PAGES - 1) * PAGE));
 }
 
+static void each_range_is_marked_exactly(void **state)
+{
+    (void)state;
+    for (uint64_t first = 0; first < PAGES; first += 7) {
+        for (uint64_t end = first + 1; end <= PAGES; end += 5) {
+            stale_mark(&stale, first * PAGE, (end - first) * PAGE);
+            assert_int_equal(stale.count, end - first);
+            for (uint64_t page = 0; page < PAGES; page++)
+                assert_int_equal(stale_take(&stale, page * PAGE), page >= first && page < end);
+        }
+    }
+}
+
 static void runs_are_what_was_marked(void **state)
 {
     uint64_t offset = 0, size;
@@ -106,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(page_that_was_touched_is_taken_once),
         TEST(nothing_outside_of_ram_is_touched),
+        TEST(each_range_is_marked_exactly),
         TEST(runs_are_what_was_marked),
         TEST(clear_takes_all_out),
         cmocka_unit_test(without_a_list_nothing_is_marked),

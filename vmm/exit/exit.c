@@ -119,7 +119,10 @@ static void exit_invalidate(struct exit_run *run, enum sysreg_fetch fetch, gva_t
     const struct exit_ctx *ctx = run->ctx;
     struct walk_result result;
 
-    if (!ctx->stale || !ctx->stale->count)
+    if (!ctx->stale)
+        return;
+    ctx->sync(ctx->opaque);
+    if (!ctx->stale->count)
         return;
     if (fetch == SYSREG_FETCH_ALL)
         ctx->invalidate(ctx->opaque, NULL);

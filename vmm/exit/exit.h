@@ -29,6 +29,8 @@ struct exit_ctx {
     struct insn_mmio insn_mmio;
     const struct stale
         *stale; /* NULL, or: when there are any pages in it, `invalidate` is called */
+    /* Before that: add what other processes have written and the guest can know of. */
+    void (*sync)(void *opaque);
     /* The guest tells its cores of new code: on this page, or (NULL) anywhere. */
     void (*invalidate)(void *opaque, const ipa_t *addr);
     void *opaque;

@@ -343,6 +343,13 @@ struct rv_device_class {
      */
     void (*fdt_node)(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops);
     void (*fdt_root)(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops);
+
+    /*
+     * For a device whose memory accesses are another process's (mem_region): call
+     * mem_dirty now for all that may have been written since the last time and that
+     * the guest can already know of. The core asks before it looks at what is dirty.
+     */
+    void (*sync)(void *device);
 };
 
 /*

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The instance: queues, resets, configuration space, state. */
+#include "devices/vhost_user/vhost_user.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/*
+ * Rings
+ */
+
+static void vhost_user_starting(void *opaque, unsigned index)
+{
+    struct vhost_user *vu = opaque;
+    const struct virtqueue *vq = virtio_mmio_queue(&vu->plugin->mmio, index);
+    struct vhost_user_state *state = vu->state;
+    bool known = state->stands[index] || vu->relayed;
+
+    vu->engine.rings[index] = (struct vhost_user_ring){
+        .num = vq->state->size,
+        .desc = vq->state->desc,
+        .avail = vq->state->driver,
+        .used = vq->state->device,
+        .base = known ? state->base[index] : virtqueue_used_index(vq),
+        .kick = vu->queues[index].kick,
+        .call = vu->queues[index].call,
+        .err = vu->err,
+    };
+    state->stands[index] = 0;
+    if (vu->relayed)
+        vhost_user_relay_begin(&vu->relay, index, &vu->engine.rings[index]);
+}
+
+static void vhost_user_stopped(void *opaque, unsigned index)
+{
+    struct vhost_user *vu = opaque;
+
+    vhost_user_look(vu);
+    if (vu->relayed) {
+        vhost_user_collect(vu, index);
+        vhost_user_relay_end(&vu->relay, index);
+    }
+    vu->state->base[index] = vu->engine.rings[index].base;
+    vu->state->stands[index] = 1;
+}
+
+/* What the back end has of a ring that ends is nothing for the next driver. */
+static void vhost_user_forget(struct vhost_user *vu, unsigned index)
+{
+    eventfd_t count;
+
+    vu->state->base[index] = 0;
+    vu->state->stands[index] = 1;
+    if (vu->relayed)
+        vhost_user_relay_drop(&vu->relay, index);
+    (void)eventfd_read(vu->queues[index].call, &count);
+    (void)eventfd_read(vu->queues[index].kick, &count);
+    vu->up &= ~(1ull << index);
+}
+
+/*
+ * Relayed queues
+ */
+
+void vhost_user_collect(struct vhost_user *vu, unsigned index)
+{
+    const struct virtio_plugin *plugin = vu->plugin;
+    struct virtqueue *vq = virtio_mmio_queue(&vu->plugin->mmio, index);
+    struct virtq_chain chain;
+    uint32_t written;
+    int got;
+
+    /* There are not more than the ring has entries. */
+    while ((got = vhost_user_relay_get(&vu->relay, index, &chain, &written)) == 1) {
+        /* All of it: what a back end says that it has written is not always so. */
+        for (unsigned i = 0; i < chain.writable_count; i++)
+            plugin->ops->mem_dirty(plugin->host,
+                                   vhost_user_relay_ipa(&vu->relay, chain.writable[i].iov_base),
+                                   chain.writable[i].iov_len);
+        virtqueue_push(vq, &chain, written);
+    }
+    virtqueue_flush_notify(vq);
+    if (got < 0) {
+        vhost_user_relay_end(&vu->relay, index);
+        vhost_user_engine_refuse(&vu->engine, "a used buffer that was not in flight:", written);
+    }
+}
+
+/* Bounded by the queue's slots: what the back end uses comes back in the loop. */
+static void vhost_user_fill(struct vhost_user *vu, struct virtqueue *vq)
+{
+    struct virtq_chain chain;
+
+    do {
+        virtqueue_notify_disable(vq);
+        while (virtqueue_pop(vq, &chain))
+            vhost_user_relay_put(&vu->relay, vq->index, &chain);
+    } while (virtqueue_notify_enable(vq));
+}
+
+void vhost_user_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
+{
+    struct vhost_user *vu = device;
+
+    vhost_user_relay_put(&vu->relay, vq->index, chain);
+}
+
+/* The features that the back end is told to work with. */
+static uint64_t vhost_user_accepted(struct vhost_user *vu)
+{
+    uint64_t features = virtio_mmio_features(&vu->plugin->mmio);
+
+    if (vu->relayed)
+        features = (features & vu->type->features) | VIRTIO_FEATURE(VIRTIO_F_VERSION_1) |
+                   VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
+    return features;
+}
+
+void vhost_user_notify(void *device, struct virtqueue *vq)
+{
+    struct vhost_user *vu = device;
+    uint64_t bit = 1ull << vq->index;
+
+    (*vu->kicks)++;
+    vu->waited_for = false; /* resumed before all was done */
+    if (vu->relayed)
+        vhost_user_fill(vu, vq);
+    if (!(vu->engine.want & bit)) {
+        vu->engine.driver_features = vhost_user_accepted(vu);
+        vu->engine.want |= bit;
+        vhost_user_link_pump(vu);
+    }
+    /* What comes before the ring is up waits in the descriptor. */
+    (void)eventfd_write(vu->queues[vq->index].kick, 1);
+}
+
+/* The first notifications follow, and start the rings: all of them at once is one message less. */
+void vhost_user_driver_ok(void *device)
+{
+    struct vhost_user *vu = device;
+
+    for (unsigned i = 0; i < vu->nr_queues; i++)
+        vu->queues[i].seen = 0;
+}
+
+static void vhost_user_called(void *opaque, unsigned events)
+{
+    struct vhost_user_queue *q = opaque;
+    struct vhost_user *vu = q->vu;
+    eventfd_t count;
+
+    (void)events;
+    if (eventfd_read(q->call, &count))
+        return;
+    (*vu->calls)++;
+    vhost_user_look(vu);
+    if (vu->relayed) {
+        vhost_user_collect(vu, q->index);
+        vhost_user_link_pump(vu);
+    } else if (vu->engine.begun >> q->index & 1) {
+        virtio_mmio_used(&vu->plugin->mmio);
+    }
+}
+
+static void vhost_user_failed(void *opaque, unsigned events)
+{
+    struct vhost_user *vu = opaque;
+    eventfd_t count;
+
+    (void)events;
+    if (eventfd_read(vu->err, &count) == 0)
+        vhost_user_say(vu, VHOST_USER_SAYS_FAILED, "the back end at '%s' says that a queue failed",
+                       vu->path);
+}
+
+/* Linux does not wait for the end of a reset, so it must be over when this returns. */
+bool vhost_user_reset(void *device)
+{
+    struct vhost_user *vu = device;
+
+    vhost_user_look(vu);
+    vhost_user_link_stop(vu, ~0ull);
+    vhost_user_look(vu);
+    vu->waited_for = false;
+    for (unsigned i = 0; i < vu->nr_queues; i++)
+        vhost_user_forget(vu, i);
+    if (vu->engine.inflight.fd >= 0)
+        close(vu->engine.inflight.fd);
+    vu->engine.inflight.fd = -1;
+    vu->engine.renew = true;
+    vu->state->written = 0;
+    vu->type->config(vu);
+    return true;
+}
+
+bool vhost_user_queue_reset(void *device, struct virtqueue *vq)
+{
+    struct vhost_user *vu = device;
+
+    vhost_user_link_stop(vu, 1ull << vq->index);
+    vhost_user_look(vu);
+    vhost_user_forget(vu, vq->index);
+    return true;
+}
+
+int vhost_user_quiesce(void *device)
+{
+    struct vhost_user *vu = device;
+
+    vhost_user_link_drain(vu, ~0ull);
+    vu->engine.want = 0;
+    vhost_user_link_pump(vu);
+    vu->waited_for = vu->engine.begun != 0;
+    return vu->waited_for ? -EINPROGRESS : 0;
+}
+
+void vhost_user_sync(void *device)
+{
+    struct virtio_plugin *plugin = device;
+    struct vhost_user *vu = plugin->device;
+
+    /* A relay marks each buffer that it gives back. */
+    vhost_user_look(vu);
+    if (!vu->moved)
+        return;
+    vu->moved = false;
+    (*vu->marks)++;
+    for (unsigned i = 0; i < vu->setup.nr_regions; i++)
+        plugin->ops->mem_dirty(plugin->host, vu->setup.regions[i].guest,
+                               vu->setup.regions[i].bytes);
+}
+
+/*
+ * Configuration space: what the back end said last, so that no access waits for it.
+ */
+
+void vhost_user_config_read(void *device, uint32_t offset, void *data, size_t len)
+{
+    const struct vhost_user *vu = device;
+
+    memcpy(data, vu->state->config + offset, len);
+}
+
+void vhost_user_config_write(void *device, uint32_t offset, const void *data, size_t len)
+{
+    struct vhost_user *vu = device;
+    uint32_t at = vu->type->writable;
+
+    if (!at || at < offset || at - offset >= len)
+        return;
+    vu->state->config[at] = ((const uint8_t *)data)[at - offset];
+    vu->state->written = 1;
+    vu->engine.config[at] = vu->state->config[at];
+    vu->engine.config_at = at;
+    vu->engine.config_len = 1;
+    vu->engine.config_write = true;
+    vhost_user_link_pump(vu);
+}
+
+/*
+ * Making one
+ */
+
+static int vhost_user_memory(struct vhost_user *vu)
+{
+    const struct rv_host_ops *ops = vu->plugin->ops;
+    struct rv_host *host = vu->plugin->host;
+    struct rv_mem_region region = {.size = sizeof(region)};
+    unsigned n = 0;
+
+    while (RV_HAS_OP(ops, mem_region) && ops->mem_region(host, n, &region) == 0) {
+        if (n == VHOST_USER_REGIONS_MAX) {
+            ops->log(host, RV_LOG_ERROR, "more than %u pieces of RAM: a back end takes no more",
+                     VHOST_USER_REGIONS_MAX);
+            return -E2BIG;
+        }
+        /* An address of ours is of no use to anybody: the guest's serves as "user address". */
+        vu->setup.regions[n] = (struct vhost_user_region){.guest = region.ipa,
+                                                          .bytes = region.bytes,
+                                                          .user = region.ipa,
+                                                          .mmap_offset = region.offset};
+        vu->setup.region_fds[n++] = region.fd;
+    }
+    vu->setup.nr_regions = n;
+    if (n)
+        return 0;
+    ops->log(host, RV_LOG_ERROR, "this machine's RAM cannot be given to another process");
+    return -ENOTSUP;
+}
+
+static int vhost_user_properties(struct vhost_user *vu)
+{
+    const struct rv_host_ops *ops = vu->plugin->ops;
+    struct rv_host *host = vu->plugin->host;
+    uint64_t size = ops->property_uint(host, "queue-size");
+
+    vu->path = ops->property_string(host, "socket");
+    if (size & (size - 1)) {
+        ops->log(host, RV_LOG_ERROR, "queue-size %llu: give a power of two",
+                 (unsigned long long)size);
+        return -EINVAL;
+    }
+    vu->queue_size = (uint16_t)size;
+    return vu->type->prepare(vu);
+}
+
+static int vhost_user_descriptors(struct vhost_user *vu)
+{
+    const struct rv_host_ops *ops = vu->plugin->ops;
+    struct rv_host *host = vu->plugin->host;
+
+    vu->err = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (vu->err < 0)
+        return -errno;
+    vu->err_watch = ops->fd_watch(host, vu->err, RV_FD_READ, vhost_user_failed, vu);
+    if (!vu->err_watch)
+        return -ENOMEM;
+    for (unsigned i = 0; i < vu->nr_queues; i++) {
+        struct vhost_user_queue *q = &vu->queues[i];
+
+        q->kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        q->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        if (q->kick < 0 || q->call < 0)
+            return -errno;
+        q->watch = ops->fd_watch(host, q->call, RV_FD_READ, vhost_user_called, q);
+        if (!q->watch)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static void vhost_user_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void vhost_user_destroy(void *device)
+{
+    struct vhost_user *vu = device;
+    const struct rv_host_ops *ops = vu->plugin->ops;
+    struct rv_host *host = vu->plugin->host;
+
+    vhost_user_link_close(vu);
+    if (vu->timer)
+        ops->timer_free(host, vu->timer);
+    if (vu->err_watch)
+        ops->fd_remove(host, vu->err_watch);
+    vhost_user_close(vu->err);
+    vhost_user_close(vu->engine.inflight.fd);
+    vhost_user_relay_destroy(&vu->relay);
+    for (unsigned i = 0; i < VHOST_USER_QUEUES_MAX; i++) {
+        if (vu->queues[i].watch)
+            ops->fd_remove(host, vu->queues[i].watch);
+        vhost_user_close(vu->queues[i].kick);
+        vhost_user_close(vu->queues[i].call);
+    }
+    free(vu);
+}
+
+/* What an earlier instance, or damage, left: nothing that leads outside of arrays. */
+static int vhost_user_take_over(struct vhost_user *vu)
+{
+    struct vhost_user_state *state = vu->state;
+    uint64_t may = vu->type->features | VHOST_USER_RING_FEATURES;
+
+    if ((state->made != VHOST_USER_DIRECT && state->made != VHOST_USER_RELAYED) ||
+        state->features & ~may)
+        return -EINVAL;
+    for (unsigned i = 0; i < VHOST_USER_QUEUES_MAX; i++)
+        state->stands[i] &= 1;
+    state->written = state->written && vu->type->writable;
+    vu->moved = state->made == VHOST_USER_DIRECT; /* nobody knows since when */
+    vu->lost = true;
+    vhost_user_link_later(vu);
+    return 0;
+}
+
+/*
+ * Whose rings? The guest's, if the back end keeps a record of requests in flight; without
+ * one a relay keeps it, which needs indirect descriptors.
+ */
+static uint32_t vhost_user_mode(const struct vhost_user *vu)
+{
+    return vhost_user_engine_has(&vu->engine, VHOST_USER_PROTOCOL_INFLIGHT_SHMFD) ||
+                   !(vu->engine.features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
+               ? VHOST_USER_DIRECT
+               : VHOST_USER_RELAYED;
+}
+
+static void *vhost_user_span(void *ctx, uint64_t ipa, uint64_t len)
+{
+    const struct virtio_plugin *plugin = ctx;
+
+    return plugin->ops->mem_span(plugin->host, ipa, len);
+}
+
+static int vhost_user_rings(struct vhost_user *vu)
+{
+    const uint64_t record = VIRTIO_FEATURE(VHOST_USER_PROTOCOL_INFLIGHT_SHMFD);
+
+    vu->relayed = vu->state->made == VHOST_USER_RELAYED;
+    for (unsigned i = 0; i < vu->nr_queues; i++)
+        vu->limits[i] = (struct virtqueue_limits){.size = vu->queue_size, .external = !vu->relayed};
+    /* One that comes later has to keep the record that there is. */
+    if (!vu->relayed) {
+        vu->setup.protocol_needs |= vu->engine.protocol & record;
+        return 0;
+    }
+    vu->setup.protocol &= ~record;
+    vu->relay.span = vhost_user_span;
+    vu->relay.ctx = vu->plugin;
+    return vhost_user_relay_init(&vu->relay, &vu->setup);
+}
+
+static int vhost_user_begin(struct vhost_user *vu, uint32_t flags)
+{
+    const struct rv_host_ops *ops = vu->plugin->ops;
+    struct rv_host *host = vu->plugin->host;
+    struct vhost_user_state *state = vu->state;
+    int error;
+
+    if (flags & RV_CREATE_RESUME) {
+        error = vhost_user_take_over(vu);
+        if (error)
+            ops->log(host, RV_LOG_ERROR,
+                     "the state that was left is not that of this device: it cannot go on");
+    } else {
+        if (!vu->type->config_remote)
+            vu->type->config(vu);
+        error = vhost_user_link_first(vu, ops->property_uint(host, "wait"));
+        memset(state->stands, 1, sizeof(state->stands));
+        state->features = vu->engine.features & (vu->type->features | VHOST_USER_RING_FEATURES);
+        if (!error)
+            __atomic_store_n(&state->made, vhost_user_mode(vu), __ATOMIC_RELEASE);
+    }
+    if (!error)
+        error = vhost_user_rings(vu);
+    /* The driver has been told of these: who comes later must have them as well. */
+    vu->setup.needs = state->features;
+    return error;
+}
+
+static void vhost_user_setup(struct vhost_user *vu)
+{
+    const uint64_t used = VIRTIO_FEATURE(VHOST_USER_PROTOCOL_MQ) |
+                          VIRTIO_FEATURE(VHOST_USER_PROTOCOL_REPLY_ACK) |
+                          VIRTIO_FEATURE(VHOST_USER_PROTOCOL_INFLIGHT_SHMFD) |
+                          VIRTIO_FEATURE(VHOST_USER_PROTOCOL_STATUS);
+    const uint64_t remote = VIRTIO_FEATURE(VHOST_USER_PROTOCOL_CONFIG) |
+                            VIRTIO_FEATURE(VHOST_USER_PROTOCOL_BACKEND_REQ);
+
+    vu->setup.queues = vu->nr_queues;
+    vu->setup.queue_size = vu->queue_size;
+    vu->setup.needs = VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
+    vu->setup.protocol = used | (vu->type->config_remote ? remote : 0) |
+                         (vu->setup.mtu ? VIRTIO_FEATURE(VHOST_USER_PROTOCOL_NET_MTU) : 0);
+    vu->setup.protocol_needs = vu->type->protocol_needs;
+    vu->setup.config_size = vu->type->config_remote ? vu->type->config_size : 0;
+}
+
+static uint64_t vhost_user_offered(const struct vhost_user *vu)
+{
+    uint64_t features = vu->state->features | vu->own_features;
+
+    if (vu->relayed)
+        features = (features & ~VHOST_USER_RING_FEATURES) | VIRTIO_RING_FEATURES;
+    return features;
+}
+
+int vhost_user_create(struct virtio_plugin *plugin, const struct vhost_user_type *type, void *state,
+                      uint32_t flags, struct virtio_device_config *config, void **device)
+{
+    const struct rv_host_ops *ops = plugin->ops;
+    struct vhost_user *vu = calloc(1, sizeof(*vu));
+    int error;
+
+    if (!vu)
+        return -ENOMEM;
+    vu->plugin = plugin;
+    vu->type = type;
+    vu->state = state;
+    vu->err = -1;
+    vu->relay.fd = -1;
+    for (unsigned i = 0; i < VHOST_USER_QUEUES_MAX; i++)
+        vu->queues[i] = (struct vhost_user_queue){.vu = vu, .index = i, .kick = -1, .call = -1};
+    vu->kicks = ops->counter(plugin->host, "kicks", "notifications of the guest");
+    vu->calls = ops->counter(plugin->host, "calls", "interrupts of the back end");
+    vu->connects = ops->counter(plugin->host, "connects", "connections to a back end");
+    vu->marks = ops->counter(plugin->host, "marks", "times that RAM was marked as written");
+    vhost_user_engine_init(&vu->engine, &vu->setup);
+    vu->engine.starting = vhost_user_starting;
+    vu->engine.stopped = vhost_user_stopped;
+    vu->engine.opaque = vu;
+    error = vhost_user_link_init(vu);
+    if (!error)
+        error = vhost_user_properties(vu);
+    if (!error)
+        error = vhost_user_memory(vu);
+    if (!error)
+        error = vhost_user_descriptors(vu);
+    if (!error) {
+        vhost_user_setup(vu);
+        error = vhost_user_begin(vu, flags);
+    }
+    if (error) {
+        vhost_user_destroy(vu);
+        return error;
+    }
+    *config = (struct virtio_device_config){
+        .features = vhost_user_offered(vu),
+        .config_size = type->config_size,
+        .queues = vu->nr_queues,
+        .limits = vu->limits,
+    };
+    *device = vu;
+    return 0;
+}
