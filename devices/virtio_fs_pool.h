@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A few threads for requests that may have to wait for a disk. */
+#pragma once
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FS_POOL_THREADS 4u
+
+struct fs_pool_job {
+    struct fs_pool_job *next;
+    void (*run)(struct fs_pool_job *job); /* in one of the threads */
+};
+
+struct fs_pool {
+    pthread_mutex_t lock;
+    pthread_cond_t work, over;
+    pthread_t threads[FS_POOL_THREADS];
+    unsigned nr_threads, idle;
+    struct fs_pool_job *todo, **todo_last;
+    struct fs_pool_job *done, **done_last;
+    unsigned under_way; /* begun or waiting, and not in `done` */
+    int event;          /* eventfd: readable when something is in `done` */
+    bool ending;
+};
+
+/* 0 or -errno. */
+int fs_pool_init(struct fs_pool *pool);
+
+/* Waits for what is under way. */
+void fs_pool_destroy(struct fs_pool *pool);
+
+void fs_pool_add(struct fs_pool *pool, struct fs_pool_job *job);
+
+/* The first that is done, or NULL. */
+struct fs_pool_job *fs_pool_take(struct fs_pool *pool);
+
+/* Until nothing is under way, for `ms` at most. False: something is. */
+bool fs_pool_wait(struct fs_pool *pool, unsigned ms);
