@@ -5,6 +5,9 @@
 
 #include "devices/virtio_net.h"
 
+/* In one turn. Few: a system call may stand behind each, and the kernel may take its time. */
+#define NET_COMMANDS 4u
+
 /* `data`: what follows class and command, `len` bytes, checked to be at least as long. */
 static uint8_t net_set_mac(struct net *net, const uint8_t *data, size_t len)
 {
@@ -95,10 +98,10 @@ void net_control(struct net *net, struct virtqueue *vq)
 
     do {
         virtqueue_notify_disable(vq);
-        for (; n < NET_BATCH && virtqueue_pop(vq, &chain); n++)
+        for (; n < NET_COMMANDS && virtqueue_pop(vq, &chain); n++)
             net_control_one(net, vq, &chain);
-    } while (n < NET_BATCH && virtqueue_notify_enable(vq));
+    } while (n < NET_COMMANDS && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
-    if (n == NET_BATCH)
+    if (n == NET_COMMANDS)
         net_later(net, vq->index);
 }

@@ -241,6 +241,15 @@ for _ in range(2):
     subprocess.run(words, pass_fds=fds, stdin=subprocess.DEVNULL, check=True)
 P
     check passed_descriptors_serve_one_vmm_after_another test "$got" -eq 0
+    "${inside[@]}" timeout 60 python3 - "$vmm" "$work/off.elf" >"$work/out" 2>"$work/err" <<'P' || true
+import fcntl, os, struct, subprocess, sys
+fd = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", b"tap4", 0x2 | 0x1000))
+for name in ("tap4", "lo"):
+    subprocess.run([sys.argv[1], "run", "-k", sys.argv[2], "-m", "64M", "--net", "tap,ifname=" + name], stdin=subprocess.DEVNULL)
+P
+    check a_tap_that_another_program_has_is_refused complains "'tap4': cannot attach to it: Device or resource busy"
+    check an_interface_that_is_no_tap_is_refused complains "'lo': cannot attach to it: Invalid argument: it is no tap"
 }
 if [[ $(id -u) -eq 0 && -e /dev/net/tun ]] && ip netns add "rvtry$$" 2>/dev/null; then
     ip netns del "rvtry$$"
