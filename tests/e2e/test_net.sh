@@ -11,6 +11,8 @@ megabytes=${NET_MEGABYTES:-64}
 namespace= server=
 cleanup() {
     [[ -z $server ]] || kill "$server" 2>/dev/null || true
+    # It is a daemon, which outlives the namespace and whatever it inherited.
+    [[ ! -s $work/iperf3.pid ]] || kill "$(cat "$work/iperf3.pid")" 2>/dev/null || true
     [[ -z $namespace ]] || ip netns del "$namespace" 2>/dev/null || true
     rm -rf "$work"
 }
@@ -164,7 +166,6 @@ for n in $(seq 100); do [ "$(cat /sys/class/net/eth0/carrier)" = 0 ] && break; s
 echo "carrier $(cat /sys/class/net/eth0/carrier), and on it goes"
 S
     wait "$bulk" "$deleter" || true
-    kill "$(cat "$work/iperf3.pid")" 2>/dev/null || true
     as=(env)
     check the_mtu_is_announced says 'mtu 4000'
     check there_are_two_pairs_of_queues says 'queues 2'
