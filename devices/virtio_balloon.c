@@ -215,6 +215,7 @@ static const struct rv_property balloon_properties[] = {
      .type = RV_PROPERTY_BOOL,
      .value = "on",
      .help = "the guest reports its free pages, and the host has them back"},
+    VIRTIO_PLUGIN_PROPERTIES,
     {0},
 };
 

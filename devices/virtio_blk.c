@@ -228,6 +228,7 @@ static const struct rv_property blk_properties[] = {
     {.name = "helper",
      .type = RV_PROPERTY_PATH,
      .help = "program that serves other formats than raw (default qemu-storage-daemon)"},
+    VIRTIO_PLUGIN_PROPERTIES,
     {0},
 };
 

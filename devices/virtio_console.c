@@ -501,6 +501,7 @@ static const struct rv_property console_properties[] = {
     PORT_PROPERTIES("1", "back end of a second port", "its name, if it is not a console"),
     PORT_PROPERTIES("2", "back end of a third port", "its name, if it is not a console"),
     PORT_PROPERTIES("3", "back end of a fourth port", "its name, if it is not a console"),
+    VIRTIO_PLUGIN_PROPERTIES,
     {0},
 };
 

@@ -335,6 +335,7 @@ static const struct rv_property vfs_properties[] = {
      .min = 16,
      .max = VIRTQUEUE_SIZE_MAX,
      .help = "entries of a queue, a power of two"},
+    VIRTIO_PLUGIN_PROPERTIES,
     {0},
 };
 

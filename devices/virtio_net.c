@@ -296,6 +296,7 @@ static const struct rv_property net_properties[] = {
     {.name = "path",
      .type = RV_PROPERTY_PATH,
      .help = "socket: Unix socket; the first vmm listens on it, the second connects"},
+    VIRTIO_PLUGIN_PROPERTIES,
     {0},
 };
 

@@ -104,5 +104,8 @@ static const struct virtio_plugin_class rng = {
     .destroy = rng_destroy,
 };
 
+static const struct rv_property rng_properties[] = {VIRTIO_PLUGIN_PROPERTIES, {0}};
+
 VIRTIO_PLUGIN(rng, .name = "virtio-rng",
-              .description = "virtio entropy device: the host's random numbers");
+              .description = "virtio entropy device: the host's random numbers",
+              .properties = rng_properties);

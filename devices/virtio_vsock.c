@@ -194,6 +194,7 @@ static const struct rv_property vsock_properties[] = {
      .required = true,
      .help = "Unix socket of the host's: say 'CONNECT PORT' to it; the guest's connections to "
              "port N of the host go to PATH_N"},
+    VIRTIO_PLUGIN_PROPERTIES,
     {0},
 };
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *const virtio_plugin_compatible[] = {"virtio,mmio", NULL};
 
@@ -62,6 +63,25 @@ static void virtio_plugin_log(void *ctx, const char *fmt, ...)
     plugin->ops->log(plugin->host, RV_LOG_WARN, "%s", text);
 }
 
+/* VIRTIO_PLUGIN_PROPERTIES: what the user has switched off is not offered. */
+static uint64_t virtio_plugin_features(const struct virtio_plugin *plugin, uint64_t features)
+{
+    static const struct {
+        const char *property;
+        unsigned bit;
+    } switches[] = {{"packed", VIRTIO_F_RING_PACKED},
+                    {"event-idx", VIRTIO_RING_F_EVENT_IDX},
+                    {"indirect", VIRTIO_RING_F_INDIRECT_DESC}};
+    const struct rv_property *p = ringvisor_device.properties;
+
+    for (; p && p->name; p++)
+        for (unsigned i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+            if (strcmp(p->name, switches[i].property) == 0 &&
+                !plugin->ops->property_bool(plugin->host, p->name))
+                features &= ~VIRTIO_FEATURE(switches[i].bit);
+    return features;
+}
+
 int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_host *host,
                          const struct rv_host_ops *ops, void *state, uint32_t flags, void **device)
 {
@@ -85,6 +105,7 @@ int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_host
         free(plugin);
         return rc;
     }
+    config.features = virtio_plugin_features(plugin, config.features);
     block = ops->state_block(host, "virtio", VIRTIO_STATE_VERSION, virtio_mmio_state_size(&config));
     rc = block
              ? virtio_mmio_init(&plugin->mmio, &class->virtio, plugin->device, &config, &env, block)

@@ -47,6 +47,24 @@ struct virtio_plugin_class {
 
 void virtio_plugin_quiesced(struct virtio_plugin *plugin);
 
+/*
+ * In a device's list of properties: what of the rings is offered to the driver. A feature
+ * whose property the list does not have is offered if the device says so.
+ */
+#define VIRTIO_PLUGIN_PROPERTIES                                     \
+    {.name = "packed",                                               \
+     .type = RV_PROPERTY_BOOL,                                       \
+     .value = "on",                                                  \
+     .help = "offer packed rings, which a driver then uses"},        \
+        {.name = "event-idx",                                        \
+         .type = RV_PROPERTY_BOOL,                                   \
+         .value = "on",                                              \
+         .help = "offer to notify only when the other side asks"},   \
+    {                                                                \
+        .name = "indirect", .type = RV_PROPERTY_BOOL, .value = "on", \
+        .help = "offer tables of descriptors outside of the ring"    \
+    }
+
 /* The callbacks of struct rv_device_class. */
 int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_host *host,
                          const struct rv_host_ops *ops, void *state, uint32_t flags, void **device);

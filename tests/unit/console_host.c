@@ -80,6 +80,14 @@ static const char *host_property_string(struct rv_host *host, const char *name)
     return host->property[p - ringvisor_device.properties];
 }
 
+/* The rings' properties: as they are when the user says nothing. */
+static bool host_property_bool(struct rv_host *host, const char *name)
+{
+    (void)host;
+    (void)name;
+    return true;
+}
+
 static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
 {
     (void)version;
@@ -153,6 +161,7 @@ static const struct rv_host_ops ops = {
     .timer_cancel = host_timer_cancel,
     .timer_free = host_timer_free,
     .property_string = host_property_string,
+    .property_bool = host_property_bool,
     .state_block = host_state_block,
     .counter = host_counter,
     .chr_open = host_chr_open,

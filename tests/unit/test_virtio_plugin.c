@@ -124,6 +124,7 @@ static const struct virtio_plugin_class echo = {
 static const struct rv_property echo_properties[] = {
     {.name = "later", .type = RV_PROPERTY_BOOL, .value = "off", .help = "keep a request"},
     {.name = "broken", .type = RV_PROPERTY_BOOL, .value = "off", .help = "cannot be made"},
+    VIRTIO_PLUGIN_PROPERTIES,
     {.name = NULL},
 };
 
@@ -134,6 +135,7 @@ VIRTIO_PLUGIN(echo, .name = "virtio-echo", .description = "a test", .properties 
  */
 
 struct rv_host {
+    const char *off; /* one of the rings' properties */
     struct driver_world world;
     struct virtio_env env; /* of `world` */
     void *block;
@@ -174,7 +176,11 @@ static void host_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
 
 static bool host_property_bool(struct rv_host *host, const char *name)
 {
-    return strcmp(name, "later") == 0 ? host->later : host->broken;
+    if (strcmp(name, "later") == 0)
+        return host->later;
+    if (strcmp(name, "broken") == 0)
+        return host->broken;
+    return !host->off || strcmp(name, host->off) != 0;
 }
 
 static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
@@ -378,13 +384,35 @@ static void what_cannot_be_made_leaves_nothing(void **state)
     assert_null(host->device);
 }
 
+static void what_the_user_switches_off_is_not_offered(void **state)
+{
+    static const struct {
+        const char *property;
+        unsigned bit;
+    } cases[] = {{"packed", VIRTIO_F_RING_PACKED},
+                 {"event-idx", VIRTIO_RING_F_EVENT_IDX},
+                 {"indirect", VIRTIO_RING_F_INDIRECT_DESC}};
+    struct rv_host *host = *state;
+
+    for (unsigned i = 0; i < 3; i++) {
+        host->off = cases[i].property;
+        begin(host);
+        assert_int_equal(((struct virtio_plugin *)host->device)->mmio.state->device_features,
+                         VIRTIO_RING_FEATURES & ~VIRTIO_FEATURE(cases[i].bit));
+        ringvisor_device.destroy(host->device);
+        host->device = NULL;
+        free(host->block);
+        host->block = NULL;
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(class_is_one_of_a_virtio_transport),  TEST(device_answers),
         TEST(quiesce_waits_for_what_is_in_flight), TEST(an_earlier_vmms_request_is_answered),
-        TEST(what_cannot_be_made_leaves_nothing),
+        TEST(what_cannot_be_made_leaves_nothing),  TEST(what_the_user_switches_off_is_not_offered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

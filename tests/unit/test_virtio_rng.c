@@ -48,6 +48,14 @@ static void host_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
     host->env.dirty(host->env.ctx, ipa, len);
 }
 
+/* The rings' properties. */
+static bool host_property_bool(struct rv_host *host, const char *name)
+{
+    (void)host;
+    (void)name;
+    return true;
+}
+
 static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
 {
     (void)name;
@@ -100,6 +108,7 @@ static const struct rv_host_ops ops = {
     .timer_new = host_timer_new,
     .timer_set = host_timer_set,
     .timer_free = host_timer_free,
+    .property_bool = host_property_bool,
     .state_block = host_state_block,
     .counter = host_counter,
 };
