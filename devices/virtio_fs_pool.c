@@ -2,8 +2,10 @@
 #include "devices/virtio_fs_pool.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +43,9 @@ static void *fs_pool_thread(void *opaque)
 {
     struct fs_pool *pool = opaque;
 
+    /* Modes are the guest's to mask. In this thread alone: files of the vmm's keep its umask. */
+    if (unshare(CLONE_FS) == 0)
+        umask(0);
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct fs_pool_job *job;

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The FUSE server, without a guest: requests that a driver makes, and those that none would. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "devices/fs/fs.h"
+
+struct fixture {
+    struct fs *fs;
+    char folder[40], shared[64];
+    uint8_t in[70000], out[70000];
+    size_t in_len;
+    uint32_t uid, gid;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    struct fs_options options = {.timeout = 1};
+
+    strcpy(f->folder, "/tmp/test-fs-XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    snprintf(f->shared, sizeof(f->shared), "%s/shared", f->folder);
+    assert_int_equal(mkdir(f->shared, 0755), 0);
+    options.root = open(f->shared, O_PATH | O_DIRECTORY);
+    f->fs = fs_new(&options);
+    assert_non_null(f->fs);
+    umask(0);
+    f->uid = getuid();
+    f->gid = getgid();
+    *state = f;
+    return 0;
+}
+
+static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    fs_free(f->fs);
+    nftw(f->folder, drop, 16, FTW_DEPTH | FTW_PHYS);
+    free(f);
+    return 0;
+}
+
+static void put(struct fixture *f, const void *data, size_t len)
+{
+    memcpy(f->in + f->in_len, data, len);
+    f->in_len += len;
+}
+
+static void put_name(struct fixture *f, const char *name)
+{
+    put(f, name, strlen(name) + 1);
+}
+
+/* Sends what was put, with `room` bytes for the reply. The error, or the reply's bytes. */
+static int ask_room(struct fixture *f, uint32_t opcode, uint64_t node, size_t room)
+{
+    struct iovec out = {f->out, room};
+    struct fs_request r = {
+        .header = {.len = 40,
+                   .opcode = opcode,
+                   .unique = 77,
+                   .nodeid = node,
+                   .uid = f->uid,
+                   .gid = f->gid},
+        .args = f->in,
+        .args_len = f->in_len,
+        .out = &out,
+        .out_count = 1,
+        .out_bytes = room,
+        .may_wait = true,
+    };
+    struct fuse_out_header header;
+
+    f->in[f->in_len] = 0;
+    f->in_len = 0;
+    memset(f->out, 0xee, sizeof(f->out));
+    assert_int_equal(fs_handle(f->fs, &r), 0);
+    if (!r.written)
+        return 0;
+    memcpy(&header, f->out, sizeof(header));
+    assert_int_equal(header.unique, 77);
+    assert_int_equal(header.len, r.written);
+    assert_true(r.written <= room);
+    assert_int_equal(f->out[r.written], 0xee); /* no byte more */
+    return header.error ? header.error : (int)(header.len - sizeof(header));
+}
+
+static int ask(struct fixture *f, uint32_t opcode, uint64_t node)
+{
+    return ask_room(f, opcode, node, sizeof(f->out) - 1);
+}
+
+static const void *reply(const struct fixture *f)
+{
+    return f->out + sizeof(struct fuse_out_header);
+}
+
+static void begin(struct fixture *f)
+{
+    const struct fuse_init_in in = {.major = 7, .minor = 36, .flags = ~0u};
+
+    put(f, &in, sizeof(in));
+    assert_int_equal(ask(f, FUSE_INIT, 0), sizeof(struct fuse_init_out));
+}
+
+static uint64_t lookup(struct fixture *f, uint64_t parent, const char *name)
+{
+    put_name(f, name);
+    if (ask(f, FUSE_LOOKUP, parent) < 0)
+        return 0;
+    return ((const struct fuse_entry_out *)reply(f))->nodeid;
+}
+
+static uint64_t make_dir(struct fixture *f, uint64_t parent, const char *name)
+{
+    const struct fuse_mkdir_in in = {.mode = 0755};
+
+    put(f, &in, sizeof(in));
+    put_name(f, name);
+    assert_int_equal(ask(f, FUSE_MKDIR, parent), sizeof(struct fuse_entry_out));
+    return ((const struct fuse_entry_out *)reply(f))->nodeid;
+}
+
+static uint64_t create(struct fixture *f, uint64_t parent, const char *name, uint64_t *handle)
+{
+    const struct fuse_create_in in = {.flags = O_RDWR, .mode = 0644};
+    const struct fuse_entry_out *entry = reply(f);
+
+    put(f, &in, sizeof(in));
+    put_name(f, name);
+    assert_int_equal(ask(f, FUSE_CREATE, parent), sizeof(*entry) + sizeof(struct fuse_open_out));
+    *handle = ((const struct fuse_open_out *)(entry + 1))->fh;
+    return entry->nodeid;
+}
+
+static void nothing_goes_before_init(void **state)
+{
+    struct fixture *f = *state;
+    const struct fuse_init_in old = {.major = 7, .minor = 30}, other = {.major = 8};
+
+    put_name(f, "a");
+    assert_int_equal(ask(f, FUSE_LOOKUP, FS_ROOT), -EIO);
+    put(f, &old, sizeof(old));
+    assert_int_equal(ask(f, FUSE_INIT, 0), -EPROTO);
+    put(f, &other, sizeof(other));
+    assert_int_equal(ask(f, FUSE_INIT, 0), sizeof(struct fuse_init_out));
+    put_name(f, "a");
+    assert_int_equal(ask(f, FUSE_LOOKUP, FS_ROOT), -EIO);
+    begin(f);
+    assert_int_equal(lookup(f, FS_ROOT, "a"), 0);
+}
+
+static void names_that_lead_elsewhere_are_refused(void **state)
+{
+    static const char *const names[] = {"..", ".", "", "a/b", "/", "/etc", "../x", "a/../b", "x/"};
+    struct fixture *f = *state;
+    char secret[64];
+
+    begin(f);
+    make_dir(f, FS_ROOT, "a");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        put_name(f, names[i]);
+        assert_int_equal(ask(f, FUSE_LOOKUP, FS_ROOT), -EINVAL);
+        put_name(f, names[i]);
+        assert_int_equal(ask(f, FUSE_UNLINK, FS_ROOT), -EINVAL);
+        put(f, &(struct fuse_mkdir_in){.mode = 0755}, sizeof(struct fuse_mkdir_in));
+        put_name(f, names[i]);
+        assert_int_equal(ask(f, FUSE_MKDIR, FS_ROOT), -EINVAL);
+        put(f, &(struct fuse_rename_in){.newdir = FS_ROOT}, sizeof(struct fuse_rename_in));
+        put_name(f, "a");
+        put_name(f, names[i]);
+        assert_int_equal(ask(f, FUSE_RENAME, FS_ROOT), -EINVAL);
+    }
+    /* A link is a thing of its own, not what it leads to. */
+    snprintf(secret, sizeof(secret), "%s/secret", f->folder);
+    close(open(secret, O_CREAT | O_WRONLY, 0600));
+    put_name(f, "link");
+    put_name(f, "../secret");
+    assert_int_equal(ask(f, FUSE_SYMLINK, FS_ROOT), sizeof(struct fuse_entry_out));
+    assert_true(S_ISLNK(((const struct fuse_entry_out *)reply(f))->attr.mode));
+    {
+        uint64_t link = lookup(f, FS_ROOT, "link");
+
+        put(f, &(struct fuse_open_in){.flags = O_RDONLY}, sizeof(struct fuse_open_in));
+        assert_int_equal(ask(f, FUSE_OPEN, link), -EINVAL);
+        put_name(f, "x");
+        assert_int_equal(ask(f, FUSE_LOOKUP, link), -ENOTDIR);
+    }
+}
+
+static void names_without_an_end_are_refused(void **state)
+{
+    static const uint32_t operations[] = {FUSE_LOOKUP, FUSE_UNLINK, FUSE_RMDIR, FUSE_REMOVEXATTR};
+    struct fixture *f = *state;
+    char longest[300];
+
+    begin(f);
+    for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
+        put(f, "abc", 3);
+        assert_int_equal(ask(f, operations[i], FS_ROOT), -EINVAL);
+        assert_int_equal(ask(f, operations[i], FS_ROOT), -EINVAL); /* nothing at all */
+    }
+    put_name(f, "one");
+    put(f, "two", 3);
+    assert_int_equal(ask(f, FUSE_SYMLINK, FS_ROOT), -EINVAL);
+    memset(longest, 'x', sizeof(longest));
+    longest[256] = '\0';
+    put_name(f, longest);
+    assert_int_equal(ask(f, FUSE_LOOKUP, FS_ROOT), -ENAMETOOLONG);
+}
+
+/* Each operation with no arguments, for nodes and handles that are nobody's. */
+static void forged_numbers_reach_nothing(void **state)
+{
+    static const uint64_t nodes[] = {0,          2,          3,           FS_ROOT | 1ull << 32,
+                                     UINT64_MAX, 1ull << 32, FS_NODES_MAX};
+    struct fixture *f = *state;
+
+    begin(f);
+    for (uint32_t opcode = 0; opcode < 70; opcode++) {
+        if (opcode == FUSE_INIT)
+            continue;
+        for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
+            assert_true(ask(f, opcode, nodes[i]) <= 0);
+            memset(f->in, 0xff, 200);
+            f->in_len = 200;
+            assert_true(ask(f, opcode, nodes[i]) <= 0);
+            memset(f->in, 0, 200);
+            strcpy((char *)f->in + 100, "name");
+            f->in_len = 200;
+            assert_true(ask(f, opcode, nodes[i]) <= 0);
+        }
+    }
+    assert_int_equal(lookup(f, FS_ROOT, "name"), 0);
+}
+
+static void forgotten_nodes_and_closed_files_are_stale(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t handle, node;
+    struct fuse_read_in read = {.size = 10};
+
+    begin(f);
+    node = create(f, FS_ROOT, "file", &handle);
+    read.fh = handle;
+    put(f, &read, sizeof(read));
+    assert_int_equal(ask(f, FUSE_READ, node), 0);
+    put(f, &(struct fuse_release_in){.fh = handle}, sizeof(struct fuse_release_in));
+    assert_int_equal(ask(f, FUSE_RELEASE, node), 0);
+    put(f, &read, sizeof(read));
+    assert_int_equal(ask(f, FUSE_READ, node), -EBADF);
+    put(f, &(struct fuse_release_in){.fh = handle}, sizeof(struct fuse_release_in));
+    assert_int_equal(ask(f, FUSE_RELEASE, node), 0);    /* twice: nothing more */
+    assert_int_equal(lookup(f, FS_ROOT, "file"), node); /* the same node, one more lookup */
+    put(f, &(struct fuse_forget_in){.nlookup = 1}, sizeof(struct fuse_forget_in));
+    ask(f, FUSE_FORGET, node);
+    put(f, &(struct fuse_getattr_in){0}, sizeof(struct fuse_getattr_in));
+    assert_int_equal(ask(f, FUSE_GETATTR, node), sizeof(struct fuse_attr_out));
+    put(f, &(struct fuse_forget_in){.nlookup = UINT64_MAX}, sizeof(struct fuse_forget_in));
+    ask(f, FUSE_FORGET, node);
+    put(f, &(struct fuse_getattr_in){0}, sizeof(struct fuse_getattr_in));
+    assert_int_equal(ask(f, FUSE_GETATTR, node), -ESTALE);
+    assert_int_not_equal(lookup(f, FS_ROOT, "file"), node);
+    /* The root is never forgotten. */
+    put(f, &(struct fuse_forget_in){.nlookup = UINT64_MAX}, sizeof(struct fuse_forget_in));
+    ask(f, FUSE_FORGET, FS_ROOT);
+    assert_int_not_equal(lookup(f, FS_ROOT, "file"), 0);
+}
+
+static void a_reset_makes_all_numbers_stale(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t handle, node;
+
+    begin(f);
+    node = create(f, FS_ROOT, "file", &handle);
+    fs_reset(f->fs);
+    begin(f);
+    put(f, &(struct fuse_getattr_in){0}, sizeof(struct fuse_getattr_in));
+    assert_int_equal(ask(f, FUSE_GETATTR, node), -ESTALE);
+    assert_int_not_equal(lookup(f, FS_ROOT, "file"), node);
+    put(f, &(struct fuse_read_in){.fh = handle, .size = 1}, sizeof(struct fuse_read_in));
+    assert_int_equal(ask(f, FUSE_READ, FS_ROOT), -EBADF);
+}
+
+/* A reply for which there is no room: nothing is written behind it, nothing is left over. */
+static void replies_without_room_are_errors(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f);
+    make_dir(f, FS_ROOT, "a");
+    put_name(f, "a");
+    assert_int_equal(ask_room(f, FUSE_LOOKUP, FS_ROOT, 100), -ERANGE);
+    put_name(f, "a");
+    assert_int_equal(ask_room(f, FUSE_LOOKUP, FS_ROOT, 15), 0); /* not even for the header */
+    put(f, &(struct fuse_getattr_in){0}, sizeof(struct fuse_getattr_in));
+    assert_int_equal(ask_room(f, FUSE_GETATTR, FS_ROOT, 16), -ERANGE);
+}
+
+static void listings_have_all_names_once(void **state)
+{
+    struct fixture *f = *state;
+    struct fuse_read_in in = {.size = 1000};
+    bool seen[100] = {false};
+    unsigned count = 0;
+    int n;
+
+    begin(f);
+    for (unsigned i = 0; i < 100; i++) {
+        char name[16];
+
+        snprintf(name, sizeof(name), "n%u", i);
+        make_dir(f, FS_ROOT, name);
+    }
+    put(f, &(struct fuse_open_in){0}, sizeof(struct fuse_open_in));
+    assert_int_equal(ask(f, FUSE_OPENDIR, FS_ROOT), sizeof(struct fuse_open_out));
+    in.fh = ((const struct fuse_open_out *)reply(f))->fh;
+    for (;;) {
+        const uint8_t *at = reply(f);
+
+        put(f, &in, sizeof(in));
+        n = ask(f, FUSE_READDIRPLUS, FS_ROOT);
+        assert_true(n >= 0 && n <= 1000);
+        if (n == 0)
+            break;
+        for (const uint8_t *end = at + n; at < end;) {
+            const struct fuse_direntplus *d = (const void *)at;
+            unsigned number;
+            char name[16] = "";
+
+            assert_true(d->dirent.namelen < sizeof(name));
+            memcpy(name, d->dirent.name, d->dirent.namelen);
+            in.offset = d->dirent.off;
+            at += FUSE_DIRENTPLUS_SIZE(d);
+            if (sscanf(name, "n%u", &number) != 1)
+                continue; /* . and .. */
+            assert_true(number < 100 && !seen[number]);
+            assert_true(d->entry_out.nodeid != 0 && S_ISDIR(d->entry_out.attr.mode));
+            seen[number] = true;
+            count++;
+        }
+    }
+    assert_int_equal(count, 100);
+}
+
+static void a_read_only_folder_refuses_all_changes(void **state)
+{
+    static const uint32_t changes[] = {
+        FUSE_SETATTR,  FUSE_SYMLINK,     FUSE_MKNOD,   FUSE_MKDIR,     FUSE_UNLINK,
+        FUSE_RMDIR,    FUSE_RENAME,      FUSE_RENAME2, FUSE_LINK,      FUSE_WRITE,
+        FUSE_SETXATTR, FUSE_REMOVEXATTR, FUSE_CREATE,  FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE};
+    struct fixture *f = *state;
+    uint64_t handle, node;
+
+    begin(f);
+    node = create(f, FS_ROOT, "file", &handle);
+    f->fs->options.read_only = true;
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        memset(f->in, 0, 200);
+        f->in_len = 200;
+        assert_int_equal(ask(f, changes[i], FS_ROOT), -EROFS);
+    }
+    put(f, &(struct fuse_open_in){.flags = O_WRONLY}, sizeof(struct fuse_open_in));
+    assert_int_equal(ask(f, FUSE_OPEN, node), -EROFS);
+    put(f, &(struct fuse_open_in){.flags = O_RDONLY | O_TRUNC}, sizeof(struct fuse_open_in));
+    assert_int_equal(ask(f, FUSE_OPEN, node), -EROFS);
+    put(f, &(struct fuse_open_in){.flags = O_RDONLY}, sizeof(struct fuse_open_in));
+    assert_int_equal(ask(f, FUSE_OPEN, node), sizeof(struct fuse_open_out));
+}
+
+static void what_is_no_file_is_not_opened(void **state)
+{
+    struct fixture *f = *state;
+    char name[80];
+
+    begin(f);
+    snprintf(name, sizeof(name), "%s/fifo", f->shared);
+    assert_int_equal(mkfifo(name, 0600), 0);
+    {
+        uint64_t fifo = lookup(f, FS_ROOT, "fifo");
+        struct fuse_setattr_in in = {.valid = FATTR_SIZE};
+
+        put(f, &(struct fuse_open_in){.flags = O_RDONLY}, sizeof(struct fuse_open_in));
+        assert_int_equal(ask(f, FUSE_OPEN, fifo), -EINVAL); /* and it does not hang */
+        put(f, &in, sizeof(in));
+        assert_int_equal(ask(f, FUSE_SETATTR, fifo), -EINVAL);
+    }
+    put(f, &(struct fuse_create_in){.flags = O_WRONLY, .mode = 0644},
+        sizeof(struct fuse_create_in));
+    put_name(f, "fifo");
+    assert_int_equal(ask(f, FUSE_CREATE, FS_ROOT), -EEXIST);
+}
+
+static void descriptors_have_a_limit(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f);
+    f->fs->max_fds = 3;
+    make_dir(f, FS_ROOT, "a");
+    make_dir(f, FS_ROOT, "b");
+    make_dir(f, FS_ROOT, "c");
+    put(f, &(struct fuse_mkdir_in){.mode = 0755}, sizeof(struct fuse_mkdir_in));
+    put_name(f, "d");
+    assert_int_equal(ask(f, FUSE_MKDIR, FS_ROOT), -ENFILE);
+    assert_int_equal(lookup(f, FS_ROOT, "d"), 0); /* what was not finished is undone */
+    assert_int_not_equal(lookup(f, FS_ROOT, "a"), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_goes_before_init),
+        TEST(names_that_lead_elsewhere_are_refused),
+        TEST(names_without_an_end_are_refused),
+        TEST(forged_numbers_reach_nothing),
+        TEST(forgotten_nodes_and_closed_files_are_stale),
+        TEST(a_reset_makes_all_numbers_stale),
+        TEST(replies_without_room_are_errors),
+        TEST(listings_have_all_names_once),
+        TEST(a_read_only_folder_refuses_all_changes),
+        TEST(what_is_no_file_is_not_opened),
+        TEST(descriptors_have_a_limit),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
