@@ -362,8 +362,8 @@ static pid_t serve(const char *arguments)
     char command[600];
     pid_t pid;
 
-    snprintf(command, sizeof(command), "exec qemu-nbd -t -f raw -k '%s' %s '%s'",
-             file_path("socket"), arguments, file_path("a.img"));
+    snprintf(command, sizeof(command), "exec qemu-nbd -t -k '%s' %s'%s'", file_path("socket"),
+             arguments, file_path("a.img"));
     pid = fork();
     if (pid == 0) {
         execl("/bin/sh", "sh", "-c", command, (char *)NULL);
@@ -385,7 +385,7 @@ static void a_uri_names_a_server(void **state)
 
     (void)state;
     file_make("a.img", DISK_SIZE, "", 0);
-    pid = serve("");
+    pid = serve("-f raw ");
     snprintf(uri, sizeof(uri), "nbd+unix:///?socket=%s", file_path("socket"));
     config.path = uri;
     load.model = calloc(1, DISK_SIZE);
@@ -405,7 +405,7 @@ static void a_uri_names_a_server(void **state)
     messages_begin();
     assert_int_equal(disk_open(base, &config, &disk), -EIO);
     assert_non_null(strstr(messages_end(), uri));
-    pid = serve("-r");
+    pid = serve("-f raw -r ");
     messages_begin();
     assert_int_equal(disk_open(base, &config, &disk), -EROFS);
     messages_end();
@@ -413,6 +413,35 @@ static void a_uri_names_a_server(void **state)
     disk = open_disk(config);
     assert_int_equal(do_read(disk, 0, data, sizeof(data)), 0);
     disk_close(disk);
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+}
+
+/* QEMU's server hangs up if the image cannot be read when the answer has begun. */
+static void an_error_of_a_read_is_an_error_and_no_more(void **state)
+{
+    struct disk_config config = {0};
+    uint8_t data[512];
+    struct disk *disk;
+    char uri[300];
+    pid_t pid;
+
+    (void)state;
+    file_make("a.img", DISK_SIZE, "good", 4);
+    pid = serve("--image-opts driver=raw,file.driver=blkdebug,file.inject-error.0.event=none,"
+                "file.inject-error.0.iotype=read,file.inject-error.0.sector=1024,"
+                "file.image.driver=file,file.image.filename=");
+    snprintf(uri, sizeof(uri), "nbd+unix:///?socket=%s", file_path("socket"));
+    config.path = uri;
+    messages_begin();
+    disk = open_disk(config);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(do_read(disk, 1024 * 512, data, sizeof(data)), -EIO);
+        assert_int_equal(do_read(disk, 0, data, sizeof(data)), 0);
+        assert_memory_equal(data, "good", 4);
+    }
+    disk_close(disk);
+    assert_null(strstr(messages_end(), "lost"));
     kill(pid, SIGTERM);
     waitpid(pid, NULL, 0);
 }
@@ -434,6 +463,7 @@ int main(void)
         HELPER_TEST(what_goes_wrong_at_the_start_is_said),
         HELPER_TEST(an_image_is_locked_while_it_is_served),
         HELPER_TEST(a_uri_names_a_server),
+        HELPER_TEST(an_error_of_a_read_is_an_error_and_no_more),
     };
 
     return cmocka_run_group_tests_name("disk_helper", tests, NULL, NULL);

@@ -298,6 +298,11 @@ static int start_connection(struct nbd *nbd)
         log_error("disk '%s': %s", nbd->disk.path, nbd_get_error());
         return -ENOMEM;
     }
+    /*
+     * Of a structured reply the server has sent the beginning before it reads the image: QEMU's
+     * hangs up when that fails. Of a simple one the error is all that comes.
+     */
+    nbd_set_request_structured_replies(nbd->handle, false);
     nbd->give_up = disk_now_ms() + CONNECT_MS;
     if (!nbd->config.driver) {
         rc = nbd_aio_connect_uri(nbd->handle, nbd->disk.path);
