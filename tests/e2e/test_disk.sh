@@ -167,19 +167,32 @@ for format in raw qcow2; do
     fi
 done
 
-# kill -9 of the helper: with nothing unflushed the guest does not notice. And a disk with
-# an unreadable sector, from a server of our own: an error there, and data everywhere else.
+# kill -9 of the helper: with nothing unflushed the guest does not notice. A disk with an
+# unreadable sector, from a server of our own, and a qcow2 image whose table points to
+# nonsense: an error there, and data everywhere else.
+qemu-img create -q -f qcow2 "$work/hostile.qcow2" 16M
+qemu-io -c 'write -P 65 0 256k' "$work/hostile.qcow2" >/dev/null
+python3 - "$work/hostile.qcow2" <<'P'
+import struct, sys
+with open(sys.argv[1], "r+b") as image:
+    def entry(at):
+        image.seek(at)
+        return struct.unpack(">Q", image.read(8))[0] & 0x00fffffffffffe00
+    image.seek(entry(entry(40)))  # the header's L1 table, its L2 table
+    image.write(struct.pack(">Q", 1 << 63 | 0x50200))  # no cluster begins there
+P
 qemu-img create -q -f qcow2 "$work/helped.qcow2" 64M
 head -c 1048576 /dev/urandom >"$work/rotten"
 qemu-storage-daemon --blockdev file,node-name=file,filename="$work/rotten" \
     --blockdev '{"driver":"blkdebug","node-name":"bad","image":"file","inject-error":
-                 [{"event":"read_aio","errno":5,"sector":1024}]}' \
+                 [{"event":"none","iotype":"read","errno":5,"sector":1024}]}' \
     --nbd-server addr.type=unix,addr.path="$work/nbd" \
     --export type=nbd,id=e,node-name=bad,name=rotten,writable=on &
 server=$!
 for _ in {1..100}; do [[ -S $work/nbd ]] && break; sleep 0.1; done
 {
-    guest --disk "$work/helped.qcow2" --disk "nbd+unix:///rotten?socket=$work/nbd" --console "socket:$work/sync" <<'S'
+    guest --disk "$work/helped.qcow2" --disk "nbd+unix:///rotten?socket=$work/nbd" --console "socket:$work/sync" \
+        --disk "$work/hostile.qcow2" <<'S'
 head -c 8388608 /dev/urandom >/root/r
 dd if=/root/r of=/dev/vda bs=1M conv=fsync 2>/dev/null && echo kill-it >/dev/hvc0
 read -r _ </dev/hvc0
@@ -188,6 +201,8 @@ dd if=/root/r of=/dev/vda bs=1M seek=8 conv=fsync 2>/dev/null && echo 'written a
 dd if=/dev/vdb of=/dev/null bs=512 skip=1024 count=1 iflag=direct 2>/dev/null || echo 'sector is rotten'
 dd if=/dev/vdb bs=64k count=8 iflag=direct 2>/dev/null | sha256sum | sed 's/^/before /'
 dd if=/dev/vdb bs=64k skip=9 iflag=direct 2>/dev/null | sha256sum | sed 's/^/behind /'
+dd if=/dev/vdc of=/dev/null bs=4k count=1 iflag=direct 2>/dev/null || echo 'cluster is nonsense'
+dd if=/dev/vdc bs=4k skip=32 count=1 iflag=direct 2>/dev/null | tr -d A | wc -c | sed 's/^/others than A: /'
 S
 } &
 guest=$!
@@ -218,6 +233,8 @@ check and_it_writes_on says 'written again'
 check that_the_helper_died_is_said complains "$work/helped.qcow2"
 check a_sector_that_cannot_be_read_is_an_error says 'sector is rotten'
 check what_is_before_it_reads says "before $(head -c 524288 "$work/rotten" | sum)"
+check a_hostile_qcow2_is_an_error_where_it_is_hostile says 'cluster is nonsense'
+check and_data_elsewhere says 'others than A: 0'
 check what_is_behind_it_reads says "behind $(tail -c 458752 "$work/rotten" | sum)"
 
 # Two that want the same image.
