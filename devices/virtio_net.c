@@ -18,10 +18,6 @@
 #define NET_CONFIG_SIZE offsetof(struct virtio_net_config, speed)
 #define NET_MTU_MIN     68u /* RFC 791; the driver refuses less */
 
-#define NET_GUEST_OFFLOADS                                                               \
-    (VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
-     VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ECN))
-
 /*
  * Queues
  */
@@ -64,6 +60,9 @@ static void net_go_on(void *opaque)
     uint32_t again = net->again;
 
     net->again = 0;
+    if (net->link_is_back)
+        virtio_mmio_config_changed(&net->plugin->mmio);
+    net->link_is_back = false;
     for (unsigned i = 0; again >> i; i++) {
         struct virtqueue *vq = virtio_mmio_queue(&net->plugin->mmio, i);
 
@@ -142,6 +141,9 @@ static bool net_features_ok(void *device, uint64_t features)
         {VIRTIO_NET_F_HOST_TSO4, {VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM}},
         {VIRTIO_NET_F_HOST_TSO6, {VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM}},
         {VIRTIO_NET_F_HOST_ECN, {VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6}},
+        {VIRTIO_NET_F_GUEST_USO4, {VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM}},
+        {VIRTIO_NET_F_GUEST_USO6, {VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM}},
+        {VIRTIO_NET_F_HOST_USO, {VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM}},
         {VIRTIO_NET_F_MQ, {VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ}},
         {VIRTIO_NET_F_CTRL_MAC_ADDR, {VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ}},
     };
@@ -158,6 +160,13 @@ static void net_apply_offloads(struct net *net)
 {
     if (net->backend->ops->set_offloads)
         net->backend->ops->set_offloads(net->backend, net->state->offloads);
+}
+
+/* What it was before is what it stays where the back end cannot: it has no other way. */
+static void net_apply_pairs(struct net *net)
+{
+    if (net->backend->ops->set_pairs)
+        (void)net->backend->ops->set_pairs(net->backend, net->state->pairs);
 }
 
 static void net_driver_ok(void *device)
@@ -196,6 +205,7 @@ static bool net_reset(void *device)
     net->state->offloads = 0;
     memcpy(net->state->mac, net->state->first_mac, sizeof(net->state->mac));
     net_apply_offloads(net);
+    net_apply_pairs(net);
     return true;
 }
 
@@ -211,6 +221,7 @@ static bool net_queue_reset(void *device, struct virtqueue *vq)
     } else {
         pair->nr_held = 0;
         pair->held_bytes = 0;
+        pair->frame_len = 0; /* its beginning was in the buffers */
     }
     return true;
 }
@@ -265,6 +276,10 @@ static const struct rv_property net_properties[] = {
      .max = NET_QUEUE_MAX,
      .help = "entries of a queue, a power of two"},
     {.name = "ifname", .type = RV_PROPERTY_STRING, .help = "tap: the interface"},
+    {.name = "offload",
+     .type = RV_PROPERTY_BOOL,
+     .value = "on",
+     .help = "tap: checksums and segmentation are the host's kernel's"},
     {.name = "fd",
      .type = RV_PROPERTY_STRING,
      .help = "tap: open descriptors of the interface instead, one for each queue: 5 or 5:6"},
@@ -349,10 +364,15 @@ static int net_read_properties(struct net *net, bool fresh)
 /* A state that another process left: nothing in it may lead outside of what is there. */
 static void net_check_state(struct net *net)
 {
+    /* The back end is a new one, and up. */
+    if (net->state->link_down) {
+        net->state->link_down = 0;
+        net->link_is_back = true;
+        net->plugin->ops->timer_set(net->plugin->host, net->timer, 0);
+    }
     if (net->state->pairs < 1 || net->state->pairs > net->nr_pairs)
         net->state->pairs = 1;
     net->state->offloads &= NET_GUEST_OFFLOADS;
-    net->state->link_down = net->state->link_down != 0;
 }
 
 static int net_open(struct net *net)
@@ -368,8 +388,8 @@ static int net_open(struct net *net)
     for (unsigned i = 0; i < net->nr_pairs; i++) {
         net->pair[i].net = net;
         net->pair[i].index = i;
-        net->pair[i].frame = malloc(NET_HEADER_BYTES + NET_FRAME_MAX);
-        if (!net->pair[i].frame)
+        net->pair[i].rest = malloc(NET_HEADER_BYTES + NET_FRAME_MAX);
+        if (!net->pair[i].rest)
             return -ENOMEM;
     }
     net->timer = ops->timer_new(net->plugin->host, net_go_on, net);
@@ -394,7 +414,7 @@ static void net_destroy(void *device)
     if (net->timer)
         net->plugin->ops->timer_free(net->plugin->host, net->timer);
     for (unsigned i = 0; i < net->nr_pairs; i++)
-        free(net->pair[i].frame);
+        free(net->pair[i].rest);
     free(net);
 }
 
@@ -418,6 +438,7 @@ static int net_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
     }
     net_check_state(net);
     net_apply_offloads(net);
+    net_apply_pairs(net);
     net->count = (struct net_counters){
         .sent = ops->counter(plugin->host, "sent", "frames from the guest"),
         .received = ops->counter(plugin->host, "received", "frames to the guest"),

@@ -14,6 +14,12 @@
 #define NET_IOV_MAX  256u /* pieces of the buffers that one frame may go to */
 #define NET_BATCH    128u /* frames of a queue before others have their turn */
 
+/* What the driver may switch: 5.1.6.5.6. */
+#define NET_GUEST_OFFLOADS                                                               \
+    (VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
+     VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ECN) |  \
+     VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_USO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_USO6))
+
 /* In the state block: what the driver can change, and what must not change under it. */
 struct net_state {
     uint8_t mac[6];
@@ -37,8 +43,9 @@ struct net_pair {
     struct virtq_chain held[NET_HELD_MAX];
     unsigned nr_held;
     size_t held_bytes;
-    uint8_t *frame; /* one that came when the buffers were too small for the largest */
-    size_t frame_len;
+    uint8_t *rest;     /* of a frame that was longer than the held buffers */
+    size_t frame_head; /* of its bytes, those that are in the buffers */
+    size_t frame_len;  /* 0: none waits */
 
     struct virtq_chain out; /* the back end did not take it yet */
     bool out_held;
@@ -57,6 +64,7 @@ struct net {
     uint16_t mtu;   /* 0: not announced */
     uint32_t again; /* queues that had their turn and may have more to do */
     bool still;     /* quiesced */
+    bool link_is_back;
 };
 
 /* virtio_net_queue.c */

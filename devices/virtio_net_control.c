@@ -5,10 +5,8 @@
 
 #include "devices/virtio_net.h"
 
-/* What the driver may switch by VIRTIO_NET_CTRL_GUEST_OFFLOADS: 5.1.6.5.6. */
-#define NET_GUEST_OFFLOADS                                                               \
-    (VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
-     VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ECN))
+/* In one turn. Few: a system call may stand behind each, and the kernel may take its time. */
+#define NET_COMMANDS 4u
 
 /* `data`: what follows class and command, `len` bytes, checked to be at least as long. */
 static uint8_t net_set_mac(struct net *net, const uint8_t *data, size_t len)
@@ -29,9 +27,13 @@ static uint8_t net_set_pairs(struct net *net, const uint8_t *data, size_t len)
     pairs = le16toh(pairs);
     if (pairs < 1 || pairs > net->nr_pairs)
         return VIRTIO_NET_ERR;
+    if (net->backend->ops->set_pairs && net->backend->ops->set_pairs(net->backend, pairs))
+        return VIRTIO_NET_ERR;
     net->state->pairs = pairs;
-    for (unsigned i = 0; i < net->nr_pairs; i++)
+    for (unsigned i = 0; i < net->nr_pairs; i++) {
         net_receive(&net->pair[i]);
+        net_send(&net->pair[i]); /* what an idle one still had is dropped */
+    }
     return VIRTIO_NET_OK;
 }
 
@@ -96,10 +98,10 @@ void net_control(struct net *net, struct virtqueue *vq)
 
     do {
         virtqueue_notify_disable(vq);
-        for (; n < NET_BATCH && virtqueue_pop(vq, &chain); n++)
+        for (; n < NET_COMMANDS && virtqueue_pop(vq, &chain); n++)
             net_control_one(net, vq, &chain);
-    } while (n < NET_BATCH && virtqueue_notify_enable(vq));
+    } while (n < NET_COMMANDS && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
-    if (n == NET_BATCH)
+    if (n == NET_COMMANDS)
         net_later(net, vq->index);
 }

@@ -7,6 +7,11 @@
 
 #include "devices/virtio_net.h"
 
+/* With one of these, a frame for the guest may be as long as an IP packet can be. */
+#define NET_GUEST_SEGMENTS                                                               \
+    (VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | \
+     VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_USO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_USO6))
+
 static struct virtqueue *net_queue(struct net_pair *pair, unsigned which)
 {
     return virtio_mmio_queue(&pair->net->plugin->mmio, 2 * pair->index + which);
@@ -21,13 +26,12 @@ static bool net_merges(const struct net_pair *pair)
     return virtio_mmio_features(&pair->net->plugin->mmio) & VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
 }
 
-/* The largest frame that may come, header included. */
-static size_t net_largest(const struct net_pair *pair)
+/* The largest frame that is usual, header included: for that much, buffers are held. */
+static size_t net_usual(const struct net_pair *pair)
 {
     const struct net *net = pair->net;
 
-    if (net->state->offloads &
-        (VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6)))
+    if (net->state->offloads & NET_GUEST_SEGMENTS)
         return NET_HEADER_BYTES + NET_FRAME_MAX;
     return NET_HEADER_BYTES + NET_FRAME_MIN + 4 + (net->mtu ? net->mtu : 1500u);
 }
@@ -61,12 +65,13 @@ static bool net_rx_gather(struct net_pair *pair, size_t want)
     return (most == 1 && pair->nr_held ? pair->held[0].writable_bytes : pair->held_bytes) >= want;
 }
 
-/* The pieces of the buffers that a frame can go to, in order. */
-static unsigned net_rx_pieces(const struct net_pair *pair, struct iovec *iov)
+/* The pieces of the buffers that a frame can go to, in order, and their bytes. */
+static unsigned net_rx_pieces(const struct net_pair *pair, struct iovec *iov, size_t *bytes)
 {
     unsigned chains = net_merges(pair) ? pair->nr_held : pair->nr_held > 0;
     unsigned count = 0;
 
+    *bytes = 0;
     for (unsigned i = 0; i < chains; i++) {
         const struct virtq_chain *chain = &pair->held[i];
 
@@ -74,6 +79,7 @@ static unsigned net_rx_pieces(const struct net_pair *pair, struct iovec *iov)
             break;
         memcpy(&iov[count], chain->writable, chain->writable_count * sizeof(*iov));
         count += chain->writable_count;
+        *bytes += chain->writable_bytes;
     }
     return count;
 }
@@ -106,51 +112,44 @@ static void net_rx_use(struct net_pair *pair, size_t len)
     memmove(pair->held, pair->held + used, pair->nr_held * sizeof(pair->held[0]));
 }
 
-/* One frame into the buffers themselves. Its bytes, or as net_backend_ops.receive. */
-static ssize_t net_rx_straight(struct net_pair *pair)
-{
-    struct net_backend *backend = pair->net->backend;
-    struct iovec iov[NET_IOV_MAX];
-    unsigned count = net_rx_pieces(pair, iov);
-
-    return backend->ops->receive(backend, pair->index, iov, count);
-}
-
 /*
- * A frame of unknown length, and perhaps too few buffers: it is taken first. It waits
- * for buffers, and no other frame is taken meanwhile.
+ * One frame into the buffers themselves, and what is too long for them aside: how long it
+ * is shows only then. Its bytes, or as net_backend_ops.receive.
  */
-static ssize_t net_rx_aside(struct net_pair *pair)
+static ssize_t net_rx_read(struct net_pair *pair)
 {
     struct net_backend *backend = pair->net->backend;
-    struct iovec iov = {pair->frame, NET_HEADER_BYTES + NET_FRAME_MAX};
+    struct iovec iov[NET_IOV_MAX + 1];
+    unsigned count = net_rx_pieces(pair, iov, &pair->frame_head);
     ssize_t len;
 
-    if (pair->frame_len)
-        return (ssize_t)pair->frame_len;
-    len = backend->ops->receive(backend, pair->index, &iov, 1);
-    if (len > 0)
+    iov[count] = (struct iovec){pair->rest, NET_HEADER_BYTES + NET_FRAME_MAX};
+    len = backend->ops->receive(backend, pair->index, iov, count + 1);
+    if (len > (ssize_t)(NET_HEADER_BYTES + NET_FRAME_MAX))
+        return -EMSGSIZE;
+    if (len > (ssize_t)pair->frame_head)
         pair->frame_len = (size_t)len;
     return len;
 }
 
-static ssize_t net_rx_deliver(struct net_pair *pair)
+/*
+ * The rest of a frame into more buffers. 0: it waits for them, and no other is taken
+ * meanwhile. -EMSGSIZE: it can never fit.
+ */
+static ssize_t net_rx_finish(struct net_pair *pair)
 {
+    const struct virtqueue *vq = net_queue(pair, 0);
     struct iovec iov[NET_IOV_MAX];
-    size_t len = pair->frame_len;
+    size_t len = pair->frame_len, room;
+    bool enough = net_rx_gather(pair, len);
+    unsigned count = net_rx_pieces(pair, iov, &room);
 
-    if (!net_rx_gather(pair, len)) {
-        const struct virtqueue *vq = net_queue(pair, 0);
-        bool never = net_merges(pair) ? pair->nr_held >= vq->size || pair->nr_held == NET_HELD_MAX
-                                      : pair->nr_held > 0;
-
-        if (!never)
-            return 0; /* the driver will give more */
-        pair->frame_len = 0;
-        return -EMSGSIZE;
-    }
-    iov_write(iov, net_rx_pieces(pair, iov), 0, pair->frame, len);
+    if (!enough && net_merges(pair) && pair->nr_held < vq->size && pair->nr_held < NET_HELD_MAX)
+        return 0;
     pair->frame_len = 0;
+    if (room < len)
+        return -EMSGSIZE;
+    iov_write(iov, count, pair->frame_head, pair->rest, len - pair->frame_head);
     return (ssize_t)len;
 }
 
@@ -160,14 +159,15 @@ static bool net_rx_frames(struct net_pair *pair)
     for (unsigned n = 0; n < NET_BATCH; n++) {
         ssize_t len;
 
-        if (!pair->frame_len && net_rx_gather(pair, net_largest(pair))) {
-            len = net_rx_straight(pair);
+        if (pair->frame_len) {
+            len = net_rx_finish(pair);
         } else {
-            if (!pair->nr_held && !pair->frame_len)
+            net_rx_gather(pair, net_usual(pair));
+            if (!pair->nr_held)
                 return true; /* no buffer at all: what comes waits where it is */
-            len = net_rx_aside(pair);
-            if (len > 0)
-                len = net_rx_deliver(pair);
+            len = net_rx_read(pair);
+            if (pair->frame_len)
+                len = net_rx_finish(pair);
         }
         if (len == -EMSGSIZE)
             ++*pair->net->count.dropped;
@@ -231,6 +231,8 @@ static bool net_header_is_sound(const struct net *net, const struct virtio_net_h
         return false;
     if (type == VIRTIO_NET_HDR_GSO_TCPV4)
         return features & VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4);
+    if (type == VIRTIO_NET_HDR_GSO_UDP_L4)
+        return h->gso_type == type && features & VIRTIO_FEATURE(VIRTIO_NET_F_HOST_USO);
     return type == VIRTIO_NET_HDR_GSO_TCPV6 && features & VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6);
 }
 

@@ -21,6 +21,14 @@
 #define NET_FRAME_MAX    0x10012u /* 64 KiB of IP, the Ethernet header and a VLAN tag */
 #define NET_PAIRS_MAX    8u
 
+/* Of virtio 1.3 and Linux 6.2, for headers that are older: segmentation of UDP. */
+#ifndef VIRTIO_NET_F_HOST_USO
+#define VIRTIO_NET_F_GUEST_USO4   54
+#define VIRTIO_NET_F_GUEST_USO6   55
+#define VIRTIO_NET_F_HOST_USO     56
+#define VIRTIO_NET_HDR_GSO_UDP_L4 5
+#endif
+
 struct net_backend;
 
 /* Called from the loop, never from inside a call of the back end. */
@@ -40,7 +48,8 @@ struct net_backend_ops {
 
     /*
      * One frame for the guest, into the buffers, header first. Its bytes; -EAGAIN: none
-     * now, and readable() will be called; -EMSGSIZE: it did not fit and is lost.
+     * now, and readable() will be called; -EMSGSIZE: it did not fit and is lost. There is
+     * room for NET_FRAME_MAX.
      */
     ssize_t (*receive)(struct net_backend *b, unsigned pair, const struct iovec *iov,
                        unsigned count);
@@ -50,6 +59,12 @@ struct net_backend_ops {
 
     /* The guest takes frames with these of VIRTIO_NET_F_GUEST_*. NULL: none can come. */
     void (*set_offloads)(struct net_backend *b, uint64_t features);
+
+    /*
+     * The first `pairs` are in use, and the others give and take nothing. At first: all.
+     * 0 or -errno. NULL: there is only one.
+     */
+    int (*set_pairs)(struct net_backend *b, unsigned pairs);
 
     void (*destroy)(struct net_backend *b);
 };

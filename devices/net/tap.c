@@ -23,6 +23,7 @@ struct tap_queue {
     int fd;
     struct rv_host_watch *watch;
     bool want, full; /* input is wanted; output has to wait */
+    bool idle;       /* the driver does not use it, and the kernel gives it no frames */
 };
 
 struct tap {
@@ -41,11 +42,16 @@ struct tap {
      VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
      VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_ECN))
 
+/* Since Linux 6.2, and there only for both versions of IP together. */
+#define TAP_USO (0x20u | 0x40u) /* TUN_F_USO4, TUN_F_USO6 */
+#define TAP_GUEST_USO \
+    (VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_USO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_USO6))
+
 static void tap_watch(struct tap_queue *q)
 {
     unsigned events = (q->want ? RV_FD_READ : 0) | (q->full ? RV_FD_WRITE : 0);
 
-    if (!q->tap->gone)
+    if (!q->tap->gone && !q->idle)
         q->tap->plugin->ops->fd_change(q->tap->plugin->host, q->watch, events);
 }
 
@@ -77,7 +83,7 @@ static int tap_send(struct net_backend *b, unsigned pair, const struct iovec *io
     struct tap *tap = (struct tap *)(void *)b;
     struct tap_queue *q = &tap->queue[pair];
 
-    if (tap->gone || writev(q->fd, iov, (int)count) >= 0)
+    if (tap->gone || q->idle || writev(q->fd, iov, (int)count) >= 0)
         return 0;
     tap_check(tap, errno);
     if (errno != EAGAIN && errno != ENOBUFS)
@@ -93,7 +99,7 @@ static ssize_t tap_receive(struct net_backend *b, unsigned pair, const struct io
     struct tap *tap = (struct tap *)(void *)b;
     ssize_t len;
 
-    if (tap->gone)
+    if (tap->gone || tap->queue[pair].idle)
         return -EAGAIN;
     len = readv(tap->queue[pair].fd, iov, (int)count);
     if (len >= (ssize_t)(NET_HEADER_BYTES + NET_FRAME_MIN))
@@ -127,8 +133,41 @@ static void tap_set_offloads(struct net_backend *b, uint64_t features)
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
         flags |= features & VIRTIO_FEATURE(table[i].feature) ? table[i].flag : 0;
+    if ((features & TAP_GUEST_USO) == TAP_GUEST_USO)
+        flags |= TAP_USO;
     /* It worked when the interface was opened; of one that is gone nothing is lost. */
     (void)ioctl(tap->queue[0].fd, TUNSETOFFLOAD, flags);
+}
+
+/*
+ * The kernel spreads flows over all queues that are attached: those of a queue that nobody
+ * reads would be lost. A detached descriptor is always ready, and fails as if the
+ * interface were gone.
+ */
+static int tap_set_pairs(struct net_backend *b, unsigned pairs)
+{
+    struct tap *tap = (struct tap *)(void *)b;
+
+    for (unsigned i = 1; i < tap->backend.pairs && !tap->gone; i++) {
+        struct tap_queue *q = &tap->queue[i];
+        struct ifreq request = {.ifr_flags =
+                                    (short)(i < pairs ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE)};
+
+        if (q->idle == (i >= pairs))
+            continue;
+        if (i >= pairs)
+            tap->plugin->ops->fd_change(tap->plugin->host, q->watch, 0);
+        if (ioctl(q->fd, TUNSETQUEUE, &request) < 0) {
+            int error = errno;
+
+            tap_watch(q);
+            return -error;
+        }
+        q->idle = i >= pairs;
+        q->full = false;
+        tap_watch(q);
+    }
+    return 0;
 }
 
 static void tap_ready(void *opaque, unsigned events)
@@ -165,6 +204,7 @@ static const struct net_backend_ops tap_ops = {
     .receive = tap_receive,
     .want = tap_want,
     .set_offloads = tap_set_offloads,
+    .set_pairs = tap_set_pairs,
     .destroy = tap_destroy,
 };
 
@@ -199,7 +239,11 @@ static int tap_attach(struct tap *tap, const char *ifname, unsigned pairs)
         return -1;
     }
     memcpy(request.ifr_name, ifname, strlen(ifname) + 1);
-    if (ioctl(fd, TUNSETIFF, &request) < 0) {
+    if (ioctl(fd, TUNSETIFF, &request) == 0)
+        return fd;
+    /* One that was made for several queues can be had with one. */
+    request.ifr_flags |= IFF_MULTI_QUEUE;
+    if (pairs > 1 || errno != EINVAL || ioctl(fd, TUNSETIFF, &request) < 0) {
         tap_refuse(tap, "cannot attach to it", errno);
         close(fd);
         return -1;
@@ -210,7 +254,7 @@ static int tap_attach(struct tap *tap, const char *ifname, unsigned pairs)
 /* The `index`th number of "5:6". -1 after a message. */
 static int tap_passed(struct tap *tap, const char *list, unsigned index)
 {
-    struct ifreq request = {0};
+    struct ifreq request = {0}, attach = {.ifr_flags = IFF_ATTACH_QUEUE};
     char *end;
     long fd;
 
@@ -219,6 +263,9 @@ static int tap_passed(struct tap *tap, const char *list, unsigned index)
         list = list ? list + 1 : NULL;
     }
     fd = list ? strtol(list, &end, 10) : -1;
+    /* An earlier vmm may have left it detached; otherwise this fails and changes nothing. */
+    if (index > 0 && fd >= 3 && fd <= 1 << 20)
+        (void)ioctl((int)fd, TUNSETQUEUE, &attach);
     if (!list || end == list || (*end != ':' && *end != '\0') || fd < 3 || fd > 1 << 20 ||
         ioctl((int)fd, TUNGETIFF, &request) < 0 || !(request.ifr_flags & IFF_TAP) ||
         !(request.ifr_flags & IFF_VNET_HDR) || !(request.ifr_flags & IFF_NO_PI)) {
@@ -242,18 +289,21 @@ static bool tap_open_queue(struct tap *tap, unsigned index, const char *ifname, 
     const struct rv_host_ops *ops = tap->plugin->ops;
     struct tap_queue *q = &tap->queue[index];
     int header = (int)NET_HEADER_BYTES;
-    const unsigned all = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    const unsigned usual = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
     q->tap = tap;
     q->index = index;
     q->fd = fds ? tap_passed(tap, fds, index) : tap_attach(tap, ifname, pairs);
     if (q->fd < 0)
         return false;
-    if (ioctl(q->fd, TUNSETVNETHDRSZ, &header) < 0 || ioctl(q->fd, TUNSETOFFLOAD, all) < 0 ||
-        ioctl(q->fd, TUNSETOFFLOAD, 0) < 0) {
+    if (ioctl(q->fd, TUNSETVNETHDRSZ, &header) < 0 ||
+        (tap->backend.features && ioctl(q->fd, TUNSETOFFLOAD, usual) < 0)) {
         tap_refuse(tap, "no headers or offloads as virtio has them", errno);
         return false;
     }
+    if (index == 0 && tap->backend.features && ioctl(q->fd, TUNSETOFFLOAD, usual | TAP_USO) == 0)
+        tap->backend.features |= TAP_GUEST_USO | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_USO);
+    (void)ioctl(q->fd, TUNSETOFFLOAD, 0); /* until the driver wants them */
     q->watch = ops->fd_watch(tap->plugin->host, q->fd, 0, tap_ready, q);
     return q->watch != NULL;
 }
@@ -276,7 +326,8 @@ struct net_backend *net_tap_open(struct virtio_plugin *plugin,
         return NULL;
     tap->plugin = plugin;
     tap->callbacks = *callbacks;
-    tap->backend = (struct net_backend){&tap_ops, TAP_FEATURES, pairs};
+    tap->backend = (struct net_backend){
+        &tap_ops, ops->property_bool(plugin->host, "offload") ? TAP_FEATURES : 0, pairs};
     if (ifname)
         memcpy(tap->name, ifname, strlen(ifname));
     for (unsigned i = 0; i < NET_PAIRS_MAX; i++)

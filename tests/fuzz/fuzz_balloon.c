@@ -14,6 +14,13 @@ void plugin_fuzzer_end(struct rv_host *host)
     (void)host;
 }
 
+void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
+{
+    (void)queue;
+    (void)data;
+    (void)size;
+}
+
 void plugin_fuzzer_peer(struct rv_host *host, const uint8_t *data, size_t size)
 {
     host->chr_got[0] = '\0';

@@ -30,6 +30,13 @@ void plugin_fuzzer_end(struct rv_host *host)
     unlink(path);
 }
 
+void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
+{
+    (void)queue;
+    (void)data;
+    (void)size;
+}
+
 static void plug(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

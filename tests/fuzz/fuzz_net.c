@@ -18,6 +18,13 @@ void plugin_fuzzer_end(struct rv_host *host)
     (void)host;
 }
 
+void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
+{
+    (void)queue;
+    (void)data;
+    (void)size;
+}
+
 /* Its answers are what comes from the other side. */
 void plugin_fuzzer_peer(struct rv_host *host, const uint8_t *data, size_t size)
 {

@@ -107,7 +107,7 @@ static void chain(struct rv_host *host, struct input *in)
         uint8_t *desc = ring + 16 * (head + i);
 
         if (i < readable)
-            take_bytes(in, host->ram + at, len);
+            plugin_fuzzer_sent(q, host->ram + at, take_bytes(in, host->ram + at, len));
         memcpy(desc, &addr, 8);
         memcpy(desc + 8, &len, 4);
         memcpy(desc + 12, &flags, 2);

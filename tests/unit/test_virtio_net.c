@@ -31,6 +31,8 @@ struct wire {
     bool full;
     bool want[NET_PAIRS_MAX];
     uint64_t offloads;
+    unsigned pairs; /* in use */
+    int pairs_error;
 };
 
 static struct wire *wire;
@@ -73,6 +75,15 @@ static void wire_set_offloads(struct net_backend *b, uint64_t features)
     ((struct wire *)(void *)b)->offloads = features;
 }
 
+static int wire_set_pairs(struct net_backend *b, unsigned pairs)
+{
+    struct wire *w = (struct wire *)(void *)b;
+
+    if (!w->pairs_error)
+        w->pairs = pairs;
+    return w->pairs_error;
+}
+
 static void wire_destroy(struct net_backend *b)
 {
     (void)b;
@@ -85,6 +96,7 @@ static const struct net_backend_ops wire_ops = {
     .receive = wire_receive,
     .want = wire_want,
     .set_offloads = wire_set_offloads,
+    .set_pairs = wire_set_pairs,
     .destroy = wire_destroy,
 };
 
@@ -121,7 +133,7 @@ struct net_backend *net_socket_open(struct virtio_plugin *plugin,
 #define PACKED  VIRTIO_FEATURE(VIRTIO_F_RING_PACKED)
 #define OFFLOADS                                                                           \
     (F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | F(HOST_ECN) | F(GUEST_CSUM) | F(GUEST_TSO4) | \
-     F(GUEST_TSO6) | F(GUEST_ECN))
+     F(GUEST_TSO6) | F(GUEST_ECN) | F(GUEST_USO4) | F(GUEST_USO6) | F(HOST_USO))
 
 struct fixture {
     struct driver_world world;
@@ -295,6 +307,47 @@ static void a_frame_waits_for_buffers_and_is_not_lost(void **state)
     assert_int_equal(((uint8_t *)buffer(f, 0, 5))[3], (uint8_t)((5 * 1536 + 3) * 7));
 }
 
+/* Without segmentation only the MTU is a bound, and the driver may set its own. */
+static void a_frame_longer_than_usual_takes_more_buffers(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t len;
+
+    start(f, F(MRG_RXBUF));
+    give_buffers(f, 0, 3, 1536);
+    comes(f, 5000);
+    assert_null(driver_get(&f->q[0], &len)); /* the fourth is missing */
+    assert_false(wire->want[0]);
+    add(f, 0, 3, 1536, true);
+    kick(f, 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal((uintptr_t)driver_get(&f->q[0], &len), i + 1);
+        assert_int_equal(len, i < 3 ? 1536 : HEADER + 5000 - 3 * 1536);
+        for (unsigned at = i ? 0 : HEADER; at < len; at++)
+            assert_int_equal(((uint8_t *)buffer(f, 0, i))[at], (uint8_t)((i * 1536 + at) * 7));
+    }
+    assert_int_equal(((struct virtio_net_hdr_mrg_rxbuf *)buffer(f, 0, 0))->num_buffers, 4);
+    assert_int_equal(plugin_host_counter(&f->host, "dropped"), 0);
+}
+
+/* Its beginning was in buffers that are the driver's again. */
+static void a_frame_that_waits_is_gone_after_a_reset(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t len;
+
+    start(f, F(MRG_RXBUF));
+    give_buffers(f, 0, 2, 1536);
+    comes(f, 5000);
+    ringvisor_device.write(f->host.device, 0x070, 4, 0);
+    negotiate(f, F(MRG_RXBUF));
+    give_buffers(f, 0, 8, 1536);
+    assert_null(driver_get(&f->q[0], &len));
+    comes(f, 100);
+    assert_non_null(driver_get(&f->q[0], &len));
+    assert_int_equal(len, HEADER + 100);
+}
+
 static void frames_that_can_never_fit_are_dropped_and_counted(void **state)
 {
     struct fixture *f = *state;
@@ -391,6 +444,29 @@ static void headers_that_lie_are_dropped(void **state)
     }
     assert_int_equal(plugin_host_counter(&f->host, "dropped"),
                      sizeof(cases) / sizeof(cases[0]) - sent);
+}
+
+static void segmentation_of_udp_needs_its_feature(void **state)
+{
+    static const struct virtio_net_hdr udp = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                              .gso_type = VIRTIO_NET_HDR_GSO_UDP_L4,
+                                              .gso_size = 1400,
+                                              .hdr_len = 42,
+                                              .csum_start = 34,
+                                              .csum_offset = 6};
+    struct virtio_net_hdr ecn = udp;
+    struct fixture *f = *state;
+
+    start(f, F(CSUM));
+    send(f, &udp, 5000);
+    assert_int_equal(wire->sent, 0);
+    ringvisor_device.write(f->host.device, 0x070, 4, 0);
+    negotiate(f, F(CSUM) | F(HOST_USO) | F(HOST_ECN) | F(HOST_TSO4));
+    send(f, &udp, 5000);
+    assert_int_equal(wire->sent, 1);
+    ecn.gso_type |= VIRTIO_NET_HDR_GSO_ECN; /* of TCP only */
+    send(f, &ecn, 5000);
+    assert_int_equal(wire->sent, 1);
 }
 
 /* What was not negotiated may not be asked for either. */
@@ -527,6 +603,30 @@ static void control_queue_does_what_was_negotiated_and_no_more(void **state)
     assert_int_equal(value, 0x34);
 }
 
+static void the_back_end_knows_which_pairs_are_in_use(void **state)
+{
+    static const struct plugin_host_property two[] = {{"backend", "tap"}, {"queues", "2"}, {0}};
+    struct fixture *f = *state;
+    uint16_t pairs = 2;
+
+    f->host.properties = two;
+    start(f, F(CTRL_VQ) | F(MQ));
+    assert_int_equal(wire->pairs, 1);
+    assert_int_equal(control(f, 4, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &pairs, 2),
+                     VIRTIO_NET_OK);
+    assert_int_equal(wire->pairs, 2);
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
+    assert_int_equal(wire->pairs, 2);
+    pairs = 1;
+    wire->pairs_error = -EINVAL;
+    assert_int_equal(control(f, 4, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &pairs, 2),
+                     VIRTIO_NET_ERR);
+    wire->pairs_error = 0;
+    ringvisor_device.write(f->host.device, 0x070, 4, 0);
+    assert_int_equal(wire->pairs, 1);
+}
+
 static void a_link_that_goes_down_is_told(void **state)
 {
     struct fixture *f = *state;
@@ -540,6 +640,22 @@ static void a_link_that_goes_down_is_told(void **state)
     ringvisor_device.read(f->host.device, 0x106, 2, &value);
     assert_int_equal(value, 0);
     assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
+}
+
+static void the_link_is_back_with_another_vmm(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t value;
+
+    start(f, F(STATUS));
+    wire->callbacks.link(wire->callbacks.ctx, false);
+    ringvisor_device.write(f->host.device, 0x064, 4, 2);
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
+    plugin_host_turn(&f->host, 1);
+    ringvisor_device.read(f->host.device, 0x106, 2, &value);
+    assert_int_equal(value, 1);
+    assert_true(driver_read(plugin_host_mmio(&f->host), 0x060) & 2);
 }
 
 /* Buffers that an earlier vmm held are filled by this one; a frame that it sent is not sent again. */
@@ -588,8 +704,14 @@ static void wrong_properties_are_refused(void **state)
 
 static void features_without_what_they_need_are_refused(void **state)
 {
-    static const uint64_t wrong[] = {F(GUEST_TSO4), F(HOST_TSO6), F(CSUM) | F(HOST_ECN),
-                                     F(CTRL_MAC_ADDR), F(GUEST_CSUM) | F(GUEST_ECN)};
+    static const uint64_t wrong[] = {F(GUEST_TSO4),
+                                     F(HOST_TSO6),
+                                     F(CSUM) | F(HOST_ECN),
+                                     F(CTRL_MAC_ADDR),
+                                     F(GUEST_CSUM) | F(GUEST_ECN),
+                                     F(HOST_USO),
+                                     F(GUEST_USO4),
+                                     F(GUEST_USO6)};
     struct fixture *f = *state;
 
     f->host.quiet = true;
@@ -607,15 +729,20 @@ int main(void)
         TEST(frames_go_both_ways_in_both_ring_formats),
         TEST(a_large_frame_takes_as_many_merged_buffers_as_it_needs),
         TEST(a_frame_waits_for_buffers_and_is_not_lost),
+        TEST(a_frame_longer_than_usual_takes_more_buffers),
+        TEST(a_frame_that_waits_is_gone_after_a_reset),
         TEST(frames_that_can_never_fit_are_dropped_and_counted),
         TEST(without_buffers_nothing_is_asked_for),
         TEST(headers_that_lie_are_dropped),
+        TEST(segmentation_of_udp_needs_its_feature),
         TEST(offloads_need_their_features),
         TEST(frames_of_impossible_lengths_are_dropped),
         TEST(a_full_back_end_keeps_the_frame_and_the_order),
         TEST(receive_buffers_without_room_for_a_header_break_the_device),
         TEST(control_queue_does_what_was_negotiated_and_no_more),
+        TEST(the_back_end_knows_which_pairs_are_in_use),
         TEST(a_link_that_goes_down_is_told),
+        TEST(the_link_is_back_with_another_vmm),
         TEST(another_vmm_goes_on),
         TEST(wrong_properties_are_refused),
         TEST(features_without_what_they_need_are_refused),
