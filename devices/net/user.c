@@ -3,58 +3,50 @@
  * A network of the vmm's own, by libslirp: the guest's connections become the vmm's
  * sockets, so that no privilege is needed. DHCP, DNS, the host at 10.0.2.2, IPv6.
  *
- * libslirp wants to be asked which descriptors to wait for before each wait. The loop
- * keeps its watches instead, so they are compared after each time that libslirp was
- * at work.
+ * libslirp knows no offloads, but takes and gives IP packets of any size. So a segment
+ * of the guest's goes to it as one packet, whose checksum is completed here, and so do
+ * segments to the guest: user_segment.c.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "devices/net/hostfwd.h"
 #include "devices/net/net_backend.h"
+#include "devices/net/net_checksum.h"
+#include "devices/net/net_frames.h"
+#include "devices/net/user_guard.h"
+#include "devices/net/user_options.h"
+#include "devices/net/user_poll.h"
+#include "devices/net/user_segment.h"
 
-#define USER_FRAMES   256u       /* that wait for the guest's buffers */
-#define USER_BYTES    (1u << 20) /* of all of them */
-#define USER_FDS      1024u      /* connections of the guest */
-#define USER_MTU      1500u
-#define NS_PER_MS     1000000ull
-#define USER_WAIT_MAX 1000u /* ms between two looks of libslirp at its timers, at most */
+#define USER_QUEUE_BYTES (2u << 20) /* frames for a guest that is behind */
+#define USER_QUEUE_HIGH  (USER_QUEUE_BYTES / 4)
+#define NS_PER_MS        1000000ull
 
-struct user_frame {
-    struct user_frame *next;
-    size_t len;
-    uint8_t bytes[];
-};
-
-struct user_fd {
-    struct user *user;
-    int fd;
-    unsigned events; /* RV_FD_x that are watched */
-    unsigned wanted; /* as libslirp has just said */
-    int revents;     /* SLIRP_POLL_x that are ready */
-    bool asked;      /* libslirp named it this time */
-    struct rv_host_watch *watch;
-};
+#define USER_FEATURES                                                                   \
+    (VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) |       \
+     VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | \
+     VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
+#define USER_LARGE \
+    (VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO4) | VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_TSO6))
 
 struct user {
     struct net_backend backend; /* first */
     struct virtio_plugin *plugin;
     struct net_callbacks callbacks;
     Slirp *slirp;
-    struct rv_host_timer *tick; /* libslirp's own timers, and work that is due */
-    struct rv_host_timer *deliver;
-    struct user_frame *first, **last;
-    unsigned nr_frames;
-    size_t frame_bytes;
+    struct user_poll poll;
+    struct user_guard guard;
+    struct net_frames frames; /* to the guest */
+    uint64_t offloads;        /* VIRTIO_NET_F_GUEST_x in force */
     bool want;
-    bool complained;
-    struct user_fd *fds[USER_FDS];
-    unsigned nr_fds;
-    struct user_fd *ready; /* whose readiness libslirp is being told of */
-    uint64_t *lost;
+    bool complained[USER_TOO_MANY_FRAGMENTS + 1];
+    uint64_t *lost, *refused;
+    uint8_t frame[NET_FRAME_MAX]; /* from the guest */
 };
 
 struct user_timer {
@@ -64,64 +56,57 @@ struct user_timer {
     void *opaque;
 };
 
-static void user_settle(struct user *user);
-
 /*
  * Frames to the guest
  */
 
+/* libslirp does not wait: what finds no room is lost, as on a wire. */
 static ssize_t user_send_packet(const void *bytes, size_t len, void *opaque)
 {
     struct user *user = opaque;
-    struct user_frame *frame;
 
-    if (user->nr_frames == USER_FRAMES || user->frame_bytes + len > USER_BYTES) {
-        ++*user->lost; /* as on a wire: TCP sends it again */
-        return (ssize_t)len;
-    }
-    frame = malloc(sizeof(*frame) + len);
-    if (!frame)
-        return (ssize_t)len;
-    *frame = (struct user_frame){.len = len};
-    memcpy(frame->bytes, bytes, len);
-    *user->last = frame;
-    user->last = &frame->next;
-    user->nr_frames++;
-    user->frame_bytes += len;
+    if (len > NET_FRAME_MAX || !net_frames_push(&user->frames, bytes, len))
+        ++*user->lost;
     return (ssize_t)len;
+}
+
+/* The host's sockets are not read while the guest is behind: so their peers slow down. */
+static void user_throttle(struct user *user)
+{
+    bool behind = user->frames.used > USER_QUEUE_HIGH;
+
+    if (behind != user->poll.throttled)
+        user_poll_kick(&user->poll);
+    user->poll.throttled = behind;
 }
 
 static ssize_t user_receive(struct net_backend *b, unsigned pair, const struct iovec *iov,
                             unsigned count)
 {
-    static const struct virtio_net_hdr_mrg_rxbuf header;
+    struct virtio_net_hdr_mrg_rxbuf header = {0};
     struct user *user = (struct user *)(void *)b;
-    struct user_frame *frame = user->first;
-    size_t len;
+    size_t frame_len, len;
+    uint8_t *frame = net_frames_peek(&user->frames, &frame_len);
 
     (void)pair;
     if (!frame)
         return -EAGAIN;
-    user->first = frame->next;
-    if (!user->first)
-        user->last = &user->first;
-    user->nr_frames--;
-    user->frame_bytes -= frame->len;
+    if (user->offloads & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM))
+        user_segment_header(frame, frame_len, (user->offloads & USER_LARGE) == USER_LARGE, &header);
     len = iov_write(iov, count, 0, &header, sizeof(header));
-    len += iov_write(iov, count, len, frame->bytes, frame->len);
-    if (len != sizeof(header) + frame->len) {
-        free(frame);
-        return -EMSGSIZE;
-    }
-    free(frame);
-    return (ssize_t)len;
+    len += iov_write(iov, count, len, frame, frame_len);
+    net_frames_pop(&user->frames);
+    user_throttle(user);
+    return len == sizeof(header) + frame_len ? (ssize_t)len : -EMSGSIZE;
 }
 
+/* In the loop, after libslirp has worked. */
 static void user_deliver(void *opaque)
 {
     struct user *user = opaque;
 
-    if (user->first && user->want)
+    user_throttle(user);
+    if (user->frames.used != 0 && user->want)
         user->callbacks.readable(user->callbacks.ctx, 0);
 }
 
@@ -131,25 +116,64 @@ static void user_want(struct net_backend *b, unsigned pair, bool want)
 
     (void)pair;
     user->want = want;
-    if (want && user->first)
-        user->plugin->ops->timer_set(user->plugin->host, user->deliver, 0);
+    if (want && user->frames.used != 0)
+        user_poll_kick(&user->poll);
+}
+
+static void user_set_offloads(struct net_backend *b, uint64_t features)
+{
+    ((struct user *)(void *)b)->offloads = features;
 }
 
 /*
  * Frames from the guest
  */
 
+static void user_complain(struct user *user, enum user_verdict verdict)
+{
+    static const char *const text[] = {
+        [USER_MALFORMED] = "the guest sends frames that are no ARP, IPv4 or IPv6",
+        [USER_TOO_MANY_SOCKETS] = "the guest has as many connections as the user network serves",
+        [USER_TOO_MANY_FRAGMENTS] = "the guest sends more IP fragments than the user network takes",
+    };
+
+    ++*user->refused;
+    if (!user->complained[verdict])
+        user->plugin->ops->log(user->plugin->host,
+                               verdict == USER_MALFORMED ? RV_LOG_DEBUG : RV_LOG_WARN,
+                               "%s: dropped, further ones without a message", text[verdict]);
+    user->complained[verdict] = true;
+}
+
+/* All is done on a copy: the guest may change its own meanwhile. */
 static int user_send(struct net_backend *b, unsigned pair, const struct iovec *iov, unsigned count)
 {
     struct user *user = (struct user *)(void *)b;
-    uint8_t bytes[NET_FRAME_MAX];
+    const struct rv_host_ops *ops = user->plugin->ops;
+    struct virtio_net_hdr_mrg_rxbuf header;
+    enum user_verdict verdict = USER_MALFORMED;
     size_t len;
 
     (void)pair;
-    len = iov_read(iov, count, NET_HEADER_BYTES, bytes, sizeof(bytes));
-    slirp_input(user->slirp, bytes, (int)len);
-    /* After the batch: what it wants to wait for now, and what it has answered. */
-    user->plugin->ops->timer_set(user->plugin->host, user->tick, 0);
+    iov_read(iov, count, 0, &header, sizeof(header)); /* which the device has checked */
+    len = iov_read(iov, count, sizeof(header), user->frame, sizeof(user->frame));
+    if (header.hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
+        size_t start = le16toh(header.hdr.csum_start), offset = le16toh(header.hdr.csum_offset);
+
+        if ((user->offloads & USER_LARGE) == USER_LARGE)
+            user_segment_syn(user->frame, len, start, offset);
+        if (!net_checksum_complete(user->frame, len, start, offset))
+            len = 0;
+    }
+    if (len >= NET_FRAME_MIN)
+        verdict = user_guard_check(&user->guard, user->frame, len, user->poll.open,
+                                   ops->now_ns(user->plugin->host));
+    if (verdict != USER_PASS) {
+        user_complain(user, verdict);
+        return 0;
+    }
+    slirp_input(user->slirp, user->frame, (int)len);
+    user_poll_kick(&user->poll); /* after the batch: what does it wait for now? */
     return 0;
 }
 
@@ -161,10 +185,7 @@ static void user_guest_error(const char *message, void *opaque)
 {
     struct user *user = opaque;
 
-    if (!user->complained)
-        user->plugin->ops->log(user->plugin->host, RV_LOG_WARN,
-                               "the guest's frames: %s; further ones without a message", message);
-    user->complained = true;
+    user->plugin->ops->log(user->plugin->host, RV_LOG_DEBUG, "the guest's frames: %s", message);
 }
 
 static int64_t user_clock_ns(void *opaque)
@@ -179,7 +200,7 @@ static void user_timer_fired(void *opaque)
     struct user_timer *timer = opaque;
 
     timer->fired(timer->opaque);
-    user_settle(timer->user);
+    user_poll_kick(&timer->user->poll);
 }
 
 static void *user_timer_new(SlirpTimerCb fired, void *fired_opaque, void *opaque)
@@ -216,150 +237,45 @@ static void user_timer_mod(void *timer, int64_t expire_ms, void *opaque)
                                      (uint64_t)expire_ms * NS_PER_MS);
 }
 
-static void user_fd_forget(struct user *user, unsigned i)
-{
-    struct user_fd *f = user->fds[i];
-
-    user->plugin->ops->fd_remove(user->plugin->host, f->watch);
-    if (user->ready == f)
-        user->ready = NULL;
-    free(f);
-    user->fds[i] = user->fds[--user->nr_fds];
-}
-
 static void user_register_fd(int fd, void *opaque)
 {
-    (void)fd;
-    (void)opaque; /* it is watched when libslirp waits for it */
+    user_poll_opened(&((struct user *)opaque)->poll, fd);
 }
 
-/* It is about to be closed. */
 static void user_unregister_fd(int fd, void *opaque)
 {
-    struct user *user = opaque;
-
-    for (unsigned i = user->nr_fds; i-- > 0;)
-        if (user->fds[i]->fd == fd)
-            user_fd_forget(user, i);
+    user_poll_closed(&((struct user *)opaque)->poll, fd);
 }
 
-static void user_kick(void *opaque)
+static void user_notify(void *opaque)
 {
-    struct user *user = opaque;
-
-    user->plugin->ops->timer_set(user->plugin->host, user->tick, 0);
+    user_poll_kick(&((struct user *)opaque)->poll);
 }
+
+static const SlirpCb user_callbacks = {
+    .send_packet = user_send_packet,
+    .guest_error = user_guest_error,
+    .clock_get_ns = user_clock_ns,
+    .timer_new = user_timer_new,
+    .timer_free = user_timer_free,
+    .timer_mod = user_timer_mod,
+    .register_poll_fd = user_register_fd,
+    .unregister_poll_fd = user_unregister_fd,
+    .notify = user_notify,
+};
 
 /*
- * What to wait for
+ * The instance
  */
-
-static int user_get_revents(int index, void *opaque)
-{
-    struct user *user = opaque;
-    const struct user_fd *f = user->ready;
-
-    return f && (unsigned)index < user->nr_fds && user->fds[index] == f ? f->revents : 0;
-}
-
-static void user_fd_ready(void *opaque, unsigned events)
-{
-    struct user_fd *f = opaque;
-    struct user *user = f->user;
-
-    f->revents =
-        (events & RV_FD_READ ? SLIRP_POLL_IN : 0) | (events & RV_FD_WRITE ? SLIRP_POLL_OUT : 0);
-    user->ready = f;
-    user_settle(user);
-}
-
-/* Its place in `fds`, where it is put if it is new; -1: there is no room. */
-static int user_fd_find(struct user *user, int fd)
-{
-    struct user_fd *f;
-
-    for (unsigned i = 0; i < user->nr_fds; i++)
-        if (user->fds[i]->fd == fd)
-            return (int)i;
-    if (user->nr_fds == USER_FDS)
-        return -1;
-    f = calloc(1, sizeof(*f));
-    if (!f)
-        return -1;
-    *f = (struct user_fd){.user = user, .fd = fd};
-    f->watch = user->plugin->ops->fd_watch(user->plugin->host, fd, 0, user_fd_ready, f);
-    if (!f->watch) {
-        free(f);
-        return -1;
-    }
-    user->fds[user->nr_fds++] = f;
-    return (int)user->nr_fds - 1;
-}
-
-static int user_add_poll(int fd, int events, void *opaque)
-{
-    struct user *user = opaque;
-    int index = user_fd_find(user, fd);
-
-    if (index >= 0) {
-        user->fds[index]->asked = true;
-        user->fds[index]->wanted =
-            (events & SLIRP_POLL_IN ? RV_FD_READ : 0) | (events & SLIRP_POLL_OUT ? RV_FD_WRITE : 0);
-    }
-    return index;
-}
-
-/*
- * Let libslirp work on what is ready, ask it what to wait for next, and change the watches
- * to that. It names a descriptor by its place in `fds`, so these stay while it works.
- */
-static void user_settle(struct user *user)
-{
-    const struct rv_host_ops *ops = user->plugin->ops;
-    uint32_t timeout = USER_WAIT_MAX;
-
-    slirp_pollfds_poll(user->slirp, 0, user_get_revents, user);
-    user->ready = NULL;
-    for (unsigned i = 0; i < user->nr_fds; i++)
-        user->fds[i]->asked = false;
-    slirp_pollfds_fill(user->slirp, &timeout, user_add_poll, user);
-    for (unsigned i = user->nr_fds; i-- > 0;) {
-        struct user_fd *f = user->fds[i];
-        unsigned wanted = f->asked ? f->wanted : 0;
-
-        if (f->events != wanted)
-            ops->fd_change(user->plugin->host, f->watch, wanted);
-        f->events = wanted;
-    }
-    ops->timer_set(user->plugin->host, user->tick,
-                   ops->now_ns(user->plugin->host) + timeout * NS_PER_MS);
-    user_deliver(user);
-}
-
-static void user_tick(void *opaque)
-{
-    user_settle(opaque);
-}
 
 static void user_destroy(struct net_backend *b)
 {
     struct user *user = (struct user *)(void *)b;
-    const struct rv_host_ops *ops = user->plugin->ops;
 
     if (user->slirp)
         slirp_cleanup(user->slirp);
-    while (user->nr_fds)
-        user_fd_forget(user, user->nr_fds - 1);
-    while (user->first) {
-        struct user_frame *frame = user->first;
-
-        user->first = frame->next;
-        free(frame);
-    }
-    if (user->tick)
-        ops->timer_free(user->plugin->host, user->tick);
-    if (user->deliver)
-        ops->timer_free(user->plugin->host, user->deliver);
+    user_poll_free(&user->poll);
+    net_frames_free(&user->frames);
     free(user);
 }
 
@@ -367,12 +283,9 @@ static const struct net_backend_ops user_ops = {
     .send = user_send,
     .receive = user_receive,
     .want = user_want,
+    .set_offloads = user_set_offloads,
     .destroy = user_destroy,
 };
-
-/*
- * Opening it
- */
 
 /* 0, or -EINVAL after a message. */
 static int user_forward(struct user *user, const char *text)
@@ -402,24 +315,14 @@ static int user_forward(struct user *user, const char *text)
     return 0;
 }
 
-static const SlirpCb user_callbacks = {
-    .send_packet = user_send_packet,
-    .guest_error = user_guest_error,
-    .clock_get_ns = user_clock_ns,
-    .timer_new = user_timer_new,
-    .timer_free = user_timer_free,
-    .timer_mod = user_timer_mod,
-    .register_poll_fd = user_register_fd,
-    .unregister_poll_fd = user_unregister_fd,
-    .notify = user_kick,
-};
-
-/* The addresses are those of QEMU's user network: guests and their users know them. */
-static Slirp *user_slirp_new(struct user *user)
+/* 0, or -EINVAL after a message. */
+static int user_start(struct user *user)
 {
     const struct rv_host_ops *ops = user->plugin->ops;
     struct rv_host *host = user->plugin->host;
     uint64_t mtu = ops->property_uint(host, "mtu");
+    struct user_network network;
+    char error[160];
     SlirpConfig config = {
         .version = 1,
         .restricted = ops->property_bool(host, "restrict"),
@@ -427,19 +330,32 @@ static Slirp *user_slirp_new(struct user *user)
         .in6_enabled = ops->property_bool(host, "ipv6"),
         .vprefix_len = 64,
         .vhostname = ops->property_string(host, "hostname"),
-        .if_mtu = mtu ? mtu : USER_MTU,
-        .if_mru = mtu ? mtu : USER_MTU,
+        .if_mtu = mtu > USER_MTU ? mtu : USER_MTU,
+        .if_mru = mtu > USER_MTU ? mtu : USER_MTU,
     };
 
-    inet_pton(AF_INET, "10.0.2.0", &config.vnetwork);
-    inet_pton(AF_INET, "255.255.255.0", &config.vnetmask);
-    inet_pton(AF_INET, "10.0.2.2", &config.vhost);
-    inet_pton(AF_INET, "10.0.2.15", &config.vdhcp_start);
-    inet_pton(AF_INET, "10.0.2.3", &config.vnameserver);
+    if (user_options_network(ops->property_string(host, "net"), ops->property_string(host, "dns"),
+                             &network, error, sizeof(error))) {
+        ops->log(host, RV_LOG_ERROR, "%s", error);
+        return -EINVAL;
+    }
+    config.vnetwork = network.net;
+    config.vnetmask = network.mask;
+    config.vhost = network.host;
+    config.vdhcp_start = network.dhcp;
+    config.vnameserver = network.dns;
     inet_pton(AF_INET6, "fec0::", &config.vprefix_addr6);
     inet_pton(AF_INET6, "fec0::2", &config.vhost6);
     inet_pton(AF_INET6, "fec0::3", &config.vnameserver6);
-    return slirp_new(&config, &user_callbacks, user);
+    user->slirp = slirp_new(&config, &user_callbacks, user);
+    if (!user->slirp) {
+        ops->log(host, RV_LOG_ERROR, "libslirp does not start");
+        return -EINVAL;
+    }
+    if (user_forward(user, ops->property_string(host, "hostfwd")))
+        return -EINVAL;
+    user_poll_start(&user->poll, user->slirp);
+    return 0;
 }
 
 struct net_backend *net_user_open(struct virtio_plugin *plugin,
@@ -447,23 +363,30 @@ struct net_backend *net_user_open(struct virtio_plugin *plugin,
 {
     const struct rv_host_ops *ops = plugin->ops;
     struct user *user = calloc(1, sizeof(*user));
+    int error;
 
+    (void)pairs; /* it has one */
     if (!user)
         return NULL;
-    (void)pairs; /* more than one works, and all of it comes by the first */
-    user->backend = (struct net_backend){.ops = &user_ops, .pairs = 1};
+    user->backend = (struct net_backend){&user_ops, USER_FEATURES, 1};
     user->plugin = plugin;
     user->callbacks = *callbacks;
-    user->last = &user->first;
     user->lost = ops->counter(plugin->host, "lost", "frames for which the guest had no room");
-    user->tick = ops->timer_new(plugin->host, user_tick, user);
-    user->deliver = ops->timer_new(plugin->host, user_deliver, user);
-    if (user->tick && user->deliver)
-        user->slirp = user_slirp_new(user);
-    if (!user->slirp || user_forward(user, ops->property_string(plugin->host, "hostfwd"))) {
+    user->refused = ops->counter(plugin->host, "refused", "frames that the user network refused");
+    user->poll = (struct user_poll){
+        .host = plugin->host, .ops = ops, .epoll = -1, .worked = user_deliver, .opaque = user};
+    user_guard_init(&user->guard, ops->now_ns(plugin->host));
+    signal(SIGPIPE, SIG_IGN); /* libslirp writes to sockets that the peer may have closed */
+    error = net_frames_init(&user->frames, USER_QUEUE_BYTES);
+    if (!error)
+        error = user_poll_init(&user->poll);
+    if (error)
+        ops->log(plugin->host, RV_LOG_ERROR, "the user network: %s", strerror(-error));
+    else
+        error = user_start(user);
+    if (error) {
         user_destroy(&user->backend);
         return NULL;
     }
-    ops->timer_set(plugin->host, user->tick, 0);
     return &user->backend;
 }

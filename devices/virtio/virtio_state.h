@@ -47,9 +47,13 @@ struct virtq_state {
      */
     uint64_t taken;  /* 0x28 */
     uint32_t used;   /* 0x30 where the next used entry goes, as bits 15:0 of `taken` */
-    uint32_t pad[3]; /* 0x34 */
+    uint32_t held;   /* 0x34 packed: VIRTQ_HELD_x and where the first unpublished one is; or 0 */
+    uint32_t pad[2]; /* 0x38 */
 };
 _Static_assert(sizeof(struct virtq_state) == 0x40, "state layout");
+
+#define VIRTQ_HELD         0x80000000u
+#define VIRTQ_HELD_WRITTEN 0x40000000u /* the buffer was written to */
 
 enum { VIRTQ_SLOT_FREE, VIRTQ_SLOT_INFLIGHT, VIRTQ_SLOT_DONE };
 

@@ -5,8 +5,9 @@
  *
  * What a push stores, in this order, so that another process can go on after
  * any of them: ID and length of the used descriptor; the slot's mark (done, at
- * this position); the descriptor's flags, which publish it; the queue's
- * position; the slot's mark (free).
+ * this position); the descriptor's flags, which publish it, or for the first of a
+ * batch that it is held; the queue's position; the slot's mark (free). The flush
+ * stores the flags of the one that is held, and then that none is.
  */
 #include <errno.h>
 
@@ -138,6 +139,16 @@ static int virtqueue_packed_attach(struct virtqueue *vq)
         }
         slot->mark = VIRTQ_SLOT_FREE;
     }
+    if (state->held) {
+        uint16_t held = (uint16_t)state->held;
+
+        if ((held & ~WRAP) >= vq->size)
+            return -EINVAL;
+        if (!(virtqueue_load16(virtqueue_packed_desc(vq, held) + DESC_FLAGS) & DESC_USED) ==
+            virtqueue_packed_wrap(held))
+            virtqueue_packed_publish_used(vq, held, state->held & VIRTQ_HELD_WRITTEN);
+        state->held = 0;
+    }
     vq->free_count = 0;
     for (uint32_t i = vq->size; i-- > 0;)
         if (!taken[i])
@@ -229,7 +240,16 @@ static void virtqueue_packed_push(struct virtqueue *vq, uint16_t head, uint32_t 
     virtqueue_store16(desc + DESC_ID, slot->id);
     slot->written = written;
     __atomic_store_n(&slot->mark, VIRTQ_SLOT_DONE | (uint32_t)used << 16, __ATOMIC_RELEASE);
-    virtqueue_packed_publish_used(vq, used, written != 0);
+    /*
+     * The driver looks at one after the other, so the first hides the rest of a batch:
+     * a frame in several buffers must not be seen in part.
+     */
+    if (vq->state->held)
+        virtqueue_packed_publish_used(vq, used, written != 0);
+    else
+        __atomic_store_n(&vq->state->held,
+                         VIRTQ_HELD | (written != 0 ? VIRTQ_HELD_WRITTEN : 0) | used,
+                         __ATOMIC_RELEASE);
     __atomic_store_n(&vq->state->used, virtqueue_packed_forward(vq, used, slot->descs),
                      __ATOMIC_RELEASE);
     __atomic_store_n(&slot->mark, VIRTQ_SLOT_FREE, __ATOMIC_RELEASE);
@@ -251,6 +271,9 @@ static bool virtqueue_packed_publish(struct virtqueue *vq)
     if (passed == 0)
         return false;
     vq->unsignalled = 0;
+    virtqueue_packed_publish_used(vq, (uint16_t)vq->state->held,
+                                  vq->state->held & VIRTQ_HELD_WRITTEN);
+    __atomic_store_n(&vq->state->held, 0, __ATOMIC_RELEASE);
     /*
      * Pairs with the driver's full barrier between its store of the event
      * suppression structure and its last look at the used flags: either it

@@ -287,6 +287,7 @@ static void done_and_reused(struct setup *s)
     used = queue_state(s)->used;
     pop(s, 1, &chain);
     virtqueue_push(queue(s), &chain, 2);
+    virtqueue_flush_notify(queue(s));
     for (int i = 0; i < 4; i++)
         expect_used(s, 1);
     queue_state(s)->used = used;
@@ -301,6 +302,7 @@ static void done_and_reused(struct setup *s)
     pop(s, 5, &chain);
     pop(s, 7, &chain);
     virtqueue_push(queue(s), &chain, 8);
+    virtqueue_flush_notify(queue(s));
     expect_used(s, 7);
 }
 
@@ -308,6 +310,52 @@ static void a_descriptor_that_is_the_drivers_again_is_left_alone(void **state)
 {
     (void)state;
     for_both(done_and_reused);
+}
+
+/* Several buffers of one frame: a driver that looks between two pushes finds none. */
+static void batch_pushed(struct setup *s, bool flushed)
+{
+    static const int buffers[] = {1, 3, 5};
+    struct virtq_chain chain[3];
+
+    for (int i = 0; i < 3; i++)
+        add(s, buffers[i]);
+    for (int i = 0; i < 3; i++)
+        pop(s, buffers[i], &chain[i]);
+    for (int i = 0; i < 3; i++) {
+        virtqueue_push(queue(s), &chain[i], (size_t)buffers[i] + 1);
+        assert_false(driver_pending(&s->q));
+    }
+    if (flushed)
+        virtqueue_flush_notify(queue(s));
+    else
+        die_and_go_on(s);
+    for (int i = 0; i < 3; i++)
+        expect_used(s, buffers[i]);
+    assert_false(driver_pending(&s->q));
+    assert_int_equal(queue_state(s)->held, 0);
+}
+
+static void batch_flushed(struct setup *s)
+{
+    batch_pushed(s, true);
+}
+
+static void batch_left(struct setup *s)
+{
+    batch_pushed(s, false);
+}
+
+static void a_batch_is_seen_at_once(void **state)
+{
+    (void)state;
+    for_both(batch_flushed);
+}
+
+static void a_batch_that_was_not_flushed_is_seen_by_the_next_process(void **state)
+{
+    (void)state;
+    for_both(batch_left);
 }
 
 /* Counted; the slot's mark was not cleared, and the index not published. */
@@ -505,6 +553,8 @@ int main(void)
         cmocka_unit_test(a_push_that_was_published_is_not_repeated),
         cmocka_unit_test(a_descriptor_that_is_the_drivers_again_is_left_alone),
         cmocka_unit_test(a_push_that_was_counted_is_not_counted_again),
+        cmocka_unit_test(a_batch_is_seen_at_once),
+        cmocka_unit_test(a_batch_that_was_not_flushed_is_seen_by_the_next_process),
         cmocka_unit_test(a_reset_that_was_waiting_is_done),
         cmocka_unit_test(a_broken_device_stays_broken),
         cmocka_unit_test(a_damaged_state_is_refused),
