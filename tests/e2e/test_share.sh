@@ -36,6 +36,12 @@ git init -q "$work/share/repo"
 (cd "$work/share/repo" && cp -r "$work/tree"/* . && git add -A &&
     git -c user.name=n -c user.email=e@example.org commit -qm first)
 
+# While the guest is at work, one of its folders goes.
+{
+    for _ in {1..900}; do [[ -e $work/gone/a ]] && break; sleep 0.1; done
+    rm -rf "$work/gone"
+} &
+deleter=$!
 guest -c 2 -m 768M --share "$work/share,tag=host" --share "$work/ro,tag=fixed,ro" --share "$work/gone,tag=gone" \
     --disk "$programs,ro" <<S
 mount -o ro /dev/vda /mnt && for d in dev proc sys tmp; do mount --bind /\$d /mnt/\$d; done
@@ -57,14 +63,9 @@ sh -c 'echo x >>/tmp/r/files' 2>/dev/null || echo 'refused append'
 touch /tmp/g/a && echo 'delete it'
 for n in \$(seq 100); do [ -e /tmp/g/a ] || break; sleep 0.1; done
 mkdir /tmp/g/x 2>/dev/null || echo 'gone is gone'
-ls -la /tmp/g >/dev/null; df /tmp/g >/dev/null; umount /tmp/s && mount -t virtiofs host /tmp/s && ls /tmp/s/clone/docs | head -1
+ls -la /tmp/g >/dev/null; df /tmp/g >/dev/null; cd /; umount /mnt/root; umount /tmp/s && mount -t virtiofs host /tmp/s && ls /tmp/s/clone/docs | head -1
 S
-# ... and while that runs, the folder goes.
-{
-    for _ in {1..900}; do [[ -e $work/gone/a ]] && break; sleep 0.1; done
-    rm -rf "$work/gone"
-} &
-wait
+wait "$deleter"
 check the_guest_ends_well test "$got" -eq 0
 check three_files_of_random_deeds_are_right test "$(grep -c '^random: all good' "$work/out")" -eq 3
 check names_mean_what_they_must says 'names: all good'
