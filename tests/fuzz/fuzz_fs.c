@@ -79,7 +79,7 @@ void plugin_fuzzer_end(struct rv_host *host)
         entries(folder) != 4)
         abort();
     close(fd);
-    nftw(shared, drop, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(folder, drop, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 /* Mostly as long as it says, of an operation that is there, about the root. */
