@@ -150,7 +150,7 @@ for name, mode in ((sys.argv[1], "rb"), (sys.argv[2], "wb")):
     } &
     local deleter=$!
     as=("${inside[@]}")
-    guest -c 2 -m 1G --net tap,ifname=tap0,queues=2,mtu=4000 --disk "$programs,ro" <<'S'
+    guest -c 2 -m "$((1024 + 4 * megabytes))M" --net tap,ifname=tap0,queues=2,mtu=4000 --disk "$programs,ro" <<'S'
 mount -o ro /dev/vda /mnt && for d in dev proc sys tmp; do mount --bind /$d /mnt/$d; done
 echo "mtu $(cat /sys/class/net/eth0/mtu)"
 echo "queues $(ls -d /sys/class/net/eth0/queues/rx-* | wc -l)"

@@ -8,8 +8,10 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 from bench_common import Failure, say, shown, summary
@@ -290,4 +292,93 @@ def show_share(args, result):
     show(f"Shared folder: virtio-fs, beside QEMU's with its virtiofsd ({args.io_rounds} rounds)", SHARE_ROWS, result)
 
 
-PARTS = {"disk": (measure_disk, show_disk), "net": (measure_net, show_net), "share": (measure_share, show_share)}
+# --- vsock -----------------------------------------------------------------------
+
+
+VSOCK_PORT = 5000
+VSOCK_BYTES = 256 << 20
+VSOCK_ROWS = (
+    Row("send", "from the guest", "MiB/s"),
+    Row("receive", "to the guest", "MiB/s"),
+)
+
+
+class VsockPeer:
+    """The host's end: reads all of one connection, then fills a second. Its figures are MiB/s."""
+
+    def __init__(self, who, folder, cid):
+        self.path, self.figures = os.path.join(folder, "vsock"), {}
+        if who == "QEMU":
+            self.listener = socket.socket(socket.AF_VSOCK)
+            self.listener.bind((socket.VMADDR_CID_ANY, VSOCK_PORT))
+        else:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(f"{self.path}_{VSOCK_PORT}")
+        self.listener.listen(2)
+        self.options = ["--vsock", f"cid={cid},path={self.path}"]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        for name in ("send", "receive"):
+            peer, done = self.listener.accept()[0], 0
+            piece = bytes(1 << 18)
+            start = time.monotonic()
+            with peer:
+                while done < VSOCK_BYTES:
+                    if name == "receive":
+                        done += peer.send(piece)
+                    else:
+                        got = len(peer.recv(1 << 18))
+                        if not got:
+                            break
+                        done += got
+                if name == "receive":  # until the guest has it all
+                    peer.shutdown(socket.SHUT_WR)
+                    peer.recv(1)
+            self.figures[name] = done / (1 << 20) / (time.monotonic() - start)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+def measure_vsock(args, files):
+    guest, tools = Guest(args, files), programs("socat")
+    whos = ("QEMU", "ringvisor") if os.path.exists("/dev/vhost-vsock") else ("ringvisor",)
+    if len(whos) == 1:
+        say("vsock: without plain QEMU, whose device is the host kernel's (/dev/vhost-vsock is not here)")
+    script = PROGRAMS + f"""
+run() {{ chroot /mnt /usr/bin/socat -b 262144 "$@"; }}
+head -c {VSOCK_BYTES} /dev/zero | run -u STDIN VSOCK-CONNECT:2:{VSOCK_PORT} || exit 97
+run -u VSOCK-CONNECT:2:{VSOCK_PORT} STDOUT >/dev/null || exit 96
+"""
+
+    def measure(who):
+        with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder, VsockPeer(who, folder, 77) as peer:
+            guest.run(who, [*peer.options, *programs_disk(tools)], script)
+            peer.thread.join(10)
+            return peer.figures
+
+    if len(whos) == 2:
+        return in_turns("vsock", args, VSOCK_ROWS, measure)
+    samples = [measure("ringvisor") for _ in range(args.io_rounds)]
+    return {row.name: {"ringvisor": summary([sample[row.name] for sample in samples])} for row in VSOCK_ROWS}
+
+
+def show_vsock(args, result):
+    title = f"Sockets between host and guest: {VSOCK_BYTES >> 20} MiB by socat ({args.io_rounds} rounds)"
+    if "QEMU" in result[VSOCK_ROWS[0].name]:
+        show(title, VSOCK_ROWS, result)
+        return
+    print(f"\n{title}\n{'':34}{'ringvisor':>26}")
+    for row in VSOCK_ROWS:
+        numbers = result[row.name]["ringvisor"]
+        print(f"{row.title + ', ' + row.unit:34}"
+              f"{shown({k: v * row.scale for k, v in numbers.items() if k != 'samples'}, 1):>26}")
+
+
+PARTS = {"disk": (measure_disk, show_disk), "net": (measure_net, show_net), "share": (measure_share, show_share),
+         "vsock": (measure_vsock, show_vsock)}
