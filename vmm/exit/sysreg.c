@@ -142,6 +142,21 @@ static uint64_t read_ctr(const struct sysreg *sysreg, const struct sysreg_cpu *c
 }
 
 /*
+ * CLIDR_EL1 (Arm ARM D24.2): there are first-level caches for data and instructions, as a
+ * kernel wants to be told, and no level that has to be maintained by set and way.
+ */
+static uint64_t read_clidr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                           const struct sysreg_access *access)
+{
+    const uint64_t ctype1_separate = 3;
+
+    (void)sysreg;
+    (void)cpu;
+    (void)access;
+    return ctype1_separate;
+}
+
+/*
  * What traps, in the order of how often a guest does it; PROTOCOL.md, "Trapped",
  * has the controls. All that is emulated reads as zero after a reset, but OSLSR_EL1
  * (0xa, locked) and the ID registers.
@@ -169,12 +184,12 @@ static const struct sysreg_row rows[] = {
      "code that devices wrote is seen"},
     {ONE(KEY(1, 3, 7, 11, 1)), WI, "DC CVAU", "nothing to do: memory is coherent"},
     {ONE(KEY(3, 3, 0, 0, 1)), read_ctr, NULL, "CTR_EL0", "reads as the guest may see it"},
-    {ONE(KEY(3, 1, 0, 0, 1)), RAZ, "CLIDR_EL1",
-     "reads as zero: there is no cache that would have to be maintained by set and way"},
-    {ONE(KEY(3, 1, 0, 0, 0)), RAZ, "CCSIDR_EL1", "reads as zero: there is no such cache"},
-    {ONE(KEY(3, 1, 0, 0, 2)), RAZ, "CCSIDR2_EL1", "reads as zero: there is no such cache"},
+    {ONE(KEY(3, 1, 0, 0, 1)), read_clidr, NULL, "CLIDR_EL1",
+     "first-level caches, none of which has to be maintained by set and way"},
+    {ONE(KEY(3, 1, 0, 0, 0)), RAZ, "CCSIDR_EL1", "reads as zero: the size is nobody's concern"},
+    {ONE(KEY(3, 1, 0, 0, 2)), RAZ, "CCSIDR2_EL1", "reads as zero: the size is nobody's concern"},
     {ONE(KEY(3, 2, 0, 0, 0)), RAZ_WI, "CSSELR_EL1",
-     "reads as zero, ignores writes: there is no cache to select"},
+     "reads as zero, ignores writes: all caches are described alike"},
 
     /* HCR_EL2.TACR. */
     {ONE(KEY(3, 0, 1, 0, 1)), RAZ_WI, "ACTLR_EL1",
