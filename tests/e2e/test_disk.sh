@@ -193,9 +193,10 @@ for _ in {1..100}; do [[ -S $work/nbd ]] && break; sleep 0.1; done
 {
     guest --disk "$work/helped.qcow2" --disk "nbd+unix:///rotten?socket=$work/nbd" --console "socket:$work/sync" \
         --disk "$work/hostile.qcow2" <<'S'
+exec 3<>/dev/hvc0 # open all the time: input of a console that nobody has open is lost
 head -c 8388608 /dev/urandom >/root/r
-dd if=/root/r of=/dev/vda bs=1M conv=fsync 2>/dev/null && echo kill-it >/dev/hvc0
-read -r _ </dev/hvc0
+dd if=/root/r of=/dev/vda bs=1M conv=fsync 2>/dev/null && echo kill-it >&3
+read -r _ <&3
 dd if=/dev/vda bs=1M count=8 iflag=direct 2>/dev/null | cmp - /root/r && echo 'read again'
 dd if=/root/r of=/dev/vda bs=1M seek=8 conv=fsync 2>/dev/null && echo 'written again'
 dd if=/dev/vdb of=/dev/null bs=512 skip=1024 count=1 iflag=direct 2>/dev/null || echo 'sector is rotten'
