@@ -310,7 +310,7 @@ static int user_forward(struct user *user, const char *text)
                      fwd.host_port, strerror(errno));
             return -EINVAL;
         }
-        text += len + (text[len] == ';');
+        text += len + (text[len] != '\0');
     }
     return 0;
 }
