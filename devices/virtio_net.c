@@ -286,7 +286,7 @@ static const struct rv_property net_properties[] = {
     {.name = "hostfwd",
      .type = RV_PROPERTY_STRING,
      .help = "user: ports of the host that lead into the guest, "
-             "tcp|udp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, several with ';' between them"},
+             "tcp|udp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, several with '+' or ';' between them"},
     {.name = "restrict",
      .type = RV_PROPERTY_BOOL,
      .value = "off",

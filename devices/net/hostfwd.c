@@ -37,9 +37,9 @@ size_t hostfwd_parse(const char *text, struct hostfwd *fwd)
     *fwd = (struct hostfwd){.udp = strncmp(text, "udp:", 4) == 0};
     if (!fwd->udp && strncmp(text, "tcp:", 4) != 0)
         return 0;
-    at = hostfwd_endpoint(at + 4, "-;", &fwd->host, &fwd->host_port);
+    at = hostfwd_endpoint(at + 4, "-;+", &fwd->host, &fwd->host_port);
     if (!at || *at != '-')
         return 0;
-    at = hostfwd_endpoint(at + 1, ";", &fwd->guest, &fwd->guest_port);
+    at = hostfwd_endpoint(at + 1, ";+", &fwd->guest, &fwd->guest_port);
     return at ? (size_t)(at - text) : 0;
 }

@@ -15,7 +15,7 @@ struct hostfwd {
 };
 
 /*
- * The first of "tcp:127.0.0.1:2222-10.0.2.15:22;udp::53-:53": its length, the ';'
- * behind it not included. 0: it is not one.
+ * The first of "tcp:127.0.0.1:2222-10.0.2.15:22+udp::53-:53": its length, the '+'
+ * or ';' behind it not included. 0: it is not one.
  */
 size_t hostfwd_parse(const char *text, struct hostfwd *fwd);

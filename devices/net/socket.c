@@ -8,8 +8,11 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -32,7 +35,6 @@ struct cable {
     bool want, full, up;
     bool broken;     /* the peer is to be dropped, from the loop */
     bool complained; /* of a frame that cannot be */
-    bool bound;      /* the name is ours to remove */
 
     uint8_t in[CABLE_BUFFER];
     size_t in_start, in_end;
@@ -290,11 +292,11 @@ static int cable_connect(struct cable *cable)
     return cable->peer >= 0 ? 0 : -ENOMEM;
 }
 
-/* 0, or -errno: -EADDRINUSE if somebody else was quicker. */
+/* 0 or -errno. */
 static int cable_listen(struct cable *cable)
 {
     struct stat st;
-    int error = 0, fd;
+    int error, fd;
 
     /* Nobody listens there: a socket that was left behind. Anything else is not touched. */
     if (lstat(cable->address.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
@@ -302,17 +304,64 @@ static int cable_listen(struct cable *cable)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (bind(fd, (struct sockaddr *)&cable->address, sizeof(cable->address)) < 0 ||
-        listen(fd, 1) < 0) {
+    if (bind(fd, (struct sockaddr *)&cable->address, sizeof(cable->address)) < 0) {
         error = -errno;
-        close(fd);
-        return error;
+        goto out_close;
     }
-    cable->bound = true;
-    cable->listener = fd;
+    if (listen(fd, 1) < 0) {
+        error = -errno;
+        goto out_unlink;
+    }
     cable->listening =
         cable->plugin->ops->fd_watch(cable->plugin->host, fd, RV_FD_READ, cable_accept, cable);
-    return cable->listening ? 0 : -ENOMEM;
+    if (!cable->listening) {
+        error = -ENOMEM;
+        goto out_unlink;
+    }
+    cable->listener = fd;
+    return 0;
+
+out_unlink:
+    unlink(cable->address.sun_path);
+out_close:
+    close(fd);
+    return error;
+}
+
+/* A lock on the folder of `path`: a descriptor to close, or -errno. */
+static int cable_lock(const char *path)
+{
+    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    int error, fd;
+
+    strcpy(folder, path); /* as long as an address may be, which it was checked to be */
+    fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    error = -errno;
+    close(fd);
+    return error;
+}
+
+/*
+ * Connect, or listen where nobody does. Of several that come at the same time one decides
+ * after the other: each would take another's socket, bound and not yet listened on, for
+ * one that was left behind. 0; -EAGAIN: it can be tried again; or another -errno.
+ */
+static int cable_join(struct cable *cable)
+{
+    int lock = cable_lock(cable->address.sun_path);
+    int error;
+
+    if (lock < 0)
+        return lock;
+    error = cable_connect(cable);
+    if (error == -ENOENT || error == -ECONNREFUSED)
+        error = cable_listen(cable);
+    close(lock);
+    return error;
 }
 
 /* From the loop: whatever has to be done about the peer. */
@@ -324,7 +373,7 @@ static void cable_look(struct cable *cable)
         cable_link(cable, false);
         if (cable->listener >= 0)
             cable->plugin->ops->fd_change(cable->plugin->host, cable->listening, RV_FD_READ);
-        else if (cable_connect(cable) && cable_listen(cable))
+        else if (cable_join(cable))
             cable_soon(cable, CABLE_RETRY_NS);
     }
     if (cable->peer >= 0) {
@@ -343,13 +392,13 @@ static void cable_destroy(struct net_backend *b)
 {
     struct cable *cable = (struct cable *)(void *)b;
 
-    cable_drop(cable);
-    if (cable->listening)
+    if (cable->listener >= 0) {
         cable->plugin->ops->fd_remove(cable->plugin->host, cable->listening);
-    if (cable->listener >= 0)
-        close(cable->listener);
-    if (cable->bound)
+        /* In this order: behind a closed socket the name may be another's already. */
         unlink(cable->address.sun_path);
+        close(cable->listener);
+    }
+    cable_drop(cable);
     if (cable->timer)
         cable->plugin->ops->timer_free(cable->plugin->host, cable->timer);
     free(cable);
@@ -387,9 +436,7 @@ struct net_backend *net_socket_open(struct virtio_plugin *plugin,
     cable->address.sun_family = AF_UNIX;
     memcpy(cable->address.sun_path, path, strlen(path) + 1);
     cable->timer = ops->timer_new(plugin->host, cable_timer, cable);
-    error = !cable->timer ? -ENOMEM : cable_connect(cable);
-    if (error == -ENOENT || error == -ECONNREFUSED)
-        error = cable_listen(cable);
+    error = !cable->timer ? -ENOMEM : cable_join(cable);
     if (error && error != -EAGAIN) {
         ops->log(plugin->host, RV_LOG_ERROR, "socket '%s': %s", path, strerror(-error));
         cable_destroy(&cable->backend);

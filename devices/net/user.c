@@ -310,7 +310,7 @@ static int user_forward(struct user *user, const char *text)
                      fwd.host_port, strerror(errno));
             return -EINVAL;
         }
-        text += len + (text[len] == ';');
+        text += len + (text[len] != '\0');
     }
     return 0;
 }
@@ -376,6 +376,7 @@ struct net_backend *net_user_open(struct virtio_plugin *plugin,
     user->poll = (struct user_poll){
         .host = plugin->host, .ops = ops, .epoll = -1, .worked = user_deliver, .opaque = user};
     user_guard_init(&user->guard, ops->now_ns(plugin->host));
+    user->poll.open_max = user->guard.sockets_max;
     signal(SIGPIPE, SIG_IGN); /* libslirp writes to sockets that the peer may have closed */
     error = net_frames_init(&user->frames, USER_QUEUE_BYTES);
     if (!error)

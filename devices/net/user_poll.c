@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define POLL_BATCH 64 /* descriptors served before others have their turn */
@@ -54,6 +55,14 @@ void user_poll_closed(struct user_poll *poll, int fd)
     poll->open--;
 }
 
+static bool poll_listens(int fd)
+{
+    int listens = 0;
+    socklen_t len = sizeof(listens);
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
+}
+
 /* libslirp's index of a descriptor is here the descriptor itself. */
 static int poll_add(int fd, int events, void *opaque)
 {
@@ -70,6 +79,9 @@ static int poll_add(int fd, int events, void *opaque)
         entry->wanted |= events & poll_events[i].slirp ? poll_events[i].epoll : 0;
     if (poll->throttled)
         entry->wanted &= EPOLLOUT;
+    /* Who connects from outside waits: the vmm's descriptors and memory are not for the taking. */
+    if (poll->open >= poll->open_max && poll_listens(fd))
+        entry->wanted = 0;
     return fd;
 }
 

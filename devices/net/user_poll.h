@@ -28,7 +28,8 @@ struct user_poll {
     struct rv_host_timer *timer;
     struct user_poll_fd *fds; /* by descriptor */
     int nr_fds;
-    unsigned open; /* descriptors that libslirp has */
+    unsigned open;     /* descriptors that libslirp has */
+    unsigned open_max; /* with as many, no connection from the host is accepted */
     uint32_t round;
     uint64_t due;   /* when libslirp has timers to look at; 0: never */
     bool kicked;    /* the timer is set for now */

@@ -248,6 +248,7 @@ static void forwards_are_read_and_checked(void **state)
 
     (void)state;
     assert_int_equal(hostfwd_parse("udp:127.0.0.1:53-10.0.2.15:5353;tcp::1-:2", &fwd), 31);
+    assert_int_equal(hostfwd_parse("udp:127.0.0.1:53-10.0.2.15:5353+tcp::1-:2", &fwd), 31);
     assert_true(fwd.udp);
     assert_int_equal(fwd.host_port, 53);
     assert_int_equal(fwd.guest_port, 5353);
