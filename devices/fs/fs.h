@@ -109,13 +109,15 @@ struct fs_proc {
 struct fs_node *fs_node_get(struct fs *fs, uint64_t id);
 void fs_node_put(struct fs *fs, struct fs_node *node);
 void fs_node_forget(struct fs *fs, uint64_t id, uint64_t lookups);
+struct fs_proc fs_proc(int fd);
 struct fs_proc fs_node_path(const struct fs_node *node);
 struct fs_file *fs_file_get(struct fs *fs, uint64_t handle, bool dir);
 void fs_file_put(struct fs *fs, struct fs_file *file);
 int fs_file_new(struct fs *fs, int fd, bool dir, uint64_t *handle); /* takes the descriptor */
 void fs_file_release(struct fs *fs, uint64_t handle);
 int fs_entry(struct fs *fs, const struct fs_node *parent, const char *name, bool may_wait,
-             struct fuse_entry_out *out); /* one more lookup of it */
+             struct fuse_entry_out *out);                           /* one more lookup of it */
+int fs_entry_of(struct fs *fs, int fd, struct fuse_entry_out *out); /* the same; takes `fd` */
 int fs_attr(const struct fs *fs, const struct fs_node *node, struct fuse_attr *attr);
 void fs_attr_fill(const struct fs *fs, const struct stat *st, struct fuse_attr *attr);
 

@@ -210,12 +210,17 @@ void fs_node_forget(struct fs *fs, uint64_t id, uint64_t lookups)
     pthread_mutex_unlock(&fs->lock);
 }
 
-struct fs_proc fs_node_path(const struct fs_node *node)
+struct fs_proc fs_proc(int fd)
 {
     struct fs_proc proc;
 
-    snprintf(proc.path, sizeof(proc.path), "/proc/self/fd/%d", node->fd);
+    snprintf(proc.path, sizeof(proc.path), "/proc/self/fd/%d", fd);
     return proc;
+}
+
+struct fs_proc fs_node_path(const struct fs_node *node)
+{
+    return fs_proc(node->fd);
 }
 
 /* Locked. The place of a new node, or FS_NONE: there are too many. */
@@ -307,14 +312,23 @@ int fs_entry(struct fs *fs, const struct fs_node *parent, const char *name, bool
         .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (may_wait ? 0 : RESOLVE_CACHED),
     };
-    struct stat st;
     int fd = (int)syscall(SYS_openat2, parent->fd, name, &how, sizeof(how));
 
+    /* EINVAL: a kernel before 5.12 does not know RESOLVE_CACHED. */
     if (fd < 0)
-        return errno == EAGAIN && !may_wait ? FS_WAIT : -errno;
+        return (errno == EAGAIN || errno == EINVAL) && !may_wait ? FS_WAIT : -errno;
+    return fs_entry_of(fs, fd, out);
+}
+
+int fs_entry_of(struct fs *fs, int fd, struct fuse_entry_out *out)
+{
+    struct stat st;
+
     if (fstat(fd, &st) < 0) {
+        int error = -errno;
+
         close(fd);
-        return -errno;
+        return error;
     }
     *out = (struct fuse_entry_out){
         .nodeid = fs_node_add(fs, fd, &st),

@@ -5,6 +5,7 @@
 #include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -409,7 +410,140 @@ static void what_is_no_file_is_not_opened(void **state)
     put(f, &(struct fuse_create_in){.flags = O_WRONLY, .mode = 0644},
         sizeof(struct fuse_create_in));
     put_name(f, "fifo");
+    assert_int_equal(ask(f, FUSE_CREATE, FS_ROOT), -ESTALE);
+}
+
+/* The driver had looked before it asked. ESTALE has it look again; O_EXCL wants to know. */
+static void create_of_what_is_there_is_looked_up_again(void **state)
+{
+    struct fixture *f = *state;
+    struct fuse_create_in in = {.flags = O_WRONLY, .mode = 0644};
+    uint64_t handle;
+
+    begin(f);
+    create(f, FS_ROOT, "a", &handle);
+    put(f, &in, sizeof(in));
+    put_name(f, "a");
+    assert_int_equal(ask(f, FUSE_CREATE, FS_ROOT), -ESTALE);
+    in.flags |= O_EXCL;
+    put(f, &in, sizeof(in));
+    put_name(f, "a");
     assert_int_equal(ask(f, FUSE_CREATE, FS_ROOT), -EEXIST);
+}
+
+static void a_file_that_cannot_be_given_is_not_left_behind(void **state)
+{
+    struct fixture *f = *state;
+    const struct fuse_create_in in = {.flags = O_WRONLY, .mode = 0644};
+    unsigned before;
+
+    begin(f);
+    before = f->fs->nr_fds;
+    f->fs->max_fds = before + 1; /* room for the node, none for the file */
+    put(f, &in, sizeof(in));
+    put_name(f, "a");
+    assert_int_equal(ask(f, FUSE_CREATE, FS_ROOT), -ENFILE);
+    assert_int_equal(f->fs->nr_fds, before);
+    assert_int_equal(lookup(f, FS_ROOT, "a"), 0);
+    f->fs->max_fds = before + 10;
+    put(f, &in, sizeof(in));
+    put_name(f, "a");
+    assert_int_equal(ask_room(f, FUSE_CREATE, FS_ROOT, 20), -ERANGE);
+    assert_int_equal(f->fs->nr_fds, before);
+}
+
+static void names_are_as_long_as_can_be(void **state)
+{
+    struct fixture *f = *state;
+    const struct fuse_rename_in in = {.newdir = FS_ROOT};
+    uint64_t handle;
+    char name[300];
+
+    begin(f);
+    create(f, FS_ROOT, "a", &handle);
+    memset(name, 'x', sizeof(name));
+    name[256] = 0;
+    put(f, &in, sizeof(in));
+    put_name(f, "a");
+    put_name(f, name);
+    assert_int_equal(ask(f, FUSE_RENAME, FS_ROOT), -ENAMETOOLONG);
+    name[255] = 0;
+    put(f, &in, sizeof(in));
+    put_name(f, "a");
+    put_name(f, name);
+    assert_int_equal(ask(f, FUSE_RENAME, FS_ROOT), 0);
+}
+
+/*
+ * One thread makes set-user-ID files of a name, another moves symbolic links that lead
+ * outside to that name. What they lead to keeps its rights.
+ */
+
+struct racer {
+    struct fixture f; /* its own buffers, and the fs of the test's */
+    const char *target;
+    atomic_bool *over;
+};
+
+static void *race_moves(void *opaque)
+{
+    struct racer *r = opaque;
+    const struct fuse_rename_in in = {.newdir = FS_ROOT};
+
+    while (!atomic_load(r->over)) {
+        put_name(&r->f, "link");
+        put_name(&r->f, r->target);
+        ask(&r->f, FUSE_SYMLINK, FS_ROOT);
+        put(&r->f, &in, sizeof(in));
+        put_name(&r->f, "link");
+        put_name(&r->f, "x");
+        ask(&r->f, FUSE_RENAME, FS_ROOT);
+    }
+    return NULL;
+}
+
+static void a_link_that_takes_a_new_files_name_is_not_followed(void **state)
+{
+    struct fixture *f = *state;
+    const struct fuse_mknod_in mknod_in = {.mode = S_IFREG | 06755};
+    const struct fuse_create_in create_in = {.flags = O_WRONLY, .mode = 06755};
+    struct racer *racer = calloc(1, sizeof(*racer));
+    atomic_bool over = false;
+    char target[64];
+    struct stat st;
+    pthread_t thread;
+
+    begin(f);
+    f->fs->root_user = true; /* owners are given: to who we are */
+    snprintf(target, sizeof(target), "%s/outside", f->folder);
+    assert_int_equal(mknod(target, S_IFREG | 0600, 0), 0);
+    racer->f = *f;
+    racer->target = target;
+    racer->over = &over;
+    assert_int_equal(pthread_create(&thread, NULL, race_moves, racer), 0);
+    for (unsigned i = 0; i < 4000; i++) {
+        if (i % 2) {
+            put(f, &mknod_in, sizeof(mknod_in));
+        } else {
+            put(f, &create_in, sizeof(create_in));
+        }
+        put_name(f, "x");
+        if (ask(f, i % 2 ? FUSE_MKNOD : FUSE_CREATE, FS_ROOT) > 0 && i % 2 == 0) {
+            const struct fuse_entry_out *entry = reply(f);
+            const struct fuse_release_in in = {.fh =
+                                                   ((const struct fuse_open_out *)(entry + 1))->fh};
+
+            put(f, &in, sizeof(in));
+            ask(f, FUSE_RELEASE, entry->nodeid);
+        }
+        put_name(f, "x");
+        ask(f, FUSE_UNLINK, FS_ROOT);
+    }
+    atomic_store(&over, true);
+    pthread_join(thread, NULL);
+    free(racer);
+    assert_int_equal(stat(target, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
 }
 
 static void descriptors_have_a_limit(void **state)
@@ -443,6 +577,10 @@ int main(void)
         TEST(listings_have_all_names_once),
         TEST(a_read_only_folder_refuses_all_changes),
         TEST(what_is_no_file_is_not_opened),
+        TEST(create_of_what_is_there_is_looked_up_again),
+        TEST(a_file_that_cannot_be_given_is_not_left_behind),
+        TEST(names_are_as_long_as_can_be),
+        TEST(a_link_that_takes_a_new_files_name_is_not_followed),
         TEST(descriptors_have_a_limit),
     };
 
