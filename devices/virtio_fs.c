@@ -21,8 +21,9 @@
 #include "devices/virtio_fs_pool.h"
 
 #define VFS_QUEUES_MAX  9u
-#define VFS_SEGS        300u /* FS_WRITE_MAX in pages, and heads */
-#define VFS_BATCH       64u  /* requests of a queue before others have their turn */
+#define VFS_SEGS        300u        /* FS_WRITE_MAX in pages, and heads */
+#define VFS_BATCH       64u         /* requests of a queue before others have their turn: */
+#define VFS_BATCH_BYTES (64u << 10) /* each of so many bytes counts for one more */
 #define VFS_DRAIN_MS    5000u
 #define VFS_ALWAYS      86400u
 #define VFS_CONFIG_SIZE sizeof(struct virtio_fs_config)
@@ -57,7 +58,8 @@ struct vfs {
     struct virtqueue_limits limits[VFS_QUEUES_MAX];
     unsigned nr_queues;
     unsigned in_flight; /* with the pool, or done and not told */
-    uint32_t again, touched;
+    unsigned queue_in_flight[VFS_QUEUES_MAX];
+    uint32_t again, touched, queue_resetting;
     bool waited_for; /* virtio_plugin_quiesced() is due */
     bool resetting;
     bool wants_writeback;
@@ -98,15 +100,30 @@ static void vfs_forget_all(struct vfs *v)
     *v->state = (struct vfs_state){0};
 }
 
+/* A queue's jobs are its slots': another request may use one only when its thread is done. */
+static void vfs_queues_idle(struct vfs *v)
+{
+    for (unsigned i = 0; i < v->nr_queues; i++) {
+        if (!(v->queue_resetting >> i & 1) || v->queue_in_flight[i])
+            continue;
+        v->queue_resetting &= ~(1u << i);
+        virtio_mmio_queue_reset_done(&v->plugin->mmio, virtio_mmio_queue(&v->plugin->mmio, i));
+    }
+}
+
 static void vfs_collect(struct vfs *v)
 {
     struct fs_pool_job *job;
 
     while ((job = fs_pool_take(&v->pool))) {
-        vfs_finish((struct vfs_job *)(void *)job);
+        struct vfs_job *j = (struct vfs_job *)(void *)job;
+
         v->in_flight--;
+        v->queue_in_flight[j->vq->index]--;
+        vfs_finish(j);
     }
     vfs_tell(v);
+    vfs_queues_idle(v);
     if (v->in_flight)
         return;
     if (v->resetting) {
@@ -196,6 +213,7 @@ static void vfs_start(struct vfs *v, struct virtqueue *vq, const struct virtq_ch
     }
     ++*v->waited;
     v->in_flight++;
+    v->queue_in_flight[vq->index]++;
     fs_pool_add(&v->pool, &job->job);
 }
 
@@ -208,11 +226,13 @@ static void vfs_notify(void *device, struct virtqueue *vq)
     v->waited_for = false; /* resumed before all was done */
     do {
         virtqueue_notify_disable(vq);
-        for (; n < VFS_BATCH && virtqueue_pop(vq, &chain); n++)
+        while (n < VFS_BATCH && virtqueue_pop(vq, &chain)) {
+            n += 1 + (unsigned)((chain.readable_bytes + chain.writable_bytes) / VFS_BATCH_BYTES);
             vfs_start(v, vq, &chain);
+        }
     } while (n < VFS_BATCH && virtqueue_notify_enable(vq));
     vfs_tell(v);
-    if (n == VFS_BATCH) {
+    if (n >= VFS_BATCH) {
         v->again |= 1u << vq->index;
         v->plugin->ops->timer_set(v->plugin->host, v->timer, 0);
     }
@@ -257,6 +277,7 @@ static bool vfs_reset(void *device)
     struct vfs *v = device;
 
     v->waited_for = false;
+    v->queue_resetting = 0;
     /* Linux frees the buffers at once after it has written 0 to Status. */
     if (v->in_flight && !fs_pool_wait(&v->pool, VFS_DRAIN_MS)) {
         v->plugin->ops->log(v->plugin->host, RV_LOG_WARN,
@@ -275,11 +296,10 @@ static bool vfs_queue_reset(void *device, struct virtqueue *vq)
 {
     struct vfs *v = device;
 
-    (void)vq;
-    if (v->in_flight)
-        fs_pool_wait(&v->pool, VFS_DRAIN_MS);
-    vfs_collect(v);
-    return true;
+    v->again &= ~(1u << vq->index);
+    if (v->queue_in_flight[vq->index])
+        v->queue_resetting |= 1u << vq->index; /* the driver polls QueueReset until it is over */
+    return v->queue_in_flight[vq->index] == 0;
 }
 
 static int vfs_quiesce(void *device)

@@ -84,6 +84,8 @@ static int fs_forget(struct fs *fs, struct fs_request *r)
 {
     const struct fuse_forget_in *in = (const void *)r->args;
 
+    if (!r->may_wait && fs_node_is_unlinked(fs, r->header.nodeid))
+        return FS_WAIT; /* it may be the last who has it: then the host frees its blocks */
     fs_node_forget(fs, r->header.nodeid, in->nlookup);
     return 0;
 }
@@ -153,8 +155,7 @@ static const struct {
     [FUSE_CREATE] = {fs_create, sizeof(struct fuse_create_in) + 1, FS_CHANGES},
     [FUSE_INTERRUPT] = {fs_interrupt, 0, FS_SILENT | FS_QUICK},
     [FUSE_DESTROY] = {fs_destroy, 0, FS_QUICK},
-    [FUSE_BATCH_FORGET] = {fs_batch_forget, sizeof(struct fuse_batch_forget_in),
-                           FS_SILENT | FS_QUICK},
+    [FUSE_BATCH_FORGET] = {fs_batch_forget, sizeof(struct fuse_batch_forget_in), FS_SILENT},
     [FUSE_FALLOCATE] = {fs_fallocate, sizeof(struct fuse_fallocate_in), FS_CHANGES},
     [FUSE_READDIRPLUS] = {fs_readdirplus, sizeof(struct fuse_read_in), 0},
     [FUSE_RENAME2] = {fs_rename2, sizeof(struct fuse_rename2_in) + 2, FS_CHANGES},

@@ -66,6 +66,7 @@ struct fs {
     struct fs_file *files;
     uint32_t nr_files, free_file;
     unsigned nr_fds, max_fds;
+    int end_fd;     /* from here on descriptors are for the rest of the process */
     bool root_user; /* owners can be given; else all is the vmm's user's, who is 0 to the guest */
     uid_t uid;
     gid_t gid;
@@ -81,6 +82,7 @@ struct fs_request {
     struct iovec *out; /* the reply, in the guest's memory: fuse_out_header first */
     unsigned out_count;
     size_t out_bytes;
+    size_t done;    /* WRITE: bytes that were written when it could not wait */
     bool may_wait;  /* for a disk */
     size_t written; /* the result: bytes of the reply; 0: there is none */
 };
@@ -108,6 +110,7 @@ struct fs_proc {
 /* fs_node.c. A node or file that was got has to be put. NULL: there is none of that number. */
 struct fs_node *fs_node_get(struct fs *fs, uint64_t id);
 void fs_node_put(struct fs *fs, struct fs_node *node);
+bool fs_node_is_unlinked(struct fs *fs, uint64_t id);
 void fs_node_forget(struct fs *fs, uint64_t id, uint64_t lookups);
 struct fs_proc fs_proc(int fd);
 struct fs_proc fs_node_path(const struct fs_node *node);

@@ -12,6 +12,27 @@
 
 #define FS_IOV_MAX 512u
 
+/* Set-user-ID and set-group-ID do not survive a change by somebody else. */
+static void fs_kill_ids_of(int fd)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && st.st_mode & (S_ISUID | S_ISGID))
+        fchmod(fd, st.st_mode & 07777 & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0)));
+}
+
+/* While another process has a lease of the file, open() waits for that to end. */
+static int fs_open_node(const struct fs_node *node, int flags, bool may_wait)
+{
+    int fd = open(fs_node_path(node).path, flags | O_CLOEXEC | (may_wait ? 0 : O_NONBLOCK));
+
+    if (fd < 0)
+        return errno == EWOULDBLOCK && !may_wait ? FS_WAIT : -errno;
+    if (!may_wait)
+        fcntl(fd, F_SETFL, flags & O_APPEND);
+    return fd;
+}
+
 int fs_open(struct fs *fs, struct fs_request *r)
 {
     const struct fuse_open_in *in = (const void *)r->args;
@@ -33,12 +54,14 @@ int fs_open(struct fs *fs, struct fs_request *r)
     else if (!r->may_wait && flags & O_TRUNC)
         error = FS_WAIT;
     else {
-        fd = open(fs_node_path(node).path, flags | O_CLOEXEC);
-        error = fd < 0 ? -errno : 0;
+        fd = fs_open_node(node, flags, r->may_wait);
+        error = fd < 0 ? fd : 0;
     }
     fs_node_put(fs, node);
     if (error)
         return error;
+    if (flags & O_TRUNC && in->open_flags & FUSE_OPEN_KILL_SUIDGID)
+        fs_kill_ids_of(fd);
     error = fs_file_new(fs, fd, false, &out.fh);
     if (error)
         return error;
@@ -74,6 +97,10 @@ int fs_read(struct fs *fs, struct fs_request *r)
     room = iov_size(iov, count);
     if (room > in->size)
         iov_trim(iov, &count, room - in->size);
+    if (!r->may_wait && iov_size(iov, count) > FS_WRITE_MAX) {
+        fs_file_put(fs, file);
+        return FS_WAIT; /* no driver that keeps to INIT asks for so much: not in the loop */
+    }
     /* From the page cache at once; from a disk by somebody who may wait. */
     n = preadv2(file->fd, iov, (int)count, (off_t)in->offset, r->may_wait ? 0 : RWF_NOWAIT);
     if (n < 0 && !r->may_wait && (errno == EAGAIN || errno == EOPNOTSUPP))
@@ -87,46 +114,44 @@ int fs_read(struct fs *fs, struct fs_request *r)
     return (int)n;
 }
 
-static void fs_kill_ids_of(int fd)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) == 0 && st.st_mode & (S_ISUID | S_ISGID))
-        fchmod(fd, st.st_mode & 07777 & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0)));
-}
-
 int fs_write(struct fs *fs, struct fs_request *r)
 {
     const struct fuse_write_in *in = (const void *)r->args;
     struct fuse_write_out out = {0};
     unsigned count = r->data_count;
-    size_t have = iov_size(r->data, count);
+    size_t have = iov_size(r->data, count), left = in->size - r->done;
     struct fs_file *file;
     ssize_t n;
 
-    if (in->size > have || in->size > FS_WRITE_MAX || in->offset > INT64_MAX)
+    if (left > have || in->size > FS_WRITE_MAX || in->offset > INT64_MAX)
         return -EINVAL;
     file = fs_file_get(fs, in->fh, false);
     if (!file)
         return -EBADF;
     if (r->may_wait || !(in->write_flags & FUSE_WRITE_KILL_SUIDGID)) {
-        iov_trim(r->data, &count, have - in->size);
+        iov_trim(r->data, &count, have - left);
         r->data_count = count;
         if (in->write_flags & FUSE_WRITE_KILL_SUIDGID)
             fs_kill_ids_of(file->fd);
-        n = pwritev2(file->fd, r->data, (int)count, (off_t)in->offset,
+        n = pwritev2(file->fd, r->data, (int)count, (off_t)(in->offset + r->done),
                      r->may_wait ? 0 : RWF_NOWAIT);
-        if (n < 0 && !r->may_wait && (errno == EAGAIN || errno == EOPNOTSUPP))
+        if (n < 0 && !r->may_wait && (errno == EAGAIN || errno == EOPNOTSUPP)) {
             n = FS_WAIT;
-        else if (n < 0)
-            n = -errno;
+        } else if (n < 0) {
+            n = r->done ? 0 : -errno;
+        } else if (!r->may_wait && (size_t)n < left) {
+            /* A part was possible at once: a thread goes on behind it. */
+            iov_advance(&r->data, &r->data_count, (size_t)n);
+            r->done += (size_t)n;
+            n = FS_WAIT;
+        }
     } else {
         n = FS_WAIT;
     }
     fs_file_put(fs, file);
     if (n < 0)
         return (int)n;
-    out.size = (uint32_t)n;
+    out.size = (uint32_t)(r->done + (size_t)n);
     return fs_reply(r, &out, sizeof(out));
 }
 

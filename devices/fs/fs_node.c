@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,9 @@ struct fs *fs_new(const struct fs_options *options)
         }
         fs->max_fds = limit.rlim_cur > FS_NODES_MAX ? FS_NODES_MAX : (unsigned)limit.rlim_cur;
         fs->max_fds -= fs->max_fds > 2 * FS_SPARE_FDS ? FS_SPARE_FDS : fs->max_fds / 2;
+        /* The lowest free number is given: this counts those of other shares, too. */
+        fs->end_fd = limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
+        fs->end_fd -= fs->end_fd > (int)(2 * FS_SPARE_FDS) ? (int)FS_SPARE_FDS : fs->end_fd / 2;
     }
     if (!fs->nodes || !fs->files || !fs->buckets) {
         fs_free(fs);
@@ -168,46 +172,71 @@ struct fs_node *fs_node_get(struct fs *fs, uint64_t id)
     return node;
 }
 
-/* Locked. Nobody knows it any more. */
-static void fs_node_drop(struct fs *fs, struct fs_node *node)
+/*
+ * Locked. If nobody knows it any more, its descriptor: for the caller to close without the lock.
+ * The last one of a file that has no name frees what it contains, which may take a while.
+ */
+static int fs_node_drop(struct fs *fs, struct fs_node *node)
 {
     uint32_t index = (uint32_t)(node - fs->nodes);
     uint32_t *link = &fs->buckets[fs_bucket(node->dev, node->ino)];
+    int fd = node->fd;
 
     if (node->lookups || node->users || index == FS_ROOT)
-        return;
+        return -1;
     while (*link != index)
         link = &fs->nodes[*link].next;
     *link = node->next;
-    close(node->fd);
     fs->nr_fds--;
     node->fd = -1;
     node->generation++;
     node->next = fs->free_node;
     fs->free_node = index;
+    return fd;
+}
+
+static void fs_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
 }
 
 void fs_node_put(struct fs *fs, struct fs_node *node)
 {
+    int fd;
+
     if (!node)
         return;
     pthread_mutex_lock(&fs->lock);
     node->users--;
-    fs_node_drop(fs, node);
+    fd = fs_node_drop(fs, node);
     pthread_mutex_unlock(&fs->lock);
+    fs_close(fd);
+}
+
+bool fs_node_is_unlinked(struct fs *fs, uint64_t id)
+{
+    struct fs_node *node = fs_node_get(fs, id);
+    struct stat st;
+    bool unlinked = node && fstat(node->fd, &st) == 0 && st.st_nlink == 0;
+
+    fs_node_put(fs, node);
+    return unlinked;
 }
 
 void fs_node_forget(struct fs *fs, uint64_t id, uint64_t lookups)
 {
     struct fs_node *node;
+    int fd = -1;
 
     pthread_mutex_lock(&fs->lock);
     node = fs_node_of(fs, id);
     if (node && node != &fs->nodes[FS_ROOT]) {
         node->lookups -= lookups < node->lookups ? lookups : node->lookups;
-        fs_node_drop(fs, node);
+        fd = fs_node_drop(fs, node);
     }
     pthread_mutex_unlock(&fs->lock);
+    fs_close(fd);
 }
 
 struct fs_proc fs_proc(int fd)
@@ -224,11 +253,11 @@ struct fs_proc fs_node_path(const struct fs_node *node)
 }
 
 /* Locked. The place of a new node, or FS_NONE: there are too many. */
-static uint32_t fs_node_place(struct fs *fs)
+static uint32_t fs_node_place(struct fs *fs, int fd)
 {
     uint32_t index = fs->free_node;
 
-    if (fs->nr_fds >= fs->max_fds)
+    if (fs->nr_fds >= fs->max_fds || fd >= fs->end_fd)
         return FS_NONE;
     if (index != FS_NONE)
         fs->free_node = fs->nodes[index].next;
@@ -251,7 +280,7 @@ static uint64_t fs_node_add(struct fs *fs, int fd, const struct stat *st)
         close(fd);
         fs->nodes[index].lookups++;
         id = fs_number(index, fs->nodes[index].generation);
-    } else if ((index = fs_node_place(fs)) != FS_NONE) {
+    } else if ((index = fs_node_place(fs, fd)) != FS_NONE) {
         struct fs_node *node = &fs->nodes[index];
 
         *node = (struct fs_node){.lookups = 1,
@@ -350,7 +379,7 @@ int fs_file_new(struct fs *fs, int fd, bool dir, uint64_t *handle)
     uint32_t index = FS_NONE;
 
     pthread_mutex_lock(&fs->lock);
-    if (fs->nr_fds < fs->max_fds) {
+    if (fs->nr_fds < fs->max_fds && fd < fs->end_fd) {
         index = fs->free_file;
         if (index != FS_NONE)
             fs->free_file = fs->files[index].next;
@@ -393,39 +422,46 @@ struct fs_file *fs_file_get(struct fs *fs, uint64_t handle, bool dir)
     return file;
 }
 
-/* Locked. */
-static void fs_file_drop(struct fs *fs, struct fs_file *file)
+/* Locked. As fs_node_drop(). */
+static int fs_file_drop(struct fs *fs, struct fs_file *file)
 {
+    int fd = file->fd;
+
     if (!file->released || file->users)
-        return;
-    close(file->fd);
+        return -1;
     pthread_mutex_destroy(&file->position);
     fs->nr_fds--;
     file->fd = -1;
     file->generation++;
     file->next = fs->free_file;
     fs->free_file = (uint32_t)(file - fs->files);
+    return fd;
 }
 
 void fs_file_put(struct fs *fs, struct fs_file *file)
 {
+    int fd;
+
     if (!file)
         return;
     pthread_mutex_lock(&fs->lock);
     file->users--;
-    fs_file_drop(fs, file);
+    fd = fs_file_drop(fs, file);
     pthread_mutex_unlock(&fs->lock);
+    fs_close(fd);
 }
 
 void fs_file_release(struct fs *fs, uint64_t handle)
 {
     struct fs_file *file;
+    int fd = -1;
 
     pthread_mutex_lock(&fs->lock);
     file = fs_file_of(fs, handle);
     if (file) {
         file->released = true;
-        fs_file_drop(fs, file);
+        fd = fs_file_drop(fs, file);
     }
     pthread_mutex_unlock(&fs->lock);
+    fs_close(fd);
 }

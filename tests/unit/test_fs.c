@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -22,6 +23,7 @@ struct fixture {
     uint8_t in[70000], out[70000];
     size_t in_len;
     uint32_t uid, gid;
+    bool at_once; /* what would have to wait is -EAGAIN */
 };
 
 static int setup(void **state)
@@ -88,14 +90,18 @@ static int ask_room(struct fixture *f, uint32_t opcode, uint64_t node, size_t ro
         .out = &out,
         .out_count = 1,
         .out_bytes = room,
-        .may_wait = true,
+        .may_wait = !f->at_once,
     };
     struct fuse_out_header header;
+    int error;
 
     f->in[f->in_len] = 0;
     f->in_len = 0;
     memset(f->out, 0xee, sizeof(f->out));
-    assert_int_equal(fs_handle(f->fs, &r), 0);
+    error = fs_handle(f->fs, &r);
+    if (f->at_once && error == -EAGAIN)
+        return error;
+    assert_int_equal(error, 0);
     if (!r.written)
         return 0;
     memcpy(&header, f->out, sizeof(header));
@@ -546,6 +552,159 @@ static void a_link_that_takes_a_new_files_name_is_not_followed(void **state)
     assert_int_equal(st.st_mode & 07777, 0600);
 }
 
+/*
+ * What the loop may not wait for
+ */
+
+static void open_does_not_wait_for_a_lease(void **state)
+{
+    struct fixture *f = *state;
+    const struct fuse_open_in in = {.flags = O_WRONLY};
+    uint64_t handle, node;
+    char path[80];
+    int fd;
+
+    begin(f);
+    node = create(f, FS_ROOT, "a", &handle);
+    put(f, &(struct fuse_release_in){.fh = handle}, sizeof(struct fuse_release_in));
+    assert_int_equal(ask(f, FUSE_RELEASE, node), 0);
+    snprintf(path, sizeof(path), "%s/a", f->shared);
+    fd = open(path, O_RDONLY);
+    assert_true(fd >= 0);
+    signal(SIGIO, SIG_IGN); /* by which its holder is told */
+    if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+        skip();
+    f->at_once = true;
+    put(f, &in, sizeof(in));
+    assert_int_equal(ask(f, FUSE_OPEN, node), -EAGAIN);
+    close(fd);
+    put(f, &in, sizeof(in));
+    assert_int_equal(ask(f, FUSE_OPEN, node), sizeof(struct fuse_open_out));
+}
+
+/* 300 pieces of 1 MiB of the page cache would take the loop a tenth of a second. */
+static void a_read_of_more_than_was_agreed_is_a_threads(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t handle, node;
+    uint8_t *room = malloc(2 * FS_WRITE_MAX);
+    struct iovec out[2] = {{f->out, sizeof(struct fuse_out_header)}, {room, 2 * FS_WRITE_MAX}};
+    struct fuse_read_in in = {.size = FS_WRITE_MAX + 1};
+    struct fs_request r = {
+        .header = {.len = 80, .opcode = FUSE_READ},
+        .args = (uint8_t *)&in,
+        .args_len = sizeof(in),
+        .out = out,
+        .out_count = 2,
+        .out_bytes = sizeof(struct fuse_out_header) + 2 * FS_WRITE_MAX,
+    };
+
+    begin(f);
+    node = create(f, FS_ROOT, "a", &handle);
+    r.header.nodeid = node;
+    in.fh = handle;
+    assert_int_equal(fs_handle(f->fs, &r), -EAGAIN);
+    in.size--;
+    assert_int_equal(fs_handle(f->fs, &r), 0);
+    assert_int_equal(r.written, sizeof(struct fuse_out_header)); /* the file's end */
+    free(room);
+}
+
+static void what_has_no_name_is_forgotten_by_a_thread(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t handle, node;
+    unsigned before;
+
+    begin(f);
+    node = create(f, FS_ROOT, "a", &handle);
+    put(f, &(struct fuse_release_in){.fh = handle}, sizeof(struct fuse_release_in));
+    ask(f, FUSE_RELEASE, node);
+    put_name(f, "a");
+    assert_int_equal(ask(f, FUSE_UNLINK, FS_ROOT), 0);
+    before = f->fs->nr_fds;
+    f->at_once = true;
+    put(f, &(struct fuse_forget_in){.nlookup = 1}, sizeof(struct fuse_forget_in));
+    assert_int_equal(ask(f, FUSE_FORGET, node), -EAGAIN);
+    assert_int_equal(f->fs->nr_fds, before);
+    f->at_once = false;
+    put(f, &(struct fuse_forget_in){.nlookup = 1}, sizeof(struct fuse_forget_in));
+    ask(f, FUSE_FORGET, node);
+    assert_int_equal(f->fs->nr_fds, before - 1);
+}
+
+/* The file system took a part of it at once: the rest goes behind that, and all is told. */
+static void a_write_goes_on_where_it_had_to_wait(void **state)
+{
+    struct fixture *f = *state;
+    char text[] = "0123456789", path[80];
+    struct iovec data = {text + 4, 6}, out = {f->out, 64};
+    struct fuse_write_in in = {.offset = 100, .size = 10};
+    struct fs_request r = {
+        .header = {.len = 90, .opcode = FUSE_WRITE},
+        .args = (uint8_t *)&in,
+        .args_len = sizeof(in),
+        .data = &data,
+        .data_count = 1,
+        .out = &out,
+        .out_count = 1,
+        .out_bytes = 64,
+        .may_wait = true,
+        .done = 4,
+    };
+    const struct fuse_write_out *written = reply(f);
+    int fd;
+
+    begin(f);
+    r.header.nodeid = create(f, FS_ROOT, "a", &in.fh);
+    assert_int_equal(fs_handle(f->fs, &r), 0);
+    assert_int_equal(written->size, 10);
+    snprintf(path, sizeof(path), "%s/a", f->shared);
+    fd = open(path, O_RDONLY);
+    memset(text, 0, sizeof(text));
+    assert_int_equal(pread(fd, text, 10, 104), 6);
+    assert_string_equal(text, "456789");
+    close(fd);
+}
+
+static void a_file_that_is_emptied_loses_its_set_ids(void **state)
+{
+    struct fixture *f = *state;
+    struct fuse_open_in in = {.flags = O_WRONLY | O_TRUNC};
+    uint64_t handle, node;
+    char path[80];
+    struct stat st;
+
+    begin(f);
+    node = create(f, FS_ROOT, "a", &handle);
+    snprintf(path, sizeof(path), "%s/a", f->shared);
+    assert_int_equal(chmod(path, 06755), 0);
+    in.open_flags = FUSE_OPEN_KILL_SUIDGID;
+    put(f, &in, sizeof(in));
+    assert_int_equal(ask(f, FUSE_OPEN, node), sizeof(struct fuse_open_out));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
+}
+
+static void descriptors_are_left_to_the_rest_of_the_process(void **state)
+{
+    struct fixture *f = *state;
+    int next = dup(0);
+
+    close(next);
+    begin(f);
+    make_dir(f, FS_ROOT, "a");
+    make_dir(f, FS_ROOT, "b");
+    put(f, &(struct fuse_forget_in){.nlookup = 1}, sizeof(struct fuse_forget_in));
+    ask(f, FUSE_FORGET, lookup(f, FS_ROOT, "b"));
+    f->fs->end_fd = next;
+    assert_int_equal(lookup(f, FS_ROOT, "c"), 0);
+    put(f, &(struct fuse_mkdir_in){.mode = 0755}, sizeof(struct fuse_mkdir_in));
+    put_name(f, "c");
+    assert_int_equal(ask(f, FUSE_MKDIR, FS_ROOT), -ENFILE);
+    assert_int_not_equal(lookup(f, FS_ROOT, "a"), 0); /* it has one already */
+}
+
 static void descriptors_have_a_limit(void **state)
 {
     struct fixture *f = *state;
@@ -581,6 +740,12 @@ int main(void)
         TEST(a_file_that_cannot_be_given_is_not_left_behind),
         TEST(names_are_as_long_as_can_be),
         TEST(a_link_that_takes_a_new_files_name_is_not_followed),
+        TEST(open_does_not_wait_for_a_lease),
+        TEST(a_read_of_more_than_was_agreed_is_a_threads),
+        TEST(what_has_no_name_is_forgotten_by_a_thread),
+        TEST(a_write_goes_on_where_it_had_to_wait),
+        TEST(a_file_that_is_emptied_loses_its_set_ids),
+        TEST(descriptors_are_left_to_the_rest_of_the_process),
         TEST(descriptors_have_a_limit),
     };
 
