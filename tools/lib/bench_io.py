@@ -354,8 +354,8 @@ def measure_vsock(args, files):
         say("vsock: without plain QEMU, whose device is the host kernel's (/dev/vhost-vsock is not here)")
     script = PROGRAMS + f"""
 run() {{ chroot /mnt /usr/bin/socat -b 262144 "$@"; }}
-head -c {VSOCK_BYTES} /dev/zero | run -u STDIN VSOCK-CONNECT:2:{VSOCK_PORT} || exit 97
-run -u VSOCK-CONNECT:2:{VSOCK_PORT} STDOUT >/dev/null || exit 96
+run -u OPEN:/dev/zero,readbytes={VSOCK_BYTES} VSOCK-CONNECT:2:{VSOCK_PORT} || exit 97
+run -u VSOCK-CONNECT:2:{VSOCK_PORT} OPEN:/dev/null || exit 96
 """
 
     def measure(who):
