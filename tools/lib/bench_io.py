@@ -243,7 +243,7 @@ echo FILES $t0 $t1
 @contextlib.contextmanager
 def virtiofsd(folder, socket):
     """QEMU's daemon for one guest."""
-    process = subprocess.Popen([VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={folder}", "-o", "cache=auto"],
+    process = subprocess.Popen([VIRTIOFSD, f"--socket-path={socket}", "-o", f"source={folder}", "-o", "cache=none"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         until = time.monotonic() + 10
@@ -268,20 +268,22 @@ def share_figures(output):
     return figures
 
 
+# Without the guest's page cache, which would be what is measured. Not by O_DIRECT: Arm's value of it
+# means something else to a daemon on another processor, and QEMU's takes it as it comes.
 def measure_share(args, files):
     if os.geteuid() or not os.access(VIRTIOFSD, os.X_OK):
         say(f"share: not measured: plain QEMU needs {VIRTIOFSD}, and that root")
         return None
     guest, tools = Guest(args, files), programs("fio")
-    script = PROGRAMS + "mkdir /tmp/share && mount -t virtiofs bench /tmp/share || exit 97\n" \
-        + fio_jobs(SHARE_JOBS, "--filename=/tmp/share/data --size=128M") + SHARE_FILES
+    script = PROGRAMS + "mkdir /tmp/share && mount -t virtiofs bench /tmp/share && mount --bind /tmp/share /mnt/tmp/share || exit 97\n" \
+        + fio_jobs(SHARE_JOBS, "--direct=0 --filename=/tmp/share/data --size=128M") + SHARE_FILES
 
     def measure(who):
         with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
             shared, socket = os.path.join(folder, "shared"), os.path.join(folder, "socket")
             os.mkdir(shared)
             subprocess.run(["dd", "if=/dev/urandom", f"of={shared}/data", "bs=1M", "count=128", "status=none"], check=True)
-            options = ["--share", f"{shared},tag=bench", *programs_disk(tools)]
+            options = ["--share", f"{shared},tag=bench,cache=none", *programs_disk(tools)]
             with virtiofsd(shared, socket) if who == "QEMU" else contextlib.nullcontext():
                 return share_figures(guest.run(who, options, script, env={"VIRTIOFSD_SOCKET": socket}))
 
@@ -289,7 +291,7 @@ def measure_share(args, files):
 
 
 def show_share(args, result):
-    show(f"Shared folder: virtio-fs, beside QEMU's with its virtiofsd ({args.io_rounds} rounds)", SHARE_ROWS, result)
+    show(f"Shared folder: virtio-fs, cache=none, beside QEMU's with its virtiofsd ({args.io_rounds} rounds)", SHARE_ROWS, result)
 
 
 # --- vsock -----------------------------------------------------------------------
@@ -352,8 +354,8 @@ def measure_vsock(args, files):
         say("vsock: without plain QEMU, whose device is the host kernel's (/dev/vhost-vsock is not here)")
     script = PROGRAMS + f"""
 run() {{ chroot /mnt /usr/bin/socat -b 262144 "$@"; }}
-head -c {VSOCK_BYTES} /dev/zero | run -u STDIN VSOCK-CONNECT:2:{VSOCK_PORT} || exit 97
-run -u VSOCK-CONNECT:2:{VSOCK_PORT} STDOUT >/dev/null || exit 96
+run -u OPEN:/dev/zero,readbytes={VSOCK_BYTES} VSOCK-CONNECT:2:{VSOCK_PORT} || exit 97
+run -u VSOCK-CONNECT:2:{VSOCK_PORT} OPEN:/dev/null || exit 96
 """
 
     def measure(who):
