@@ -7,16 +7,30 @@
 #include <linux/virtio_ids.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define VSOCK_QUEUE_SIZE 128u
 #define VSOCK_RX         0u
 #define VSOCK_TX         1u
 #define VSOCK_EVENT      2u
 
+void vsock_wake(struct vsock *v, uint64_t at)
+{
+    if (at >= v->wake)
+        return;
+    v->wake = at;
+    v->plugin->ops->timer_set(v->plugin->host, v->timer, at);
+}
+
 static void vsock_later(struct vsock *v, unsigned queue)
 {
     v->again |= 1u << queue;
-    v->plugin->ops->timer_set(v->plugin->host, v->timer, 0);
+    vsock_wake(v, 0);
+}
+
+bool vsock_has_driver(const struct vsock *v)
+{
+    return v->plugin->made && virtio_mmio_queue(&v->plugin->mmio, VSOCK_RX)->running;
 }
 
 /* Packets for the guest, as long as there are buffers. */
@@ -25,7 +39,7 @@ static void vsock_rx(struct vsock *v)
     struct virtqueue *vq = virtio_mmio_queue(&v->plugin->mmio, VSOCK_RX);
     unsigned n = 0;
 
-    if (!vq->running)
+    if (!vq->running || v->still)
         return;
     do {
         virtqueue_notify_disable(vq);
@@ -33,9 +47,9 @@ static void vsock_rx(struct vsock *v)
                (v->in_held || virtqueue_pop(vq, &v->in))) {
             size_t len;
 
-            if (v->in.writable_bytes < VSOCK_HEADER) {
+            if (v->in.writable_bytes <= VSOCK_HEADER) {
                 virtio_mmio_broken(&v->plugin->mmio, vq->index,
-                                   "a receive buffer without room for a header, of bytes",
+                                   "a receive buffer without room for data, of bytes",
                                    v->in.writable_bytes);
                 return;
             }
@@ -58,7 +72,7 @@ static void vsock_tx(struct vsock *v)
     struct virtq_chain chain;
     unsigned n = 0;
 
-    if (!vq->running)
+    if (!vq->running || v->still)
         return;
     do {
         virtqueue_notify_disable(vq);
@@ -102,6 +116,10 @@ static void vsock_notify(void *device, struct virtqueue *vq)
 {
     struct vsock *v = device;
 
+    if (v->still) { /* it has been resumed */
+        v->still = false;
+        vsock_wake(v, 0);
+    }
     if (vq->index == VSOCK_EVENT)
         vsock_event(v);
     else if (vq->index == VSOCK_TX)
@@ -114,17 +132,13 @@ static void vsock_timer(void *opaque)
     struct vsock *v = opaque;
     uint32_t again = v->again;
 
+    v->wake = VSOCK_NEVER;
+    if (v->still)
+        return; /* when it is resumed */
     v->again = 0;
-    for (unsigned i = 0; i < VSOCK_CONNS; i++) {
-        struct vsock_conn *c = &v->conn[i];
-
-        if (c->state == VSOCK_HELLO && c->until) {
-            c->until = 0;
-            c->events = RV_FD_READ;
-            v->plugin->ops->fd_change(v->plugin->host, c->watch, RV_FD_READ);
-        }
-    }
-    vsock_conn_linger(v);
+    vsock_accept_again(v);
+    vsock_conns_expire(v);
+    vsock_wake(v, v->deadline);
     if (again >> VSOCK_TX & 1)
         vsock_tx(v);
     vsock_pump(v);
@@ -166,7 +180,9 @@ static int vsock_quiesce(void *device)
 {
     struct vsock *v = device;
 
+    v->still = true;
     v->plugin->ops->timer_cancel(v->plugin->host, v->timer);
+    v->wake = VSOCK_NEVER;
     return 0;
 }
 
@@ -209,6 +225,16 @@ static void vsock_destroy(void *device)
     free(v);
 }
 
+/* Each has a descriptor, and other devices need some. */
+static unsigned vsock_most_conns(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < VSOCK_CONNS)
+        return (unsigned)limit.rlim_cur / 2;
+    return VSOCK_CONNS;
+}
+
 static int vsock_begin(struct vsock *v)
 {
     const struct rv_host_ops *ops = v->plugin->ops;
@@ -224,6 +250,7 @@ static int vsock_begin(struct vsock *v)
     v->cid = ops->property_uint(host, "cid");
     v->address.sun_family = AF_UNIX;
     memcpy(v->address.sun_path, path, strlen(path) + 1);
+    v->most_conns = vsock_most_conns();
     v->timer = ops->timer_new(host, vsock_timer, v);
     return v->timer ? vsock_listen(v) : -ENOMEM;
 }
@@ -246,6 +273,7 @@ static int vsock_create(struct virtio_plugin *plugin, void *state, uint32_t flag
     v->plugin = plugin;
     v->listener = -1;
     v->due_last = &v->due_first;
+    v->wake = v->deadline = VSOCK_NEVER;
     v->reset_due = flags & RV_CREATE_RESUME;
     error = vsock_begin(v);
     if (error) {

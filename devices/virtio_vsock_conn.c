@@ -62,7 +62,8 @@ static void vsock_undue(struct vsock_conn *c)
 
 static void vsock_reset(struct vsock *v, uint32_t host_port, uint32_t guest_port, uint16_t type)
 {
-    v->resets[v->nr_resets++] = (struct vsock_reset){host_port, guest_port, type};
+    v->resets[(v->first_reset + v->nr_resets++) % VSOCK_RESETS] =
+        (struct vsock_reset){host_port, guest_port, type};
 }
 
 /*
@@ -89,25 +90,58 @@ static void vsock_watch(struct vsock_conn *c)
 
 static void vsock_ready(void *opaque, unsigned events);
 
-struct vsock_conn *vsock_conn_new(struct vsock *v, int fd, enum vsock_conn_state state,
-                                  uint32_t host_port, uint32_t guest_port)
+static void vsock_unname(struct vsock_conn *c)
+{
+    struct vsock_conn **link = vsock_bucket(c->vsock, c->host_port, c->guest_port);
+
+    if (!c->named)
+        return;
+    while (*link != c)
+        link = &(*link)->next_in_bucket;
+    *link = c->next_in_bucket;
+    c->named = false;
+}
+
+void vsock_conn_name(struct vsock_conn *c, uint32_t host_port, uint32_t guest_port)
+{
+    struct vsock_conn **bucket = vsock_bucket(c->vsock, host_port, guest_port);
+
+    c->host_port = host_port;
+    c->guest_port = guest_port;
+    c->next_in_bucket = *bucket;
+    c->named = true;
+    *bucket = c;
+}
+
+static void vsock_until(struct vsock_conn *c, uint64_t ns)
+{
+    struct vsock *v = c->vsock;
+
+    c->until = v->plugin->ops->now_ns(v->plugin->host) + ns;
+    if (c->until < v->deadline)
+        v->deadline = c->until;
+    vsock_wake(v, c->until);
+}
+
+struct vsock_conn *vsock_conn_new(struct vsock *v, int fd, enum vsock_conn_state state)
 {
     struct vsock_conn *c = v->conn;
 
-    if (v->nr_conns == VSOCK_CONNS)
+    if (v->nr_conns == v->most_conns || (state == VSOCK_HELLO && v->nr_hellos == VSOCK_HELLOS))
         return NULL;
     while (c->state != VSOCK_FREE)
         c++;
-    *c = (struct vsock_conn){
-        .vsock = v, .state = state, .host_port = host_port, .guest_port = guest_port, .fd = fd};
+    *c = (struct vsock_conn){.vsock = v, .state = state, .fd = fd};
     c->watch = v->plugin->ops->fd_watch(v->plugin->host, fd, 0, vsock_ready, c);
     if (!c->watch) {
         c->state = VSOCK_FREE;
         return NULL;
     }
     v->nr_conns++;
-    c->next_in_bucket = *vsock_bucket(v, host_port, guest_port);
-    *vsock_bucket(v, host_port, guest_port) = c;
+    if (state == VSOCK_HELLO) {
+        v->nr_hellos++;
+        vsock_until(c, VSOCK_WAIT_NS);
+    }
     vsock_watch(c);
     return c;
 }
@@ -115,12 +149,11 @@ struct vsock_conn *vsock_conn_new(struct vsock *v, int fd, enum vsock_conn_state
 void vsock_conn_end(struct vsock_conn *c)
 {
     struct vsock *v = c->vsock;
-    struct vsock_conn **link = vsock_bucket(v, c->host_port, c->guest_port);
 
     vsock_undue(c);
-    while (*link != c)
-        link = &(*link)->next_in_bucket;
-    *link = c->next_in_bucket;
+    vsock_unname(c);
+    if (c->state == VSOCK_HELLO)
+        v->nr_hellos--;
     v->plugin->ops->fd_remove(v->plugin->host, c->watch);
     close(c->fd);
     free(c->kept);
@@ -136,25 +169,34 @@ void vsock_conns_end(struct vsock *v)
     v->nr_resets = 0;
 }
 
+void vsock_conn_ask(struct vsock_conn *c)
+{
+    c->vsock->nr_hellos--;
+    c->state = VSOCK_ASKING;
+    vsock_until(c, VSOCK_WAIT_NS);
+    vsock_watch(c);
+    vsock_conn_due(c, VSOCK_DUE_REQUEST);
+}
+
 /* Nothing more either way: the guest is told, and answers with a reset. */
 static void vsock_close(struct vsock_conn *c)
 {
-    const struct virtio_plugin *plugin = c->vsock->plugin;
-
     if (c->state != VSOCK_OPEN)
         return;
     c->state = VSOCK_CLOSING;
     c->no_more_in = true;
     c->due &= ~VSOCK_DUE_DATA;
     c->shutdown_flags = VSOCK_SHUT_BOTH;
-    c->until = plugin->ops->now_ns(plugin->host) + VSOCK_LINGER_NS;
-    plugin->ops->timer_set(plugin->host, c->vsock->timer, c->until);
+    vsock_until(c, VSOCK_LINGER_NS);
     vsock_watch(c);
     vsock_conn_due(c, VSOCK_DUE_SHUTDOWN);
 }
 
+/* The host's program learns of it now, the guest when it has a buffer. */
 static void vsock_abort(struct vsock_conn *c)
 {
+    shutdown(c->fd, SHUT_RDWR);
+    c->until = 0;
     c->due = 0;
     c->state = VSOCK_CLOSING;
     c->no_more_in = true;
@@ -163,25 +205,39 @@ static void vsock_abort(struct vsock_conn *c)
     vsock_conn_due(c, VSOCK_DUE_RESET);
 }
 
-void vsock_conn_linger(struct vsock *v)
+/*
+ * The guest resets what it has closed before: its driver does not wait long for a host
+ * that reads slowly. What it was given credit for still arrives.
+ */
+static void vsock_drain(struct vsock_conn *c)
+{
+    vsock_undue(c);
+    vsock_unname(c);
+    c->due = 0;
+    c->state = VSOCK_DRAINING;
+    vsock_watch(c);
+}
+
+void vsock_conns_expire(struct vsock *v)
 {
     const struct virtio_plugin *plugin = v->plugin;
-    uint64_t now = plugin->ops->now_ns(plugin->host), next = UINT64_MAX;
+    uint64_t now = plugin->ops->now_ns(plugin->host);
 
+    if (v->deadline > now)
+        return;
+    v->deadline = VSOCK_NEVER;
     for (unsigned i = 0; i < VSOCK_CONNS; i++) {
         struct vsock_conn *c = &v->conn[i];
 
-        if (c->state != VSOCK_CLOSING || !c->until)
+        if (c->state == VSOCK_FREE || !c->until)
             continue;
-        if (c->until <= now) {
-            c->until = 0;
+        if (c->until > now)
+            v->deadline = c->until < v->deadline ? c->until : v->deadline;
+        else if (c->state == VSOCK_HELLO || c->due & VSOCK_DUE_REQUEST)
+            vsock_conn_end(c); /* the guest knows nothing of it */
+        else
             vsock_abort(c);
-        } else if (c->until < next) {
-            next = c->until;
-        }
     }
-    if (next != UINT64_MAX)
-        plugin->ops->timer_set(plugin->host, v->timer, next);
 }
 
 /*
@@ -206,6 +262,7 @@ static void vsock_out_is_empty(struct vsock_conn *c)
         vsock_abort(c);
 }
 
+/* May be the end of `c`. */
 static void vsock_flush(struct vsock_conn *c)
 {
     while (c->kept_len) {
@@ -216,6 +273,10 @@ static void vsock_flush(struct vsock_conn *c)
         n = send(c->fd, c->kept + c->kept_start, piece, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n < 0 && errno == EAGAIN)
             break;
+        if (n < 0 && c->state == VSOCK_DRAINING) {
+            vsock_conn_end(c);
+            return;
+        }
         if (n < 0) {
             vsock_abort(c);
             return;
@@ -223,6 +284,11 @@ static void vsock_flush(struct vsock_conn *c)
         c->kept_start = (c->kept_start + (uint32_t)n) % VSOCK_CREDIT;
         c->kept_len -= (uint32_t)n;
         c->forwarded += (uint32_t)n;
+    }
+    if (c->state == VSOCK_DRAINING) {
+        if (!c->kept_len)
+            vsock_conn_end(c);
+        return;
     }
     vsock_update(c);
     vsock_watch(c);
@@ -300,7 +366,7 @@ static void vsock_request(struct vsock *v, const struct virtio_vsock_hdr *h)
 {
     uint32_t port = le32toh(h->dst_port), guest_port = le32toh(h->src_port);
     int fd = vsock_connect(v, port);
-    struct vsock_conn *c = fd < 0 ? NULL : vsock_conn_new(v, fd, VSOCK_OPEN, port, guest_port);
+    struct vsock_conn *c = fd < 0 ? NULL : vsock_conn_new(v, fd, VSOCK_OPEN);
 
     if (!c) {
         if (fd >= 0)
@@ -310,6 +376,7 @@ static void vsock_request(struct vsock *v, const struct virtio_vsock_hdr *h)
         return;
     }
     ++*v->connections;
+    vsock_conn_name(c, port, guest_port);
     c->peer_alloc = le32toh(h->buf_alloc);
     c->peer_fwd = le32toh(h->fwd_cnt);
     vsock_conn_due(c, VSOCK_DUE_RESPONSE);
@@ -323,7 +390,10 @@ static void vsock_operate(struct vsock_conn *c, const struct virtio_vsock_hdr *h
     uint32_t fwd = le32toh(h->fwd_cnt);
 
     if (op == VIRTIO_VSOCK_OP_RST) {
-        vsock_conn_end(c);
+        if (c->state == VSOCK_OPEN && c->no_more_out && c->kept_len)
+            vsock_drain(c);
+        else
+            vsock_conn_end(c);
         return;
     }
     if (c->state == VSOCK_CLOSING)
@@ -337,6 +407,7 @@ static void vsock_operate(struct vsock_conn *c, const struct virtio_vsock_hdr *h
     c->peer_fwd = fwd;
     if (c->state == VSOCK_ASKING && op == VIRTIO_VSOCK_OP_RESPONSE) {
         c->state = VSOCK_OPEN;
+        c->until = 0;
         ++*c->vsock->connections;
         vsock_answer(c);
     } else if (c->state != VSOCK_OPEN) {
@@ -382,7 +453,7 @@ void vsock_packet(struct vsock *v, struct virtq_chain *chain)
     }
     /* The payload is what the header says, whatever else is in the buffers. */
     iov_trim(chain->readable, &chain->readable_count, chain->readable_bytes - sizeof(h) - len);
-    if (c && c->state != VSOCK_HELLO)
+    if (c)
         vsock_operate(c, &h, chain, len);
     else if (op == VIRTIO_VSOCK_OP_REQUEST)
         vsock_request(v, &h);
@@ -449,6 +520,8 @@ static uint32_t vsock_read(struct vsock_conn *c, const struct virtq_chain *chain
         c->sent += (uint32_t)n;
         *c->vsock->received_bytes += (uint64_t)n;
         c->due |= VSOCK_DUE_DATA; /* perhaps more */
+        if (!vsock_credit(c))
+            c->due |= VSOCK_DUE_CREDIT;
         return (uint32_t)n;
     }
     if (n == 0 || errno != EAGAIN)
@@ -467,6 +540,7 @@ static uint16_t vsock_next_op(struct vsock_conn *c, const struct virtq_chain *ch
         {VSOCK_DUE_RESPONSE, VIRTIO_VSOCK_OP_RESPONSE},
         {VSOCK_DUE_UPDATE, VIRTIO_VSOCK_OP_CREDIT_UPDATE},
         {VSOCK_DUE_DATA, VIRTIO_VSOCK_OP_RW},
+        {VSOCK_DUE_CREDIT, VIRTIO_VSOCK_OP_CREDIT_REQUEST},
         {VSOCK_DUE_SHUTDOWN, VIRTIO_VSOCK_OP_SHUTDOWN},
         {VSOCK_DUE_RESET, VIRTIO_VSOCK_OP_RST},
     };
@@ -480,6 +554,8 @@ static uint16_t vsock_next_op(struct vsock_conn *c, const struct virtq_chain *ch
                 continue;
         } else {
             c->due &= ~order[i].due;
+            if (order[i].due == VSOCK_DUE_CREDIT && (vsock_credit(c) || c->no_more_in))
+                continue; /* it came without being asked for */
         }
         return order[i].op;
     }
@@ -518,13 +594,14 @@ bool vsock_has_packet(const struct vsock *v)
 size_t vsock_fill(struct vsock *v, const struct virtq_chain *chain)
 {
     if (v->nr_resets) {
-        const struct vsock_reset *r = &v->resets[0];
+        const struct vsock_reset *r = &v->resets[v->first_reset];
         struct virtio_vsock_hdr h;
 
         vsock_header(v, &h, r->host_port, r->guest_port, VIRTIO_VSOCK_OP_RST);
         h.type = htole16(r->type);
         iov_write(chain->writable, chain->writable_count, 0, &h, sizeof(h));
-        memmove(v->resets, v->resets + 1, --v->nr_resets * sizeof(v->resets[0]));
+        v->first_reset = (v->first_reset + 1) % VSOCK_RESETS;
+        v->nr_resets--;
         return sizeof(h);
     }
     /* Each connection has one packet, and then others have their turn. */
@@ -556,7 +633,7 @@ static void vsock_ready(void *opaque, unsigned events)
     } else {
         if (events & RV_FD_WRITE && c->kept_len)
             vsock_flush(c);
-        if (events & RV_FD_READ && c->events & RV_FD_READ) {
+        if (c->state == VSOCK_OPEN && events & RV_FD_READ && c->events & RV_FD_READ) {
             vsock_conn_due(c, VSOCK_DUE_DATA);
             vsock_watch(c);
         }

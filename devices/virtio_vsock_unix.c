@@ -33,18 +33,18 @@ int vsock_connect(const struct vsock *v, uint32_t port)
     return fd;
 }
 
-/* "CONNECT <port>\n": the port, or 0. */
-static uint32_t vsock_port(const char *line)
+/* "CONNECT <port>", which ends at `end`: the port, or 0. */
+static uint32_t vsock_port(const char *line, const char *end)
 {
     unsigned long long port;
-    char *end;
+    char *rest;
 
     if (strncmp(line, "CONNECT ", 8) != 0 || line[8] < '0' || line[8] > '9')
         return 0;
-    port = strtoull(line + 8, &end, 10);
-    if (*end == '\r')
-        end++;
-    return *end == '\n' && port <= UINT32_MAX ? (uint32_t)port : 0;
+    port = strtoull(line + 8, &rest, 10);
+    if (*rest == '\r')
+        rest++;
+    return rest == end && port <= UINT32_MAX ? (uint32_t)port : 0;
 }
 
 /* Is there a connection of this number of the host's? Ports wrap after a long life. */
@@ -60,43 +60,33 @@ static bool vsock_port_is_used(const struct vsock *v, uint32_t port)
 void vsock_hello(struct vsock_conn *c)
 {
     struct vsock *v = c->vsock;
-    char line[VSOCK_LINE_MAX + 1];
-    ssize_t n = recv(c->fd, line, VSOCK_LINE_MAX, MSG_PEEK | MSG_DONTWAIT);
-    struct vsock_conn *asking;
-    char *end;
+    char *said = c->line + c->line_len, *end;
+    size_t room = sizeof(c->line) - c->line_len, len;
+    ssize_t n = recv(c->fd, said, room, MSG_PEEK | MSG_DONTWAIT);
     uint32_t port;
-    int fd;
 
     if (n < 0 && errno == EAGAIN)
         return;
-    line[n > 0 ? n : 0] = '\0';
-    end = n > 0 ? memchr(line, '\n', (size_t)n) : NULL;
-    if (!end && n > 0 && n < (ssize_t)VSOCK_LINE_MAX) {
-        /* The rest is on its way, and no event would tell of it: the beginning is ready already. */
-        v->plugin->ops->fd_change(v->plugin->host, c->watch, 0);
-        c->events = 0;
-        c->until = v->plugin->ops->now_ns(v->plugin->host) + 1000000;
-        v->plugin->ops->timer_set(v->plugin->host, v->timer, c->until);
-        return;
-    }
-    port = end ? vsock_port(line) : 0;
-    fd = port ? dup(c->fd) : -1;
-    if (fd < 0 || recv(c->fd, line, (size_t)(end - line) + 1, MSG_DONTWAIT) < 0) {
-        if (fd >= 0)
-            close(fd);
+    end = n > 0 ? memchr(said, '\n', (size_t)n) : NULL;
+    len = end ? (size_t)(end - said) + 1 : n > 0 ? (size_t)n : 0;
+    if (!len || recv(c->fd, said, len, MSG_DONTWAIT) != (ssize_t)len || (!end && len == room)) {
         vsock_conn_end(c);
         return;
     }
-    vsock_conn_end(c);
+    c->line_len += (uint32_t)len;
+    if (!end)
+        return; /* the rest is on its way */
+    *end = '\0';
+    port = vsock_port(c->line, end);
+    if (!port || !vsock_has_driver(v)) {
+        vsock_conn_end(c);
+        return;
+    }
     do
         v->next_port = v->next_port < VSOCK_FIRST_PORT ? VSOCK_FIRST_PORT : v->next_port + 1;
     while (vsock_port_is_used(v, v->next_port));
-    asking = vsock_conn_new(v, fd, VSOCK_ASKING, v->next_port, port);
-    if (!asking) {
-        close(fd);
-        return;
-    }
-    vsock_conn_due(asking, VSOCK_DUE_REQUEST);
+    vsock_conn_name(c, v->next_port, port);
+    vsock_conn_ask(c);
 }
 
 void vsock_answer(struct vsock_conn *c)
@@ -111,14 +101,26 @@ void vsock_answer(struct vsock_conn *c)
 static void vsock_accept(void *opaque, unsigned events)
 {
     struct vsock *v = opaque;
+    const struct rv_host_ops *ops = v->plugin->ops;
     int fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     (void)events;
-    if (fd < 0)
-        return;
-    /* Its own number until it has said to which port, so that none is found by mistake. */
-    if (!vsock_conn_new(v, fd, VSOCK_HELLO, 0, 0))
-        close(fd);
+    if (fd >= 0) {
+        if (!vsock_conn_new(v, fd, VSOCK_HELLO))
+            close(fd);
+    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        /* Who waits goes on to wait, and the loop would come here again and again. */
+        v->paused = true;
+        ops->fd_change(v->plugin->host, v->listening, 0);
+        vsock_wake(v, ops->now_ns(v->plugin->host) + VSOCK_PAUSE_NS);
+    }
+}
+
+void vsock_accept_again(struct vsock *v)
+{
+    if (v->paused)
+        v->plugin->ops->fd_change(v->plugin->host, v->listening, RV_FD_READ);
+    v->paused = false;
 }
 
 int vsock_listen(struct vsock *v)

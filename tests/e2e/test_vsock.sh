@@ -26,6 +26,8 @@ mapfile -t encoded < <(gzip -9 <"$program" | base64 -w 100000)
 cat >"$work/script" <<'S'
 printf %s "$@" | base64 -d | gunzip >/run/vsock && chmod +x /run/vsock && cd /run
 ./vsock many 1000 200
+head -c 409600 /dev/urandom >/run/small
+./vsock send 1004 </run/small && echo "late $(sha256sum </run/small | cut -c 1-64)"
 ./vsock receive 1002 >/tmp/file && echo "received $(sha256sum </tmp/file | cut -c 1-64)"
 ./vsock send 1001 </tmp/file && echo 'sent'
 ./vsock send 1003 </tmp/file && echo 'sent slowly'
@@ -47,6 +49,7 @@ S
         timeout -s KILL 0.2 python3 "$host" "$work/v" bulk 77 "$work/file" >/dev/null 2>&1 || true
     done
     python3 "$host" "$work/v" many 77 50
+    for _ in {1..200}; do [[ -e $work/result.late ]] && break; sleep 0.1; done
     pkill -f "^$vmm run.*$work/v" || echo 'the vmm is gone'
 } >"$work/said" 2>&1 &
 turn=$!
@@ -59,6 +62,12 @@ check a_file_of_the_hosts_arrives says "received $sum"
 check a_file_of_the_guests_arrives cmp "$work/file" "$work/result"
 for _ in {1..50}; do [[ -e $work/result.slow ]] && break; sleep 0.1; done
 check a_host_that_reads_late_gets_all cmp "$work/file" "$work/result.slow"
+# The guest's driver has given the connection up by then: it waits for 8 s.
+all_came_late() {
+    [[ $(stat -c %s "$work/result.late") -eq 409600 ]] &&
+        says "late $(sha256sum <"$work/result.late" | cut -c 1-64)"
+}
+check a_host_that_reads_after_the_guests_last_word_gets_all all_came_late
 check a_guest_that_reads_late_gets_all says "slow $sum"
 check a_port_that_nobody_listens_to_is_reset_at_once says 'reset after no time'
 check the_host_has_200_connections_at_once said '200 of 200 echoed'

@@ -3,7 +3,8 @@
 """The host's side of tests/e2e/test_vsock.sh: Unix sockets in Firecracker's convention.
 
   vsock_host.py PATH serve FILE RESULT   ports 1000 (echo), 1001 (takes a file to RESULT),
-                                         1002 (gives FILE), 1003 (takes, but reads slowly)
+                                         1002 (gives FILE), 1003 (takes, but reads slowly),
+                                         1004 (takes, but reads after 12 s)
   vsock_host.py PATH many PORT N         N connections to the guest at once; each must echo
   vsock_host.py PATH bulk PORT FILE      FILE to the guest's echo and back, at the same time
   vsock_host.py PATH words WORDS         what is answered to them ('' if the door is shut)
@@ -61,7 +62,8 @@ def give(peer, name):
 
 def serve(source, result):
     ports = {1000: echo, 1001: lambda peer: take(peer, result, 0), 1002: lambda peer: give(peer, source),
-             1003: lambda peer: take(peer, result + ".slow", 1)}
+             1003: lambda peer: take(peer, result + ".slow", 1),
+             1004: lambda peer: take(peer, result + ".late", 12)}
 
     def accept(listener, handler):
         while True:

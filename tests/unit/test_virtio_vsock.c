@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -297,6 +298,7 @@ static void a_guest_without_room_gets_no_more_than_its_credit(void **state)
     assert_int_equal(send(fd, bytes, sizeof(bytes), 0), sizeof(bytes));
     assert_int_equal(got(f, &h, NULL), OP(RW));
     assert_int_equal(h.len, 1000);
+    assert_int_equal(got(f, &h, NULL), OP(CREDIT_REQUEST)); /* once */
     assert_int_equal(got(f, &h, NULL), 0);
     h = header(OP(CREDIT_UPDATE), 5, 99);
     h.buf_alloc = 1000;
@@ -304,6 +306,7 @@ static void a_guest_without_room_gets_no_more_than_its_credit(void **state)
     assert_true(send_packet(f, &h, 0));
     assert_int_equal(got(f, &h, NULL), OP(RW));
     assert_int_equal(h.len, 400);
+    assert_int_equal(got(f, &h, NULL), OP(CREDIT_REQUEST));
     assert_int_equal(got(f, &h, NULL), 0);
     close(fd);
 }
@@ -402,13 +405,12 @@ static void a_flood_without_receive_buffers_waits(void **state)
 
     start(f, 0);
     while (send_packet(f, &h, 0))
-        assert_true(++taken < 1000);
-    assert_int_equal(taken, 64);
-    for (unsigned i = 0; i < 80; i++) {
-        add_rx(f);
+        assert_true(++taken < 2000);
+    assert_int_equal(taken, 1024);
+    add_rx(f);
+    for (unsigned i = 0; i < 1100; i++)
         answered += got(f, NULL, NULL) == OP(RST);
-    }
-    assert_int_equal(answered, 65); /* the one that waited as well */
+    assert_int_equal(answered, 1025); /* the one that waited as well */
 }
 
 static void another_vmm_tells_that_connections_are_gone(void **state)
@@ -432,6 +434,351 @@ static void another_vmm_tells_that_connections_are_gone(void **state)
     close(fd);
 }
 
+/* The guest's packets do not wait for another timer of the device's. */
+static void a_connection_that_closes_does_not_put_off_the_rest(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_vsock_hdr h = header(OP(CREDIT_UPDATE), 5, 99);
+    struct driver_seg seg = {TX, HEADER, false}, in = {RX(1), 0x1000, true};
+    uint32_t len;
+    int fd;
+
+    start(f, 1);
+    sends(f, OP(REQUEST), 5, 99);
+    fd = accept4(f->listener, NULL, NULL, SOCK_NONBLOCK);
+    close(fd);
+    plugin_host_turn(&f->host, 1000); /* and there is no buffer to tell of it */
+    assert_true(driver_add(&f->q[0], &in, 1, false, f));
+    memcpy(driver_at(&f->world, TX), &h, sizeof(h));
+    for (unsigned i = 0; i < 128; i++)
+        assert_true(driver_add(&f->q[1], &seg, 1, false, f));
+    ringvisor_device.write(f->host.device, 0x050, 4, 1);
+    for (unsigned i = 0; i < 128; i++)
+        assert_ptr_equal(driver_get(&f->q[1], &len), f);
+    /* The device has asked for no notification, and has to look by itself. */
+    assert_true(driver_add(&f->q[1], &seg, 1, false, f));
+    plugin_host_turn(&f->host, 1000);
+    assert_ptr_equal(driver_get(&f->q[1], &len), f);
+}
+
+static bool is_closed(int fd)
+{
+    char byte;
+
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static unsigned timers_set(const struct fixture *f)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < PLUGIN_HOST_TIMERS; i++)
+        n += f->host.timer[i].set && f->host.timer[i].at < f->host.now + 1000000000;
+    return n;
+}
+
+static void half_a_line_costs_nothing(void **state)
+{
+    struct fixture *f = *state;
+    int fd;
+
+    start(f, 8);
+    fd = dial(f);
+    for (const char *c = "CONNECT 7"; *c; c++) {
+        assert_int_equal(send(fd, c, 1, 0), 1);
+        for (unsigned i = 0; i < 3; i++)
+            plugin_host_turn(&f->host, 1000);
+        assert_int_equal(timers_set(f), 0);
+    }
+    assert_int_equal(send(fd, "\n", 1, 0), 1);
+    assert_int_equal(got(f, NULL, NULL), OP(REQUEST));
+    close(fd);
+}
+
+static void lines_that_are_none_close_the_door(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+    } lines[] = {
+        {"\n", 1},
+        {"CONNECT\n", 8},
+        {"CONNECT \n", 9},
+        {"CONNECT -1\n", 11},
+        {"CONNECT 0\n", 10},
+        {"CONNECT 4294967296\n", 19},
+        {"CONNECT 99999999999999999999999\n", 32},
+        {"CONNECT 7 \n", 11},
+        {"CONNECT 7\0\n", 11},
+        {"CONNECT 7\0 and more\n", 20},
+        {"connect 7\n", 10},
+        {"CONNECT 000000000000000000000000000000000007\n", 45},
+        {"GET / HTTP/1.1 and so on, for ever and ever", 43},
+    };
+    struct fixture *f = *state;
+
+    start(f, 8);
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        int fd = dial(f);
+        char byte;
+
+        assert_int_equal(send(fd, lines[i].text, lines[i].len, MSG_NOSIGNAL), lines[i].len);
+        assert_int_equal(got(f, NULL, NULL), 0);
+        if (recv(fd, &byte, 1, 0) > 0 || errno == EAGAIN)
+            fail_msg("%s", lines[i].text);
+        close(fd);
+    }
+}
+
+/* Whoever says nothing takes no place from the guest, and not for ever. */
+static void silent_peers_are_few_and_end(void **state)
+{
+    struct fixture *f = *state;
+    int silent[140];
+    unsigned open = 0;
+    int fd;
+
+    start(f, 8);
+    for (unsigned i = 0; i < 140; i++) {
+        silent[i] = dial(f);
+        plugin_host_turn(&f->host, 1000);
+        plugin_host_turn(&f->host, 1000);
+    }
+    for (unsigned i = 0; i < 140; i++)
+        open += !is_closed(silent[i]);
+    assert_int_equal(open, 128);
+    fd = connect_out(f, 99);
+    assert_true(fd >= 0);
+    plugin_host_turn(&f->host, 31000000000);
+    for (unsigned i = 0; i < 140; i++) {
+        assert_true(is_closed(silent[i]));
+        close(silent[i]);
+    }
+    assert_false(is_closed(fd));
+    close(fd);
+}
+
+static void a_guest_that_does_not_answer_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_vsock_hdr h;
+    int fd;
+
+    start(f, 8);
+    fd = dial(f);
+    assert_int_equal(send(fd, "CONNECT 7\n", 10, 0), 10);
+    assert_int_equal(got(f, &h, NULL), OP(REQUEST));
+    plugin_host_turn(&f->host, 31000000000);
+    assert_int_equal(got(f, &h, NULL), OP(RST));
+    assert_int_equal(h.dst_port, 7);
+    assert_true(is_closed(fd));
+    close(fd);
+}
+
+static void without_a_driver_the_door_is_shut(void **state)
+{
+    struct fixture *f = *state;
+    int fd;
+
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
+    fd = dial(f);
+    assert_int_equal(send(fd, "CONNECT 7\n", 10, 0), 10);
+    for (unsigned i = 0; i < 4; i++)
+        plugin_host_turn(&f->host, 1000);
+    assert_true(is_closed(fd));
+    close(fd);
+}
+
+/*
+ * The guest has sent all that its credit allows, and then its last word. Its driver waits
+ * for the answer for some seconds, then resets; the host reads still later.
+ */
+static void what_was_sent_before_the_end_arrives_after_it(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_vsock_hdr h = header(OP(RW), 5, 99);
+    static uint8_t bytes[1 << 20];
+    uint32_t sent = 0, forwarded = 0;
+    size_t read = 0;
+    ssize_t n = -1;
+    int fd;
+
+    start(f, 32);
+    fd = connect_out(f, 99);
+    h.len = 0x8000;
+    while (sent - forwarded + h.len <= CREDIT) {
+        struct virtio_vsock_hdr answer;
+
+        assert_true(send_packet(f, &h, h.len));
+        sent += h.len;
+        if (got(f, &answer, NULL) == OP(CREDIT_UPDATE))
+            forwarded = answer.fwd_cnt;
+    }
+    h = header(OP(SHUTDOWN), 5, 99);
+    h.flags = 3;
+    assert_true(send_packet(f, &h, 0));
+    assert_int_equal(got(f, NULL, NULL), 0);
+    sends(f, OP(RST), 5, 99);
+    /* The number is free for another connection meanwhile. */
+    sends(f, OP(REQUEST), 5, 99);
+    assert_int_equal(got(f, NULL, NULL), OP(RESPONSE));
+    for (unsigned turns = 0; turns < 1000 && n != 0; turns++) {
+        n = recv(fd, bytes, sizeof(bytes), 0);
+        read += n > 0 ? (size_t)n : 0;
+        plugin_host_turn(&f->host, 1000);
+    }
+    assert_int_equal(n, 0);
+    assert_int_equal(read, sent);
+    close(fd);
+}
+
+static void a_reset_in_the_middle_drops_what_was_sent(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_vsock_hdr h = header(OP(RW), 5, 99);
+    static uint8_t bytes[1 << 20];
+    ssize_t n = -1;
+    int fd;
+
+    start(f, 32);
+    fd = connect_out(f, 99);
+    h.len = 0x8000;
+    for (unsigned i = 0; i < 8; i++)
+        assert_true(send_packet(f, &h, h.len));
+    sends(f, OP(RST), 5, 99);
+    for (unsigned turns = 0; turns < 100 && n != 0; turns++) {
+        n = recv(fd, bytes, sizeof(bytes), 0);
+        plugin_host_turn(&f->host, 1000);
+    }
+    assert_int_equal(n, 0);
+    close(fd);
+}
+
+static void nothing_is_written_while_it_is_quiesced(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_vsock_hdr h;
+    uint32_t len;
+    int fd, other;
+
+    start(f, 4);
+    fd = connect_out(f, 99);
+    other = connect_out(f, 98);
+    /* A buffer is popped for what is not there after all, and held. */
+    assert_int_equal(send(fd, "a", 1, 0), 1);
+    assert_int_equal(got(f, NULL, NULL), OP(RW));
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), 0);
+    assert_int_equal(send(fd, "b", 1, 0), 1);
+    close(other);
+    for (unsigned i = 0; i < 4; i++)
+        plugin_host_turn(&f->host, 3000000000);
+    assert_null(driver_get(&f->q[0], &len));
+    ringvisor_device.resume(f->host.device);
+    assert_int_equal(got(f, &h, NULL), OP(RW));
+    assert_int_equal(got(f, &h, NULL), OP(SHUTDOWN));
+    plugin_host_turn(&f->host, 3000000000);
+    assert_int_equal(got(f, &h, NULL), OP(RST)); /* the guest did not answer */
+    close(fd);
+}
+
+static void a_buffer_for_a_header_alone_is_a_drivers_fault(void **state)
+{
+    struct fixture *f = *state;
+    struct driver_seg in = {RX(1), HEADER, true};
+
+    start(f, 0);
+    f->host.quiet = true;
+    assert_true(driver_add(&f->q[0], &in, 1, false, f));
+    ringvisor_device.write(f->host.device, 0x050, 4, 0);
+    sends(f, OP(REQUEST), 5, 99);
+    assert_int_equal(f->host.warnings + f->host.errors, 1);
+}
+
+static void data_before_the_guest_has_accepted_is_reset(void **state)
+{
+    static const uint16_t ops[] = {OP(RW), OP(SHUTDOWN), OP(CREDIT_UPDATE), OP(CREDIT_REQUEST),
+                                   OP(REQUEST)};
+    struct fixture *f = *state;
+
+    start(f, 32);
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        struct virtio_vsock_hdr h;
+        int fd = dial(f);
+
+        assert_int_equal(send(fd, "CONNECT 7\n", 10, 0), 10);
+        assert_int_equal(got(f, &h, NULL), OP(REQUEST));
+        sends(f, ops[i], h.src_port, 7);
+        assert_int_equal(got(f, NULL, NULL), OP(RST));
+        assert_true(is_closed(fd));
+        close(fd);
+    }
+}
+
+/* The host learns of an end at once, whether the guest can or not. */
+static void an_end_does_not_wait_for_the_guests_buffers(void **state)
+{
+    struct fixture *f = *state;
+    int fd;
+
+    start(f, 1);
+    sends(f, OP(REQUEST), 5, 99);
+    fd = accept4(f->listener, NULL, NULL, SOCK_NONBLOCK);
+    sends(f, OP(INVALID), 5, 99);
+    assert_true(is_closed(fd));
+    close(fd);
+}
+
+/* No descriptor is left: the listener rests, and does not keep the loop busy. */
+static void without_descriptors_it_waits(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit old, none;
+    unsigned watched = 0;
+    int fd;
+
+    start(f, 8);
+    fd = dial(f);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    none = old;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    plugin_host_turn(&f->host, 1000);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    for (unsigned i = 0; i < PLUGIN_HOST_WATCHES; i++)
+        watched += f->host.watch[i].ready && f->host.watch[i].events;
+    assert_int_equal(watched, 0);
+    assert_int_equal(send(fd, "CONNECT 7\n", 10, 0), 10);
+    plugin_host_turn(&f->host, 1000000000);
+    assert_int_equal(got(f, NULL, NULL), OP(REQUEST));
+    close(fd);
+}
+
+/* It is never given all descriptors that the process may have. */
+static void connections_leave_descriptors_to_others(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit old, few;
+    struct virtio_vsock_hdr h;
+    int fd[40];
+    unsigned n = 0;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = old;
+    few.rlim_cur = 64;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    start(f, 60);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    for (; n < 40; n++) {
+        sends(f, OP(REQUEST), 5, 100 + n);
+        if (got(f, &h, NULL) == OP(RST))
+            break;
+        fd[n] = accept4(f->listener, NULL, NULL, SOCK_NONBLOCK);
+    }
+    assert_int_equal(n, 32);
+    while (n--)
+        close(fd[n]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -447,6 +794,20 @@ int main(void)
         TEST(more_than_its_credit_ends_a_connection),
         TEST(a_flood_without_receive_buffers_waits),
         TEST(another_vmm_tells_that_connections_are_gone),
+        TEST(a_connection_that_closes_does_not_put_off_the_rest),
+        TEST(half_a_line_costs_nothing),
+        TEST(lines_that_are_none_close_the_door),
+        TEST(silent_peers_are_few_and_end),
+        TEST(a_guest_that_does_not_answer_is_not_waited_for),
+        TEST(without_a_driver_the_door_is_shut),
+        TEST(what_was_sent_before_the_end_arrives_after_it),
+        TEST(a_reset_in_the_middle_drops_what_was_sent),
+        TEST(nothing_is_written_while_it_is_quiesced),
+        TEST(a_buffer_for_a_header_alone_is_a_drivers_fault),
+        TEST(data_before_the_guest_has_accepted_is_reset),
+        TEST(an_end_does_not_wait_for_the_guests_buffers),
+        TEST(without_descriptors_it_waits),
+        TEST(connections_leave_descriptors_to_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
