@@ -6,8 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "vmm/log.h"
-#include "vmm/relax.h"
+#include "vmm/util/log.h"
+#include "vmm/util/relax.h"
 
 /*
  * Looking costs the host a core, sleeping costs the guest a doorbell each way (some

@@ -9,8 +9,8 @@
 #include <event2/event.h>
 #include <stdbool.h>
 
-#include "vmm/cores.h"
-#include "vmm/vm.h"
+#include "vmm/cpu/cores.h"
+#include "vmm/vm/vm.h"
 
 enum loop_end {
     LOOP_POWER_OFF, /* the guest switched itself off */

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "proto/abi_version.h"
-#include "vmm/command.h"
+#include "vmm/cli/command.h"
 #include "vmm/config.h"
 
 static const struct command *const commands[] = {&command_run, &command_devices, &command_decode};

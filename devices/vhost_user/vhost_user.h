@@ -16,7 +16,7 @@
 #include "devices/vhost_user/vhost_user_engine.h"
 #include "devices/vhost_user/vhost_user_relay.h"
 #include "devices/vhost_user/vhost_user_socket.h"
-#include "devices/virtio/virtio_plugin.h"
+#include "devices/virtio/core/virtio_plugin.h"
 
 /* What the rings may be: a packed one's position cannot be found again after a crash. */
 #define VHOST_USER_RING_FEATURES                                                    \

@@ -4,7 +4,7 @@
  * of all kinds take turns, so that what disturbs the host disturbs all of them.
  * One line for each batch: "# KIND TICKS", in ticks of CNTVCT_EL0.
  */
-#include "tests/guest/guest.h"
+#include "tests/payloads/guest.h"
 
 #define ROUNDS 200u
 #define BATCH  64u

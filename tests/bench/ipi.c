@@ -5,7 +5,7 @@
  * written. One line for each: "# ipi TICKS", in ticks of CNTVCT_EL0; between them
  * "# bare-hvc TICKS", the bare trap that the bench build's stub answers.
  */
-#include "tests/guest/gicv3.h"
+#include "tests/payloads/gicv3.h"
 
 #define ROUNDS   1000u
 #define WARM_UP  100u

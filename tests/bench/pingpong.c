@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "vmm/relax.h"
+#include "vmm/util/relax.h"
 
 #define TRIPS       1024u /* in a sample: half a millisecond */
 #define LINE        64

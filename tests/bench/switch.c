@@ -5,7 +5,7 @@
  * switch. Beside it the bare trap (HVC #0xbe7c), which the bench build's stub answers.
  * One line for each: "# switch TICKS" and "# bare-hvc TICKS" for BATCH of them.
  */
-#include "tests/guest/gicv3.h"
+#include "tests/payloads/gicv3.h"
 
 #define BATCHES  40u
 #define BATCH    16u

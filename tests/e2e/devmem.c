@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tests/guest/testdev.h"
+#include "tests/payloads/testdev.h"
 
 #define TESTDEV_BASE 0x0c000000ull
 #define HOLE         0x0f000000ull

@@ -91,7 +91,7 @@ fi
 
 # Bad plugins beside good ones, and a device that does everything wrong: the guest runs.
 for what in lines memory timers watches back-ends rest; do
-    run 60 run -k "$off" -m 64M -P "$build/tests/unit/plugins" -d "wild,what=$what"
+    run 60 run -k "$off" -m 64M -P "$build/tests/unit/support/plugins" -d "wild,what=$what"
     if [[ $got -eq 0 ]] && grep -q 'a bug of the plugin' "$work/err" &&
         grep -q "bad_symbol.so': has no symbol" "$work/err"; then
         ok "a_device_that_misuses_its_$what"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Two VMs on one machine, each with its RAM, VMID and vCPU: what one does or suffers, the
- * other must not see. Both run tests/guest/neighbour.c. The vmm's library is linked as
+ * other must not see. Both run tests/payloads/neighbour.c. The vmm's library is linked as
  * the vmm does it; the commands that a VM is stopped for are this program's.
  */
 #include <inttypes.h>
@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/guest/neighbour.h"
-#include "vmm/guest/board.h"
-#include "vmm/log.h"
+#include "tests/payloads/neighbour.h"
+#include "vmm/board/board.h"
+#include "vmm/util/log.h"
 #include "vmm/loop.h"
-#include "vmm/plugin.h"
+#include "vmm/device/plugin.h"
 
 #define NR_VMS   2u
 #define SLICE_NS 2000000ull

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/stub/walker.h"
+#include "tests/unit/stub/walker.h"
 
 struct model model;
 

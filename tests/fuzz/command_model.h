@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "tests/stub/fake.h"
+#include "tests/unit/stub/fake.h"
 
 /* Says what does not hold, and ends the program: the fuzzer keeps the input. */
 #define MODEL_CHECK(holds)                          \

@@ -3,7 +3,7 @@
  * The block device: a driver that does anything to registers and to a RAM of two
  * pages, requests that end in any order and with any error, resets with requests
  * in flight, standing still, and a new process that goes on with the old one's
- * state. tests/unit/blk_host.c checks what the device asks of the core.
+ * state. tests/unit/support/blk_host.c checks what the device asks of the core.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/blk_host.h"
+#include "tests/unit/support/blk_host.h"
 
 #define RAM_BASE 0x1000u
 #define RAM_SIZE 0x2000u

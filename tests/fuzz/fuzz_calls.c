@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "proto/boot.h"
-#include "vmm/exit/smccc.h"
-#include "vmm/log.h"
+#include "vmm/firmware/smccc.h"
+#include "vmm/util/log.h"
 
 #define CHECK(holds)    \
     do {                \

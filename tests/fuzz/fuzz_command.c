@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * libFuzzer: the stub's commands, exits and pages, on three cores. The stub's C runs
- * on the processor of tests/stub/; command_model.c says what each command must do,
+ * on the processor of tests/unit/stub/; command_model.c says what each command must do,
  * and what must hold after each step.
  *
  * A run is a sequence of legal commands, some of them with one field changed: what is

@@ -10,7 +10,7 @@
 
 #include <linux/virtio_console.h>
 
-#include "tests/unit/console_host.h"
+#include "tests/unit/support/console_host.h"
 
 #define RAM_BASE 0x1000u
 #define RAM_SIZE 0x4000u

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/log.h"
-#include "vmm/pcpu.h"
-#include "vmm/vcpu.h"
+#include "vmm/util/log.h"
+#include "vmm/cpu/pcpu.h"
+#include "vmm/cpu/vcpu.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

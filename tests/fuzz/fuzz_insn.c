@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/exit/insn_exec.h"
+#include "vmm/insn/insn_exec.h"
 
 #define CHECK(holds)    \
     do {                \

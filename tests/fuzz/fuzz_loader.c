@@ -11,15 +11,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "vmm/guest/loader.h"
-#include "vmm/log.h"
+#include "vmm/loader/loader.h"
+#include "vmm/util/log.h"
 
 #define RAM_IPA  UINT64_C(0x40000000)
 #define RAM_SIZE (UINT64_C(8) << 20)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* In the place of vmm/log.c: formats, so that a bad argument is found, and drops it. */
+/* In the place of vmm/util/log.c: formats, so that a bad argument is found, and drops it. */
 void log_msg(enum log_level level, const char *fmt, ...)
 {
     char text[1024];

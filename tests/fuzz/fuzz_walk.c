@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/exit/walk.h"
+#include "vmm/insn/walk.h"
 
 #define CHECK(holds)    \
     do {                \

@@ -2,7 +2,7 @@
 /* What a fuzzer of a virtio device says of it; plugin_fuzzer.c has the driver. */
 #pragma once
 
-#include "tests/unit/plugin_host.h"
+#include "tests/unit/support/plugin_host.h"
 
 extern const struct plugin_host_property plugin_fuzzer_properties[];
 

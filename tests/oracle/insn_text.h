@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/exit/insn.h"
+#include "vmm/insn/insn.h"
 
 /* `pc`: a literal's address is printed. OTHER and UNSUPPORTED give an empty text. */
 void insn_text(const struct insn *insn, uint32_t word, uint64_t pc, char *text, size_t size);

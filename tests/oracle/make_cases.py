@@ -4,7 +4,7 @@
 
 Each case is one load or store, assembled by binutils, with all registers set so
 that it accesses the memory of record.h. What an operand means is said here once
-more, on purpose: nothing of vmm/exit/insn.c is used. Deterministic.
+more, on purpose: nothing of vmm/insn/insn.c is used. Deterministic.
 """
 import random
 import struct

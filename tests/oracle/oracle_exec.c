@@ -12,7 +12,7 @@
 
 #include "proto/arm/esr.h"
 #include "tests/oracle/record.h"
-#include "vmm/exit/insn_exec.h"
+#include "vmm/insn/insn_exec.h"
 
 struct machine {
     struct oracle_state state;

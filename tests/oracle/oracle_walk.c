@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The software walk of stage 1 against the CPU's: reads what tests/guest/walk-oracle.c
+ * The software walk of stage 1 against the CPU's: reads what tests/payloads/walk-oracle.c
  * printed (its opening comment has the format), walks the same tables, and compares
  * with PAR_EL1: fault and status code, output address, attributes.
  *
@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "proto/arm/esr.h"
-#include "vmm/exit/walk.h"
+#include "vmm/insn/walk.h"
 
 /* PAR_EL1, Arm ARM D24.2. */
 #define PAR_F    (1ull << 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A device for the guest tests: it makes each kind of MMIO access, interrupt
- * and failure happen on demand, and tells what it saw. tests/guest/testdev.h
+ * and failure happen on demand, and tells what it saw. tests/payloads/testdev.h
  * is its manual.
  */
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include <ringvisor/device.h>
 
-#include "tests/guest/testdev.h"
+#include "tests/payloads/testdev.h"
 
 struct log_entry {
     uint64_t value;

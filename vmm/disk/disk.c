@@ -12,7 +12,7 @@
 #include "vmm/disk/format.h"
 #include "vmm/disk/internal.h"
 #include "vmm/disk/lock.h"
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 #define RETRY_MS 10 /* until the kernel is asked again that was short of memory */
 

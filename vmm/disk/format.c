@@ -8,7 +8,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 #define HEAD_SIZE 4096u /* and aligned so: the descriptor may be O_DIRECT */
 

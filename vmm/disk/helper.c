@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 #define HELPER_PROGRAM "qemu-storage-daemon"
 #define MESSAGE_MAX    1024u

@@ -12,7 +12,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 #define LOCK_USED     100
 #define LOCK_UNSHARED 200

@@ -18,7 +18,7 @@
 #include "vmm/disk/format.h"
 #include "vmm/disk/helper.h"
 #include "vmm/disk/internal.h"
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 #define CONNECT_MS    10000 /* for the handshake */
 #define CLOSE_MS      5000  /* for requests that are in flight when the disk is closed */

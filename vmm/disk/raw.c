@@ -21,7 +21,7 @@
 #include "vmm/disk/bounce.h"
 #include "vmm/disk/engine.h"
 #include "vmm/disk/internal.h"
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 #define BLOCK_MIN 512u
 #define BLOCK_MAX 65536u

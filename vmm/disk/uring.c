@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "vmm/disk/engine.h"
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 #define URING_ENTRIES 128u
 

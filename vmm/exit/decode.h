@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "proto/message.h"
-#include "vmm/types.h"
+#include "vmm/util/types.h"
 
 /* One kind for each exception class; "lower" and "same" EL differ in `same_el`. */
 enum exit_kind {

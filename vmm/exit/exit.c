@@ -8,8 +8,8 @@
 #include "vmm/exit/decode.h"
 #include "vmm/exit/exit_parts.h"
 #include "vmm/exit/inject.h"
-#include "vmm/exit/thumb.h"
-#include "vmm/log.h"
+#include "vmm/insn/thumb.h"
+#include "vmm/util/log.h"
 
 typedef void exit_fn(struct exit_run *run);
 

@@ -11,13 +11,13 @@
 
 #include "proto/boot.h"
 #include "proto/message.h"
-#include "vmm/bus.h"
-#include "vmm/exit/insn_mmio.h"
-#include "vmm/exit/psci.h"
-#include "vmm/exit/smccc.h"
-#include "vmm/exit/sysreg.h"
-#include "vmm/stale.h"
-#include "vmm/vcpu.h"
+#include "vmm/vm/bus.h"
+#include "vmm/insn/insn_mmio.h"
+#include "vmm/firmware/psci.h"
+#include "vmm/firmware/smccc.h"
+#include "vmm/sysreg/sysreg.h"
+#include "vmm/vm/stale.h"
+#include "vmm/cpu/vcpu.h"
 
 /* What a VM's exits need; made by the core once. */
 struct exit_ctx {

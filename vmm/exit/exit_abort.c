@@ -8,8 +8,8 @@
 #include "proto/arm/esr.h"
 #include "vmm/exit/exit_parts.h"
 #include "vmm/exit/inject.h"
-#include "vmm/exit/walk.h"
-#include "vmm/log.h"
+#include "vmm/insn/walk.h"
+#include "vmm/util/log.h"
 
 /*
  * Another vCPU may change the tables between the fault and our look at them. Then

@@ -4,7 +4,7 @@
 
 #include "vmm/exit/answer.h"
 #include "vmm/exit/exit.h"
-#include "vmm/exit/walk.h"
+#include "vmm/insn/walk.h"
 
 struct exit_run {
     struct exit_ctx *ctx;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "proto/arm/esr.h"
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 /* VBAR_EL1 offsets of the synchronous entries; Arm ARM D1.3, "Exception vectors". */
 #define VECTOR_EL1_SP0 0x000u

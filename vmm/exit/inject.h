@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "vmm/types.h"
-#include "vmm/vcpu.h"
+#include "vmm/util/types.h"
+#include "vmm/cpu/vcpu.h"
 
 /*
  * Enter EL1 as the architecture does (Arm ARM J1.1, AArch64.TakeException). The

@@ -6,7 +6,7 @@
 
 #include "vmm/gic/deliver.h"
 #include "vmm/gic/state.h"
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 void state_for_each(struct vgic *vgic, void (*fn)(struct vgic *vgic, struct vgic_ref ref))
 {

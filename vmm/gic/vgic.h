@@ -20,7 +20,7 @@
 #include "proto/boot.h"
 #include "proto/message.h"
 #include "proto/vcpu.h"
-#include "vmm/bus.h"
+#include "vmm/vm/bus.h"
 
 #define VGIC_NR_PRIVATE 32u  /* SGIs 0-15 and PPIs 16-31 */
 #define VGIC_NR_SPIS    256u /* INTID 32 and up */

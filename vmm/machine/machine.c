@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 /*
  * Looks at a ring before the stub sleeps, some 30 us on the machine qemu: a vmm that

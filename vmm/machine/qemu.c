@@ -24,7 +24,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/stub_image.h"
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "proto/boot.h"
-#include "vmm/log.h"
+#include "vmm/util/log.h"
 
 #define FILE_MAX  (16u << 20)
 #define IMAGE_MAX (16u << 20)

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "devices/virtio/core/virtqueue.h"
+
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "devices/virtio/core/virtqueue_impl.h"
+
+#define FEATURE(bit) (1ull << (bit))
+
+bool virtqueue_violation(struct virtqueue *vq, const char *what, uint64_t value)
+{
+    vq->running = false;
+    vq->owner->violation(vq->owner->ctx, vq->index, what, value);
+    return false;
+}
+
+uint32_t virtqueue_slots(const struct virtqueue_limits *limits)
+{
+    return limits->external ? 0 : limits->size;
+}
+
+int virtqueue_init(struct virtqueue *vq, unsigned index, const struct virtqueue_limits *limits,
+                   const struct virtio_env *env, const struct virtqueue_owner *owner,
+                   struct virtq_state *state, struct virtq_inflight *slots)
+{
+    size_t segs = limits->segs ? limits->segs : limits->size;
+
+    if (limits->size == 0 || limits->size > VIRTQUEUE_SIZE_MAX ||
+        (limits->size & (limits->size - 1)) != 0)
+        return -EINVAL;
+    *vq = (struct virtqueue){
+        .env = env,
+        .owner = owner,
+        .state = state,
+        .slots = slots,
+        .index = index,
+        .segs = (unsigned)segs,
+        .generation = 1,
+        .external = limits->external,
+    };
+    if (vq->external)
+        return 0;
+    /* Pages that no chain reaches are never touched, so cost nothing. */
+    vq->iov = calloc(limits->size * segs, sizeof(struct iovec));
+    vq->extents = calloc(limits->size * segs, sizeof(struct virtq_extent));
+    vq->extent_count = calloc(limits->size, sizeof(uint16_t));
+    vq->free = calloc(limits->size, sizeof(uint16_t));
+    if (!vq->iov || !vq->extents || !vq->extent_count || !vq->free) {
+        virtqueue_destroy(vq);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void virtqueue_destroy(struct virtqueue *vq)
+{
+    free(vq->iov);
+    free(vq->extents);
+    free(vq->extent_count);
+    free(vq->free);
+    vq->iov = NULL;
+    vq->extents = NULL;
+    vq->extent_count = NULL;
+    vq->free = NULL;
+}
+
+static uint32_t virtqueue_recorded(const struct virtqueue *vq)
+{
+    return vq->external ? 0 : vq->state->max;
+}
+
+static int virtqueue_map(struct virtqueue *vq, uint64_t features)
+{
+    vq->event_idx = features & FEATURE(VIRTIO_RING_F_EVENT_IDX);
+    vq->indirect = features & FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
+    vq->format = features & FEATURE(VIRTIO_F_RING_PACKED) ? &virtqueue_packed : &virtqueue_split;
+    return vq->format->map(vq);
+}
+
+int virtqueue_enable(struct virtqueue *vq, uint64_t features)
+{
+    /* A packed ring begins at its start with both wrap counters 1: 2.8.1. */
+    bool packed = features & FEATURE(VIRTIO_F_RING_PACKED);
+    uint16_t start = packed ? 1u << VRING_PACKED_EVENT_F_WRAP_CTR : 0;
+    struct virtq_state *state = vq->state;
+
+    state->taken = start;
+    state->used = start;
+    memset(vq->slots, 0, virtqueue_recorded(vq) * sizeof(*vq->slots));
+    return virtqueue_map(vq, features);
+}
+
+int virtqueue_attach(struct virtqueue *vq, uint64_t features)
+{
+    struct virtq_state *state = vq->state;
+    uint32_t order = virtqueue_order(vq);
+    uint32_t oldest = 0;
+    int rc;
+
+    if (state->size == 0 || state->size > state->max)
+        return -EINVAL;
+    rc = virtqueue_map(vq, features);
+    if (rc || vq->external)
+        return rc;
+    for (uint32_t i = 0; i < state->max; i++) {
+        struct virtq_inflight *slot = &vq->slots[i];
+
+        /* Popped, but the process ended before it took the chain off the ring. */
+        if (virtqueue_mark(slot) == VIRTQ_SLOT_INFLIGHT && order - slot->order - 1 >= INT32_MAX)
+            slot->mark = VIRTQ_SLOT_FREE;
+        if (virtqueue_mark(slot) > VIRTQ_SLOT_DONE ||
+            (i >= state->size && virtqueue_mark(slot) != VIRTQ_SLOT_FREE))
+            return -EINVAL;
+        if (virtqueue_mark(slot) != VIRTQ_SLOT_INFLIGHT)
+            continue;
+        vq->resubmitting = true;
+        if (order - slot->order > oldest)
+            oldest = order - slot->order;
+    }
+    vq->resubmit_from = order - oldest;
+    return vq->format->attach(vq);
+}
+
+void virtqueue_reset(struct virtqueue *vq)
+{
+    struct virtq_state *state = vq->state;
+    uint32_t max = state->max;
+
+    vq->running = false;
+    vq->resubmitting = false;
+    vq->generation++;
+    memset(vq->slots, 0, virtqueue_recorded(vq) * sizeof(*vq->slots));
+    *state = (struct virtq_state){.max = max, .size = max};
+}
+
+bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain)
+{
+    return vq->running && !vq->held && !vq->external && vq->format->pop(vq, chain);
+}
+
+bool virtqueue_resubmit(struct virtqueue *vq, struct virtq_chain *chain)
+{
+    uint32_t order = virtqueue_order(vq);
+    uint32_t best = 0;
+    uint16_t found = 0;
+
+    if (!vq->running || vq->held || !vq->resubmitting)
+        return false;
+    /* The oldest that has not had its turn: the largest age that is not above the last one's. */
+    for (uint32_t i = 0; i < vq->size; i++) {
+        const struct virtq_inflight *slot = &vq->slots[i];
+        uint32_t age = order - slot->order;
+
+        if (virtqueue_mark(slot) != VIRTQ_SLOT_INFLIGHT || age > order - vq->resubmit_from)
+            continue;
+        if (age > best) {
+            best = age;
+            found = (uint16_t)i;
+        }
+    }
+    if (best == 0) {
+        vq->resubmitting = false;
+        return false;
+    }
+    vq->resubmit_from = order - best + 1;
+    return vq->format->again(vq, found, chain);
+}
+
+/* Tell who tracks writes, before the driver can learn of the data. */
+static void virtqueue_dirty(struct virtqueue *vq, uint16_t slot, uint64_t written)
+{
+    const struct virtq_extent *extent = vq->extents + (size_t)slot * vq->segs;
+
+    for (unsigned n = vq->extent_count[slot]; n != 0 && written != 0; n--, extent++) {
+        uint64_t len = extent->len < written ? extent->len : written;
+
+        vq->env->dirty(vq->env->ctx, extent->ipa, len);
+        written -= len;
+    }
+}
+
+void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_t written)
+{
+    if (!vq->running || vq->external || chain->generation != vq->generation)
+        return;
+    if (virtqueue_mark(&vq->slots[chain->slot]) != VIRTQ_SLOT_INFLIGHT) {
+        vq->env->log(vq->env->ctx, "queue %u: a buffer was pushed twice: a bug of the device",
+                     vq->index);
+        return;
+    }
+    if (written > chain->writable_bytes)
+        written = chain->writable_bytes;
+    if (written > UINT32_MAX)
+        written = UINT32_MAX;
+    virtqueue_dirty(vq, chain->slot, written);
+    vq->format->push(vq, chain->slot, (uint32_t)written);
+}
+
+void virtqueue_flush_notify(struct virtqueue *vq)
+{
+    if (vq->running && !vq->external && vq->format->publish(vq))
+        vq->owner->interrupt(vq->owner->ctx);
+}
+
+void virtqueue_notify_disable(struct virtqueue *vq)
+{
+    if (vq->running && !vq->external)
+        vq->format->disable(vq);
+}
+
+bool virtqueue_notify_enable(struct virtqueue *vq)
+{
+    /* A queue that is held gives nothing whatever has come: its device is notified when it resumes. */
+    return vq->running && !vq->held && !vq->external && vq->format->enable(vq);
+}
+
+unsigned virtqueue_inflight(const struct virtqueue *vq)
+{
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < virtqueue_recorded(vq); i++)
+        count += virtqueue_mark(&vq->slots[i]) == VIRTQ_SLOT_INFLIGHT;
+    return count;
+}

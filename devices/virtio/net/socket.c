@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A cable between two guests: a Unix stream socket. The first vmm listens at its path,
+ * the second connects. Each frame is its length, 32 bits in network order, and its
+ * bytes, as QEMU's -netdev stream and passt have it.
+ *
+ * Either end may go and come back. While there is none, the link is down.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "devices/virtio/net/net_backend.h"
+
+#define CABLE_RETRY_NS 200000000u /* until it is tried again to connect */
+#define CABLE_LENGTH   sizeof(uint32_t)
+#define CABLE_BUFFER   (4 * (CABLE_LENGTH + NET_FRAME_MAX))
+
+struct cable {
+    struct net_backend backend; /* first */
+    struct virtio_plugin *plugin;
+    struct net_callbacks callbacks;
+    struct sockaddr_un address;
+    int listener, peer; /* -1: none */
+    struct rv_host_watch *listening, *watch;
+    struct rv_host_timer *timer; /* a retry, or what is to be told from the loop */
+    bool want, full, up;
+    bool broken;     /* the peer is to be dropped, from the loop */
+    bool complained; /* of a frame that cannot be */
+
+    uint8_t in[CABLE_BUFFER];
+    size_t in_start, in_end;
+    uint8_t out[CABLE_LENGTH + NET_FRAME_MAX]; /* the rest of a frame that was sent in part */
+    size_t out_start, out_end;
+};
+
+static void cable_look(struct cable *cable);
+
+static void cable_watch(struct cable *cable)
+{
+    unsigned events = (cable->want ? RV_FD_READ : 0) |
+                      (cable->full || cable->out_start < cable->out_end ? RV_FD_WRITE : 0);
+
+    if (cable->watch)
+        cable->plugin->ops->fd_change(cable->plugin->host, cable->watch, events);
+}
+
+static void cable_soon(struct cable *cable, uint64_t ns)
+{
+    const struct rv_host_ops *ops = cable->plugin->ops;
+
+    ops->timer_set(cable->plugin->host, cable->timer, ops->now_ns(cable->plugin->host) + ns);
+}
+
+/* In a call of the device's: it is told from the loop. */
+static void cable_break(struct cable *cable)
+{
+    cable->broken = true;
+    cable_soon(cable, 0);
+}
+
+static void cable_link(struct cable *cable, bool up)
+{
+    if (cable->up == up)
+        return;
+    cable->up = up;
+    cable->callbacks.link(cable->callbacks.ctx, up);
+}
+
+/*
+ * Frames
+ */
+
+/* 0: all that was left of a frame is out. -EAGAIN. */
+static int cable_flush(struct cable *cable)
+{
+    while (cable->out_start < cable->out_end) {
+        ssize_t n = send(cable->peer, cable->out + cable->out_start,
+                         cable->out_end - cable->out_start, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            if (errno != EAGAIN)
+                cable_break(cable);
+            return -EAGAIN;
+        }
+        cable->out_start += (size_t)n;
+    }
+    return 0;
+}
+
+static int cable_send(struct net_backend *b, unsigned pair, const struct iovec *iov, unsigned count)
+{
+    struct cable *cable = (struct cable *)(void *)b;
+    struct iovec all[256];
+    struct iovec *rest = all + 1;
+    unsigned n = count;
+    uint32_t length;
+    struct msghdr message;
+    ssize_t sent;
+    size_t len;
+
+    (void)pair;
+    if (cable->peer < 0 || cable->broken || count > sizeof(all) / sizeof(all[0]) - 1)
+        return 0; /* nobody is there: lost, as on a wire */
+    if (cable_flush(cable)) {
+        cable->full = true;
+        cable_watch(cable);
+        return -EAGAIN;
+    }
+    memcpy(rest, iov, count * sizeof(*iov));
+    iov_advance(&rest, &n, NET_HEADER_BYTES);
+    len = iov_size(rest, n);
+    length = htonl((uint32_t)len);
+    *--rest = (struct iovec){&length, sizeof(length)};
+    message = (struct msghdr){.msg_iov = rest, .msg_iovlen = n + 1};
+    sent = sendmsg(cable->peer, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        cable_break(cable);
+        return 0;
+    }
+    if (sent < 0) {
+        cable->full = true;
+        cable_watch(cable);
+        return -EAGAIN;
+    }
+    if ((size_t)sent < len + sizeof(length)) {
+        cable->out_start = 0;
+        cable->out_end = iov_read(rest, n + 1, (size_t)sent, cable->out, sizeof(cable->out));
+        cable_watch(cable);
+    }
+    return 0;
+}
+
+/* The bytes of the frame that is whole in the buffer, its length not included; 0: none is. */
+static size_t cable_next(struct cable *cable)
+{
+    size_t have = cable->in_end - cable->in_start;
+    uint32_t length;
+
+    if (have < sizeof(length))
+        return 0;
+    memcpy(&length, cable->in + cable->in_start, sizeof(length));
+    length = ntohl(length);
+    if (length < NET_FRAME_MIN || length > NET_FRAME_MAX) {
+        if (!cable->complained)
+            cable->plugin->ops->log(cable->plugin->host, RV_LOG_WARN,
+                                    "the peer at '%s' sent a frame of %u bytes, which cannot be: "
+                                    "disconnected; further ones without a message",
+                                    cable->address.sun_path, length);
+        cable->complained = true;
+        cable_break(cable);
+        return 0;
+    }
+    return have - sizeof(length) >= length ? length : 0;
+}
+
+/* More bytes from the peer. False: there are none now. */
+static bool cable_fill(struct cable *cable)
+{
+    ssize_t n;
+
+    memmove(cable->in, cable->in + cable->in_start, cable->in_end - cable->in_start);
+    cable->in_end -= cable->in_start;
+    cable->in_start = 0;
+    do
+        n = recv(cable->peer, cable->in + cable->in_end, sizeof(cable->in) - cable->in_end,
+                 MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        cable->in_end += (size_t)n;
+    else if (n == 0 || errno != EAGAIN)
+        cable_break(cable);
+    return n > 0;
+}
+
+static ssize_t cable_receive(struct net_backend *b, unsigned pair, const struct iovec *iov,
+                             unsigned count)
+{
+    static const struct virtio_net_hdr_mrg_rxbuf header;
+    struct cable *cable = (struct cable *)(void *)b;
+    size_t len = 0, done;
+
+    (void)pair;
+    while (cable->peer >= 0 && !cable->broken && (len = cable_next(cable)) == 0)
+        if (cable->broken || !cable_fill(cable))
+            return -EAGAIN;
+    if (len == 0)
+        return -EAGAIN;
+    done = iov_write(iov, count, 0, &header, sizeof(header));
+    done += iov_write(iov, count, done, cable->in + cable->in_start + CABLE_LENGTH, len);
+    cable->in_start += CABLE_LENGTH + len;
+    return done == sizeof(header) + len ? (ssize_t)done : -EMSGSIZE;
+}
+
+static void cable_want(struct net_backend *b, unsigned pair, bool want)
+{
+    struct cable *cable = (struct cable *)(void *)b;
+
+    (void)pair;
+    cable->want = want;
+    cable_watch(cable);
+    /* What is in the buffer makes no descriptor ready. */
+    if (want && cable->in_start < cable->in_end)
+        cable_soon(cable, 0);
+}
+
+static void cable_ready(void *opaque, unsigned events)
+{
+    struct cable *cable = opaque;
+
+    if (events & RV_FD_WRITE && cable_flush(cable) == 0) {
+        bool full = cable->full;
+
+        cable->full = false;
+        cable_watch(cable);
+        if (full)
+            cable->callbacks.writable(cable->callbacks.ctx, 0);
+    }
+    if (events & RV_FD_READ && cable->want)
+        cable->callbacks.readable(cable->callbacks.ctx, 0);
+    if (cable->broken)
+        cable_look(cable);
+}
+
+/*
+ * The peer
+ */
+
+static void cable_drop(struct cable *cable)
+{
+    if (cable->watch)
+        cable->plugin->ops->fd_remove(cable->plugin->host, cable->watch);
+    if (cable->peer >= 0)
+        close(cable->peer);
+    cable->watch = NULL;
+    cable->peer = -1;
+    cable->broken = cable->full = false;
+    cable->in_start = cable->in_end = cable->out_start = cable->out_end = 0;
+}
+
+static void cable_plug(struct cable *cable, int fd)
+{
+    cable->peer = fd;
+    cable->watch = cable->plugin->ops->fd_watch(cable->plugin->host, fd,
+                                                cable->want ? RV_FD_READ : 0, cable_ready, cable);
+    if (!cable->watch)
+        cable_drop(cable);
+}
+
+static void cable_accept(void *opaque, unsigned events)
+{
+    struct cable *cable = opaque;
+    int fd;
+
+    (void)events;
+    if (cable->peer >= 0) {
+        /* A cable has two ends: a third waits until one has gone. */
+        cable->plugin->ops->fd_change(cable->plugin->host, cable->listening, 0);
+        return;
+    }
+    fd = accept4(cable->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    cable_plug(cable, fd);
+    cable_link(cable, cable->peer >= 0);
+}
+
+/* 0: connected; else -errno. */
+static int cable_connect(struct cable *cable)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (struct sockaddr *)&cable->address, sizeof(cable->address)) < 0) {
+        error = -errno;
+        close(fd);
+        return error;
+    }
+    cable_plug(cable, fd);
+    return cable->peer >= 0 ? 0 : -ENOMEM;
+}
+
+/* 0 or -errno. */
+static int cable_listen(struct cable *cable)
+{
+    struct stat st;
+    int error, fd;
+
+    /* Nobody listens there: a socket that was left behind. Anything else is not touched. */
+    if (lstat(cable->address.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
+        unlink(cable->address.sun_path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (struct sockaddr *)&cable->address, sizeof(cable->address)) < 0) {
+        error = -errno;
+        goto out_close;
+    }
+    if (listen(fd, 1) < 0) {
+        error = -errno;
+        goto out_unlink;
+    }
+    cable->listening =
+        cable->plugin->ops->fd_watch(cable->plugin->host, fd, RV_FD_READ, cable_accept, cable);
+    if (!cable->listening) {
+        error = -ENOMEM;
+        goto out_unlink;
+    }
+    cable->listener = fd;
+    return 0;
+
+out_unlink:
+    unlink(cable->address.sun_path);
+out_close:
+    close(fd);
+    return error;
+}
+
+/* A lock on the folder of `path`: a descriptor to close, or -errno. */
+static int cable_lock(const char *path)
+{
+    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+    int error, fd;
+
+    strcpy(folder, path); /* as long as an address may be, which it was checked to be */
+    fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    error = -errno;
+    close(fd);
+    return error;
+}
+
+/*
+ * Connect, or listen where nobody does. Of several that come at the same time one decides
+ * after the other: each would take another's socket, bound and not yet listened on, for
+ * one that was left behind. 0; -EAGAIN: it can be tried again; or another -errno.
+ */
+static int cable_join(struct cable *cable)
+{
+    int lock = cable_lock(cable->address.sun_path);
+    int error;
+
+    if (lock < 0)
+        return lock;
+    error = cable_connect(cable);
+    if (error == -ENOENT || error == -ECONNREFUSED)
+        error = cable_listen(cable);
+    close(lock);
+    return error;
+}
+
+/* From the loop: whatever has to be done about the peer. */
+static void cable_look(struct cable *cable)
+{
+    if (cable->broken)
+        cable_drop(cable);
+    if (cable->peer < 0) {
+        cable_link(cable, false);
+        if (cable->listener >= 0)
+            cable->plugin->ops->fd_change(cable->plugin->host, cable->listening, RV_FD_READ);
+        else if (cable_join(cable))
+            cable_soon(cable, CABLE_RETRY_NS);
+    }
+    if (cable->peer >= 0) {
+        cable_link(cable, true);
+        if (cable->want && cable->in_start < cable->in_end)
+            cable->callbacks.readable(cable->callbacks.ctx, 0);
+    }
+}
+
+static void cable_timer(void *opaque)
+{
+    cable_look(opaque);
+}
+
+static void cable_destroy(struct net_backend *b)
+{
+    struct cable *cable = (struct cable *)(void *)b;
+
+    if (cable->listener >= 0) {
+        cable->plugin->ops->fd_remove(cable->plugin->host, cable->listening);
+        /* In this order: behind a closed socket the name may be another's already. */
+        unlink(cable->address.sun_path);
+        close(cable->listener);
+    }
+    cable_drop(cable);
+    if (cable->timer)
+        cable->plugin->ops->timer_free(cable->plugin->host, cable->timer);
+    free(cable);
+}
+
+static const struct net_backend_ops cable_ops = {
+    .send = cable_send,
+    .receive = cable_receive,
+    .want = cable_want,
+    .destroy = cable_destroy,
+};
+
+struct net_backend *net_socket_open(struct virtio_plugin *plugin,
+                                    const struct net_callbacks *callbacks, unsigned pairs)
+{
+    const struct rv_host_ops *ops = plugin->ops;
+    const char *path = ops->property_string(plugin->host, "path");
+    struct cable *cable;
+    int error;
+
+    (void)pairs; /* one cable */
+    if (!path || strlen(path) >= sizeof(cable->address.sun_path)) {
+        ops->log(plugin->host, RV_LOG_ERROR, "socket: give path=PATH, of %zu characters at most",
+                 sizeof(cable->address.sun_path) - 1);
+        return NULL;
+    }
+    cable = calloc(1, sizeof(*cable));
+    if (!cable)
+        return NULL;
+    cable->backend = (struct net_backend){.ops = &cable_ops, .pairs = 1};
+    cable->plugin = plugin;
+    cable->callbacks = *callbacks;
+    cable->listener = cable->peer = -1;
+    cable->up = true; /* as the device takes it to be */
+    cable->address.sun_family = AF_UNIX;
+    memcpy(cable->address.sun_path, path, strlen(path) + 1);
+    cable->timer = ops->timer_new(plugin->host, cable_timer, cable);
+    error = !cable->timer ? -ENOMEM : cable_join(cable);
+    if (error && error != -EAGAIN) {
+        ops->log(plugin->host, RV_LOG_ERROR, "socket '%s': %s", path, strerror(-error));
+        cable_destroy(&cable->backend);
+        return NULL;
+    }
+    cable_soon(cable, 0); /* tells the link as it is */
+    return &cable->backend;
+}

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Network device: features, configuration, resets, and the instance. Sections
+ * without a name are of virtio 1.2.
+ */
+#include "devices/virtio/net/virtio_net.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define NET_QUEUE_MAX   1024u
+#define NET_CONTROL_MAX 64u
+#define NET_CONFIG_SIZE offsetof(struct virtio_net_config, speed)
+#define NET_MTU_MIN     68u /* RFC 791; the driver refuses less */
+
+/*
+ * Queues
+ */
+
+/* 5.1.2: behind the pairs that the driver could have, or behind the only one. */
+static bool net_is_control(const struct net *net, unsigned index)
+{
+    bool several = virtio_mmio_features(&net->plugin->mmio) & VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+
+    return index == (several ? 2 * net->nr_pairs : 2);
+}
+
+static void net_serve(struct net *net, struct virtqueue *vq)
+{
+    if (net_is_control(net, vq->index))
+        net_control(net, vq);
+    else if (vq->index % 2)
+        net_send(&net->pair[vq->index / 2]);
+    else if (vq->index / 2 < net->nr_pairs)
+        net_receive(&net->pair[vq->index / 2]);
+}
+
+static void net_notify(void *device, struct virtqueue *vq)
+{
+    struct net *net = device;
+
+    net->still = false; /* it has been resumed, if it stood still */
+    net_serve(net, vq);
+}
+
+void net_later(struct net *net, unsigned queue)
+{
+    net->again |= 1u << queue;
+    net->plugin->ops->timer_set(net->plugin->host, net->timer, 0);
+}
+
+static void net_go_on(void *opaque)
+{
+    struct net *net = opaque;
+    uint32_t again = net->again;
+
+    net->again = 0;
+    if (net->link_is_back)
+        virtio_mmio_config_changed(&net->plugin->mmio);
+    net->link_is_back = false;
+    for (unsigned i = 0; again >> i; i++) {
+        struct virtqueue *vq = virtio_mmio_queue(&net->plugin->mmio, i);
+
+        if (again >> i & 1 && vq->running)
+            net_serve(net, vq);
+    }
+}
+
+static void net_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
+{
+    struct net *net = device;
+
+    if (net_is_control(net, vq->index)) {
+        net_control_one(net, vq, chain);
+    } else if (vq->index % 2) {
+        /* Whether it was sent is not known: a frame may be lost, and must not come twice. */
+        virtqueue_push(vq, chain, 0);
+    } else {
+        net_rx_hold(&net->pair[vq->index / 2], chain);
+    }
+}
+
+/*
+ * The back end's calls
+ */
+
+static void net_readable(void *ctx, unsigned pair)
+{
+    net_receive(&((struct net *)ctx)->pair[pair]);
+}
+
+static void net_writable(void *ctx, unsigned pair)
+{
+    net_send(&((struct net *)ctx)->pair[pair]);
+}
+
+static void net_link(void *ctx, bool up)
+{
+    struct net *net = ctx;
+
+    if (net->state->link_down == !up)
+        return;
+    net->state->link_down = !up;
+    virtio_mmio_config_changed(&net->plugin->mmio);
+}
+
+/*
+ * Features and configuration space
+ */
+
+static uint64_t net_features(const struct net *net)
+{
+    uint64_t features =
+        VIRTIO_RING_FEATURES | net->backend->features | VIRTIO_FEATURE(VIRTIO_NET_F_MAC) |
+        VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) |
+        VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR);
+
+    if (net->mtu)
+        features |= VIRTIO_FEATURE(VIRTIO_NET_F_MTU);
+    if (net->nr_pairs > 1)
+        features |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+    if (net->backend->features & NET_GUEST_OFFLOADS)
+        features |= VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
+    return features;
+}
+
+/* 5.1.3.1: what needs what. */
+static bool net_features_ok(void *device, uint64_t features)
+{
+    static const struct {
+        unsigned feature, needs[2];
+    } rules[] = {
+        {VIRTIO_NET_F_GUEST_TSO4, {VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM}},
+        {VIRTIO_NET_F_GUEST_TSO6, {VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM}},
+        {VIRTIO_NET_F_GUEST_ECN, {VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6}},
+        {VIRTIO_NET_F_HOST_TSO4, {VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM}},
+        {VIRTIO_NET_F_HOST_TSO6, {VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM}},
+        {VIRTIO_NET_F_HOST_ECN, {VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_HOST_TSO6}},
+        {VIRTIO_NET_F_GUEST_USO4, {VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM}},
+        {VIRTIO_NET_F_GUEST_USO6, {VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_CSUM}},
+        {VIRTIO_NET_F_HOST_USO, {VIRTIO_NET_F_CSUM, VIRTIO_NET_F_CSUM}},
+        {VIRTIO_NET_F_MQ, {VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ}},
+        {VIRTIO_NET_F_CTRL_MAC_ADDR, {VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ}},
+    };
+
+    (void)device;
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
+        if (features & VIRTIO_FEATURE(rules[i].feature) &&
+            !(features & (VIRTIO_FEATURE(rules[i].needs[0]) | VIRTIO_FEATURE(rules[i].needs[1]))))
+            return false;
+    return true;
+}
+
+static void net_apply_offloads(struct net *net)
+{
+    if (net->backend->ops->set_offloads)
+        net->backend->ops->set_offloads(net->backend, net->state->offloads);
+}
+
+/* What it was before is what it stays where the back end cannot: it has no other way. */
+static void net_apply_pairs(struct net *net)
+{
+    if (net->backend->ops->set_pairs)
+        (void)net->backend->ops->set_pairs(net->backend, net->state->pairs);
+}
+
+static void net_driver_ok(void *device)
+{
+    struct net *net = device;
+
+    net->state->offloads = virtio_mmio_features(&net->plugin->mmio) & NET_GUEST_OFFLOADS;
+    net_apply_offloads(net);
+}
+
+static void net_config_read(void *device, uint32_t offset, void *data, size_t len)
+{
+    const struct net *net = device;
+    struct virtio_net_config config = {
+        .status = htole16(net->state->link_down ? 0 : VIRTIO_NET_S_LINK_UP),
+        .max_virtqueue_pairs = htole16((uint16_t)net->nr_pairs),
+        .mtu = htole16(net->mtu),
+    };
+
+    memcpy(config.mac, net->state->mac, sizeof(config.mac));
+    memcpy(data, (const uint8_t *)&config + offset, len);
+}
+
+/*
+ * Resets, and standing still. Nothing of the back end's is ever in the guest's memory
+ * between two calls.
+ */
+
+static bool net_reset(void *device)
+{
+    struct net *net = device;
+
+    for (unsigned i = 0; i < net->nr_pairs; i++)
+        net_pair_forget(&net->pair[i]);
+    net->state->pairs = 1;
+    net->state->offloads = 0;
+    memcpy(net->state->mac, net->state->first_mac, sizeof(net->state->mac));
+    net_apply_offloads(net);
+    net_apply_pairs(net);
+    return true;
+}
+
+static bool net_queue_reset(void *device, struct virtqueue *vq)
+{
+    struct net *net = device;
+    struct net_pair *pair = &net->pair[vq->index / 2];
+
+    if (vq->index / 2 >= net->nr_pairs || net_is_control(net, vq->index))
+        return true;
+    if (vq->index % 2) {
+        pair->out_held = false;
+    } else {
+        pair->nr_held = 0;
+        pair->held_bytes = 0;
+        pair->frame_len = 0; /* its beginning was in the buffers */
+    }
+    return true;
+}
+
+/* What is held stays so, and is told: the next process holds it as well. */
+static int net_quiesce(void *device)
+{
+    struct net *net = device;
+
+    net->still = true;
+    net->plugin->ops->timer_cancel(net->plugin->host, net->timer);
+    return 0;
+}
+
+/*
+ * The instance
+ */
+
+static const char *const net_backends[] = {"user", "tap", "socket", NULL};
+
+static struct net_backend *(*const net_openers[])(struct virtio_plugin *plugin,
+                                                  const struct net_callbacks *callbacks,
+                                                  unsigned pairs) = {
+    net_user_open,
+    net_tap_open,
+    net_socket_open,
+};
+
+static const struct rv_property net_properties[] = {
+    {.name = "backend",
+     .type = RV_PROPERTY_ENUM,
+     .required = true,
+     .choices = net_backends,
+     .help = "a network of the vmm's own that needs no privileges, a tap interface, or a socket "
+             "that two guests share"},
+    {.name = "mac", .type = RV_PROPERTY_STRING, .help = "MAC address (default: a random one)"},
+    {.name = "mtu",
+     .type = RV_PROPERTY_UINT,
+     .value = "0",
+     .max = 65521,
+     .help = "MTU that the guest is to use, 68 at least; 0: its own choice"},
+    {.name = "queues",
+     .type = RV_PROPERTY_UINT,
+     .value = "1",
+     .min = 1,
+     .max = NET_PAIRS_MAX,
+     .help = "pairs of queues: more than one is of use with as many CPUs (tap)"},
+    {.name = "queue-size",
+     .type = RV_PROPERTY_UINT,
+     .value = "256",
+     .min = 4,
+     .max = NET_QUEUE_MAX,
+     .help = "entries of a queue, a power of two"},
+    {.name = "ifname", .type = RV_PROPERTY_STRING, .help = "tap: the interface"},
+    {.name = "offload",
+     .type = RV_PROPERTY_BOOL,
+     .value = "on",
+     .help = "tap: checksums and segmentation are the host's kernel's"},
+    {.name = "fd",
+     .type = RV_PROPERTY_STRING,
+     .help = "tap: open descriptors of the interface instead, one for each queue: 5 or 5:6"},
+    {.name = "hostfwd",
+     .type = RV_PROPERTY_STRING,
+     .help = "user: ports of the host that lead into the guest, "
+             "tcp|udp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, several with '+' or ';' between them"},
+    {.name = "restrict",
+     .type = RV_PROPERTY_BOOL,
+     .value = "off",
+     .help = "user: the guest reaches nothing outside, not even the host"},
+    {.name = "net",
+     .type = RV_PROPERTY_STRING,
+     .value = "10.0.2.0/24",
+     .help = "user: the network; the host is .2 in it, the guest .15"},
+    {.name = "dns",
+     .type = RV_PROPERTY_STRING,
+     .help = "user: where in it the guest finds the host's name server (default: .3)"},
+    {.name = "ipv6", .type = RV_PROPERTY_BOOL, .value = "on", .help = "user: IPv6 as well"},
+    {.name = "hostname", .type = RV_PROPERTY_STRING, .help = "user: the guest's name by DHCP"},
+    {.name = "path",
+     .type = RV_PROPERTY_PATH,
+     .help = "socket: Unix socket; the first vmm listens on it, the second connects"},
+    VIRTIO_PLUGIN_PROPERTIES,
+    {0},
+};
+
+/* 0, or -EINVAL after a message. */
+static int net_read_mac(struct net *net, const char *text)
+{
+    uint8_t *mac = net->state->first_mac;
+    char more;
+
+    if (!text) {
+        if (getrandom(mac, 6, 0) != 6)
+            return -EINVAL;
+        /* As QEMU's addresses begin: locally administered. */
+        memcpy(mac, (const uint8_t[]){0x52, 0x54, 0x00}, 3);
+        return 0;
+    }
+    if (strlen(text) != 17 ||
+        sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0], &mac[1], &mac[2], &mac[3],
+               &mac[4], &mac[5], &more) != 6 ||
+        mac[0] & 1) {
+        net->plugin->ops->log(
+            net->plugin->host, RV_LOG_ERROR,
+            "mac '%s': give one such as 52:54:00:12:34:56, with an even first byte", text);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static int net_read_properties(struct net *net, bool fresh)
+{
+    const struct rv_host_ops *ops = net->plugin->ops;
+    struct rv_host *host = net->plugin->host;
+    uint64_t size = ops->property_uint(host, "queue-size");
+
+    if (size & (size - 1)) {
+        ops->log(host, RV_LOG_ERROR, "queue-size %llu: give a power of two",
+                 (unsigned long long)size);
+        return -EINVAL;
+    }
+    net->mtu = (uint16_t)ops->property_uint(host, "mtu");
+    if (net->mtu && net->mtu < NET_MTU_MIN) {
+        ops->log(host, RV_LOG_ERROR, "mtu %u: give %u to 65521", net->mtu, NET_MTU_MIN);
+        return -EINVAL;
+    }
+    net->nr_pairs = (unsigned)ops->property_uint(host, "queues");
+    for (unsigned i = 0; i < 2 * net->nr_pairs; i++)
+        net->limits[i] = (struct virtqueue_limits){.size = (uint16_t)size, .segs = NET_SEGS_MAX};
+    net->limits[2 * net->nr_pairs] =
+        (struct virtqueue_limits){.size = NET_CONTROL_MAX, .segs = NET_SEGS_MAX};
+    if (!fresh)
+        return 0;
+    if (net_read_mac(net, ops->property_string(host, "mac")))
+        return -EINVAL;
+    memcpy(net->state->mac, net->state->first_mac, sizeof(net->state->mac));
+    net->state->pairs = 1;
+    return 0;
+}
+
+/* A state that another process left: nothing in it may lead outside of what is there. */
+static void net_check_state(struct net *net)
+{
+    /* The back end is a new one, and up. */
+    if (net->state->link_down) {
+        net->state->link_down = 0;
+        net->link_is_back = true;
+        net->plugin->ops->timer_set(net->plugin->host, net->timer, 0);
+    }
+    if (net->state->pairs < 1 || net->state->pairs > net->nr_pairs)
+        net->state->pairs = 1;
+    net->state->offloads &= NET_GUEST_OFFLOADS;
+}
+
+static int net_open(struct net *net)
+{
+    const struct rv_host_ops *ops = net->plugin->ops;
+    const struct net_callbacks callbacks = {
+        .ctx = net,
+        .readable = net_readable,
+        .writable = net_writable,
+        .link = net_link,
+    };
+
+    for (unsigned i = 0; i < net->nr_pairs; i++) {
+        net->pair[i].net = net;
+        net->pair[i].index = i;
+        net->pair[i].rest = malloc(NET_HEADER_BYTES + NET_FRAME_MAX);
+        if (!net->pair[i].rest)
+            return -ENOMEM;
+    }
+    net->timer = ops->timer_new(net->plugin->host, net_go_on, net);
+    if (!net->timer)
+        return -ENOMEM;
+    net->backend = net_openers[ops->property_enum(net->plugin->host, "backend")](
+        net->plugin, &callbacks, net->nr_pairs);
+    if (net->backend && net->backend->pairs < net->nr_pairs) {
+        ops->log(net->plugin->host, RV_LOG_ERROR, "queues %u: this back end has no more than %u",
+                 net->nr_pairs, net->backend->pairs);
+        return -EINVAL;
+    }
+    return net->backend ? 0 : -EINVAL;
+}
+
+static void net_destroy(void *device)
+{
+    struct net *net = device;
+
+    if (net->backend)
+        net->backend->ops->destroy(net->backend);
+    if (net->timer)
+        net->plugin->ops->timer_free(net->plugin->host, net->timer);
+    for (unsigned i = 0; i < net->nr_pairs; i++)
+        free(net->pair[i].rest);
+    free(net);
+}
+
+static int net_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
+                      struct virtio_device_config *config, void **device)
+{
+    const struct rv_host_ops *ops = plugin->ops;
+    struct net *net = calloc(1, sizeof(*net));
+    int error;
+
+    if (!net)
+        return -ENOMEM;
+    net->plugin = plugin;
+    net->state = state;
+    error = net_read_properties(net, !(flags & RV_CREATE_RESUME));
+    if (!error)
+        error = net_open(net);
+    if (error) {
+        net_destroy(net);
+        return error;
+    }
+    net_check_state(net);
+    net_apply_offloads(net);
+    net_apply_pairs(net);
+    net->count = (struct net_counters){
+        .sent = ops->counter(plugin->host, "sent", "frames from the guest"),
+        .received = ops->counter(plugin->host, "received", "frames to the guest"),
+        .sent_bytes = ops->counter(plugin->host, "sent-bytes", "bytes from the guest"),
+        .received_bytes = ops->counter(plugin->host, "received-bytes", "bytes to the guest"),
+        .dropped = ops->counter(plugin->host, "dropped", "frames that were malformed or too long"),
+    };
+    *config = (struct virtio_device_config){
+        .features = net_features(net),
+        .config_size = NET_CONFIG_SIZE,
+        .queues = 2 * net->nr_pairs + 1,
+        .limits = net->limits,
+    };
+    *device = net;
+    return 0;
+}
+
+static const struct virtio_plugin_class net = {
+    .virtio =
+        {
+            .id = VIRTIO_ID_NET,
+            .notify = net_notify,
+            .features_ok = net_features_ok,
+            .driver_ok = net_driver_ok,
+            .reset = net_reset,
+            .queue_reset = net_queue_reset,
+            .config_read = net_config_read,
+            .resubmit = net_resubmit,
+        },
+    .create = net_create,
+    .destroy = net_destroy,
+    .quiesce = net_quiesce,
+};
+
+VIRTIO_PLUGIN(net, .name = "virtio-net", .description = "virtio network device",
+              .properties = net_properties, .state_version = 1,
+              .state_size = sizeof(struct net_state));

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Entropy device: virtio 1.2, 5.4. What the guest gets is the host's getrandom(). */
+#include <errno.h>
+#include <linux/virtio_ids.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "devices/virtio/core/virtio_plugin.h"
+
+#define RNG_QUEUE_SIZE 64u
+#define RNG_PIECE      4096u    /* a buffer gets that much at most: a short one is no error */
+#define RNG_BATCH      64u      /* buffers filled before others have their turn */
+#define RNG_PAUSE_NS   1000000u /* until the rest */
+
+struct rng {
+    struct virtio_plugin *plugin;
+    struct rv_host_timer *timer;
+    uint64_t *bytes; /* counter */
+};
+
+static void rng_fill(struct rng *rng, struct virtqueue *vq, const struct virtq_chain *chain)
+{
+    uint8_t bytes[RNG_PIECE];
+    size_t want = chain->writable_bytes < RNG_PIECE ? chain->writable_bytes : RNG_PIECE;
+    ssize_t got = getrandom(bytes, want, GRND_NONBLOCK);
+    size_t len =
+        got > 0 ? (size_t)got : 0; /* a host without entropy yet: none, and it asks again */
+
+    len = iov_write(chain->writable, chain->writable_count, 0, bytes, len);
+    *rng->bytes += len;
+    virtqueue_push(vq, chain, len);
+}
+
+/* A guest that refills the queue as fast as it empties may not keep the vmm's loop. */
+static void rng_notify(void *device, struct virtqueue *vq)
+{
+    struct rng *rng = device;
+    const struct rv_host_ops *ops = rng->plugin->ops;
+    struct virtq_chain chain;
+    unsigned served = 0;
+
+    do {
+        virtqueue_notify_disable(vq);
+        while (served < RNG_BATCH && virtqueue_pop(vq, &chain)) {
+            rng_fill(rng, vq, &chain);
+            served++;
+        }
+    } while (served < RNG_BATCH && virtqueue_notify_enable(vq));
+    virtqueue_flush_notify(vq);
+    if (served == RNG_BATCH)
+        ops->timer_set(rng->plugin->host, rng->timer,
+                       ops->now_ns(rng->plugin->host) + RNG_PAUSE_NS);
+}
+
+static void rng_go_on(void *opaque)
+{
+    struct rng *rng = opaque;
+
+    rng_notify(rng, virtio_mmio_queue(&rng->plugin->mmio, 0));
+}
+
+static void rng_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
+{
+    rng_fill(device, vq, chain);
+}
+
+static int rng_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
+                      struct virtio_device_config *config, void **device)
+{
+    static const struct virtqueue_limits limits = {.size = RNG_QUEUE_SIZE};
+    struct rng *rng = calloc(1, sizeof(*rng));
+
+    (void)state;
+    (void)flags;
+    if (!rng)
+        return -ENOMEM;
+    rng->plugin = plugin;
+    rng->bytes = plugin->ops->counter(plugin->host, "bytes", "random bytes given to the guest");
+    rng->timer = plugin->ops->timer_new(plugin->host, rng_go_on, rng);
+    if (!rng->timer) {
+        free(rng);
+        return -ENOMEM;
+    }
+    *config = (struct virtio_device_config){
+        .features = VIRTIO_RING_FEATURES,
+        .queues = 1,
+        .limits = &limits,
+    };
+    *device = rng;
+    return 0;
+}
+
+static void rng_destroy(void *device)
+{
+    struct rng *rng = device;
+
+    rng->plugin->ops->timer_free(rng->plugin->host, rng->timer);
+    free(rng);
+}
+
+static const struct virtio_plugin_class rng = {
+    .virtio = {.id = VIRTIO_ID_RNG, .notify = rng_notify, .resubmit = rng_resubmit},
+    .create = rng_create,
+    .destroy = rng_destroy,
+};
+
+static const struct rv_property rng_properties[] = {VIRTIO_PLUGIN_PROPERTIES, {0}};
+
+VIRTIO_PLUGIN(rng, .name = "virtio-rng",
+              .description = "virtio entropy device: the host's random numbers",
+              .properties = rng_properties);

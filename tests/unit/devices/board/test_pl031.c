@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The PL031 on a host whose clocks are this file's. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/support/clock_host.h"
+
+#define DR   0x00
+#define MR   0x04
+#define LR   0x08
+#define CR   0x0c
+#define IMSC 0x10
+#define RIS  0x14
+#define MIS  0x18
+#define ICR  0x1c
+
+static int setup(void **state)
+{
+    (void)state;
+    clock_host_start();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    assert_true(clock_host_stop());
+    return 0;
+}
+
+static void counter_is_the_hosts_seconds(void **state)
+{
+    (void)state;
+    assert_int_equal(get(DR), 1700000000);
+    pass(3 * S / 4);
+    assert_int_equal(get(DR), 1700000001);
+    assert_int_equal(get(CR), 1);
+    put(CR, 0);
+    assert_int_equal(get(CR), 1);
+    put(DR, 5);
+    assert_int_equal(get(DR), 1700000001);
+}
+
+static void counter_goes_on_from_what_is_loaded(void **state)
+{
+    (void)state;
+    put(LR, 1000);
+    assert_int_equal(get(LR), 1000);
+    assert_int_equal(get(DR), 1000);
+    pass(10 * S);
+    assert_int_equal(get(DR), 1010);
+    put(LR, 0xfffffffe);
+    pass(3 * S);
+    assert_int_equal(get(DR), 1); /* it wraps */
+}
+
+static void match_interrupts_once_and_when_enabled(void **state)
+{
+    (void)state;
+    put(IMSC, 0xff);
+    assert_int_equal(get(IMSC), 1);
+    put(MR, 1700000003);
+    pass(2 * S + S / 2);
+    assert_false(host.irq);
+    pass(S / 4);
+    assert_true(host.irq);
+    assert_int_equal(get(RIS), 1);
+    assert_int_equal(get(MIS), 1);
+    put(IMSC, 0);
+    assert_false(host.irq);
+    assert_int_equal(get(RIS), 1);
+    assert_int_equal(get(MIS), 0);
+    put(ICR, 1);
+    assert_int_equal(get(RIS), 0);
+    pass(100 * S);
+    assert_int_equal(get(RIS), 0);
+}
+
+static void match_of_now_is_at_once_and_of_the_past_never(void **state)
+{
+    (void)state;
+    put(IMSC, 1);
+    put(MR, 1699999999);
+    pass(1000 * S);
+    assert_false(host.irq);
+    put(MR, 1700001000);
+    assert_true(host.irq);
+}
+
+static void match_follows_a_counter_that_is_set(void **state)
+{
+    (void)state;
+    put(IMSC, 1);
+    put(MR, 1700000100);
+    put(LR, 1700000098);
+    pass(2 * S);
+    assert_true(host.irq);
+    put(ICR, 1);
+    put(MR, 1700000200);
+    put(LR, 1700000300); /* beyond it: not any more */
+    pass(1000 * S);
+    assert_false(host.irq);
+}
+
+static void match_follows_the_hosts_clock_when_that_is_set(void **state)
+{
+    (void)state;
+    put(IMSC, 1);
+    put(MR, 1700000010);
+    host.wall -= 5 * S; /* back: the timer comes too early and looks again */
+    pass(10 * S);
+    assert_false(host.irq);
+    pass(5 * S);
+    assert_true(host.irq);
+}
+
+static void identification_is_what_drivers_look_for(void **state)
+{
+    static const uint8_t id[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        assert_int_equal(get(0xfe0 + 4 * i), id[i]);
+}
+
+static void accesses_of_every_kind_end(void **state)
+{
+    uint64_t value;
+
+    (void)state;
+    for (uint64_t offset = 0; offset < 0x1000; offset++) {
+        for (unsigned size = 1; size <= 4; size *= 2) {
+            if (offset % size)
+                continue;
+            assert_int_equal(ringvisor_device.read(host.device, offset, size, &value), 0);
+            assert_int_equal(ringvisor_device.write(host.device, offset, size, ~0ull), 0);
+        }
+    }
+    assert_int_equal(ringvisor_device.read(host.device, 0, 8, &value), -EINVAL);
+    assert_int_equal(ringvisor_device.write(host.device, 0, 8, 0), -EINVAL);
+    value = 0;
+    put(LR, 0x12345678);
+    assert_int_equal(ringvisor_device.read(host.device, 2, 1, &value), 0);
+    assert_int_equal(value & 0xff, 0x34);
+}
+
+static void reset_forgets_all(void **state)
+{
+    (void)state;
+    put(IMSC, 1);
+    put(LR, 7);
+    put(MR, 7);
+    assert_true(host.irq);
+    put(MR, 9);
+    ringvisor_device.reset(host.device);
+    assert_false(host.irq);
+    assert_int_equal(host.timer_at, 0);
+    assert_int_equal(get(DR), 1700000000);
+    assert_int_equal(get(MR) | get(LR) | get(IMSC) | get(RIS), 0);
+}
+
+/* Another vmm, some time later, finds the state; the match was in between. */
+static void taken_over_it_tells_of_a_match_that_has_passed(void **state)
+{
+    (void)state;
+    put(IMSC, 1);
+    put(LR, 100);
+    put(MR, 102);
+    ringvisor_device.destroy(host.device);
+    host.timer_at = 0;
+    pass(60 * S);
+    assert_int_equal(clock_host_create(RV_CREATE_RESUME), 0);
+    assert_int_equal(get(DR), 160);
+    assert_true(host.irq);
+}
+
+static void create_without_a_timer_fails(void **state)
+{
+    void *device = host.device;
+
+    (void)state;
+    host.no_timer = true;
+    assert_int_equal(clock_host_create(0), -ENOMEM);
+    host.device = device;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(counter_is_the_hosts_seconds, setup, teardown),
+        cmocka_unit_test_setup_teardown(counter_goes_on_from_what_is_loaded, setup, teardown),
+        cmocka_unit_test_setup_teardown(match_interrupts_once_and_when_enabled, setup, teardown),
+        cmocka_unit_test_setup_teardown(match_of_now_is_at_once_and_of_the_past_never, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(match_follows_a_counter_that_is_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(match_follows_the_hosts_clock_when_that_is_set, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(identification_is_what_drivers_look_for, setup, teardown),
+        cmocka_unit_test_setup_teardown(accesses_of_every_kind_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(reset_forgets_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(taken_over_it_tells_of_a_match_that_has_passed, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(create_without_a_timer_fails, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

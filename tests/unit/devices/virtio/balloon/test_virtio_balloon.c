@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The memory balloon, a driver, and somebody at its control channel. */
+#include <errno.h>
+#include <linux/virtio_balloon.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/support/plugin_host.h"
+#include "tests/unit/support/virtio_driver.h"
+
+#define F(name) VIRTIO_FEATURE(VIRTIO_BALLOON_F_##name)
+#define LIST    (DRIVER_DATA + 0x100000)
+#define PAGE    4096u
+
+struct fixture {
+    struct driver_world world;
+    struct rv_host host;
+    struct driver_queue q[4];
+};
+
+static const struct plugin_host_property usual[] = {{"control", "null"}, {"size", "2M"}, {0}};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    driver_world_init(&f->world);
+    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    f->host.properties = usual;
+    f->host.quiet = true;
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    plugin_host_stop(&f->host);
+    plugin_host_free(&f->host);
+    driver_world_destroy(&f->world);
+    free(f);
+    return 0;
+}
+
+static void start(struct fixture *f, uint64_t features, unsigned queues)
+{
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
+    features |= VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
+    assert_true(driver_negotiate(plugin_host_mmio(&f->host), features));
+    for (unsigned i = 0; i < queues; i++) {
+        driver_queue_init(&f->q[i], &f->world, i, 64, features);
+        assert_true(driver_queue_enable(plugin_host_mmio(&f->host), &f->q[i]));
+    }
+    driver_ok(plugin_host_mmio(&f->host));
+}
+
+static bool gives(struct fixture *f, unsigned q, uint64_t addr, uint32_t len, bool write)
+{
+    struct driver_seg seg = {addr, len, write};
+    uint32_t used;
+
+    assert_true(driver_add(&f->q[q], &seg, 1, false, f));
+    ringvisor_device.write(f->host.device, 0x050, 4, q);
+    return driver_get(&f->q[q], &used) != NULL;
+}
+
+static bool inflates(struct fixture *f, const uint32_t *pages, uint32_t bytes)
+{
+    memcpy(driver_at(&f->world, LIST), pages, bytes);
+    return gives(f, 0, LIST, bytes, false);
+}
+
+static const char *says(struct fixture *f, const char *text)
+{
+    f->host.chr_got[0] = '\0';
+    f->host.chr.receive(f->host.chr_opaque, (const uint8_t *)text, strlen(text));
+    return f->host.chr_got;
+}
+
+static void neighbours_are_discarded_together_in_whatever_order(void **state)
+{
+    const uint32_t first = (uint32_t)(DRIVER_DATA / PAGE);
+    const uint32_t pages[] = {first + 3, first + 1, first + 2, first + 2, first + 8};
+    struct fixture *f = *state;
+
+    start(f, 0, 2);
+    memset(driver_at(&f->world, DRIVER_DATA), 0x77, 16 * PAGE);
+    assert_true(inflates(f, pages, sizeof(pages)));
+    assert_int_equal(f->host.discards, 2);
+    assert_int_equal(f->host.discarded, 4 * PAGE);
+    assert_int_equal(*(uint8_t *)driver_at(&f->world, DRIVER_DATA), 0x77);
+    assert_int_equal(*(uint8_t *)driver_at(&f->world, DRIVER_DATA + PAGE), 0);
+    assert_int_equal(*(uint8_t *)driver_at(&f->world, DRIVER_DATA + 4 * PAGE), 0x77);
+    assert_int_equal(plugin_host_counter(&f->host, "inflated"), 4 * PAGE);
+    assert_true(gives(f, 1, LIST, sizeof(pages), false));
+    assert_int_equal(plugin_host_counter(&f->host, "deflated"), 5 * PAGE);
+}
+
+static void pages_that_are_no_ram_are_ignored_and_said_once(void **state)
+{
+    const uint32_t last = (uint32_t)((DRIVER_RAM_BASE + DRIVER_RAM_SIZE) / PAGE);
+    const uint32_t pages[] = {0, 0xffffffff, 0xfffffffe, last, 0x9000, last - 1};
+    struct fixture *f = *state;
+
+    start(f, 0, 2);
+    assert_true(inflates(f, pages, sizeof(pages)));
+    assert_true(inflates(f, pages, sizeof(pages)));
+    assert_true(inflates(f, pages, 3)); /* less than a number */
+    assert_int_equal(f->host.warnings, 1);
+    /* The last page of RAM and its neighbour outside are one piece, of which nothing is taken. */
+    assert_int_equal(f->host.discarded, 0);
+}
+
+static void a_list_without_end_breaks_the_device(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 0, 2);
+    assert_false(gives(f, 0, LIST, 4100, false));
+    assert_true(driver_read(plugin_host_mmio(&f->host), 0x070) & VIRTIO_CONFIG_S_NEEDS_RESET);
+}
+
+/* The queue's place depends on the statistics': 5.5.2. */
+static void reported_pages_are_discarded_but_not_parts_of_them(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned stats = 0; stats <= 1; stats++) {
+        start(f, F(REPORTING) | (stats ? F(STATS_VQ) : 0), 3 + stats);
+        memset(driver_at(&f->world, DRIVER_DATA), 0x77, 8 * PAGE);
+        f->host.discarded = 0;
+        assert_true(gives(f, 2 + stats, DRIVER_DATA + 100, 3 * PAGE, true));
+        assert_int_equal(f->host.discarded, 2 * PAGE);
+        assert_int_equal(*(uint8_t *)driver_at(&f->world, DRIVER_DATA + 100), 0x77);
+        assert_int_equal(*(uint8_t *)driver_at(&f->world, DRIVER_DATA + PAGE), 0);
+        assert_int_equal(*(uint8_t *)driver_at(&f->world, DRIVER_DATA + 3 * PAGE), 0x77);
+        assert_true(gives(f, 2 + stats, DRIVER_DATA + 100, 200, true));
+        assert_int_equal(f->host.discarded, 2 * PAGE);
+        plugin_host_stop(&f->host);
+    }
+}
+
+static void size_is_the_users_and_actual_the_drivers(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t value;
+
+    start(f, 0, 2);
+    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    assert_int_equal(value, (DRIVER_RAM_SIZE - (2u << 20)) / PAGE);
+    assert_string_equal(says(f, "size 3M\n"), "ok\n");
+    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    assert_int_equal(value, (1u << 20) / PAGE);
+    assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
+    ringvisor_device.write(f->host.device, 0x104, 4, 77);
+    ringvisor_device.write(f->host.device, 0x105, 1, 1); /* any width */
+    ringvisor_device.read(f->host.device, 0x104, 4, &value);
+    assert_int_equal(value, 77 + 256);
+    ringvisor_device.write(f->host.device, 0x104, 4, 0xffffffff);
+    ringvisor_device.read(f->host.device, 0x104, 4, &value);
+    assert_int_equal(value, DRIVER_RAM_SIZE / PAGE);     /* more than there is cannot be */
+    ringvisor_device.write(f->host.device, 0x100, 4, 5); /* not the driver's */
+    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    assert_int_equal(value, (1u << 20) / PAGE);
+    ringvisor_device.write(f->host.device, 0x070, 4, 0);
+    ringvisor_device.read(f->host.device, 0x104, 4, &value);
+    assert_int_equal(value, 0); /* the balloon is flat after a reset */
+}
+
+static void wrong_words_are_answered(void **state)
+{
+    static const struct {
+        const char *line, *answer;
+    } cases[] = {
+        {"size 5M\n", "error: size '5M': give 1M to 4M\n"},
+        {"size 0\n", "error: size '0': give 1M to 4M\n"},
+        {"size -1\n", "error: size '-1': give 1M to 4M\n"},
+        {"size 2MB\n", "error: size '2MB': give 1M to 4M\n"},
+        {"size 99999999999999T\n", "error: size '99999999999999T': give 1M to 4M\n"},
+        {"size 2097152\r\n", "ok\n"},
+        {"help\n", "error: 'help': there are 'size SIZE' and 'stats'\n"},
+        {"\n", ""},
+    };
+    struct fixture *f = *state;
+
+    start(f, 0, 2);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(says(f, cases[i].line), cases[i].answer);
+    for (unsigned i = 0; i < 20; i++)
+        says(f, "0123456789abcdef");
+    assert_non_null(strstr(says(f, "\nsize 2M\n"), "ok\n"));
+}
+
+static void stats_are_asked_for_and_told_when_they_come(void **state)
+{
+    const struct virtio_balloon_stat stats[] = {
+        {VIRTIO_BALLOON_S_MEMFREE, 1234}, {99, 1}, {VIRTIO_BALLOON_S_MEMTOT, 5678}};
+    struct fixture *f = *state;
+
+    start(f, F(STATS_VQ), 3);
+    assert_non_null(strstr(says(f, "stats\n"), "\"size\": 2097152")); /* what there is */
+    memcpy(driver_at(&f->world, LIST), stats, sizeof(stats));
+    assert_false(gives(f, 2, LIST, sizeof(stats), false)); /* it is kept */
+    assert_string_equal(says(f, "stats\n"), "");
+    assert_true(driver_pending(&f->q[2])); /* and given back for news */
+    assert_true(gives(f, 2, LIST, sizeof(stats), false));
+    assert_non_null(strstr(f->host.chr_got, "\"free\": 1234, \"total\": 5678}\n"));
+    assert_string_equal(says(f, "stats\n"), "");
+    plugin_host_turn(&f->host, 2000000000); /* the guest does not answer */
+    assert_non_null(strstr(f->host.chr_got, "\"free\": 1234"));
+}
+
+static void a_size_that_cannot_be_is_refused(void **state)
+{
+    static const struct plugin_host_property cases[][2] = {{{"size", "5M"}}, {{"size", "4K"}}};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        f->host.properties = cases[i];
+        assert_int_equal(plugin_host_start(&f->host, 0), -EINVAL);
+    }
+    assert_int_equal(f->host.errors, 2);
+}
+
+static void another_vmm_goes_on(void **state)
+{
+    const struct virtio_balloon_stat stat = {VIRTIO_BALLOON_S_MEMFREE, 1234};
+    struct fixture *f = *state;
+    uint64_t value;
+
+    start(f, F(STATS_VQ), 3);
+    says(f, "size 3M\n");
+    memcpy(driver_at(&f->world, LIST), &stat, sizeof(stat));
+    assert_false(gives(f, 2, LIST, sizeof(stat), false));
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
+    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    assert_int_equal(value, (1u << 20) / PAGE);
+    says(f, "stats\n");
+    assert_true(driver_pending(&f->q[2])); /* it has the driver's buffer */
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(neighbours_are_discarded_together_in_whatever_order),
+        TEST(pages_that_are_no_ram_are_ignored_and_said_once),
+        TEST(a_list_without_end_breaks_the_device),
+        TEST(reported_pages_are_discarded_but_not_parts_of_them),
+        TEST(size_is_the_users_and_actual_the_drivers),
+        TEST(wrong_words_are_answered),
+        TEST(stats_are_asked_for_and_told_when_they_come),
+        TEST(a_size_that_cannot_be_is_refused),
+        TEST(another_vmm_goes_on),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

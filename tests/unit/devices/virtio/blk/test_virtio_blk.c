@@ -1,0 +1,699 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The block device, its driver in both ring formats, and a disk that ends requests when told. */
+#include <errno.h>
+#include <linux/virtio_blk.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/support/blk_host.h"
+#include "tests/unit/support/virtio_driver.h"
+
+#define SECTORS 2048u
+#define HEADER  (DRIVER_DATA)
+#define STATUS  (DRIVER_DATA + 0x100)
+#define RANGES  (DRIVER_DATA + 0x200)
+#define DATA    (DRIVER_DATA + 0x1000)
+#define NONE    0xee /* a status that was not written */
+
+#define NEEDS_RESET 0x40u
+#define ALWAYS      (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
+
+struct fixture {
+    struct driver_world world;
+    struct rv_host host;
+    struct driver_queue q;
+};
+
+static struct virtio_mmio *mmio_of(struct fixture *f)
+{
+    return &((struct virtio_plugin *)f->host.device)->mmio;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    driver_world_init(&f->world);
+    blk_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE, SECTORS);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    if (f->host.device)
+        blk_host_stop(&f->host);
+    blk_host_free(&f->host);
+    driver_world_destroy(&f->world);
+    free(f);
+    return 0;
+}
+
+/* The driver has agreed to `features`; queue 0 is there. */
+static void negotiate(struct fixture *f, uint64_t features)
+{
+    features |= ALWAYS;
+    driver_queue_init(&f->q, &f->world, 0, 64, features);
+    assert_true(driver_negotiate(mmio_of(f), features));
+    assert_true(driver_queue_enable(mmio_of(f), &f->q));
+    driver_ok(mmio_of(f));
+}
+
+static void start(struct fixture *f, uint64_t features)
+{
+    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    negotiate(f, features);
+}
+
+static const uint64_t usual = VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) |
+                              VIRTIO_FEATURE(VIRTIO_BLK_F_DISCARD) |
+                              VIRTIO_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES);
+
+static void kick(struct fixture *f)
+{
+    assert_int_equal(ringvisor_device.write(f->host.device, 0x050, 4, 0), 0);
+}
+
+static uint8_t *at(struct fixture *f, uint64_t ipa)
+{
+    return driver_at(&f->world, ipa);
+}
+
+static void put_header(struct fixture *f, uint64_t ipa, uint32_t type, uint64_t sector)
+{
+    struct virtio_blk_outhdr header = {.type = type, .sector = sector};
+
+    memcpy(at(f, ipa), &header, sizeof(header));
+}
+
+/* A request of three parts. The status is that of STATUS afterwards. */
+static void add(struct fixture *f, uint32_t type, uint64_t sector, uint32_t bytes)
+{
+    bool in = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
+    struct driver_seg segs[3] = {{HEADER, 16, false}, {DATA, bytes, in}, {STATUS, 1, true}};
+
+    if (bytes == 0)
+        segs[1] = segs[2];
+    put_header(f, HEADER, type, sector);
+    *at(f, STATUS) = NONE;
+    assert_true(driver_add(&f->q, segs, bytes ? 3 : 2, false, f));
+    kick(f);
+}
+
+/* The status of the request that was added, which is over. */
+static uint8_t got(struct fixture *f)
+{
+    uint32_t len = 0;
+
+    assert_ptr_equal(driver_get(&f->q, &len), f);
+    assert_int_equal(len, *at(f, STATUS) == NONE ? 0 : len);
+    assert_int_not_equal(*at(f, STATUS), NONE);
+    return *at(f, STATUS);
+}
+
+static uint8_t run(struct fixture *f, uint32_t type, uint64_t sector, uint32_t bytes)
+{
+    add(f, type, sector, bytes);
+    blk_host_complete_all(&f->host);
+    return got(f);
+}
+
+static void data_goes_both_ways_however_a_request_is_laid_out(void **state)
+{
+    /* Header, 1,024 bytes and status, in one piece each or in several; together where they may be. */
+    static const struct {
+        unsigned out, in;       /* elements of each direction */
+        struct driver_seg e[8]; /* a write: all but the last are readable */
+    } layouts[] = {
+        {2, 1, {{HEADER, 16, 0}, {DATA, 1024, 0}, {STATUS, 1, 1}}},
+        {1, 1, {{DATA - 16, 1040, 0}, {STATUS, 1, 1}}},
+        {4,
+         1,
+         {{HEADER, 7, 0}, {HEADER + 7, 9, 0}, {DATA, 1, 0}, {DATA + 1, 1023, 0}, {STATUS, 1, 1}}},
+        {2, 1, {{DATA - 16, 17, 0}, {DATA + 1, 1023, 0}, {STATUS, 1, 1}}},
+    };
+    static const struct driver_seg reads[][6] = {
+        {{HEADER, 16, 0}, {DATA, 1024, 1}, {STATUS, 1, 1}},
+        {{HEADER, 16, 0}, {DATA, 1025, 1}},
+        {{HEADER, 3, 0}, {HEADER + 3, 13, 0}, {DATA, 1000, 1}, {DATA + 1000, 25, 1}},
+    };
+    struct fixture *f = *state;
+
+    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    for (unsigned packed = 0; packed <= 1; packed++) {
+        negotiate(f, packed ? VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) : 0);
+        for (unsigned i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+            uint8_t fill = (uint8_t)(0x40 + 2 * i + packed);
+            bool together = layouts[i].e[0].addr != HEADER;
+            uint32_t len = 0;
+
+            memset(at(f, DATA), fill, 1024);
+            put_header(f, together ? DATA - 16 : HEADER, VIRTIO_BLK_T_OUT, 10 * i);
+            *at(f, STATUS) = NONE;
+            assert_true(driver_add(&f->q, layouts[i].e, layouts[i].out + layouts[i].in, false, f));
+            kick(f);
+            assert_false(driver_pending(&f->q)); /* not before it is done */
+            blk_host_complete_all(&f->host);
+            assert_ptr_equal(driver_get(&f->q, &len), f);
+            assert_int_equal(len, 1);
+            assert_int_equal(*at(f, STATUS), VIRTIO_BLK_S_OK);
+            for (unsigned n = 0; n < 1024; n++)
+                assert_int_equal(f->host.image[5120 * i + n], fill);
+            assert_int_equal(f->host.image[5120 * i + 1024], (10 * i + 2) & 0xff);
+        }
+        for (unsigned i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+            unsigned n = 0;
+            uint32_t len = 0;
+            uint8_t status;
+
+            while (n < 6 && reads[i][n].len)
+                n++;
+            memset(at(f, DATA), NONE, 1025);
+            *at(f, STATUS) = NONE;
+            put_header(f, HEADER, VIRTIO_BLK_T_IN, 1000 + i);
+            assert_true(driver_add(&f->q, reads[i], n, i & 1, f));
+            kick(f);
+            blk_host_complete_all(&f->host);
+            assert_ptr_equal(driver_get(&f->q, &len), f);
+            assert_int_equal(len, 1025);
+            status = i == 0 ? *at(f, STATUS) : *at(f, DATA + 1024);
+            assert_int_equal(status, VIRTIO_BLK_S_OK);
+            for (unsigned b = 0; b < 1024; b++)
+                assert_int_equal(*at(f, DATA + b), (1000 + i + b / 512) & 0xff);
+        }
+    }
+}
+
+static void requests_end_in_any_order_and_interrupt_once_in_a_round(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t tokens[8];
+    unsigned rises;
+    uint32_t len;
+
+    start(f, 0);
+    for (unsigned i = 0; i < 8; i++) {
+        struct driver_seg segs[3] = {
+            {HEADER + 16 * i, 16, false}, {DATA + 0x200 * i, 512, true}, {STATUS + i, 1, true}};
+
+        put_header(f, HEADER + 16 * i, VIRTIO_BLK_T_IN, 100 + i);
+        assert_true(driver_add(&f->q, segs, 3, false, &tokens[i]));
+    }
+    kick(f);
+    assert_int_equal(f->host.nr_pending, 8);
+    rises = f->host.rises;
+    blk_host_complete(&f->host, 5, 0, false);
+    blk_host_complete(&f->host, 0, -EIO, false);
+    assert_int_equal(f->host.rises, rises);
+    blk_host_complete(&f->host, 2, 0, true);
+    assert_int_equal(f->host.rises, rises + 1);
+    assert_ptr_equal(driver_get(&f->q, &len), &tokens[5]);
+    assert_ptr_equal(driver_get(&f->q, &len), &tokens[0]);
+    assert_ptr_equal(driver_get(&f->q, &len), &tokens[3]);
+    assert_null(driver_get(&f->q, &len));
+    assert_int_equal(*at(f, STATUS), VIRTIO_BLK_S_IOERR);
+    assert_int_equal(*at(f, STATUS + 5), VIRTIO_BLK_S_OK);
+    assert_int_equal(*at(f, DATA + 0x200 * 5), 105);
+}
+
+static void what_the_disk_answers_is_the_status(void **state)
+{
+    static const struct {
+        int error;
+        uint8_t status;
+    } cases[] = {{0, VIRTIO_BLK_S_OK},          {-EIO, VIRTIO_BLK_S_IOERR},
+                 {-ENOSPC, VIRTIO_BLK_S_IOERR}, {-EROFS, VIRTIO_BLK_S_IOERR},
+                 {-EINVAL, VIRTIO_BLK_S_IOERR}, {-EOPNOTSUPP, VIRTIO_BLK_S_UNSUPP}};
+    static const uint32_t types[] = {VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH};
+    struct fixture *f = *state;
+
+    start(f, usual);
+    for (unsigned t = 0; t < 3; t++) {
+        for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            add(f, types[t], 0, t < 2 ? 512 : 0);
+            assert_int_equal(f->host.nr_pending, 1);
+            blk_host_complete(&f->host, 0, cases[i].error, true);
+            assert_int_equal(f->host.nr_pending, 0); /* a failed flush is not tried again */
+            assert_int_equal(got(f), cases[i].status);
+        }
+    }
+}
+
+static void requests_that_cannot_be_are_refused(void **state)
+{
+    static const struct {
+        uint32_t type;
+        uint64_t sector;
+        uint32_t bytes;
+        uint8_t status;
+    } cases[] = {
+        {VIRTIO_BLK_T_IN, 0, 511, VIRTIO_BLK_S_IOERR},
+        {VIRTIO_BLK_T_OUT, 0, 513, VIRTIO_BLK_S_IOERR},
+        {VIRTIO_BLK_T_IN, SECTORS, 512, VIRTIO_BLK_S_IOERR},
+        {VIRTIO_BLK_T_OUT, SECTORS - 1, 1024, VIRTIO_BLK_S_IOERR},
+        {VIRTIO_BLK_T_IN, UINT64_MAX, 512, VIRTIO_BLK_S_IOERR},
+        {VIRTIO_BLK_T_OUT, UINT64_MAX / 512 + 1, 512, VIRTIO_BLK_S_IOERR},
+        {VIRTIO_BLK_T_OUT, UINT64_MAX / 512, 512, VIRTIO_BLK_S_IOERR},
+        {2, 0, 512, VIRTIO_BLK_S_UNSUPP},
+        {0xffffffff, 0, 0, VIRTIO_BLK_S_UNSUPP},
+        {VIRTIO_BLK_T_DISCARD, 0, 0, VIRTIO_BLK_S_IOERR},   /* no segment */
+        {VIRTIO_BLK_T_DISCARD, 0, 15, VIRTIO_BLK_S_IOERR},  /* a part of one */
+        {VIRTIO_BLK_T_DISCARD, 0, 272, VIRTIO_BLK_S_IOERR}, /* 17 */
+    };
+    struct fixture *f = *state;
+
+    start(f, usual);
+    memset(at(f, DATA), 0, 1024);
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_int_equal(run(f, cases[i].type, cases[i].sector, cases[i].bytes), cases[i].status);
+    assert_int_equal(driver_read(mmio_of(f), 0x070) & NEEDS_RESET, 0);
+}
+
+static void no_header_or_no_status_breaks_the_device(void **state)
+{
+    static const struct driver_seg cases[][2] = {
+        {{HEADER, 15, 0}, {STATUS, 1, 1}}, {{STATUS, 1, 1}},  {{HEADER, 16, 0}},
+        {{HEADER, 16, 0}, {DATA, 512, 0}}, {{HEADER, 15, 0}},
+    };
+    struct fixture *f = *state;
+
+    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        negotiate(f, 0);
+        put_header(f, HEADER, VIRTIO_BLK_T_OUT, 0);
+        assert_true(driver_add(&f->q, cases[i], cases[i][1].len ? 2 : 1, false, f));
+        kick(f);
+        assert_int_equal(driver_read(mmio_of(f), 0x070) & NEEDS_RESET, NEEDS_RESET);
+        assert_int_equal(f->host.submitted, 0);
+    }
+    negotiate(f, 0); /* a reset mends it */
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
+}
+
+static void serial_is_20_bytes_padded_with_zeros(void **state)
+{
+    struct fixture *f = *state;
+
+    f->host.serial = "exactly-twenty-chars";
+    start(f, 0);
+    memset(at(f, DATA), NONE, 32);
+    assert_int_equal(run(f, VIRTIO_BLK_T_GET_ID, 0, 20), VIRTIO_BLK_S_OK);
+    assert_memory_equal(at(f, DATA), "exactly-twenty-chars\xee", 21);
+    blk_host_stop(&f->host);
+    f->host.serial = "short";
+    start(f, 0);
+    memset(at(f, DATA), NONE, 32);
+    assert_int_equal(run(f, VIRTIO_BLK_T_GET_ID, 0, 20), VIRTIO_BLK_S_OK);
+    assert_memory_equal(at(f, DATA), "short\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xee", 21);
+    memset(at(f, DATA), NONE, 32);
+    assert_int_equal(run(f, VIRTIO_BLK_T_GET_ID, 0, 3), VIRTIO_BLK_S_OK);
+    assert_memory_equal(at(f, DATA), "sho\xee", 4);
+}
+
+/* A write in write-through mode is over when its own flush is. */
+static void write_through_flushes_each_write(void **state)
+{
+    static const struct {
+        uint64_t features;
+        int wce; /* written to config; -1: not */
+        bool flushes;
+    } cases[] = {
+        {0, -1, true}, /* no FLUSH: the driver could not ask for one */
+        {VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH), -1, false},
+        {VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH), 0, false}, /* not negotiated: not written */
+        {VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) | VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE), -1, false},
+        {VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) | VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE), 0, true},
+        {VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) | VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE), 1, false},
+        {VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE), 0, true},
+    };
+    struct fixture *f = *state;
+
+    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint64_t at_wce = 0x100 + offsetof(struct virtio_blk_config, wce);
+        uint64_t wce = 9;
+
+        negotiate(f, cases[i].features);
+        ringvisor_device.read(f->host.device, at_wce, 1, &wce);
+        assert_int_equal(wce, 1);
+        if (cases[i].wce >= 0)
+            ringvisor_device.write(f->host.device, at_wce, 1, (uint64_t)cases[i].wce);
+        for (int error = 0; error >= -EIO; error -= EIO) {
+            f->host.flushes = 0;
+            add(f, VIRTIO_BLK_T_OUT, 0, 512);
+            blk_host_complete(&f->host, 0, 0, true);
+            assert_int_equal(f->host.flushes, cases[i].flushes);
+            assert_int_equal(f->host.nr_pending, cases[i].flushes);
+            assert_int_equal(driver_pending(&f->q), !cases[i].flushes);
+            if (cases[i].flushes)
+                blk_host_complete(&f->host, 0, error, true);
+            assert_int_equal(got(f),
+                             cases[i].flushes && error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
+        }
+    }
+}
+
+static void disk_without_a_cache_needs_no_flush(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t features = 0;
+
+    f->host.info.write_cache = false;
+    start(f, 0);
+    driver_write(mmio_of(f), 0x014, 0);
+    features = driver_read(mmio_of(f), 0x010);
+    assert_int_equal(features & VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH), 0);
+    assert_int_equal(run(f, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
+    assert_int_equal(f->host.flushes, 0);
+}
+
+static void put_range(struct fixture *f, unsigned i, uint64_t sector, uint32_t count,
+                      uint32_t flags)
+{
+    struct virtio_blk_discard_write_zeroes range = {sector, count, flags};
+
+    memcpy(at(f, DATA) + 16 * i, &range, sizeof(range));
+}
+
+static void ranges_are_checked_all_before_the_first_is_done(void **state)
+{
+    static const struct {
+        uint32_t type;
+        uint64_t sector;
+        uint32_t count, flags;
+        uint8_t status;
+    } cases[] = {
+        {VIRTIO_BLK_T_DISCARD, 8, 8, 0, VIRTIO_BLK_S_OK},
+        {VIRTIO_BLK_T_DISCARD, 8, 8, 1, VIRTIO_BLK_S_UNSUPP}, /* unmap is not for it */
+        {VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, 0, VIRTIO_BLK_S_OK},
+        {VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, 1, VIRTIO_BLK_S_OK},
+        {VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, 2, VIRTIO_BLK_S_UNSUPP},
+        {VIRTIO_BLK_T_DISCARD, SECTORS - 8, 9, 0, VIRTIO_BLK_S_IOERR},
+        {VIRTIO_BLK_T_DISCARD, UINT64_MAX, 1, 0, VIRTIO_BLK_S_IOERR},
+        {VIRTIO_BLK_T_WRITE_ZEROES, 0, 0xffffffff, 0, VIRTIO_BLK_S_IOERR},
+    };
+    struct fixture *f = *state;
+
+    start(f, usual);
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bool good = cases[i].status == VIRTIO_BLK_S_OK;
+        uint8_t made = cases[i].type == VIRTIO_BLK_T_DISCARD ? 0xdd : 0;
+
+        memset(f->host.image, 0x77, 16 * 512);
+        f->host.submitted = 0;
+        f->host.last_discarded = 0xff;
+        put_range(f, 0, 1, 2, 0);
+        put_range(f, 1, cases[i].sector, cases[i].count, cases[i].flags);
+        assert_int_equal(run(f, cases[i].type, 0, 32), cases[i].status);
+        assert_int_equal(f->host.submitted, good ? 2 : 0);
+        assert_int_equal(f->host.image[512], good ? made : 0x77);
+        assert_int_equal(f->host.image[8 * 512], good ? made : 0x77);
+        assert_int_equal(f->host.image[3 * 512], 0x77);
+        if (good)
+            assert_int_equal(f->host.last_discarded, cases[i].flags ? RV_DISK_UNMAP : 0);
+    }
+    /* The first of two fails: the second is not begun. */
+    put_range(f, 0, 1, 2, 0);
+    put_range(f, 1, 8, 8, 0);
+    add(f, VIRTIO_BLK_T_DISCARD, 0, 32);
+    blk_host_complete(&f->host, 0, -EIO, true);
+    assert_int_equal(f->host.nr_pending, 0);
+    assert_int_equal(got(f), VIRTIO_BLK_S_IOERR);
+}
+
+static void what_is_not_offered_is_not_done(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t features;
+
+    f->host.info.can_discard = false;
+    f->host.info.read_only = true;
+    start(f, 0);
+    driver_write(mmio_of(f), 0x014, 0);
+    features = driver_read(mmio_of(f), 0x010);
+    assert_int_equal(features & VIRTIO_FEATURE(VIRTIO_BLK_F_RO), VIRTIO_FEATURE(VIRTIO_BLK_F_RO));
+    assert_int_equal(features & (VIRTIO_FEATURE(VIRTIO_BLK_F_DISCARD) |
+                                 VIRTIO_FEATURE(VIRTIO_BLK_F_WRITE_ZEROES)),
+                     0);
+    put_range(f, 0, 0, 8, 0);
+    assert_int_equal(run(f, VIRTIO_BLK_T_DISCARD, 0, 16), VIRTIO_BLK_S_UNSUPP);
+    assert_int_equal(run(f, VIRTIO_BLK_T_WRITE_ZEROES, 0, 16), VIRTIO_BLK_S_UNSUPP);
+    assert_int_equal(run(f, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_IOERR);
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
+}
+
+static void config_space_tells_the_geometry(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_blk_config config = {0};
+    uint64_t value;
+
+    f->host.queues = "3";
+    start(f, 0);
+    for (unsigned i = 0; i < sizeof(config); i++) {
+        assert_int_equal(ringvisor_device.read(f->host.device, 0x100 + i, 1, &value), 0);
+        ((uint8_t *)&config)[i] = (uint8_t)value;
+    }
+    assert_int_equal(config.capacity, SECTORS);
+    assert_int_equal(config.blk_size, 512);
+    assert_int_equal(config.physical_block_exp, 3);
+    assert_int_equal(config.seg_max, 254);
+    assert_int_equal(config.num_queues, 3);
+    assert_int_equal(config.discard_sector_alignment, 8);
+    assert_int_equal(config.max_discard_seg, 16);
+    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    assert_int_equal(value, SECTORS);
+    ringvisor_device.read(f->host.device, 0x100 + 34, 2, &value);
+    assert_int_equal(value, 3);
+    ringvisor_device.write(f->host.device, 0x100, 4, 7); /* read-only */
+    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    assert_int_equal(value, SECTORS);
+}
+
+static void reset_waits_for_what_is_in_flight(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 0);
+    memset(at(f, DATA), 0, 512);
+    add(f, VIRTIO_BLK_T_IN, 9, 512);
+    driver_write(mmio_of(f), 0x070, 0);
+    assert_int_equal(f->host.nr_pending, 0);
+    assert_int_equal(driver_read(mmio_of(f), 0x070), 0);
+    assert_false(driver_pending(&f->q)); /* it ended, and nobody is told */
+    memset(at(f, DATA), 0x11, 512);
+    negotiate(f, 0);
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_OK);
+    assert_int_equal(*at(f, DATA), 3);
+}
+
+static void reset_that_cannot_wait_goes_on_until_all_is_done(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 0);
+    add(f, VIRTIO_BLK_T_IN, 9, 512);
+    f->host.stuck = true;
+    driver_write(mmio_of(f), 0x070, 0);
+    assert_int_not_equal(driver_read(mmio_of(f), 0x070), 0);
+    assert_non_null(strstr(f->host.log, "in flight"));
+    blk_host_complete(&f->host, 0, 0, true);
+    assert_int_equal(driver_read(mmio_of(f), 0x070), 0);
+    f->host.stuck = false;
+    negotiate(f, 0);
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_OK);
+}
+
+static void one_queue_is_reset_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct driver_queue other;
+    uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_RESET) |
+                        VIRTIO_FEATURE(VIRTIO_BLK_F_MQ);
+
+    f->host.queues = "2";
+    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    assert_true(driver_negotiate(mmio_of(f), features));
+    for (unsigned i = 0; i < 2; i++) {
+        driver_queue_init(i ? &other : &f->q, &f->world, i, 64, features);
+        assert_true(driver_queue_enable(mmio_of(f), i ? &other : &f->q));
+    }
+    driver_ok(mmio_of(f));
+    add(f, VIRTIO_BLK_T_IN, 9, 512);
+    f->host.stuck = true;
+    driver_write(mmio_of(f), 0x030, 1);
+    driver_write(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET, 1);
+    assert_int_equal(driver_read(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET), 0); /* it had nothing */
+    driver_write(mmio_of(f), 0x030, 0);
+    driver_write(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET, 1);
+    assert_int_equal(driver_read(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET), 1);
+    blk_host_complete(&f->host, 0, 0, true);
+    assert_int_equal(driver_read(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET), 0);
+    driver_queue_init(&f->q, &f->world, 0, 64, features);
+    assert_true(driver_queue_enable(mmio_of(f), &f->q));
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_OK);
+}
+
+static void quiesce_lets_end_what_is_in_flight_and_begins_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, usual);
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), 0);
+    ringvisor_device.resume(f->host.device);
+    add(f, VIRTIO_BLK_T_OUT, 9, 512);
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), -EINPROGRESS);
+    assert_int_equal(f->host.quiesced, 0);
+    blk_host_complete(&f->host, 0, 0, true);
+    assert_int_equal(f->host.quiesced, 1);
+    assert_true(f->host.rises > 0); /* and the guest is told, before the device stands still */
+    assert_int_equal(got(f), VIRTIO_BLK_S_OK);
+    ringvisor_device.reset(f->host.device);
+    ringvisor_device.resume(f->host.device);
+    negotiate(f, usual);
+    ringvisor_device.quiesce(f->host.device);
+    add(f, VIRTIO_BLK_T_OUT, 9, 512);
+    assert_int_equal(f->host.nr_pending, 0);
+    ringvisor_device.resume(f->host.device);
+    assert_int_equal(f->host.nr_pending, 1); /* nobody rang for it again */
+}
+
+static void quiesce_of_a_write_through_disk_waits_for_the_flush_too(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 0);
+    add(f, VIRTIO_BLK_T_OUT, 9, 512);
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), -EINPROGRESS);
+    blk_host_complete(&f->host, 0, 0, true);
+    assert_int_equal(f->host.quiesced, 0);
+    blk_host_complete(&f->host, 0, 0, true);
+    assert_int_equal(f->host.quiesced, 1);
+    assert_int_equal(got(f), VIRTIO_BLK_S_OK);
+}
+
+/* A vmm dies: what it had not answered is done by the next one, in what order it came. */
+static void another_process_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t tokens[3];
+    uint32_t len;
+
+    for (unsigned packed = 0; packed <= 1; packed++) {
+        start(f, usual | VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE) |
+                     (packed ? VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) : 0));
+        ringvisor_device.write(f->host.device, 0x100 + offsetof(struct virtio_blk_config, wce), 1,
+                               0);
+        for (unsigned i = 0; i < 3; i++) {
+            struct driver_seg segs[3] = {
+                {HEADER + 16 * i, 16, false}, {DATA + 0x200 * i, 512, true}, {STATUS + i, 1, true}};
+
+            put_header(f, HEADER + 16 * i, VIRTIO_BLK_T_IN, 100 + i);
+            *at(f, STATUS + i) = NONE;
+            assert_true(driver_add(&f->q, segs, 3, i == 1, &tokens[i]));
+        }
+        kick(f);
+        blk_host_complete(&f->host, 1, 0, true);
+        assert_ptr_equal(driver_get(&f->q, &len), &tokens[1]);
+        blk_host_stop(&f->host);
+        assert_int_equal(blk_host_start(&f->host, RV_CREATE_RESUME), 0);
+        assert_int_equal(f->host.nr_pending, 2);
+        blk_host_complete_all(&f->host);
+        assert_ptr_equal(driver_get(&f->q, &len), &tokens[0]);
+        assert_ptr_equal(driver_get(&f->q, &len), &tokens[2]);
+        assert_int_equal(*at(f, DATA), 100);
+        assert_int_equal(*at(f, DATA + 0x400), 102);
+        /* And the cache mode is as the driver left it. */
+        f->host.flushes = 0;
+        assert_int_equal(run(f, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
+        assert_int_equal(f->host.flushes, 1);
+        blk_host_stop(&f->host);
+        free(f->host.block);
+        f->host.block = NULL;
+        f->host.device = NULL;
+    }
+}
+
+/* What fails without I/O is over at once: a driver that refills must not hold the loop. */
+static void greedy_driver_waits_for_the_next_pass(void **state)
+{
+    struct fixture *f = *state;
+
+    f->host.queue_size = "16";
+    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    driver_queue_init(&f->q, &f->world, 0, 16, ALWAYS);
+    assert_true(driver_negotiate(mmio_of(f), ALWAYS));
+    assert_true(driver_queue_enable(mmio_of(f), &f->q));
+    driver_ok(mmio_of(f));
+    put_header(f, HEADER, 99, 0);
+    for (unsigned i = 0; i < 8; i++) {
+        struct driver_seg segs[2] = {{HEADER, 16, false}, {STATUS, 1, true}};
+
+        assert_true(driver_add(&f->q, segs, 2, false, f));
+    }
+    kick(f);
+    assert_false(f->host.timer_set);
+    for (unsigned i = 0; i < 16; i++) {
+        struct driver_seg segs[2] = {{HEADER, 16, false}, {STATUS, 1, true}};
+
+        if (i < 8)
+            assert_int_equal(got(f), VIRTIO_BLK_S_UNSUPP);
+        assert_true(driver_add(&f->q, segs, 2, true, f));
+    }
+    kick(f);
+    assert_true(f->host.timer_set); /* sixteen in one go: there may be more */
+    f->host.timer_set = false;
+    f->host.fired(f->host.opaque);
+    assert_false(f->host.timer_set);
+}
+
+static void wrong_properties_are_refused_by_name(void **state)
+{
+    struct fixture *f = *state;
+
+    f->host.queue_size = "100";
+    assert_int_equal(blk_host_start(&f->host, 0), -EINVAL);
+    assert_non_null(strstr(f->host.log, "queue-size 100"));
+    f->host.queue_size = NULL;
+    f->host.serial = "twenty-one-characters";
+    assert_int_equal(blk_host_start(&f->host, 0), -EINVAL);
+    assert_non_null(strstr(f->host.log, "20 characters"));
+    f->host.serial = NULL;
+    f->host.open_error = -ENOENT; /* said by the core */
+    assert_int_equal(blk_host_start(&f->host, 0), -ENOENT);
+    f->host.device = NULL;
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(data_goes_both_ways_however_a_request_is_laid_out),
+        TEST(requests_end_in_any_order_and_interrupt_once_in_a_round),
+        TEST(what_the_disk_answers_is_the_status),
+        TEST(requests_that_cannot_be_are_refused),
+        TEST(no_header_or_no_status_breaks_the_device),
+        TEST(serial_is_20_bytes_padded_with_zeros),
+        TEST(write_through_flushes_each_write),
+        TEST(disk_without_a_cache_needs_no_flush),
+        TEST(ranges_are_checked_all_before_the_first_is_done),
+        TEST(what_is_not_offered_is_not_done),
+        TEST(config_space_tells_the_geometry),
+        TEST(reset_waits_for_what_is_in_flight),
+        TEST(reset_that_cannot_wait_goes_on_until_all_is_done),
+        TEST(one_queue_is_reset_alone),
+        TEST(quiesce_lets_end_what_is_in_flight_and_begins_nothing),
+        TEST(quiesce_of_a_write_through_disk_waits_for_the_flush_too),
+        TEST(another_process_goes_on),
+        TEST(greedy_driver_waits_for_the_next_pass),
+        TEST(wrong_properties_are_refused_by_name),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

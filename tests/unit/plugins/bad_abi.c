@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* Built for a later ABI only. */
-#include "tests/unit/plugins/template.h"
-
-PLUGIN_CLASS(.name = "abi", .abi_min = RV_DEVICE_ABI + 1, .abi_max = RV_DEVICE_ABI + 2)

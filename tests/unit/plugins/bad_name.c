@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* A name that --device cannot take. */
-#include "tests/unit/plugins/template.h"
-
-PLUGIN_CLASS(.name = "na,me=x")

@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* More registers than its place has. */
-#include "tests/unit/plugins/template.h"
-
-PLUGIN_CLASS(.name = "place", .place = RV_PLACE_VIRTIO_MMIO)

@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* A required callback is missing. */
-#include "tests/unit/plugins/template.h"
-
-PLUGIN_CLASS(.name = "read", .read = NULL)

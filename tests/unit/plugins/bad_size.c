@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* Its class struct is too small to be one. */
-#include "tests/unit/plugins/template.h"
-
-PLUGIN_CLASS(.name = "size", .size = 16)

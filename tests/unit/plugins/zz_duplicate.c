@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* Says that it is "good", whose file comes first. */
-#include "tests/unit/plugins/template.h"
-
-PLUGIN_CLASS(.name = "good", .description = "The second of its name")

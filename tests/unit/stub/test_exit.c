@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Exits: what is posted, what an event says, how an instruction is stepped over. */
+#include "tests/unit/stub/fake.h"
+#include "tests/unit/stub/test.h"
+
+#define WINDOW 0x0a000000ull
+#define STORE                                                                                    \
+    (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_ELx_IL | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR | \
+     ESR_SET(5, ESR_ISS_DABT_SRT) | ESR_FSC_TRANSLATION | 3)
+
+static struct pcpu *core;
+
+static int setup(void **state)
+{
+    (void)state;
+    fake_reset(4);
+    core = fake_use(0);
+    fake_create_vm(0);
+    fake_create_vcpu(0, 0);
+    fake_ok(core, (struct rv_command){.op = RV_COMMAND_SET_POSTED, .arg = {0, WINDOW, 0x200}});
+    fake_ok(core, (struct rv_command){.op = RV_COMMAND_SET_POSTED, .arg = {1, 0x1000, 1}});
+    fake_ok(core, (struct rv_command){.op = RV_COMMAND_RUN});
+    fake_pages[0].x[5] = 0x5555;
+    return 0;
+}
+
+/* An abort of the guest at an IPA. True: the guest went on at once. */
+static bool take(uint64_t esr, uint64_t ipa, struct rv_event *event)
+{
+    REG(esr_el2) = esr;
+    REG(far_el2) = 0xffff000000000000ull | (ipa & 0xfff);
+    REG(hpfar_el2) = ipa >> 12 << 4;
+    REG(elr_el2) = 0x40001000;
+    REG(spsr_el2) = PSTATE_EL1h | PSTATE_Z | PSTATE_SS | PSTATE_BTYPE;
+    bool went_on = fake_run(core, exit_sync);
+
+    assert_true(fake_event(core, event));
+    return went_on;
+}
+
+static void writes_are_posted_in_their_windows_and_nowhere_else(void **state)
+{
+    static const struct {
+        uint64_t esr, ipa;
+        bool posted;
+    } cases[] = {
+        {STORE, WINDOW, true},
+        {STORE, WINDOW + 0x1ff, true},
+        {STORE, WINDOW + 0x200, false},
+        {STORE, WINDOW - 1, false},
+        {STORE, 0x1000, true},
+        {STORE, 0x1001, false},
+        {STORE, 0xfff, false},
+        {STORE, 0, false},
+        {STORE, WINDOW | 1ull << 40, false},
+        {STORE & ~(uint64_t)ESR_ISS_DABT_WNR, WINDOW, false},
+        {STORE & ~(uint64_t)ESR_ISS_DABT_ISV, WINDOW, false},
+        {STORE ^ (ESR_FSC_TRANSLATION ^ ESR_FSC_PERMISSION), WINDOW, false}, /* no valid IPA */
+        {STORE ^ ESR_SET(4, ESR_ELx_EC), WINDOW, false},                     /* instruction abort */
+        {STORE ^ ESR_SET(1, ESR_ELx_EC), WINDOW, false},                     /* of the same EL */
+        {STORE ^ ESR_SET(0x32, ESR_ELx_EC), WINDOW, false},                  /* HVC */
+    };
+    struct rv_event event;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        setup(state);
+        bool went_on = take(cases[i].esr, cases[i].ipa, &event);
+
+        if (went_on != cases[i].posted)
+            fail_msg("case %zu: %sposted", i, went_on ? "" : "not ");
+        assert_int_equal(event.type, went_on ? RV_EVENT_POSTED : RV_EVENT_SYNC);
+        assert_int_equal(event.flags, went_on ? 0 : RV_EVENT_FLAG_BLOCKING);
+        assert_int_equal(core->blocked, !went_on);
+        assert_int_equal(REG(elr_el2), went_on ? 0x40001004 : 0x40001000);
+        assert_int_equal(event.ipa, cases[i].ipa);
+        assert_int_equal(event.pc, 0x40001000); /* of the instruction itself */
+    }
+}
+
+static void window_without_a_size_ends_the_list(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    fake_run(core, world_leave);
+    fake_event(core, &event);
+    fake_ok(core, (struct rv_command){.op = RV_COMMAND_SET_POSTED, .arg = {7, 0x20000, 0x1000}});
+    fake_ok(core, (struct rv_command){.op = RV_COMMAND_SET_POSTED, .arg = {2, 0, 0}});
+    fake_ok(core, (struct rv_command){.op = RV_COMMAND_RUN});
+    assert_false(take(STORE, 0x20000, &event));
+}
+
+static void window_that_is_set_cannot_be_moved(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    core->blocked = true;
+    command_execute(
+        core, &(struct rv_command){.op = RV_COMMAND_SET_POSTED, .arg = {0, 0x40000000, 0x1000}});
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.value, RV_REFUSED_STATE);
+    assert_true(vms[0].stopped);
+    assert_int_equal(vms[0].posted_start[0], WINDOW);
+}
+
+static void event_has_all_of_the_exit(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    boot.features = RV_FEATURE_TIMESTAMP;
+    REG(cntpct_el0) = 99;
+    assert_false(take(STORE, 0xabcde123, &event));
+    assert_int_equal(event.vcpu, 0);
+    assert_int_equal(event.esr, STORE);
+    assert_int_equal(event.far, 0xffff000000000123ull);
+    assert_int_equal(event.ipa, 0xabcde123);
+    assert_int_equal(event.pstate, PSTATE_EL1h | PSTATE_Z | PSTATE_SS | PSTATE_BTYPE);
+    assert_int_equal(event.value, 0x5555);
+    assert_int_equal(event.groups, RV_GROUP_GPR);
+    assert_int_equal(event.timestamp, 99);
+}
+
+static void store_of_xzr_is_zero(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    assert_true(take(STORE | ESR_ISS_DABT_SRT, WINDOW, &event));
+    assert_int_equal(event.value, 0);
+}
+
+static void load_says_nothing_of_its_register(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    assert_false(take(STORE & ~(uint64_t)ESR_ISS_DABT_WNR, WINDOW, &event));
+    assert_int_equal(event.value, 0);
+}
+
+static void serror_blocks_even_if_it_looks_like_a_store(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    REG(esr_el2) = STORE;
+    REG(far_el2) = 0;
+    REG(hpfar_el2) = WINDOW >> 8;
+    assert_false(fake_run(core, exit_serror));
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.type, RV_EVENT_SERROR);
+    assert_int_equal(event.flags, RV_EVENT_FLAG_BLOCKING);
+    assert_true(core->blocked);
+}
+
+/* AArch32: bits 11 and 10 are IT[3:2] there, not BTYPE. */
+static void advance_steps_over_one_instruction(void **state)
+{
+    static const struct {
+        uint64_t esr, spsr, pc, want_pc, want_spsr;
+    } cases[] = {
+        {ESR_ELx_IL, PSTATE_EL1h, 0x1000, 0x1004, PSTATE_EL1h},
+        {0, PSTATE_EL1h, 0x1000, 0x1002, PSTATE_EL1h},
+        {ESR_ELx_IL, PSTATE_EL0t | PSTATE_SS | PSTATE_BTYPE | PSTATE_NZCV | PSTATE_DAIF, 8, 12,
+         PSTATE_NZCV | PSTATE_DAIF},
+        {ESR_ELx_IL, PSTATE_EL1h | PSTATE_IL | PSTATE_PAN | PSTATE_UAO, ~3ull, 0,
+         PSTATE_EL1h | PSTATE_IL | PSTATE_PAN | PSTATE_UAO},
+        {ESR_ELx_IL, PSTATE_nRW | PSTATE_SS, 0x1000, 0x1004, PSTATE_nRW},
+        {0, PSTATE_nRW | PSTATE32_T, 0x1000, 0x1002, PSTATE_nRW | PSTATE32_T},
+        {0, PSTATE_nRW | 0xc00, 0x1000, 0x1002, PSTATE_nRW | 0xc00},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        setup(state);
+        REG(esr_el2) = cases[i].esr;
+        REG(spsr_el2) = cases[i].spsr;
+        REG(elr_el2) = cases[i].pc;
+        exit_advance();
+        assert_int_equal(REG(elr_el2), cases[i].want_pc);
+        assert_int_equal(REG(spsr_el2), cases[i].want_spsr);
+    }
+}
+
+/* Replies */
+
+static void reply_is_refused_when_nothing_waits_for_it(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    core->blocked = false;
+    command_execute(core, &(struct rv_command){.op = RV_COMMAND_REPLY,
+                                               .tag = 7,
+                                               .flags = RV_REPLY_REG | RV_REPLY_ADVANCE,
+                                               .reg = 5,
+                                               .arg = {1, 7}});
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.type, RV_EVENT_REFUSED);
+    assert_int_equal(event.value, RV_REFUSED_STATE);
+    assert_int_equal(event.esr, 7);
+    assert_true(vms[0].stopped);
+    assert_int_equal(fake_pages[0].x[5], 0x5555);
+    assert_int_equal(REG(elr_el2), 0x40000000);
+}
+
+static void second_reply_is_refused(void **state)
+{
+    struct rv_command reply = {.op = RV_COMMAND_REPLY};
+    struct rv_event event;
+
+    setup(state);
+    assert_false(take(ESR_ELx_IL, 0, &event));
+    fake_command(core, &reply);
+    fake_command(core, &reply);
+    assert_false(fake_serve(core));
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.value, RV_REFUSED_STATE);
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.type, RV_EVENT_STOPPED);
+}
+
+static void reply_does_what_its_flags_say_and_no_more(void **state)
+{
+    for (unsigned flags = 0; flags < 8; flags++) {
+        struct rv_event event;
+        bool runs;
+
+        setup(state);
+        assert_false(take(ESR_ELx_IL, 0, &event));
+        fake_command(core, &(struct rv_command){.op = RV_COMMAND_REPLY,
+                                                .flags = (uint8_t)flags,
+                                                .reg = 5,
+                                                .arg = {0x77, 1u << 1}});
+        runs = fake_serve(core);
+        assert_int_equal(runs, !(flags & RV_REPLY_WAIT));
+        assert_false(core->blocked);
+        assert_int_equal(REG(elr_el2), flags & RV_REPLY_ADVANCE ? 0x40001004 : 0x40001000);
+        assert_int_equal(fake_pages[0].x[5], flags & RV_REPLY_REG ? 0x77 : 0x5555);
+        assert_int_equal(fake.core[1].kicks, 1);
+        assert_int_equal(fake.core[0].kicks + fake.core[2].kicks, 0);
+    }
+}
+
+static void reply_to_no_register_writes_none(void **state)
+{
+    static const uint16_t regs[] = {31, 32, 0xffff};
+
+    for (size_t i = 0; i < COUNT_OF(regs); i++) {
+        struct rv_event event;
+
+        setup(state);
+        fake_pages[0].pc = 0x1111;
+        assert_false(take(ESR_ELx_IL, 0, &event));
+        fake_command(core, &(struct rv_command){.op = RV_COMMAND_REPLY,
+                                                .flags = RV_REPLY_REG,
+                                                .reg = regs[i],
+                                                .arg = {0x77}});
+        assert_true(fake_serve(core));
+        for (unsigned x = 0; x < 31; x++)
+            assert_int_not_equal(fake_pages[0].x[x], 0x77);
+        assert_int_equal(fake_pages[0].pc, 0x1111); /* what lies behind x30 */
+    }
+}
+
+static void wait_ends_with_an_interrupt_that_the_guest_can_take(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    assert_false(take(ESR_ELx_IL, 0, &event));
+    fake_command(core, &(struct rv_command){.op = RV_COMMAND_REPLY, .flags = RV_REPLY_WAIT});
+    assert_false(fake_serve(core));
+    assert_true(core->waits);
+    fake_command(core, &(struct rv_command){.op = RV_COMMAND_INJECT, .arg = {40, RV_IRQ_ACTIVE}});
+    assert_false(fake_serve(core));
+    fake_command(core, &(struct rv_command){.op = RV_COMMAND_INJECT, .arg = {41, RV_IRQ_PENDING}});
+    assert_true(fake_serve(core));
+    assert_false(core->waits);
+}
+
+/* With RV_FEATURE_IDLE a WFI is the stub's own affair, and nothing else is. */
+static void idle_guest_waits_without_a_message(void **state)
+{
+    static const struct {
+        uint64_t esr, pstate;
+        bool idles;
+    } cases[] = {
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL, PSTATE_EL1h, true},
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL, PSTATE_EL0t, true},
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL | ESR_WFX_WFE, PSTATE_EL1h, false},
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL | ESR_WFX_WFIT, PSTATE_EL1h, false},
+        {ESR_SET(ESR_EC_WFX, ESR_ELx_EC) | ESR_ELx_IL, PSTATE_nRW, false}, /* an IT block */
+        {ESR_SET(ESR_EC_HVC64, ESR_ELx_EC) | ESR_ELx_IL, PSTATE_EL1h, false},
+    };
+    struct rv_event event;
+
+    for (unsigned on = 0; on <= 1; on++) {
+        for (size_t i = 0; i < COUNT_OF(cases); i++) {
+            bool idles = on && cases[i].idles;
+
+            setup(state);
+            boot.features = on ? RV_FEATURE_IDLE : 0;
+            REG(esr_el2) = cases[i].esr;
+            REG(elr_el2) = 0x40001000;
+            REG(spsr_el2) = cases[i].pstate;
+            assert_false(fake_run(core, exit_sync));
+            assert_int_equal(fake_event(core, &event), !idles);
+            assert_int_equal(core->waits, idles);
+            assert_int_equal(core->blocked, !idles);
+            assert_int_equal(REG(elr_el2), idles ? 0x40001004 : 0x40001000);
+            if (!idles)
+                continue;
+            fake_command(
+                core, &(struct rv_command){.op = RV_COMMAND_INJECT, .arg = {41, RV_IRQ_PENDING}});
+            assert_true(fake_serve(core));
+        }
+    }
+}
+
+static void inject_while_it_polls(void)
+{
+    assert_int_equal(core->channel->command_polling.v, 1);
+    fake_command(core, &(struct rv_command){.op = RV_COMMAND_INJECT, .arg = {41, RV_IRQ_PENDING}});
+    fake.on_relax = NULL;
+}
+
+static void polling_is_set_while_the_core_waits_and_not_when_the_guest_runs(void **state)
+{
+    setup(state);
+    fake.on_relax = inject_while_it_polls;
+    core->poll_limit = 8;
+    core->waits = true;
+    assert_true(fake_serve(core));
+    assert_int_equal(core->channel->command_polling.v, 0);
+}
+
+static void interrupt_ends_the_poll(void **state)
+{
+    setup(state);
+    REG(isr_el1) = 1u << 7;
+    core->poll_limit = 8;
+    core->waits = true;
+    fake.relaxes = 0;
+    assert_false(fake_serve(core));
+    assert_int_equal(fake.relaxes, 0);
+    assert_int_equal(core->poll_limit, 8); /* it was not in vain */
+}
+
+/* STOPPED says whether the guest still waited: who was woken must not be taken for asleep. */
+static void stopped_says_waits_exactly_if_it_still_waited(void **state)
+{
+    static const struct {
+        const char *name;
+        bool wait, exit;
+        uint64_t inject; /* RV_IRQ_*, in the same batch as STOP */
+        uint32_t ppi;    /* comes while it waits */
+        bool waits;
+    } cases[] = {
+        {"runs", false, false, 0, 0, false},
+        {"in_an_exit", false, true, 0, 0, false},
+        {"in_an_exit_with_an_interrupt", false, true, RV_IRQ_PENDING, 0, false},
+        {"waits", true, true, 0, 0, true},
+        {"waits_with_an_active_one", true, true, RV_IRQ_ACTIVE, 0, true},
+        {"was_just_woken_by_a_command", true, true, RV_IRQ_PENDING, 0, false},
+        {"was_just_woken_by_both", true, true, RV_IRQ_PENDING | RV_IRQ_ACTIVE, 0, false},
+        {"was_just_woken_by_its_timer", true, true, 0, 27, false},
+    };
+    struct rv_event event;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        setup(state);
+        fake_ok(core,
+                (struct rv_command){.op = RV_COMMAND_SET_DIRECT, .arg = {27, 27, RV_IRQ_ENABLED}});
+        if (cases[i].exit)
+            assert_false(take(ESR_ELx_IL, 0, &event));
+        if (cases[i].wait) {
+            fake_command(core,
+                         &(struct rv_command){.op = RV_COMMAND_REPLY, .flags = RV_REPLY_WAIT});
+            assert_false(fake_serve(core));
+        }
+        if (cases[i].ppi) {
+            fake_core->irq[fake_core->nr_irqs++] = cases[i].ppi;
+            gic_irq(core); /* as where command_wait() ends; the command came meanwhile */
+        }
+        if (cases[i].inject)
+            fake_command(
+                core, &(struct rv_command){.op = RV_COMMAND_INJECT, .arg = {40, cases[i].inject}});
+        fake_command(core, &(struct rv_command){.op = RV_COMMAND_STOP});
+        assert_false(fake_serve(core));
+        assert_true(fake_event(core, &event));
+        assert_int_equal(event.type, RV_EVENT_STOPPED);
+        if (event.flags != (cases[i].waits ? RV_EVENT_FLAG_WAITS : 0))
+            fail_msg("%s: flags %u", cases[i].name, event.flags);
+        /* The next guest here does not begin with the wait of the last. */
+        assert_false(core->waits);
+    }
+}
+
+/* Physical interrupts */
+
+static void direct_interrupt_goes_to_the_guest_without_a_message(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    fake_ok(core, (struct rv_command){.op = RV_COMMAND_SET_DIRECT,
+                                      .arg = {27, 28, RV_IRQ_ENABLED | RV_IRQ_GROUP1 | 0x40}});
+    fake_core->irq[fake_core->nr_irqs++] = 27;
+    assert_true(fake_run(core, exit_irq));
+    assert_false(fake_event(core, &event));
+    assert_int_equal(*fake_lr(0),
+                     LR_PENDING | LR_HW | LR_GROUP1 | 0x40ull << 48 | 27ull << 32 | 28);
+    assert_int_equal(fake_core->gicr.active, 1u << 27); /* until the guest's EOI */
+    assert_int_equal(fake.nr_deactivated, 0);
+}
+
+static void interrupt_of_nobody_is_masked(void **state)
+{
+    setup(state);
+    fake_core->gicr.enabled |= 1u << 30;
+    fake_core->irq[fake_core->nr_irqs++] = 30;
+    assert_true(fake_run(core, exit_irq));
+    assert_int_equal(fake_core->gicr.enabled >> 30 & 1, 0);
+    assert_int_equal(fake_core->gicr.active, 0);
+}
+
+static void doorbell_kicks_the_others_that_it_names(void **state)
+{
+    setup(state);
+    fake.doorbell_kicks = ~0ull;
+    fake_core->irq[fake_core->nr_irqs++] = FAKE_DOORBELL;
+    assert_true(fake_run(core, exit_irq));
+    assert_int_equal(fake.core[0].kicks, 0); /* it is awake */
+    assert_int_equal(fake.core[1].kicks, 1);
+    assert_int_equal(fake.core[2].kicks, 1);
+}
+
+static void interrupts_that_do_not_end_do_not_hold_the_core(void **state)
+{
+    setup(state);
+    for (unsigned i = 0; i < 16; i++)
+        fake_core->irq[fake_core->nr_irqs++] = 0;
+    assert_true(fake_run(core, exit_irq));
+    assert_int_equal(fake_core->nr_irqs, 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_are_posted_in_their_windows_and_nowhere_else),
+        cmocka_unit_test(window_without_a_size_ends_the_list),
+        cmocka_unit_test(window_that_is_set_cannot_be_moved),
+        cmocka_unit_test(event_has_all_of_the_exit),
+        cmocka_unit_test(store_of_xzr_is_zero),
+        cmocka_unit_test(load_says_nothing_of_its_register),
+        cmocka_unit_test(serror_blocks_even_if_it_looks_like_a_store),
+        cmocka_unit_test(advance_steps_over_one_instruction),
+        cmocka_unit_test(reply_is_refused_when_nothing_waits_for_it),
+        cmocka_unit_test(second_reply_is_refused),
+        cmocka_unit_test(reply_does_what_its_flags_say_and_no_more),
+        cmocka_unit_test(reply_to_no_register_writes_none),
+        cmocka_unit_test(wait_ends_with_an_interrupt_that_the_guest_can_take),
+        cmocka_unit_test(idle_guest_waits_without_a_message),
+        cmocka_unit_test(polling_is_set_while_the_core_waits_and_not_when_the_guest_runs),
+        cmocka_unit_test(interrupt_ends_the_poll),
+        cmocka_unit_test(stopped_says_waits_exactly_if_it_still_waited),
+        cmocka_unit_test(direct_interrupt_goes_to_the_guest_without_a_message),
+        cmocka_unit_test(interrupt_of_nobody_is_masked),
+        cmocka_unit_test(doorbell_kicks_the_others_that_it_names),
+        cmocka_unit_test(interrupts_that_do_not_end_do_not_hold_the_core),
+    };
+
+    return cmocka_run_group_tests_name("stub_exit", tests, NULL, NULL);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a vCPU comes to a pCPU and leaves it, against a stub that this test plays. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "proto/arm/esr.h"
+#include "vmm/cpu/cores.h"
+#include "vmm/board/board.h"
+#include "vmm/util/log.h"
+
+#define FREQUENCY 62500000ull
+#define SECOND    1000000000ull
+#define COUNT     0x100000000ull /* CNTPCT_EL0 at the STOP */
+#define ON        1u             /* CNT*_CTL_EL0 */
+#define MASKED    3u
+
+void log_msg(enum log_level level, const char *fmt, ...)
+{
+    (void)level;
+    (void)fmt;
+}
+
+static struct rv_channel *channel;
+static struct rv_vcpu_page *pages;
+static struct machine machine;
+static struct cores cores;
+static struct vcpu vcpus[2];
+static uint32_t stub_head, stub_tail;
+static bool vcpu_waits, refuses;
+static struct rv_event before_stop; /* with a type: an exit that the stub sends first */
+static struct rv_command last_run;
+
+static void stub_sends(struct rv_event event)
+{
+    struct rv_event *slot = &channel->event[stub_head % RV_EVENT_ENTRIES];
+
+    event.seq = ++stub_head;
+    *slot = event;
+}
+
+/* The stub: takes all commands; STOP makes the vCPU leave. */
+static void kick(struct machine *m, unsigned index)
+{
+    (void)m;
+    (void)index;
+    for (;;) {
+        struct rv_command c = channel->command[stub_tail % RV_COMMAND_ENTRIES];
+
+        if (c.seq != stub_tail + 1)
+            return;
+        channel->command_tail.v = ++stub_tail;
+        if (c.op == RV_COMMAND_RUN)
+            last_run = c;
+        if (c.op == RV_COMMAND_STOP && refuses) {
+            stub_sends(
+                (struct rv_event){.type = RV_EVENT_REFUSED, .vcpu = RV_NO_VCPU, .esr = c.tag});
+            continue;
+        }
+        if (c.op == RV_COMMAND_STOP) {
+            if (before_stop.type)
+                stub_sends(before_stop);
+            stub_sends((struct rv_event){
+                .type = RV_EVENT_STOPPED,
+                .vcpu = c.vcpu,
+                .flags = vcpu_waits ? RV_EVENT_FLAG_WAITS : 0,
+            });
+        }
+        if (c.flags & RV_COMMAND_FLAG_ACK)
+            stub_sends((struct rv_event){.type = RV_EVENT_ACK, .esr = c.tag});
+    }
+}
+
+static bool is_dead(struct machine *m)
+{
+    (void)m;
+    return false;
+}
+
+static const struct machine_ops machine_ops = {kick, is_dead, NULL};
+
+static int setup(void **state)
+{
+    (void)state;
+    free(channel);
+    free(pages);
+    channel = aligned_alloc(64, sizeof(*channel));
+    pages = aligned_alloc(4096, 2 * sizeof(*pages));
+    memset(channel, 0, sizeof(*channel));
+    memset(pages, 0, 2 * sizeof(*pages));
+    stub_head = stub_tail = 0;
+    vcpu_waits = refuses = false;
+    before_stop = (struct rv_event){0};
+    machine = (struct machine){
+        .ops = &machine_ops,
+        .nr_pcpus = 1,
+        .nr_vcpus = 2,
+        .channels = channel,
+        .vcpus = pages,
+        .cntfrq = FREQUENCY,
+    };
+    cores_init(&cores, &machine, SECOND);
+    for (unsigned i = 0; i < 2; i++) {
+        vcpus[i] = (struct vcpu){
+            .vm_id = i,
+            .direct_enabled = 1u << BOARD_TIMER_VIRT_INTID | 1u << BOARD_TIMER_PHYS_INTID,
+        };
+        assert_int_equal(cores_add(&cores, &vcpus[i]), 0);
+        pages[i].timer.cntpct = COUNT;
+    }
+    sched_start(&cores.sched, 0);
+    assert_int_equal(sched_turn(&cores.sched), 0);
+    assert_ptr_equal(vcpus[0].pcpu, &cores.pcpus[0]);
+    kick(&machine, 0);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    free(channel);
+    free(pages);
+    channel = NULL;
+    pages = NULL;
+    return 0;
+}
+
+/* vCPU 0 waits, vCPU 1 wants the pCPU: 0 is taken off. */
+static void displace(void)
+{
+    sched_wait(&cores.sched, 0);
+    sched_start(&cores.sched, 1);
+    assert_int_equal(sched_turn(&cores.sched), 0);
+    assert_null(vcpus[0].pcpu);
+    assert_ptr_equal(vcpus[1].pcpu, &cores.pcpus[0]);
+    assert_int_equal(vcpus[0].fetched, RV_GROUPS_ALL);
+    kick(&machine, 0);
+}
+
+static void run_names_the_vcpu_and_its_vm(void **state)
+{
+    (void)state;
+    displace();
+    assert_int_equal(last_run.vcpu, 1);
+    assert_int_equal(last_run.vm, 1);
+}
+
+static void there_are_no_more_vcpus_than_the_machine_has_pages_for(void **state)
+{
+    struct vcpu more = {0};
+
+    (void)state;
+    assert_int_equal(cores_add(&cores, &more), -ENOSPC);
+}
+
+static void an_exit_that_was_not_answered_is_made_again(void **state)
+{
+    static const struct {
+        uint64_t ec, pc, again;
+    } cases[] = {
+        {ESR_EC_HVC64, 0x40001004, 0x40001000},      /* its PC is behind it */
+        {ESR_EC_DABT_LOWER, 0x40001004, 0x40001004}, /* the rest: of the instruction */
+        {ESR_EC_HVC64, 0, -4ull},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct rv_event left;
+
+        setup(state);
+        pages[0].pc = cases[i].pc;
+        before_stop = (struct rv_event){
+            .type = RV_EVENT_SYNC,
+            .flags = RV_EVENT_FLAG_BLOCKING,
+            .esr = ESR_SET(cases[i].ec, ESR_ELx_EC),
+            .pc = cases[i].pc,
+        };
+        displace();
+        assert_int_equal(pages[0].pc, cases[i].again);
+        assert_int_equal(cores.sched.vcpu[0].state, SCHED_READY);
+        assert_false(pcpu_next_event(&cores.pcpus[0], &left)); /* nothing of it is left */
+    }
+}
+
+static void what_is_no_exit_stays_when_the_vcpu_leaves(void **state)
+{
+    struct rv_event event;
+
+    (void)state;
+    before_stop = (struct rv_event){.type = RV_EVENT_EOI, .value = 40};
+    displace();
+    assert_true(pcpu_next_event(&cores.pcpus[0], &event));
+    assert_int_equal(event.type, RV_EVENT_EOI);
+    assert_int_equal(event.value, 40);
+}
+
+static void one_that_does_not_wait_wants_to_run_on(void **state)
+{
+    (void)state;
+    pages[0].timer.cntv_ctl = ON;
+    pages[0].timer.cntv_cval = COUNT + FREQUENCY;
+    displace();
+    assert_int_equal(cores.sched.vcpu[0].state, SCHED_READY);
+}
+
+static void a_timer_that_can_interrupt_wakes_one_that_waits(void **state)
+{
+    const uint64_t never = SCHED_NEVER;
+    const struct {
+        struct rv_timer timer;
+        uint32_t enabled; /* PPIs; 0: both */
+        uint64_t in_ns;
+    } cases[] = {
+        {{0}, 0, never},
+        {{.cntv_ctl = ON, .cntv_cval = COUNT + FREQUENCY}, 0, SECOND},
+        {{.cntp_ctl = ON, .cntp_cval = COUNT + 2 * FREQUENCY}, 0, 2 * SECOND},
+        {{.cntv_ctl = MASKED, .cntv_cval = COUNT + 1}, 0, never},
+        {{.cntv_ctl = ON,
+          .cntv_cval = COUNT + FREQUENCY,
+          .cntp_ctl = ON,
+          .cntp_cval = COUNT + 10 * FREQUENCY},
+         0,
+         SECOND},
+        {{.cntv_ctl = ON,
+          .cntv_cval = COUNT + 10 * FREQUENCY,
+          .cntp_ctl = ON,
+          .cntp_cval = COUNT + FREQUENCY},
+         0,
+         SECOND},
+        /* the virtual counter is behind by the offset, and may be anywhere */
+        {{.cntv_ctl = ON, .cntv_cval = FREQUENCY, .cntvoff = COUNT}, 0, SECOND},
+        {{.cntv_ctl = ON, .cntv_cval = 2 * FREQUENCY, .cntvoff = COUNT - FREQUENCY}, 0, SECOND},
+        {{.cntv_ctl = ON, .cntv_cval = 5 * FREQUENCY - FREQUENCY, .cntvoff = COUNT - 2 * FREQUENCY},
+         0,
+         2 * SECOND},
+        /* far away: no overflow */
+        {{.cntv_ctl = ON, .cntv_cval = UINT64_MAX}, 0, never},
+        {{.cntv_ctl = ON, .cntv_cval = COUNT + (FREQUENCY << 32)}, 0, SECOND << 32},
+        /* its interrupt is not enabled at the redistributor */
+        {{.cntv_ctl = ON, .cntv_cval = COUNT + FREQUENCY}, 1u << BOARD_TIMER_PHYS_INTID, never},
+        {{.cntp_ctl = ON, .cntp_cval = COUNT + FREQUENCY}, 1u << BOARD_TIMER_VIRT_INTID, never},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct timespec t;
+        uint64_t now, wake;
+
+        setup(state);
+        vcpu_waits = true;
+        pages[0].timer = cases[i].timer;
+        pages[0].timer.cntpct = COUNT;
+        if (cases[i].enabled)
+            vcpus[0].direct_enabled = cases[i].enabled;
+        displace();
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        now = (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;
+        wake = cores.sched.vcpu[0].wake_at;
+        assert_int_equal(cores.sched.vcpu[0].state, SCHED_ASLEEP);
+        if (cases[i].in_ns == never) {
+            assert_true(wake == never);
+        } else {
+            assert_true(wake <= now + cases[i].in_ns);
+            assert_true(wake >= now + cases[i].in_ns - SECOND / 2); /* the host is slow */
+        }
+    }
+}
+
+static void a_timer_that_has_passed_wakes_at_once(void **state)
+{
+    static const uint64_t cvals[] = {0, 1, COUNT - 1, COUNT};
+
+    for (unsigned i = 0; i < sizeof(cvals) / sizeof(*cvals); i++) {
+        setup(state);
+        vcpu_waits = true;
+        pages[0].timer.cntv_ctl = ON;
+        pages[0].timer.cntv_cval = cvals[i];
+        displace();
+        sched_turn(&cores.sched);
+        assert_int_equal(cores.sched.vcpu[0].state, SCHED_READY);
+    }
+}
+
+static void a_vcpu_that_the_stub_let_go_already_is_no_failure(void **state)
+{
+    (void)state;
+    refuses = true;
+    assert_int_equal(sched_stop(&cores.sched, 0), 0);
+    assert_null(vcpus[0].pcpu);
+    assert_null(cores.pcpus[0].vcpu);
+    assert_false(cores.pcpus[0].lost);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(run_names_the_vcpu_and_its_vm, setup, teardown),
+        cmocka_unit_test_setup_teardown(there_are_no_more_vcpus_than_the_machine_has_pages_for,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(an_exit_that_was_not_answered_is_made_again, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_is_no_exit_stays_when_the_vcpu_leaves, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(one_that_does_not_wait_wants_to_run_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_timer_that_can_interrupt_wakes_one_that_waits, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_timer_that_has_passed_wakes_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_vcpu_that_the_stub_let_go_already_is_no_failure, setup,
+                                        teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

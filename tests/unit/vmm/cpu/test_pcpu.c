@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The vmm's side of the rings, against a stub that this test plays, and plays badly. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vmm/util/log.h"
+#include "vmm/cpu/pcpu.h"
+#include "vmm/cpu/vcpu.h"
+
+void log_msg(enum log_level level, const char *fmt, ...)
+{
+    (void)level;
+    (void)fmt;
+}
+
+static struct rv_channel *channel;
+static struct machine machine;
+static struct pcpu pcpu;
+static struct vcpu vcpu;
+static unsigned kicks;
+static bool dead;
+static uint32_t stub_head, stub_tail;
+
+static void stub_answers(void);
+static void (*on_kick)(void);
+
+static void kick(struct machine *m, unsigned index)
+{
+    assert_ptr_equal(m, &machine);
+    assert_int_equal(index, 0);
+    kicks++;
+    if (on_kick)
+        on_kick();
+}
+
+static bool is_dead(struct machine *m)
+{
+    (void)m;
+    return dead;
+}
+
+static const struct machine_ops ops = {kick, is_dead, NULL};
+
+static void setup_at(uint32_t start)
+{
+    free(channel);
+    channel = aligned_alloc(64, sizeof(*channel));
+    memset(channel, 0, sizeof(*channel));
+    machine = (struct machine){.ops = &ops, .channels = channel};
+    pcpu_init(&pcpu, &machine, 0);
+    pcpu.command_head = pcpu.command_tail = pcpu.event_tail = start;
+    channel->command_tail.v = start;
+    stub_head = stub_tail = start;
+    vcpu = (struct vcpu){.pcpu = &pcpu};
+    pcpu.vcpu = &vcpu;
+    kicks = 0;
+    dead = false;
+    on_kick = NULL;
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    setup_at(0);
+    return 0;
+}
+
+static void stub_sends(struct rv_event event)
+{
+    struct rv_event *slot = &channel->event[stub_head % RV_EVENT_ENTRIES];
+
+    event.seq = stub_head + 1;
+    *slot = event;
+    stub_head++;
+}
+
+/* Takes all the commands, and acknowledges those that ask for it. */
+static void stub_answers(void)
+{
+    for (;;) {
+        struct rv_command c = channel->command[stub_tail % RV_COMMAND_ENTRIES];
+
+        if (c.seq != stub_tail + 1)
+            return;
+        channel->command_tail.v = ++stub_tail;
+        if (c.flags & RV_COMMAND_FLAG_ACK)
+            stub_sends(
+                (struct rv_event){.type = RV_EVENT_ACK, .esr = c.tag, .value = c.arg[0] + 1});
+    }
+}
+
+static void commands_arrive_in_order_over_the_wrap_of_the_index(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+
+    (void)state;
+    setup_at(0xffffffe0u);
+    for (uint64_t i = 0; i < 200; i++) {
+        const struct rv_command *slot = &channel->command[stub_tail % RV_COMMAND_ENTRIES];
+
+        c.arg[0] = i;
+        assert_int_equal(pcpu_push(&pcpu, &c), 0);
+        assert_int_equal(slot->seq, stub_tail + 1);
+        assert_int_equal(slot->arg[0], i);
+        channel->command_tail.v = ++stub_tail;
+    }
+}
+
+static void a_full_ring_waits_until_the_stub_takes_some(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+
+    (void)state;
+    pcpu.guest_runs = true;
+    for (unsigned i = 0; i < RV_COMMAND_ENTRIES; i++)
+        assert_int_equal(pcpu_push(&pcpu, &c), 0);
+    on_kick = stub_answers;
+    assert_int_equal(pcpu_push(&pcpu, &c), 0);
+    assert_true(kicks > 0);
+}
+
+static void a_stub_that_waits_for_room_itself_is_drained_meanwhile(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+    struct rv_event event;
+
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        stub_sends((struct rv_event){.type = RV_EVENT_EOI, .value = 40 + i});
+    for (unsigned i = 0; i < RV_COMMAND_ENTRIES; i++)
+        assert_int_equal(pcpu_push(&pcpu, &c), 0);
+    pcpu.guest_runs = true;
+    on_kick = stub_answers;
+    assert_int_equal(pcpu_push(&pcpu, &c), 0);
+    assert_true(channel->event_tail.v > 0);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(pcpu_next_event(&pcpu, &event));
+        assert_int_equal(event.value, 40 + i);
+    }
+    assert_false(pcpu_next_event(&pcpu, &event));
+}
+
+static void an_impossible_command_index_loses_the_pcpu_not_the_vmm(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+
+    (void)state;
+    for (unsigned i = 0; i < RV_COMMAND_ENTRIES; i++)
+        assert_int_equal(pcpu_push(&pcpu, &c), 0);
+    channel->command_tail.v = 12345;
+    assert_int_equal(pcpu_push(&pcpu, &c), -EIO);
+    assert_true(pcpu.lost);
+    assert_int_equal(pcpu_push(&pcpu, &c), -EIO);
+}
+
+static void a_machine_that_ends_is_noticed_while_waiting(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+
+    (void)state;
+    dead = true;
+    assert_int_equal(pcpu_call(&pcpu, &c, NULL), -EIO);
+    assert_true(pcpu.lost);
+}
+
+static void a_call_returns_its_own_answer_and_keeps_other_events(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_RETRACT, .arg[0] = 40};
+    struct rv_event event;
+    uint64_t value = 0;
+
+    (void)state;
+    pcpu.guest_runs = true;
+    on_kick = stub_answers;
+    stub_sends((struct rv_event){.type = RV_EVENT_EOI, .value = 33});
+    stub_sends((struct rv_event){.type = RV_EVENT_ACK, .esr = 77});
+    assert_int_equal(pcpu_call(&pcpu, &c, &value), 0);
+    assert_int_equal(value, 41);
+    assert_true(pcpu_next_event(&pcpu, &event));
+    assert_int_equal(event.type, RV_EVENT_EOI);
+    assert_true(pcpu_next_event(&pcpu, &event));
+    assert_int_equal(event.esr, 77);
+    assert_false(pcpu_next_event(&pcpu, &event));
+}
+
+static void refuse(void)
+{
+    stub_sends((struct rv_event){.type = RV_EVENT_REFUSED, .esr = pcpu.tag, .value = 250});
+}
+
+static void a_refused_call_says_so(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_MAP};
+
+    (void)state;
+    pcpu.guest_runs = true;
+    on_kick = refuse;
+    assert_int_equal(pcpu_call(&pcpu, &c, NULL), -EPERM);
+}
+
+static void no_room(void)
+{
+    stub_sends((struct rv_event){.type = RV_EVENT_ACK, .esr = pcpu.tag, .ipa = RV_STATUS_NO_ROOM});
+}
+
+static void a_call_without_room_says_so(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_MAP};
+
+    (void)state;
+    pcpu.guest_runs = true;
+    on_kick = no_room;
+    assert_int_equal(pcpu_call(&pcpu, &c, NULL), -ENOMEM);
+}
+
+static void the_doorbell_rings_only_when_it_must(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+
+    (void)state;
+    pcpu_notify(&pcpu);
+    assert_int_equal(kicks, 0); /* nothing was pushed */
+    pcpu_push(&pcpu, &c);
+    pcpu_notify(&pcpu);
+    assert_int_equal(kicks, 0); /* the stub looks by itself */
+    channel->command_waiting.v = 1;
+    pcpu_push(&pcpu, &c);
+    pcpu_push(&pcpu, &c);
+    pcpu_notify(&pcpu);
+    pcpu_notify(&pcpu);
+    assert_int_equal(kicks, 1); /* once for a sleep */
+    assert_int_equal(channel->command_waiting.v, 0);
+    pcpu.guest_runs = true;
+    pcpu_push(&pcpu, &c);
+    pcpu_notify(&pcpu);
+    assert_int_equal(kicks, 2); /* the guest runs: nothing else reaches the stub */
+    channel->command_polling.v = 1;
+    pcpu_push(&pcpu, &c);
+    pcpu_notify(&pcpu);
+    assert_int_equal(kicks, 2); /* it waits, and the stub looks by itself */
+    channel->command_waiting.v = 1;
+    pcpu_push(&pcpu, &c);
+    pcpu_notify(&pcpu);
+    assert_int_equal(kicks, 3); /* it waits, and the stub is asleep */
+}
+
+/* A guest that runs has machine.kick_ns to come by itself. */
+static void a_kick_that_can_wait_is_spared_if_the_guest_exits(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+
+    (void)state;
+    machine.kick_ns = 100;
+    assert_false(pcpu_notify_soon(&pcpu, 1000)); /* nothing was pushed */
+    pcpu.guest_runs = true;
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 1000));
+    assert_true(pcpu_notify_soon(&pcpu, 1099));
+    assert_int_equal(kicks, 0);
+    assert_false(pcpu_notify_soon(&pcpu, 1100));
+    assert_int_equal(kicks, 1);
+    assert_false(pcpu_notify_soon(&pcpu, 2000)); /* once */
+    assert_int_equal(kicks, 1);
+
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 3000)); /* each has its time anew */
+    channel->command_tail.v = pcpu.command_head;
+    assert_false(pcpu_notify_soon(&pcpu, 3050)); /* it has taken the command */
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 4000));
+    channel->command_polling.v = 1;
+    assert_false(pcpu_notify_soon(&pcpu, 4050)); /* it looks by itself now */
+    channel->command_polling.v = 0;
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 5000));
+    pcpu.guest_runs = false;
+    assert_false(pcpu_notify_soon(&pcpu, 5050)); /* in an exit it looks, too */
+    assert_int_equal(kicks, 1);
+
+    pcpu.guest_runs = true;
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 6000));
+    channel->command_waiting.v = 1;
+    assert_false(pcpu_notify_soon(&pcpu, 6001)); /* asleep: at once */
+    assert_int_equal(kicks, 2);
+    pcpu_push(&pcpu, &c);
+    assert_true(pcpu_notify_soon(&pcpu, 7000));
+    pcpu_push(&pcpu, &c); /* does not put the first off */
+    assert_false(pcpu_notify_soon(&pcpu, 7100));
+    assert_int_equal(kicks, 3);
+}
+
+static void illegal_events_lose_the_pcpu(void **state)
+{
+    static const struct {
+        struct rv_event event;
+        bool guest_runs, has_vcpu;
+    } table[] = {
+        {{.type = 0}, true, true},
+        {{.type = 200}, true, true},
+        {{.type = RV_EVENT_SYNC, .flags = 0}, true, true},
+        {{.type = RV_EVENT_SYNC, .flags = 0xff}, true, true},
+        {{.type = RV_EVENT_SYNC, .flags = 1, .vcpu = 1}, true, true},
+        {{.type = RV_EVENT_SYNC, .flags = 1, .vcpu = RV_NO_VCPU}, true, true},
+        {{.type = RV_EVENT_SYNC, .flags = 1}, false, true},
+        {{.type = RV_EVENT_SYNC, .flags = 1}, true, false},
+        {{.type = RV_EVENT_SERROR, .flags = 1}, false, true},
+        {{.type = RV_EVENT_POSTED, .vcpu = 9}, true, true},
+        {{.type = RV_EVENT_EOI, .vcpu = 9}, true, true},
+        {{.type = RV_EVENT_STOPPED}, true, false},
+    };
+    struct rv_event event;
+
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        setup(state);
+        pcpu.guest_runs = table[i].guest_runs;
+        pcpu.vcpu = table[i].has_vcpu ? &vcpu : NULL;
+        stub_sends(table[i].event);
+        assert_false(pcpu_next_event(&pcpu, &event));
+        assert_true(pcpu.lost);
+        stub_sends((struct rv_event){.type = RV_EVENT_READY});
+        assert_false(pcpu_next_event(&pcpu, &event));
+    }
+}
+
+static void an_event_with_a_wrong_sequence_is_not_there(void **state)
+{
+    struct rv_event event;
+
+    (void)state;
+    channel->event[0].type = RV_EVENT_READY;
+    channel->event[0].seq = 257;
+    assert_false(pcpu_has_event(&pcpu));
+    assert_false(pcpu_next_event(&pcpu, &event));
+    channel->event[0].seq = 1;
+    assert_true(pcpu_has_event(&pcpu));
+    assert_true(pcpu_next_event(&pcpu, &event));
+}
+
+static void a_blocking_exit_stops_the_guest(void **state)
+{
+    struct rv_event event;
+
+    (void)state;
+    pcpu.guest_runs = true;
+    stub_sends((struct rv_event){.type = RV_EVENT_SYNC, .flags = RV_EVENT_FLAG_BLOCKING});
+    assert_true(pcpu_next_event(&pcpu, &event));
+    assert_false(pcpu.guest_runs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(commands_arrive_in_order_over_the_wrap_of_the_index, setup),
+        cmocka_unit_test_setup(a_full_ring_waits_until_the_stub_takes_some, setup),
+        cmocka_unit_test_setup(a_stub_that_waits_for_room_itself_is_drained_meanwhile, setup),
+        cmocka_unit_test_setup(an_impossible_command_index_loses_the_pcpu_not_the_vmm, setup),
+        cmocka_unit_test_setup(a_machine_that_ends_is_noticed_while_waiting, setup),
+        cmocka_unit_test_setup(a_call_returns_its_own_answer_and_keeps_other_events, setup),
+        cmocka_unit_test_setup(a_refused_call_says_so, setup),
+        cmocka_unit_test_setup(a_call_without_room_says_so, setup),
+        cmocka_unit_test_setup(the_doorbell_rings_only_when_it_must, setup),
+        cmocka_unit_test_setup(a_kick_that_can_wait_is_spared_if_the_guest_exits, setup),
+        cmocka_unit_test_setup(illegal_events_lose_the_pcpu, setup),
+        cmocka_unit_test_setup(an_event_with_a_wrong_sequence_is_not_there, setup),
+        cmocka_unit_test_setup(a_blocking_exit_stops_the_guest, setup),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    free(channel);
+    return failed;
+}

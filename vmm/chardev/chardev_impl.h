@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a kind of character back end is made of. */
+#pragma once
+
+#include "vmm/chardev/chardev.h"
+
+struct chardev_ops {
+    void (*attached)(struct chardev *chardev); /* there is a client now, or none any more */
+    size_t (*write)(struct chardev *chardev, const uint8_t *data, size_t len);
+    void (*accept)(struct chardev *chardev);
+    void (*free)(struct chardev *chardev);
+};
+
+/* The first member of each kind's own. */
+struct chardev {
+    const struct chardev_ops *ops;
+    const struct chardev_client *client; /* NULL: none */
+    void *opaque;
+};
+
+/* The kinds, by the text behind the colon (NULL: there is no colon). As chardev_open(). */
+int chardev_file_open(struct event_base *base, const char *path, struct chardev **chardev);
+int chardev_pty_open(struct event_base *base, const char *link, struct chardev **chardev);
+int chardev_socket_open(struct event_base *base, const char *path, struct chardev **chardev);

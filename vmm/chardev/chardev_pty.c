@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * "pty" and "pty:LINK": a new pseudo-terminal, raw, whose user may open and close it
+ * as often as he likes. Its name is said at the start, and LINK points to it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "vmm/chardev/chardev_stream.h"
+#include "vmm/util/log.h"
+
+#define PTY_NAME 64
+
+struct chardev_pty {
+    struct chardev_stream stream; /* first */
+    int master;                   /* the stream has duplicates of it, while there is a user */
+    char name[PTY_NAME];
+    char *link; /* NULL: none, or not made */
+};
+
+static struct chardev_pty *pty_of(struct chardev_stream *stream)
+{
+    return (struct chardev_pty *)(void *)stream;
+}
+
+/* A master tells that nobody has opened the other side by POLLHUP, and tells it all the time. */
+static bool pty_has_user(const struct chardev_pty *pty)
+{
+    struct pollfd poll_fd = {.fd = pty->master, .events = POLLIN};
+
+    return poll(&poll_fd, 1, 0) >= 0 && !(poll_fd.revents & POLLHUP);
+}
+
+static void pty_lost(struct chardev_stream *s)
+{
+    chardev_stream_disconnect(s);
+    chardev_stream_look(s);
+}
+
+static void pty_looked(struct chardev_stream *s)
+{
+    struct chardev_pty *pty = pty_of(s);
+    int fd;
+
+    if (s->fd >= 0) {
+        if (chardev_stream_is_gone(s))
+            pty_lost(s);
+        else if (s->stalled)
+            chardev_stream_look(s);
+        return;
+    }
+    if (pty_has_user(pty)) {
+        fd = fcntl(pty->master, F_DUPFD_CLOEXEC, 0);
+        if (fd >= 0 && chardev_stream_connect(s, fd, true) == 0)
+            return;
+        if (fd < 0)
+            log_error("console '%s': %s", s->name, strerror(errno));
+    }
+    chardev_stream_look(s);
+}
+
+static void pty_free(struct chardev_stream *s)
+{
+    struct chardev_pty *pty = pty_of(s);
+    char target[PTY_NAME];
+    ssize_t n;
+
+    if (pty->link) { /* if it is still ours */
+        n = readlink(pty->link, target, sizeof(target));
+        if (n == (ssize_t)strlen(pty->name) && memcmp(target, pty->name, (size_t)n) == 0)
+            unlink(pty->link);
+        free(pty->link);
+    }
+    if (pty->master >= 0)
+        close(pty->master);
+}
+
+static const struct chardev_stream_kind pty_kind = {pty_lost, pty_looked, pty_free};
+
+/* Raw, and with its first user gone: until then a master does not tell that there is none. */
+static int pty_make(struct chardev_pty *pty)
+{
+    struct termios mode;
+    int slave = -1, error = 0;
+
+    pty->master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+    if (pty->master < 0 || grantpt(pty->master) || unlockpt(pty->master) ||
+        ptsname_r(pty->master, pty->name, sizeof(pty->name)))
+        goto failed;
+    slave = open(pty->name, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave < 0 || tcgetattr(slave, &mode))
+        goto failed;
+    cfmakeraw(&mode);
+    if (tcsetattr(slave, TCSANOW, &mode))
+        goto failed;
+    close(slave);
+    return 0;
+failed:
+    error = -errno;
+    log_error("console '%s': no pseudo-terminal: %s", pty->stream.name, strerror(-error));
+    if (slave >= 0)
+        close(slave);
+    return error;
+}
+
+/* In one step, and in place of nothing but a link to a pseudo-terminal. */
+static int pty_make_link(struct chardev_pty *pty, const char *link)
+{
+    char target[PTY_NAME] = "", *temporary = NULL;
+    struct stat st;
+    int error = 0;
+
+    if (lstat(link, &st) == 0 &&
+        (!S_ISLNK(st.st_mode) || readlink(link, target, sizeof(target) - 1) < 0 ||
+         strncmp(target, "/dev/pts/", strlen("/dev/pts/")) != 0)) {
+        log_error("console '%s': there is something else of this name: remove it, or give another",
+                  pty->stream.name);
+        return -EEXIST;
+    }
+    pty->link = strdup(link);
+    if (!pty->link || asprintf(&temporary, "%s.%d", link, (int)getpid()) < 0) {
+        log_error("console '%s': out of memory", pty->stream.name);
+        return -ENOMEM;
+    }
+    if (symlink(pty->name, temporary) || rename(temporary, link)) {
+        error = -errno;
+        log_error("console '%s': the link cannot be made: %s", pty->stream.name, strerror(-error));
+        unlink(temporary);
+    }
+    free(temporary);
+    return error;
+}
+
+int chardev_pty_open(struct event_base *base, const char *link, struct chardev **chardev)
+{
+    struct chardev_pty *pty;
+    int error;
+
+    if (link && !*link) {
+        log_error("chardev 'pty:': give a path for the link, or just 'pty'");
+        return -EINVAL;
+    }
+    pty = calloc(1, sizeof(*pty));
+    if (!pty) {
+        log_error("console 'pty': out of memory");
+        return -ENOMEM;
+    }
+    pty->master = -1;
+    error = chardev_stream_init(&pty->stream, base, &pty_kind, "pty", link);
+    if (!error)
+        error = pty_make(pty);
+    if (!error && link)
+        error = pty_make_link(pty, link);
+    if (error) {
+        chardev_free(&pty->stream.chardev);
+        return error;
+    }
+    fprintf(stderr, "vmm: console '%s' is %s\n", pty->stream.name, pty->name);
+    chardev_stream_look(&pty->stream);
+    *chardev = &pty->stream.chardev;
+    return 0;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `vmm run`: boot a guest and serve it until it ends. */
+#include <signal.h>
+#include <stdint.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "vmm/chardev/chardev.h"
+#include "vmm/cli/command.h"
+#include "vmm/util/log.h"
+#include "vmm/loop.h"
+#include "vmm/device/plugin.h"
+#include "vmm/cli/run_options.h"
+#include "vmm/vm/vm_devices.h"
+
+#define NS_PER_MS  1000000ull
+#define NR_SIGNALS 5u
+
+/* timeout(1) signals its child and then the child's group: that is one SIGTERM, not two. */
+#define SAME_SIGNAL_NS 500000000ull
+
+/* What callbacks of the event loop need. */
+struct session {
+    struct loop loop;
+    struct vm *vm; /* NULL: there is none yet */
+    bool looping;
+    bool over; /* perhaps before the loop began */
+    enum loop_end how;
+    int signal;
+    unsigned grace_s;
+    struct event *grace; /* SIGTERM's: the guest has been asked to shut down */
+    uint64_t asked_ns;   /* when */
+};
+
+static void end(struct session *session, enum loop_end how)
+{
+    if (!session->over)
+        session->how = how;
+    session->over = true;
+    if (session->looping)
+        loop_end(&session->loop, how);
+}
+
+static void machine_died(void *ctx)
+{
+    end(ctx, LOOP_VMM_FAILED);
+}
+
+static void user_quits(void *ctx)
+{
+    end(ctx, LOOP_QUIT);
+}
+
+static void signalled(evutil_socket_t signal, short what, void *ctx)
+{
+    struct session *session = ctx;
+
+    (void)what;
+    session->signal = signal;
+    end(session, LOOP_SIGNAL);
+}
+
+/* The guest is to shut itself down. False: nothing in it listens. */
+static bool press_power_button(const struct session *session)
+{
+    return session->looping && vm_devices_event(session->vm, RV_EVENT_POWER_BUTTON);
+}
+
+/* As of a machine that is about to lose its power. */
+static void power_failed(evutil_socket_t signal, short what, void *ctx)
+{
+    (void)signal;
+    (void)what;
+    if (!press_power_button(ctx))
+        log_warn("SIGPWR: the guest has no driver that listens to the power button");
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/* The first asks the guest, if there is anything to ask; the second does not. */
+static void terminated(evutil_socket_t signal, short what, void *ctx)
+{
+    struct session *session = ctx;
+    struct timeval limit = {.tv_sec = session->grace_s};
+
+    if (evtimer_pending(session->grace, NULL)) {
+        if (now_ns() - session->asked_ns < SAME_SIGNAL_NS)
+            return;
+    } else if (session->grace_s && press_power_button(session) &&
+               evtimer_add(session->grace, &limit) == 0) {
+        session->asked_ns = now_ns();
+        log_info("SIGTERM: the guest is asked to shut down, and has %u s for it", session->grace_s);
+        return;
+    }
+    signalled(signal, what, session);
+}
+
+static void grace_is_over(evutil_socket_t fd, short what, void *ctx)
+{
+    struct session *session = ctx;
+
+    (void)fd;
+    log_warn("the guest has not shut down within %u s: it is ended", session->grace_s);
+    signalled(SIGTERM, what, session);
+}
+
+static int status_of(const struct session *session, enum loop_end how)
+{
+    switch (how) {
+    case LOOP_POWER_OFF: return session->vm->power_off_code;
+    case LOOP_QUIT: return STATUS_OK;
+    case LOOP_SIGNAL: return STATUS_SIGNAL + session->signal;
+    case LOOP_RESET: return STATUS_RESET;
+    case LOOP_GUEST_FAILED: return STATUS_GUEST;
+    default: return STATUS_VMM;
+    }
+}
+
+/* Everything from the first resource to the last; returns enum exit_status. */
+static int serve(const struct run_options *o)
+{
+    static const struct {
+        int signal;
+        event_callback_fn callback;
+    } signals[NR_SIGNALS] = {{SIGINT, signalled},
+                             {SIGHUP, signalled},
+                             {SIGQUIT, signalled},
+                             {SIGTERM, terminated},
+                             {SIGPWR, power_failed}};
+    static struct session session;
+    static struct cores cores;
+    static struct vm vm;
+    struct vm_share share = {0};
+    struct event *events[NR_SIGNALS] = {0};
+    struct event_base *base = device_event_base();
+    struct plugins *plugins = plugin_new();
+    struct chardev *console = NULL;
+    struct machine *machine = NULL;
+    int status = STATUS_VMM;
+    bool created = false;
+
+    if (base)
+        session.grace = evtimer_new(base, grace_is_over, &session);
+    if (!base || !plugins || !session.grace) {
+        log_error("cannot make an event loop");
+        goto out;
+    }
+    session.grace_s = o->grace_s;
+    for (unsigned i = 0; i < NR_SIGNALS; i++) {
+        events[i] = evsignal_new(base, signals[i].signal, signals[i].callback, &session);
+        if (events[i])
+            event_add(events[i], NULL);
+    }
+    plugin_load_path(plugins, o->plugin_paths, command_plugin_dir());
+    machine = machine_qemu_start(&o->machine, base, machine_died, &session);
+    if (!machine)
+        goto out;
+    console = chardev_stdio_new(base, STDIN_FILENO, STDOUT_FILENO, user_quits, &session);
+    if (!console)
+        goto out;
+    created = true;
+    share.state_size = machine->layout.state_size;
+    session.vm = &vm;
+    cores_init(&cores, machine, o->slice_ms * NS_PER_MS);
+    if (vm_create(&vm, &o->vm, &share, &cores, base, plugins, console) ||
+        vm_start(&vm, &session.over) || loop_init(&session.loop, base, &cores))
+        goto out;
+    loop_add(&session.loop, &vm);
+    session.looping = true;
+    if (!session.over)
+        status = status_of(&session, loop_run(&session.loop));
+out:
+    if (session.over && !session.loop.ended)
+        status = status_of(&session, session.how);
+    if (session.looping)
+        loop_free(&session.loop);
+    if (created)
+        vm_destroy(&vm);
+    if (console)
+        chardev_free(console);
+    if (machine)
+        machine->ops->stop(machine);
+    for (unsigned i = 0; i < NR_SIGNALS; i++) {
+        if (events[i])
+            event_free(events[i]);
+    }
+    if (session.grace)
+        event_free(session.grace);
+    if (plugins)
+        plugin_free(plugins);
+    if (base)
+        event_base_free(base);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    static struct run_options o;
+    int parsed = run_options_parse(&o, argc, argv);
+
+    if (parsed)
+        return parsed > 0 ? STATUS_OK : STATUS_USAGE;
+    return serve(&o);
+}
+
+const struct command command_run = {"run", "boot a guest", run_options_help, run};

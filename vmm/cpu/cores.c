@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/cpu/cores.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/firmware/pvtime.h"
+#include "vmm/board/board.h"
+#include "vmm/util/log.h"
+
+#define NS_PER_S 1000000000ull
+
+#define CNT_CTL_ENABLE 1u
+#define CNT_CTL_IMASK  2u
+
+static uint64_t clock_now(void *ctx)
+{
+    struct timespec now;
+
+    (void)ctx;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static int run(void *ctx, unsigned number, unsigned index)
+{
+    struct cores *cores = ctx;
+    struct vcpu *vcpu = cores->vcpus[number];
+    struct pcpu *pcpu = &cores->pcpus[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_RUN,
+        .vcpu = (uint16_t)number,
+        .vm = (uint16_t)vcpu->vm_id,
+    };
+
+    if (pcpu_push(pcpu, &command))
+        return -EIO;
+    pcpu_notify(pcpu);
+    pcpu->vcpu = vcpu;
+    pcpu->guest_runs = true;
+    vcpu->pcpu = pcpu;
+    vcpu->fetched = 0;
+    return 0;
+}
+
+/* ns from the SAVE until a timer of the guest that is on fires; SCHED_NEVER: it is not. */
+static uint64_t timer_ns(uint64_t ctl, uint64_t cval, uint64_t count, uint64_t frequency)
+{
+    unsigned __int128 ns;
+
+    if ((ctl & (CNT_CTL_ENABLE | CNT_CTL_IMASK)) != CNT_CTL_ENABLE)
+        return SCHED_NEVER;
+    if (cval <= count)
+        return 0;
+    if (frequency == 0)
+        return SCHED_NEVER;
+    ns = (unsigned __int128)(cval - count) * NS_PER_S / frequency;
+    return ns < SCHED_NEVER ? (uint64_t)ns : SCHED_NEVER;
+}
+
+/* When a timer of a vCPU that was just stopped will wake it: its interrupt must be enabled. */
+static uint64_t wake_time(const struct cores *cores, const struct vcpu *vcpu)
+{
+    struct rv_timer t = vcpu->page->timer;
+    uint64_t virt = SCHED_NEVER, phys = SCHED_NEVER, first, now = clock_now(NULL);
+
+    if (vcpu->direct_enabled >> BOARD_TIMER_VIRT_INTID & 1)
+        virt = timer_ns(t.cntv_ctl, t.cntv_cval, t.cntpct - t.cntvoff, cores->machine->cntfrq);
+    if (vcpu->direct_enabled >> BOARD_TIMER_PHYS_INTID & 1)
+        phys = timer_ns(t.cntp_ctl, t.cntp_cval, t.cntpct, cores->machine->cntfrq);
+    first = virt < phys ? virt : phys;
+    return first > SCHED_NEVER - now ? SCHED_NEVER : now + first;
+}
+
+static int stop(void *ctx, unsigned number, uint64_t *wake_at)
+{
+    struct cores *cores = ctx;
+    struct vcpu *vcpu = cores->vcpus[number];
+    struct pcpu *pcpu = vcpu->pcpu;
+    struct rv_command command = {
+        .op = RV_COMMAND_STOP,
+        .vcpu = (uint16_t)number,
+        .vm = (uint16_t)vcpu->vm_id,
+    };
+    int error = pcpu_call(pcpu, &command, NULL);
+    bool waited;
+
+    /* Refused: the stub has stopped its VM, and let go of it, already. */
+    if (error && error != -EPERM)
+        return -EIO;
+    waited = pcpu_drop_stopped(pcpu);
+    pcpu->vcpu = NULL;
+    vcpu->pcpu = NULL;
+    vcpu->fetched = RV_GROUPS_ALL;
+    *wake_at = waited ? wake_time(cores, vcpu) : 0;
+    return 0;
+}
+
+static void stolen(void *ctx, unsigned number, uint64_t ns)
+{
+    struct vcpu *vcpu = ((struct cores *)ctx)->vcpus[number];
+
+    vcpu->stolen_ns += ns;
+    if (vcpu->pvtime)
+        pvtime_account(vcpu->pvtime, vcpu->index, vcpu->stolen_ns);
+}
+
+static const struct sched_ops ops = {run, stop, stolen, clock_now};
+
+void cores_init(struct cores *cores, struct machine *machine, uint64_t slice_ns)
+{
+    memset(cores, 0, sizeof(*cores));
+    cores->machine = machine;
+    cores->nr_pcpus = machine->nr_pcpus;
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        pcpu_init(&cores->pcpus[i], machine, i);
+    sched_init(&cores->sched, cores->nr_pcpus, slice_ns, &ops, cores);
+}
+
+int cores_add(struct cores *cores, struct vcpu *vcpu)
+{
+    if (cores->nr_vcpus == cores->machine->nr_vcpus)
+        return -ENOSPC;
+    vcpu->number = cores->nr_vcpus++;
+    vcpu->page = &cores->machine->vcpus[vcpu->number];
+    cores->vcpus[vcpu->number] = vcpu;
+    return 0;
+}
+
+int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
+{
+    struct pcpu *pcpu = cores->in_exit;
+
+    for (unsigned i = 0; i < cores->nr_pcpus && !pcpu; i++) {
+        if (!cores->pcpus[i].guest_runs)
+            pcpu = &cores->pcpus[i];
+    }
+    return pcpu_call(pcpu ? pcpu : &cores->pcpus[0], command, value);
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/cpu/pcpu.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "proto/arm/esr.h"
+#include "vmm/util/log.h"
+#include "vmm/cpu/vcpu.h"
+
+/* A stub that does not answer for so long never will. */
+#define ANSWER_TIMEOUT_S 5
+#define LOOKS_PER_CLOCK  1024u
+
+/* A tag tells acknowledged commands apart, and says of the others which VM they named. */
+#define TAG_POSTED (1u << 31)
+
+void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index)
+{
+    memset(pcpu, 0, sizeof(*pcpu));
+    pcpu->machine = machine;
+    pcpu->index = index;
+    pcpu->channel = &machine->channels[index];
+}
+
+static int lose(struct pcpu *pcpu, const char *why)
+{
+    if (!pcpu->lost)
+        log_error("pCPU %u is lost: %s", pcpu->index, why);
+    pcpu->lost = true;
+    return -EIO;
+}
+
+/* For loops that wait for the stub: -EIO when it took too long or the machine is gone. */
+struct patience {
+    unsigned looks;
+    struct timespec since;
+};
+
+static int wait_more(struct pcpu *pcpu, struct patience *patience)
+{
+    struct timespec now;
+
+    if (++patience->looks % LOOKS_PER_CLOCK)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (patience->looks == LOOKS_PER_CLOCK)
+        patience->since = now;
+    if (pcpu->machine->ops->is_dead(pcpu->machine))
+        return lose(pcpu, "the machine ended");
+    if (now.tv_sec - patience->since.tv_sec > ANSWER_TIMEOUT_S)
+        return lose(pcpu, "the stub does not answer");
+    return 0;
+}
+
+/* After such an event the guest does not run until the vmm says so. */
+static bool ends_guest_run(const struct rv_event *event)
+{
+    return event->type == RV_EVENT_SYNC || event->type == RV_EVENT_SERROR ||
+           event->type == RV_EVENT_STOPPED;
+}
+
+/* What the rest of the vmm relies on. */
+static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
+{
+    switch (event->type) {
+    case RV_EVENT_SYNC:
+    case RV_EVENT_SERROR:
+        return pcpu->vcpu && event->vcpu == pcpu->vcpu->number && pcpu->guest_runs &&
+               event->flags == RV_EVENT_FLAG_BLOCKING;
+    case RV_EVENT_POSTED:
+    case RV_EVENT_EOI:
+    case RV_EVENT_STOPPED: return pcpu->vcpu && event->vcpu == pcpu->vcpu->number;
+    case RV_EVENT_READY:
+    case RV_EVENT_ACK:
+    case RV_EVENT_REFUSED:
+    case RV_EVENT_PANIC: return true;
+    default: return false;
+    }
+}
+
+/* The next event from the ring: copied, checked, and what it says of the guest noted. */
+static bool take(struct pcpu *pcpu, struct rv_event *event)
+{
+    const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
+
+    if (pcpu->lost || !rv_ring_ready(&next->seq, pcpu->event_tail))
+        return false;
+    memcpy(event, next, sizeof(*event));
+    __asm__ volatile("" : "+m"(*event)); /* the copy is what is looked at from here on */
+    pcpu->event_tail++;
+    /* Release: the copy is made before the stub may write the entry again. */
+    rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
+    if (!is_legal(pcpu, event)) {
+        lose(pcpu, "the stub sent an illegal event");
+        return false;
+    }
+    if (ends_guest_run(event))
+        pcpu->guest_runs = false;
+    return true;
+}
+
+/* Put an event aside until pcpu_next_event(). 0, or -EIO: there is no room. */
+static int defer(struct pcpu *pcpu, const struct rv_event *event)
+{
+    if (pcpu->nr_deferred == PCPU_DEFERRED)
+        return lose(pcpu, "the stub sends events without end");
+    pcpu->deferred[pcpu->nr_deferred++] = *event;
+    return 0;
+}
+
+static int push(struct pcpu *pcpu, const struct rv_command *command)
+{
+    struct rv_command *slot = &pcpu->channel->command[pcpu->command_head % RV_COMMAND_ENTRIES];
+    struct patience patience = {0};
+    struct rv_event event;
+
+    if (pcpu->lost)
+        return -EIO;
+    while (pcpu->command_head - pcpu->command_tail >= RV_COMMAND_ENTRIES) {
+        /* Acquire: the stub has copied the entries that it gives back. */
+        uint32_t tail = rv_load_acquire(&pcpu->channel->command_tail.v);
+
+        if (rv_ring_space(pcpu->command_head, tail, RV_COMMAND_ENTRIES) < 0)
+            return lose(pcpu, "the stub wrote an impossible index of the command ring");
+        if (tail == pcpu->command_tail) {
+            /* The stub may wait for room for its events in turn. */
+            if (take(pcpu, &event) && defer(pcpu, &event))
+                return -EIO;
+            pcpu_notify(pcpu);
+            if (wait_more(pcpu, &patience))
+                return -EIO;
+        }
+        pcpu->command_tail = tail;
+    }
+    memcpy((uint8_t *)slot + sizeof(slot->seq), (const uint8_t *)command + sizeof(slot->seq),
+           sizeof(*slot) - sizeof(slot->seq));
+    rv_ring_publish(&slot->seq, pcpu->command_head);
+    pcpu->command_head++;
+    rv_store_relaxed(&pcpu->channel->command_head.v, pcpu->command_head);
+    if (!pcpu->notify_due)
+        pcpu->kick_at = 0;
+    pcpu->notify_due = true;
+    return 0;
+}
+
+int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
+{
+    struct rv_command tagged = *command;
+
+    tagged.tag = TAG_POSTED | command->vm;
+    return push(pcpu, &tagged);
+}
+
+static void kick(struct pcpu *pcpu)
+{
+    pcpu->notify_due = false;
+    pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
+}
+
+/* Will the stub not look at its ring before its guest exits? */
+static bool looks_away(const struct pcpu *pcpu)
+{
+    return pcpu->guest_runs && !rv_load_relaxed(&pcpu->channel->command_polling.v);
+}
+
+void pcpu_notify(struct pcpu *pcpu)
+{
+    if (!pcpu->notify_due)
+        return;
+    pcpu->notify_due = false;
+    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v) || looks_away(pcpu))
+        kick(pcpu);
+}
+
+bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now)
+{
+    if (!pcpu->notify_due)
+        return false;
+    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v)) {
+        kick(pcpu);
+        return false;
+    }
+    if (!looks_away(pcpu) ||
+        rv_load_relaxed(&pcpu->channel->command_tail.v) == pcpu->command_head) {
+        pcpu->notify_due = false;
+        return false;
+    }
+    if (!pcpu->kick_at)
+        pcpu->kick_at = now + pcpu->machine->kick_ns;
+    if (now < pcpu->kick_at)
+        return true;
+    kick(pcpu);
+    return false;
+}
+
+bool pcpu_has_event(const struct pcpu *pcpu)
+{
+    const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
+
+    return pcpu->nr_deferred || rv_ring_ready(&next->seq, pcpu->event_tail);
+}
+
+bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event)
+{
+    if (!pcpu->nr_deferred)
+        return take(pcpu, event);
+    *event = pcpu->deferred[0];
+    pcpu->nr_deferred--;
+    memmove(pcpu->deferred, pcpu->deferred + 1, pcpu->nr_deferred * sizeof(*event));
+    return true;
+}
+
+bool pcpu_drop_stopped(struct pcpu *pcpu)
+{
+    bool waited = false;
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
+        const struct rv_event *event = &pcpu->deferred[i];
+
+        if (!ends_guest_run(event)) {
+            pcpu->deferred[kept++] = *event;
+            continue;
+        }
+        /* An exception's PC is that of its instruction, but for HVC: behind it (Arm ARM D1.3.1). */
+        if (event->type == RV_EVENT_SYNC && ESR_GET(event->esr, ESR_ELx_EC) == ESR_EC_HVC64)
+            pcpu->vcpu->page->pc = event->pc - 4;
+        if (event->type == RV_EVENT_STOPPED)
+            waited = event->flags & RV_EVENT_FLAG_WAITS;
+    }
+    pcpu->nr_deferred = kept;
+    return waited;
+}
+
+void pcpu_forget(struct pcpu *pcpu, uint64_t vcpus)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
+        const struct rv_event *event = &pcpu->deferred[i];
+
+        if (event->vcpu >= RV_MAX_VCPUS || !(vcpus >> event->vcpu & 1))
+            pcpu->deferred[kept++] = *event;
+    }
+    pcpu->nr_deferred = kept;
+}
+
+int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
+{
+    struct patience patience = {0};
+    struct rv_event event;
+
+    command->flags |= RV_COMMAND_FLAG_ACK;
+    command->tag = ++pcpu->tag & ~TAG_POSTED;
+    if (push(pcpu, command))
+        return -EIO;
+    pcpu_notify(pcpu);
+    for (;;) {
+        while (!take(pcpu, &event)) {
+            if (pcpu->lost || wait_more(pcpu, &patience))
+                return -EIO;
+        }
+        if (event.type == RV_EVENT_ACK && (uint32_t)event.esr == command->tag) {
+            if (value)
+                *value = event.value;
+            return event.ipa == RV_STATUS_OK ? 0 : -ENOMEM;
+        }
+        if (event.type == RV_EVENT_REFUSED && (uint32_t)event.esr == command->tag) {
+            pcpu_log_refusal(pcpu, &event);
+            return -EPERM;
+        }
+        if (defer(pcpu, &event))
+            return -EIO;
+    }
+}
+
+unsigned pcpu_refused_vm(const struct rv_event *event)
+{
+    uint32_t tag = (uint32_t)event->esr;
+
+    return tag & TAG_POSTED && (tag & ~TAG_POSTED) < RV_MAX_VMS ? tag & ~TAG_POSTED : RV_MAX_VMS;
+}
+
+static const char *const reasons[] = {
+    [RV_REFUSED_OP] = "no such command",
+    [RV_REFUSED_VM] = "no such VM, it exists already, or it was stopped",
+    [RV_REFUSED_VCPU] = "no such vCPU, it exists already, or it is of another VM",
+    [RV_REFUSED_RANGE] = "memory that is not the VM's",
+    [RV_REFUSED_ALIGN] = "not a multiple of the page size",
+    [RV_REFUSED_STATE] = "not possible in this state",
+    [RV_REFUSED_GROUPS] = "unknown register group",
+    [RV_REFUSED_REGISTER] = "a register value that may not be loaded",
+    [RV_REFUSED_INTID] = "an INTID that the VM may not have",
+    [RV_REFUSED_FLAGS] = "unknown flags",
+    [RV_REFUSED_RING] = "an impossible ring index",
+    [RV_REFUSED_OVERLAP] = "a range that is taken already, not mapped, or cuts a block",
+};
+
+void pcpu_log_refusal(const struct pcpu *pcpu, const struct rv_event *event)
+{
+    const char *reason = NULL;
+
+    if (event->value < sizeof(reasons) / sizeof(*reasons))
+        reason = reasons[event->value];
+    log_error("the stub refused command %llu on pCPU %u: %s", (unsigned long long)event->ipa,
+              pcpu->index, reason ? reason : "unknown reason");
+}

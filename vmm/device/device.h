@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Device instances: a class from a plugin, its properties, and its wires to
+ * the bus, the interrupt controller, guest memory and the loop.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <ringvisor/device.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/vm/bus.h"
+#include "vmm/chardev/chardev.h"
+#include "vmm/vm/ram.h"
+#include "vmm/device/plugin.h"
+#include "vmm/util/types.h"
+
+/*
+ * An event base whose timers go by the precise clock: by default they go by one
+ * that ticks some hundred times a second. NULL: out of memory.
+ */
+struct event_base *device_event_base(void);
+
+/* The vmm's standard input and output, which one device has at a time. */
+struct device_console {
+    struct chardev *chardev; /* NULL: there is none, and "stdio" is refused */
+    const char *user;        /* the name of the instance that has it, or NULL */
+};
+
+/* What the core gives a device. The struct is copied. */
+struct device_env {
+    const struct plugins *plugins;
+    struct bus *bus;
+    struct event_base *base;
+    const struct guest_ram *ram;
+    int ram_fd; /* shared memory in which the guest's RAM begins at ram_offset; -1: none */
+    uint64_t ram_offset;
+    struct device_console *console;
+    /* The state blocks hold a guest that runs: devices take it over, they are not reset. */
+    bool resume;
+
+    void *ctx;
+    /* Where an instance goes, and the SPI of its first line. 0 or -errno after a message. */
+    int (*place)(void *ctx, const struct rv_device_class *class, ipa_t *base, uint32_t *first_spi);
+    /*
+     * Memory for an instance's guest-visible state: zeroed, or what was there
+     * under that name when `resume` is set. Outlives the instance. NULL after
+     * a message: out of memory, or the version or size is another than it was.
+     */
+    void *(*state_alloc)(void *ctx, const char *name, uint32_t version, size_t size);
+    /* Called for each change of a line, and once for its first level. */
+    void (*irq_set)(void *ctx, uint32_t intid, bool level);
+    /* A range of guest RAM was written by a device; the guest does not know it yet. */
+    void (*mem_dirty)(void *ctx, ipa_t ipa, uint64_t size);
+    void (*request)(void *ctx, const char *device, enum rv_request what, int code);
+};
+
+/* The instance, by its name in the plugin ABI. */
+struct rv_host;
+
+/*
+ * `spec` is "name" or "name,property=value,..."; a bool's "=on" may be left
+ * out, and two commas stand for one in a value. Line n of the device is SPI
+ * first_spi + n as the device tree counts them, INTID 32 + first_spi + n.
+ * 0, or after a message: -ENOENT: no such device; -EINVAL: bad property or
+ * SPI; -EEXIST: the address is taken; -ENOMEM; what place() or the device said.
+ */
+int device_create(const struct device_env *env, const char *spec, struct rv_host **device);
+
+/* NULL is no device. */
+void device_destroy(struct rv_host *device);
+
+/* Stop taking new work. 0: nothing is in flight; -EINPROGRESS: wait for device_is_quiet(). */
+int device_quiesce(struct rv_host *device);
+bool device_is_quiet(const struct rv_host *device);
+
+/* Begin, or go on after device_quiesce(). */
+void device_resume(struct rv_host *device);
+
+/* The guest's system reset, of a device that is quiet. */
+void device_reset(struct rv_host *device);
+
+/* Did the device take the event? */
+bool device_event(struct rv_host *device, enum rv_device_event event);
+
+/* Has the device tell of what another process has written for it. */
+void device_sync(struct rv_host *device);
+
+/* Calls `show` for each of the device's counters. */
+void device_counters(const struct rv_host *device,
+                     void (*show)(void *ctx, const char *device, const char *name, uint64_t value),
+                     void *ctx);
+
+/* "pl011@9000000": unique, and the unit name in the device tree. */
+const char *device_name(const struct rv_host *device);
+const struct rv_device_class *device_class(const struct rv_host *device);
+void *device_opaque(const struct rv_host *device); /* what the class's callbacks take */
+ipa_t device_base(const struct rv_host *device);
+uint32_t device_first_spi(const struct rv_host *device);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A device's timers and file descriptors in the loop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/device/device_host.h"
+#include "vmm/util/log.h"
+
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_US UINT64_C(1000)
+
+/* libevent adds the time of day to it; a year is as good as for ever. */
+#define DEVICE_TIMER_MAX_S UINT64_C(31536000)
+
+struct rv_host_timer {
+    struct device_handle handle;
+    struct event *event;
+    void (*fired)(void *opaque);
+    void *opaque;
+    uint64_t at_ns;
+};
+
+struct rv_host_watch {
+    struct device_handle handle;
+    struct event *event; /* NULL: for none of the events now */
+    int fd;
+    unsigned events;
+    void (*ready)(void *opaque, unsigned events);
+    void *opaque;
+};
+
+struct event_base *device_event_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base;
+
+    if (!config)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+static uint64_t device_clock(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+uint64_t device_now_ns(struct rv_host *host)
+{
+    (void)host;
+    return device_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t device_wall_ns(struct rv_host *host)
+{
+    (void)host;
+    return device_clock(CLOCK_REALTIME);
+}
+
+static void device_timer_arm(struct rv_host_timer *timer)
+{
+    uint64_t now = device_clock(CLOCK_MONOTONIC);
+    uint64_t wait_us =
+        timer->at_ns > now ? (timer->at_ns - now - 1) / NS_PER_US + 1 : 0; /* rounded up */
+    struct timeval wait = {
+        .tv_sec = (time_t)(wait_us / 1000000),
+        .tv_usec = (suseconds_t)(wait_us % 1000000),
+    };
+
+    if (wait_us / 1000000 > DEVICE_TIMER_MAX_S)
+        wait = (struct timeval){.tv_sec = (time_t)DEVICE_TIMER_MAX_S};
+    event_add(timer->event, &wait);
+}
+
+static void device_timer_fired(evutil_socket_t fd, short what, void *arg)
+{
+    struct rv_host_timer *timer = arg;
+
+    (void)fd;
+    (void)what;
+    /* The base counts from when its pass began: that may be early. */
+    if (device_clock(CLOCK_MONOTONIC) < timer->at_ns)
+        device_timer_arm(timer);
+    else
+        timer->fired(timer->opaque); /* it may be gone after this */
+}
+
+struct rv_host_timer *device_timer_new(struct rv_host *host, void (*fired)(void *opaque),
+                                       void *opaque)
+{
+    struct rv_host_timer *timer;
+
+    if (!fired) {
+        device_bug(host, "a timer without a function");
+        return NULL;
+    }
+    timer = calloc(1, sizeof(*timer));
+    if (!timer)
+        return NULL;
+    timer->fired = fired;
+    timer->opaque = opaque;
+    timer->event = evtimer_new(host->env.base, device_timer_fired, timer);
+    if (!timer->event) {
+        free(timer);
+        return NULL;
+    }
+    device_handle_add(host, &timer->handle, DEVICE_HANDLE_TIMER);
+    return timer;
+}
+
+void device_timer_set(struct rv_host *host, struct rv_host_timer *timer, uint64_t at_ns)
+{
+    if (!device_handle_check(host, timer, DEVICE_HANDLE_TIMER, "timer_set"))
+        return;
+    timer->at_ns = at_ns;
+    device_timer_arm(timer);
+}
+
+void device_timer_cancel(struct rv_host *host, struct rv_host_timer *timer)
+{
+    if (device_handle_check(host, timer, DEVICE_HANDLE_TIMER, "timer_cancel"))
+        event_del(timer->event);
+}
+
+void device_timer_free(struct rv_host *host, struct rv_host_timer *timer)
+{
+    if (!device_handle_check(host, timer, DEVICE_HANDLE_TIMER, "timer_free"))
+        return;
+    device_handle_remove(host, &timer->handle);
+    event_free(timer->event);
+    free(timer);
+}
+
+static void device_watch_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct rv_host_watch *watch = arg;
+
+    (void)fd;
+    watch->ready(watch->opaque,
+                 (what & EV_READ ? RV_FD_READ : 0) | (what & EV_WRITE ? RV_FD_WRITE : 0));
+}
+
+/* An error is the plugin's own, as of a descriptor that is closed, or one like a file's. */
+static int device_watch_arm(struct rv_host_watch *watch, unsigned events)
+{
+    struct rv_host *host = watch->handle.host;
+    short what = (short)(EV_PERSIST | (events & RV_FD_READ ? EV_READ : 0) |
+                         (events & RV_FD_WRITE ? EV_WRITE : 0));
+    struct event *event = NULL;
+
+    if (events & ~(RV_FD_READ | RV_FD_WRITE)) {
+        device_bug(host, "a watch for events 0x%x", events);
+        return -EINVAL;
+    }
+    /* Asked first, as libevent writes its own message when it fails. */
+    if (events && fcntl(watch->fd, F_GETFD) < 0) {
+        device_bug(host, "a watch of descriptor %d, which is not open", watch->fd);
+        return -EBADF;
+    }
+    if (watch->event)
+        event_free(watch->event);
+    watch->event = NULL;
+    watch->events = events;
+    if (!events)
+        return 0;
+    event = event_new(host->env.base, watch->fd, what, device_watch_ready, watch);
+    if (!event)
+        return -ENOMEM;
+    if (event_add(event, NULL)) {
+        event_free(event);
+        device_bug(host, "a watch of descriptor %d, which cannot be waited for", watch->fd);
+        return -EPERM;
+    }
+    watch->event = event;
+    return 0;
+}
+
+struct rv_host_watch *device_fd_watch(struct rv_host *host, int fd, unsigned events,
+                                      void (*ready)(void *opaque, unsigned events), void *opaque)
+{
+    struct rv_host_watch *watch;
+
+    if (!ready) {
+        device_bug(host, "a watch without a function");
+        return NULL;
+    }
+    watch = calloc(1, sizeof(*watch));
+    if (!watch) {
+        log_error("device '%s': out of memory", host->name);
+        return NULL;
+    }
+    device_handle_add(host, &watch->handle, DEVICE_HANDLE_WATCH);
+    watch->fd = fd;
+    watch->ready = ready;
+    watch->opaque = opaque;
+    if (device_watch_arm(watch, events)) {
+        device_fd_remove(host, watch);
+        return NULL;
+    }
+    return watch;
+}
+
+int device_fd_change(struct rv_host *host, struct rv_host_watch *watch, unsigned events)
+{
+    if (!device_handle_check(host, watch, DEVICE_HANDLE_WATCH, "fd_change"))
+        return -EINVAL;
+    return watch->events == events ? 0 : device_watch_arm(watch, events);
+}
+
+void device_fd_remove(struct rv_host *host, struct rv_host_watch *watch)
+{
+    if (!device_handle_check(host, watch, DEVICE_HANDLE_WATCH, "fd_remove"))
+        return;
+    device_handle_remove(host, &watch->handle);
+    if (watch->event)
+        event_free(watch->event);
+    free(watch);
+}

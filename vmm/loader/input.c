@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/loader/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/util/log.h"
+
+#define SPOOL_CHUNK ((size_t)65536)
+
+void input_error(const struct input *input, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    log_error("%s '%s': %s", input->what, input->path, text);
+}
+
+static int input_failed(const struct input *input, const char *doing, int error)
+{
+    input_error(input, "cannot %s it: %s", doing, strerror(error));
+    return -error;
+}
+
+static int input_too_big(const struct input *input, uint64_t limit)
+{
+    input_error(input, "bigger than the %" PRIu64 " KiB of RAM that it can go to: give more RAM",
+                limit / 1024);
+    return -EFBIG;
+}
+
+static int input_empty(const struct input *input)
+{
+    input_error(input, "empty");
+    return -ENODATA;
+}
+
+/* read() that an interruption does not end. Bytes, 0 at the end, or -errno. */
+static ssize_t read_some(int fd, uint8_t *data, size_t room)
+{
+    ssize_t n;
+
+    do {
+        n = read(fd, data, room);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t pread_some(int fd, uint8_t *data, size_t room, size_t offset)
+{
+    ssize_t n;
+
+    do {
+        n = pread(fd, data, room, (off_t)offset);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = write(fd, data, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        data += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+/* Copies the pipe `from` to the memory file `to`. */
+static int input_spool(const struct input *input, int from, int to, uint64_t limit)
+{
+    uint8_t chunk[SPOOL_CHUNK];
+    uint64_t total = 0;
+
+    for (;;) {
+        ssize_t n = read_some(from, chunk, sizeof(chunk));
+        int err;
+
+        if (n < 0)
+            return input_failed(input, "read", (int)-n);
+        if (n == 0)
+            return total == 0 ? input_empty(input) : 0;
+        total += (uint64_t)n;
+        if (total > limit)
+            return input_too_big(input, limit);
+        err = write_all(to, chunk, (size_t)n);
+        if (err != 0)
+            return input_failed(input, "keep a copy of", -err);
+    }
+}
+
+/* Puts a memory file with the pipe's bytes in the place of the pipe. */
+static int input_replace_pipe(struct input *input, uint64_t limit)
+{
+    int fd = memfd_create("ringvisor-input", MFD_CLOEXEC);
+    int err;
+
+    if (fd < 0)
+        return input_failed(input, "keep a copy of", errno);
+    err = input_spool(input, input->fd, fd, limit);
+    if (err != 0) {
+        close(fd);
+        return err;
+    }
+    close(input->fd);
+    input->fd = fd;
+    return 0;
+}
+
+static int input_check(struct input *input, uint64_t limit)
+{
+    struct stat st;
+
+    if (fstat(input->fd, &st) < 0)
+        return input_failed(input, "look at", errno);
+    if (S_ISDIR(st.st_mode)) {
+        input_error(input, "a directory: give a file");
+        return -EISDIR;
+    }
+    if (S_ISFIFO(st.st_mode))
+        return input_replace_pipe(input, limit);
+    if (!S_ISREG(st.st_mode)) {
+        input_error(input, "a device or a socket: give a file or a pipe");
+        return -EINVAL;
+    }
+    /* A first look only: the file may still grow, and reading it is bounded too. */
+    if ((uint64_t)st.st_size > limit)
+        return input_too_big(input, limit);
+    return 0;
+}
+
+int input_open(struct input *input, const char *what, const char *path, uint64_t limit)
+{
+    int err;
+
+    *input = (struct input){.what = what, .path = path, .fd = -1};
+    input->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (input->fd < 0)
+        return input_failed(input, "open", errno);
+    err = input_check(input, limit);
+    if (err != 0)
+        input_close(input);
+    return err;
+}
+
+void input_close(struct input *input)
+{
+    if (input->fd >= 0)
+        close(input->fd);
+    input->fd = -1;
+}
+
+/* One byte past `size` can be read. */
+static int input_has_more(const struct input *input, size_t size, bool *more)
+{
+    uint8_t byte;
+    ssize_t n = pread_some(input->fd, &byte, 1, size);
+
+    if (n < 0)
+        return input_failed(input, "read", (int)-n);
+    *more = n > 0;
+    return 0;
+}
+
+int input_read(const struct input *input, uint8_t *data, size_t room, size_t *size)
+{
+    size_t total = 0;
+    bool more;
+    int err;
+
+    while (total < room) {
+        ssize_t n = pread_some(input->fd, data + total, room - total, total);
+
+        if (n < 0)
+            return input_failed(input, "read", (int)-n);
+        if (n == 0)
+            break;
+        total += (size_t)n;
+    }
+    err = input_has_more(input, total, &more);
+    if (err != 0)
+        return err;
+    if (more)
+        return input_too_big(input, room);
+    if (total == 0)
+        return input_empty(input);
+    *size = total;
+    return 0;
+}
+
+int input_slurp(const struct input *input, size_t limit, struct buffer *buffer)
+{
+    struct stat st;
+    size_t hint = 0;
+
+    /* One byte of room more than the file has: that byte finds the end without another growth. */
+    if (fstat(input->fd, &st) == 0 && (uint64_t)st.st_size < SIZE_MAX)
+        hint = (size_t)st.st_size + 1;
+    for (;;) {
+        bool more;
+        ssize_t n;
+        int err = buffer_grow(buffer, hint, limit);
+
+        if (err == -EFBIG) {
+            err = input_has_more(input, buffer->size, &more);
+            if (err == 0 && more)
+                err = input_too_big(input, limit);
+            return err;
+        }
+        if (err != 0)
+            return input_failed(input, "read", -err);
+        n = pread_some(input->fd, buffer->data + buffer->size, buffer->room - buffer->size,
+                       buffer->size);
+        if (n < 0)
+            return input_failed(input, "read", (int)-n);
+        if (n == 0)
+            return buffer->size == 0 ? input_empty(input) : 0;
+        buffer->size += (size_t)n;
+    }
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/sysreg/sysreg.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+
+#include "vmm/util/log.h"
+
+/*
+ * One row: a range of encodings, who answers, and why so. Without a `read`
+ * (`write`), reads (writes) are UNDEFINED, as for a write-only (read-only)
+ * register.
+ */
+struct sysreg_row {
+    uint16_t first, last; /* EXIT_SYSREG_KEY */
+    bool any_op1;         /* `first` and `last` have op1=0 and stand for each op1 */
+    uint64_t (*read)(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                     const struct sysreg_access *access);
+    void (*write)(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                  struct sysreg_access *access);
+    const char *name;
+    const char *why; /* also what `vmm decode` says that comes of an access */
+};
+
+#define KEY      EXIT_SYSREG_KEY
+#define ONE(key) (key), (key), false
+#define RANGE(op0, op1, crn, crm, op2, crm_last, op2_last) \
+    KEY(op0, op1, crn, crm, op2), KEY(op0, op1, crn, crm_last, op2_last), false
+#define ANY_OP1(op0, crn) KEY(op0, 0, crn, 0, 0), KEY(op0, 0, crn, 15, 7), true
+#define RAZ_WI            read_zero, write_ignored
+#define RAZ               read_zero, NULL
+#define WI                NULL, write_ignored
+#define UNDEF             NULL, NULL
+#define OP1_MASK          KEY(0, 7, 0, 0, 0)
+
+static uint64_t read_zero(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                          const struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)cpu;
+    (void)access;
+    return 0;
+}
+
+static void write_ignored(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                          struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)cpu;
+    (void)access;
+}
+
+/* The row admits CRm 1 to 7 only, which the index needs. */
+static uint64_t read_id(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                        const struct sysreg_access *access)
+{
+    (void)cpu;
+    return sysreg->id[RV_ID_INDEX(access->reg->crm, access->reg->op2)];
+}
+
+/* IHI 0069, ICC_SGI1R_EL1 (op2 5), ICC_ASGI1R_EL1 (6), ICC_SGI0R_EL1 (7). */
+static void write_sgi(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                      struct sysreg_access *access)
+{
+    enum sysreg_sgi which = access->reg->op2 == 7   ? SYSREG_SGI0R
+                            : access->reg->op2 == 5 ? SYSREG_SGI1R
+                                                    : SYSREG_ASGI1R;
+
+    (void)cpu;
+    access->kick = sysreg->sgi(sysreg->opaque, access->vcpu, which, access->value);
+}
+
+static void write_dir(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                      struct sysreg_access *access)
+{
+    (void)cpu;
+    sysreg->deactivate(sysreg->opaque, access->vcpu, (uint32_t)access->value & 0xffffff);
+}
+
+static void write_oslar(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                        struct sysreg_access *access)
+{
+    (void)sysreg;
+    cpu->os_lock = access->value & 1u;
+}
+
+/* OSLM 0b10 (bits 3 and 0): the OS Lock is there. OSLK is bit 1. */
+static uint64_t read_oslsr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                           const struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)access;
+    return 0x8u | (cpu->os_lock & 1u) << 1;
+}
+
+static uint64_t read_dbgprcr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                             const struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)access;
+    return cpu->dbgprcr & 1u;
+}
+
+static void write_dbgprcr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                          struct sysreg_access *access)
+{
+    (void)sysreg;
+    cpu->dbgprcr = access->value & 1u; /* CORENPDRQ; there is no power controller to ask */
+}
+
+static void write_ic_ivau(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                          struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)cpu;
+    access->fetch = SYSREG_FETCH_PAGE;
+}
+
+static void write_ic_iallu(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                           struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)cpu;
+    access->fetch = SYSREG_FETCH_ALL;
+}
+
+/*
+ * CTR_EL0 (Arm ARM D24.2): instruction cache lines of a page, so that the guest
+ * invalidates a page at once (sysreg_fetch); it need not clean data (IDC), and
+ * data cache lines are of 64 bytes.
+ */
+static uint64_t read_ctr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                         const struct sysreg_access *access)
+{
+    const uint64_t res1 = 1ull << 31, idc = 1ull << 28, cwg = 4ull << 24, erg = 4ull << 20;
+    const uint64_t dminline = 4ull << 16, pipt = 3ull << 14, iminline = 10;
+
+    (void)sysreg;
+    (void)cpu;
+    (void)access;
+    return res1 | idc | cwg | erg | dminline | pipt | iminline;
+}
+
+/*
+ * CLIDR_EL1 (Arm ARM D24.2): there are first-level caches for data and instructions, as a
+ * kernel wants to be told, and no level that has to be maintained by set and way.
+ */
+static uint64_t read_clidr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                           const struct sysreg_access *access)
+{
+    const uint64_t ctype1_separate = 3;
+
+    (void)sysreg;
+    (void)cpu;
+    (void)access;
+    return ctype1_separate;
+}
+
+/*
+ * What traps, in the order of how often a guest does it; PROTOCOL.md, "Trapped",
+ * has the controls. All that is emulated reads as zero after a reset, but OSLSR_EL1
+ * (0xa, locked) and the ID registers.
+ *
+ * The trap of a feature that is hidden may still be on: its registers are UNDEFINED,
+ * as on a CPU that does not have it, and no warning. What is in no row is UNDEFINED
+ * with a warning, for then this table and the stub's controls do not fit together.
+ * It is the way KVM answers, too.
+ */
+static const struct sysreg_row rows[] = {
+    /* HCR_EL2.IMO, FMO; the first by ICH_HCR_EL2.TDIR. */
+    {ONE(KEY(3, 0, 12, 11, 5)), NULL, write_sgi, "ICC_SGI1R_EL1", "the SGI is sent to its vCPUs"},
+    {ONE(KEY(3, 0, 12, 11, 6)), NULL, write_sgi, "ICC_ASGI1R_EL1", "the SGI is sent to its vCPUs"},
+    {ONE(KEY(3, 0, 12, 11, 7)), NULL, write_sgi, "ICC_SGI0R_EL1", "the SGI is sent to its vCPUs"},
+    {ONE(KEY(3, 0, 12, 11, 1)), NULL, write_dir, "ICC_DIR_EL1", "the interrupt is deactivated"},
+
+    /* HCR_EL2.TID3. Reserved encodings read as zero, as in the CPU. */
+    {RANGE(3, 0, 0, 1, 0, 7, 7), read_id, NULL, "ID registers",
+     "an ID register reads as the guest may see it"},
+
+    /* HCR_EL2.TPU, TID2, on a machine whose cores do not see code that devices write. */
+    {ONE(KEY(1, 3, 7, 5, 1)), NULL, write_ic_ivau, "IC IVAU", "code that a device wrote is seen"},
+    {ONE(KEY(1, 0, 7, 5, 0)), NULL, write_ic_iallu, "IC IALLU", "code that devices wrote is seen"},
+    {ONE(KEY(1, 0, 7, 1, 0)), NULL, write_ic_iallu, "IC IALLUIS",
+     "code that devices wrote is seen"},
+    {ONE(KEY(1, 3, 7, 11, 1)), WI, "DC CVAU", "nothing to do: memory is coherent"},
+    {ONE(KEY(3, 3, 0, 0, 1)), read_ctr, NULL, "CTR_EL0", "reads as the guest may see it"},
+    {ONE(KEY(3, 1, 0, 0, 1)), read_clidr, NULL, "CLIDR_EL1",
+     "first-level caches, none of which has to be maintained by set and way"},
+    {ONE(KEY(3, 1, 0, 0, 0)), RAZ, "CCSIDR_EL1", "reads as zero: the size is nobody's concern"},
+    {ONE(KEY(3, 1, 0, 0, 2)), RAZ, "CCSIDR2_EL1", "reads as zero: the size is nobody's concern"},
+    {ONE(KEY(3, 2, 0, 0, 0)), RAZ_WI, "CSSELR_EL1",
+     "reads as zero, ignores writes: all caches are described alike"},
+
+    /* HCR_EL2.TACR. */
+    {ONE(KEY(3, 0, 1, 0, 1)), RAZ_WI, "ACTLR_EL1",
+     "reads as zero, ignores writes: a control of the CPU's own could weaken the host"},
+
+    /* HCR_EL2.TSW. Of use only before a power-down of that very cache. */
+    {ONE(KEY(1, 0, 7, 6, 2)), WI, "DC ISW", "nothing to do: memory is coherent"},
+    {ONE(KEY(1, 0, 7, 10, 2)), WI, "DC CSW", "nothing to do: memory is coherent"},
+    {ONE(KEY(1, 0, 7, 14, 2)), WI, "DC CISW", "nothing to do: memory is coherent"},
+
+    /* MDCR_EL2.TDRA, TDOSA. The CPU's own OS lock is not the guest's to set. */
+    {ONE(KEY(2, 0, 1, 0, 0)), RAZ, "MDRAR_EL1", "reads as zero: there is no debug ROM"},
+    {ONE(KEY(2, 0, 1, 0, 4)), NULL, write_oslar, "OSLAR_EL1",
+     "sets or clears the vCPU's OS lock, which locks nothing"},
+    {ONE(KEY(2, 0, 1, 1, 4)), read_oslsr, NULL, "OSLSR_EL1", "tells the vCPU's OS lock"},
+    {ONE(KEY(2, 0, 1, 3, 4)), RAZ_WI, "OSDLR_EL1",
+     "reads as zero, ignores writes: ID_AA64DFR0_EL1 says that there is no double lock"},
+    {ONE(KEY(2, 0, 1, 4, 4)), read_dbgprcr, write_dbgprcr, "DBGPRCR_EL1",
+     "holds CORENPDRQ: there is no power controller to ask"},
+
+    /*
+     * HCR_EL2.TERR. The guest has RAS version 1 for ESB and DISR_EL1, and no error
+     * records: the machine's are the host's. With none, the rest is RAZ/WI.
+     */
+    {ONE(KEY(3, 0, 5, 3, 0)), RAZ, "ERRIDR_EL1", "reads as zero: there are no error records"},
+    {ONE(KEY(3, 0, 5, 3, 1)), RAZ_WI, "ERRSELR_EL1",
+     "reads as zero, ignores writes: there are no error records"},
+    {ONE(KEY(3, 0, 5, 4, 0)), RAZ, "ERXFR_EL1", "reads as zero: there are no error records"},
+    {RANGE(3, 0, 5, 4, 1, 4, 3), RAZ_WI, "ERX*_EL1",
+     "reads as zero, ignores writes: there are no error records"},
+    {RANGE(3, 0, 5, 5, 0, 5, 1), RAZ_WI, "ERXMISC*_EL1",
+     "reads as zero, ignores writes: there are no error records"},
+
+    /* From here on: UNDEFINED without a warning. HCR_EL2.TERR, again: */
+    {ONE(KEY(3, 0, 5, 3, 2)), UNDEF, "ERXGSR_EL1", "RAS 2 is hidden"},
+    {RANGE(3, 0, 5, 4, 4, 4, 7), UNDEF, "RAS 1.1", "RAS 1.1 is hidden"},
+    {RANGE(3, 0, 5, 5, 2, 5, 7), UNDEF, "RAS 1.1", "RAS 1.1 is hidden"},
+    /* HCR_EL2.TLOR; MPAM2_EL2, MPAMHCR_EL2, should firmware have left them at their traps. */
+    {RANGE(3, 0, 10, 4, 0, 4, 3), UNDEF, "LORegion", "LORegions are hidden"},
+    {ONE(KEY(3, 0, 10, 4, 7)), UNDEF, "LORID_EL1", "LORegions are hidden"},
+    {RANGE(3, 0, 10, 4, 4, 4, 6), UNDEF, "MPAM", "MPAM is hidden"},
+    {RANGE(3, 0, 10, 5, 0, 5, 7), UNDEF, "MPAM", "MPAM is hidden"},
+    /* MDCR_EL2.TPMS, E2PB, E2TB, TTRF, TPM, EnSPM; CPTR_EL2.TAM, TTA. */
+    {RANGE(3, 0, 9, 9, 0, 11, 7), UNDEF, "SPE or TRBE", "profiling and trace buffers are hidden"},
+    {ONE(KEY(3, 0, 1, 2, 1)), UNDEF, "TRFCR_EL1", "trace is hidden"},
+    {KEY(2, 1, 0, 0, 0), KEY(2, 1, 15, 15, 7), false, UNDEF, "trace", "trace, BRBE are hidden"},
+    {RANGE(3, 0, 9, 12, 0, 14, 7), UNDEF, "PMU", "the PMU is hidden"},
+    {RANGE(3, 3, 9, 12, 0, 14, 7), UNDEF, "PMU", "the PMU is hidden"},
+    {RANGE(3, 3, 14, 8, 0, 15, 7), UNDEF, "PMU", "the PMU is hidden"},
+    {RANGE(2, 0, 14, 8, 0, 15, 7), UNDEF, "PMU", "snapshots of the PMU are hidden"},
+    {ANY_OP1(2, 9), UNDEF, "SPMU", "system PMUs are hidden"},
+    {RANGE(2, 3, 14, 0, 0, 15, 7), UNDEF, "SPMU", "system PMUs are hidden"},
+    {RANGE(3, 3, 13, 2, 0, 15, 7), UNDEF, "AMU", "activity monitors are hidden"},
+    /* HCR_EL2.ATA, and TSW again: MTE. */
+    {RANGE(3, 0, 1, 0, 5, 0, 6), UNDEF, "RGSR_EL1, GCR_EL1", "MTE is hidden"},
+    {RANGE(3, 0, 5, 6, 0, 6, 1), UNDEF, "TFSR_EL1, TFSRE0_EL1", "MTE is hidden"},
+    {RANGE(1, 0, 7, 6, 3, 6, 6), UNDEF, "DC IG*", "MTE is hidden"},
+    {RANGE(1, 0, 7, 10, 4, 10, 6), UNDEF, "DC CG*SW", "MTE is hidden"},
+    {RANGE(1, 0, 7, 14, 4, 14, 6), UNDEF, "DC CIG*SW", "MTE is hidden"},
+    /* HCR_EL2.EnSCXT. */
+    {ONE(KEY(3, 0, 13, 0, 7)), UNDEF, "SCXTNUM_EL1", "CSV2_2 is hidden"},
+    {ONE(KEY(3, 3, 13, 0, 7)), UNDEF, "SCXTNUM_EL0", "CSV2_2 is hidden"},
+    /* HCRX_EL2 at 0: SCTLR2En, TCR2En, EnFPM, SRMASKEn, GCSEn, D128En, EnALS. */
+    {ONE(KEY(3, 0, 1, 0, 3)), UNDEF, "SCTLR2_EL1", "FEAT_SCTLR2 is hidden"},
+    {ONE(KEY(3, 0, 2, 0, 3)), UNDEF, "TCR2_EL1", "FEAT_TCR2 is hidden"},
+    {ONE(KEY(3, 3, 4, 4, 2)), UNDEF, "FPMR", "FEAT_FPMR is hidden"},
+    {RANGE(3, 0, 1, 4, 0, 4, 7), UNDEF, "masks", "FEAT_SRMASK is hidden"},
+    {RANGE(3, 0, 2, 7, 2, 7, 3), UNDEF, "masks", "FEAT_SRMASK is hidden"},
+    {RANGE(3, 0, 2, 5, 0, 5, 2), UNDEF, "GCS*_EL1", "FEAT_GCS is hidden"},
+    {ONE(KEY(3, 3, 2, 5, 1)), UNDEF, "GCSPR_EL0", "FEAT_GCS is hidden"},
+    {RANGE(1, 0, 7, 7, 4, 7, 6), UNDEF, "GCS*", "FEAT_GCS is hidden"},
+    {RANGE(1, 3, 7, 7, 0, 7, 3), UNDEF, "GCS*", "FEAT_GCS is hidden"},
+    /* Fine-grained traps at 0: their bits that begin with `n` trap then. */
+    {RANGE(3, 0, 10, 2, 1, 2, 5), UNDEF, "MAIR2, PIR, POR", "FEAT_S1PIE and the like are hidden"},
+    {ONE(KEY(3, 0, 10, 3, 1)), UNDEF, "AMAIR2_EL1", "FEAT_AIE is hidden"},
+    {ONE(KEY(3, 3, 10, 2, 4)), UNDEF, "POR_EL0", "FEAT_S1POE is hidden"},
+    {ONE(KEY(3, 0, 13, 0, 3)), UNDEF, "RCWSMASK_EL1", "FEAT_THE is hidden"},
+    {ONE(KEY(3, 0, 13, 0, 6)), UNDEF, "RCWMASK_EL1", "FEAT_THE is hidden"},
+    {ONE(KEY(3, 0, 13, 0, 5)), UNDEF, "ACCDATA_EL1", "FEAT_LS64_ACCDATA is hidden"},
+    {ONE(KEY(3, 3, 13, 0, 5)), UNDEF, "TPIDR2_EL0", "SME is hidden"},
+    {ONE(KEY(3, 0, 1, 2, 4)), UNDEF, "SMPRI_EL1", "SME is hidden"},
+    {ONE(KEY(3, 0, 6, 0, 5)), UNDEF, "PFAR_EL1", "FEAT_PFAR is hidden"},
+    {ONE(KEY(2, 0, 0, 4, 2)), UNDEF, "MDSELR_EL1", "more than 16 breakpoints are hidden"},
+    {ONE(KEY(2, 0, 0, 5, 2)), UNDEF, "MDSTEPOP_EL1", "FEAT_STEP2 is hidden"},
+    /* HCR_EL2.TIDCP: what a CPU has there is unknown here, and may reach out of the VM. */
+    {ANY_OP1(1, 11), UNDEF, "IMPLEMENTATION DEFINED", "the CPU's own are not the guest's"},
+    {ANY_OP1(1, 15), UNDEF, "IMPLEMENTATION DEFINED", "the CPU's own are not the guest's"},
+    {ANY_OP1(3, 11), UNDEF, "IMPLEMENTATION DEFINED", "the CPU's own are not the guest's"},
+    {ANY_OP1(3, 15), UNDEF, "IMPLEMENTATION DEFINED", "the CPU's own are not the guest's"},
+};
+
+static const struct sysreg_row *sysreg_find(uint16_t key)
+{
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint16_t k = rows[i].any_op1 ? (uint16_t)(key & ~OP1_MASK) : key;
+
+        if (k >= rows[i].first && k <= rows[i].last)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static void sysreg_log_undefined(const struct sysreg_row *row, const struct sysreg_access *access)
+{
+    const struct exit_sysreg *r = access->reg;
+    bool hidden = row && !row->read && !row->write;
+
+    if (!log_first(LOG_KIND_SYSREG, (uint64_t)r->key << 1 | r->read))
+        return;
+    log_msg(row ? LOG_DEBUG : LOG_WARN,
+            "vCPU %u: %s of S%u_%u_C%u_C%u_%u (%s) at pc 0x%" PRIx64
+            ": the guest takes an UNDEFINED exception%s%s",
+            access->vcpu, r->read ? "read" : "write", r->op0, r->op1, r->crn, r->crm, r->op2,
+            row ? row->name : "not emulated", access->pc, hidden ? ": " : "",
+            hidden ? row->why : "");
+}
+
+void sysreg_reset(struct sysreg_cpu *cpu)
+{
+    *cpu = (struct sysreg_cpu){.os_lock = 1}; /* Arm ARM D24.3, OSLSR_EL1: locked by a cold reset */
+}
+
+bool sysreg_emulate(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                    struct sysreg_access *access)
+{
+    const struct sysreg_row *row = sysreg_find(access->reg->key);
+
+    access->kick = 0;
+    access->fetch = SYSREG_FETCH_NONE;
+    if (row && access->reg->read && row->read) {
+        access->value = row->read(sysreg, cpu, access);
+        return true;
+    }
+    if (row && !access->reg->read && row->write) {
+        row->write(sysreg, cpu, access);
+        return true;
+    }
+    sysreg_log_undefined(row, access);
+    return false;
+}
+
+const char *sysreg_effect(const struct exit_sysreg *reg, bool *defined)
+{
+    const struct sysreg_row *row = sysreg_find(reg->key);
+
+    *defined = row && (reg->read ? row->read != NULL : row->write != NULL);
+    if (*defined || (row && !row->read && !row->write))
+        return row->why;
+    return NULL;
+}

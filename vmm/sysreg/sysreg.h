@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* System registers and instructions that trap with EC 0x18. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/exit/decode.h"
+#include "vmm/sysreg/idregs.h"
+
+enum sysreg_sgi { SYSREG_SGI0R, SYSREG_SGI1R, SYSREG_ASGI1R };
+
+/*
+ * What one vCPU's emulated registers hold: guest-visible state, plain bytes,
+ * in memory that the core hands out.
+ */
+struct sysreg_cpu {
+    uint8_t os_lock; /* OSLSR_EL1.OSLK */
+    uint8_t dbgprcr; /* DBGPRCR_EL1.CORENPDRQ */
+    uint8_t pad[6];
+};
+_Static_assert(sizeof(struct sysreg_cpu) == 8, "sysreg state layout");
+
+/* What all vCPUs of a VM share. */
+struct sysreg {
+    uint64_t id[IDREGS_COUNT]; /* made by idregs_filter */
+    /* A write of ICC_SGI0R_EL1, ICC_SGI1R_EL1 or ICC_ASGI1R_EL1: the vCPUs to kick. */
+    uint64_t (*sgi)(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value);
+    /* A write of ICC_DIR_EL1, which traps while the stub has more interrupts than list registers. */
+    void (*deactivate)(void *opaque, unsigned vcpu, uint32_t intid);
+    void *opaque;
+};
+
+/* Instruction caches are invalidated: not, of the page of `value`, or all. */
+enum sysreg_fetch { SYSREG_FETCH_NONE, SYSREG_FETCH_PAGE, SYSREG_FETCH_ALL };
+
+struct sysreg_access {
+    const struct exit_sysreg *reg;
+    unsigned vcpu;           /* index of the vCPU that does it */
+    uint64_t pc;             /* for the log */
+    uint64_t value;          /* in: what is written; out: what is read */
+    uint64_t kick;           /* out: vCPUs to kick */
+    enum sysreg_fetch fetch; /* out: what the cores fetch anew */
+};
+
+/* The state after a cold reset. */
+void sysreg_reset(struct sysreg_cpu *cpu);
+
+/* False: the access is UNDEFINED. */
+bool sysreg_emulate(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                    struct sysreg_access *access);
+
+/*
+ * What sysreg_emulate() does for the access, in words. Not `defined`: why it is
+ * UNDEFINED, or NULL where there is no more to say than that.
+ */
+const char *sysreg_effect(const struct exit_sysreg *reg, bool *defined);

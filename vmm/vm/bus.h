@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The MMIO bus: which device answers at which IPA. */
+#pragma once
+
+#include <stdint.h>
+
+#include "vmm/util/types.h"
+
+/*
+ * A region's two functions. `offset` counts bytes from the region's start;
+ * `size` is 1, 2, 4 or 8 and the access lies inside of the region and is
+ * aligned to its size. A read stores a value whose bits above `size` bytes are
+ * ignored. 0, or -errno: the guest gets an external abort.
+ */
+struct bus_ops {
+    int (*read)(void *opaque, uint64_t offset, unsigned size, uint64_t *value);
+    int (*write)(void *opaque, uint64_t offset, unsigned size, uint64_t value);
+};
+
+struct bus;
+
+struct bus *bus_new(void);
+void bus_free(struct bus *bus);
+
+/* 0; -EEXIST: overlaps another region; -EINVAL: empty or wraps; -ENOMEM. */
+int bus_add(struct bus *bus, const char *name, ipa_t start, uint64_t size,
+            const struct bus_ops *ops, void *opaque);
+
+/* Removes the region that starts at `start`. 0 or -ENOENT. */
+int bus_remove(struct bus *bus, ipa_t start);
+
+/*
+ * One access of `size` bytes (1, 2, 4, 8). A read gives a value with all bits
+ * above `size` zero. -ENXIO: nobody is there, or the access leaves the region;
+ * -EINVAL: not aligned to its size; other: what the device said.
+ */
+int bus_read(struct bus *bus, ipa_t addr, unsigned size, uint64_t *value);
+int bus_write(struct bus *bus, ipa_t addr, unsigned size, uint64_t value);

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "vmm/board/board.h"
+#include "vmm/util/log.h"
+#include "vmm/vm/vm_devices.h"
+#include "vmm/vm/vm_irq.h"
+#include "vmm/vm/vm_load.h"
+
+#define MPIDR_RES1    (1ull << 31)
+#define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
+#define STATE_VERSION 1u
+_Static_assert(VM_MAX_VCPUS * sizeof(struct pvtime_stolen) <= BOARD_PVTIME_SIZE, "stolen time");
+#define FLUSH_PIECE (16ull << 20)
+
+int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu)
+{
+    int error = sched_stop(&vm->cores->sched, vcpu->number);
+
+    if (error)
+        vm->broken = true;
+    return error;
+}
+
+uint64_t vm_memory_size(uint64_t ram_size)
+{
+    return ram_size + BOARD_PVTIME_SIZE;
+}
+
+static int create_gic(struct vm *vm)
+{
+    unsigned n = vm->config.nr_vcpus;
+    size_t size = vgic_state_size(n);
+    void *state = state_alloc(&vm->state, "gic", STATE_VERSION, size);
+    int error;
+
+    if (!state)
+        return -ENOMEM;
+    error = vgic_init(&vm->vgic, state, size, n, vm->mpidr, &vm_irq_ops, vm);
+    if (!error)
+        error = bus_add(vm->bus, "gicd", ipa(BOARD_GICD_BASE), VGIC_DIST_SIZE, &vgic_dist_bus_ops,
+                        &vm->vgic);
+    if (!error)
+        error = bus_add(vm->bus, "gicr", ipa(BOARD_GICR_BASE), n * (uint64_t)VGIC_REDIST_SIZE,
+                        &vgic_redist_bus_ops, &vm->vgic);
+    if (error)
+        log_error("cannot make the interrupt controller: %s", strerror(-error));
+    return error;
+}
+
+static void sync_devices(void *opaque)
+{
+    vm_devices_sync(opaque);
+}
+
+static void invalidate(void *opaque, const ipa_t *addr);
+
+static int create_exits(struct vm *vm)
+{
+    unsigned n = vm->config.nr_vcpus;
+
+    vm->exits.bus = vm->bus;
+    vm->exits.psci.ops = &vm_psci_ops;
+    vm->exits.psci.opaque = vm;
+    vm->exits.psci.nr_cpus = n;
+    vm->exits.psci.cpus =
+        state_alloc(&vm->state, "psci", STATE_VERSION, n * sizeof(*vm->exits.psci.cpus));
+    vm->exits.sysreg_cpus =
+        state_alloc(&vm->state, "sysreg", STATE_VERSION, n * sizeof(*vm->exits.sysreg_cpus));
+    vm->exits.sysreg.sgi = vm_irq_sgi;
+    vm->exits.sysreg.deactivate = vm_irq_deactivate;
+    vm->exits.sysreg.opaque = vm;
+    vm->exits.stale = &vm->stale;
+    vm->exits.sync = sync_devices;
+    vm->exits.invalidate = invalidate;
+    vm->exits.opaque = vm;
+    return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
+}
+
+int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_share *share,
+              struct cores *cores, struct event_base *base, const struct plugins *plugins,
+              struct chardev *console)
+{
+    struct machine *machine = cores->machine;
+    int error;
+
+    memset(vm, 0, sizeof(*vm));
+    vm->config = *config;
+    vm->share = *share;
+    vm->cores = cores;
+    vm->machine = machine;
+    vm->base = base;
+    vm->ram =
+        (struct guest_ram){machine->ram + share->ram_offset, BOARD_RAM_BASE, config->ram_size};
+    vm->console.chardev = console;
+    state_init(&vm->state, machine->state + share->state_offset, share->state_size);
+    for (unsigned i = 0; i < config->nr_vcpus; i++) {
+        vm->mpidr[i] = MPIDR_RES1 | (uint64_t)(i / CPUS_PER_AFF1) << 8 | i % CPUS_PER_AFF1;
+        vm->vcpus[i] = (struct vcpu){
+            .index = i,
+            .vm_id = share->id,
+            .vm = vm,
+            .mpidr = vm->mpidr[i],
+            .hcr = HCR_TWI | (machine->blind ? HCR_TID2 | HCR_TPU : 0),
+        };
+        if (cores_add(cores, &vm->vcpus[i])) {
+            log_error("the machine has no room for another vCPU");
+            return -ENOSPC;
+        }
+    }
+    vm->bus = bus_new();
+    if (!vm->bus || (machine->blind && stale_init(&vm->stale, config->ram_size))) {
+        log_error("out of memory");
+        return -ENOMEM;
+    }
+    error = create_gic(vm);
+    if (!error)
+        error = create_exits(vm);
+    if (!error)
+        error = vm_devices_create(vm, plugins);
+    return error;
+}
+
+void vm_destroy(struct vm *vm)
+{
+    vm_devices_destroy(vm);
+    if (vm->bus)
+        bus_free(vm->bus);
+    stale_free(&vm->stale);
+}
+
+static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
+{
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
+        vcpu_reset(&vm->vcpus[i], layout->entry.v, i == 0 ? layout->dtb.v : 0, 0);
+        psci_cpu_reset(&vm->exits.psci.cpus[i], vm->mpidr[i], i == 0);
+        sysreg_reset(&vm->exits.sysreg_cpus[i]);
+        vm->vcpus[i].stolen_ns = 0;
+        vm->vcpus[i].pvtime = &vm->pvtime;
+    }
+    pvtime_region_init(&vm->pvtime, vm->ram.host + vm->ram.size, BOARD_PVTIME_SIZE,
+                       vm->config.nr_vcpus);
+}
+
+/* Tell the stub of the VM: its memory, its vCPUs, its windows. */
+static int announce(struct vm *vm)
+{
+    const struct layout *layout = &vm->machine->layout;
+    uint64_t ram = layout->ram + vm->share.ram_offset;
+    struct rv_command create = {
+        .op = RV_COMMAND_VM_CREATE,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {ram, vm_memory_size(vm->config.ram_size)},
+    };
+    struct rv_command pvtime = {
+        .op = RV_COMMAND_MAP,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {BOARD_PVTIME_BASE, ram + vm->config.ram_size, BOARD_PVTIME_SIZE, RV_MAP_READ},
+    };
+    struct rv_command map = {
+        .op = RV_COMMAND_MAP,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {BOARD_RAM_BASE, ram, vm->config.ram_size,
+                RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC |
+                    (vm->machine->pages_only ? RV_MAP_PAGES_ONLY : 0)},
+    };
+    int error = cores_call(vm->cores, &create, NULL);
+
+    if (!error)
+        error = cores_call(vm->cores, &map, NULL);
+    if (!error)
+        error = cores_call(vm->cores, &pvtime, NULL);
+    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
+        struct rv_command vcpu = {
+            .op = RV_COMMAND_VCPU_CREATE,
+            .vm = (uint16_t)vm->share.id,
+            .vcpu = (uint16_t)vm->vcpus[i].number,
+        };
+
+        error = cores_call(vm->cores, &vcpu, NULL);
+    }
+    if (!error)
+        error = vm_devices_post(vm);
+    if (!error)
+        error = vgic_set_direct(&vm->vgic, BOARD_TIMER_VIRT_INTID);
+    if (!error)
+        error = vgic_set_direct(&vm->vgic, BOARD_TIMER_PHYS_INTID);
+    if (!error && idregs_has_pmu(vm->exits.sysreg.id))
+        error = vgic_set_direct(&vm->vgic, BOARD_PMU_INTID);
+    if (error)
+        log_error("the stub does not take the VM: %s", strerror(-error));
+    return error;
+}
+
+int vm_start(struct vm *vm, const bool *over)
+{
+    struct loader_layout layout;
+    int error = loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
+
+    vm->over = over;
+    if (!error)
+        error = vm_load_files(vm, &layout);
+    if (!error)
+        error = machine_wait_ready(vm->machine, vm->base, over);
+    if (error)
+        return error;
+    idregs_filter(vm->machine->stub_id, vm->exits.sysreg.id);
+    smccc_init(&vm->exits.smccc, &vm->exits.psci, vm->machine->stub_id);
+    vm->exits.smccc.pvtime = (struct pvtime){.available = true, .base = BOARD_PVTIME_BASE};
+    vm->exits.insn_mmio = (struct insn_mmio){
+        .bus = vm->bus,
+        .ram = vm->ram,
+        .pa_bits = insn_mmio_pa_bits(vm->exits.sysreg.id[RV_ID_INDEX(7, 0)]),
+        .zva_size = insn_mmio_zva_size(vm->machine->dczid),
+        .sve = (uint16_t)vm->machine->sve,
+    };
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
+        vm->vcpus[i].midr = vm->machine->stub_id[RV_ID_INDEX(0, 0)];
+    error = vm_load_dtb(vm, &layout);
+    if (!error)
+        error = announce(vm);
+    if (error)
+        return error;
+    reset_vcpus(vm, &layout);
+    vm->running = true;
+    vm_devices_resume(vm);
+    sched_start(&vm->cores->sched, vm->vcpus[0].number);
+    return 0;
+}
+
+/* In pieces: each is answered in time, and other commands get their turn. */
+int vm_flush(struct vm *vm, ipa_t start, uint64_t size)
+{
+    uint64_t from = start.v / RV_PAGE_SIZE * RV_PAGE_SIZE;
+    uint64_t to = (start.v + size + RV_PAGE_SIZE - 1) / RV_PAGE_SIZE * RV_PAGE_SIZE;
+    int error = 0;
+
+    for (; size && from < to && !error; from += FLUSH_PIECE) {
+        struct rv_command command = {
+            .op = RV_COMMAND_FLUSH,
+            .vm = (uint16_t)vm->share.id,
+            .arg = {vm->machine->layout.ram + vm->share.ram_offset + (from - BOARD_RAM_BASE),
+                    to - from < FLUSH_PIECE ? to - from : FLUSH_PIECE},
+        };
+
+        error = cores_call(vm->cores, &command, NULL);
+    }
+    return error;
+}
+
+/* exit_ctx.invalidate: IC IVAU of this page, or IC IALLU. */
+static void invalidate(void *opaque, const ipa_t *addr)
+{
+    struct vm *vm = opaque;
+    uint64_t offset = 0, size = RV_PAGE_SIZE;
+    int error = 0;
+
+    if (addr) {
+        offset = addr->v - BOARD_RAM_BASE;
+        if (addr->v >= BOARD_RAM_BASE && stale_take(&vm->stale, offset))
+            error = vm_flush(vm, ipa(BOARD_RAM_BASE + offset / RV_PAGE_SIZE * RV_PAGE_SIZE), size);
+    } else {
+        for (; !error && stale_take_run(&vm->stale, &offset, &size); offset += size)
+            error = vm_flush(vm, ipa(BOARD_RAM_BASE + offset), size);
+    }
+    if (error)
+        vm->broken = true;
+}
+
+int vm_stop(struct vm *vm)
+{
+    uint64_t vcpus = 0;
+    int error = 0;
+
+    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
+        error = vm_stop_vcpu(vm, &vm->vcpus[i]);
+        vcpus |= 1ull << vm->vcpus[i].number;
+    }
+    /*
+     * What they still had under way is for nobody now. All of it was put aside,
+     * since it came before the answers to STOP.
+     */
+    for (unsigned i = 0; i < vm->cores->nr_pcpus; i++)
+        pcpu_forget(&vm->cores->pcpus[i], vcpus);
+    return error;
+}
+
+int vm_reset(struct vm *vm)
+{
+    struct loader_layout layout;
+    int error = vm_stop(vm);
+
+    if (!error)
+        error = vm_devices_quiesce(vm);
+    if (!error && madvise(vm->ram.host, vm->ram.size, MADV_REMOVE))
+        error = -errno;
+    if (error) {
+        log_error("cannot reset the guest: %s", strerror(-error));
+        return error;
+    }
+    vm->request = VM_RUN_ON;
+    stale_clear(&vm->stale);
+    vm_devices_reset(vm);
+    error = vm_load_files(vm, &layout);
+    if (!error)
+        error = vm_load_dtb(vm, &layout);
+    if (error)
+        return error;
+    reset_vcpus(vm, &layout);
+    vgic_reset(&vm->vgic);
+    error = vm_flush(vm, layout.kernel, layout.kernel_size);
+    if (!error)
+        error = vm_flush(vm, layout.initrd, layout.initrd_size);
+    if (!error)
+        error = vm_flush(vm, layout.dtb, LOADER_DTB_SIZE);
+    if (error)
+        return error;
+    vm_devices_resume(vm);
+    sched_start(&vm->cores->sched, vm->vcpus[0].number);
+    return 0;
+}
+
+/* The pCPUs whose vCPUs have something new to see, but for the one that replies. */
+static uint64_t kick_mask(struct vm *vm, uint64_t kick_vcpus, const struct pcpu *self)
+{
+    uint64_t mask = 0;
+
+    for (unsigned i = 0; kick_vcpus; i++, kick_vcpus >>= 1) {
+        struct pcpu *pcpu = kick_vcpus & 1 ? vm->vcpus[i].pcpu : NULL;
+
+        if (!pcpu || pcpu == self || !pcpu->notify_due)
+            continue;
+        pcpu->notify_due = false;
+        mask |= 1ull << pcpu->index;
+    }
+    return mask;
+}
+
+/* A blocking exit: what exit_handle() decides becomes commands. */
+static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
+{
+    struct exit_reply reply = {0};
+    struct rv_command command = {.op = RV_COMMAND_REPLY};
+    struct pcpu *pcpu = vcpu->pcpu;
+
+    vcpu->fetched = RV_GROUP_GPR;
+    vcpu->dirty = 0;
+    sched_wake(&vm->cores->sched, vcpu->number); /* it runs: a timer may have woken it */
+    vm->cores->in_exit = pcpu;
+    exit_handle(&vm->exits, vcpu, event, &reply);
+    vm->cores->in_exit = NULL;
+    if (reply.hold) {
+        /* The vCPU is off now, or the guest goes down; else it was lost. */
+        if (vcpu->pcpu && vm->request == VM_RUN_ON)
+            vm->broken = true;
+        return;
+    }
+    vcpu_flush(vcpu);
+    command.flags = reply.flags;
+    command.vcpu = (uint16_t)vcpu->number;
+    command.vm = (uint16_t)vcpu->vm_id;
+    command.reg = reply.reg;
+    command.arg[0] = reply.value;
+    command.arg[1] = reply.kick_vcpus ? kick_mask(vm, reply.kick_vcpus, pcpu) : 0;
+    pcpu_push(pcpu, &command);
+    pcpu_notify(pcpu);
+    pcpu->guest_runs = true;
+    if (reply.flags & RV_REPLY_WAIT)
+        sched_wait(&vm->cores->sched, vcpu->number);
+}
+
+void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
+{
+    switch (event->type) {
+    case RV_EVENT_SYNC:
+    case RV_EVENT_SERROR: handle_exit(vm, vcpu, event); break;
+    case RV_EVENT_POSTED: exit_handle_posted(&vm->exits, event); break;
+    case RV_EVENT_EOI: vgic_eoi(&vm->vgic, vcpu->index, (unsigned)event->value); break;
+    case RV_EVENT_STOPPED: /* not by our command: RV_EVENT_REFUSED has said why */
+        vm->broken = true;
+        break;
+    default: break;
+    }
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A virtual machine: its memory, vCPUs, interrupt controller and devices, on a machine. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/vm/bus.h"
+#include "vmm/cpu/cores.h"
+#include "vmm/device/device.h"
+#include "vmm/exit/exit.h"
+#include "vmm/gic/vgic.h"
+#include "vmm/loader/loader.h"
+#include "vmm/machine/machine.h"
+#include "vmm/device/plugin.h"
+#include "vmm/vm/stale.h"
+#include "vmm/vm/state.h"
+#include "vmm/cpu/vcpu.h"
+#include "vmm/vm/vm_place.h"
+
+#define VM_MAX_VCPUS   32u
+#define VM_MAX_DEVICES 64u
+#define VM_MAX_LINES   64u /* interrupt lines of one device */
+
+struct vm_config {
+    const char *name;
+    unsigned nr_vcpus;
+    uint64_t ram_size;
+    const char *bootargs; /* or NULL */
+    struct loader_config files;
+    const char *const *devices; /* what --device gave, nr_devices of them */
+    unsigned nr_devices;
+    const char *dump_dtb; /* or NULL: file to write the device tree to */
+    bool no_reboot;
+};
+
+/* What of the machine is a VM's: no two VMs share any of it. Offsets and sizes in bytes. */
+struct vm_share {
+    unsigned id;         /* the stub's number, below RV_MAX_VMS */
+    uint64_t ram_offset; /* in the machine's RAM; vm_memory_size() bytes */
+    uint64_t state_offset;
+    uint64_t state_size;
+};
+
+/* What a guest asked for and the loop does, when no exit is half done. */
+enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
+
+struct vm {
+    struct vm_config config;
+    struct vm_share share;
+    struct cores *cores;
+    struct machine *machine;
+    struct state_area state;
+    struct bus *bus;
+    struct event_base *base;
+    struct guest_ram ram;
+    struct device_console console;
+    struct vgic vgic;
+    struct exit_ctx exits;
+    struct stale stale;
+    struct pvtime_region pvtime;
+    struct loader loader;
+    struct vcpu vcpus[VM_MAX_VCPUS];
+    uint64_t mpidr[VM_MAX_VCPUS];
+    struct vm_place place;
+    struct rv_host *devices[VM_MAX_DEVICES];
+    unsigned nr_devices;
+    bool running; /* the stub knows the VM, and vCPUs may run */
+    const bool *over;
+    enum vm_request request;
+    int power_off_code; /* what the guest's end makes the vmm's exit status */
+    bool failed;        /* the guest cannot go on: it switched off its last vCPU */
+    bool broken;        /* the stub refused a command, panicked, or was lost */
+};
+
+/* What a VM with so much RAM takes of the machine's: its own, and what the vmm shows it. */
+uint64_t vm_memory_size(uint64_t ram_size);
+
+/*
+ * Make the VM on a machine whose stub may not be up yet: devices, interrupt
+ * controller, files. 0 or -errno after a message.
+ */
+int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_share *share,
+              struct cores *cores, struct event_base *base, const struct plugins *plugins,
+              struct chardev *console);
+
+/*
+ * Load the guest, wait for the stub, tell it of the VM, start vCPU 0. The event
+ * loop turns meanwhile; when `*over` becomes true it gives up. 0 or -errno.
+ */
+int vm_start(struct vm *vm, const bool *over);
+
+/* System reset: every vCPU, device and byte of RAM as after vm_start(). 0 or -errno. */
+int vm_reset(struct vm *vm);
+
+/* Take all vCPUs off their cores, for good. 0 or -EIO. */
+int vm_stop(struct vm *vm);
+
+void vm_destroy(struct vm *vm);
+
+/* Handle one event of a vCPU of the VM: answer the exit, and notify whom it concerns. */
+void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event);
+
+/* Switch the vCPU off: its registers are in its page then. 0 or -EIO. */
+int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu);
+
+/*
+ * What another process wrote at these IPAs, where a core may have executed before,
+ * is made known to the cores. Whole pages: nobody else may write to them
+ * meanwhile. 0 or what pcpu_call() said.
+ */
+int vm_flush(struct vm *vm, ipa_t start, uint64_t size);
+
+extern const struct psci_ops vm_psci_ops;

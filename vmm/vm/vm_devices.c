@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm_devices.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "vmm/board/board.h"
+#include "vmm/util/log.h"
+#include "vmm/vm/vm.h"
+
+#define QUIESCE_TIMEOUT_S 30
+
+/*
+ * What the board always has, at its place there. One that the user names
+ * himself, to give it properties, is that one and not a second.
+ */
+static const char *const board_devices[] = {"pl011", "pl031", "pl061"};
+
+/*
+ * What devices ask of the VM
+ */
+
+static int device_place(void *ctx, const struct rv_device_class *class, ipa_t *base,
+                        uint32_t *first_spi)
+{
+    return vm_place(&((struct vm *)ctx)->place, class, base, first_spi);
+}
+
+static void *device_state(void *ctx, const char *name, uint32_t version, size_t size)
+{
+    return state_alloc(&((struct vm *)ctx)->state, name, version, size);
+}
+
+static void device_irq(void *ctx, uint32_t intid, bool level)
+{
+    vgic_set_line(&((struct vm *)ctx)->vgic, 0, intid, level);
+}
+
+static void device_dirty(void *ctx, ipa_t start, uint64_t size)
+{
+    stale_mark(&((struct vm *)ctx)->stale, start.v - BOARD_RAM_BASE, size);
+}
+
+static void device_request(void *ctx, const char *device, enum rv_request what, int code)
+{
+    struct vm *vm = ctx;
+
+    switch (what) {
+    case RV_REQUEST_RESET: vm->request = VM_RESET; break;
+    case RV_REQUEST_POWER_OFF:
+        vm->request = VM_POWER_OFF;
+        vm->power_off_code = code;
+        break;
+    case RV_REQUEST_PANIC:
+        log_error("device '%s': the guest cannot go on (code %d)", device, code);
+        vm->failed = true;
+        break;
+    }
+}
+
+/*
+ * Making them
+ */
+
+static bool is_named(const struct vm *vm, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (unsigned i = 0; i < vm->config.nr_devices; i++)
+        if (strcspn(vm->config.devices[i], ",") == len &&
+            memcmp(vm->config.devices[i], name, len) == 0)
+            return true;
+    return false;
+}
+
+static int create(struct vm *vm, const struct device_env *env, const char *spec)
+{
+    int error;
+
+    if (vm->nr_devices == VM_MAX_DEVICES) {
+        log_error("more than %u devices", VM_MAX_DEVICES);
+        return -ENOSPC;
+    }
+    error = device_create(env, spec, &vm->devices[vm->nr_devices]);
+    if (!error)
+        vm->nr_devices++;
+    return error;
+}
+
+int vm_devices_create(struct vm *vm, const struct plugins *plugins)
+{
+    const struct device_env env = {
+        .plugins = plugins,
+        .bus = vm->bus,
+        .base = vm->base,
+        .ram = &vm->ram,
+        .ram_fd = vm->machine->memory_fd,
+        .ram_offset = vm->machine->layout.ram + vm->share.ram_offset,
+        .console = &vm->console,
+        .ctx = vm,
+        .place = device_place,
+        .state_alloc = device_state,
+        .irq_set = device_irq,
+        .mem_dirty = device_dirty,
+        .request = device_request,
+    };
+    int error = 0;
+
+    for (unsigned i = 0; i < sizeof(board_devices) / sizeof(board_devices[0]) && !error; i++)
+        if (!is_named(vm, board_devices[i]))
+            error = create(vm, &env, board_devices[i]);
+    for (unsigned i = 0; i < vm->config.nr_devices && !error; i++)
+        error = create(vm, &env, vm->config.devices[i]);
+    return error;
+}
+
+static void show_counter(void *ctx, const char *device, const char *name, uint64_t value)
+{
+    (void)ctx;
+    log_debug("device '%s': %s: %llu", device, name, (unsigned long long)value);
+}
+
+void vm_devices_destroy(struct vm *vm)
+{
+    vm->running = false;
+    for (unsigned i = 0; i < vm->nr_devices; i++) {
+        device_counters(vm->devices[i], show_counter, NULL);
+        device_destroy(vm->devices[i]);
+    }
+    vm->nr_devices = 0;
+}
+
+/*
+ * Posted windows
+ */
+
+static const struct rv_range *posted_range(const struct rv_host *device, unsigned n)
+{
+    const struct rv_range *range = device_class(device)->posted;
+
+    while (range && range->size && n--)
+        range++;
+    return range && range->size ? range : NULL;
+}
+
+/*
+ * There are few windows: each device's first range before anybody's second, in
+ * the order of the devices. A range that gets none works by blocking exits.
+ */
+int vm_devices_post(struct vm *vm)
+{
+    struct rv_command command = {.op = RV_COMMAND_SET_POSTED, .vm = (uint16_t)vm->share.id};
+    bool more = true;
+    int error = 0;
+
+    for (unsigned n = 0; more; n++) {
+        more = false;
+        for (unsigned i = 0; i < vm->nr_devices && !error; i++) {
+            const struct rv_range *range = posted_range(vm->devices[i], n);
+
+            if (!range)
+                continue;
+            more = true;
+            if (command.arg[0] == RV_MAX_POSTED) {
+                log_debug("device '%s': no posted window is left for registers 0x%llx",
+                          device_name(vm->devices[i]), (unsigned long long)range->start);
+                continue;
+            }
+            command.arg[1] = device_base(vm->devices[i]).v + range->start;
+            command.arg[2] = range->size;
+            error = cores_call(vm->cores, &command, NULL);
+            command.arg[0]++;
+        }
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+/*
+ * Stopping and going on
+ */
+
+static const struct rv_host *busy(const struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_devices; i++)
+        if (!device_is_quiet(vm->devices[i]))
+            return vm->devices[i];
+    return NULL;
+}
+
+static void timed_out(evutil_socket_t fd, short what, void *ctx)
+{
+    (void)fd;
+    (void)what;
+    *(bool *)ctx = true;
+}
+
+int vm_devices_quiesce(struct vm *vm)
+{
+    static const struct timeval limit = {.tv_sec = QUIESCE_TIMEOUT_S};
+    bool late = false;
+    struct event *timeout = evtimer_new(vm->base, timed_out, &late);
+    int error = 0;
+
+    if (!timeout || event_add(timeout, &limit))
+        error = -ENOMEM;
+    for (unsigned i = 0; i < vm->nr_devices; i++)
+        device_quiesce(vm->devices[i]);
+    while (!error && busy(vm)) {
+        if (late) {
+            log_error("device '%s': its requests do not end within %d seconds",
+                      device_name(busy(vm)), QUIESCE_TIMEOUT_S);
+            error = -ETIMEDOUT;
+        } else if (vm->over && *vm->over) {
+            error = -EINTR;
+        } else {
+            event_base_loop(vm->base, EVLOOP_ONCE);
+        }
+    }
+    if (timeout)
+        event_free(timeout);
+    return error;
+}
+
+void vm_devices_resume(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_devices; i++)
+        device_resume(vm->devices[i]);
+}
+
+void vm_devices_reset(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_devices; i++)
+        device_reset(vm->devices[i]);
+}
+
+void vm_devices_sync(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_devices; i++)
+        device_sync(vm->devices[i]);
+}
+
+bool vm_devices_event(struct vm *vm, enum rv_device_event event)
+{
+    for (unsigned i = 0; i < vm->nr_devices; i++)
+        if (device_event(vm->devices[i], event))
+            return true;
+    return false;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A VM's devices: where they go on its board, and what the stub must know of them. */
+#pragma once
+
+#include <ringvisor/device.h>
+#include <stdbool.h>
+
+#include "vmm/device/plugin.h"
+
+struct vm;
+
+/* Those of the board and what the user asked for. 0 or -errno after a message. */
+int vm_devices_create(struct vm *vm, const struct plugins *plugins);
+
+/* Also after a vm_devices_create() that failed. */
+void vm_devices_destroy(struct vm *vm);
+
+/* Tell the stub which registers' writes may be posted. 0, or what pcpu_call() said. */
+int vm_devices_post(struct vm *vm);
+
+/*
+ * Wait until no device has anything in flight; the event loop turns meanwhile,
+ * so not from within one of its callbacks. 0; -ETIMEDOUT after a message; -EINTR: the run is over.
+ */
+int vm_devices_quiesce(struct vm *vm);
+void vm_devices_resume(struct vm *vm);
+
+/* Those that are quiet. */
+void vm_devices_reset(struct vm *vm);
+
+/* Has devices mark what other processes have written to the guest's memory for them. */
+void vm_devices_sync(struct vm *vm);
+
+/* Did one take the event? */
+bool vm_devices_event(struct vm *vm, enum rv_device_event event);

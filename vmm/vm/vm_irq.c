@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm_irq.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "vmm/gic/resting.h"
+#include "vmm/vm/vm.h"
+
+static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
+{
+    struct vm *vm = ctx;
+    struct vcpu *vcpu = &vm->vcpus[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_INJECT,
+        .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
+        .arg = {intid, flags},
+    };
+    int error = vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command)
+                           : resting_inject(&vcpu->page->gic, intid, flags);
+
+    if (!error && flags & RV_IRQ_PENDING)
+        sched_wake(&vm->cores->sched, vcpu->number);
+    return error;
+}
+
+static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
+{
+    struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_RETRACT,
+        .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
+        .arg = {intid, mask},
+    };
+    uint64_t found = 0;
+    int error;
+
+    if (!vcpu->pcpu)
+        return resting_retract(&vcpu->page->gic, intid, mask);
+    error = pcpu_call(vcpu->pcpu, &command, &found);
+    return error ? error : (int)(found & (RV_LR_PENDING | RV_LR_ACTIVE));
+}
+
+static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
+{
+    struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_SAVE,
+        .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
+        .arg = {RV_GROUP_GIC},
+    };
+    int error = vcpu->pcpu ? pcpu_call(vcpu->pcpu, &command, NULL) : 0;
+
+    memcpy(out, &vcpu->page->gic, sizeof(*out));
+    return error;
+}
+
+static int irq_set_direct(void *ctx, unsigned index, unsigned pintid, unsigned vintid,
+                          uint32_t flags)
+{
+    struct vm *vm = ctx;
+    struct vcpu *vcpu = &vm->vcpus[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_SET_DIRECT,
+        .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
+        .arg = {pintid, vintid, flags},
+    };
+
+    vcpu->direct_enabled &= ~(1u << pintid % 32);
+    if (flags & RV_IRQ_ENABLED)
+        vcpu->direct_enabled |= 1u << pintid % 32;
+    /* Live nowhere, any pCPU can take it; that it is done before the vCPU runs, the call sees to. */
+    return vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command) : cores_call(vm->cores, &command, NULL);
+}
+
+const struct vgic_ops vm_irq_ops = {irq_inject, irq_retract, irq_save, irq_set_direct};
+
+uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value)
+{
+    static const enum vgic_sgi_reg regs[] = {
+        [SYSREG_SGI0R] = VGIC_SGI0R,
+        [SYSREG_SGI1R] = VGIC_SGI1R,
+        [SYSREG_ASGI1R] = VGIC_ASGI1R,
+    };
+
+    return vgic_sgi(&((struct vm *)opaque)->vgic, vcpu, regs[which], value);
+}
+
+void vm_irq_deactivate(void *opaque, unsigned vcpu, uint32_t intid)
+{
+    vgic_dir(&((struct vm *)opaque)->vgic, vcpu, intid);
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Between the vgic and the list registers: live ones by command, resting ones in the page. */
+#pragma once
+
+#include "vmm/sysreg/sysreg.h"
+#include "vmm/gic/vgic.h"
+
+/* Their context is the struct vm. */
+extern const struct vgic_ops vm_irq_ops;
+uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value);
+void vm_irq_deactivate(void *opaque, unsigned vcpu, uint32_t intid);

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm_load.h"
+
+#include <errno.h>
+#include <libfdt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "vmm/board/board.h"
+#include "vmm/board/fdt.h"
+#include "vmm/util/log.h"
+#include "vmm/vm/vm.h"
+
+#define RNG_SEED_SIZE 32u
+
+static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct loader_layout *layout)
+{
+    struct fdt_device devices[VM_MAX_DEVICES];
+    uint32_t spis[VM_MAX_DEVICES][VM_MAX_LINES];
+    uint8_t rng_seed[RNG_SEED_SIZE];
+    struct fdt_config fdt = {
+        .ram_base = ipa(ram->ipa),
+        .ram_size = ram->size,
+        .mpidr = vm->mpidr,
+        .nr_vcpus = vm->config.nr_vcpus,
+        .pmu = idregs_has_pmu(vm->exits.sysreg.id),
+        .bootargs = vm->config.bootargs,
+        .initrd = layout->initrd,
+        .initrd_size = layout->initrd_size,
+        .rng_seed = rng_seed,
+        .rng_seed_size = sizeof(rng_seed),
+        .devices = devices,
+    };
+
+    if (getrandom(rng_seed, sizeof(rng_seed), 0) != sizeof(rng_seed) ||
+        getrandom(&fdt.kaslr_seed, sizeof(fdt.kaslr_seed), 0) != sizeof(fdt.kaslr_seed)) {
+        log_error("no random numbers from the host: %s", strerror(errno));
+        return -EIO;
+    }
+    for (unsigned i = 0; i < vm->nr_devices; i++) {
+        const struct rv_device_class *class = device_class(vm->devices[i]);
+
+        if (!class->fdt)
+            continue;
+        for (unsigned line = 0; line < class->irq_lines; line++)
+            spis[i][line] = device_first_spi(vm->devices[i]) + line;
+        devices[fdt.nr_devices++] = (struct fdt_device){
+            .node = class->fdt,
+            .base = device_base(vm->devices[i]),
+            .size = class->mmio_size,
+            .spis = spis[i],
+            .nr_spis = class->irq_lines,
+            .irq_edge = class->irq_edge,
+            .device = device_opaque(vm->devices[i]),
+            .fdt_node = class->fdt_node,
+            .fdt_root = class->fdt_root,
+        };
+    }
+    return fdt_build(&fdt, guest_ram_at(ram, layout->dtb.v, LOADER_DTB_SIZE), LOADER_DTB_SIZE);
+}
+
+static int dump_dtb(const char *path, const void *dtb)
+{
+    FILE *out = fopen(path, "wb");
+    size_t size = fdt_totalsize(dtb);
+    int error = 0;
+
+    if (!out || fwrite(dtb, 1, size, out) != size)
+        error = -errno;
+    if (out && fclose(out) && !error)
+        error = -errno;
+    if (error)
+        log_error("cannot write the device tree to '%s': %s", path, strerror(-error));
+    return error;
+}
+
+int vm_load_files(struct vm *vm, struct loader_layout *layout)
+{
+    return loader_load(&vm->loader, &vm->ram, layout);
+}
+
+int vm_load_dtb(struct vm *vm, const struct loader_layout *layout)
+{
+    const void *dtb = guest_ram_at(&vm->ram, layout->dtb.v, LOADER_DTB_SIZE);
+    int error = build_dtb(vm, &vm->ram, layout);
+
+    return error || !vm->config.dump_dtb ? error : dump_dtb(vm->config.dump_dtb, dtb);
+}

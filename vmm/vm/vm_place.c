@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm_place.h"
+
+#include <errno.h>
+
+#include "vmm/util/log.h"
+
+#define FIXED_MAX (sizeof(((struct vm_place *)0)->fixed) / sizeof(((struct vm_place *)0)->fixed[0]))
+
+static bool spis_free(const struct vm_place *place, uint32_t first, unsigned count)
+{
+    if (first > BOARD_SPI_LIMIT || count > BOARD_SPI_LIMIT - first)
+        return false;
+    for (unsigned i = 0; i < count; i++)
+        if (place->spi_used[first + i])
+            return false;
+    return true;
+}
+
+static void take_spis(struct vm_place *place, uint32_t first, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        place->spi_used[first + i] = true;
+}
+
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+    return a <= b + (b_size - 1) && b <= a + (a_size - 1); /* may end with the address space */
+}
+
+/*
+ * A class may choose its place, but none that is somebody's: the core's, of
+ * whichever else is placed by the core, or of RAM.
+ */
+static bool place_fixed(struct vm_place *place, const struct rv_device_class *class)
+{
+    static const struct vm_place_range reserved[] = {
+        {BOARD_GICD_BASE, BOARD_GICR_END - BOARD_GICD_BASE},
+        {BOARD_VIRTIO_BASE, BOARD_VIRTIO_COUNT * BOARD_VIRTIO_STEP},
+        {BOARD_PLATFORM_BASE, BOARD_PLATFORM_SIZE},
+        {BOARD_RAM_BASE, BOARD_RAM_SIZE_MAX},
+    };
+    uint64_t base = class->fixed_base, size = class->mmio_size;
+    /* The SPIs of the virtio transports and the platform bus are dealt out there. */
+    bool is_free = class->fixed_spi + class->irq_lines <= BOARD_VIRTIO_SPI &&
+                   spis_free(place, class->fixed_spi, class->irq_lines) &&
+                   place->nr_fixed < FIXED_MAX;
+
+    for (unsigned i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+        is_free &= !overlap(base, size, reserved[i].base, reserved[i].size);
+    for (unsigned i = 0; i < place->nr_fixed; i++)
+        is_free &= !overlap(base, size, place->fixed[i].base, place->fixed[i].size);
+    if (!is_free)
+        return false;
+    place->fixed[place->nr_fixed++] = (struct vm_place_range){base, size};
+    take_spis(place, class->fixed_spi, class->irq_lines);
+    return true;
+}
+
+static int place_virtio(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
+                        uint32_t *first_spi)
+{
+    for (unsigned i = 0; i < BOARD_VIRTIO_COUNT; i++) {
+        if (place->transport_used[i])
+            continue;
+        place->transport_used[i] = true;
+        *base = ipa(BOARD_VIRTIO_BASE + i * BOARD_VIRTIO_STEP);
+        *first_spi = BOARD_VIRTIO_SPI + i;
+        return 0;
+    }
+    log_error("device '%s': all %u virtio-mmio transports are in use", class->name,
+              BOARD_VIRTIO_COUNT);
+    return -ENOSPC;
+}
+
+static int place_platform(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
+                          uint32_t *first_spi)
+{
+    uint64_t left = BOARD_PLATFORM_SIZE - place->platform_used;
+    uint32_t spi = BOARD_PLATFORM_SPI;
+
+    if (class->mmio_size > left) {
+        log_error("device '%s' does not fit on the platform bus, which has 0x%llx bytes left",
+                  class->name, (unsigned long long)left);
+        return -ENOSPC;
+    }
+    while (!spis_free(place, spi, class->irq_lines)) {
+        if (++spi >= BOARD_SPI_LIMIT) {
+            log_error("device '%s': there are not %u SPIs left for it", class->name,
+                      class->irq_lines);
+            return -ENOSPC;
+        }
+    }
+    take_spis(place, spi, class->irq_lines);
+    *base = ipa(BOARD_PLATFORM_BASE + place->platform_used);
+    *first_spi = spi;
+    place->platform_used +=
+        (class->mmio_size + BOARD_PLATFORM_STEP - 1) / BOARD_PLATFORM_STEP * BOARD_PLATFORM_STEP;
+    return 0;
+}
+
+int vm_place(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
+             uint32_t *first_spi)
+{
+    if (class->place == RV_PLACE_VIRTIO_MMIO)
+        return place_virtio(place, class, base, first_spi);
+    if (class->place == RV_PLACE_FIXED && place_fixed(place, class)) {
+        *base = ipa(class->fixed_base);
+        *first_spi = class->fixed_spi;
+        return 0;
+    }
+    return place_platform(place, class, base, first_spi);
+}
