@@ -97,6 +97,21 @@ static int stop(void *ctx, unsigned number, uint64_t *wake_at)
     return 0;
 }
 
+/*
+ * The vCPU's events that were put aside while the stub stopped it. They are older than
+ * all that it does from now on, maybe on another pCPU, whose ring may be read first: a
+ * posted write must not be handled after a later read.
+ */
+static void left(void *ctx, unsigned number)
+{
+    struct cores *cores = ctx;
+    struct vcpu *vcpu = cores->vcpus[number];
+    struct rv_event event;
+
+    while (pcpu_next_left(&cores->pcpus[cores->sched.vcpu[number].pcpu], number, &event))
+        cores->handle_left(vcpu, &event);
+}
+
 static void stolen(void *ctx, unsigned number, uint64_t ns)
 {
     struct vcpu *vcpu = ((struct cores *)ctx)->vcpus[number];
@@ -106,7 +121,13 @@ static void stolen(void *ctx, unsigned number, uint64_t ns)
         pvtime_account(vcpu->pvtime, vcpu->index, vcpu->stolen_ns);
 }
 
-static const struct sched_ops ops = {run, stop, stolen, clock_now};
+static const struct sched_ops sched_ops = {
+    .run = run,
+    .stop = stop,
+    .left = left,
+    .stolen = stolen,
+    .now = clock_now,
+};
 
 void cores_init(struct cores *cores, struct machine *machine, uint64_t slice_ns)
 {
@@ -115,7 +136,7 @@ void cores_init(struct cores *cores, struct machine *machine, uint64_t slice_ns)
     cores->nr_pcpus = machine->nr_pcpus;
     for (unsigned i = 0; i < cores->nr_pcpus; i++)
         pcpu_init(&cores->pcpus[i], machine, i);
-    sched_init(&cores->sched, cores->nr_pcpus, slice_ns, &ops, cores);
+    sched_init(&cores->sched, cores->nr_pcpus, slice_ns, &sched_ops, cores);
 }
 
 int cores_add(struct cores *cores, struct vcpu *vcpu)

@@ -17,6 +17,11 @@ struct cores {
     struct pcpu pcpus[RV_MAX_PCPUS];
     struct vcpu *vcpus[RV_MAX_VCPUS]; /* by number; nr_vcpus of them */
     struct sched sched;
+    /*
+     * Set before a vCPU runs. Handles an event of a vCPU that was taken off its pCPU:
+     * a posted write, the end of an interrupt, an SError.
+     */
+    void (*handle_left)(struct vcpu *vcpu, const struct rv_event *event);
     struct pcpu *in_exit; /* whose exit is being handled: it answers calls at once; or NULL */
 };
 

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proto/arm/esr.h"
 #include "vmm/util/log.h"
@@ -22,6 +24,9 @@ void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index)
     pcpu->machine = machine;
     pcpu->index = index;
     pcpu->channel = &machine->channels[index];
+    /* Answers to a process that had the machine before may still be in the ring. */
+    if (getrandom(&pcpu->tag, sizeof(pcpu->tag), 0) != sizeof(pcpu->tag))
+        pcpu->tag = (uint32_t)getpid();
 }
 
 static int lose(struct pcpu *pcpu, const char *why)
@@ -202,13 +207,20 @@ bool pcpu_has_event(const struct pcpu *pcpu)
     return pcpu->nr_deferred || rv_ring_ready(&next->seq, pcpu->event_tail);
 }
 
+/* Take event `at` out of those that were put aside. */
+static void take_deferred(struct pcpu *pcpu, unsigned at, struct rv_event *event)
+{
+    *event = pcpu->deferred[at];
+    pcpu->nr_deferred--;
+    memmove(pcpu->deferred + at, pcpu->deferred + at + 1,
+            (pcpu->nr_deferred - at) * sizeof(*event));
+}
+
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event)
 {
     if (!pcpu->nr_deferred)
         return take(pcpu, event);
-    *event = pcpu->deferred[0];
-    pcpu->nr_deferred--;
-    memmove(pcpu->deferred, pcpu->deferred + 1, pcpu->nr_deferred * sizeof(*event));
+    take_deferred(pcpu, 0, event);
     return true;
 }
 
@@ -220,7 +232,7 @@ bool pcpu_drop_stopped(struct pcpu *pcpu)
     for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
         const struct rv_event *event = &pcpu->deferred[i];
 
-        if (!ends_guest_run(event)) {
+        if (event->type != RV_EVENT_SYNC && event->type != RV_EVENT_STOPPED) {
             pcpu->deferred[kept++] = *event;
             continue;
         }
@@ -234,17 +246,18 @@ bool pcpu_drop_stopped(struct pcpu *pcpu)
     return waited;
 }
 
-void pcpu_forget(struct pcpu *pcpu, uint64_t vcpus)
+bool pcpu_next_left(struct pcpu *pcpu, unsigned vcpu, struct rv_event *event)
 {
-    unsigned kept = 0;
-
     for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
-        const struct rv_event *event = &pcpu->deferred[i];
+        const struct rv_event *e = &pcpu->deferred[i];
 
-        if (event->vcpu >= RV_MAX_VCPUS || !(vcpus >> event->vcpu & 1))
-            pcpu->deferred[kept++] = *event;
+        if (e->vcpu == vcpu &&
+            (e->type == RV_EVENT_POSTED || e->type == RV_EVENT_EOI || e->type == RV_EVENT_SERROR)) {
+            take_deferred(pcpu, i, event);
+            return true;
+        }
     }
-    pcpu->nr_deferred = kept;
+    return false;
 }
 
 int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
@@ -253,7 +266,8 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
     struct rv_event event;
 
     command->flags |= RV_COMMAND_FLAG_ACK;
-    command->tag = ++pcpu->tag & ~TAG_POSTED;
+    pcpu->tag = (pcpu->tag + 1) & ~TAG_POSTED;
+    command->tag = pcpu->tag;
     if (push(pcpu, command))
         return -EIO;
     pcpu_notify(pcpu);

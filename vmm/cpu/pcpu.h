@@ -30,7 +30,7 @@ struct pcpu {
     uint32_t command_head;
     uint32_t command_tail; /* last value seen of the stub's */
     uint32_t event_tail;
-    uint32_t tag;      /* of the last command that asked for an acknowledgement */
+    uint32_t tag;      /* of the last command that asked for an acknowledgement; begins anywhere */
     struct vcpu *vcpu; /* which is live there */
     bool guest_runs;   /* not in a blocking exit: only a kick gets its attention */
     bool notify_due;   /* commands were pushed since it was last notified */
@@ -69,14 +69,18 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value);
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event);
 
 /*
- * After RV_COMMAND_STOP: forget RV_EVENT_STOPPED, and the exit that the vCPU made
- * before. Nothing was done for it, and the vCPU makes it again when it runs: the PC
- * in its page is set to that. True: it was waiting for an interrupt.
+ * After RV_COMMAND_STOP: forget RV_EVENT_STOPPED, and the synchronous exit that the
+ * vCPU made before. The exit has not been handled, and the vCPU repeats it when it runs
+ * again: the PC in its page is set to that instruction. An SError is not repeated, so it
+ * stays. True: the vCPU was waiting for an interrupt.
  */
 bool pcpu_drop_stopped(struct pcpu *pcpu);
 
-/* Forget the events of these vCPUs (bit n: vCPU n) that were put aside. */
-void pcpu_forget(struct pcpu *pcpu, uint64_t vcpus);
+/*
+ * The oldest event that this vCPU, which is off the pCPU, still has here: a posted
+ * write, the end of an interrupt, an SError. False: there is none.
+ */
+bool pcpu_next_left(struct pcpu *pcpu, unsigned vcpu, struct rv_event *event);
 
 /* Is there one? Says nothing about whether it is legal. */
 bool pcpu_has_event(const struct pcpu *pcpu);

@@ -77,7 +77,7 @@ void sched_start(struct sched *sched, unsigned vcpu)
     make_ready(sched, &sched->vcpu[vcpu]);
 }
 
-/* Off its pCPU. It is READY or ASLEEP then. */
+/* Off its pCPU. It is READY or ASLEEP then: before op left, which may wake it. */
 static int take_off(struct sched *sched, unsigned vcpu)
 {
     struct sched_vcpu *v = &sched->vcpu[vcpu];
@@ -92,6 +92,8 @@ static int take_off(struct sched *sched, unsigned vcpu)
     v->since = now(sched);
     v->waits = false;
     sched->due = true;
+    if (!error)
+        sched->ops->left(sched->ctx, vcpu);
     return error;
 }
 

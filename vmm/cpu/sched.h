@@ -36,6 +36,11 @@ struct sched_ops {
      * or SCHED_NEVER), else 0. 0, or negative: the machine is lost.
      */
     int (*stop)(void *ctx, unsigned vcpu, uint64_t *wake_at);
+    /*
+     * It is off its pCPU now. What it did there and nobody has handled yet is to be
+     * handled before it runs elsewhere. May call sched_wake().
+     */
+    void (*left)(void *ctx, unsigned vcpu);
     /* It was ready for so many ns and had no pCPU. */
     void (*stolen)(void *ctx, unsigned vcpu, uint64_t ns);
     uint64_t (*now)(void *ctx);

@@ -58,6 +58,7 @@ static void sync_devices(void *opaque)
 }
 
 static void invalidate(void *opaque, const ipa_t *addr);
+static void handle_left(struct vcpu *vcpu, const struct rv_event *event);
 
 static int create_exits(struct vm *vm)
 {
@@ -92,6 +93,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     vm->config = *config;
     vm->share = *share;
     vm->cores = cores;
+    cores->handle_left = handle_left;
     vm->machine = machine;
     vm->base = base;
     vm->ram =
@@ -273,19 +275,10 @@ static void invalidate(void *opaque, const ipa_t *addr)
 
 int vm_stop(struct vm *vm)
 {
-    uint64_t vcpus = 0;
     int error = 0;
 
-    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
+    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
         error = vm_stop_vcpu(vm, &vm->vcpus[i]);
-        vcpus |= 1ull << vm->vcpus[i].number;
-    }
-    /*
-     * What they still had under way is for nobody now. All of it was put aside,
-     * since it came before the answers to STOP.
-     */
-    for (unsigned i = 0; i < vm->cores->nr_pcpus; i++)
-        pcpu_forget(&vm->cores->pcpus[i], vcpus);
     return error;
 }
 
@@ -371,6 +364,21 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     pcpu->guest_runs = true;
     if (reply.flags & RV_REPLY_WAIT)
         sched_wait(&vm->cores->sched, vcpu->number);
+}
+
+/*
+ * cores.handle_left. The vCPU is live nowhere: all of its registers are in its page, and
+ * nobody waits for a reply. An SError, the one exit that can come, changes only the page.
+ */
+static void handle_left(struct vcpu *vcpu, const struct rv_event *event)
+{
+    struct vm *vm = vcpu->vm;
+    struct exit_reply unused = {0};
+
+    if (event->type == RV_EVENT_SERROR)
+        exit_handle(&vm->exits, vcpu, event, &unused);
+    else
+        vm_event(vm, vcpu, event);
 }
 
 void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)

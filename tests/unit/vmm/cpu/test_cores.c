@@ -35,7 +35,9 @@ static struct cores cores;
 static struct vcpu vcpus[2];
 static uint32_t stub_head, stub_tail;
 static bool vcpu_waits, refuses;
-static struct rv_event before_stop; /* with a type: an exit that the stub sends first */
+static struct rv_event before_stop[4]; /* those with a type: what the stub sends first */
+static struct rv_event handled[4];     /* what cores.handle_left was given */
+static unsigned nr_handled;
 static struct rv_command last_run;
 
 static void stub_sends(struct rv_event event)
@@ -65,8 +67,8 @@ static void kick(struct machine *m, unsigned index)
             continue;
         }
         if (c.op == RV_COMMAND_STOP) {
-            if (before_stop.type)
-                stub_sends(before_stop);
+            for (unsigned i = 0; i < 4 && before_stop[i].type; i++)
+                stub_sends(before_stop[i]);
             stub_sends((struct rv_event){
                 .type = RV_EVENT_STOPPED,
                 .vcpu = c.vcpu,
@@ -84,6 +86,19 @@ static bool is_dead(struct machine *m)
     return false;
 }
 
+/* The vCPU is off its pCPU, and runs nowhere else yet. */
+static void handle_left(struct vcpu *vcpu, const struct rv_event *event)
+{
+    assert_ptr_equal(vcpu, &vcpus[0]);
+    assert_null(vcpu->pcpu);
+    assert_null(cores.pcpus[0].vcpu);
+    assert_int_equal(vcpu->fetched, RV_GROUPS_ALL);
+    assert_int_not_equal(cores.sched.vcpu[0].state, SCHED_LIVE);
+    assert_true(nr_handled < 4);
+    handled[nr_handled++] = *event;
+    sched_wake(&cores.sched, 0); /* an interrupt may come of it */
+}
+
 static const struct machine_ops machine_ops = {kick, is_dead, NULL};
 
 static int setup(void **state)
@@ -97,7 +112,8 @@ static int setup(void **state)
     memset(pages, 0, 2 * sizeof(*pages));
     stub_head = stub_tail = 0;
     vcpu_waits = refuses = false;
-    before_stop = (struct rv_event){0};
+    memset(before_stop, 0, sizeof(before_stop));
+    nr_handled = 0;
     machine = (struct machine){
         .ops = &machine_ops,
         .nr_pcpus = 1,
@@ -107,6 +123,7 @@ static int setup(void **state)
         .cntfrq = FREQUENCY,
     };
     cores_init(&cores, &machine, SECOND);
+    cores.handle_left = handle_left;
     for (unsigned i = 0; i < 2; i++) {
         vcpus[i] = (struct vcpu){
             .vm_id = i,
@@ -175,7 +192,7 @@ static void an_exit_that_was_not_answered_is_made_again(void **state)
 
         setup(state);
         pages[0].pc = cases[i].pc;
-        before_stop = (struct rv_event){
+        before_stop[0] = (struct rv_event){
             .type = RV_EVENT_SYNC,
             .flags = RV_EVENT_FLAG_BLOCKING,
             .esr = ESR_SET(cases[i].ec, ESR_ELx_EC),
@@ -188,16 +205,59 @@ static void an_exit_that_was_not_answered_is_made_again(void **state)
     }
 }
 
-static void what_is_no_exit_stays_when_the_vcpu_leaves(void **state)
+static void what_a_vcpu_did_is_handled_before_it_runs_elsewhere(void **state)
+{
+    struct rv_event left;
+
+    (void)state;
+    before_stop[0] = (struct rv_event){.type = RV_EVENT_POSTED, .value = 1};
+    before_stop[1] = (struct rv_event){.type = RV_EVENT_EOI, .value = 40};
+    before_stop[2] = (struct rv_event){.type = RV_EVENT_POSTED, .value = 2};
+    before_stop[3] = (struct rv_event){.type = RV_EVENT_SYNC, .flags = RV_EVENT_FLAG_BLOCKING};
+    displace();
+    assert_int_equal(nr_handled, 3);
+    assert_int_equal(handled[0].value, 1);
+    assert_int_equal(handled[1].value, 40);
+    assert_int_equal(handled[2].value, 2);
+    assert_false(pcpu_next_event(&cores.pcpus[0], &left));
+}
+
+static void an_serror_is_not_lost_when_the_vcpu_leaves(void **state)
+{
+    (void)state;
+    pages[0].pc = 0x40001004;
+    before_stop[0] = (struct rv_event){
+        .type = RV_EVENT_SERROR, .flags = RV_EVENT_FLAG_BLOCKING, .esr = 123, .pc = 0x40001004};
+    displace();
+    assert_int_equal(nr_handled, 1);
+    assert_int_equal(handled[0].type, RV_EVENT_SERROR);
+    assert_int_equal(handled[0].esr, 123);
+    assert_int_equal(pages[0].pc, 0x40001004);
+}
+
+static void what_a_vcpu_did_can_wake_it_when_it_waits(void **state)
+{
+    (void)state;
+    vcpu_waits = true;
+    displace();
+    assert_int_equal(cores.sched.vcpu[0].state, SCHED_ASLEEP);
+    setup(state);
+    vcpu_waits = true;
+    before_stop[0] = (struct rv_event){.type = RV_EVENT_POSTED};
+    displace();
+    assert_int_equal(cores.sched.vcpu[0].state, SCHED_READY);
+}
+
+static void what_concerns_the_pcpu_stays_for_the_loop(void **state)
 {
     struct rv_event event;
 
     (void)state;
-    before_stop = (struct rv_event){.type = RV_EVENT_EOI, .value = 40};
+    before_stop[0] = (struct rv_event){.type = RV_EVENT_PANIC};
     displace();
+    assert_int_equal(nr_handled, 0);
     assert_true(pcpu_next_event(&cores.pcpus[0], &event));
-    assert_int_equal(event.type, RV_EVENT_EOI);
-    assert_int_equal(event.value, 40);
+    assert_int_equal(event.type, RV_EVENT_PANIC);
 }
 
 static void one_that_does_not_wait_wants_to_run_on(void **state)
@@ -304,8 +364,12 @@ int main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(an_exit_that_was_not_answered_is_made_again, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(what_is_no_exit_stays_when_the_vcpu_leaves, setup,
+        cmocka_unit_test_setup_teardown(what_a_vcpu_did_is_handled_before_it_runs_elsewhere, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(an_serror_is_not_lost_when_the_vcpu_leaves, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_a_vcpu_did_can_wake_it_when_it_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_concerns_the_pcpu_stays_for_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(one_that_does_not_wait_wants_to_run_on, setup, teardown),
         cmocka_unit_test_setup_teardown(a_timer_that_can_interrupt_wakes_one_that_waits, setup,
                                         teardown),

@@ -195,6 +195,35 @@ static void refuse(void)
     stub_sends((struct rv_event){.type = RV_EVENT_REFUSED, .esr = pcpu.tag, .value = 250});
 }
 
+/* What a process before this one was told, under the tags that a new one might begin with. */
+static void an_answer_to_an_earlier_process_is_not_taken_for_ours(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_RETRACT, .arg[0] = 40};
+    uint64_t value = 0;
+
+    (void)state;
+    pcpu.guest_runs = true;
+    on_kick = stub_answers;
+    for (uint32_t tag = 0; tag < 16; tag++)
+        stub_sends((struct rv_event){.type = RV_EVENT_ACK, .esr = tag, .value = 99});
+    assert_int_equal(pcpu_call(&pcpu, &c, &value), 0);
+    assert_int_equal(value, 41);
+}
+
+static void tags_of_calls_never_look_like_those_of_posted_commands(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+
+    (void)state;
+    pcpu.guest_runs = true;
+    on_kick = stub_answers;
+    pcpu.tag = 0x7ffffffeu;
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(pcpu_call(&pcpu, &c, NULL), 0);
+        assert_true(c.tag < 0x80000000u);
+    }
+}
+
 static void a_refused_call_says_so(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_MAP};
@@ -364,6 +393,8 @@ int main(void)
         cmocka_unit_test_setup(an_impossible_command_index_loses_the_pcpu_not_the_vmm, setup),
         cmocka_unit_test_setup(a_machine_that_ends_is_noticed_while_waiting, setup),
         cmocka_unit_test_setup(a_call_returns_its_own_answer_and_keeps_other_events, setup),
+        cmocka_unit_test_setup(an_answer_to_an_earlier_process_is_not_taken_for_ours, setup),
+        cmocka_unit_test_setup(tags_of_calls_never_look_like_those_of_posted_commands, setup),
         cmocka_unit_test_setup(a_refused_call_says_so, setup),
         cmocka_unit_test_setup(a_call_without_room_says_so, setup),
         cmocka_unit_test_setup(the_doorbell_rings_only_when_it_must, setup),

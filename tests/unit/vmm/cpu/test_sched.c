@@ -40,6 +40,8 @@ static unsigned owner[RV_MAX_PCPUS]; /* who is live on a pCPU, as the machine se
 static uint64_t clock_ns;
 static unsigned ops_left; /* sched_turn() ends: it may do so many things only */
 static int run_result, stop_result;
+static unsigned leavings; /* calls of op left */
+static bool left_wakes;   /* which wake the vCPU then */
 
 static uint64_t sim_now(void *ctx)
 {
@@ -84,13 +86,30 @@ static int sim_stop(void *ctx, unsigned vcpu, uint64_t *wake_at)
     return 0;
 }
 
+/* As cores.c: what the vCPU did last is handled here, and may be an interrupt for itself. */
+static void sim_left(void *ctx, unsigned vcpu)
+{
+    (void)ctx;
+    assert_int_equal(guests[vcpu].pcpu, NOWHERE);
+    assert_int_not_equal(sched.vcpu[vcpu].state, SCHED_LIVE);
+    leavings++;
+    if (left_wakes)
+        sched_wake(&sched, vcpu);
+}
+
 static void sim_stolen(void *ctx, unsigned vcpu, uint64_t ns)
 {
     (void)ctx;
     guests[vcpu].stolen += ns;
 }
 
-static const struct sched_ops ops = {sim_run, sim_stop, sim_stolen, sim_now};
+static const struct sched_ops ops = {
+    .run = sim_run,
+    .stop = sim_stop,
+    .left = sim_left,
+    .stolen = sim_stolen,
+    .now = sim_now,
+};
 
 static void begin(unsigned pcpus)
 {
@@ -100,6 +119,8 @@ static void begin(unsigned pcpus)
     clock_ns = 123456789;
     ops_left = 1000;
     run_result = stop_result = 0;
+    leavings = 0;
+    left_wakes = false;
     for (unsigned i = 0; i < RV_MAX_PCPUS; i++)
         owner[i] = NOWHERE;
     sched_init(&sched, pcpus, SLICE, &ops, NULL);
@@ -564,6 +585,27 @@ static void what_an_op_says_is_what_the_caller_gets(void **state)
     assert_int_equal(sched.vcpu[0].state, SCHED_OFF);
 }
 
+static void what_a_vcpu_did_last_can_wake_it(void **state)
+{
+    (void)state;
+    for (unsigned wakes = 0; wakes < 2; wakes++) {
+        begin(1);
+        left_wakes = wakes;
+        start(add(0, 0));
+        turn();
+        guests[0].waits = true;
+        guests[0].wake = SCHED_NEVER;
+        sched_wait(&sched, 0);
+        start(add(0, 0));
+        turn();
+        assert_int_equal(owner[0], 1);
+        assert_int_equal(leavings, 1);
+        assert_int_equal(sched.vcpu[0].state, wakes ? SCHED_READY : SCHED_ASLEEP);
+        stop(1);
+        assert_int_equal(leavings, 2);
+    }
+}
+
 /* The vmm comes late now and then, guests do anything at any time; all holds after each turn. */
 static void any_sequence_keeps_the_rules(void **state)
 {
@@ -625,6 +667,7 @@ int main(void)
         cmocka_unit_test(stop_in_every_state),
         cmocka_unit_test(a_pcpu_that_is_left_goes_to_one_that_is_ready),
         cmocka_unit_test(what_an_op_says_is_what_the_caller_gets),
+        cmocka_unit_test(what_a_vcpu_did_last_can_wake_it),
         cmocka_unit_test(any_sequence_keeps_the_rules),
     };
 
