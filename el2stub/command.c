@@ -2,7 +2,7 @@
 /*
  * Commands. Each handler gets a private copy of the command, checks all of it,
  * and then acts. It returns 0; RV_REFUSED_*: the command is illegal, changes
- * nothing, and stops the VM that it names; or -1: there is no room for it.
+ * nothing, and stops the VM that it names; or NO_ROOM: it changes nothing either.
  */
 #include "arch.h"
 #include "el2stub/stub.h"
@@ -13,12 +13,34 @@ enum need { NOTHING, A_VM, A_VCPU_HERE };
 /* One lock for what several cores may change: VMs, their tables, which vCPU is where. */
 static uint8_t lock;
 
-/* The vCPU that the command names, if it exists and its VM may run. */
+static void lock_take(void)
+{
+    while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
+        cpu_relax();
+}
+
+static void lock_release(void)
+{
+    __atomic_clear(&lock, __ATOMIC_RELEASE);
+}
+
+/* The vCPU that the command names; NULL: it does not exist, or its VM is stopped. */
 static struct vcpu *vcpu_named(const struct rv_command *c)
 {
-    struct vcpu *vcpu = c->vcpu < RV_MAX_VCPUS ? &vcpus[c->vcpu] : NULL;
+    struct vcpu *vcpu;
 
-    return vcpu && vcpu->vm && !vcpu->vm->stopped ? vcpu : NULL;
+    if (c->vcpu >= RV_MAX_VCPUS)
+        return NULL;
+    vcpu = &vcpus[c->vcpu];
+    if (!vcpu->vm || vcpu->vm->stopped)
+        return NULL;
+    return vcpu;
+}
+
+/* Does the VM that the command names exist, and is it not stopped? */
+static bool vm_is_usable(const struct rv_command *c)
+{
+    return c->vm < RV_MAX_VMS && vms[c->vm].exists && !vms[c->vm].stopped;
 }
 
 static int reply(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
@@ -55,12 +77,17 @@ static int stop(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
     return 0;
 }
 
-static int move(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
+static int load(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     if (c->arg[0] & ~(uint64_t)RV_GROUPS_ALL)
         return RV_REFUSED_GROUPS;
-    if (c->op == RV_COMMAND_LOAD)
-        return world_load(pcpu->vcpu, (uint32_t)c->arg[0]);
+    return world_load(pcpu->vcpu, (uint32_t)c->arg[0]);
+}
+
+static int save(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
+{
+    if (c->arg[0] & ~(uint64_t)RV_GROUPS_ALL)
+        return RV_REFUSED_GROUPS;
     world_save(pcpu->vcpu, (uint32_t)c->arg[0]);
     return 0;
 }
@@ -75,9 +102,12 @@ static int vm_create(struct pcpu *pcpu, const struct rv_command *c, uint64_t *va
 static int vcpu_create(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     struct rv_vcpu_page *pages = (struct rv_vcpu_page *)(boot.mem_base + boot.vcpus_offset);
-    struct vcpu *vcpu = &vcpus[c->vcpu % RV_MAX_VCPUS];
+    struct vcpu *vcpu;
 
-    if (c->vcpu >= boot.nr_vcpus || vcpu->vm)
+    if (c->vcpu >= boot.nr_vcpus)
+        return RV_REFUSED_VCPU;
+    vcpu = &vcpus[c->vcpu];
+    if (vcpu->vm)
         return RV_REFUSED_VCPU;
     vcpu->index = c->vcpu;
     vcpu->page = &pages[c->vcpu];
@@ -98,11 +128,11 @@ static int protect(struct pcpu *pcpu, const struct rv_command *c, uint64_t *valu
 static int inject(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     const uint64_t states = RV_IRQ_ACTIVE | RV_IRQ_PENDING;
+    const uint64_t known = states | RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_EOI;
 
     if (c->arg[0] >= INTID_SPECIAL)
         return RV_REFUSED_INTID;
-    if (c->arg[1] & ~(states | RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_EOI) ||
-        !(c->arg[1] & states))
+    if (c->arg[1] & ~known || !(c->arg[1] & states))
         return RV_REFUSED_FLAGS;
     return lr_inject(pcpu->vcpu, rv_gic_irq(c->arg[0], c->arg[1]));
 }
@@ -119,38 +149,57 @@ static int retract(struct pcpu *pcpu, const struct rv_command *c, uint64_t *valu
 
 static int set_posted(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    uint64_t i = c->arg[0], *size = &vms[c->vm].posted_size[i % RV_MAX_POSTED];
+    struct posted_window *window;
 
-    if (i >= RV_MAX_POSTED || c->arg[1] + c->arg[2] < c->arg[1])
+    if (c->arg[0] >= RV_MAX_POSTED)
         return RV_REFUSED_RANGE;
-    if (*size)
+    if (c->arg[1] + c->arg[2] < c->arg[1])
+        return RV_REFUSED_RANGE; /* it wraps */
+    window = &vms[c->vm].posted[c->arg[0]];
+    if (window->size)
         return RV_REFUSED_STATE;
-    vms[c->vm].posted_start[i] = c->arg[1];
+    window->start = c->arg[1];
     /* Another core may be looking, but not at a window without a size. */
-    __atomic_store_n(size, c->arg[2], __ATOMIC_RELEASE);
+    __atomic_store_n(&window->size, c->arg[2], __ATOMIC_RELEASE);
     return 0;
+}
+
+/* May the guest have this physical interrupt: a PPI, and not the stub's own? */
+static bool is_ppi_for_guests(uint64_t intid)
+{
+    return intid >= 16 && intid < 32 && intid != boot.maintenance_intid;
+}
+
+/* The entry for this physical interrupt: the one that has it already, or a free one, or NULL. */
+static struct direct_entry *direct_entry_for(struct vcpu *vcpu, uint64_t pintid)
+{
+    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
+        struct direct_entry *entry = &vcpu->direct[i];
+
+        if (entry->pintid == pintid || !entry->pintid)
+            return entry;
+    }
+    return NULL;
 }
 
 /* The vCPU is live here, or nowhere: only this core's PPIs can be reached from here. */
 static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     struct vcpu *vcpu = vcpu_named(c);
-    uint32_t ppi = 1u << c->arg[0] % 32, i = 0;
+    struct direct_entry *entry;
 
     if (!vcpu || (vcpu->pcpu && vcpu->pcpu != pcpu))
         return RV_REFUSED_VCPU;
-    if (c->arg[0] < 16 || c->arg[0] > 31 || c->arg[0] == boot.maintenance_intid || c->arg[1] < 16 ||
-        c->arg[1] >= INTID_SPECIAL)
+    if (!is_ppi_for_guests(c->arg[0]) || c->arg[1] < 16 || c->arg[1] >= INTID_SPECIAL)
         return RV_REFUSED_INTID;
     if (c->arg[2] & ~(uint64_t)(RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_ENABLED))
         return RV_REFUSED_FLAGS;
-    while (vcpu->direct[i].pintid && vcpu->direct[i].pintid != c->arg[0]) {
-        if (++i == RV_MAX_DIRECT)
-            return -1;
-    }
-    vcpu->direct[i] = (struct direct_entry){c->arg[0], c->arg[1], c->arg[2]};
+    entry = direct_entry_for(vcpu, c->arg[0]);
+    if (!entry)
+        return NO_ROOM;
+    *entry = (struct direct_entry){.pintid = c->arg[0], .vintid = c->arg[1], .flags = c->arg[2]};
     if (vcpu->pcpu)
-        GICR(pcpu, c->arg[2] & RV_IRQ_ENABLED ? GICR_ISENABLER0 : GICR_ICENABLER0) = ppi;
+        gic_enable_ppi(pcpu, entry);
     return 0;
 }
 
@@ -170,32 +219,62 @@ static const struct {
     int (*handle)(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value);
     enum need need;
 } commands[RV_COMMAND_COUNT] = {
-    [RV_COMMAND_REPLY] = {reply, A_VCPU_HERE},       [RV_COMMAND_RUN] = {run, NOTHING},
-    [RV_COMMAND_STOP] = {stop, A_VCPU_HERE},         [RV_COMMAND_LOAD] = {move, A_VCPU_HERE},
-    [RV_COMMAND_SAVE] = {move, A_VCPU_HERE},         [RV_COMMAND_VM_CREATE] = {vm_create, NOTHING},
-    [RV_COMMAND_VCPU_CREATE] = {vcpu_create, A_VM},  [RV_COMMAND_MAP] = {map, A_VM},
-    [RV_COMMAND_PROTECT] = {protect, A_VM},          [RV_COMMAND_INJECT] = {inject, A_VCPU_HERE},
-    [RV_COMMAND_RETRACT] = {retract, A_VCPU_HERE},   [RV_COMMAND_SET_POSTED] = {set_posted, A_VM},
-    [RV_COMMAND_SET_DIRECT] = {set_direct, NOTHING}, [RV_COMMAND_FLUSH] = {flush, A_VM},
+    [RV_COMMAND_REPLY] = {.handle = reply, .need = A_VCPU_HERE},
+    [RV_COMMAND_RUN] = {.handle = run, .need = NOTHING},
+    [RV_COMMAND_STOP] = {.handle = stop, .need = A_VCPU_HERE},
+    [RV_COMMAND_LOAD] = {.handle = load, .need = A_VCPU_HERE},
+    [RV_COMMAND_SAVE] = {.handle = save, .need = A_VCPU_HERE},
+    [RV_COMMAND_VM_CREATE] = {.handle = vm_create, .need = NOTHING},
+    [RV_COMMAND_VCPU_CREATE] = {.handle = vcpu_create, .need = A_VM},
+    [RV_COMMAND_MAP] = {.handle = map, .need = A_VM},
+    [RV_COMMAND_PROTECT] = {.handle = protect, .need = A_VM},
+    [RV_COMMAND_INJECT] = {.handle = inject, .need = A_VCPU_HERE},
+    [RV_COMMAND_RETRACT] = {.handle = retract, .need = A_VCPU_HERE},
+    [RV_COMMAND_SET_POSTED] = {.handle = set_posted, .need = A_VM},
+    [RV_COMMAND_SET_DIRECT] = {.handle = set_direct, .need = NOTHING},
+    [RV_COMMAND_FLUSH] = {.handle = flush, .need = A_VM},
 };
 
-static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
+/* Is the command about the vCPU that is live in this core? */
+static bool needs_vcpu_here(uint8_t op)
+{
+    return op < RV_COMMAND_COUNT && commands[op].need == A_VCPU_HERE;
+}
+
+static int handle_locked(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     int error = RV_REFUSED_VM;
 
+    lock_take();
+    if (commands[c->op].need != A_VM || vm_is_usable(c))
+        error = commands[c->op].handle(pcpu, c, value);
+    lock_release();
+    return error;
+}
+
+static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
+{
     if (c->op >= RV_COMMAND_COUNT || !commands[c->op].handle)
         return RV_REFUSED_OP;
-    if (commands[c->op].need == A_VCPU_HERE && (!pcpu->vcpu || pcpu->vcpu->index != c->vcpu))
-        return RV_REFUSED_STATE;
-    if (c->op == RV_COMMAND_REPLY || c->op == RV_COMMAND_STOP)
-        return commands[c->op].handle(pcpu, c, value); /* fast; may wait for the vmm */
-    while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
-        cpu_relax();
-    if (commands[c->op].need != A_VM ||
-        (c->vm < RV_MAX_VMS && vms[c->vm].exists && !vms[c->vm].stopped))
-        error = commands[c->op].handle(pcpu, c, value);
-    __atomic_clear(&lock, __ATOMIC_RELEASE);
-    return error;
+    if (needs_vcpu_here(c->op)) {
+        if (!pcpu->vcpu || pcpu->vcpu->index != c->vcpu)
+            return RV_REFUSED_STATE;
+    }
+    if (c->op == RV_COMMAND_REPLY)
+        return reply(pcpu, c, value); /* fast */
+    if (c->op == RV_COMMAND_STOP)
+        return stop(pcpu, c, value); /* may wait for the vmm: not with the lock */
+    return handle_locked(pcpu, c, value);
+}
+
+/* The VM that an illegal command stops. */
+static struct vm *vm_to_stop(const struct pcpu *pcpu, const struct rv_command *c)
+{
+    if (needs_vcpu_here(c->op) && pcpu->vcpu)
+        return pcpu->vcpu->vm;
+    if (c->vm < RV_MAX_VMS)
+        return &vms[c->vm];
+    return &vms[RV_MAX_VMS];
 }
 
 /* Tell why, and stop the VM that it was about; a core is never stopped. */
@@ -208,13 +287,13 @@ void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, str
 
 void command_execute(struct pcpu *pcpu, const struct rv_command *c)
 {
-    bool by_vcpu = c->op < RV_COMMAND_COUNT && commands[c->op].need == A_VCPU_HERE && pcpu->vcpu;
-    struct vm *vm = by_vcpu ? pcpu->vcpu->vm : &vms[c->vm < RV_MAX_VMS ? c->vm : RV_MAX_VMS];
+    struct vm *vm = vm_to_stop(pcpu, c);
     uint64_t value = 0;
     int error = dispatch(pcpu, c, &value);
+    uint64_t status = error == NO_ROOM ? RV_STATUS_NO_ROOM : RV_STATUS_OK;
 
     if (error > 0)
         command_refuse(pcpu, c->tag, c->op, error, vm);
     else if (c->flags & RV_COMMAND_FLAG_ACK)
-        event_send(pcpu, RV_EVENT_ACK, c->tag, error ? RV_STATUS_NO_ROOM : RV_STATUS_OK, value);
+        event_send(pcpu, RV_EVENT_ACK, c->tag, status, value);
 }

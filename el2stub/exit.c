@@ -11,11 +11,14 @@
 /* Step over the instruction that trapped. */
 void exit_advance(void)
 {
+    uint64_t length = read_sysreg(esr_el2) & ESR_ELx_IL ? 4 : 2;
     uint64_t spsr = read_sysreg(spsr_el2);
+    uint64_t cleared = PSTATE_SS;
 
-    write_sysreg(read_sysreg(elr_el2) + (read_sysreg(esr_el2) & ESR_ELx_IL ? 4 : 2), elr_el2);
-    spsr &= spsr & PSTATE_nRW ? ~(uint64_t)PSTATE_SS : ~(uint64_t)(PSTATE_SS | PSTATE_BTYPE);
-    write_sysreg(spsr, spsr_el2);
+    if (!(spsr & PSTATE_nRW))
+        cleared |= PSTATE_BTYPE; /* AArch32 has a part of IT there */
+    write_sysreg(read_sysreg(elr_el2) + length, elr_el2);
+    write_sysreg(spsr & ~cleared, spsr_el2);
 }
 
 /* Where a stage 2 fault was. */
@@ -26,50 +29,88 @@ uint64_t exit_ipa(void)
 
 static bool is_posted(const struct vm *vm, uint64_t ipa)
 {
-    for (uint32_t i = 0; i < RV_MAX_POSTED && vm->posted_size[i]; i++) {
-        if (ipa - vm->posted_start[i] < vm->posted_size[i])
+    for (uint32_t i = 0; i < RV_MAX_POSTED; i++) {
+        const struct posted_window *window = &vm->posted[i];
+
+        if (!window->size)
+            return false;
+        if (ipa - window->start < window->size)
             return true;
     }
     return false;
 }
 
+/* Is it a data abort of a store, with a syndrome that names the register? */
+static bool is_store(uint64_t esr)
+{
+    const uint64_t mask = ESR_ELx_EC | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR;
+
+    return (esr & mask) ==
+           (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR);
+}
+
 /*
- * Publish the exit that the core is in. True: the guest waits for a reply. AArch32
- * never goes on by itself: to step over T32 code is more than to step the PC.
+ * May the guest go on before the vmm has seen what it stored? The IPA is known only
+ * at a translation fault. AArch32 always waits: stepping over T32 code takes more
+ * than stepping the PC.
  */
-static bool report(struct pcpu *pcpu, uint8_t type)
+static bool may_post(const struct vm *vm, uint64_t esr)
+{
+    if (!is_store(esr) || (esr & ESR_FSC_TYPE) != ESR_FSC_TRANSLATION)
+        return false;
+    if (read_sysreg(spsr_el2) & PSTATE_nRW)
+        return false;
+    return is_posted(vm, exit_ipa());
+}
+
+/* With RV_FEATURE_IDLE the stub itself waits for the guest's WFI, unless it is AArch32's. */
+static bool is_idle(uint64_t esr)
+{
+    const uint64_t mask = ESR_ELx_EC | ESR_ISS_WFX_TI;
+
+    if (!(boot.features & RV_FEATURE_IDLE) || read_sysreg(spsr_el2) & PSTATE_nRW)
+        return false;
+    return (esr & mask) == ESR_SET(ESR_EC_WFX, ESR_ELx_EC);
+}
+
+/* Publish the exit that the core is in. */
+static void report(struct pcpu *pcpu, uint8_t type, uint8_t flags)
 {
     uint64_t esr = read_sysreg(esr_el2);
-    bool store = (esr & (ESR_ELx_EC | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR)) ==
-                 (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_ISS_DABT_ISV | ESR_ISS_DABT_WNR);
     uint64_t rt = ESR_GET(esr, ESR_ISS_DABT_SRT);
-    bool posted = store && type == RV_EVENT_SYNC && (esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION &&
-                  !(read_sysreg(spsr_el2) & PSTATE_nRW) && is_posted(pcpu->vcpu->vm, exit_ipa());
-    struct rv_event *event = event_begin(pcpu, posted ? (uint8_t)RV_EVENT_POSTED : type);
+    struct rv_event *event = event_begin(pcpu, type);
 
-    event->flags = posted ? 0 : (uint8_t)RV_EVENT_FLAG_BLOCKING;
-    event->value = store && rt != 31 ? pcpu->vcpu->page->x[rt] : 0;
+    event->flags = flags;
+    event->value = 0;
+    if (is_store(esr) && rt != 31)
+        event->value = pcpu->vcpu->page->x[rt];
     event_publish(pcpu, event);
-    return !posted;
 }
 
 void exit_sync(struct pcpu *pcpu)
 {
+    uint64_t esr;
+
     if (shortcut(pcpu))
         return;
-    /* WFI on a core that has nothing else to run: what comes soon is polled for, without a wake-up. */
-    pcpu->waits =
-        boot.features & RV_FEATURE_IDLE && !(read_sysreg(spsr_el2) & PSTATE_nRW) &&
-        (read_sysreg(esr_el2) & (ESR_ELx_EC | ESR_ISS_WFX_TI)) == ESR_SET(ESR_EC_WFX, ESR_ELx_EC);
-    pcpu->blocked = !pcpu->waits && report(pcpu, RV_EVENT_SYNC);
-    if (!pcpu->blocked)
+    esr = read_sysreg(esr_el2);
+    if (may_post(pcpu->vcpu->vm, esr)) {
+        report(pcpu, RV_EVENT_POSTED, 0);
         exit_advance();
+    } else if (is_idle(esr)) {
+        pcpu->waits = true;
+        exit_advance();
+    } else {
+        report(pcpu, RV_EVENT_SYNC, RV_EVENT_FLAG_BLOCKING);
+        pcpu->blocked = true;
+    }
     exit_serve(pcpu);
 }
 
 void exit_serror(struct pcpu *pcpu)
 {
-    pcpu->blocked = report(pcpu, RV_EVENT_SERROR);
+    report(pcpu, RV_EVENT_SERROR, RV_EVENT_FLAG_BLOCKING);
+    pcpu->blocked = true;
     exit_serve(pcpu);
 }
 
@@ -77,6 +118,14 @@ void exit_irq(struct pcpu *pcpu)
 {
     gic_irq(pcpu);
     exit_serve(pcpu);
+}
+
+/* Does the guest still wait for an interrupt? A virtual SError wakes it as well. */
+static bool still_waits(const struct pcpu *pcpu)
+{
+    if (!pcpu->waits || lr_pending(pcpu->vcpu))
+        return false;
+    return !(read_sysreg(hcr_el2) & HCR_VSE);
 }
 
 /* Execute commands until there is a vCPU here that may run. */
@@ -94,7 +143,7 @@ void exit_serve(struct pcpu *pcpu)
         pcpu->ring_broken = false;
         if (pcpu->vcpu && pcpu->vcpu->vm->stopped)
             world_leave(pcpu);
-        pcpu->waits = pcpu->waits && !lr_pending(pcpu->vcpu) && !(read_sysreg(hcr_el2) & HCR_VSE);
+        pcpu->waits = still_waits(pcpu);
         if (pcpu->vcpu && !pcpu->blocked && !pcpu->waits)
             return;
         command_wait(pcpu);

@@ -61,35 +61,63 @@ int gic_init_cpu(struct pcpu *pcpu)
     return 0;
 }
 
+/* The value of ICC_SGI1R_EL1 that sends the kick to this core. */
+static uint64_t kick_to(uint64_t mpidr)
+{
+    uint64_t aff3 = mpidr >> 32 & 0xff;
+    uint64_t aff2 = mpidr >> 16 & 0xff;
+    uint64_t aff1 = mpidr >> 8 & 0xff;
+    uint64_t range = mpidr >> 4 & 0xf; /* which 16 values of Aff0 the target list is for */
+    uint64_t targets = 1ull << (mpidr & 0xf);
+
+    return aff3 << 48 | range << 44 | aff2 << 32 | (uint64_t)INTID_KICK << 24 | aff1 << 16 |
+           targets;
+}
+
 /* Send the kick to all pCPUs in the mask. */
 void gic_kick(uint64_t mask)
 {
     dsb_ish(); /* what the target is to see was stored before */
     for (uint32_t i = 0; i < boot.nr_pcpus; i++) {
-        uint64_t mpidr = boot.pcpu[i].mpidr;
-
-        if (!(mask >> i & 1))
-            continue;
-        /* ICC_SGI1R_EL1: Aff3, Aff2, Aff1, the range of 16 that Aff0 is in, target list. */
-        write_sysreg((mpidr >> 32 & 0xff) << 48 | (mpidr >> 4 & 0xf) << 44 |
-                         (mpidr >> 16 & 0xff) << 32 | (uint64_t)INTID_KICK << 24 |
-                         (mpidr >> 8 & 0xff) << 16 | 1ull << (mpidr & 0xf),
-                     icc_sgi1r_el1);
+        if (mask >> i & 1)
+            write_sysreg(kick_to(boot.pcpu[i].mpidr), icc_sgi1r_el1);
     }
     isb();
+}
+
+/* Enable the PPI of a direct entry in this core, or mask it, as the entry says. */
+void gic_enable_ppi(struct pcpu *pcpu, const struct direct_entry *entry)
+{
+    if (entry->flags & RV_IRQ_ENABLED)
+        GICR(pcpu, GICR_ISENABLER0) = 1u << entry->pintid;
+    else
+        GICR(pcpu, GICR_ICENABLER0) = 1u << entry->pintid;
 }
 
 /* A direct interrupt of the vCPU that is live here goes into a list register. */
 static bool inject_direct(struct vcpu *vcpu, uint32_t intid)
 {
-    for (uint32_t i = 0; vcpu && i < RV_MAX_DIRECT; i++) {
+    if (!vcpu)
+        return false;
+    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
         const struct direct_entry *d = &vcpu->direct[i];
+        uint64_t lr = rv_gic_irq(d->vintid, d->flags | RV_IRQ_PENDING);
 
         if (d->pintid != intid || !(d->flags & RV_IRQ_ENABLED))
             continue;
-        return lr_inject(vcpu, rv_gic_irq(d->vintid, d->flags | RV_IRQ_PENDING) | LR_HW |
-                                   (uint64_t)intid << LR_PINTID_SHIFT) == 0;
+        lr |= LR_HW | (uint64_t)intid << LR_PINTID_SHIFT;
+        return lr_inject(vcpu, lr) == 0;
     }
+    return false;
+}
+
+/* An interrupt that is neither the stub's own nor the guest's. True: the guest deactivates it. */
+static bool handle_other(struct pcpu *pcpu, uint32_t intid)
+{
+    if (inject_direct(pcpu->vcpu, intid))
+        return true;
+    if (intid < 32)
+        GICR(pcpu, GICR_ICENABLER0) = 1u << intid; /* nobody's: not again */
     return false;
 }
 
@@ -101,6 +129,7 @@ void gic_irq(struct pcpu *pcpu)
 {
     for (uint32_t i = 0; i < 8; i++) {
         uint32_t intid = (uint32_t)read_sysreg(icc_iar1_el1) & 0xffffff;
+        bool of_guest = false;
 
         if (intid >= INTID_SPECIAL)
             return;
@@ -110,10 +139,9 @@ void gic_irq(struct pcpu *pcpu)
             gic_kick(platform_doorbell_kicks() & ~(1ull << pcpu->index));
         else if (intid == boot.maintenance_intid)
             lr_maintain(pcpu);
-        else if (intid != INTID_KICK && inject_direct(pcpu->vcpu, intid))
-            continue; /* the guest deactivates it */
-        else if (intid != INTID_KICK && intid < 32)
-            GICR(pcpu, GICR_ICENABLER0) = 1u << intid; /* nobody's: not again */
-        write_sysreg(intid, icc_dir_el1);
+        else if (intid != INTID_KICK)
+            of_guest = handle_other(pcpu, intid);
+        if (!of_guest)
+            write_sysreg(intid, icc_dir_el1);
     }
 }

@@ -46,41 +46,64 @@ static uint32_t entries(const struct vcpu *vcpu)
 /* The first entry that is in use and, of the bits in `mask`, has just these; or entries(). */
 static uint32_t find(const struct vcpu *vcpu, uint64_t mask, uint64_t bits)
 {
-    uint32_t n = 0;
+    for (uint32_t n = 0; n < entries(vcpu); n++) {
+        uint64_t lr = entry_read(vcpu, n);
 
-    while (n < entries(vcpu) &&
-           (!(entry_read(vcpu, n) & LR_STATES) || (entry_read(vcpu, n) & mask) != bits))
-        n++;
-    return n;
+        if (lr & LR_STATES && (lr & mask) == bits)
+            return n;
+    }
+    return entries(vcpu);
 }
 
 /* Could the guest take it? Not while it is active as well. */
-#define is_takeable(lr) (((lr)&LR_STATES) == LR_PENDING)
+static bool is_takeable(uint64_t lr)
+{
+    return (lr & LR_STATES) == LR_PENDING;
+}
+
+/* The guest has ended it, and the vmm is to be told (RV_EVENT_EOI). */
+static bool is_unreported(uint64_t lr)
+{
+    return lr & LR_EOI && !(lr & (LR_STATES | LR_HW));
+}
+
+/* The less urgent of two list registers; `a` may be cpu.nr_lrs: none. */
+static uint32_t less_urgent(const struct vcpu *vcpu, uint32_t a, uint32_t b)
+{
+    if (a == cpu.nr_lrs)
+        return b;
+    return LR_PRIORITY(entry_read(vcpu, b)) > LR_PRIORITY(entry_read(vcpu, a)) ? b : a;
+}
 
 /*
- * The list register that a waiting entry may have: a free one; for one that can be
- * taken also that of the least urgent other such, if it is less urgent; if the guest
- * has nothing at all to take, that of the least urgent active one. cpu.nr_lrs: none.
+ * The list register that `lr` may have; cpu.nr_lrs: none. A free one; for an interrupt that
+ * the guest could take also that of the least urgent other such, if that is less
+ * urgent; if the guest has nothing at all to take, that of the least urgent active one.
  */
 static uint32_t find_room(const struct vcpu *vcpu, uint64_t lr)
 {
-    uint32_t worst[2] = {cpu.nr_lrs, cpu.nr_lrs}; /* active, pending */
+    uint32_t takeable = cpu.nr_lrs; /* the least urgent that the guest could take */
+    uint32_t active = cpu.nr_lrs;   /* the least urgent of the others */
 
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
         uint64_t old = entry_read(vcpu, n);
-        uint32_t *w = &worst[is_takeable(old)];
 
-        if (!(old & LR_STATES) && (old & LR_HW || !(old & LR_EOI)))
-            return n; /* one with EOI is yet to be reported */
-        if (old & LR_STATES &&
-            (*w == cpu.nr_lrs || LR_PRIORITY(old) > LR_PRIORITY(entry_read(vcpu, *w))))
-            *w = n;
+        if (is_unreported(old))
+            continue;
+        if (!(old & LR_STATES))
+            return n;
+        if (is_takeable(old))
+            takeable = less_urgent(vcpu, takeable, n);
+        else
+            active = less_urgent(vcpu, active, n);
     }
-    if (is_takeable(lr) && worst[1] == cpu.nr_lrs)
-        return worst[0];
-    return is_takeable(lr) && LR_PRIORITY(entry_read(vcpu, worst[1])) > LR_PRIORITY(lr)
-               ? worst[1]
-               : cpu.nr_lrs;
+    if (!is_takeable(lr))
+        return cpu.nr_lrs;
+    if (takeable == cpu.nr_lrs)
+        return active;
+    if (LR_PRIORITY(entry_read(vcpu, takeable)) > LR_PRIORITY(lr))
+        return takeable;
+    return cpu.nr_lrs;
 }
 
 /* Which of the two is to have a list register first? What is active, then by priority. */
@@ -91,53 +114,94 @@ static bool is_before(uint64_t a, uint64_t b)
     return LR_PRIORITY(a) < LR_PRIORITY(b);
 }
 
+/* The place in the queue of what is to have a list register next, and may; or nr_queue. */
+static uint32_t find_next(const struct vcpu *vcpu)
+{
+    uint32_t best = vcpu->nr_queue;
+
+    for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
+        uint64_t lr = vcpu->queue[i];
+
+        if (find_room(vcpu, lr) == cpu.nr_lrs)
+            continue;
+        if (best == vcpu->nr_queue || is_before(lr, vcpu->queue[best]))
+            best = i;
+    }
+    return best;
+}
+
+static void queue_remove(struct vcpu *vcpu, uint32_t i)
+{
+    vcpu->nr_queue--;
+    vcpu->queue[i] = vcpu->queue[vcpu->nr_queue];
+}
+
+/* Move an interrupt from the queue into a list register, and what was there to the queue. */
+static void move_to_lr(struct vcpu *vcpu, uint32_t i)
+{
+    uint64_t lr = vcpu->queue[i];
+    uint32_t room = find_room(vcpu, lr);
+    uint64_t old = entry_read(vcpu, room);
+
+    if (old & LR_STATES)
+        vcpu->queue[i] = old;
+    else
+        queue_remove(vcpu, i);
+    entry_write(vcpu, room, lr);
+}
+
 /*
- * Move what waits into list registers. What still waits then needs a maintenance
- * interrupt when there may be room: pending ones when the guest has nothing left
- * to take (NPIE), active ones before it gets to end them (UIE). Since a guest
- * with EOImode 1 ends them in any order, its ICC_DIR_EL1 goes to the vmm (TDIR).
+ * ICH_HCR_EL2. What waits needs a maintenance interrupt when there may be room for it:
+ * pending ones when the guest has nothing left to take (NPIE), active ones before it
+ * gets to end them (UIE). Since a guest with EOImode 1 ends them in any order, its
+ * ICC_DIR_EL1 goes to the vmm (TDIR).
  */
-static void settle(struct vcpu *vcpu)
+static uint64_t control(const struct vcpu *vcpu)
 {
     uint64_t hcr = ICH_HCR_EN;
 
-    for (;;) {
-        uint32_t best = RV_VCPU_IRQS, room;
-        uint64_t lr, old;
-
-        for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
-            if (find_room(vcpu, vcpu->queue[i]) < cpu.nr_lrs &&
-                (best == RV_VCPU_IRQS || is_before(vcpu->queue[i], vcpu->queue[best])))
-                best = i;
-        }
-        if (best == RV_VCPU_IRQS)
-            break;
-        lr = vcpu->queue[best];
-        room = find_room(vcpu, lr);
-        old = entry_read(vcpu, room);
-        vcpu->queue[best] = old & LR_STATES ? old : vcpu->queue[--vcpu->nr_queue];
-        entry_write(vcpu, room, lr);
-    }
     for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
         hcr |= ICH_HCR_UIE;
-        hcr |= is_takeable(vcpu->queue[i]) ? ICH_HCR_NPIE : 0;
-        hcr |= vcpu->queue[i] & LR_ACTIVE ? ICH_HCR_TDIR : 0;
+        if (is_takeable(vcpu->queue[i]))
+            hcr |= ICH_HCR_NPIE;
+        if (vcpu->queue[i] & LR_ACTIVE)
+            hcr |= ICH_HCR_TDIR;
     }
-    write_sysreg(hcr, ich_hcr_el2);
+    return hcr;
 }
 
-/* Add an interrupt, or new states of one that is there. 0, or -1: no room. */
+/*
+ * Move what waits into list registers. The most urgent goes first and stays, so that
+ * there are no more moves than entries.
+ */
+static void settle(struct vcpu *vcpu)
+{
+    for (uint32_t moves = 0; moves < RV_VCPU_IRQS; moves++) {
+        uint32_t i = find_next(vcpu);
+
+        if (i == vcpu->nr_queue)
+            break;
+        move_to_lr(vcpu, i);
+    }
+    write_sysreg(control(vcpu), ich_hcr_el2);
+}
+
+/* Add an interrupt, or new states of one that is there. 0 or NO_ROOM. */
 int lr_inject(struct vcpu *vcpu, uint64_t lr)
 {
     uint32_t n = find(vcpu, LR_VINTID(~0ull), LR_VINTID(lr));
+    uint64_t old = n < entries(vcpu) ? entry_read(vcpu, n) : 0;
 
-    if (n == entries(vcpu)) {
+    if (!old) {
         if (vcpu->nr_queue == RV_VCPU_IRQS - cpu.nr_lrs)
-            return -1;
-        vcpu->queue[vcpu->nr_queue++] = lr;
-    } else if (!(entry_read(vcpu, n) & LR_HW)) {
+            return NO_ROOM;
+        vcpu->queue[vcpu->nr_queue] = lr;
+        vcpu->nr_queue++;
+    } else if (!(old & LR_HW)) {
         /* One with HW may not be pending and active, and its line is its own. */
-        entry_write(vcpu, n, lr | (lr & LR_HW ? 0 : entry_read(vcpu, n) & (LR_STATES | LR_EOI)));
+        if (!(lr & LR_HW))
+            lr |= old & (LR_STATES | LR_EOI);
+        entry_write(vcpu, n, lr);
     }
     settle(vcpu);
     return 0;
@@ -147,17 +211,23 @@ int lr_inject(struct vcpu *vcpu, uint64_t lr)
 uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states)
 {
     uint32_t n = find(vcpu, LR_VINTID(~0ull), vintid);
-    uint64_t old = n < entries(vcpu) ? entry_read(vcpu, n) : 0;
-    uint64_t new = old & ~((uint64_t)states << LR_STATE_SHIFT);
+    uint64_t old;
+    uint64_t left;
 
     if (n == entries(vcpu))
         return 0;
-    if (!(new &LR_STATES)) {
+    old = entry_read(vcpu, n);
+    left = old & ~((uint64_t)states << LR_STATE_SHIFT);
+    if (left & LR_STATES) {
+        entry_write(vcpu, n, left);
+    } else {
         if (old & LR_HW)
             write_sysreg(LR_PINTID(old), icc_dir_el1); /* a line that is still high comes again */
-        new = n < cpu.nr_lrs ? 0 : vcpu->queue[--vcpu->nr_queue];
+        if (n < cpu.nr_lrs)
+            entry_write(vcpu, n, 0);
+        else
+            queue_remove(vcpu, n - cpu.nr_lrs);
     }
-    entry_write(vcpu, n, new);
     settle(vcpu);
     return (uint32_t)(old >> LR_STATE_SHIFT);
 }
@@ -167,16 +237,17 @@ void lr_maintain(struct pcpu *pcpu)
 {
     struct vcpu *vcpu = pcpu->vcpu;
 
-    for (uint32_t n = 0; vcpu && n < cpu.nr_lrs; n++) {
+    if (!vcpu)
+        return;
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
         uint64_t lr = entry_read(vcpu, n);
 
-        if (lr & (LR_STATES | LR_HW) || !(lr & LR_EOI))
+        if (!is_unreported(lr))
             continue;
         event_send(pcpu, RV_EVENT_EOI, 0, 0, LR_VINTID(lr));
         entry_write(vcpu, n, 0);
     }
-    if (vcpu)
-        settle(vcpu);
+    settle(vcpu);
 }
 
 /* Is there anything that the guest could take? */
@@ -188,13 +259,17 @@ bool lr_pending(const struct vcpu *vcpu)
 /* The physical side of the direct entries, as the vCPU comes or goes. */
 void lr_direct(struct vcpu *vcpu, bool on)
 {
-    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
+    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
         const struct direct_entry *d = &vcpu->direct[i];
-        bool enable = on && d->flags & RV_IRQ_ENABLED;
 
-        GICR(vcpu->pcpu, enable ? GICR_ISENABLER0 : GICR_ICENABLER0) = 1u << d->pintid;
-        if (!on)
+        if (!d->pintid)
+            return;
+        if (on) {
+            gic_enable_ppi(vcpu->pcpu, d);
+        } else {
+            GICR(vcpu->pcpu, GICR_ICENABLER0) = 1u << d->pintid;
             GICR(vcpu->pcpu, GICR_ICACTIVER0) = 1u << d->pintid;
+        }
     }
 }
 
@@ -204,8 +279,12 @@ void lr_save(struct vcpu *vcpu)
     uint32_t nr_irqs = 0;
 
     for (uint32_t n = 0; n < entries(vcpu); n++) {
-        if (entry_read(vcpu, n) & LR_STATES)
-            gic->irq[nr_irqs++] = entry_read(vcpu, n);
+        uint64_t lr = entry_read(vcpu, n);
+
+        if (lr & LR_STATES) {
+            gic->irq[nr_irqs] = lr;
+            nr_irqs++;
+        }
     }
     gic->nr_irqs = nr_irqs;
 #define X(field, reg) gic->field = read_sysreg(reg);
@@ -214,16 +293,28 @@ void lr_save(struct vcpu *vcpu)
     gic->ppi_pending = GICR(vcpu->pcpu, GICR_ISPENDR0);
 }
 
+/* Is this physical interrupt tied to this virtual one? */
+static bool is_direct(const struct vcpu *vcpu, uint64_t pintid, uint64_t vintid)
+{
+    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
+        const struct direct_entry *d = &vcpu->direct[i];
+
+        if (d->pintid && d->pintid == pintid && d->vintid == vintid)
+            return true;
+    }
+    return false;
+}
+
 /* May the guest have this entry? HW=1 lets it deactivate a physical interrupt. */
 static bool is_legal(const struct vcpu *vcpu, uint64_t lr)
 {
+    if (!(lr & LR_STATES))
+        return false;
     if (!(lr & LR_HW))
         return LR_VINTID(lr) < INTID_SPECIAL;
-    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
-        if (vcpu->direct[i].pintid == LR_PINTID(lr) && vcpu->direct[i].vintid == LR_VINTID(lr))
-            return (lr & LR_STATES) != LR_STATES; /* UNPREDICTABLE with HW */
-    }
-    return false;
+    if ((lr & LR_STATES) == LR_STATES)
+        return false; /* UNPREDICTABLE with HW */
+    return is_direct(vcpu, LR_PINTID(lr), LR_VINTID(lr));
 }
 
 /* Copies the interrupts out of the shared page, and checks the copy. 0 or RV_REFUSED_REGISTER. */
@@ -236,7 +327,7 @@ int lr_snapshot(const struct vcpu *vcpu, struct lr_snapshot *snapshot)
         return RV_REFUSED_REGISTER;
     for (uint32_t i = 0; i < snapshot->nr_irqs; i++) {
         snapshot->irq[i] = gic->irq[i];
-        if (!(snapshot->irq[i] & LR_STATES) || !is_legal(vcpu, snapshot->irq[i]))
+        if (!is_legal(vcpu, snapshot->irq[i]))
             return RV_REFUSED_REGISTER;
     }
     return 0;

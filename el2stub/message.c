@@ -80,21 +80,35 @@ void command_take(struct pcpu *pcpu, struct rv_command *command)
 }
 
 /*
+ * Look for a command, for as long as that was worth it lately. False: there is none, or
+ * an interrupt is pending. Polls that were in vain halve the limit.
+ */
+static bool poll(struct pcpu *pcpu)
+{
+    for (uint32_t polls = 0; polls < pcpu->poll_limit; polls++) {
+        if (command_ready(pcpu))
+            return true;
+        if (read_sysreg(isr_el1))
+            return false;
+        cpu_relax();
+    }
+    if (command_ready(pcpu))
+        return true;
+    if (pcpu->poll_limit > boot.poll_limit / 16)
+        pcpu->poll_limit /= 2;
+    return false;
+}
+
+/*
  * Wait until there is a command or an interrupt has been handled. Looks at the
  * ring first, for as long as that was worth it lately, and sleeps after.
  */
 void command_wait(struct pcpu *pcpu)
 {
-    uint32_t polls = 0;
-
     rv_store_relaxed(&pcpu->channel->command_polling.v, 1);
-    for (; polls < pcpu->poll_limit && !command_ready(pcpu) && !read_sysreg(isr_el1); polls++)
-        cpu_relax();
-    if (command_ready(pcpu)) {
+    if (poll(pcpu)) {
         pcpu->poll_limit = boot.poll_limit;
     } else {
-        if (polls == pcpu->poll_limit && polls > boot.poll_limit / 16)
-            pcpu->poll_limit /= 2;
         rv_store_relaxed(&pcpu->channel->command_waiting.v, 1);
         rv_fence(); /* pairs with the fence in rv_ring_wants_wakeup on the vmm's side */
         if (!command_ready(pcpu))

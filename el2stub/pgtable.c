@@ -60,7 +60,7 @@ static uint64_t *walk(uint64_t *root, uint64_t in, unsigned *level)
 /*
  * Map `size` bytes from `in` to `out`. All of it must be unmapped before: the
  * first pass looks and makes the tables, the second writes the entries.
- * 0, RV_REFUSED_OVERLAP, or -1: no table page left; then nothing is mapped.
+ * 0, RV_REFUSED_OVERLAP, or NO_ROOM: no table page left; then nothing is mapped.
  */
 int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
                 bool pages_only)
@@ -82,7 +82,7 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
                 uint64_t *table = table_alloc();
 
                 if (!table)
-                    return -1;
+                    return NO_ROOM;
                 pte_set(pte, (uint64_t)table | PTE_TABLE);
                 continue; /* one level further down */
             }

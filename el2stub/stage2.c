@@ -2,7 +2,7 @@
 /*
  * Stage 2: what of the memory a VM sees, and where. The vmm asks, the stub
  * checks that the range lies in that VM's memory and builds the tables.
- * Each function that returns int: 0, RV_REFUSED_*, or -1: no table page left,
+ * Each function that returns int: 0, RV_REFUSED_*, or NO_ROOM: no table page left,
  * nothing changed. The caller holds the lock of the commands.
  */
 #include "arch.h"
@@ -32,8 +32,15 @@ bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit)
 
 static uint64_t attributes(uint64_t prot)
 {
-    return (prot & RV_MAP_READ ? S2_READ : 0) | (prot & RV_MAP_WRITE ? S2_WRITE : 0) |
-           (prot & RV_MAP_EXEC ? 0 : PTE_XN);
+    uint64_t attr = 0;
+
+    if (prot & RV_MAP_READ)
+        attr |= S2_READ;
+    if (prot & RV_MAP_WRITE)
+        attr |= S2_WRITE;
+    if (!(prot & RV_MAP_EXEC))
+        attr |= PTE_XN;
+    return attr;
 }
 
 static int check_ipa(ipa_t ipa, uint64_t size)
@@ -70,8 +77,10 @@ int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
         return error;
     if (prot & ~(uint64_t)(RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC))
         return RV_REFUSED_FLAGS;
-    error =
-        pgtable_update(vm->root, ipa.v, size, prot ? ~PROT_BITS : 0, prot ? attributes(prot) : 0);
+    if (prot)
+        error = pgtable_update(vm->root, ipa.v, size, ~PROT_BITS, attributes(prot));
+    else
+        error = pgtable_update(vm->root, ipa.v, size, 0, 0);
     /* TLB instructions work on the VMID in VTTBR_EL2, and another VM's vCPU may be live here. */
     write_sysreg(stage2_vttbr(vm), vttbr_el2);
     isb();
@@ -89,8 +98,11 @@ int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size)
     if (!range_inside(offset, size, boot.ram_offset, boot.ram_size))
         return RV_REFUSED_RANGE;
     for (unsigned i = 0; i < RV_MAX_VMS; i++) {
-        if (vms[i].exists && offset < vms[i].ram_offset + vms[i].ram_size &&
-            vms[i].ram_offset < offset + size)
+        const struct vm *other = &vms[i];
+        bool apart =
+            offset + size <= other->ram_offset || other->ram_offset + other->ram_size <= offset;
+
+        if (other->exists && !apart)
             return RV_REFUSED_OVERLAP;
     }
     vm->ram_offset = offset;

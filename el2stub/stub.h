@@ -17,10 +17,19 @@
 #define EACH_OF_16(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 /* clang-format on */
 
+/* What a function that may refuse returns besides 0 and RV_REFUSED_*, which are positive. */
+#define NO_ROOM (-1) /* no table page, queue place or direct entry is left; nothing has changed */
+
 /* What the guest calls physical. A plain uint64_t is a physical address or an offset. */
 typedef struct {
     uint64_t v;
 } ipa_t;
+
+/* Stores to [start, start + size) are posted. */
+struct posted_window {
+    uint64_t start; /* IPA */
+    uint64_t size;  /* bytes; 0: this window and those behind it are not set */
+};
 
 struct vm {
     bool exists;
@@ -28,7 +37,7 @@ struct vm {
     uint64_t ram_offset; /* all memory that this VM may ever have mapped */
     uint64_t ram_size;
     uint64_t *root; /* stage 2, level 1, two concatenated tables */
-    uint64_t posted_start[RV_MAX_POSTED], posted_size[RV_MAX_POSTED]; /* IPA, bytes */
+    struct posted_window posted[RV_MAX_POSTED];
 };
 
 /* A physical interrupt that the stub injects by itself. */
@@ -168,6 +177,7 @@ int gic_init(void);
 int gic_init_cpu(struct pcpu *pcpu);
 void gic_irq(struct pcpu *pcpu);
 void gic_kick(uint64_t mask);
+void gic_enable_ppi(struct pcpu *pcpu, const struct direct_entry *entry);
 
 /* lr.c: list registers, the virtual side. */
 int lr_inject(struct vcpu *vcpu, uint64_t lr);

@@ -101,7 +101,7 @@ static void window_that_is_set_cannot_be_moved(void **state)
     assert_true(fake_event(core, &event));
     assert_int_equal(event.value, RV_REFUSED_STATE);
     assert_true(vms[0].stopped);
-    assert_int_equal(vms[0].posted_start[0], WINDOW);
+    assert_int_equal(vms[0].posted[0].start, WINDOW);
 }
 
 static void event_has_all_of_the_exit(void **state)
