@@ -18,6 +18,8 @@
 #include "devices/virtio/net/net_backend.h"
 #include "devices/virtio/net/net_checksum.h"
 #include "devices/virtio/net/net_frames.h"
+#include "devices/virtio/net/user_evict.h"
+#include "devices/virtio/net/user_fragment.h"
 #include "devices/virtio/net/user_guard.h"
 #include "devices/virtio/net/user_options.h"
 #include "devices/virtio/net/user_poll.h"
@@ -25,6 +27,7 @@
 
 #define USER_QUEUE_BYTES (2u << 20) /* frames for a guest that is behind */
 #define USER_QUEUE_HIGH  (USER_QUEUE_BYTES / 4)
+#define USER_MTU_USUAL   1500u
 #define NS_PER_MS        1000000ull
 
 #define USER_FEATURES                                                                   \
@@ -41,8 +44,10 @@ struct user {
     Slirp *slirp;
     struct user_poll poll;
     struct user_guard guard;
-    struct net_frames frames; /* to the guest */
-    uint64_t offloads;        /* VIRTIO_NET_F_GUEST_x in force */
+    struct net_frames frames;      /* to the guest */
+    struct user_fragment fragment; /* of the first of these */
+    size_t mtu;                    /* of the guest's */
+    uint64_t offloads;             /* VIRTIO_NET_F_GUEST_x in force */
     bool want;
     bool complained[USER_TOO_MANY_FRAGMENTS + 1];
     uint64_t *lost, *refused;
@@ -80,6 +85,35 @@ static void user_throttle(struct user *user)
     user->poll.throttled = behind;
 }
 
+static void user_popped(struct user *user)
+{
+    net_frames_pop(&user->frames);
+    user_throttle(user);
+}
+
+/* The next part of a packet that is longer than the guest's MTU. */
+static ssize_t user_receive_part(struct user *user, const uint8_t *frame, size_t frame_len,
+                                 const struct iovec *iov, unsigned count)
+{
+    static const struct virtio_net_hdr_mrg_rxbuf header;
+    uint8_t head[USER_FRAGMENT_HEAD];
+    const uint8_t *part;
+    size_t head_len, part_len, len;
+    int error = user_fragment_next(&user->fragment, frame, frame_len, user->mtu, head, &head_len,
+                                   &part, &part_len);
+
+    if (error) {
+        user_popped(user);
+        return -EMSGSIZE;
+    }
+    len = iov_write(iov, count, 0, &header, sizeof(header));
+    len += iov_write(iov, count, len, head, head_len);
+    len += iov_write(iov, count, len, part, part_len);
+    if (!user->fragment.done)
+        user_popped(user);
+    return len == sizeof(header) + head_len + part_len ? (ssize_t)len : -EMSGSIZE;
+}
+
 static ssize_t user_receive(struct net_backend *b, unsigned pair, const struct iovec *iov,
                             unsigned count)
 {
@@ -91,12 +125,14 @@ static ssize_t user_receive(struct net_backend *b, unsigned pair, const struct i
     (void)pair;
     if (!frame)
         return -EAGAIN;
-    if (user->offloads & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM))
-        user_segment_header(frame, frame_len, (user->offloads & USER_LARGE) == USER_LARGE, &header);
+    if (user->offloads & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) && !user->fragment.done)
+        user_segment_header(frame, frame_len, user->mtu,
+                            (user->offloads & USER_LARGE) == USER_LARGE, &header);
+    if (header.hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE && frame_len > NET_FRAME_MIN + user->mtu)
+        return user_receive_part(user, frame, frame_len, iov, count);
     len = iov_write(iov, count, 0, &header, sizeof(header));
     len += iov_write(iov, count, len, frame, frame_len);
-    net_frames_pop(&user->frames);
-    user_throttle(user);
+    user_popped(user);
     return len == sizeof(header) + frame_len ? (ssize_t)len : -EMSGSIZE;
 }
 
@@ -165,6 +201,8 @@ static int user_send(struct net_backend *b, unsigned pair, const struct iovec *i
         if (!net_checksum_complete(user->frame, len, start, offset))
             len = 0;
     }
+    if (user_poll_full(&user->poll))
+        user_evict(&user->poll);
     if (len >= NET_FRAME_MIN)
         verdict = user_guard_check(&user->guard, user->frame, len, user->poll.open,
                                    ops->now_ns(user->plugin->host));
@@ -192,7 +230,8 @@ static int64_t user_clock_ns(void *opaque)
 {
     struct user *user = opaque;
 
-    return (int64_t)user->plugin->ops->now_ns(user->plugin->host);
+    return (int64_t)(user->plugin->ops->now_ns(user->plugin->host) +
+                     user->poll.clock_ahead_ms * NS_PER_MS);
 }
 
 static void user_timer_fired(void *opaque)
@@ -288,7 +327,7 @@ static const struct net_backend_ops user_ops = {
 };
 
 /* 0, or -EINVAL after a message. */
-static int user_forward(struct user *user, const char *text)
+static int user_forward(struct user *user, const char *text, bool ipv6)
 {
     const struct rv_host_ops *ops = user->plugin->ops;
 
@@ -299,15 +338,21 @@ static int user_forward(struct user *user, const char *text)
         if (len == 0) {
             ops->log(user->plugin->host, RV_LOG_ERROR,
                      "hostfwd '%s': give tcp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, such as "
-                     "tcp:127.0.0.1:2222-:22, or udp:...",
+                     "tcp:127.0.0.1:2222-:22, or udp:...; an IPv6 address is in brackets, as in "
+                     "tcp:[::1]:2222-:22, and a forward has addresses of one kind",
                      text);
             return -EINVAL;
         }
-        if (slirp_add_hostfwd(user->slirp, fwd.udp, fwd.host, fwd.host_port, fwd.guest,
-                              fwd.guest_port) < 0) {
+        if (fwd.host.any.sa_family == AF_INET6 && !ipv6) {
             ops->log(user->plugin->host, RV_LOG_ERROR,
-                     "hostfwd '%.*s': cannot listen on port %d of the host: %s", (int)len, text,
-                     fwd.host_port, strerror(errno));
+                     "hostfwd '%.*s': with ipv6=off there are no IPv6 addresses", (int)len, text);
+            return -EINVAL;
+        }
+        if (slirp_add_hostxfwd(user->slirp, &fwd.host.any, fwd.len, &fwd.guest.any, fwd.len,
+                               SLIRP_HOSTFWD_V6ONLY | (fwd.udp ? SLIRP_HOSTFWD_UDP : 0)) < 0) {
+            ops->log(user->plugin->host, RV_LOG_ERROR,
+                     "hostfwd '%.*s': cannot listen on port %u of the host: %s", (int)len, text,
+                     hostfwd_port(&fwd.host), strerror(errno));
             return -EINVAL;
         }
         text += len + (text[len] != '\0');
@@ -339,6 +384,8 @@ static int user_start(struct user *user)
         ops->log(host, RV_LOG_ERROR, "%s", error);
         return -EINVAL;
     }
+    user->mtu = mtu ? mtu : USER_MTU_USUAL;
+    user->guard.host = network.host;
     config.vnetwork = network.net;
     config.vnetmask = network.mask;
     config.vhost = network.host;
@@ -352,7 +399,7 @@ static int user_start(struct user *user)
         ops->log(host, RV_LOG_ERROR, "libslirp does not start");
         return -EINVAL;
     }
-    if (user_forward(user, ops->property_string(host, "hostfwd")))
+    if (user_forward(user, ops->property_string(host, "hostfwd"), config.in6_enabled))
         return -EINVAL;
     user_poll_start(&user->poll, user->slirp);
     return 0;

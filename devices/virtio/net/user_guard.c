@@ -2,9 +2,11 @@
 #include "devices/virtio/net/user_guard.h"
 
 #include <netinet/in.h>
+#include <string.h>
 #include <sys/resource.h>
 
 #include "devices/virtio/net/net_backend.h"
+#include "devices/virtio/net/net_bytes.h"
 
 #define GUARD_SOCKETS_MAX    512u /* with 256 KiB of buffers each */
 #define GUARD_SOCKETS_MIN    8u
@@ -12,29 +14,20 @@
 #define GUARD_FRAGMENT_NS    UINT64_C(31250000) /* 32 in a second */
 #define GUARD_FRAGMENTS_FULL (GUARD_FRAGMENTS * GUARD_FRAGMENT_NS)
 
-#define ETHERTYPE_AT   12u
-#define ETHERTYPE_IPV4 0x0800u
-#define ETHERTYPE_ARP  0x0806u
-#define ETHERTYPE_IPV6 0x86ddu
-#define ARP_BYTES      28u
-#define IPV4_BYTES     20u
-#define IPV6_BYTES     40u
-#define PORTS_BYTES    4u /* source and destination, in TCP and UDP */
-#define TCP_FLAGS_AT   13u
-#define TCP_SYN_ACK    0x12u
-#define TCP_SYN        0x02u
-#define PORT_DHCP      67u
-
-static unsigned guard_be16(const uint8_t *at)
-{
-    return (unsigned)at[0] << 8 | at[1];
-}
+#define ARP_BYTES   28u
+#define PORTS_BYTES 4u /* source and destination, in TCP and UDP */
+#define PORT_DHCP   67u
+#define PORT_DHCPV6 547u
 
 void user_guard_init(struct user_guard *guard, uint64_t now_ns)
 {
     struct rlimit limit;
 
-    *guard = (struct user_guard){GUARD_SOCKETS_MAX, GUARD_FRAGMENTS_FULL, now_ns};
+    *guard = (struct user_guard){
+        .sockets_max = GUARD_SOCKETS_MAX,
+        .fragments = GUARD_FRAGMENTS_FULL,
+        .fragments_at = now_ns,
+    };
     /* The rest of the vmm needs descriptors too. */
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / 2 < guard->sockets_max)
         guard->sockets_max = (unsigned)(limit.rlim_cur / 2);
@@ -55,47 +48,94 @@ static bool guard_fragment(struct user_guard *guard, uint64_t now_ns)
     return true;
 }
 
+struct guard_packet {
+    unsigned protocol;
+    bool fragment; /* what it is part of shows only when libslirp has all */
+    bool local;    /* to the host itself, or to all: where DHCP's server is */
+    const uint8_t *payload;
+    size_t len;
+};
+
 /* May this packet have libslirp open a socket? */
-static bool guard_opens(unsigned protocol, const uint8_t *payload, size_t len)
+static bool guard_opens(const struct guard_packet *packet)
 {
-    switch (protocol) {
-    case IPPROTO_TCP: return len > TCP_FLAGS_AT && (payload[TCP_FLAGS_AT] & TCP_SYN_ACK) == TCP_SYN;
-    case IPPROTO_UDP: return len >= PORTS_BYTES && guard_be16(payload + 2) != PORT_DHCP;
+    unsigned port;
+
+    switch (packet->protocol) {
+    case IPPROTO_TCP:
+        return packet->fragment ||
+               (packet->len > NET_TCP_FLAGS_AT &&
+                (packet->payload[NET_TCP_FLAGS_AT] & NET_TCP_SYN_ACK) == NET_TCP_SYN);
+    case IPPROTO_UDP:
+        port = packet->len >= PORTS_BYTES ? net_be16(packet->payload + 2) : 0;
+        return packet->fragment || !packet->local || (port != PORT_DHCP && port != PORT_DHCPV6);
     case IPPROTO_ICMP: return true;
     default: return false;
     }
 }
 
+/* False: malformed. */
+static bool guard_ipv4(const struct user_guard *guard, const uint8_t *ip, size_t bytes,
+                       struct guard_packet *packet)
+{
+    size_t header;
+    in_addr_t to;
+
+    if (bytes < NET_IPV4_BYTES || ip[0] >> 4 != 4)
+        return false;
+    header = (ip[0] & 0xfu) * 4;
+    if (header < NET_IPV4_BYTES || header > bytes)
+        return false;
+    memcpy(&to, ip + 16, sizeof(to));
+    *packet = (struct guard_packet){
+        .protocol = ip[9],
+        .fragment = (net_be16(ip + 6) & 0x3fff) != 0,
+        .local = to == INADDR_BROADCAST || to == guard->host.s_addr,
+        .payload = ip + header,
+        .len = bytes - header,
+    };
+    return true;
+}
+
+static bool guard_ipv6(const uint8_t *ip, size_t bytes, struct guard_packet *packet)
+{
+    static const uint8_t servers[16] = {0xff, 0x02, [13] = 1, [15] = 2}; /* ff02::1:2 */
+
+    if (bytes < NET_IPV6_BYTES || ip[0] >> 4 != 6)
+        return false;
+    *packet = (struct guard_packet){
+        .protocol = ip[6],
+        .local = memcmp(ip + 24, servers, sizeof(servers)) == 0,
+        .payload = ip + NET_IPV6_BYTES,
+        .len = bytes - NET_IPV6_BYTES,
+    };
+    return true;
+}
+
 enum user_verdict user_guard_check(struct user_guard *guard, const uint8_t *frame, size_t len,
                                    unsigned sockets, uint64_t now_ns)
 {
-    const uint8_t *packet = frame + NET_FRAME_MIN;
-    size_t header, bytes = len - NET_FRAME_MIN;
-    unsigned protocol;
+    const uint8_t *ip = frame + NET_FRAME_MIN;
+    size_t bytes = len - NET_FRAME_MIN;
+    struct guard_packet packet;
 
     if (len < NET_FRAME_MIN || len > NET_FRAME_MAX)
         return USER_MALFORMED;
-    switch (guard_be16(frame + ETHERTYPE_AT)) {
-    case ETHERTYPE_ARP: return bytes < ARP_BYTES ? USER_MALFORMED : USER_PASS;
-    case ETHERTYPE_IPV4:
-        if (bytes < IPV4_BYTES)
+    switch (net_be16(frame + NET_ETHERTYPE_AT)) {
+    case NET_ETHERTYPE_ARP: return bytes < ARP_BYTES ? USER_MALFORMED : USER_PASS;
+    case NET_ETHERTYPE_IPV4:
+        if (!guard_ipv4(guard, ip, bytes, &packet))
             return USER_MALFORMED;
-        header = (packet[0] & 0xfu) * 4;
-        if (packet[0] >> 4 != 4 || header < IPV4_BYTES || header > bytes)
-            return USER_MALFORMED;
-        if ((guard_be16(packet + 6) & 0x3fff) != 0 && !guard_fragment(guard, now_ns))
-            return USER_TOO_MANY_FRAGMENTS;
-        protocol = packet[9];
         break;
-    case ETHERTYPE_IPV6:
-        if (bytes < IPV6_BYTES || packet[0] >> 4 != 6)
+    case NET_ETHERTYPE_IPV6:
+        if (!guard_ipv6(ip, bytes, &packet))
             return USER_MALFORMED;
-        header = IPV6_BYTES;
-        protocol = packet[6];
         break;
     default: return USER_MALFORMED; /* of no use to libslirp */
     }
-    if (sockets >= guard->sockets_max && guard_opens(protocol, packet + header, bytes - header))
+    if (packet.fragment && !guard_fragment(guard, now_ns))
+        return USER_TOO_MANY_FRAGMENTS;
+    if (sockets >= guard->sockets_max && guard_opens(&packet))
         return USER_TOO_MANY_SOCKETS;
     return USER_PASS;
 }

@@ -5,11 +5,13 @@
  */
 #pragma once
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct user_guard {
+    struct in_addr host; /* whose DHCP server needs no socket; the caller sets it */
     unsigned sockets_max;
     uint64_t fragments;    /* that may pass now, in units of 1 ns of the time that one costs */
     uint64_t fragments_at; /* when that was */

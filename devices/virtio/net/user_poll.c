@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "devices/virtio/net/user_evict.h"
+
 #define POLL_BATCH 64 /* descriptors served before others have their turn */
 #define NS_PER_MS  UINT64_C(1000000)
 
@@ -80,7 +82,7 @@ static int poll_add(int fd, int events, void *opaque)
     if (poll->throttled)
         entry->wanted &= EPOLLOUT;
     /* Who connects from outside waits: the vmm's descriptors and memory are not for the taking. */
-    if (poll->open >= poll->open_max && poll_listens(fd))
+    if (user_poll_full(poll) && poll_listens(fd))
         entry->wanted = 0;
     return fd;
 }
@@ -132,6 +134,8 @@ static void poll_ask(struct user_poll *poll)
 {
     uint32_t timeout_ms = UINT32_MAX;
 
+    if (user_poll_full(poll))
+        user_evict(poll);
     poll->round++;
     slirp_pollfds_fill(poll->slirp, &timeout_ms, poll_add, poll);
     poll_apply(poll);
@@ -168,10 +172,13 @@ static void poll_timer(void *opaque)
     struct user_poll *poll = opaque;
 
     poll->kicked = false;
-    if (poll->due != 0 && poll->ops->now_ns(poll->host) >= poll->due)
+    if (poll->due != 0 && poll->ops->now_ns(poll->host) >= poll->due) {
         poll_work(poll);
-    else
+    } else {
+        /* Of no socket, only so that libslirp knows the time: its flows are to have an age. */
+        slirp_pollfds_poll(poll->slirp, 1, poll_revents, poll);
         poll_ask(poll);
+    }
 }
 
 void user_poll_kick(struct user_poll *poll)

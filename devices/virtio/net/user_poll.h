@@ -31,14 +31,22 @@ struct user_poll {
     unsigned open;     /* descriptors that libslirp has */
     unsigned open_max; /* with as many, no connection from the host is accepted */
     uint32_t round;
-    uint64_t due;   /* when libslirp has timers to look at; 0: never */
-    bool kicked;    /* the timer is set for now */
-    bool throttled; /* read nothing from sockets: the guest is behind */
+    uint64_t due;            /* when libslirp has timers to look at; 0: never */
+    bool kicked;             /* the timer is set for now */
+    bool throttled;          /* read nothing from sockets: the guest is behind */
+    unsigned clock_ahead_ms; /* for libslirp's clock, while user_evict() works */
+    uint64_t evict_again;    /* not before this is it tried again to end idle flows */
 
     /* In the loop, after libslirp has worked: deliver what it has sent. */
     void (*worked)(void *opaque);
     void *opaque;
 };
+
+/* As many descriptors as there may be. */
+static inline bool user_poll_full(const struct user_poll *poll)
+{
+    return poll->open >= poll->open_max;
+}
 
 int user_poll_init(struct user_poll *poll); /* host, ops, worked, opaque are set; 0 or -errno */
 void user_poll_start(struct user_poll *poll, Slirp *slirp);

@@ -19,7 +19,8 @@ void user_segment_syn(uint8_t *frame, size_t len, size_t start, size_t offset);
 
 /*
  * The header of a frame of libslirp's for a guest that knows of checksums. `large`: it
- * takes segments. Their checksum is altered, to one that is still to be completed.
+ * takes segments that are longer than its MTU, `mtu`. Their checksum is altered, to one that
+ * is still to be completed.
  */
-void user_segment_header(uint8_t *frame, size_t len, bool large,
+void user_segment_header(uint8_t *frame, size_t len, size_t mtu, bool large,
                          struct virtio_net_hdr_mrg_rxbuf *header);

@@ -285,8 +285,10 @@ static const struct rv_property net_properties[] = {
      .help = "tap: open descriptors of the interface instead, one for each queue: 5 or 5:6"},
     {.name = "hostfwd",
      .type = RV_PROPERTY_STRING,
-     .help = "user: ports of the host that lead into the guest, "
-             "tcp|udp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, several with '+' or ';' between them"},
+     .help =
+         "user: ports of the host that lead into the guest, "
+         "tcp|udp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, IPv6 addresses in brackets, several with "
+         "'+' or ';' between them"},
     {.name = "restrict",
      .type = RV_PROPERTY_BOOL,
      .value = "off",
