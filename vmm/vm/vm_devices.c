@@ -135,7 +135,7 @@ void vm_devices_destroy(struct vm *vm)
  * Posted windows
  */
 
-static const struct rv_range *posted_range(const struct rv_host *device, unsigned n)
+static const struct rv_range *posted_range(const struct rv_instance *device, unsigned n)
 {
     const struct rv_range *range = device_class(device)->posted;
 
@@ -182,7 +182,7 @@ int vm_devices_post(struct vm *vm)
  * Stopping and going on
  */
 
-static const struct rv_host *busy(const struct vm *vm)
+static const struct rv_instance *busy(const struct vm *vm)
 {
     for (unsigned i = 0; i < vm->nr_devices; i++)
         if (!device_is_quiet(vm->devices[i]))

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "devices/virtio/core/iov.h"
+#include <ringvisor/virtio/iov.h>
 
 int fs_reply(struct fs_request *r, const void *data, size_t len)
 {

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "devices/virtio/fs/fs.h"
-#include "devices/virtio/core/iov.h"
+#include <ringvisor/virtio/iov.h>
 
 #define FS_IOV_MAX 512u
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "devices/virtio/fs/fs.h"
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 #include "devices/virtio/fs/virtio_fs_pool.h"
 
 #define VFS_QUEUES_MAX  9u
@@ -52,8 +52,8 @@ struct vfs {
     struct fs *fs;
     struct fs_pool pool;
     bool pool_made;
-    struct rv_host_watch *watch;
-    struct rv_host_timer *timer;
+    struct rv_watch *watch;
+    struct rv_timer *timer;
     struct vfs_job *jobs[VFS_QUEUES_MAX]; /* one for each slot of a queue */
     struct virtqueue_limits limits[VFS_QUEUES_MAX];
     unsigned nr_queues;
@@ -234,7 +234,7 @@ static void vfs_notify(void *device, struct virtqueue *vq)
     vfs_tell(v);
     if (n >= VFS_BATCH) {
         v->again |= 1u << vq->index;
-        v->plugin->ops->timer_set(v->plugin->host, v->timer, 0);
+        v->plugin->ops->timer_set(v->plugin->instance, v->timer, 0);
     }
 }
 
@@ -280,7 +280,7 @@ static bool vfs_reset(void *device)
     v->queue_resetting = 0;
     /* Linux frees the buffers at once after it has written 0 to Status. */
     if (v->in_flight && !fs_pool_wait(&v->pool, VFS_DRAIN_MS)) {
-        v->plugin->ops->log(v->plugin->host, RV_LOG_WARN,
+        v->plugin->ops->log(v->plugin->instance, RV_LOG_WARN,
                             "requests are under way for more than %u s: the guest's reset waits",
                             VFS_DRAIN_MS / 1000);
         v->resetting = true;
@@ -306,7 +306,7 @@ static int vfs_quiesce(void *device)
 {
     struct vfs *v = device;
 
-    v->plugin->ops->timer_cancel(v->plugin->host, v->timer);
+    v->plugin->ops->timer_cancel(v->plugin->instance, v->timer);
     v->waited_for = v->in_flight != 0;
     return v->waited_for ? -EINPROGRESS : 0;
 }
@@ -362,22 +362,22 @@ static const struct rv_property vfs_properties[] = {
 /* 0, or -errno after a message. */
 static int vfs_read_properties(struct vfs *v)
 {
-    const struct rv_host_ops *ops = v->plugin->ops;
-    struct rv_host *host = v->plugin->host;
-    const char *tag = ops->property_string(host, "tag");
-    uint64_t size = ops->property_uint(host, "queue-size");
+    const struct rv_vmm_ops *ops = v->plugin->ops;
+    struct rv_instance *instance = v->plugin->instance;
+    const char *tag = ops->property_string(instance, "tag");
+    uint64_t size = ops->property_uint(instance, "queue-size");
 
     if (!*tag || strlen(tag) > sizeof(v->tag)) {
-        ops->log(host, RV_LOG_ERROR, "tag '%s': give 1 to %zu characters", tag, sizeof(v->tag));
+        ops->log(instance, RV_LOG_ERROR, "tag '%s': give 1 to %zu characters", tag, sizeof(v->tag));
         return -EINVAL;
     }
     memcpy(v->tag, tag, strlen(tag));
     if (size & (size - 1)) {
-        ops->log(host, RV_LOG_ERROR, "queue-size %llu: give a power of two",
+        ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
                  (unsigned long long)size);
         return -EINVAL;
     }
-    v->nr_queues = 1 + (unsigned)ops->property_uint(host, "queues");
+    v->nr_queues = 1 + (unsigned)ops->property_uint(instance, "queues");
     for (unsigned i = 0; i < v->nr_queues; i++)
         v->limits[i] = (struct virtqueue_limits){.size = (uint16_t)size, .segs = VFS_SEGS};
     return 0;
@@ -387,14 +387,14 @@ static int vfs_open(struct vfs *v)
 {
     static const uint32_t timeouts[] = {1, 0, VFS_ALWAYS};
     static const uint32_t open_flags[] = {0, FOPEN_DIRECT_IO, FOPEN_KEEP_CACHE};
-    const struct rv_host_ops *ops = v->plugin->ops;
-    struct rv_host *host = v->plugin->host;
-    const char *path = ops->property_string(host, "path");
-    unsigned cache = ops->property_enum(host, "cache");
+    const struct rv_vmm_ops *ops = v->plugin->ops;
+    struct rv_instance *instance = v->plugin->instance;
+    const char *path = ops->property_string(instance, "path");
+    unsigned cache = ops->property_enum(instance, "cache");
     const struct fs_options options = {
         .root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC),
-        .read_only = ops->property_bool(host, "ro"),
-        .writeback = ops->property_bool(host, "writeback"),
+        .read_only = ops->property_bool(instance, "ro"),
+        .writeback = ops->property_bool(instance, "writeback"),
         .timeout = timeouts[cache],
         .open_flags = open_flags[cache],
     };
@@ -402,7 +402,7 @@ static int vfs_open(struct vfs *v)
     if (options.root < 0) {
         int error = -errno;
 
-        ops->log(host, RV_LOG_ERROR, "folder '%s': %s", path, strerror(errno));
+        ops->log(instance, RV_LOG_ERROR, "folder '%s': %s", path, strerror(errno));
         return error;
     }
     v->wants_writeback = options.writeback;
@@ -412,7 +412,7 @@ static int vfs_open(struct vfs *v)
 
 static int vfs_allocate(struct vfs *v)
 {
-    const struct rv_host_ops *ops = v->plugin->ops;
+    const struct rv_vmm_ops *ops = v->plugin->ops;
     int error;
 
     for (unsigned i = 0; i < v->nr_queues; i++) {
@@ -428,21 +428,21 @@ static int vfs_allocate(struct vfs *v)
     if (error)
         return error;
     v->pool_made = true;
-    v->watch = ops->fd_watch(v->plugin->host, v->pool.event, RV_FD_READ, vfs_ready, v);
-    v->timer = ops->timer_new(v->plugin->host, vfs_go_on, v);
+    v->watch = ops->fd_watch(v->plugin->instance, v->pool.event, RV_FD_READ, vfs_ready, v);
+    v->timer = ops->timer_new(v->plugin->instance, vfs_go_on, v);
     return v->watch && v->timer ? 0 : -ENOMEM;
 }
 
 static void vfs_destroy(void *device)
 {
     struct vfs *v = device;
-    const struct rv_host_ops *ops = v->plugin->ops;
+    const struct rv_vmm_ops *ops = v->plugin->ops;
     struct fs_pool_job *job;
 
     if (v->watch)
-        ops->fd_remove(v->plugin->host, v->watch);
+        ops->fd_remove(v->plugin->instance, v->watch);
     if (v->timer)
-        ops->timer_free(v->plugin->host, v->timer);
+        ops->timer_free(v->plugin->instance, v->timer);
     if (v->pool_made) {
         fs_pool_wait(&v->pool, VFS_DRAIN_MS);
         while ((job = fs_pool_take(&v->pool)))
@@ -479,9 +479,9 @@ static int vfs_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
         v->fs->begun = v->state->begun;
         v->fs->options.writeback &= v->state->writeback;
     }
-    v->requests = plugin->ops->counter(plugin->host, "requests", "requests of the guest");
-    v->waited =
-        plugin->ops->counter(plugin->host, "waited", "requests that may have waited for a disk");
+    v->requests = plugin->ops->counter(plugin->instance, "requests", "requests of the guest");
+    v->waited = plugin->ops->counter(plugin->instance, "waited",
+                                     "requests that may have waited for a disk");
     *config = (struct virtio_device_config){
         .features = VIRTIO_RING_FEATURES,
         .config_size = VFS_CONFIG_SIZE,

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define VSOCK_HOST_CID   2u
 #define VSOCK_HEADER     sizeof(struct virtio_vsock_hdr)
@@ -58,7 +58,7 @@ struct vsock_conn {
     enum vsock_conn_state state;
     uint32_t host_port, guest_port;
     int fd;
-    struct rv_host_watch *watch;
+    struct rv_watch *watch;
     unsigned events; /* that are watched */
     unsigned due;
     bool queued; /* in the list of those with something due */
@@ -92,15 +92,15 @@ struct vsock {
     uint64_t cid;
     struct sockaddr_un address;
     int listener;
-    struct rv_host_watch *listening;
+    struct rv_watch *listening;
     bool bound;
-    bool paused;                 /* nobody is accepted for a while */
-    struct rv_host_timer *timer; /* for all that follows: it only ever comes sooner */
-    uint64_t wake;               /* when; VSOCK_NEVER: it is not set */
-    uint64_t deadline;           /* the first `until` of a connection, or sooner */
-    uint32_t again;              /* queues that had their turn and may have more */
-    bool still;                  /* quiesced */
-    struct virtq_chain in;       /* a receive buffer that was popped and not needed yet */
+    bool paused;            /* nobody is accepted for a while */
+    struct rv_timer *timer; /* for all that follows: it only ever comes sooner */
+    uint64_t wake;          /* when; VSOCK_NEVER: it is not set */
+    uint64_t deadline;      /* the first `until` of a connection, or sooner */
+    uint32_t again;         /* queues that had their turn and may have more */
+    bool still;             /* quiesced */
+    struct virtq_chain in;  /* a receive buffer that was popped and not needed yet */
     bool in_held;
     bool reset_due; /* the guest is to be told that all connections are gone */
 

@@ -84,7 +84,7 @@ static void vsock_watch(struct vsock_conn *c)
     unsigned events = (reads ? RV_FD_READ : 0) | (c->kept_len ? RV_FD_WRITE : 0);
 
     if (events != c->events)
-        c->vsock->plugin->ops->fd_change(c->vsock->plugin->host, c->watch, events);
+        c->vsock->plugin->ops->fd_change(c->vsock->plugin->instance, c->watch, events);
     c->events = events;
 }
 
@@ -117,7 +117,7 @@ static void vsock_until(struct vsock_conn *c, uint64_t ns)
 {
     struct vsock *v = c->vsock;
 
-    c->until = v->plugin->ops->now_ns(v->plugin->host) + ns;
+    c->until = v->plugin->ops->now_ns(v->plugin->instance) + ns;
     if (c->until < v->deadline)
         v->deadline = c->until;
     vsock_wake(v, c->until);
@@ -132,7 +132,7 @@ struct vsock_conn *vsock_conn_new(struct vsock *v, int fd, enum vsock_conn_state
     while (c->state != VSOCK_FREE)
         c++;
     *c = (struct vsock_conn){.vsock = v, .state = state, .fd = fd};
-    c->watch = v->plugin->ops->fd_watch(v->plugin->host, fd, 0, vsock_ready, c);
+    c->watch = v->plugin->ops->fd_watch(v->plugin->instance, fd, 0, vsock_ready, c);
     if (!c->watch) {
         c->state = VSOCK_FREE;
         return NULL;
@@ -154,7 +154,7 @@ void vsock_conn_end(struct vsock_conn *c)
     vsock_unname(c);
     if (c->state == VSOCK_HELLO)
         v->nr_hellos--;
-    v->plugin->ops->fd_remove(v->plugin->host, c->watch);
+    v->plugin->ops->fd_remove(v->plugin->instance, c->watch);
     close(c->fd);
     free(c->kept);
     c->state = VSOCK_FREE;
@@ -221,7 +221,7 @@ static void vsock_drain(struct vsock_conn *c)
 void vsock_conns_expire(struct vsock *v)
 {
     const struct virtio_plugin *plugin = v->plugin;
-    uint64_t now = plugin->ops->now_ns(plugin->host);
+    uint64_t now = plugin->ops->now_ns(plugin->instance);
 
     if (v->deadline > now)
         return;

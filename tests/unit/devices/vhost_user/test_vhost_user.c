@@ -33,7 +33,7 @@
 #define S        1000000000ull
 
 struct setup {
-    struct rv_host host;
+    struct rv_instance host;
     struct back_end back_end;
     struct driver_queue q;
     char folder[32], path[64];

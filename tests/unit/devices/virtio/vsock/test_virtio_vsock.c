@@ -25,7 +25,7 @@
 
 struct fixture {
     struct driver_world world;
-    struct rv_host host;
+    struct rv_instance host;
     struct driver_queue q[3];
     char folder[32], path[64];
     struct plugin_host_property properties[3];
