@@ -138,7 +138,9 @@ static void vsock_timer(void *opaque)
     v->again = 0;
     vsock_accept_again(v);
     vsock_conns_expire(v);
+    vsock_conns_knock(v);
     vsock_wake(v, v->deadline);
+    vsock_wake(v, v->knock_at);
     if (again >> VSOCK_TX & 1)
         vsock_tx(v);
     vsock_pump(v);
@@ -273,7 +275,7 @@ static int vsock_create(struct virtio_plugin *plugin, void *state, uint32_t flag
     v->plugin = plugin;
     v->listener = -1;
     v->due_last = &v->due_first;
-    v->wake = v->deadline = VSOCK_NEVER;
+    v->wake = v->deadline = v->knock_at = VSOCK_NEVER;
     v->reset_due = flags & RV_CREATE_RESUME;
     error = vsock_begin(v);
     if (error) {
@@ -282,6 +284,8 @@ static int vsock_create(struct virtio_plugin *plugin, void *state, uint32_t flag
     }
     v->connections = ops->counter(plugin->instance, "connections", "connections that were made");
     v->refused = ops->counter(plugin->instance, "refused", "that nobody on the host listened to");
+    v->lost_bytes = ops->counter(plugin->instance, "lost-bytes",
+                                 "bytes from the guest that no program on the host read in time");
     v->sent_bytes = ops->counter(plugin->instance, "sent-bytes", "bytes from the guest");
     v->received_bytes = ops->counter(plugin->instance, "received-bytes", "bytes to the guest");
     *config = (struct virtio_device_config){

@@ -12,25 +12,15 @@
 
 #define VSOCK_BACKLOG 128
 
-int vsock_connect(const struct vsock *v, uint32_t port)
+int vsock_connect(const struct vsock *v, int fd, uint32_t port)
 {
     struct sockaddr_un address = v->address;
     size_t len = strlen(address.sun_path);
-    int fd;
 
     if ((size_t)snprintf(address.sun_path + len, sizeof(address.sun_path) - len, "_%u", port) >=
         sizeof(address.sun_path) - len)
         return -ENAMETOOLONG;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-        int error = -errno;
-
-        close(fd);
-        return error;
-    }
-    return fd;
+    return connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
 /* "CONNECT <port>", which ends at `end`: the port, or 0. */
