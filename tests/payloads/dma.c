@@ -118,8 +118,10 @@ void test_main(void)
         check_true(false, "reset_comes");
         return;
     }
+    check(mmio_read64(LATE_AT), UINT64_MAX, "reset_waits_for_what_is_in_flight");
+    mmio_write64(LATE_AT, 0);
     wait_ms(LATE_MS + 200);
-    check(mmio_read64(LATE_AT), 0, "reset_waits_for_what_is_in_flight");
+    check(mmio_read64(LATE_AT), 0, "nothing_of_the_first_start_arrives_in_the_second");
     test_bounds();
     test_code();
     test_timer();

@@ -9,6 +9,8 @@
 
 #define MARKER        0x5245534554ull
 #define MARKER_IN_RAM (RAM_BASE + 0x7000000ull)
+#define LOG_IN_RAM    (RAM_BASE + 0x7100000ull) /* as a kernel's crash log: see ramoops */
+#define LOG_SIZE      0x2000u
 #define FDT_MAGIC     0xedfe0dd0u /* big-endian d00dfeed */
 
 static uint64_t initialised = MARKER; /* in .data: loaded again */
@@ -57,6 +59,22 @@ static void check_start(const char *boot)
     check(ICC_READ(ICC_RPR), 0xff, "%s_no_active_priority", boot);
 }
 
+/* RAM that nothing is loaded to is left alone, on QEMU's virt as well. */
+static void write_log(void)
+{
+    for (unsigned i = 0; i < LOG_SIZE; i += 8)
+        mmio_write64(LOG_IN_RAM + i, MARKER * (i + 1));
+}
+
+static void check_log(void)
+{
+    unsigned wrong = 0;
+
+    for (unsigned i = 0; i < LOG_SIZE; i += 8)
+        wrong += mmio_read64(LOG_IN_RAM + i) != MARKER * (i + 1);
+    check(wrong, 0, "ram_is_kept_over_a_reset");
+}
+
 /* All kinds of state that a reset has to undo. */
 static void make_a_mess(void)
 {
@@ -86,11 +104,13 @@ void test_main(void)
     if (mmio_read64(marker_address()) == MARKER) {
         mmio_write64(marker_address(), 0);
         check_start("second");
+        check_log();
         return;
     }
     note("first start");
     mmio_write64(marker_address(), MARKER);
     make_a_mess();
+    write_log();
     psci(PSCI_SYSTEM_RESET, 0, 0, 0);
     check_true(false, "system_reset_does_not_return");
 }

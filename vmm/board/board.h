@@ -58,9 +58,9 @@
 #define BOARD_PLATFORM_STEP UINT64_C(0x00010000)
 #define BOARD_PLATFORM_SPI  112u
 
-/* INTIDs 1020 to 1023 are special (IHI 0069, 2.2.1): no SPI number reaches them. */
+/* SPI 0 is INTID 32. There are as many SPIs as the vgic has, which is as many as on "virt". */
 #define BOARD_SPI_INTID 32u
-#define BOARD_SPI_LIMIT (1020u - BOARD_SPI_INTID)
+#define BOARD_SPI_LIMIT 256u
 
 /* The PMU's and the generic timer's PPIs: INTIDs that BSA (DEN0094, PPI assignments) gives them. */
 #define BOARD_PPI_INTID        16u

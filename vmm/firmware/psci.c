@@ -260,7 +260,8 @@ static const struct psci_function {
     ROW(PSCI_STAT_RESIDENCY) = {NULL, BOTH, "a wake-up is the core's own and is not seen here"},
     ROW(PSCI_STAT_COUNT) = {NULL, BOTH, "goes with STAT_RESIDENCY: both or none"},
     ROW(PSCI_SYSTEM_RESET2) = {psci_system_reset2, BOTH, NULL},
-    ROW(PSCI_MEM_PROTECT) = {NULL, NARROW, "each reset clears the RAM: there is nothing to choose"},
+    ROW(PSCI_MEM_PROTECT) = {NULL, NARROW,
+                             "a reset keeps RAM, as on virt: there is nothing to choose"},
     ROW(PSCI_MEM_PROTECT_CHECK_RANGE) = {NULL, BOTH, "as MEM_PROTECT"},
 };
 

@@ -137,20 +137,49 @@ static int bus_find(struct bus *bus, uint64_t addr, unsigned size, const struct 
     return 0;
 }
 
+/*
+ * The device may change the bus in a callback: these work on copies of the region's
+ * fields, and the region itself is not used after the first call.
+ */
+static int read_halves(const struct bus_ops *ops, void *opaque, uint64_t offset, uint64_t *value)
+{
+    uint64_t low = 0, high = 0;
+    int error = ops->read(opaque, offset, 4, &low);
+
+    if (!error)
+        error = ops->read(opaque, offset + 4, 4, &high);
+    *value = (low & UINT32_MAX) | high << 32;
+    return error;
+}
+
+static int write_halves(const struct bus_ops *ops, void *opaque, uint64_t offset, uint64_t value)
+{
+    int error = ops->write(opaque, offset, 4, value & UINT32_MAX);
+
+    return error ? error : ops->write(opaque, offset + 4, 4, value >> 32);
+}
+
 int bus_read(struct bus *bus, ipa_t addr, unsigned size, uint64_t *value)
 {
     const struct bus_region *region;
-    int err = bus_find(bus, addr.v, size, &region);
+    const struct bus_ops *ops;
+    int error = bus_find(bus, addr.v, size, &region);
+    uint64_t offset;
+    void *opaque;
 
-    if (err)
-        return err;
-    if (!region->ops->read)
+    if (error)
+        return error;
+    ops = region->ops;
+    opaque = region->opaque;
+    offset = addr.v - region->start;
+    if (!ops->read)
         return -ENXIO;
-    /* The device may change the bus in here: `region` is not used after. */
     *value = 0;
-    err = region->ops->read(region->opaque, addr.v - region->start, size, value);
-    if (err)
-        return err;
+    error = ops->read(opaque, offset, size, value);
+    if (error == -EINVAL && size == 8)
+        error = read_halves(ops, opaque, offset, value);
+    if (error)
+        return error;
     *value &= UINT64_MAX >> (64 - 8 * size);
     return 0;
 }
@@ -158,12 +187,21 @@ int bus_read(struct bus *bus, ipa_t addr, unsigned size, uint64_t *value)
 int bus_write(struct bus *bus, ipa_t addr, unsigned size, uint64_t value)
 {
     const struct bus_region *region;
-    int err = bus_find(bus, addr.v, size, &region);
+    const struct bus_ops *ops;
+    int error = bus_find(bus, addr.v, size, &region);
+    uint64_t offset;
+    void *opaque;
 
-    if (err)
-        return err;
-    if (!region->ops->write)
+    if (error)
+        return error;
+    ops = region->ops;
+    opaque = region->opaque;
+    offset = addr.v - region->start;
+    if (!ops->write)
         return -ENXIO;
     value &= UINT64_MAX >> (64 - 8 * size);
-    return region->ops->write(region->opaque, addr.v - region->start, size, value);
+    error = ops->write(opaque, offset, size, value);
+    if (error == -EINVAL && size == 8)
+        error = write_halves(ops, opaque, offset, value);
+    return error;
 }

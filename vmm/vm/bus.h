@@ -10,7 +10,10 @@
  * A region's two functions. `offset` counts bytes from the region's start;
  * `size` is 1, 2, 4 or 8 and the access lies inside of the region and is
  * aligned to its size. A read stores a value whose bits above `size` bytes are
- * ignored. 0, or -errno: the guest gets an external abort.
+ * ignored. 0, or -errno: the guest gets an external abort. -EINVAL to an access of
+ * 8 bytes says that the registers are narrower and that nothing was done: the bus
+ * then makes two accesses of 4 bytes, the lower address first, as the interconnect
+ * of a real board does.
  */
 struct bus_ops {
     int (*read)(void *opaque, uint64_t offset, unsigned size, uint64_t *value);

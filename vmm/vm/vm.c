@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "vmm/board/board.h"
 #include "vmm/util/log.h"
@@ -14,6 +13,7 @@
 #define MPIDR_RES1    (1ull << 31)
 #define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
 #define STATE_VERSION 1u
+_Static_assert(BOARD_SPI_LIMIT == VGIC_NR_SPIS, "each SPI that is given out has a wire");
 _Static_assert(VM_MAX_VCPUS * sizeof(struct pvtime_stolen) <= BOARD_PVTIME_SIZE, "stolen time");
 #define FLUSH_PIECE (16ull << 20)
 
@@ -203,7 +203,6 @@ int vm_start(struct vm *vm, const bool *over)
     struct loader_layout layout;
     int error = loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
 
-    vm->over = over;
     if (!error)
         error = vm_load_files(vm, &layout);
     if (!error)
@@ -282,21 +281,16 @@ int vm_stop(struct vm *vm)
     return error;
 }
 
-int vm_reset(struct vm *vm)
+/*
+ * The devices are quiet. RAM keeps its contents, as on QEMU's "virt", so that a guest can
+ * leave something for the next start (a crash log in ramoops): kernel, initrd and device
+ * tree are put in place again. What is stale stays stale for the same reason.
+ */
+static int start_again(struct vm *vm)
 {
     struct loader_layout layout;
-    int error = vm_stop(vm);
+    int error;
 
-    if (!error)
-        error = vm_devices_quiesce(vm);
-    if (!error && madvise(vm->ram.host, vm->ram.size, MADV_REMOVE))
-        error = -errno;
-    if (error) {
-        log_error("cannot reset the guest: %s", strerror(-error));
-        return error;
-    }
-    vm->request = VM_RUN_ON;
-    stale_clear(&vm->stale);
     vm_devices_reset(vm);
     error = vm_load_files(vm, &layout);
     if (!error)
@@ -309,12 +303,33 @@ int vm_reset(struct vm *vm)
     if (!error)
         error = vm_flush(vm, layout.initrd, layout.initrd_size);
     if (!error)
-        error = vm_flush(vm, layout.dtb, LOADER_DTB_SIZE);
+        error = vm_flush(vm, layout.dtb, layout.dtb_size);
     if (error)
         return error;
     vm_devices_resume(vm);
     sched_start(&vm->cores->sched, vm->vcpus[0].number);
     return 0;
+}
+
+int vm_reset(struct vm *vm)
+{
+    int error = 0;
+
+    if (!vm->resetting) {
+        error = vm_stop(vm);
+        if (!error)
+            error = vm_devices_quiesce(vm);
+        vm->resetting = true;
+    }
+    if (!error && !vm_devices_are_quiet(vm))
+        return 0; /* the request stands: the loop asks again */
+    vm->resetting = false;
+    vm->request = VM_RUN_ON;
+    if (!error)
+        error = start_again(vm);
+    if (error)
+        log_error("cannot reset the guest: %s", strerror(-error));
+    return error;
 }
 
 /* The pCPUs whose vCPUs have something new to see, but for the one that replies. */

@@ -63,10 +63,11 @@ struct vm {
     struct vcpu vcpus[VM_MAX_VCPUS];
     uint64_t mpidr[VM_MAX_VCPUS];
     struct vm_place place;
-    struct rv_instance *devices[VM_MAX_DEVICES];
+    struct rv_host *devices[VM_MAX_DEVICES];
+    struct event *patience; /* the devices have been quiescing for long */
     unsigned nr_devices;
-    bool running; /* the stub knows the VM, and vCPUs may run */
-    const bool *over;
+    bool running;   /* the stub knows the VM, and vCPUs may run */
+    bool resetting; /* vm_reset() waits for the devices */
     enum vm_request request;
     int power_off_code; /* what the guest's end makes the vmm's exit status */
     bool failed;        /* the guest cannot go on: it switched off its last vCPU */
@@ -90,7 +91,12 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
  */
 int vm_start(struct vm *vm, const bool *over);
 
-/* System reset: every vCPU, device and byte of RAM as after vm_start(). 0 or -errno. */
+/*
+ * System reset: every vCPU and device as after vm_start(), and the guest's files loaded
+ * again; the rest of RAM keeps its contents. It waits for what the devices have in flight,
+ * however long that takes: while `request` stays VM_RESET, call it again, from the loop.
+ * 0 or -errno after a message.
+ */
 int vm_reset(struct vm *vm);
 
 /* Take all vCPUs off their cores, for good. 0 or -EIO. */

@@ -2,14 +2,14 @@
 #include "vmm/vm/vm_devices.h"
 
 #include <errno.h>
+#include <linux/virtio_mmio.h>
 #include <string.h>
-#include <time.h>
 
 #include "vmm/board/board.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
 
-#define QUIESCE_TIMEOUT_S 30
+#define PATIENCE_S 10 /* between two messages about a device that does not get quiet */
 
 /*
  * What the board always has, at its place there. One that the user names
@@ -34,7 +34,10 @@ static void *device_state(void *ctx, const char *name, uint32_t version, size_t 
 
 static void device_irq(void *ctx, uint32_t intid, bool level)
 {
-    vgic_set_line(&((struct vm *)ctx)->vgic, 0, intid, level);
+    if (vgic_set_line(&((struct vm *)ctx)->vgic, 0, intid, level) &&
+        log_first(LOG_KIND_EXIT, (uint64_t)intid << 32)) {
+        log_error("the interrupt controller has no wire for INTID %u: a bug of the vmm", intid);
+    }
 }
 
 static void device_dirty(void *ctx, ipa_t start, uint64_t size)
@@ -88,6 +91,44 @@ static int create(struct vm *vm, const struct device_env *env, const char *spec)
     return error;
 }
 
+/*
+ * A virtio-mmio transport without a device (virtio 1.2, 4.2.2): drivers and firmware
+ * for "virt" look at all 32 and go on when DeviceID is 0.
+ */
+static int empty_transport_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
+{
+    if (size > sizeof(uint32_t))
+        return -EINVAL;
+    switch (offset) {
+    case VIRTIO_MMIO_MAGIC_VALUE: *value = 0x74726976; break; /* "virt" */
+    case VIRTIO_MMIO_VERSION: *value = 2; break;
+    default: *value = 0; break;
+    }
+    return 0;
+}
+
+static int empty_transport_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
+{
+    return 0;
+}
+
+static int add_empty_transports(struct vm *vm)
+{
+    static const struct bus_ops empty_transport = {
+        .read = empty_transport_read,
+        .write = empty_transport_write,
+    };
+    int error = 0;
+
+    for (unsigned i = 0; i < BOARD_VIRTIO_COUNT && !error; i++) {
+        if (!vm->place.transport_used[i])
+            error = bus_add(vm->bus, "virtio-mmio without a device",
+                            ipa(BOARD_VIRTIO_BASE + i * BOARD_VIRTIO_STEP), BOARD_VIRTIO_STEP,
+                            &empty_transport, NULL);
+    }
+    return error;
+}
+
 int vm_devices_create(struct vm *vm, const struct plugins *plugins)
 {
     const struct device_env env = {
@@ -112,7 +153,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
             error = create(vm, &env, board_devices[i]);
     for (unsigned i = 0; i < vm->config.nr_devices && !error; i++)
         error = create(vm, &env, vm->config.devices[i]);
-    return error;
+    return error ? error : add_empty_transports(vm);
 }
 
 static void show_counter(void *ctx, const char *device, const char *name, uint64_t value)
@@ -129,13 +170,16 @@ void vm_devices_destroy(struct vm *vm)
         device_destroy(vm->devices[i]);
     }
     vm->nr_devices = 0;
+    if (vm->patience)
+        event_free(vm->patience);
+    vm->patience = NULL;
 }
 
 /*
  * Posted windows
  */
 
-static const struct rv_range *posted_range(const struct rv_instance *device, unsigned n)
+static const struct rv_range *posted_range(const struct rv_host *device, unsigned n)
 {
     const struct rv_range *range = device_class(device)->posted;
 
@@ -182,7 +226,7 @@ int vm_devices_post(struct vm *vm)
  * Stopping and going on
  */
 
-static const struct rv_instance *busy(const struct vm *vm)
+static const struct rv_host *busy(const struct vm *vm)
 {
     for (unsigned i = 0; i < vm->nr_devices; i++)
         if (!device_is_quiet(vm->devices[i]))
@@ -190,38 +234,36 @@ static const struct rv_instance *busy(const struct vm *vm)
     return NULL;
 }
 
-static void timed_out(evutil_socket_t fd, short what, void *ctx)
+static void takes_long(evutil_socket_t fd, short what, void *ctx)
 {
-    (void)fd;
-    (void)what;
-    *(bool *)ctx = true;
+    const struct rv_host *device = busy(ctx);
+
+    if (device)
+        log_warn("device '%s': its requests have not ended for %u seconds; the guest's reset "
+                 "waits for them: look at the disk or the server behind the device",
+                 device_name(device), PATIENCE_S);
 }
 
 int vm_devices_quiesce(struct vm *vm)
 {
-    static const struct timeval limit = {.tv_sec = QUIESCE_TIMEOUT_S};
-    bool late = false;
-    struct event *timeout = evtimer_new(vm->base, timed_out, &late);
-    int error = 0;
+    static const struct timeval patience = {.tv_sec = PATIENCE_S};
 
-    if (!timeout || event_add(timeout, &limit))
-        error = -ENOMEM;
+    if (!vm->patience)
+        vm->patience = event_new(vm->base, -1, EV_PERSIST, takes_long, vm);
+    if (!vm->patience || event_add(vm->patience, &patience))
+        return -ENOMEM;
     for (unsigned i = 0; i < vm->nr_devices; i++)
         device_quiesce(vm->devices[i]);
-    while (!error && busy(vm)) {
-        if (late) {
-            log_error("device '%s': its requests do not end within %d seconds",
-                      device_name(busy(vm)), QUIESCE_TIMEOUT_S);
-            error = -ETIMEDOUT;
-        } else if (vm->over && *vm->over) {
-            error = -EINTR;
-        } else {
-            event_base_loop(vm->base, EVLOOP_ONCE);
-        }
-    }
-    if (timeout)
-        event_free(timeout);
-    return error;
+    return 0;
+}
+
+bool vm_devices_are_quiet(struct vm *vm)
+{
+    if (busy(vm))
+        return false;
+    if (vm->patience)
+        event_del(vm->patience);
+    return true;
 }
 
 void vm_devices_resume(struct vm *vm)

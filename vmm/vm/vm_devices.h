@@ -19,10 +19,12 @@ void vm_devices_destroy(struct vm *vm);
 int vm_devices_post(struct vm *vm);
 
 /*
- * Wait until no device has anything in flight; the event loop turns meanwhile,
- * so not from within one of its callbacks. 0; -ETIMEDOUT after a message; -EINTR: the run is over.
+ * Let no device take new work. What is in flight ends later, in the event loop, and
+ * vm_devices_are_quiet() says that it has. A device that takes long is named in a message
+ * now and then. 0 or -ENOMEM.
  */
 int vm_devices_quiesce(struct vm *vm);
+bool vm_devices_are_quiet(struct vm *vm);
 void vm_devices_resume(struct vm *vm);
 
 /* Those that are quiet. */

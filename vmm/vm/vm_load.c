@@ -25,7 +25,8 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
         .mpidr = vm->mpidr,
         .nr_vcpus = vm->config.nr_vcpus,
         .pmu = idregs_has_pmu(vm->exits.sysreg.id),
-        .bootargs = vm->config.bootargs,
+        .bootargs =
+            vm->config.bootargs || !layout->cmdline[0] ? vm->config.bootargs : layout->cmdline,
         .initrd = layout->initrd,
         .initrd_size = layout->initrd_size,
         .rng_seed = rng_seed,
@@ -57,7 +58,7 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
             .fdt_root = class->fdt_root,
         };
     }
-    return fdt_build(&fdt, guest_ram_at(ram, layout->dtb.v, LOADER_DTB_SIZE), LOADER_DTB_SIZE);
+    return fdt_build(&fdt, guest_ram_at(ram, layout->dtb.v, layout->dtb_size), layout->dtb_size);
 }
 
 static int dump_dtb(const char *path, const void *dtb)
@@ -82,7 +83,7 @@ int vm_load_files(struct vm *vm, struct loader_layout *layout)
 
 int vm_load_dtb(struct vm *vm, const struct loader_layout *layout)
 {
-    const void *dtb = guest_ram_at(&vm->ram, layout->dtb.v, LOADER_DTB_SIZE);
+    const void *dtb = guest_ram_at(&vm->ram, layout->dtb.v, layout->dtb_size);
     int error = build_dtb(vm, &vm->ram, layout);
 
     return error || !vm->config.dump_dtb ? error : dump_dtb(vm->config.dump_dtb, dtb);

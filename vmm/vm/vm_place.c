@@ -57,22 +57,6 @@ static bool place_fixed(struct vm_place *place, const struct rv_device_class *cl
     return true;
 }
 
-static int place_virtio(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
-                        uint32_t *first_spi)
-{
-    for (unsigned i = 0; i < BOARD_VIRTIO_COUNT; i++) {
-        if (place->transport_used[i])
-            continue;
-        place->transport_used[i] = true;
-        *base = ipa(BOARD_VIRTIO_BASE + i * BOARD_VIRTIO_STEP);
-        *first_spi = BOARD_VIRTIO_SPI + i;
-        return 0;
-    }
-    log_error("device '%s': all %u virtio-mmio transports are in use", class->name,
-              BOARD_VIRTIO_COUNT);
-    return -ENOSPC;
-}
-
 static int place_platform(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
                           uint32_t *first_spi)
 {
@@ -86,8 +70,9 @@ static int place_platform(struct vm_place *place, const struct rv_device_class *
     }
     while (!spis_free(place, spi, class->irq_lines)) {
         if (++spi >= BOARD_SPI_LIMIT) {
-            log_error("device '%s': there are not %u SPIs left for it", class->name,
-                      class->irq_lines);
+            log_error("device '%s' needs %u SPIs in a row, but the %u of the board are in use: "
+                      "give fewer devices",
+                      class->name, class->irq_lines, BOARD_SPI_LIMIT);
             return -ENOSPC;
         }
     }
@@ -97,6 +82,21 @@ static int place_platform(struct vm_place *place, const struct rv_device_class *
     place->platform_used +=
         (class->mmio_size + BOARD_PLATFORM_STEP - 1) / BOARD_PLATFORM_STEP * BOARD_PLATFORM_STEP;
     return 0;
+}
+
+/* The board has 32 transports at fixed addresses. Further ones go to the platform bus. */
+static int place_virtio(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
+                        uint32_t *first_spi)
+{
+    for (unsigned i = 0; i < BOARD_VIRTIO_COUNT; i++) {
+        if (place->transport_used[i])
+            continue;
+        place->transport_used[i] = true;
+        *base = ipa(BOARD_VIRTIO_BASE + i * BOARD_VIRTIO_STEP);
+        *first_spi = BOARD_VIRTIO_SPI + i;
+        return 0;
+    }
+    return place_platform(place, class, base, first_spi);
 }
 
 int vm_place(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,

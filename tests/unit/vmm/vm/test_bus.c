@@ -116,6 +116,76 @@ static void access_goes_to_its_region_with_the_offset_in_it(void **state)
     }
 }
 
+/* Registers of 32 bits, as most devices have: four of them, and what was done to them. */
+struct narrow {
+    uint32_t reg[4];
+    uint64_t order[4]; /* the offsets that were accessed */
+    unsigned nr;
+    uint64_t fails; /* the access at this offset fails */
+};
+
+static int narrow_access(struct narrow *n, uint64_t offset, unsigned size)
+{
+    if (size > 4)
+        return -EINVAL;
+    n->order[n->nr++ % 4] = offset;
+    return offset == n->fails ? -EIO : 0;
+}
+
+static int narrow_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
+{
+    struct narrow *n = opaque;
+
+    *value = 0xffffffff00000000ull | n->reg[offset / 4 % 4]; /* upper bits are ignored */
+    return narrow_access(n, offset, size);
+}
+
+static int narrow_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
+{
+    struct narrow *n = opaque;
+    int error = narrow_access(n, offset, size);
+
+    assert_true(error || value <= UINT32_MAX);
+    if (!error)
+        n->reg[offset / 4 % 4] = (uint32_t)value;
+    return error;
+}
+
+static const struct bus_ops narrow_ops = {narrow_read, narrow_write};
+
+static void access_wider_than_the_registers_is_made_in_two_halves(void **state)
+{
+    struct narrow n = {.reg = {1, 2, 3, 4}, .fails = 100};
+    uint64_t value = 0;
+
+    assert_int_equal(bus_add(*state, "narrow", ipa(0x1000), 16, &narrow_ops, &n), 0);
+    assert_int_equal(bus_read(*state, ipa(0x1008), 8, &value), 0);
+    assert_true(value == 0x400000003);
+    assert_int_equal(n.nr, 2);
+    assert_int_equal(n.order[0], 8);
+    assert_int_equal(n.order[1], 12);
+    assert_int_equal(bus_write(*state, ipa(0x1000), 8, 0x600000005), 0);
+    assert_int_equal(n.order[2], 0);
+    assert_int_equal(n.order[3], 4);
+    assert_int_equal(n.reg[0], 5);
+    assert_int_equal(n.reg[1], 6);
+}
+
+static void half_of_a_wide_access_that_fails_makes_it_fail(void **state)
+{
+    struct narrow n = {.reg = {1, 2, 3, 4}};
+    uint64_t value = 0;
+
+    assert_int_equal(bus_add(*state, "narrow", ipa(0x1000), 16, &narrow_ops, &n), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        n.nr = 0;
+        n.fails = 8 + 4 * i;
+        assert_int_equal(bus_read(*state, ipa(0x1008), 8, &value), -EIO);
+        assert_int_equal(bus_write(*state, ipa(0x1008), 8, 7), -EIO);
+        assert_int_equal(n.nr, 2 + 2 * i); /* the second half is left alone after the first */
+    }
+}
+
 static void access_that_is_not_possible_reaches_no_device(void **state)
 {
     static const struct {
@@ -242,6 +312,8 @@ int main(void)
         TEST(offset_is_aligned_even_when_the_region_is_not),
         TEST(value_has_no_bits_above_its_size),
         TEST(device_error_comes_back),
+        TEST(access_wider_than_the_registers_is_made_in_two_halves),
+        TEST(half_of_a_wide_access_that_fails_makes_it_fail),
         TEST(direction_that_a_device_does_not_have_is_refused),
         TEST(removed_region_is_gone_and_its_neighbours_stay),
         TEST(device_may_remove_itself_in_its_own_access),

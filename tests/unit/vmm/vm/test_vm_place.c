@@ -85,17 +85,36 @@ static void fixed_place_that_is_somebody_elses_is_not_given(void **state)
         put(&classes[i], 0x0c000000 + i * 0x10000, 112 + i);
 }
 
-static void transports_are_given_in_order_until_there_are_none(void **state)
-{
-    struct rv_device_class virtio = {
-        .name = "virtio", .place = RV_PLACE_VIRTIO_MMIO, .mmio_size = 0x200, .irq_lines = 1};
-    ipa_t at;
-    uint32_t first;
+static const struct rv_device_class virtio = {
+    .name = "virtio", .place = RV_PLACE_VIRTIO_MMIO, .mmio_size = 0x200, .irq_lines = 1};
 
+static void transports_beyond_the_boards_32_go_to_the_platform_bus(void **state)
+{
     (void)state;
     for (uint32_t i = 0; i < 32; i++)
         put(&virtio, 0x0a000000 + i * 0x200, 16 + i);
-    assert_int_equal(vm_place(&place, &virtio, &at, &first), -ENOSPC);
+    for (uint32_t i = 0; i < 32; i++)
+        put(&virtio, 0x0c000000 + i * 0x10000, 112 + i);
+}
+
+/* The vgic has 256: one above them would be given out and never interrupt. */
+static void no_spi_is_given_out_that_the_interrupt_controller_does_not_have(void **state)
+{
+    struct rv_device_class lines = {.name = "lines", .mmio_size = 4, .irq_lines = 64};
+    unsigned given = 0;
+    uint32_t first;
+    ipa_t at;
+
+    (void)state;
+    put(&lines, 0x0c000000, 112);
+    put(&lines, 0x0c010000, 176);
+    assert_int_equal(vm_place(&place, &lines, &at, &first), -ENOSPC);
+    place = (struct vm_place){0};
+    while (vm_place(&place, &virtio, &at, &first) == 0) {
+        assert_true(first < 256);
+        given++;
+    }
+    assert_int_equal(given, 32 + 256 - 112);
 }
 
 static void bus_and_spis_have_an_end(void **state)
@@ -108,7 +127,7 @@ static void bus_and_spis_have_an_end(void **state)
 
     (void)state;
     assert_int_equal(vm_place(&place, &endless, &at, &first), -ENOSPC);
-    for (uint32_t i = 0; i < (988 - 112) / 64; i++)
+    for (uint32_t i = 0; i < (256 - 112) / 64; i++)
         put(&small, 0x0c000000 + i * 0x10000, 112 + i * 64);
     assert_int_equal(vm_place(&place, &small, &at, &first), -ENOSPC);
     assert_int_equal(vm_place(&place, &huge, &at, &first), -ENOSPC);
@@ -125,7 +144,8 @@ int main(void)
         TEST(platform_devices_lie_one_after_the_other),
         TEST(fixed_place_is_the_firsts_and_the_second_goes_to_the_platform_bus),
         TEST(fixed_place_that_is_somebody_elses_is_not_given),
-        TEST(transports_are_given_in_order_until_there_are_none),
+        TEST(transports_beyond_the_boards_32_go_to_the_platform_bus),
+        TEST(no_spi_is_given_out_that_the_interrupt_controller_does_not_have),
         TEST(bus_and_spis_have_an_end),
     };
 
