@@ -57,6 +57,12 @@ grep -q 'Kernel panic' "$work/err" || { echo "FAILED: a_panic_is_shown"; failed=
 last -- sh -c 'echo so far; poweroff -f'
 expect a_power_off_without_a_status_is_126 126
 
+printf 'ran\n' >"$work/want"
+last -p "$(printf 'x%.0s' $(seq 2100))" -- echo ran
+expect a_long_command_line_still_boots 0
+grep -q 'cuts a command line after 2047 bytes' "$work/err" ||
+    { echo "FAILED: a_command_line_that_is_cut_is_told"; failed=1; }
+
 limit=20 last -- sh -c 'echo so far; sleep 1000'
 expect the_time_limit_is_124 124
 

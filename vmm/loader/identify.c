@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/loader/bytes.h"
+#include "vmm/loader/pe.h"
 
 #define TEXT_LOOK 512u /* bytes that decide whether a file is text */
 
@@ -68,18 +69,14 @@ static const char *identify_elf(const uint8_t *data, size_t size)
     return "an ELF file for another processor";
 }
 
-/* "MZ" begins it; the word at 0x3c is where "PE\0\0" and the machine are. */
 static const char *identify_pe(const uint8_t *data, size_t size)
 {
-    uint64_t pe;
+    struct pe pe;
 
-    if (size < 0x40)
+    if (pe_open(&pe, data, size) < 0)
         return "a DOS executable";
-    pe = bytes_le32(data + 0x3c);
-    if (pe + 6 > size || memcmp(data + pe, "PE\0\0", 4) != 0)
-        return "a DOS executable";
-    switch (bytes_le16(data + pe + 4)) {
-    case 0xaa64: return "a PE (EFI) executable for AArch64 that is no Linux kernel";
+    switch (pe.machine) {
+    case PE_MACHINE_ARM64: return "a PE (EFI) executable for AArch64 that is no Linux kernel";
     case 0x8664: return "a PE (EFI) executable for x86-64";
     case 0x014c: return "a PE executable for x86";
     default: return "a PE executable";

@@ -7,6 +7,7 @@
 
 #include "proto/boot.h"
 #include "vmm/loader/bytes.h"
+#include "vmm/loader/pe.h"
 
 /* The header's fields, all little-endian since Linux 3.17. */
 #define IMAGE_HEADER_SIZE 64u
@@ -14,20 +15,12 @@
 #define IMAGE_IMAGE_SIZE  16u
 #define IMAGE_FLAGS       24u
 #define IMAGE_MAGIC       56u
-#define IMAGE_PE_OFFSET   60u
 
 #define IMAGE_FLAG_BIG_ENDIAN 0x1u
 
 /* A kernel before 3.17 has image_size 0: booting.rst says which text_offset to assume. */
 #define IMAGE_OLD_TEXT_OFFSET UINT64_C(0x80000)
 
-/* PE/COFF header and section header (Microsoft PE format, "COFF File Header", "Section Table"). */
-#define PE_HEADER_SIZE       24u
-#define PE_NR_SECTIONS       6u
-#define PE_OPTIONAL_SIZE     20u
-#define PE_SECTION_SIZE      40u
-#define PE_SECTION_RAW_SIZE  16u
-#define PE_SECTION_RAW_START 20u
 /* Early EFI kernels claim up to a page of .data padding that is not in the file. */
 #define PE_SLACK 4096u
 
@@ -43,27 +36,17 @@ bool image_match(const uint8_t *data, size_t size)
  */
 static uint64_t image_pe_end(const uint8_t *data, size_t size)
 {
-    uint64_t pe = bytes_le32(data + IMAGE_PE_OFFSET);
-    uint64_t sections, end = 0;
-    unsigned nr;
+    struct pe pe;
+    int64_t missing = pe_open(&pe, data, size);
+    uint64_t end = 0;
 
-    if (pe == 0)
-        return 0;
-    if (pe + PE_HEADER_SIZE > size)
-        return pe + PE_HEADER_SIZE;
-    if (memcmp(data + pe, "PE\0\0", 4) != 0)
-        return 0;
-    nr = bytes_le16(data + pe + PE_NR_SECTIONS);
-    sections = pe + PE_HEADER_SIZE + bytes_le16(data + pe + PE_OPTIONAL_SIZE);
-    if (sections + nr * PE_SECTION_SIZE > size)
-        return sections + nr * PE_SECTION_SIZE;
-    for (unsigned i = 0; i < nr; i++) {
-        const uint8_t *section = data + sections + i * PE_SECTION_SIZE;
-        uint64_t raw_end = (uint64_t)bytes_le32(section + PE_SECTION_RAW_START) +
-                           bytes_le32(section + PE_SECTION_RAW_SIZE);
+    if (missing != 0)
+        return missing > 0 ? (uint64_t)missing : 0;
+    for (unsigned i = 0; i < pe.nr; i++) {
+        struct pe_section section = pe_section(&pe, i);
 
-        if (raw_end > end)
-            end = raw_end;
+        if (section.start + section.size > end)
+            end = section.start + section.size;
     }
     return end > PE_SLACK ? end - PE_SLACK : 0;
 }

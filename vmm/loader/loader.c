@@ -11,6 +11,7 @@
 #include "vmm/loader/identify.h"
 #include "vmm/loader/image.h"
 #include "vmm/loader/kernel.h"
+#include "vmm/loader/uki.h"
 #include "vmm/util/log.h"
 
 /* booting.rst, 4: kernel and initrd lie in one window of this size, aligned to that. */
@@ -18,6 +19,17 @@
 #define WINDOW_ALIGN (UINT64_C(1) << 30)
 
 #define INITRD_ALIGN UINT64_C(4096)
+
+/* A device tree with every device that fits on the board is smaller than this. */
+#define DTB_ROOM_MIN UINT64_C(0x40000)
+
+/* What is held while a guest is loaded. */
+struct loading {
+    const struct loader *loader;
+    const struct guest_ram *ram;
+    struct buffer file; /* the kernel's */
+    struct uki uki;     /* points into `file` */
+};
 
 /* A free range of IPAs, [start, end); empty if end <= start. */
 struct gap {
@@ -91,67 +103,104 @@ static int load_raw(const struct loader *loader, const struct guest_ram *ram, st
 }
 
 /* `data` has been unpacked already. */
-static int load_kernel(const struct input *input, const struct buffer *data,
+static int load_kernel(const struct input *input, const uint8_t *data, size_t size,
                        const struct guest_ram *ram, struct kernel *kernel)
 {
-    if (image_match(data->data, data->size))
-        return image_load(input, data->data, data->size, ram, kernel);
-    if (elf_match(data->data, data->size))
-        return elf_load(input, data->data, data->size, ram, kernel);
+    if (image_match(data, size))
+        return image_load(input, data, size, ram, kernel);
+    if (elf_match(data, size))
+        return elf_load(input, data, size, ram, kernel);
     input_error(input, "not an arm64 Image, ELF, gzip or zstd file; it looks like %s",
-                identify(data->data, data->size));
+                identify(data, size));
     return -ENOEXEC;
 }
 
-static int load_file(const struct input *input, const struct guest_ram *ram, struct kernel *kernel)
+/* `data` is what the user gave, or the .linux section of it. */
+static int load_packed(const struct input *input, const uint8_t *data, size_t size,
+                       const struct guest_ram *ram, struct kernel *kernel)
 {
-    struct buffer file = {0}, unpacked = {0};
-    int err = input_slurp(input, ram->size, &file);
+    struct buffer unpacked = {0};
+    int error = decompress(input, data, size, ram->size, &unpacked);
 
-    if (err == 0)
-        err = decompress(input, file.data, file.size, ram->size, &unpacked);
-    if (err == 1) {
-        /* Halves what is held at once. */
-        buffer_free(&file);
-        err = load_kernel(input, &unpacked, ram, kernel);
-    } else if (err == 0) {
-        err = load_kernel(input, &file, ram, kernel);
-    }
+    if (error == 1)
+        error = load_kernel(input, unpacked.data, unpacked.size, ram, kernel);
+    else if (error == 0)
+        error = load_kernel(input, data, size, ram, kernel);
     buffer_free(&unpacked);
-    buffer_free(&file);
-    return err;
+    return error;
+}
+
+static int load_file(struct loading *loading, struct kernel *kernel)
+{
+    const struct input *input = &loading->loader->kernel;
+    const struct uki *uki = &loading->uki;
+    int error = input_slurp(input, loading->ram->size, &loading->file);
+
+    if (error == 0)
+        error = uki_find(input, loading->file.data, loading->file.size, &loading->uki);
+    if (error < 0)
+        return error;
+    if (error == 0)
+        return load_packed(input, loading->file.data, loading->file.size, loading->ram, kernel);
+    log_info("kernel '%s': a unified kernel image (UKI): its kernel%s%s is booted", input->path,
+             uki->initrd && !loading->loader->has_initrd ? " with its initrd" : "",
+             uki->initrd && loading->loader->has_initrd ? " with the initrd given" : "");
+    return load_packed(input, uki->linux_data, uki->linux_size, loading->ram, kernel);
 }
 
 /*
- * The device tree goes right behind the kernel: kernels before 4.2 want it
- * within 512 MiB of themselves. It has 2 MiB of its own, as the kernel maps it
- * in blocks of that size. Takes its place out of one of the gaps.
+ * Bare-metal programs, boot loaders and kernels for QEMU's "virt" look for the device
+ * tree at the start of RAM, so it goes there if the kernel leaves enough room. Else it
+ * goes right behind the kernel: kernels before 4.2 want it within 512 MiB of themselves.
+ * There it has 2 MiB of its own, as the kernel maps it in blocks of that size. Takes its
+ * place out of one of the gaps.
  */
 static int place_dtb(const struct loader *loader, struct gap *above, struct gap *below,
                      struct loader_layout *layout)
 {
-    struct gap *gap = gap_size(above) >= LOADER_DTB_SIZE ? above : below;
+    struct gap *gap = gap_size(below) >= DTB_ROOM_MIN ? below : above;
+    uint64_t room = gap_size(gap);
 
-    if (gap_size(gap) < LOADER_DTB_SIZE) {
+    if (room < (gap == below ? DTB_ROOM_MIN : LOADER_DTB_SIZE)) {
         input_error(&loader->kernel, "leaves no 2 MiB of RAM for the device tree: give more RAM");
         return -ENOSPC;
     }
     layout->dtb = ipa(gap->start);
-    gap->start += LOADER_DTB_SIZE;
+    layout->dtb_size = room < LOADER_DTB_SIZE ? room : LOADER_DTB_SIZE;
+    gap->start += layout->dtb_size;
+    return 0;
+}
+
+/* Copies the UKI's initrd, if there is room. */
+static int copy_initrd(const struct loading *loading, uint8_t *to, uint64_t room, size_t *size)
+{
+    const struct uki *uki = &loading->uki;
+
+    if (uki->initrd_size > room) {
+        input_error(&loading->loader->kernel,
+                    "its initrd of %zu KiB does not fit into the %" PRIu64 " KiB of RAM that are "
+                    "left: give more RAM",
+                    uki->initrd_size / 1024, room / 1024);
+        return -EFBIG;
+    }
+    memcpy(to, uki->initrd, uki->initrd_size);
+    *size = uki->initrd_size;
     return 0;
 }
 
 /* The initrd goes to the bigger gap, of what lies in the kernel's window. Read right into RAM. */
-static int place_initrd(const struct loader *loader, const struct guest_ram *ram, struct gap above,
-                        struct gap below, struct loader_layout *layout)
+static int place_initrd(const struct loading *loading, struct gap above, struct gap below,
+                        struct loader_layout *layout)
 {
     uint64_t kernel_end = layout->kernel.v + layout->kernel_size;
     uint64_t window_end = (layout->kernel.v & ~(WINDOW_ALIGN - 1)) + WINDOW_SIZE;
     uint64_t window_start =
         kernel_end > WINDOW_SIZE ? align_up(kernel_end - WINDOW_SIZE, WINDOW_ALIGN) : 0;
+    uint64_t room;
     struct gap *gap;
+    uint8_t *to;
     size_t size;
-    int err;
+    int error;
 
     if (above.end > window_end)
         above.end = window_end;
@@ -159,37 +208,51 @@ static int place_initrd(const struct loader *loader, const struct guest_ram *ram
         below.start = window_start;
     gap = gap_size(&above) >= gap_size(&below) ? &above : &below;
     gap->start = align_up(gap->start, INITRD_ALIGN);
-    err = input_read(&loader->initrd, guest_ram_at(ram, gap->start, gap_size(gap)), gap_size(gap),
-                     &size);
-    if (err != 0)
-        return err;
+    room = gap_size(gap);
+    to = guest_ram_at(loading->ram, gap->start, room);
+    error = loading->loader->has_initrd ? input_read(&loading->loader->initrd, to, room, &size)
+                                        : copy_initrd(loading, to, room, &size);
+    if (error != 0)
+        return error;
     layout->initrd = ipa(gap->start);
     layout->initrd_size = size;
     return 0;
 }
 
-int loader_load(const struct loader *loader, const struct guest_ram *ram,
-                struct loader_layout *layout)
+static int load(struct loading *loading, struct loader_layout *layout)
 {
+    const struct loader *loader = loading->loader;
     struct kernel kernel;
     struct gap above, below;
-    int err;
+    int error = loader->raw ? load_raw(loader, loading->ram, &kernel) : load_file(loading, &kernel);
 
-    err = loader->raw ? load_raw(loader, ram, &kernel) : load_file(&loader->kernel, ram, &kernel);
-    if (err != 0)
-        return err;
+    if (error != 0)
+        return error;
     *layout = (struct loader_layout){
         .entry = kernel.entry,
         .kernel = kernel.start,
         .kernel_size = kernel.end.v - kernel.start.v,
     };
-    above = (struct gap){align_up(kernel.end.v, LOADER_DTB_SIZE), guest_ram_end(ram)};
-    below = (struct gap){ram->ipa, kernel.start.v};
-    err = place_dtb(loader, &above, &below, layout);
-    if (err == 0 && loader->has_initrd)
-        err = place_initrd(loader, ram, above, below, layout);
-    if (err != 0)
-        return err;
+    above = (struct gap){align_up(kernel.end.v, LOADER_DTB_SIZE), guest_ram_end(loading->ram)};
+    below = (struct gap){loading->ram->ipa, kernel.start.v};
+    error = place_dtb(loader, &above, &below, layout);
+    if (error == 0 && (loader->has_initrd || loading->uki.initrd != NULL))
+        error = place_initrd(loading, above, below, layout);
+    if (error == 0)
+        error =
+            uki_cmdline(&loader->kernel, &loading->uki, layout->cmdline, sizeof(layout->cmdline));
+    return error;
+}
+
+int loader_load(const struct loader *loader, const struct guest_ram *ram,
+                struct loader_layout *layout)
+{
+    struct loading loading = {.loader = loader, .ram = ram};
+    int error = load(&loading, layout);
+
+    buffer_free(&loading.file);
+    if (error != 0)
+        return error;
     log_debug("kernel at 0x%" PRIx64 " (%" PRIu64 " KiB), entry 0x%" PRIx64
               ", device tree at 0x%" PRIx64 ", initrd at 0x%" PRIx64 " (%" PRIu64 " KiB)",
               layout->kernel.v, layout->kernel_size / 1024, layout->entry.v, layout->dtb.v,

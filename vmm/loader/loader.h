@@ -5,7 +5,8 @@
  * opened once; loading from them can be repeated, which is a guest reset.
  *
  * Kernels: arm64 Image, plain, in gzip or zstd, or as EFI zboot image of these;
- * ELF64 for AArch64, also compressed; with `raw` any bytes, taken as they are.
+ * ELF64 for AArch64, also compressed; a unified kernel image (UKI) with one of these
+ * inside; with `raw` any bytes, taken as they are.
  */
 #pragma once
 
@@ -18,6 +19,9 @@
 
 /* booting.rst, 2: a device tree is at most 2 MiB. */
 #define LOADER_DTB_SIZE UINT64_C(0x200000)
+
+/* Bytes of the longest command line that is taken from a UKI, with its NUL. */
+#define LOADER_CMDLINE_SIZE 4096u
 
 struct loader_config {
     const char *kernel;
@@ -40,9 +44,11 @@ struct loader_layout {
     ipa_t entry;
     ipa_t kernel; /* with .bss */
     uint64_t kernel_size;
-    ipa_t dtb; /* LOADER_DTB_SIZE bytes, 2 MiB aligned if RAM is; the caller builds it there */
+    ipa_t dtb;         /* 2 MiB aligned if RAM is; the caller builds the tree there */
+    uint64_t dtb_size; /* room for it: LOADER_DTB_SIZE, or less at the start of RAM */
     ipa_t initrd;
-    uint64_t initrd_size; /* 0: none */
+    uint64_t initrd_size;              /* 0: none */
+    char cmdline[LOADER_CMDLINE_SIZE]; /* that of a UKI, or "" */
 };
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations that list a folder. The offsets that the driver gets are the host's. */
+/* Operations that list a folder. The driver's offsets are the host's own cookies. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,11 +10,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "devices/virtio/fs/fs_internal.h"
+#include "devices/virtio/fs/fs.h"
 
-#define FS_DIR_MAX (64u << 10) /* bytes of names in one reply */
-
-/* As getdents64() returns them. */
+/* As getdents64 gives them. */
 struct fs_dent {
     uint64_t ino;
     int64_t off;
@@ -25,20 +23,33 @@ struct fs_dent {
 
 int fs_opendir(struct fs *fs, struct fs_request *r)
 {
+    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
+    struct fuse_open_out out = {0};
     int error, fd;
-    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
 
     if (!node)
-        return error;
-    fd = fs_open_name(fs, node->fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, r->may_wait);
-    error = fd < 0 ? fd : fs_reply_open(fs, r, fd, true, fs_node_is_local(fs, node));
+        return -ESTALE;
+    fd = openat(node->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    error = fd < 0 ? -errno : 0;
     fs_node_put(fs, node);
+    if (!error)
+        error = fs_file_new(fs, fd, true, &out.fh);
+    if (error)
+        return error;
+    error = fs_reply(r, &out, sizeof(out));
+    if (error < 0)
+        fs_file_release(fs, out.fh);
     return error;
 }
 
+int fs_releasedir(struct fs *fs, struct fs_request *r)
+{
+    return fs_release(fs, r);
+}
+
 /*
- * Append one entry to the reply. Returns the bytes that it takes; 0: there is no room. With
- * `plus` the name is looked up, too; one that has vanished meanwhile has node 0.
+ * One entry behind the `used` bytes of `reply`. The bytes that it takes; 0: there is no
+ * room. With `plus` it is looked up, too; one that has vanished meanwhile has node 0.
  */
 static size_t fs_dirent(struct fs *fs, const struct fs_node *node, const struct fs_dent *dent,
                         bool plus, uint8_t *reply, size_t room)
@@ -48,7 +59,7 @@ static size_t fs_dirent(struct fs *fs, const struct fs_node *node, const struct 
     size_t size = FUSE_DIRENT_ALIGN(head + FUSE_NAME_OFFSET + len);
     struct fuse_entry_out entry = {0};
     struct fuse_dirent out = {
-        .ino = fs_ino(node->device, dent->ino),
+        .ino = dent->ino,
         .off = (uint64_t)dent->off,
         .namelen = (uint32_t)len,
         .type = dent->type,
@@ -66,7 +77,7 @@ static size_t fs_dirent(struct fs *fs, const struct fs_node *node, const struct 
     return size;
 }
 
-/* The driver does not know of entries that were looked up for a reply that does not fit. */
+/* What was looked up for a reply that does not go out is not known to the driver. */
 static void fs_forget_entries(struct fs *fs, const uint8_t *reply, size_t used)
 {
     for (size_t at = 0; at < used;) {
@@ -76,7 +87,7 @@ static void fs_forget_entries(struct fs *fs, const uint8_t *reply, size_t used)
         memcpy(&entry, reply + at, sizeof(entry));
         memcpy(&out, reply + at + sizeof(entry), FUSE_NAME_OFFSET);
         if (entry.nodeid)
-            fs_node_forget(fs, entry.nodeid, 1, true);
+            fs_node_forget(fs, entry.nodeid, 1);
         at += FUSE_DIRENT_ALIGN(sizeof(entry) + FUSE_NAME_OFFSET + out.namelen);
     }
 }
@@ -123,12 +134,10 @@ full:
 static int fs_list_node(struct fs *fs, struct fs_request *r, bool plus)
 {
     const struct fuse_read_in *in = (const void *)r->args;
-    int error;
-    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
+    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
     struct fs_file *file = fs_file_get(fs, in->fh, true);
+    int error = !node ? -ESTALE : !file ? -EBADF : fs_list(fs, r, node, file, plus);
 
-    if (node)
-        error = file ? fs_list(fs, r, node, file, plus) : -EBADF;
     fs_file_put(fs, file);
     fs_node_put(fs, node);
     return error;

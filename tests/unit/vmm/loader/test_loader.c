@@ -93,13 +93,14 @@ static void expect_sound_layout(const struct machine *m)
 
     assert_true(guest_ram_has(&m->ram, l->kernel.v, l->kernel_size));
     assert_true(l->entry.v >= l->kernel.v && l->entry.v < l->kernel.v + l->kernel_size);
-    assert_true(guest_ram_has(&m->ram, l->dtb.v, LOADER_DTB_SIZE));
+    assert_true(l->dtb_size >= 0x40000 && l->dtb_size <= LOADER_DTB_SIZE);
+    assert_true(guest_ram_has(&m->ram, l->dtb.v, l->dtb_size));
     assert_int_equal(l->dtb.v % 8, 0);
-    assert_true(disjoint(l->kernel.v, l->kernel_size, l->dtb.v, LOADER_DTB_SIZE));
+    assert_true(disjoint(l->kernel.v, l->kernel_size, l->dtb.v, l->dtb_size));
     if (l->initrd_size != 0) {
         assert_true(guest_ram_has(&m->ram, l->initrd.v, l->initrd_size));
         assert_true(disjoint(l->kernel.v, l->kernel_size, l->initrd.v, l->initrd_size));
-        assert_true(disjoint(l->dtb.v, LOADER_DTB_SIZE, l->initrd.v, l->initrd_size));
+        assert_true(disjoint(l->dtb.v, l->dtb_size, l->initrd.v, l->initrd_size));
     }
 }
 
@@ -262,6 +263,36 @@ static void loader_refuses_a_raw_address_that_cannot_be(void **state)
             fail_msg("%zu: %d, '%s'", i, err, last_message);
         if (err == 0)
             expect_sound_layout(&m);
+        free(m.ram.host);
+    }
+}
+
+/* Where programs for QEMU's virt look for it; a kernel there has it behind itself. */
+static void loader_puts_the_device_tree_at_the_start_of_ram_if_that_is_free(void **state)
+{
+    static const struct {
+        uint64_t raw_at, dtb, dtb_size; /* from RAM's start */
+    } table[] = {
+        {2 * MIB, 0, 2 * MIB},
+        {3 * MIB, 0, 2 * MIB},
+        {0x80000, 0, 0x80000}, /* 512 KiB, where payloads are linked */
+        {0x40000, 0, 0x40000},
+        {0x3fffc, 10 * MIB, 2 * MIB}, /* too little: behind the kernel and its .bss */
+        {0, 10 * MIB, 2 * MIB},
+    };
+
+    (void)state;
+    write_file(kernel_path, "kernel", 6);
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        const struct loader_config config = {
+            .kernel = kernel_path, .raw = true, .raw_address = {RAM_IPA + table[i].raw_at}};
+        struct machine m;
+
+        machine_init(&m, RAM_SIZE);
+        assert_int_equal(machine_load_config(&m, &config), 0);
+        expect_sound_layout(&m);
+        assert_int_equal(m.layout.dtb.v, RAM_IPA + table[i].dtb);
+        assert_int_equal(m.layout.dtb_size, table[i].dtb_size);
         free(m.ram.host);
     }
 }
@@ -693,6 +724,7 @@ int main(void)
         cmocka_unit_test(loader_puts_raw_bytes_where_told_as_they_are),
         cmocka_unit_test(loader_refuses_a_raw_address_that_cannot_be),
         cmocka_unit_test(loader_puts_the_initrd_beside_kernel_and_tree),
+        cmocka_unit_test(loader_puts_the_device_tree_at_the_start_of_ram_if_that_is_free),
         cmocka_unit_test(loader_keeps_the_initrd_in_the_window_of_the_kernel),
         cmocka_unit_test(loader_says_what_it_refuses),
         cmocka_unit_test(loader_tells_kinds_of_short_files_apart),

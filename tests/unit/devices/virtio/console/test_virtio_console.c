@@ -20,7 +20,7 @@
 
 struct fixture {
     struct driver_world world;
-    struct rv_instance host;
+    struct rv_host host;
     struct driver_queue q[ALL_QUEUES];
 };
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include <ringvisor/virtio/iov.h>
+#include "devices/virtio/core/iov.h"
 
 /* "abc", "", "defgh", "i" */
 struct lists {

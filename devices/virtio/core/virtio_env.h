@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a virtio device needs of the world: guest memory, an interrupt line and
+ * a place for messages.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct virtio_env {
+    void *ctx;
+
+    /*
+     * The host address of guest memory [ipa, ipa + len), which stays where it
+     * is for as long as the device lives; NULL if not all of it is RAM (that
+     * the device may write). `len` is not 0; ipa + len may wrap.
+     * The address is aligned as `ipa` is, up to 16.
+     */
+    void *(*span)(void *ctx, uint64_t ipa, uint64_t len, bool write);
+
+    /* The device has written these bytes, all inside of a span() for writing. */
+    void (*dirty)(void *ctx, uint64_t ipa, uint64_t len);
+
+    /* Level of the interrupt line. Idempotent. */
+    void (*irq)(void *ctx, bool level);
+
+    /* A message for the user, once for each kind of fault of the guest. */
+    void (*log)(void *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+};

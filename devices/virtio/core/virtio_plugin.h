@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtio device as a plugin: what struct rv_device_class calls, made from a
+ * struct virtio_plugin_class. A plugin says
+ *
+ *     static const struct virtio_plugin_class rng = { ... };
+ *     VIRTIO_PLUGIN(rng, .name = "virtio-rng", .description = "...", .properties = ...);
+ *
+ * and includes nothing else of the transport.
+ */
+#pragma once
+
+#include <ringvisor/device.h>
+
+#include "devices/virtio/core/iov.h"
+#include "devices/virtio/core/virtio_mmio.h"
+
+struct virtio_plugin {
+    struct rv_host *host;
+    const struct rv_host_ops *ops;
+    const struct virtio_plugin_class *class;
+    void *device; /* the device type's */
+    bool made;    /* `mmio` is there */
+    bool irq;     /* level of the transport's interrupt */
+    struct virtio_mmio mmio;
+};
+
+struct virtio_plugin_class {
+    struct virtio_device_class virtio;
+
+    /*
+     * Read the properties, open what they name, fill in `config` (whose limits
+     * stay the device's) and `*device`. The queues come later: nothing uses them
+     * before driver_ok(), notify() or resubmit(). `state`, `flags` and the
+     * result as in struct rv_device_class.
+     */
+    int (*create)(struct virtio_plugin *plugin, void *state, uint32_t flags,
+                  struct virtio_device_config *config, void **device);
+    void (*destroy)(void *device);
+
+    /*
+     * Pop gives nothing any more. 0: nothing is in flight; -EINPROGRESS:
+     * virtio_plugin_quiesced() will be called. NULL: nothing ever is.
+     */
+    int (*quiesce)(void *device);
+};
+
+void virtio_plugin_quiesced(struct virtio_plugin *plugin);
+
+/*
+ * In a device's list of properties: what of the rings is offered to the driver. A feature
+ * whose property the list does not have is offered if the device says so.
+ */
+#define VIRTIO_PLUGIN_PROPERTIES                                     \
+    {.name = "packed",                                               \
+     .type = RV_PROPERTY_BOOL,                                       \
+     .value = "on",                                                  \
+     .help = "offer packed rings, which a driver then uses"},        \
+        {.name = "event-idx",                                        \
+         .type = RV_PROPERTY_BOOL,                                   \
+         .value = "on",                                              \
+         .help = "offer to notify only when the other side asks"},   \
+    {                                                                \
+        .name = "indirect", .type = RV_PROPERTY_BOOL, .value = "on", \
+        .help = "offer tables of descriptors outside of the ring"    \
+    }
+
+/* The callbacks of struct rv_device_class. */
+int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_host *host,
+                         const struct rv_host_ops *ops, void *state, uint32_t flags, void **device);
+void virtio_plugin_destroy(void *device);
+void virtio_plugin_reset(void *device);
+int virtio_plugin_read(void *device, uint64_t offset, unsigned size, uint64_t *value);
+int virtio_plugin_write(void *device, uint64_t offset, unsigned size, uint64_t value);
+int virtio_plugin_quiesce(void *device);
+void virtio_plugin_resume(void *device);
+
+extern const struct rv_fdt_node virtio_plugin_fdt;
+extern const struct rv_range virtio_plugin_posted[];
+
+#define VIRTIO_PLUGIN(virtio_class, ...)                                                      \
+    static int virtio_plugin_create_this(struct rv_host *host, const struct rv_host_ops *ops, \
+                                         void *state, uint32_t flags, void **device)          \
+    {                                                                                         \
+        return virtio_plugin_create(&(virtio_class), host, ops, state, flags, device);        \
+    }                                                                                         \
+    const struct rv_device_class ringvisor_device = {RV_CLASS_HEADER,                         \
+                                                     .mmio_size = VIRTIO_MMIO_SIZE,           \
+                                                     .place = RV_PLACE_VIRTIO_MMIO,           \
+                                                     .irq_lines = 1,                          \
+                                                     .irq_edge = 1,                           \
+                                                     .fdt = &virtio_plugin_fdt,               \
+                                                     .posted = virtio_plugin_posted,          \
+                                                     .create = virtio_plugin_create_this,     \
+                                                     .destroy = virtio_plugin_destroy,        \
+                                                     .reset = virtio_plugin_reset,            \
+                                                     .read = virtio_plugin_read,              \
+                                                     .write = virtio_plugin_write,            \
+                                                     .quiesce = virtio_plugin_quiesce,        \
+                                                     .resume = virtio_plugin_resume,          \
+                                                     __VA_ARGS__}
