@@ -70,7 +70,6 @@ int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_
 /* The range is mapped, and its ends cut no block. Without any permission it is unmapped. */
 int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
 {
-    uint64_t vttbr = read_sysreg(vttbr_el2);
     int error = check_ipa(ipa, size);
 
     if (error)
@@ -81,12 +80,7 @@ int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
         error = pgtable_update(vm->root, ipa.v, size, ~PROT_BITS, attributes(prot));
     else
         error = pgtable_update(vm->root, ipa.v, size, 0, 0);
-    /* TLB instructions work on the VMID in VTTBR_EL2, and another VM's vCPU may be live here. */
-    write_sysreg(stage2_vttbr(vm), vttbr_el2);
-    isb();
-    tlb_flush_vm();
-    write_sysreg(vttbr, vttbr_el2);
-    isb();
+    tlb_flush_vm(stage2_vttbr(vm));
     return error;
 }
 

@@ -170,6 +170,15 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
                 bool pages_only);
 int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);
 
+/* cache.c */
+void cache_clean(uint64_t start, uint64_t size);
+void cache_code_changed(uint64_t start, uint64_t size);
+
+/* tlb.c */
+void tlb_walks_off(void);
+void tlb_flush_vm(uint64_t vttbr);
+void tlb_flush_vcpu(void);
+
 /* gic.c: the physical side. A register of a core's own redistributor: */
 #define GICR(core, reg) mmio32(boot.pcpu[(core)->index].gicr_base + (reg))
 

@@ -17,9 +17,10 @@
 #define ZCR_EL1   s3_0_c1_c2_0 /* FEAT_SVE */
 
 /* clang-format off */
+/* And SCTLR_EL1 and TCR_EL1, which come last: see tlb_walks_off(). */
 #define EL1_REGISTERS(X) \
-    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) X(ttbr0_el1) \
-    X(ttbr1_el1) X(tcr_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) X(mair_el1) \
+    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(cpacr_el1) X(ttbr0_el1) \
+    X(ttbr1_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) X(mair_el1) \
     X(amair_el1) X(vbar_el1) X(contextidr_el1) X(tpidr_el0) X(tpidrro_el0) X(tpidr_el1) \
     X(par_el1) X(csselr_el1) X(vmpidr_el2) X(vpidr_el2)
 
@@ -105,6 +106,10 @@ static void move(struct vcpu *vcpu, uint32_t groups, bool save)
         else
             write_sysreg((read_sysreg(hcr_el2) & ~RV_HCR_BITS) | (page->el1.hcr_el2 & RV_HCR_BITS),
                          hcr_el2);
+        isb();
+        MOVE(el1.sctlr_el1, sctlr_el1)
+        isb();
+        MOVE(el1.tcr_el1, tcr_el1)
     }
     if (groups & RV_GROUP_PAUTH) {
         PAUTH_KEYS(X_PAUTH)
@@ -194,6 +199,7 @@ int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
     struct vcpu **last = &pcpu->last[vcpu->vm - vms];
 
     vcpu->pcpu = pcpu;
+    tlb_walks_off();
     write_sysreg(stage2_vttbr(vcpu->vm), vttbr_el2);
     isb();
     /* Two vCPUs of a VM may use one ASID for different things on one core. */

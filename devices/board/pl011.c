@@ -122,8 +122,8 @@ _Static_assert(sizeof(struct pl011_state) == 0x60, "state layout");
 #define PL011_STATE_VERSION 1u
 
 struct pl011 {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     struct pl011_state *s;
     struct rv_chr *chr;
     bool starved; /* the host was told that there is no room: tell it when there is */
@@ -166,7 +166,7 @@ static void pl011_update(struct pl011 *p)
     struct pl011_state *s = p->s;
 
     s->ris = (s->ris & ~UARTINT_RT) | (s->rx.count > 0 ? UARTINT_RT : 0);
-    p->ops->irq_set(p->host, 0, (s->ris & s->imsc) != 0);
+    p->ops->irq_set(p->instance, 0, (s->ris & s->imsc) != 0);
 }
 
 static void pl011_push(struct pl011_fifo *fifo, uint8_t c)
@@ -203,7 +203,7 @@ static uint32_t pl011_send(struct pl011 *p, const uint8_t *data, uint32_t len)
     struct pl011_state *s = p->s;
 
     if (!(s->cr & UARTCR_LBE)) {
-        size_t taken = p->ops->chr_write(p->host, p->chr, data, len);
+        size_t taken = p->ops->chr_write(p->instance, p->chr, data, len);
 
         return taken < len ? (uint32_t)taken : len;
     }
@@ -261,7 +261,7 @@ static void pl011_accept(struct pl011 *p)
 {
     if (p->starved && pl011_room(p->s) > 0) {
         p->starved = false;
-        p->ops->chr_accept(p->host, p->chr);
+        p->ops->chr_accept(p->instance, p->chr);
     }
 }
 
@@ -434,13 +434,13 @@ static void pl011_reset(void *device)
         .modem = PL011_MODEM_READY,
     };
     /* As a board's firmware leaves it: an early console writes without setting it up. */
-    if (p->ops->property_bool(p->host, "enabled"))
+    if (p->ops->property_bool(p->instance, "enabled"))
         p->s->cr |= UARTCR_UARTEN;
     pl011_update(p);
     pl011_accept(p);
 }
 
-static int pl011_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int pl011_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     struct pl011_state *s = state;
@@ -449,16 +449,16 @@ static int pl011_create(struct rv_host *host, const struct rv_host_ops *ops, voi
     (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (s->rx.count > PL011_FIFO || s->rx.head >= PL011_FIFO || s->tx.count > PL011_FIFO ||
         s->tx.head >= PL011_FIFO) {
-        ops->log(host, RV_LOG_ERROR, "the saved state is damaged: start the guest anew");
+        ops->log(instance, RV_LOG_ERROR, "the saved state is damaged: start the guest anew");
         return -EINVAL;
     }
     p = calloc(1, sizeof(*p));
     if (!p) {
-        ops->log(host, RV_LOG_ERROR, "out of memory");
+        ops->log(instance, RV_LOG_ERROR, "out of memory");
         return -ENOMEM;
     }
-    *p = (struct pl011){.host = host, .ops = ops, .s = s};
-    p->chr = ops->chr_open(host, ops->property_string(host, "chardev"), &pl011_chr, p);
+    *p = (struct pl011){.instance = instance, .ops = ops, .s = s};
+    p->chr = ops->chr_open(instance, ops->property_string(instance, "chardev"), &pl011_chr, p);
     if (!p->chr) {
         free(p);
         return -ENODEV;
@@ -481,7 +481,7 @@ static void pl011_destroy(void *device)
 {
     struct pl011 *p = device;
 
-    p->ops->chr_close(p->host, p->chr);
+    p->ops->chr_close(p->instance, p->chr);
     free(p);
 }
 

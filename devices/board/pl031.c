@@ -42,31 +42,31 @@ struct pl031_state {
 _Static_assert(sizeof(struct pl031_state) == 0x18, "state block layout");
 
 struct pl031 {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     struct pl031_state *s;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
 };
 
 static const uint8_t pl031_id[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
 static uint32_t pl031_count(const struct pl031 *p)
 {
-    return (uint32_t)(p->ops->wall_ns(p->host) / NS_PER_S) + p->s->offset;
+    return (uint32_t)(p->ops->wall_ns(p->instance) / NS_PER_S) + p->s->offset;
 }
 
 static void pl031_update(struct pl031 *p)
 {
-    p->ops->irq_set(p->host, 0, p->s->ris & p->s->imsc);
+    p->ops->irq_set(p->instance, 0, p->s->ris & p->s->imsc);
 }
 
 /* Look at the match, and when to look again. The host's clock may have been set meanwhile. */
 static void pl031_look(struct pl031 *p)
 {
-    uint64_t wall = p->ops->wall_ns(p->host);
+    uint64_t wall = p->ops->wall_ns(p->instance);
     uint32_t ahead = p->s->mr - (uint32_t)(wall / NS_PER_S) - p->s->offset;
 
-    p->ops->timer_cancel(p->host, p->timer);
+    p->ops->timer_cancel(p->instance, p->timer);
     if (!p->s->armed)
         return;
     if (ahead == 0 || ahead > AHEAD_MAX) {
@@ -75,8 +75,8 @@ static void pl031_look(struct pl031 *p)
         pl031_update(p);
         return;
     }
-    p->ops->timer_set(p->host, p->timer,
-                      p->ops->now_ns(p->host) + ahead * NS_PER_S - wall % NS_PER_S);
+    p->ops->timer_set(p->instance, p->timer,
+                      p->ops->now_ns(p->instance) + ahead * NS_PER_S - wall % NS_PER_S);
 }
 
 static void pl031_fired(void *opaque)
@@ -152,22 +152,22 @@ static void pl031_reset(void *device)
     pl031_update(p);
 }
 
-static int pl031_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int pl031_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     struct pl031 *p = calloc(1, sizeof(*p));
 
     (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (!p) {
-        ops->log(host, RV_LOG_ERROR, "out of memory");
+        ops->log(instance, RV_LOG_ERROR, "out of memory");
         return -ENOMEM;
     }
-    *p = (struct pl031){.host = host, .ops = ops, .s = state};
+    *p = (struct pl031){.instance = instance, .ops = ops, .s = state};
     p->s->imsc &= RTCINT;
     p->s->ris &= RTCINT;
-    p->timer = ops->timer_new(host, pl031_fired, p);
+    p->timer = ops->timer_new(instance, pl031_fired, p);
     if (!p->timer) {
-        ops->log(host, RV_LOG_ERROR, "out of memory");
+        ops->log(instance, RV_LOG_ERROR, "out of memory");
         free(p);
         return -ENOMEM;
     }
@@ -186,7 +186,7 @@ static void pl031_destroy(void *device)
 {
     struct pl031 *p = device;
 
-    p->ops->timer_free(p->host, p->timer);
+    p->ops->timer_free(p->instance, p->timer);
     free(p);
 }
 

@@ -53,10 +53,10 @@ struct pl061_state {
 _Static_assert(sizeof(struct pl061_state) == 0x18, "state block layout");
 
 struct pl061 {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     struct pl061_state *s;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
 };
 
 static const uint8_t pl061_id[] = {0x61, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
@@ -77,7 +77,7 @@ static unsigned pl061_ris(const struct pl061_state *s)
 
 static void pl061_update(struct pl061 *p)
 {
-    p->ops->irq_set(p->host, 0, pl061_ris(p->s) & p->s->ie);
+    p->ops->irq_set(p->instance, 0, pl061_ris(p->s) & p->s->ie);
 }
 
 /* Something outside has changed. */
@@ -93,8 +93,8 @@ static void pl061_input(struct pl061 *p, unsigned in)
 
 static void pl061_hold(struct pl061 *p, uint64_t ns)
 {
-    p->s->release_at = p->ops->now_ns(p->host) + ns;
-    p->ops->timer_set(p->host, p->timer, p->s->release_at);
+    p->s->release_at = p->ops->now_ns(p->instance) + ns;
+    p->ops->timer_set(p->instance, p->timer, p->s->release_at);
 }
 
 /* In this order, and the other way round in pl061_event: a state in between has a way on. */
@@ -190,20 +190,20 @@ static void pl061_reset(void *device)
     struct pl061 *p = device;
 
     *p->s = (struct pl061_state){0};
-    p->ops->timer_cancel(p->host, p->timer);
+    p->ops->timer_cancel(p->instance, p->timer);
     pl061_update(p);
 }
 
-static int pl061_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int pl061_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     struct pl061 *p = calloc(1, sizeof(*p));
 
     (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (p)
-        *p = (struct pl061){.host = host, .ops = ops, .s = state};
-    if (!p || !(p->timer = ops->timer_new(host, pl061_released, p))) {
-        ops->log(host, RV_LOG_ERROR, "out of memory");
+        *p = (struct pl061){.instance = instance, .ops = ops, .s = state};
+    if (!p || !(p->timer = ops->timer_new(instance, pl061_released, p))) {
+        ops->log(instance, RV_LOG_ERROR, "out of memory");
         free(p);
         return -ENOMEM;
     }
@@ -217,20 +217,20 @@ static int pl061_create(struct rv_host *host, const struct rv_host_ops *ops, voi
 static void pl061_resume(void *device)
 {
     struct pl061 *p = device;
-    uint64_t latest = p->ops->now_ns(p->host) + UNTAKEN_NS;
+    uint64_t latest = p->ops->now_ns(p->instance) + UNTAKEN_NS;
 
     if (!p->s->release_at && !p->s->in)
         return;
     if (!p->s->release_at || p->s->release_at > latest)
         p->s->release_at = latest;
-    p->ops->timer_set(p->host, p->timer, p->s->release_at);
+    p->ops->timer_set(p->instance, p->timer, p->s->release_at);
 }
 
 static void pl061_destroy(void *device)
 {
     struct pl061 *p = device;
 
-    p->ops->timer_free(p->host, p->timer);
+    p->ops->timer_free(p->instance, p->timer);
     free(p);
 }
 

@@ -16,8 +16,8 @@
 enum pvpanic_action { PVPANIC_EXIT, PVPANIC_RESET, PVPANIC_NONE };
 
 struct pvpanic {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     enum pvpanic_action action;
     uint64_t quiet_until[2]; /* now_ns, of each event */
 };
@@ -34,11 +34,11 @@ static int pvpanic_read(void *device, uint64_t offset, unsigned size, uint64_t *
 static void pvpanic_say(struct pvpanic *p, unsigned event, const char *what)
 {
     uint64_t *quiet_until = &p->quiet_until[event == PVPANIC_CRASHED];
-    uint64_t now = p->ops->now_ns(p->host);
+    uint64_t now = p->ops->now_ns(p->instance);
 
     if (now < *quiet_until)
         return;
-    p->ops->log(p->host, RV_LOG_WARN, "the guest has panicked: %s", what);
+    p->ops->log(p->instance, RV_LOG_WARN, "the guest has panicked: %s", what);
     *quiet_until = now + QUIET_NS;
 }
 
@@ -54,19 +54,19 @@ static int pvpanic_write(void *device, uint64_t offset, unsigned size, uint64_t 
             pvpanic_say(p, PVPANIC_CRASHED, "its crash kernel takes over");
     } else if (p->action == PVPANIC_RESET) {
         pvpanic_say(p, PVPANIC_PANICKED, "it is reset");
-        p->ops->request(p->host, RV_REQUEST_RESET, 0);
+        p->ops->request(p->instance, RV_REQUEST_RESET, 0);
     } else if (p->action == PVPANIC_NONE) {
         pvpanic_say(p, PVPANIC_PANICKED, "nothing is done");
     } else {
         pvpanic_say(p, PVPANIC_PANICKED, "it is ended");
-        p->ops->request(p->host, RV_REQUEST_PANIC, (int)(value & 0xff));
+        p->ops->request(p->instance, RV_REQUEST_PANIC, (int)(value & 0xff));
     }
     return 0;
 }
 
 static const char *const pvpanic_actions[] = {"exit", "reset", "none", NULL};
 
-static int pvpanic_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int pvpanic_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                           uint32_t flags, void **device)
 {
     struct pvpanic *p = calloc(1, sizeof(*p));
@@ -74,10 +74,11 @@ static int pvpanic_create(struct rv_host *host, const struct rv_host_ops *ops, v
     (void)state;
     (void)flags;
     if (!p) {
-        ops->log(host, RV_LOG_ERROR, "out of memory");
+        ops->log(instance, RV_LOG_ERROR, "out of memory");
         return -ENOMEM;
     }
-    *p = (struct pvpanic){.host = host, .ops = ops, .action = ops->property_enum(host, "action")};
+    *p = (struct pvpanic){
+        .instance = instance, .ops = ops, .action = ops->property_enum(instance, "action")};
     *device = p;
     return 0;
 }

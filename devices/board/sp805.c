@@ -49,10 +49,10 @@ _Static_assert(sizeof(struct sp805_state) == 0x20, "state block layout");
 enum sp805_action { SP805_RESET, SP805_POWEROFF, SP805_EXIT, SP805_NONE };
 
 struct sp805 {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     struct sp805_state *s;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
     enum sp805_action action;
     uint64_t quiet_until; /* now_ns */
 };
@@ -69,12 +69,12 @@ static uint64_t sp805_ns(uint32_t value)
 
 static void sp805_update(struct sp805 *p)
 {
-    p->ops->irq_set(p->host, 0, p->s->ris && p->s->control & INTEN);
+    p->ops->irq_set(p->instance, 0, p->s->ris && p->s->control & INTEN);
 }
 
 static uint32_t sp805_value(const struct sp805 *p)
 {
-    uint64_t now = p->ops->now_ns(p->host), ticks;
+    uint64_t now = p->ops->now_ns(p->instance), ticks;
 
     if (!(p->s->control & INTEN))
         return p->s->value;
@@ -90,8 +90,8 @@ static void sp805_start(struct sp805 *p)
     p->s->value = p->s->load;
     if (!(p->s->control & INTEN))
         return;
-    p->s->deadline = p->ops->now_ns(p->host) + sp805_ns(p->s->load);
-    p->ops->timer_set(p->host, p->timer, p->s->deadline);
+    p->s->deadline = p->ops->now_ns(p->instance) + sp805_ns(p->s->load);
+    p->ops->timer_set(p->instance, p->timer, p->s->deadline);
 }
 
 static void sp805_expired(struct sp805 *p)
@@ -106,16 +106,16 @@ static void sp805_expired(struct sp805 *p)
         [SP805_EXIT] = {"it is taken for one that cannot go on", true, RV_REQUEST_PANIC},
         [SP805_NONE] = {"nothing is done", false, 0},
     };
-    uint64_t now = p->ops->now_ns(p->host);
+    uint64_t now = p->ops->now_ns(p->instance);
 
     /* A guest may let it expire a thousand times a second, or be reset as often as it boots. */
     if (now >= p->quiet_until) {
-        p->ops->log(p->host, RV_LOG_WARN, "the guest's watchdog has expired: %s",
+        p->ops->log(p->instance, RV_LOG_WARN, "the guest's watchdog has expired: %s",
                     actions[p->action].text);
         p->quiet_until = now + QUIET_NS;
     }
     if (actions[p->action].asks)
-        p->ops->request(p->host, actions[p->action].request, 0);
+        p->ops->request(p->instance, actions[p->action].request, 0);
 }
 
 static void sp805_zero(void *opaque)
@@ -123,7 +123,7 @@ static void sp805_zero(void *opaque)
     struct sp805 *p = opaque;
     bool second = p->s->ris && p->s->control & RESEN;
 
-    if (p->ops->now_ns(p->host) - p->s->deadline < LATE_NS) {
+    if (p->ops->now_ns(p->instance) - p->s->deadline < LATE_NS) {
         p->s->ris = 1;
         sp805_update(p);
         if (second)
@@ -139,7 +139,7 @@ static void sp805_control(struct sp805 *p, uint32_t v)
 
     if (ran && !runs) {
         s->value = sp805_value(p);
-        p->ops->timer_cancel(p->host, p->timer);
+        p->ops->timer_cancel(p->instance, p->timer);
     }
     s->control = v & (INTEN | RESEN);
     if (runs && !ran)
@@ -203,23 +203,25 @@ static void sp805_reset(void *device)
     struct sp805 *p = device;
 
     *p->s = (struct sp805_state){.load = UINT32_MAX, .value = UINT32_MAX};
-    p->ops->timer_cancel(p->host, p->timer);
+    p->ops->timer_cancel(p->instance, p->timer);
     sp805_update(p);
 }
 
 static const char *const sp805_actions[] = {"reset", "poweroff", "exit", "none", NULL};
 
-static int sp805_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int sp805_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     struct sp805 *p = calloc(1, sizeof(*p));
 
     (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (p)
-        *p = (struct sp805){
-            .host = host, .ops = ops, .s = state, .action = ops->property_enum(host, "action")};
-    if (!p || !(p->timer = ops->timer_new(host, sp805_zero, p))) {
-        ops->log(host, RV_LOG_ERROR, "out of memory");
+        *p = (struct sp805){.instance = instance,
+                            .ops = ops,
+                            .s = state,
+                            .action = ops->property_enum(instance, "action")};
+    if (!p || !(p->timer = ops->timer_new(instance, sp805_zero, p))) {
+        ops->log(instance, RV_LOG_ERROR, "out of memory");
         free(p);
         return -ENOMEM;
     }
@@ -235,7 +237,7 @@ static int sp805_quiesce(void *device)
     struct sp805 *p = device;
 
     p->s->value = sp805_value(p);
-    p->ops->timer_cancel(p->host, p->timer);
+    p->ops->timer_cancel(p->instance, p->timer);
     return 0;
 }
 
@@ -245,15 +247,15 @@ static void sp805_resume(void *device)
 
     if (!(p->s->control & INTEN))
         return;
-    p->s->deadline = p->ops->now_ns(p->host) + sp805_ns(p->s->value);
-    p->ops->timer_set(p->host, p->timer, p->s->deadline);
+    p->s->deadline = p->ops->now_ns(p->instance) + sp805_ns(p->s->value);
+    p->ops->timer_set(p->instance, p->timer, p->s->deadline);
 }
 
 static void sp805_destroy(void *device)
 {
     struct sp805 *p = device;
 
-    p->ops->timer_free(p->host, p->timer);
+    p->ops->timer_free(p->instance, p->timer);
     free(p);
 }
 

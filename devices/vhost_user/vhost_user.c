@@ -77,7 +77,7 @@ void vhost_user_collect(struct vhost_user *vu, unsigned index)
     while ((got = vhost_user_relay_get(&vu->relay, index, &chain, &written)) == 1) {
         /* All of it: what a back end says that it has written is not always so. */
         for (unsigned i = 0; i < chain.writable_count; i++)
-            plugin->ops->mem_dirty(plugin->host,
+            plugin->ops->mem_dirty(plugin->instance,
                                    vhost_user_relay_ipa(&vu->relay, chain.writable[i].iov_base),
                                    chain.writable[i].iov_len);
         virtqueue_push(vq, &chain, written);
@@ -229,7 +229,7 @@ void vhost_user_sync(void *device)
     vu->moved = false;
     (*vu->marks)++;
     for (unsigned i = 0; i < vu->setup.nr_regions; i++)
-        plugin->ops->mem_dirty(plugin->host, vu->setup.regions[i].guest,
+        plugin->ops->mem_dirty(plugin->instance, vu->setup.regions[i].guest,
                                vu->setup.regions[i].bytes);
 }
 
@@ -266,14 +266,14 @@ void vhost_user_config_write(void *device, uint32_t offset, const void *data, si
 
 static int vhost_user_memory(struct vhost_user *vu)
 {
-    const struct rv_host_ops *ops = vu->plugin->ops;
-    struct rv_host *host = vu->plugin->host;
+    const struct rv_vmm_ops *ops = vu->plugin->ops;
+    struct rv_instance *instance = vu->plugin->instance;
     struct rv_mem_region region = {.size = sizeof(region)};
     unsigned n = 0;
 
-    while (RV_HAS_OP(ops, mem_region) && ops->mem_region(host, n, &region) == 0) {
+    while (RV_HAS_OP(ops, mem_region) && ops->mem_region(instance, n, &region) == 0) {
         if (n == VHOST_USER_REGIONS_MAX) {
-            ops->log(host, RV_LOG_ERROR, "more than %u pieces of RAM: a back end takes no more",
+            ops->log(instance, RV_LOG_ERROR, "more than %u pieces of RAM: a back end takes no more",
                      VHOST_USER_REGIONS_MAX);
             return -E2BIG;
         }
@@ -287,19 +287,19 @@ static int vhost_user_memory(struct vhost_user *vu)
     vu->setup.nr_regions = n;
     if (n)
         return 0;
-    ops->log(host, RV_LOG_ERROR, "this machine's RAM cannot be given to another process");
+    ops->log(instance, RV_LOG_ERROR, "this machine's RAM cannot be given to another process");
     return -ENOTSUP;
 }
 
 static int vhost_user_properties(struct vhost_user *vu)
 {
-    const struct rv_host_ops *ops = vu->plugin->ops;
-    struct rv_host *host = vu->plugin->host;
-    uint64_t size = ops->property_uint(host, "queue-size");
+    const struct rv_vmm_ops *ops = vu->plugin->ops;
+    struct rv_instance *instance = vu->plugin->instance;
+    uint64_t size = ops->property_uint(instance, "queue-size");
 
-    vu->path = ops->property_string(host, "socket");
+    vu->path = ops->property_string(instance, "socket");
     if (size & (size - 1)) {
-        ops->log(host, RV_LOG_ERROR, "queue-size %llu: give a power of two",
+        ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
                  (unsigned long long)size);
         return -EINVAL;
     }
@@ -309,13 +309,13 @@ static int vhost_user_properties(struct vhost_user *vu)
 
 static int vhost_user_descriptors(struct vhost_user *vu)
 {
-    const struct rv_host_ops *ops = vu->plugin->ops;
-    struct rv_host *host = vu->plugin->host;
+    const struct rv_vmm_ops *ops = vu->plugin->ops;
+    struct rv_instance *instance = vu->plugin->instance;
 
     vu->err = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (vu->err < 0)
         return -errno;
-    vu->err_watch = ops->fd_watch(host, vu->err, RV_FD_READ, vhost_user_failed, vu);
+    vu->err_watch = ops->fd_watch(instance, vu->err, RV_FD_READ, vhost_user_failed, vu);
     if (!vu->err_watch)
         return -ENOMEM;
     for (unsigned i = 0; i < vu->nr_queues; i++) {
@@ -325,7 +325,7 @@ static int vhost_user_descriptors(struct vhost_user *vu)
         q->call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         if (q->kick < 0 || q->call < 0)
             return -errno;
-        q->watch = ops->fd_watch(host, q->call, RV_FD_READ, vhost_user_called, q);
+        q->watch = ops->fd_watch(instance, q->call, RV_FD_READ, vhost_user_called, q);
         if (!q->watch)
             return -ENOMEM;
     }
@@ -341,20 +341,20 @@ static void vhost_user_close(int fd)
 void vhost_user_destroy(void *device)
 {
     struct vhost_user *vu = device;
-    const struct rv_host_ops *ops = vu->plugin->ops;
-    struct rv_host *host = vu->plugin->host;
+    const struct rv_vmm_ops *ops = vu->plugin->ops;
+    struct rv_instance *instance = vu->plugin->instance;
 
     vhost_user_link_close(vu);
     if (vu->timer)
-        ops->timer_free(host, vu->timer);
+        ops->timer_free(instance, vu->timer);
     if (vu->err_watch)
-        ops->fd_remove(host, vu->err_watch);
+        ops->fd_remove(instance, vu->err_watch);
     vhost_user_close(vu->err);
     vhost_user_close(vu->engine.inflight.fd);
     vhost_user_relay_destroy(&vu->relay);
     for (unsigned i = 0; i < VHOST_USER_QUEUES_MAX; i++) {
         if (vu->queues[i].watch)
-            ops->fd_remove(host, vu->queues[i].watch);
+            ops->fd_remove(instance, vu->queues[i].watch);
         vhost_user_close(vu->queues[i].kick);
         vhost_user_close(vu->queues[i].call);
     }
@@ -395,7 +395,7 @@ static void *vhost_user_span(void *ctx, uint64_t ipa, uint64_t len)
 {
     const struct virtio_plugin *plugin = ctx;
 
-    return plugin->ops->mem_span(plugin->host, ipa, len);
+    return plugin->ops->mem_span(plugin->instance, ipa, len);
 }
 
 static int vhost_user_rings(struct vhost_user *vu)
@@ -418,20 +418,20 @@ static int vhost_user_rings(struct vhost_user *vu)
 
 static int vhost_user_begin(struct vhost_user *vu, uint32_t flags)
 {
-    const struct rv_host_ops *ops = vu->plugin->ops;
-    struct rv_host *host = vu->plugin->host;
+    const struct rv_vmm_ops *ops = vu->plugin->ops;
+    struct rv_instance *instance = vu->plugin->instance;
     struct vhost_user_state *state = vu->state;
     int error;
 
     if (flags & RV_CREATE_RESUME) {
         error = vhost_user_take_over(vu);
         if (error)
-            ops->log(host, RV_LOG_ERROR,
+            ops->log(instance, RV_LOG_ERROR,
                      "the state that was left is not that of this device: it cannot go on");
     } else {
         if (!vu->type->config_remote)
             vu->type->config(vu);
-        error = vhost_user_link_first(vu, ops->property_uint(host, "wait"));
+        error = vhost_user_link_first(vu, ops->property_uint(instance, "wait"));
         memset(state->stands, 1, sizeof(state->stands));
         state->features = vu->engine.features & (vu->type->features | VHOST_USER_RING_FEATURES);
         if (!error)
@@ -474,7 +474,7 @@ static uint64_t vhost_user_offered(const struct vhost_user *vu)
 int vhost_user_create(struct virtio_plugin *plugin, const struct vhost_user_type *type, void *state,
                       uint32_t flags, struct virtio_device_config *config, void **device)
 {
-    const struct rv_host_ops *ops = plugin->ops;
+    const struct rv_vmm_ops *ops = plugin->ops;
     struct vhost_user *vu = calloc(1, sizeof(*vu));
     int error;
 
@@ -487,10 +487,10 @@ int vhost_user_create(struct virtio_plugin *plugin, const struct vhost_user_type
     vu->relay.fd = -1;
     for (unsigned i = 0; i < VHOST_USER_QUEUES_MAX; i++)
         vu->queues[i] = (struct vhost_user_queue){.vu = vu, .index = i, .kick = -1, .call = -1};
-    vu->kicks = ops->counter(plugin->host, "kicks", "notifications of the guest");
-    vu->calls = ops->counter(plugin->host, "calls", "interrupts of the back end");
-    vu->connects = ops->counter(plugin->host, "connects", "connections to a back end");
-    vu->marks = ops->counter(plugin->host, "marks", "times that RAM was marked as written");
+    vu->kicks = ops->counter(plugin->instance, "kicks", "notifications of the guest");
+    vu->calls = ops->counter(plugin->instance, "calls", "interrupts of the back end");
+    vu->connects = ops->counter(plugin->instance, "connects", "connections to a back end");
+    vu->marks = ops->counter(plugin->instance, "marks", "times that RAM was marked as written");
     vhost_user_engine_init(&vu->engine, &vu->setup);
     vu->engine.starting = vhost_user_starting;
     vu->engine.stopped = vhost_user_stopped;

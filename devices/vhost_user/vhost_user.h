@@ -16,7 +16,7 @@
 #include "devices/vhost_user/vhost_user_engine.h"
 #include "devices/vhost_user/vhost_user_relay.h"
 #include "devices/vhost_user/vhost_user_socket.h"
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 /* What the rings may be: a packed one's position cannot be found again after a crash. */
 #define VHOST_USER_RING_FEATURES                                                    \
@@ -61,7 +61,7 @@ struct vhost_user_queue {
     struct vhost_user *vu;
     unsigned index;
     int kick, call;
-    struct rv_host_watch *watch;
+    struct rv_watch *watch;
     uint16_t seen; /* the used index as we last saw it */
 };
 
@@ -89,8 +89,8 @@ struct vhost_user {
 
     struct vhost_user_socket socket;
     struct vhost_user_socket channel; /* what the back end asks for */
-    struct rv_host_watch *watch, *channel_watch;
-    struct rv_host_timer *timer; /* connected: a reply is late; else: try again */
+    struct rv_watch *watch, *channel_watch;
+    struct rv_timer *timer; /* connected: a reply is late; else: try again */
     bool timed;
     uint64_t delay_ns;
     uint64_t up;     /* queues that run, as the guest was told */
@@ -102,7 +102,7 @@ struct vhost_user {
     uint64_t said_ns[VHOST_USER_SAYS_KINDS];
 
     int err; /* the eventfd of all rings for errors */
-    struct rv_host_watch *err_watch;
+    struct rv_watch *err_watch;
     struct virtqueue_limits limits[VHOST_USER_QUEUES_MAX];
     struct vhost_user_queue queues[VHOST_USER_QUEUES_MAX];
     uint64_t *kicks, *calls, *connects, *marks; /* counters */

@@ -29,7 +29,7 @@ static const struct rv_property blk_properties[] = {
 
 static int blk_prepare(struct vhost_user *vu)
 {
-    vu->nr_queues = (unsigned)vu->plugin->ops->property_uint(vu->plugin->host, "queues");
+    vu->nr_queues = (unsigned)vu->plugin->ops->property_uint(vu->plugin->instance, "queues");
     return 0;
 }
 

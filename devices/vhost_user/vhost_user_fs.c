@@ -28,14 +28,14 @@ static const struct rv_property fs_properties[] = {
 
 static int fs_prepare(struct vhost_user *vu)
 {
-    const struct rv_host_ops *ops = vu->plugin->ops;
-    struct rv_host *host = vu->plugin->host;
-    size_t len = strlen(ops->property_string(host, "tag"));
+    const struct rv_vmm_ops *ops = vu->plugin->ops;
+    struct rv_instance *instance = vu->plugin->instance;
+    size_t len = strlen(ops->property_string(instance, "tag"));
 
-    vu->nr_queues = (unsigned)ops->property_uint(host, "queues") + HIGH_PRIORITY_QUEUES;
+    vu->nr_queues = (unsigned)ops->property_uint(instance, "queues") + HIGH_PRIORITY_QUEUES;
     if (len != 0 && len <= sizeof(((struct virtio_fs_config *)0)->tag))
         return 0;
-    ops->log(host, RV_LOG_ERROR, "a tag of %zu bytes: give 1 to 36", len);
+    ops->log(instance, RV_LOG_ERROR, "a tag of %zu bytes: give 1 to 36", len);
     return -EINVAL;
 }
 
@@ -48,7 +48,7 @@ static const char *fs_check(const struct vhost_user *vu)
 
 static void fs_config(struct vhost_user *vu)
 {
-    const char *tag = vu->plugin->ops->property_string(vu->plugin->host, "tag");
+    const char *tag = vu->plugin->ops->property_string(vu->plugin->instance, "tag");
     struct virtio_fs_config config = {.num_request_queues =
                                           htole32(vu->nr_queues - HIGH_PRIORITY_QUEUES)};
 

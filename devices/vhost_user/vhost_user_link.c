@@ -39,7 +39,7 @@ static int64_t vhost_user_clock_ms(void)
 void vhost_user_say(struct vhost_user *vu, enum vhost_user_message_kind kind, const char *fmt, ...)
 {
     const struct virtio_plugin *plugin = vu->plugin;
-    uint64_t now = plugin->ops->now_ns(plugin->host);
+    uint64_t now = plugin->ops->now_ns(plugin->instance);
     char text[256];
     va_list ap;
 
@@ -49,8 +49,8 @@ void vhost_user_say(struct vhost_user *vu, enum vhost_user_message_kind kind, co
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    plugin->ops->log(plugin->host, kind == VHOST_USER_SAYS_BACK ? RV_LOG_INFO : RV_LOG_WARN, "%s",
-                     text);
+    plugin->ops->log(plugin->instance, kind == VHOST_USER_SAYS_BACK ? RV_LOG_INFO : RV_LOG_WARN,
+                     "%s", text);
 }
 
 /* The transport is there only after create(). */
@@ -88,14 +88,15 @@ static void vhost_user_timer(struct vhost_user *vu, uint64_t in_ns)
 {
     const struct virtio_plugin *plugin = vu->plugin;
 
-    plugin->ops->timer_set(plugin->host, vu->timer, plugin->ops->now_ns(plugin->host) + in_ns);
+    plugin->ops->timer_set(plugin->instance, vu->timer,
+                           plugin->ops->now_ns(plugin->instance) + in_ns);
     vu->timed = true;
 }
 
 static void vhost_user_timer_off(struct vhost_user *vu)
 {
     if (vu->timed)
-        vu->plugin->ops->timer_cancel(vu->plugin->host, vu->timer);
+        vu->plugin->ops->timer_cancel(vu->plugin->instance, vu->timer);
     vu->timed = false;
 }
 
@@ -107,10 +108,10 @@ static void vhost_user_quiet(struct vhost_user *vu)
     }
 }
 
-static void vhost_user_unwatch(struct vhost_user *vu, struct rv_host_watch **watch)
+static void vhost_user_unwatch(struct vhost_user *vu, struct rv_watch **watch)
 {
     if (*watch)
-        vu->plugin->ops->fd_remove(vu->plugin->host, *watch);
+        vu->plugin->ops->fd_remove(vu->plugin->instance, *watch);
     *watch = NULL;
 }
 
@@ -251,7 +252,7 @@ static void vhost_user_arm(struct vhost_user *vu)
     else if (!vu->timed)
         vhost_user_timer(vu, vu->engine.awaiting == VHOST_USER_GET_VRING_BASE ? STOP_NS : REPLY_NS);
     if (vu->watch)
-        plugin->ops->fd_change(plugin->host, vu->watch,
+        plugin->ops->fd_change(plugin->instance, vu->watch,
                                sending ? RV_FD_READ | RV_FD_WRITE : RV_FD_READ);
 }
 
@@ -358,9 +359,9 @@ static void vhost_user_watch(struct vhost_user *vu)
     const struct virtio_plugin *plugin = vu->plugin;
 
     vu->watch =
-        plugin->ops->fd_watch(plugin->host, vu->socket.fd, RV_FD_READ, vhost_user_ready, vu);
+        plugin->ops->fd_watch(plugin->instance, vu->socket.fd, RV_FD_READ, vhost_user_ready, vu);
     if (vu->channel.fd >= 0)
-        vu->channel_watch = plugin->ops->fd_watch(plugin->host, vu->channel.fd, RV_FD_READ,
+        vu->channel_watch = plugin->ops->fd_watch(plugin->instance, vu->channel.fd, RV_FD_READ,
                                                   vhost_user_channel_ready, vu);
     /* Without a watch it would be deaf: hang up, and try again later. */
     if (!vu->watch)
@@ -390,7 +391,7 @@ int vhost_user_link_init(struct vhost_user *vu)
 {
     vhost_user_socket_init(&vu->socket, -1);
     vhost_user_socket_init(&vu->channel, -1);
-    vu->timer = vu->plugin->ops->timer_new(vu->plugin->host, vhost_user_fired, vu);
+    vu->timer = vu->plugin->ops->timer_new(vu->plugin->instance, vhost_user_fired, vu);
     return vu->timer ? 0 : -ENOMEM;
 }
 
@@ -495,7 +496,7 @@ static int vhost_user_first_hello(struct vhost_user *vu)
     if (vu->socket.fd < 0)
         return vu->said_ns[VHOST_USER_SAYS_WRONG] ? -EPROTO : -EAGAIN;
     vhost_user_link_close(vu);
-    plugin->ops->log(plugin->host, RV_LOG_ERROR,
+    plugin->ops->log(plugin->instance, RV_LOG_ERROR,
                      "the back end at '%s' does not answer: is it one for vhost-user, and free? It "
                      "serves one front end at a time",
                      vu->path);
@@ -508,14 +509,14 @@ static void vhost_user_first_failed(struct vhost_user *vu, int error, uint64_t s
     const char *why = error == -EAGAIN ? "it hangs up" : strerror(-error);
 
     if (error == -ENOTSOCK)
-        plugin->ops->log(plugin->host, RV_LOG_ERROR, "'%s' is not a socket", vu->path);
+        plugin->ops->log(plugin->instance, RV_LOG_ERROR, "'%s' is not a socket", vu->path);
     else if (error == -ENAMETOOLONG)
-        plugin->ops->log(plugin->host, RV_LOG_ERROR,
+        plugin->ops->log(plugin->instance, RV_LOG_ERROR,
                          "'%s': the path is too long for a socket: give one of 107 characters at "
                          "most",
                          vu->path);
     else
-        plugin->ops->log(plugin->host, RV_LOG_ERROR,
+        plugin->ops->log(plugin->instance, RV_LOG_ERROR,
                          "no back end at '%s' within %" PRIu64 " s (%s): start it first, or let "
                          "wait= be longer",
                          vu->path, seconds, why);

@@ -62,31 +62,31 @@ static bool net_parse_mac(const char *text, uint8_t mac[6])
 
 static int net_mac(const struct vhost_user *vu, uint8_t mac[6])
 {
-    const struct rv_host_ops *ops = vu->plugin->ops;
-    struct rv_host *host = vu->plugin->host;
-    const char *text = ops->property_string(host, "mac");
+    const struct rv_vmm_ops *ops = vu->plugin->ops;
+    struct rv_instance *instance = vu->plugin->instance;
+    const char *text = ops->property_string(instance, "mac");
 
     if (!text) {
-        net_default_mac(ops->name(host), mac);
+        net_default_mac(ops->name(instance), mac);
         return 0;
     }
     if (net_parse_mac(text, mac))
         return 0;
-    ops->log(host, RV_LOG_ERROR, "mac '%s': give a unicast address as 52:54:00:12:34:56", text);
+    ops->log(instance, RV_LOG_ERROR, "mac '%s': give a unicast address as 52:54:00:12:34:56", text);
     return -EINVAL;
 }
 
 static int net_prepare(struct vhost_user *vu)
 {
-    const struct rv_host_ops *ops = vu->plugin->ops;
-    struct rv_host *host = vu->plugin->host;
+    const struct rv_vmm_ops *ops = vu->plugin->ops;
+    struct rv_instance *instance = vu->plugin->instance;
     uint8_t mac[6];
 
     vu->nr_queues = QUEUES;
     vu->own_features = BIT(MAC);
-    vu->setup.mtu = ops->property_uint(host, "mtu");
+    vu->setup.mtu = ops->property_uint(instance, "mtu");
     if (vu->setup.mtu != 0 && vu->setup.mtu < MTU_MIN) {
-        ops->log(host, RV_LOG_ERROR, "mtu %llu: give 0 or at least %u",
+        ops->log(instance, RV_LOG_ERROR, "mtu %llu: give 0 or at least %u",
                  (unsigned long long)vu->setup.mtu, MTU_MIN);
         return -EINVAL;
     }

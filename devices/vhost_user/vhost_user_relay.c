@@ -3,6 +3,7 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_ring.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +51,10 @@ int vhost_user_relay_init(struct vhost_user_relay *relay, struct vhost_user_setu
     relay->nr_queues = setup->queues;
     each = vhost_user_relay_pages(vhost_user_relay_table(relay, relay->size));
     relay->bytes = each * setup->queues;
-    relay->fd = memfd_create("vhost-user-rings", MFD_CLOEXEC);
-    if (relay->fd < 0 || ftruncate(relay->fd, (off_t)relay->bytes))
+    relay->fd = memfd_create("vhost-user-rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    /* A back end that cuts it would make our next access a fault: so nobody can. */
+    if (relay->fd < 0 || ftruncate(relay->fd, (off_t)relay->bytes) ||
+        fcntl(relay->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
         return -errno;
     relay->memory = mmap(NULL, relay->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, relay->fd, 0);
     if (relay->memory == MAP_FAILED) {

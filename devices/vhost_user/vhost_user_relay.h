@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "devices/vhost_user/vhost_user_engine.h"
-#include "devices/virtio/core/virtqueue.h"
+#include <ringvisor/virtio/virtqueue.h>
 
 /* Where the back end finds it: far above any guest's RAM. */
 #define VHOST_USER_RELAY_BASE (1ull << 46)

@@ -27,10 +27,10 @@ struct countdown_state {
 
 /* All that can be made again. */
 struct countdown {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     struct countdown_state *state;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
     uint64_t tick_ns;
 };
 
@@ -41,18 +41,18 @@ static void countdown_fired(void *opaque)
     c->state->deadline_ns = 0;
     c->state->expired = 1;
     c->state->count++;
-    c->ops->irq_set(c->host, 0, true);
+    c->ops->irq_set(c->instance, 0, true);
 }
 
 static void countdown_start(struct countdown *c, uint64_t ticks)
 {
     if (ticks == 0) {
         c->state->deadline_ns = 0;
-        c->ops->timer_cancel(c->host, c->timer);
+        c->ops->timer_cancel(c->instance, c->timer);
         return;
     }
-    c->state->deadline_ns = c->ops->now_ns(c->host) + ticks * c->tick_ns;
-    c->ops->timer_set(c->host, c->timer, c->state->deadline_ns);
+    c->state->deadline_ns = c->ops->now_ns(c->instance) + ticks * c->tick_ns;
+    c->ops->timer_set(c->instance, c->timer, c->state->deadline_ns);
 }
 
 static int countdown_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
@@ -79,7 +79,7 @@ static int countdown_write(void *device, uint64_t offset, unsigned size, uint64_
         countdown_start(c, value);
     if (offset == STATUS && (value & 1)) {
         c->state->expired = 0;
-        c->ops->irq_set(c->host, 0, false);
+        c->ops->irq_set(c->instance, 0, false);
     }
     return 0;
 }
@@ -89,11 +89,11 @@ static void countdown_reset(void *device)
     struct countdown *c = device;
 
     *c->state = (struct countdown_state){0};
-    c->ops->timer_cancel(c->host, c->timer);
-    c->ops->irq_set(c->host, 0, false);
+    c->ops->timer_cancel(c->instance, c->timer);
+    c->ops->irq_set(c->instance, 0, false);
 }
 
-static int countdown_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int countdown_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                             uint32_t flags, void **device)
 {
     struct countdown *c = calloc(1, sizeof(*c));
@@ -101,16 +101,16 @@ static int countdown_create(struct rv_host *host, const struct rv_host_ops *ops,
     (void)flags; /* a state of zeros is a valid one: fresh or taken over is the same here */
     if (!c)
         return -ENOMEM;
-    c->host = host;
+    c->instance = instance;
     c->ops = ops;
     c->state = state;
-    c->tick_ns = ops->property_uint(host, "tick-us") * 1000;
-    c->timer = ops->timer_new(host, countdown_fired, c);
+    c->tick_ns = ops->property_uint(instance, "tick-us") * 1000;
+    c->timer = ops->timer_new(instance, countdown_fired, c);
     if (!c->timer) {
         free(c);
         return -ENOMEM;
     }
-    ops->irq_set(host, 0, c->state->expired != 0);
+    ops->irq_set(instance, 0, c->state->expired != 0);
     *device = c;
     return 0;
 }
@@ -121,14 +121,14 @@ static void countdown_resume(void *device)
     struct countdown *c = device;
 
     if (c->state->deadline_ns)
-        c->ops->timer_set(c->host, c->timer, c->state->deadline_ns);
+        c->ops->timer_set(c->instance, c->timer, c->state->deadline_ns);
 }
 
 static void countdown_destroy(void *device)
 {
     struct countdown *c = device;
 
-    c->ops->timer_free(c->host, c->timer);
+    c->ops->timer_free(c->instance, c->timer);
     free(c);
 }
 

@@ -18,15 +18,21 @@
 #define ORDERED(code) __asm__ volatile(code : : : "memory")
 #define isb()         ORDERED("isb")
 #define dsb_ish()     ORDERED("dsb ish")
+#define dsb_nsh()     ORDERED("dsb nsh")
+#define dsb_sy()      ORDERED("dsb sy")
 #define cpu_relax()   ORDERED("yield")
 
 /* Interrupts are masked at EL2: one that ends the wait stays pending. */
 #define wait_for_interrupt() ORDERED("dsb sy; wfi")
 
-/* All stage 1 and stage 2 entries of the VMID in VTTBR_EL2, and instructions, on all cores. */
-#define tlb_flush_vm() ORDERED("dsb ishst; tlbi vmalls12e1is; dsb ish; ic ialluis; dsb ish; isb")
-/* Stage 1 entries of the VMID in VTTBR_EL2, and instructions, on this core. */
-#define tlb_flush_vcpu() ORDERED("tlbi vmalle1; ic iallu; dsb nsh; isb")
+/* Of the VMID in VTTBR_EL2: all entries on all CPUs; stage 1 entries on this CPU. */
+#define tlbi_vm_all_cpus() ORDERED("tlbi vmalls12e1is")
+#define tlbi_vm_stage1()   ORDERED("tlbi vmalle1")
+
+/* Instruction caches: of all CPUs, of this CPU. Data: the line of an address, to all CPUs' eyes. */
+#define ic_invalidate_all()     ORDERED("ic ialluis")
+#define ic_invalidate_own()     ORDERED("ic iallu")
+#define dc_clean_invalidate(va) __asm__ volatile("dc civac, %0" : : "r"(va) : "memory")
 
 /* A device's register. EL2 takes no aborts on them: any load or store will do. */
 #define mmio32(pa) (*(volatile uint32_t *)(pa))

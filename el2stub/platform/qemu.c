@@ -46,10 +46,10 @@ uint64_t platform_doorbell_kicks(void)
 }
 
 /*
- * QEMU keeps translated code until a store of one of its CPUs hits it, and does
- * not see what another process writes. Storing what is there already makes it
- * look; in one atomic step, since the guest may be writing, too. (On real cores
- * this is cache maintenance by address.)
+ * Another process wrote the range, which is mapped here. QEMU keeps translated code
+ * until a store of one of its CPUs hits it, and does not see what another process
+ * writes. Storing what is there already makes it look; in one atomic step, since the
+ * guest may be writing, too. A real CPU needs the cache maintenance, and only that.
  */
 void platform_memory_changed(uint64_t start, uint64_t size)
 {
@@ -57,4 +57,5 @@ void platform_memory_changed(uint64_t start, uint64_t size)
 
     for (uint64_t i = 0; i < size / sizeof(*word); i++)
         __atomic_fetch_or(&word[i], 0, __ATOMIC_RELAXED);
+    cache_code_changed(start, size);
 }

@@ -55,6 +55,11 @@
 #define CNTHCT_EL1PCTEN (1ull << 0) /* do not trap the physical counter */
 #define CNTHCT_EL1PCEN  (1ull << 1) /* ... the physical timer */
 
+/* SCTLR_EL1, TCR_EL1. */
+#define SCTLR_M  (1ull << 0) /* stage 1 is on */
+#define TCR_EPD0 (1ull << 7) /* no table walks by TTBR0_EL1 */
+#define TCR_EPD1 (1ull << 23)
+
 /* VTCR_EL2. */
 #define VTCR_SL0_L1 (1ull << 6)                           /* 4 KiB granule: start at level 1 */
 #define VTCR_WALKS  (1ull << 8 | 1ull << 10 | 3ull << 12) /* IRGN0, ORGN0 write-back, SH0 inner */

@@ -4,12 +4,12 @@
 
 const struct plugin_host_property plugin_fuzzer_properties[] = {{"control", "null"}, {0}};
 
-void plugin_fuzzer_begin(struct rv_host *host)
+void plugin_fuzzer_begin(struct rv_instance *host)
 {
     (void)host;
 }
 
-void plugin_fuzzer_end(struct rv_host *host)
+void plugin_fuzzer_end(struct rv_instance *host)
 {
     (void)host;
 }
@@ -21,7 +21,7 @@ void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
     (void)size;
 }
 
-void plugin_fuzzer_peer(struct rv_host *host, const uint8_t *data, size_t size)
+void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)
 {
     host->chr_got[0] = '\0';
     while (size) {

@@ -33,13 +33,13 @@ static uint32_t take(struct input *in, unsigned bytes)
     return value;
 }
 
-static void write32(struct rv_host *host, uint32_t reg, uint32_t value)
+static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
 {
     ringvisor_device.write(host->device, reg, 4, value);
 }
 
 /* The driver, where it wants to get somewhere: queue 0 is there. */
-static void bring_up(struct rv_host *host, uint32_t how)
+static void bring_up(struct rv_instance *host, uint32_t how)
 {
     uint64_t features =
         VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
@@ -65,7 +65,7 @@ static void bring_up(struct rv_host *host, uint32_t how)
 }
 
 /* A request as a driver makes it in a split ring, of a type, a sector and a length. */
-static void request(struct rv_host *host, struct input *in)
+static void request(struct rv_instance *host, struct input *in)
 {
     uint8_t type = (uint8_t)take(in, 1), sector = (uint8_t)take(in, 1),
             parts = (uint8_t)take(in, 1);
@@ -89,7 +89,7 @@ static void request(struct rv_host *host, struct input *in)
     write32(host, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 }
 
-static void end_one(struct rv_host *host, uint8_t how)
+static void end_one(struct rv_instance *host, uint8_t how)
 {
     static const int errors[] = {0, 0, 0, -EIO, -EOPNOTSUPP, -ENOSPC, -EINVAL, -EROFS};
 
@@ -97,7 +97,7 @@ static void end_one(struct rv_host *host, uint8_t how)
         blk_host_complete(host, (how >> 3) % host->nr_pending, errors[how & 7u], how & 0x80);
 }
 
-static void step(struct rv_host *host, struct input *in, bool *still)
+static void step(struct rv_instance *host, struct input *in, bool *still)
 {
     static const unsigned sizes[] = {4, 1, 2, 8};
     uint8_t op = (uint8_t)take(in, 1), choice = op >> 4;
@@ -157,7 +157,7 @@ static void step(struct rv_host *host, struct input *in, bool *still)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
-    struct rv_host host;
+    struct rv_instance host;
     uint8_t *ram = aligned_alloc(4096, RAM_SIZE);
     bool still = false;
     uint32_t how = take(&in, 1);

@@ -40,7 +40,7 @@ struct input {
     size_t size;
 };
 
-struct rv_host {
+struct rv_instance {
     const struct rv_device_class *class;
     void *device;
     uint64_t state[STATE_MAX / 8];
@@ -75,74 +75,74 @@ static uint64_t take(struct input *in, unsigned bytes)
  * The core
  */
 
-static void host_log(struct rv_host *h, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *h, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *h, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *h, enum rv_log_level level, const char *fmt, ...)
 {
     CHECK(fmt[0]);
     if (level <= RV_LOG_WARN)
         CHECK(++h->messages <= MESSAGE_MAX * (1 + (h->now - h->began) / (10 * NS_PER_S)));
 }
 
-static void host_irq_set(struct rv_host *h, unsigned line, bool level)
+static void host_irq_set(struct rv_instance *h, unsigned line, bool level)
 {
     CHECK(line < h->class->irq_lines && !(h->class->irq_edge >> line & 1));
     h->irq = level;
 }
 
-static uint64_t host_now(struct rv_host *h)
+static uint64_t host_now(struct rv_instance *h)
 {
     return h->now;
 }
 
-static uint64_t host_wall(struct rv_host *h)
+static uint64_t host_wall(struct rv_instance *h)
 {
     return h->wall;
 }
 
-static struct rv_host_timer *host_timer_new(struct rv_host *h, void (*fired)(void *), void *opaque)
+static struct rv_timer *host_timer_new(struct rv_instance *h, void (*fired)(void *), void *opaque)
 {
     CHECK(!h->timer);
     h->timer = true;
     h->fired = fired;
     h->timer_opaque = opaque;
-    return (struct rv_host_timer *)(void *)h;
+    return (struct rv_timer *)(void *)h;
 }
 
-static void host_timer_set(struct rv_host *h, struct rv_host_timer *timer, uint64_t at)
+static void host_timer_set(struct rv_instance *h, struct rv_timer *timer, uint64_t at)
 {
     CHECK((void *)timer == h && h->timer);
     h->timer_at = at;
     h->timer_set = true;
 }
 
-static void host_timer_cancel(struct rv_host *h, struct rv_host_timer *timer)
+static void host_timer_cancel(struct rv_instance *h, struct rv_timer *timer)
 {
     CHECK((void *)timer == h && h->timer);
     h->timer_set = false;
 }
 
-static void host_timer_free(struct rv_host *h, struct rv_host_timer *timer)
+static void host_timer_free(struct rv_instance *h, struct rv_timer *timer)
 {
     CHECK((void *)timer == h && h->timer);
     h->timer = h->timer_set = false;
 }
 
-static const char *host_property_string(struct rv_host *h, const char *name)
+static const char *host_property_string(struct rv_instance *h, const char *name)
 {
     (void)h;
     CHECK(name[0]);
     return NULL;
 }
 
-static bool host_property_bool(struct rv_host *h, const char *name)
+static bool host_property_bool(struct rv_instance *h, const char *name)
 {
     CHECK(name[0]);
     return h->choice & 1;
 }
 
-static unsigned host_property_enum(struct rv_host *h, const char *name)
+static unsigned host_property_enum(struct rv_instance *h, const char *name)
 {
     unsigned count = 0;
 
@@ -153,7 +153,7 @@ static unsigned host_property_enum(struct rv_host *h, const char *name)
     return h->choice % count;
 }
 
-static void host_request(struct rv_host *h, enum rv_request what, int code)
+static void host_request(struct rv_instance *h, enum rv_request what, int code)
 {
     CHECK((unsigned)what <= RV_REQUEST_PANIC);
     CHECK(what != RV_REQUEST_POWER_OFF || (code >= 0 && code <= 125));
@@ -161,7 +161,7 @@ static void host_request(struct rv_host *h, enum rv_request what, int code)
     h->request = what;
 }
 
-static struct rv_chr *host_chr_open(struct rv_host *h, const char *spec,
+static struct rv_chr *host_chr_open(struct rv_instance *h, const char *spec,
                                     const struct rv_chr_callbacks *callbacks, void *opaque)
 {
     CHECK(!h->chr && !spec);
@@ -170,7 +170,8 @@ static struct rv_chr *host_chr_open(struct rv_host *h, const char *spec,
     return (struct rv_chr *)(void *)h;
 }
 
-static size_t host_chr_write(struct rv_host *h, struct rv_chr *chr, const uint8_t *data, size_t len)
+static size_t host_chr_write(struct rv_instance *h, struct rv_chr *chr, const uint8_t *data,
+                             size_t len)
 {
     volatile uint8_t sum = 0;
     size_t n = len < h->chr_room ? len : h->chr_room;
@@ -183,18 +184,18 @@ static size_t host_chr_write(struct rv_host *h, struct rv_chr *chr, const uint8_
     return n;
 }
 
-static void host_chr_accept(struct rv_host *h, struct rv_chr *chr)
+static void host_chr_accept(struct rv_instance *h, struct rv_chr *chr)
 {
     CHECK((void *)chr == h && h->chr);
 }
 
-static void host_chr_close(struct rv_host *h, struct rv_chr *chr)
+static void host_chr_close(struct rv_instance *h, struct rv_chr *chr)
 {
     CHECK((void *)chr == h && h->chr);
     h->chr = NULL;
 }
 
-static const struct rv_host_ops ops = {
+static const struct rv_vmm_ops ops = {
     .size = sizeof(ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
@@ -219,7 +220,7 @@ static const struct rv_host_ops ops = {
  * Its life
  */
 
-static int create(struct rv_host *h, uint32_t flags)
+static int create(struct rv_instance *h, uint32_t flags)
 {
     void *state = h->class->state_size ? h->state : NULL;
 
@@ -227,21 +228,21 @@ static int create(struct rv_host *h, uint32_t flags)
     return h->class->create(h, &ops, state, flags, &h->device);
 }
 
-static void resume(struct rv_host *h)
+static void resume(struct rv_instance *h)
 {
     h->quiet = false;
     if (h->class->resume)
         h->class->resume(h->device);
 }
 
-static void quiesce(struct rv_host *h)
+static void quiesce(struct rv_instance *h)
 {
     /* None of them has anything in flight. */
     CHECK(!h->class->quiesce || h->quiet || h->class->quiesce(h->device) == 0);
     h->quiet = true;
 }
 
-static void reset(struct rv_host *h)
+static void reset(struct rv_instance *h)
 {
     h->asked = false;
     h->class->reset(h->device);
@@ -249,14 +250,14 @@ static void reset(struct rv_host *h)
     resume(h);
 }
 
-static void destroy(struct rv_host *h)
+static void destroy(struct rv_instance *h)
 {
     h->class->destroy(h->device);
     CHECK(!h->timer && !h->chr);
 }
 
 /* Registers whose reads change nothing. A device may have others there, but no FIFO. */
-static void show(struct rv_host *h, uint64_t shown[SHOWN][16])
+static void show(struct rv_instance *h, uint64_t shown[SHOWN][16])
 {
     static const uint64_t starts[SHOWN] = {0, 0x400, 0xc00};
 
@@ -272,7 +273,7 @@ static void show(struct rv_host *h, uint64_t shown[SHOWN][16])
 }
 
 /* The vmm dies. The next one takes the device over. */
-static void take_over(struct rv_host *h)
+static void take_over(struct rv_instance *h)
 {
     uint64_t before[SHOWN][16], after[SHOWN][16];
     bool irq = h->irq;
@@ -289,7 +290,7 @@ static void take_over(struct rv_host *h)
 }
 
 /* And finds something else there: it may refuse that, and must say so. */
-static void take_over_damaged(struct rv_host *h, struct input *in)
+static void take_over_damaged(struct rv_instance *h, struct input *in)
 {
     size_t size = h->class->state_size;
 
@@ -313,7 +314,7 @@ static void take_over_damaged(struct rv_host *h, struct input *in)
 }
 
 /* What falls due happens, until it is too much: then the vmm has not run for the rest. */
-static void pass(struct rv_host *h, uint64_t ns)
+static void pass(struct rv_instance *h, uint64_t ns)
 {
     uint64_t start = h->now, end = h->now + ns;
     unsigned fired = 0;
@@ -333,7 +334,7 @@ static void pass(struct rv_host *h, uint64_t ns)
     h->now = end;
 }
 
-static void input_comes(struct rv_host *h, struct input *in)
+static void input_comes(struct rv_instance *h, struct input *in)
 {
     uint8_t bytes[64];
     size_t room, n = take(in, 1) % sizeof(bytes);
@@ -348,7 +349,7 @@ static void input_comes(struct rv_host *h, struct input *in)
         h->chr->receive(h->chr_opaque, bytes, n);
 }
 
-static void reader_comes(struct rv_host *h, struct input *in)
+static void reader_comes(struct rv_instance *h, struct input *in)
 {
     h->chr_room = take(in, 1);
     if (!h->chr || !h->chr_full || !h->chr_room)
@@ -361,7 +362,7 @@ static void reader_comes(struct rv_host *h, struct input *in)
  * The guest
  */
 
-static uint64_t take_offset(const struct rv_host *h, struct input *in, unsigned size)
+static uint64_t take_offset(const struct rv_instance *h, struct input *in, unsigned size)
 {
     static const uint64_t near[] = {0, 0x400, 0xc00, 0xfc0};
     uint64_t choice = take(in, 1), offset = near[choice >> 6] + (choice & 0x3f);
@@ -386,7 +387,7 @@ static uint32_t take_value(struct input *in)
     }
 }
 
-static void access_registers(struct rv_host *h, struct input *in, bool is_write, unsigned size)
+static void access_registers(struct rv_instance *h, struct input *in, bool is_write, unsigned size)
 {
     uint64_t offset = take_offset(h, in, size), value = 0;
     int error;
@@ -403,7 +404,7 @@ static void access_registers(struct rv_host *h, struct input *in, bool is_write,
     CHECK(size != 4 || error == 0); /* a whole register is always there, or reads as 0 */
 }
 
-static void step(struct rv_host *h, struct input *in)
+static void step(struct rv_instance *h, struct input *in)
 {
     static const uint64_t units[] = {1000, 1000000, NS_PER_S, 60 * NS_PER_S};
     unsigned what = (unsigned)take(in, 1);
@@ -450,7 +451,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
     unsigned choice = (unsigned)take(&in, 1);
-    struct rv_host h = {
+    struct rv_instance h = {
         .class = classes[choice % (sizeof(classes) / sizeof(classes[0]))],
         .choice = choice / 5,
         .now = 1000 * NS_PER_S,

@@ -15,13 +15,13 @@ static int peer = -1;
 const struct plugin_host_property plugin_fuzzer_properties[] = {
     {"backend", "socket"}, {"path", path}, {"mac", "52:54:00:12:34:56"}, {0}};
 
-void plugin_fuzzer_begin(struct rv_host *host)
+void plugin_fuzzer_begin(struct rv_instance *host)
 {
     (void)host;
     snprintf(path, sizeof(path), "/tmp/fuzz-cable-%d", (int)getpid());
 }
 
-void plugin_fuzzer_end(struct rv_host *host)
+void plugin_fuzzer_end(struct rv_instance *host)
 {
     (void)host;
     if (peer >= 0)
@@ -50,7 +50,7 @@ static void plug(void)
 }
 
 /* Empty: the cable is pulled. Otherwise the bytes, behind a length that may be true. */
-void plugin_fuzzer_peer(struct rv_host *host, const uint8_t *data, size_t size)
+void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)
 {
     uint8_t scratch[4096];
 

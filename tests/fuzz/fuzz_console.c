@@ -32,13 +32,13 @@ static uint32_t take(struct input *in, unsigned bytes)
     return value;
 }
 
-static void write32(struct rv_host *host, uint32_t reg, uint32_t value)
+static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
 {
     ringvisor_device.write(host->device, reg, 4, value);
 }
 
 /* The driver, where it wants to get somewhere: all queues are there, of 8 entries. */
-static void bring_up(struct rv_host *host, uint32_t how)
+static void bring_up(struct rv_instance *host, uint32_t how)
 {
     uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
 
@@ -64,7 +64,7 @@ static void bring_up(struct rv_host *host, uint32_t how)
 }
 
 /* A buffer of one descriptor in a split ring; on the control queue, a message. */
-static void buffer(struct rv_host *host, struct input *in)
+static void buffer(struct rv_instance *host, struct input *in)
 {
     uint8_t where = (uint8_t)take(in, 1), what = (uint8_t)take(in, 1);
     unsigned q = (where & 7u) % QUEUES, slot = where >> 5;
@@ -90,7 +90,7 @@ static void buffer(struct rv_host *host, struct input *in)
     write32(host, VIRTIO_MMIO_QUEUE_NOTIFY, q);
 }
 
-static void step(struct rv_host *host, struct input *in, bool *still)
+static void step(struct rv_instance *host, struct input *in, bool *still)
 {
     static const unsigned sizes[] = {4, 1, 2, 8};
     static const uint8_t typed[64];
@@ -154,7 +154,7 @@ static void step(struct rv_host *host, struct input *in, bool *still)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct rv_host host;
+    static struct rv_instance host;
     struct input in = {data, size};
     uint8_t *ram = aligned_alloc(4096, RAM_SIZE);
     bool still = false;

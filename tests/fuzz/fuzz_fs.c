@@ -29,7 +29,7 @@ static void put(const char *path)
     close(fd);
 }
 
-void plugin_fuzzer_begin(struct rv_host *host)
+void plugin_fuzzer_begin(struct rv_instance *host)
 {
     char name[100];
 
@@ -67,7 +67,7 @@ static unsigned entries(const char *path)
     return n;
 }
 
-void plugin_fuzzer_end(struct rv_host *host)
+void plugin_fuzzer_end(struct rv_instance *host)
 {
     char text[16] = "";
     struct stat st;
@@ -107,7 +107,7 @@ void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
 }
 
 /* What threads have done is told. */
-void plugin_fuzzer_peer(struct rv_host *host, const uint8_t *data, size_t size)
+void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)
 {
     (void)data;
     (void)size;

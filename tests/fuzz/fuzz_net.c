@@ -8,12 +8,12 @@
 const struct plugin_host_property plugin_fuzzer_properties[] = {
     {"backend", "user"}, {"restrict", "on"}, {"mac", "52:54:00:12:34:56"}, {0}};
 
-void plugin_fuzzer_begin(struct rv_host *host)
+void plugin_fuzzer_begin(struct rv_instance *host)
 {
     (void)host;
 }
 
-void plugin_fuzzer_end(struct rv_host *host)
+void plugin_fuzzer_end(struct rv_instance *host)
 {
     (void)host;
 }
@@ -26,7 +26,7 @@ void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
 }
 
 /* Its answers are what comes from the other side. */
-void plugin_fuzzer_peer(struct rv_host *host, const uint8_t *data, size_t size)
+void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)
 {
     (void)data;
     (void)size;

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/virtio/core/iov.h"
-#include "devices/virtio/core/virtio_mmio.h"
+#include <ringvisor/virtio/iov.h>
+#include <ringvisor/virtio/virtio_mmio.h>
 
 #define RAM_BASE 0x1000u
 #define RAM_SIZE 0x2000u

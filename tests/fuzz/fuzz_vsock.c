@@ -30,7 +30,7 @@ static int dial(const char *suffix, int (*how)(int, const struct sockaddr *, soc
 }
 
 /* Port 1 of the host's has a listener. */
-void plugin_fuzzer_begin(struct rv_host *host)
+void plugin_fuzzer_begin(struct rv_instance *host)
 {
     char name[80];
 
@@ -45,7 +45,7 @@ void plugin_fuzzer_begin(struct rv_host *host)
         peers[i] = -1;
 }
 
-void plugin_fuzzer_end(struct rv_host *host)
+void plugin_fuzzer_end(struct rv_instance *host)
 {
     char name[80];
 
@@ -74,7 +74,7 @@ void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
     data[31] = 0;
 }
 
-void plugin_fuzzer_peer(struct rv_host *host, const uint8_t *data, size_t size)
+void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)
 {
     int *peer = &peers[size ? data[0] % PEERS : 0];
     uint8_t scratch[1024];

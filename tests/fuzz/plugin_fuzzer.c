@@ -44,12 +44,12 @@ static size_t take_bytes(struct input *in, uint8_t *to, size_t len)
     return len;
 }
 
-static void write32(struct rv_host *host, uint32_t reg, uint32_t value)
+static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
 {
     ringvisor_device.write(host->device, reg, 4, value);
 }
 
-static uint64_t offered(struct rv_host *host)
+static uint64_t offered(struct rv_instance *host)
 {
     uint64_t low, high;
 
@@ -61,7 +61,7 @@ static uint64_t offered(struct rv_host *host)
 }
 
 /* All queues are there, with the features that the input leaves of those offered. */
-static void bring_up(struct rv_host *host, uint32_t without)
+static void bring_up(struct rv_instance *host, uint32_t without)
 {
     uint64_t features;
 
@@ -88,7 +88,7 @@ static void bring_up(struct rv_host *host, uint32_t without)
 }
 
 /* A chain in a split ring. The readable part comes first and has what the input says. */
-static void chain(struct rv_host *host, struct input *in)
+static void chain(struct rv_instance *host, struct input *in)
 {
     uint32_t shape = take(in, 2);
     unsigned q = (shape & 7u) % QUEUES, slot = shape >> 3 & 3u;
@@ -121,7 +121,7 @@ static void chain(struct rv_host *host, struct input *in)
         write32(host, VIRTIO_MMIO_QUEUE_NOTIFY, q);
 }
 
-static void access_registers(struct rv_host *host, struct input *in)
+static void access_registers(struct rv_instance *host, struct input *in)
 {
     static const unsigned sizes[] = {4, 1, 2, 8};
     uint32_t where = take(in, 2);
@@ -134,7 +134,7 @@ static void access_registers(struct rv_host *host, struct input *in)
     ringvisor_device.read(host->device, where, size, &value);
 }
 
-static void step(struct rv_host *host, struct input *in)
+static void step(struct rv_instance *host, struct input *in)
 {
     uint8_t bytes[256];
     uint32_t where;
@@ -176,7 +176,7 @@ static void step(struct rv_host *host, struct input *in)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct rv_host host;
+    static struct rv_instance host;
     struct input in = {data, size};
     uint8_t *ram = aligned_alloc(4096, RAM_SIZE);
 

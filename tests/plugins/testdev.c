@@ -42,11 +42,11 @@ struct testdev_state {
 };
 
 struct testdev {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     struct testdev_state *state;
-    struct rv_host_timer *delay;
-    struct rv_host_timer *late;
+    struct rv_timer *delay;
+    struct rv_timer *late;
     uint64_t late_to; /* as a disk that transfers: no reset stops it */
     bool quiescing;
 };
@@ -54,7 +54,7 @@ struct testdev {
 static void set_line(struct testdev *dev, unsigned line, bool level)
 {
     dev->state->line[line] = level;
-    dev->ops->irq_set(dev->host, line, level);
+    dev->ops->irq_set(dev->instance, line, level);
 }
 
 static void delay_over(void *opaque)
@@ -71,9 +71,9 @@ static void late_over(void *opaque)
     const uint64_t ones = UINT64_MAX;
 
     dev->state->late_ns = 0;
-    dev->ops->mem_write(dev->host, dev->late_to, &ones, sizeof(ones));
+    dev->ops->mem_write(dev->instance, dev->late_to, &ones, sizeof(ones));
     if (dev->quiescing)
-        dev->ops->quiesced(dev->host);
+        dev->ops->quiesced(dev->instance);
     dev->quiescing = false;
 }
 
@@ -91,10 +91,10 @@ static void testdev_resume(void *device)
     struct testdev *dev = device;
 
     if (dev->state->delay_ns)
-        dev->ops->timer_set(dev->host, dev->delay, dev->state->delay_ns);
+        dev->ops->timer_set(dev->instance, dev->delay, dev->state->delay_ns);
     if (dev->state->late_ns) {
         dev->late_to = dev->state->dma_to;
-        dev->ops->timer_set(dev->host, dev->late, dev->state->late_ns);
+        dev->ops->timer_set(dev->instance, dev->late, dev->state->late_ns);
     }
 }
 
@@ -109,31 +109,31 @@ static bool testdev_event(void *device, enum rv_device_event event)
 static void copy(struct testdev *dev, uint64_t len)
 {
     struct testdev_state *state = dev->state;
-    const void *from = dev->ops->mem_span(dev->host, state->dma_from, len);
-    void *to = dev->ops->mem_span(dev->host, state->dma_to, len);
+    const void *from = dev->ops->mem_span(dev->instance, state->dma_from, len);
+    void *to = dev->ops->mem_span(dev->instance, state->dma_to, len);
 
     state->dma_refused = !from || !to;
     if (state->dma_refused)
         return;
     memmove(to, from, len);
-    dev->ops->mem_dirty(dev->host, state->dma_to, len);
+    dev->ops->mem_dirty(dev->instance, state->dma_to, len);
 }
 
-static int testdev_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int testdev_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                           uint32_t flags, void **device)
 {
     struct testdev *dev = calloc(1, sizeof(*dev));
 
     (void)flags;
     if (dev == NULL) {
-        ops->log(host, RV_LOG_ERROR, "testdev: out of memory");
+        ops->log(instance, RV_LOG_ERROR, "testdev: out of memory");
         return -ENOMEM;
     }
-    dev->host = host;
+    dev->instance = instance;
     dev->ops = ops;
     dev->state = state;
-    dev->delay = ops->timer_new(host, delay_over, dev);
-    dev->late = ops->timer_new(host, late_over, dev);
+    dev->delay = ops->timer_new(instance, delay_over, dev);
+    dev->late = ops->timer_new(instance, late_over, dev);
     if (dev->delay == NULL || dev->late == NULL) {
         free(dev);
         return -ENOMEM;
@@ -141,7 +141,7 @@ static int testdev_create(struct rv_host *host, const struct rv_host_ops *ops, v
     *device = dev;
     /* A state block that was taken over says what the lines were. */
     for (unsigned line = 0; line < TESTDEV_LINES; line++)
-        ops->irq_set(host, line, dev->state->line[line] != 0);
+        ops->irq_set(instance, line, dev->state->line[line] != 0);
     return 0;
 }
 
@@ -155,7 +155,7 @@ static void testdev_reset(void *device)
     struct testdev *dev = device;
 
     memset(dev->state, 0, offsetof(struct testdev_state, sticky));
-    dev->ops->timer_cancel(dev->host, dev->delay);
+    dev->ops->timer_cancel(dev->instance, dev->delay);
     for (unsigned line = 0; line < TESTDEV_LINES; line++)
         set_line(dev, line, false);
 }
@@ -271,16 +271,16 @@ static void write_register(struct testdev *dev, uint64_t offset, unsigned size, 
     case TESTDEV_DMA_TO: state->dma_to = value; break;
     case TESTDEV_DMA_LEN: copy(dev, value); break;
     case TESTDEV_DELAY:
-        state->delay_ns = dev->ops->now_ns(dev->host) + value * 1000;
-        dev->ops->timer_set(dev->host, dev->delay, state->delay_ns);
+        state->delay_ns = dev->ops->now_ns(dev->instance) + value * 1000;
+        dev->ops->timer_set(dev->instance, dev->delay, state->delay_ns);
         break;
     case TESTDEV_LATE:
         dev->late_to = state->dma_to;
-        state->late_ns = dev->ops->now_ns(dev->host) + value * 1000000;
-        dev->ops->timer_set(dev->host, dev->late, state->late_ns);
+        state->late_ns = dev->ops->now_ns(dev->instance) + value * 1000000;
+        dev->ops->timer_set(dev->instance, dev->late, state->late_ns);
         break;
     case TESTDEV_REQUEST:
-        dev->ops->request(dev->host, (enum rv_request)(value & 0xff), (int)(value >> 8 & 0xff));
+        dev->ops->request(dev->instance, (enum rv_request)(value & 0xff), (int)(value >> 8 & 0xff));
         break;
     case TESTDEV_LOG_CLEAR: clear_log(state); break;
     case TESTDEV_LOG_INDEX: state->log_index = value; break;

@@ -7,42 +7,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/device/device_host.h"
+#include "vmm/device/device_internal.h"
 #include "vmm/util/log.h"
 
 #define DEVICE_SPIS 988u /* INTIDs 32 to 1019 */
 
 /* Its place on the board and its name. */
-static int device_place(struct rv_host *host)
+static int device_place(struct rv_instance *instance)
 {
-    const struct rv_device_class *class = host->class;
-    int err = host->env.place(host->env.ctx, class, &host->base, &host->first_spi);
+    const struct rv_device_class *class = instance->class;
+    int err = instance->env.place(instance->env.ctx, class, &instance->base, &instance->first_spi);
 
     if (err)
         return err;
-    if (host->first_spi >= DEVICE_SPIS || class->irq_lines > DEVICE_SPIS - host->first_spi) {
+    if (instance->first_spi >= DEVICE_SPIS ||
+        class->irq_lines > DEVICE_SPIS - instance->first_spi) {
         log_error("device '%s': there are SPIs 0 to %u, not %u", class->name, DEVICE_SPIS - 1,
-                  host->first_spi);
+                  instance->first_spi);
         return -EINVAL;
     }
-    if (asprintf(&host->name, "%s@%" PRIx64, class->name, host->base.v) < 0) {
-        host->name = NULL;
+    if (asprintf(&instance->name, "%s@%" PRIx64, class->name, instance->base.v) < 0) {
+        instance->name = NULL;
         return -ENOMEM;
     }
     return 0;
 }
 
-static struct rv_host *device_alloc(const struct device_env *env,
-                                    const struct rv_device_class *class)
+static struct rv_instance *device_alloc(const struct device_env *env,
+                                        const struct rv_device_class *class)
 {
-    struct rv_host *host = calloc(1, sizeof(*host));
+    struct rv_instance *instance = calloc(1, sizeof(*instance));
     size_t properties = 0;
 
-    if (!host)
+    if (!instance)
         return NULL;
     while (class->properties && class->properties[properties].name)
         properties++;
-    *host = (struct rv_host){
+    *instance = (struct rv_instance){
         .env = *env,
         .class = class,
         /* The bus calls the plugin itself: the signatures are the same. */
@@ -51,53 +52,53 @@ static struct rv_host *device_alloc(const struct device_env *env,
         .values = calloc(properties + 1, sizeof(char *)),
         .lines = calloc(class->irq_lines + 1, sizeof(enum device_line)),
     };
-    if (!host->values || !host->lines) {
-        device_destroy(host);
+    if (!instance->values || !instance->lines) {
+        device_destroy(instance);
         return NULL;
     }
-    return host;
+    return instance;
 }
 
 /* Makes the plugin's device and connects it. */
-static int device_start(struct rv_host *host)
+static int device_start(struct rv_instance *instance)
 {
-    const struct rv_device_class *class = host->class;
+    const struct rv_device_class *class = instance->class;
     void *state = NULL;
     int err;
 
     if (class->state_size > 0) {
-        state = host->env.state_alloc(host->env.ctx, host->name, class->state_version,
-                                      class->state_size);
+        state = instance->env.state_alloc(instance->env.ctx, instance->name, class->state_version,
+                                          class->state_size);
         if (!state)
             return -ENOMEM;
     }
-    host->creating = true;
-    err = class->create(host, &device_ops, state, host->env.resume ? RV_CREATE_RESUME : 0,
-                        &host->device);
-    host->creating = false;
+    instance->creating = true;
+    err = class->create(instance, &device_ops, state, instance->env.resume ? RV_CREATE_RESUME : 0,
+                        &instance->device);
+    instance->creating = false;
     if (err) {
         if (err > 0) {
-            device_bug(host, "create() returned %d, which is no -errno", err);
+            device_bug(instance, "create() returned %d, which is no -errno", err);
             err = -EINVAL;
         }
-        log_error("device '%s': cannot be made: %s", host->name, strerror(-err));
+        log_error("device '%s': cannot be made: %s", instance->name, strerror(-err));
         return err;
     }
-    host->created = true;
-    if (!host->env.resume)
-        class->reset(host->device);
-    err = bus_add(host->env.bus, host->name, host->base, class->mmio_size, &host->bus_ops,
-                  host->device);
-    host->on_bus = err == 0;
+    instance->created = true;
+    if (!instance->env.resume)
+        class->reset(instance->device);
+    err = bus_add(instance->env.bus, instance->name, instance->base, class->mmio_size,
+                  &instance->bus_ops, instance->device);
+    instance->on_bus = err == 0;
     return err;
 }
 
-int device_create(const struct device_env *env, const char *spec, struct rv_host **device)
+int device_create(const struct device_env *env, const char *spec, struct rv_instance **device)
 {
     size_t len = strcspn(spec, ",");
     char *name = strndup(spec, len);
     const struct plugin *plugin;
-    struct rv_host *host = NULL;
+    struct rv_instance *instance = NULL;
     int err;
 
     if (!name)
@@ -108,140 +109,142 @@ int device_create(const struct device_env *env, const char *spec, struct rv_host
     free(name);
     if (!plugin)
         return -ENOENT;
-    host = device_alloc(env, &plugin->class);
-    err = host ? device_properties_parse(host, spec + len) : -ENOMEM;
+    instance = device_alloc(env, &plugin->class);
+    err = instance ? device_properties_parse(instance, spec + len) : -ENOMEM;
     if (!err)
-        err = device_place(host);
+        err = device_place(instance);
     if (!err)
-        err = device_start(host);
+        err = device_start(instance);
     if (err == -ENOMEM)
         log_error("device '%s': out of memory", plugin->class.name);
     if (err) {
-        device_destroy(host);
+        device_destroy(instance);
         return err;
     }
-    *device = host;
+    *device = instance;
     return 0;
 }
 
 /* What the plugin has not freed itself. */
-static void device_free_handles(struct rv_host *host)
+static void device_free_handles(struct rv_instance *instance)
 {
-    while (host->handles) {
-        struct device_handle *handle = host->handles;
+    while (instance->handles) {
+        struct device_handle *handle = instance->handles;
 
         switch (handle->kind) {
         case DEVICE_HANDLE_TIMER:
-            device_timer_free(host, (struct rv_host_timer *)(void *)handle);
+            device_timer_free(instance, (struct rv_timer *)(void *)handle);
             break;
         case DEVICE_HANDLE_WATCH:
-            device_fd_remove(host, (struct rv_host_watch *)(void *)handle);
+            device_fd_remove(instance, (struct rv_watch *)(void *)handle);
             break;
-        case DEVICE_HANDLE_CHR: device_chr_close(host, (struct rv_chr *)(void *)handle); break;
-        case DEVICE_HANDLE_DISK: device_disk_close(host, (struct rv_disk *)(void *)handle); break;
+        case DEVICE_HANDLE_CHR: device_chr_close(instance, (struct rv_chr *)(void *)handle); break;
+        case DEVICE_HANDLE_DISK:
+            device_disk_close(instance, (struct rv_disk *)(void *)handle);
+            break;
         }
     }
 }
 
-void device_destroy(struct rv_host *host)
+void device_destroy(struct rv_instance *instance)
 {
-    if (!host)
+    if (!instance)
         return;
-    if (host->on_bus)
-        bus_remove(host->env.bus, host->base);
-    if (host->created)
-        host->class->destroy(host->device);
-    device_free_handles(host);
-    while (host->counters) {
-        struct device_counter *counter = host->counters;
+    if (instance->on_bus)
+        bus_remove(instance->env.bus, instance->base);
+    if (instance->created)
+        instance->class->destroy(instance->device);
+    device_free_handles(instance);
+    while (instance->counters) {
+        struct device_counter *counter = instance->counters;
 
-        host->counters = counter->next;
+        instance->counters = counter->next;
         free(counter);
     }
-    device_properties_free(host);
-    free(host->lines);
-    free(host->name);
-    free(host);
+    device_properties_free(instance);
+    free(instance->lines);
+    free(instance->name);
+    free(instance);
 }
 
-int device_quiesce(struct rv_host *host)
+int device_quiesce(struct rv_instance *instance)
 {
     int err;
 
-    if (host->phase != DEVICE_RUNS)
-        return host->phase == DEVICE_STOPPED ? 0 : -EINPROGRESS;
-    if (!host->class->quiesce) {
-        host->phase = DEVICE_STOPPED;
+    if (instance->phase != DEVICE_RUNS)
+        return instance->phase == DEVICE_STOPPED ? 0 : -EINPROGRESS;
+    if (!instance->class->quiesce) {
+        instance->phase = DEVICE_STOPPED;
         return 0;
     }
-    host->phase = DEVICE_QUIESCING; /* before: what ends at once may say so from in there */
-    err = host->class->quiesce(host->device);
+    instance->phase = DEVICE_QUIESCING; /* before: what ends at once may say so from in there */
+    err = instance->class->quiesce(instance->device);
     if (err && err != -EINPROGRESS)
-        device_bug(host, "quiesce() returned %d", err);
+        device_bug(instance, "quiesce() returned %d", err);
     if (err != -EINPROGRESS)
-        host->phase = DEVICE_STOPPED;
-    return device_is_quiet(host) ? 0 : -EINPROGRESS;
+        instance->phase = DEVICE_STOPPED;
+    return device_is_quiet(instance) ? 0 : -EINPROGRESS;
 }
 
-bool device_is_quiet(const struct rv_host *host)
+bool device_is_quiet(const struct rv_instance *instance)
 {
-    return host->phase == DEVICE_STOPPED;
+    return instance->phase == DEVICE_STOPPED;
 }
 
-void device_resume(struct rv_host *host)
+void device_resume(struct rv_instance *instance)
 {
-    if (host->phase == DEVICE_RUNS)
+    if (instance->phase == DEVICE_RUNS)
         return;
-    host->phase = DEVICE_RUNS;
-    if (host->class->resume)
-        host->class->resume(host->device);
+    instance->phase = DEVICE_RUNS;
+    if (instance->class->resume)
+        instance->class->resume(instance->device);
 }
 
-void device_reset(struct rv_host *host)
+void device_reset(struct rv_instance *instance)
 {
-    host->class->reset(host->device);
+    instance->class->reset(instance->device);
 }
 
-bool device_event(struct rv_host *host, enum rv_device_event event)
+bool device_event(struct rv_instance *instance, enum rv_device_event event)
 {
-    return host->class->event && host->class->event(host->device, event);
+    return instance->class->event && instance->class->event(instance->device, event);
 }
 
-void device_sync(struct rv_host *host)
+void device_sync(struct rv_instance *instance)
 {
-    if (host->class->sync)
-        host->class->sync(host->device);
+    if (instance->class->sync)
+        instance->class->sync(instance->device);
 }
 
-void device_counters(const struct rv_host *host,
+void device_counters(const struct rv_instance *instance,
                      void (*show)(void *ctx, const char *device, const char *name, uint64_t value),
                      void *ctx)
 {
-    for (const struct device_counter *c = host->counters; c; c = c->next)
-        show(ctx, host->name, c->name, c->value);
+    for (const struct device_counter *c = instance->counters; c; c = c->next)
+        show(ctx, instance->name, c->name, c->value);
 }
 
-const char *device_name(const struct rv_host *host)
+const char *device_name(const struct rv_instance *instance)
 {
-    return host->name;
+    return instance->name;
 }
 
-const struct rv_device_class *device_class(const struct rv_host *host)
+const struct rv_device_class *device_class(const struct rv_instance *instance)
 {
-    return host->class;
+    return instance->class;
 }
 
-void *device_opaque(const struct rv_host *host)
+void *device_opaque(const struct rv_instance *instance)
 {
-    return host->device;
+    return instance->device;
 }
 
-ipa_t device_base(const struct rv_host *host)
+ipa_t device_base(const struct rv_instance *instance)
 {
-    return host->base;
+    return instance->base;
 }
 
-uint32_t device_first_spi(const struct rv_host *host)
+uint32_t device_first_spi(const struct rv_instance *instance)
 {
-    return host->first_spi;
+    return instance->first_spi;
 }

@@ -57,7 +57,7 @@ struct device_env {
 };
 
 /* The instance, by its name in the plugin ABI. */
-struct rv_host;
+struct rv_instance;
 
 /*
  * `spec` is "name" or "name,property=value,..."; a bool's "=on" may be left
@@ -66,35 +66,35 @@ struct rv_host;
  * 0, or after a message: -ENOENT: no such device; -EINVAL: bad property or
  * SPI; -EEXIST: the address is taken; -ENOMEM; what place() or the device said.
  */
-int device_create(const struct device_env *env, const char *spec, struct rv_host **device);
+int device_create(const struct device_env *env, const char *spec, struct rv_instance **device);
 
 /* NULL is no device. */
-void device_destroy(struct rv_host *device);
+void device_destroy(struct rv_instance *device);
 
 /* Stop taking new work. 0: nothing is in flight; -EINPROGRESS: wait for device_is_quiet(). */
-int device_quiesce(struct rv_host *device);
-bool device_is_quiet(const struct rv_host *device);
+int device_quiesce(struct rv_instance *device);
+bool device_is_quiet(const struct rv_instance *device);
 
 /* Begin, or go on after device_quiesce(). */
-void device_resume(struct rv_host *device);
+void device_resume(struct rv_instance *device);
 
 /* The guest's system reset, of a device that is quiet. */
-void device_reset(struct rv_host *device);
+void device_reset(struct rv_instance *device);
 
 /* Did the device take the event? */
-bool device_event(struct rv_host *device, enum rv_device_event event);
+bool device_event(struct rv_instance *device, enum rv_device_event event);
 
 /* Has the device tell of what another process has written for it. */
-void device_sync(struct rv_host *device);
+void device_sync(struct rv_instance *device);
 
 /* Calls `show` for each of the device's counters. */
-void device_counters(const struct rv_host *device,
+void device_counters(const struct rv_instance *device,
                      void (*show)(void *ctx, const char *device, const char *name, uint64_t value),
                      void *ctx);
 
 /* "pl011@9000000": unique, and the unit name in the device tree. */
-const char *device_name(const struct rv_host *device);
-const struct rv_device_class *device_class(const struct rv_host *device);
-void *device_opaque(const struct rv_host *device); /* what the class's callbacks take */
-ipa_t device_base(const struct rv_host *device);
-uint32_t device_first_spi(const struct rv_host *device);
+const char *device_name(const struct rv_instance *device);
+const struct rv_device_class *device_class(const struct rv_instance *device);
+void *device_opaque(const struct rv_instance *device); /* what the class's callbacks take */
+ipa_t device_base(const struct rv_instance *device);
+uint32_t device_first_spi(const struct rv_instance *device);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/device/device_host.h"
+#include "vmm/device/device_internal.h"
 #include "vmm/util/log.h"
 
 struct rv_chr {
@@ -56,19 +56,19 @@ static const struct chardev_client device_chr_client = {
 
 static int device_chr_take_console(struct rv_chr *chr)
 {
-    struct rv_host *host = chr->handle.host;
-    struct device_console *console = host->env.console;
+    struct rv_instance *instance = chr->handle.instance;
+    struct device_console *console = instance->env.console;
 
     if (!console || !console->chardev) {
-        log_error("device '%s': chardev 'stdio': this vmm has no console", host->name);
+        log_error("device '%s': chardev 'stdio': this vmm has no console", instance->name);
         return -ENODEV;
     }
     if (console->user) {
         log_error("device '%s': chardev 'stdio' is used by '%s': give one of them another",
-                  host->name, console->user);
+                  instance->name, console->user);
         return -EBUSY;
     }
-    console->user = host->name;
+    console->user = instance->name;
     chr->chardev = console->chardev;
     chr->is_console = true;
     return 0;
@@ -76,65 +76,66 @@ static int device_chr_take_console(struct rv_chr *chr)
 
 static int device_chr_find(struct rv_chr *chr, const char *spec)
 {
-    struct rv_host *host = chr->handle.host;
-    const struct device_console *console = host->env.console;
+    struct rv_instance *instance = chr->handle.instance;
+    const struct device_console *console = instance->env.console;
 
     if (spec ? strcmp(spec, "stdio") == 0 : console && console->chardev && !console->user)
         return device_chr_take_console(chr);
-    return spec ? chardev_open(host->env.base, spec, &chr->chardev) : 0;
+    return spec ? chardev_open(instance->env.base, spec, &chr->chardev) : 0;
 }
 
-struct rv_chr *device_chr_open(struct rv_host *host, const char *spec,
+struct rv_chr *device_chr_open(struct rv_instance *instance, const char *spec,
                                const struct rv_chr_callbacks *callbacks, void *opaque)
 {
     struct rv_chr *chr;
     int err;
 
     if (!callbacks || callbacks->size < offsetof(struct rv_chr_callbacks, connected)) {
-        device_bug(host, "chr_open without callbacks, or without their size");
+        device_bug(instance, "chr_open without callbacks, or without their size");
         return NULL;
     }
     chr = calloc(1, sizeof(*chr));
     if (!chr) {
-        log_error("device '%s': out of memory", host->name);
+        log_error("device '%s': out of memory", instance->name);
         return NULL;
     }
     memcpy(&chr->callbacks, callbacks,
            callbacks->size < sizeof(*callbacks) ? callbacks->size : sizeof(*callbacks));
     chr->opaque = opaque;
-    device_handle_add(host, &chr->handle, DEVICE_HANDLE_CHR);
+    device_handle_add(instance, &chr->handle, DEVICE_HANDLE_CHR);
     err = device_chr_find(chr, spec);
     if (!err && chr->chardev)
         err = chardev_attach(chr->chardev, &device_chr_client, chr);
     if (err) {
-        device_chr_close(host, chr);
+        device_chr_close(instance, chr);
         return NULL;
     }
     return chr;
 }
 
-size_t device_chr_write(struct rv_host *host, struct rv_chr *chr, const uint8_t *data, size_t len)
+size_t device_chr_write(struct rv_instance *instance, struct rv_chr *chr, const uint8_t *data,
+                        size_t len)
 {
-    if (!device_handle_check(host, chr, DEVICE_HANDLE_CHR, "chr_write"))
+    if (!device_handle_check(instance, chr, DEVICE_HANDLE_CHR, "chr_write"))
         return len;
     return chr->chardev ? chardev_write(chr->chardev, data, len) : len;
 }
 
-void device_chr_accept(struct rv_host *host, struct rv_chr *chr)
+void device_chr_accept(struct rv_instance *instance, struct rv_chr *chr)
 {
-    if (device_handle_check(host, chr, DEVICE_HANDLE_CHR, "chr_accept") && chr->chardev)
+    if (device_handle_check(instance, chr, DEVICE_HANDLE_CHR, "chr_accept") && chr->chardev)
         chardev_accept(chr->chardev);
 }
 
-void device_chr_close(struct rv_host *host, struct rv_chr *chr)
+void device_chr_close(struct rv_instance *instance, struct rv_chr *chr)
 {
-    if (!device_handle_check(host, chr, DEVICE_HANDLE_CHR, "chr_close"))
+    if (!device_handle_check(instance, chr, DEVICE_HANDLE_CHR, "chr_close"))
         return;
-    device_handle_remove(host, &chr->handle);
+    device_handle_remove(instance, &chr->handle);
     if (chr->chardev)
         chardev_detach(chr->chardev);
     if (chr->is_console)
-        host->env.console->user = NULL;
+        instance->env.console->user = NULL;
     else if (chr->chardev)
         chardev_free(chr->chardev);
     free(chr);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/device/device_host.h"
+#include "vmm/device/device_internal.h"
 #include "vmm/disk/disk.h"
 #include "vmm/util/log.h"
 
@@ -48,7 +48,7 @@ static void device_disk_fill_info(struct rv_disk *disk)
     };
 }
 
-int device_disk_open(struct rv_host *host, const struct rv_disk_options *options,
+int device_disk_open(struct rv_instance *instance, const struct rv_disk_options *options,
                      struct rv_disk **result)
 {
     struct rv_disk_options known = {0};
@@ -56,16 +56,16 @@ int device_disk_open(struct rv_host *host, const struct rv_disk_options *options
     int err;
 
     if (!options || options->size < offsetof(struct rv_disk_options, round_end) || !options->path) {
-        device_bug(host, "disk_open without options, their size or a path");
+        device_bug(instance, "disk_open without options, their size or a path");
         return -EINVAL;
     }
     memcpy(&known, options, options->size < sizeof(known) ? options->size : sizeof(known));
     disk = calloc(1, sizeof(*disk));
     if (!disk) {
-        log_error("device '%s': out of memory", host->name);
+        log_error("device '%s': out of memory", instance->name);
         return -ENOMEM;
     }
-    err = disk_open(host->env.base,
+    err = disk_open(instance->env.base,
                     &(struct disk_config){
                         .path = known.path,
                         .format = known.format,
@@ -83,14 +83,15 @@ int device_disk_open(struct rv_host *host, const struct rv_disk_options *options
     }
     disk_on_round(disk->disk, known.round_end, known.opaque);
     device_disk_fill_info(disk);
-    device_handle_add(host, &disk->handle, DEVICE_HANDLE_DISK);
+    device_handle_add(instance, &disk->handle, DEVICE_HANDLE_DISK);
     *result = disk;
     return 0;
 }
 
-const struct rv_disk_info *device_disk_info(struct rv_host *host, struct rv_disk *disk)
+const struct rv_disk_info *device_disk_info(struct rv_instance *instance, struct rv_disk *disk)
 {
-    return device_handle_check(host, disk, DEVICE_HANDLE_DISK, "disk_info") ? &disk->info : NULL;
+    return device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_info") ? &disk->info
+                                                                                : NULL;
 }
 
 static void device_disk_done(struct disk_request *request, int error)
@@ -100,11 +101,12 @@ static void device_disk_done(struct disk_request *request, int error)
     of->done(of, error);
 }
 
-void device_disk_submit(struct rv_host *host, struct rv_disk *disk, struct rv_disk_request *request)
+void device_disk_submit(struct rv_instance *instance, struct rv_disk *disk,
+                        struct rv_disk_request *request)
 {
     struct device_disk_request *core = (struct device_disk_request *)(void *)request->core;
 
-    if (!device_handle_check(host, disk, DEVICE_HANDLE_DISK, "disk_submit"))
+    if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_submit"))
         return;
     core->of = request;
     core->request.op = request->op;
@@ -119,25 +121,25 @@ void device_disk_submit(struct rv_host *host, struct rv_disk *disk, struct rv_di
     disk_submit(disk->disk, &core->request);
 }
 
-void device_disk_kick(struct rv_host *host, struct rv_disk *disk)
+void device_disk_kick(struct rv_instance *instance, struct rv_disk *disk)
 {
-    if (device_handle_check(host, disk, DEVICE_HANDLE_DISK, "disk_kick"))
+    if (device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_kick"))
         disk_kick(disk->disk);
 }
 
 /* A plugin that leaves this to the core must not have freed its requests: they may be in flight. */
-void device_disk_close(struct rv_host *host, struct rv_disk *disk)
+void device_disk_close(struct rv_instance *instance, struct rv_disk *disk)
 {
-    if (!device_handle_check(host, disk, DEVICE_HANDLE_DISK, "disk_close"))
+    if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_close"))
         return;
-    device_handle_remove(host, &disk->handle);
+    device_handle_remove(instance, &disk->handle);
     disk_close(disk->disk);
     free(disk);
 }
 
-int device_disk_drain(struct rv_host *host, struct rv_disk *disk, int timeout_ms)
+int device_disk_drain(struct rv_instance *instance, struct rv_disk *disk, int timeout_ms)
 {
-    if (!device_handle_check(host, disk, DEVICE_HANDLE_DISK, "disk_drain"))
+    if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_drain"))
         return -EINVAL;
     return disk_drain(disk->disk, timeout_ms);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "vmm/device/device_host.h"
+#include "vmm/device/device_internal.h"
 #include "vmm/util/log.h"
 
 #define NS_PER_S  UINT64_C(1000000000)
@@ -15,7 +15,7 @@
 /* libevent adds the time of day to it; a year is as good as for ever. */
 #define DEVICE_TIMER_MAX_S UINT64_C(31536000)
 
-struct rv_host_timer {
+struct rv_timer {
     struct device_handle handle;
     struct event *event;
     void (*fired)(void *opaque);
@@ -23,7 +23,7 @@ struct rv_host_timer {
     uint64_t at_ns;
 };
 
-struct rv_host_watch {
+struct rv_watch {
     struct device_handle handle;
     struct event *event; /* NULL: for none of the events now */
     int fd;
@@ -53,19 +53,19 @@ static uint64_t device_clock(clockid_t clock)
     return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-uint64_t device_now_ns(struct rv_host *host)
+uint64_t device_now_ns(struct rv_instance *instance)
 {
-    (void)host;
+    (void)instance;
     return device_clock(CLOCK_MONOTONIC);
 }
 
-uint64_t device_wall_ns(struct rv_host *host)
+uint64_t device_wall_ns(struct rv_instance *instance)
 {
-    (void)host;
+    (void)instance;
     return device_clock(CLOCK_REALTIME);
 }
 
-static void device_timer_arm(struct rv_host_timer *timer)
+static void device_timer_arm(struct rv_timer *timer)
 {
     uint64_t now = device_clock(CLOCK_MONOTONIC);
     uint64_t wait_us =
@@ -82,7 +82,7 @@ static void device_timer_arm(struct rv_host_timer *timer)
 
 static void device_timer_fired(evutil_socket_t fd, short what, void *arg)
 {
-    struct rv_host_timer *timer = arg;
+    struct rv_timer *timer = arg;
 
     (void)fd;
     (void)what;
@@ -93,13 +93,13 @@ static void device_timer_fired(evutil_socket_t fd, short what, void *arg)
         timer->fired(timer->opaque); /* it may be gone after this */
 }
 
-struct rv_host_timer *device_timer_new(struct rv_host *host, void (*fired)(void *opaque),
-                                       void *opaque)
+struct rv_timer *device_timer_new(struct rv_instance *instance, void (*fired)(void *opaque),
+                                  void *opaque)
 {
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
 
     if (!fired) {
-        device_bug(host, "a timer without a function");
+        device_bug(instance, "a timer without a function");
         return NULL;
     }
     timer = calloc(1, sizeof(*timer));
@@ -107,41 +107,41 @@ struct rv_host_timer *device_timer_new(struct rv_host *host, void (*fired)(void 
         return NULL;
     timer->fired = fired;
     timer->opaque = opaque;
-    timer->event = evtimer_new(host->env.base, device_timer_fired, timer);
+    timer->event = evtimer_new(instance->env.base, device_timer_fired, timer);
     if (!timer->event) {
         free(timer);
         return NULL;
     }
-    device_handle_add(host, &timer->handle, DEVICE_HANDLE_TIMER);
+    device_handle_add(instance, &timer->handle, DEVICE_HANDLE_TIMER);
     return timer;
 }
 
-void device_timer_set(struct rv_host *host, struct rv_host_timer *timer, uint64_t at_ns)
+void device_timer_set(struct rv_instance *instance, struct rv_timer *timer, uint64_t at_ns)
 {
-    if (!device_handle_check(host, timer, DEVICE_HANDLE_TIMER, "timer_set"))
+    if (!device_handle_check(instance, timer, DEVICE_HANDLE_TIMER, "timer_set"))
         return;
     timer->at_ns = at_ns;
     device_timer_arm(timer);
 }
 
-void device_timer_cancel(struct rv_host *host, struct rv_host_timer *timer)
+void device_timer_cancel(struct rv_instance *instance, struct rv_timer *timer)
 {
-    if (device_handle_check(host, timer, DEVICE_HANDLE_TIMER, "timer_cancel"))
+    if (device_handle_check(instance, timer, DEVICE_HANDLE_TIMER, "timer_cancel"))
         event_del(timer->event);
 }
 
-void device_timer_free(struct rv_host *host, struct rv_host_timer *timer)
+void device_timer_free(struct rv_instance *instance, struct rv_timer *timer)
 {
-    if (!device_handle_check(host, timer, DEVICE_HANDLE_TIMER, "timer_free"))
+    if (!device_handle_check(instance, timer, DEVICE_HANDLE_TIMER, "timer_free"))
         return;
-    device_handle_remove(host, &timer->handle);
+    device_handle_remove(instance, &timer->handle);
     event_free(timer->event);
     free(timer);
 }
 
 static void device_watch_ready(evutil_socket_t fd, short what, void *arg)
 {
-    struct rv_host_watch *watch = arg;
+    struct rv_watch *watch = arg;
 
     (void)fd;
     watch->ready(watch->opaque,
@@ -149,20 +149,20 @@ static void device_watch_ready(evutil_socket_t fd, short what, void *arg)
 }
 
 /* An error is the plugin's own, as of a descriptor that is closed, or one like a file's. */
-static int device_watch_arm(struct rv_host_watch *watch, unsigned events)
+static int device_watch_arm(struct rv_watch *watch, unsigned events)
 {
-    struct rv_host *host = watch->handle.host;
+    struct rv_instance *instance = watch->handle.instance;
     short what = (short)(EV_PERSIST | (events & RV_FD_READ ? EV_READ : 0) |
                          (events & RV_FD_WRITE ? EV_WRITE : 0));
     struct event *event = NULL;
 
     if (events & ~(RV_FD_READ | RV_FD_WRITE)) {
-        device_bug(host, "a watch for events 0x%x", events);
+        device_bug(instance, "a watch for events 0x%x", events);
         return -EINVAL;
     }
     /* Asked first, as libevent writes its own message when it fails. */
     if (events && fcntl(watch->fd, F_GETFD) < 0) {
-        device_bug(host, "a watch of descriptor %d, which is not open", watch->fd);
+        device_bug(instance, "a watch of descriptor %d, which is not open", watch->fd);
         return -EBADF;
     }
     if (watch->event)
@@ -171,55 +171,55 @@ static int device_watch_arm(struct rv_host_watch *watch, unsigned events)
     watch->events = events;
     if (!events)
         return 0;
-    event = event_new(host->env.base, watch->fd, what, device_watch_ready, watch);
+    event = event_new(instance->env.base, watch->fd, what, device_watch_ready, watch);
     if (!event)
         return -ENOMEM;
     if (event_add(event, NULL)) {
         event_free(event);
-        device_bug(host, "a watch of descriptor %d, which cannot be waited for", watch->fd);
+        device_bug(instance, "a watch of descriptor %d, which cannot be waited for", watch->fd);
         return -EPERM;
     }
     watch->event = event;
     return 0;
 }
 
-struct rv_host_watch *device_fd_watch(struct rv_host *host, int fd, unsigned events,
-                                      void (*ready)(void *opaque, unsigned events), void *opaque)
+struct rv_watch *device_fd_watch(struct rv_instance *instance, int fd, unsigned events,
+                                 void (*ready)(void *opaque, unsigned events), void *opaque)
 {
-    struct rv_host_watch *watch;
+    struct rv_watch *watch;
 
     if (!ready) {
-        device_bug(host, "a watch without a function");
+        device_bug(instance, "a watch without a function");
         return NULL;
     }
     watch = calloc(1, sizeof(*watch));
     if (!watch) {
-        log_error("device '%s': out of memory", host->name);
+        log_error("device '%s': out of memory", instance->name);
         return NULL;
     }
-    device_handle_add(host, &watch->handle, DEVICE_HANDLE_WATCH);
+    device_handle_add(instance, &watch->handle, DEVICE_HANDLE_WATCH);
     watch->fd = fd;
     watch->ready = ready;
     watch->opaque = opaque;
     if (device_watch_arm(watch, events)) {
-        device_fd_remove(host, watch);
+        device_fd_remove(instance, watch);
         return NULL;
     }
     return watch;
 }
 
-int device_fd_change(struct rv_host *host, struct rv_host_watch *watch, unsigned events)
+int device_fd_change(struct rv_instance *instance, struct rv_watch *watch, unsigned events)
 {
-    if (!device_handle_check(host, watch, DEVICE_HANDLE_WATCH, "fd_change"))
+    if (!device_handle_check(instance, watch, DEVICE_HANDLE_WATCH, "fd_change"))
         return -EINVAL;
     return watch->events == events ? 0 : device_watch_arm(watch, events);
 }
 
-void device_fd_remove(struct rv_host *host, struct rv_host_watch *watch)
+void device_fd_remove(struct rv_instance *instance, struct rv_watch *watch)
 {
-    if (!device_handle_check(host, watch, DEVICE_HANDLE_WATCH, "fd_remove"))
+    if (!device_handle_check(instance, watch, DEVICE_HANDLE_WATCH, "fd_remove"))
         return;
-    device_handle_remove(host, &watch->handle);
+    device_handle_remove(instance, &watch->handle);
     if (watch->event)
         event_free(watch->event);
     free(watch);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "vmm/device/device_host.h"
+#include "vmm/device/device_internal.h"
 #include "vmm/util/log.h"
 
 #define DEVICE_LOG_MAX   512
@@ -17,10 +17,10 @@
 #define DEVICE_PAGE_SIZE 4096u
 #define DEVICE_CODE_MAX  125 /* exit statuses from 126 on are the shell's */
 
-static void device_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void device_log(struct rv_instance *instance, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void device_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void device_log(struct rv_instance *instance, enum rv_log_level level, const char *fmt, ...)
 {
     static const enum log_level levels[] = {
         [RV_LOG_ERROR] = LOG_ERROR,
@@ -36,48 +36,48 @@ static void device_log(struct rv_host *host, enum rv_log_level level, const char
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    log_msg(levels[level], "device '%s': %s", host->name, text);
+    log_msg(levels[level], "device '%s': %s", instance->name, text);
 }
 
-void device_bug(struct rv_host *host, const char *fmt, ...)
+void device_bug(struct rv_instance *instance, const char *fmt, ...)
 {
     char text[DEVICE_LOG_MAX];
     va_list ap;
 
-    if (host->bugs == DEVICE_BUGS_MAX)
+    if (instance->bugs == DEVICE_BUGS_MAX)
         return;
-    host->bugs++;
+    instance->bugs++;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    log_error("device '%s': %s: a bug of the plugin%s", host->name, text,
-              host->bugs == DEVICE_BUGS_MAX ? "; more of them are not shown" : "");
+    log_error("device '%s': %s: a bug of the plugin%s", instance->name, text,
+              instance->bugs == DEVICE_BUGS_MAX ? "; more of them are not shown" : "");
 }
 
 /*
  * Handles
  */
 
-void device_handle_add(struct rv_host *host, struct device_handle *handle,
+void device_handle_add(struct rv_instance *instance, struct device_handle *handle,
                        enum device_handle_kind kind)
 {
-    *handle = (struct device_handle){.next = host->handles, .host = host, .kind = kind};
-    host->handles = handle;
+    *handle = (struct device_handle){.next = instance->handles, .instance = instance, .kind = kind};
+    instance->handles = handle;
 }
 
-bool device_handle_check(struct rv_host *host, const void *handle, enum device_handle_kind kind,
-                         const char *what)
+bool device_handle_check(struct rv_instance *instance, const void *handle,
+                         enum device_handle_kind kind, const char *what)
 {
-    for (const struct device_handle *h = host->handles; h; h = h->next)
+    for (const struct device_handle *h = instance->handles; h; h = h->next)
         if (h == handle && h->kind == kind)
             return true;
-    device_bug(host, "%s of something that it does not have (any more)", what);
+    device_bug(instance, "%s of something that it does not have (any more)", what);
     return false;
 }
 
-void device_handle_remove(struct rv_host *host, const struct device_handle *handle)
+void device_handle_remove(struct rv_instance *instance, const struct device_handle *handle)
 {
-    struct device_handle **link = &host->handles;
+    struct device_handle **link = &instance->handles;
 
     while (*link != handle)
         link = &(*link)->next;
@@ -88,55 +88,55 @@ void device_handle_remove(struct rv_host *host, const struct device_handle *hand
  * Interrupts
  */
 
-static const char *device_get_name(struct rv_host *host)
+static const char *device_get_name(struct rv_instance *instance)
 {
-    return host->name;
+    return instance->name;
 }
 
-static void device_drive(struct rv_host *host, unsigned line, bool level)
+static void device_drive(struct rv_instance *instance, unsigned line, bool level)
 {
-    host->lines[line] = level ? DEVICE_LINE_HIGH : DEVICE_LINE_LOW;
-    host->env.irq_set(host->env.ctx, DEVICE_SPI_BASE + host->first_spi + line, level);
+    instance->lines[line] = level ? DEVICE_LINE_HIGH : DEVICE_LINE_LOW;
+    instance->env.irq_set(instance->env.ctx, DEVICE_SPI_BASE + instance->first_spi + line, level);
 }
 
-static bool device_line_is(struct rv_host *host, unsigned line, bool edge)
+static bool device_line_is(struct rv_instance *instance, unsigned line, bool edge)
 {
-    if (line >= host->class->irq_lines) {
-        device_bug(host, "interrupt line %u, but it has %u", line, host->class->irq_lines);
+    if (line >= instance->class->irq_lines) {
+        device_bug(instance, "interrupt line %u, but it has %u", line, instance->class->irq_lines);
         return false;
     }
-    if ((host->class->irq_edge >> line & 1) != edge) {
-        device_bug(host, "interrupt line %u is %s-triggered: irq_%s is for it", line,
+    if ((instance->class->irq_edge >> line & 1) != edge) {
+        device_bug(instance, "interrupt line %u is %s-triggered: irq_%s is for it", line,
                    edge ? "level" : "edge", edge ? "set" : "pulse");
         return false;
     }
     return true;
 }
 
-static void device_irq_set(struct rv_host *host, unsigned line, bool level)
+static void device_irq_set(struct rv_instance *instance, unsigned line, bool level)
 {
-    if (!device_line_is(host, line, false))
+    if (!device_line_is(instance, line, false))
         return;
     /* Devices call this after every register access: most change nothing. */
-    if (host->lines[line] != (level ? DEVICE_LINE_HIGH : DEVICE_LINE_LOW))
-        device_drive(host, line, level);
+    if (instance->lines[line] != (level ? DEVICE_LINE_HIGH : DEVICE_LINE_LOW))
+        device_drive(instance, line, level);
 }
 
-static void device_irq_pulse(struct rv_host *host, unsigned line)
+static void device_irq_pulse(struct rv_instance *instance, unsigned line)
 {
-    if (!device_line_is(host, line, true))
+    if (!device_line_is(instance, line, true))
         return;
-    device_drive(host, line, true);
-    device_drive(host, line, false);
+    device_drive(instance, line, true);
+    device_drive(instance, line, false);
 }
 
 /*
  * Guest memory
  */
 
-static int device_mem_read(struct rv_host *host, uint64_t ipa, void *to, size_t len)
+static int device_mem_read(struct rv_instance *instance, uint64_t ipa, void *to, size_t len)
 {
-    const uint8_t *from = guest_ram_at(host->env.ram, ipa, len);
+    const uint8_t *from = guest_ram_at(instance->env.ram, ipa, len);
 
     if (!from)
         return -EFAULT;
@@ -144,56 +144,58 @@ static int device_mem_read(struct rv_host *host, uint64_t ipa, void *to, size_t 
     return 0;
 }
 
-static int device_mem_write(struct rv_host *host, uint64_t ipa, const void *from, size_t len)
+static int device_mem_write(struct rv_instance *instance, uint64_t ipa, const void *from,
+                            size_t len)
 {
-    uint8_t *to = guest_ram_at(host->env.ram, ipa, len);
+    uint8_t *to = guest_ram_at(instance->env.ram, ipa, len);
 
     if (!to)
         return -EFAULT;
     memcpy(to, from, len);
     if (len)
-        host->env.mem_dirty(host->env.ctx, (ipa_t){ipa}, len);
+        instance->env.mem_dirty(instance->env.ctx, (ipa_t){ipa}, len);
     return 0;
 }
 
-static void *device_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void *device_mem_span(struct rv_instance *instance, uint64_t ipa, uint64_t len)
 {
-    return len ? guest_ram_at(host->env.ram, ipa, len) : NULL;
+    return len ? guest_ram_at(instance->env.ram, ipa, len) : NULL;
 }
 
-static void device_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void device_mem_dirty(struct rv_instance *instance, uint64_t ipa, uint64_t len)
 {
-    if (!guest_ram_has(host->env.ram, ipa, len))
-        device_bug(host, "0x%" PRIx64 " bytes at 0x%" PRIx64 " are dirty, which are not RAM", len,
-                   ipa);
+    if (!guest_ram_has(instance->env.ram, ipa, len))
+        device_bug(instance, "0x%" PRIx64 " bytes at 0x%" PRIx64 " are dirty, which are not RAM",
+                   len, ipa);
     else if (len)
-        host->env.mem_dirty(host->env.ctx, (ipa_t){ipa}, len);
+        instance->env.mem_dirty(instance->env.ctx, (ipa_t){ipa}, len);
 }
 
-static int device_mem_region(struct rv_host *host, unsigned index, struct rv_mem_region *region)
+static int device_mem_region(struct rv_instance *instance, unsigned index,
+                             struct rv_mem_region *region)
 {
     struct rv_mem_region is = {0};
 
     if (!region || region->size == 0) {
-        device_bug(host, "a memory region to nowhere");
+        device_bug(instance, "a memory region to nowhere");
         return -EINVAL;
     }
-    if (index > 0 || host->env.ram_fd < 0)
+    if (index > 0 || instance->env.ram_fd < 0)
         return -ENOENT;
     is = (struct rv_mem_region){
         .size = region->size,
-        .ipa = host->env.ram->ipa,
-        .bytes = host->env.ram->size,
-        .offset = host->env.ram_offset,
-        .fd = host->env.ram_fd,
+        .ipa = instance->env.ram->ipa,
+        .bytes = instance->env.ram->size,
+        .offset = instance->env.ram_offset,
+        .fd = instance->env.ram_fd,
     };
     memcpy(region, &is, is.size < sizeof(is) ? is.size : sizeof(is));
     return 0;
 }
 
-static int device_mem_discard(struct rv_host *host, uint64_t ipa, uint64_t len)
+static int device_mem_discard(struct rv_instance *instance, uint64_t ipa, uint64_t len)
 {
-    uint8_t *at = guest_ram_at(host->env.ram, ipa, len);
+    uint8_t *at = guest_ram_at(instance->env.ram, ipa, len);
 
     if (!at)
         return -EFAULT;
@@ -204,7 +206,7 @@ static int device_mem_discard(struct rv_host *host, uint64_t ipa, uint64_t len)
     /* RAM is shared memory: a hole in it, for every process that maps it. */
     if (madvise(at, len, MADV_REMOVE))
         return -errno;
-    host->env.mem_dirty(host->env.ctx, (ipa_t){ipa}, len);
+    instance->env.mem_dirty(instance->env.ctx, (ipa_t){ipa}, len);
     return 0;
 }
 
@@ -212,64 +214,65 @@ static int device_mem_discard(struct rv_host *host, uint64_t ipa, uint64_t len)
  * State, requests and counters
  */
 
-static void *device_state_block(struct rv_host *host, const char *name, uint32_t version,
+static void *device_state_block(struct rv_instance *instance, const char *name, uint32_t version,
                                 size_t size)
 {
     void *block;
     char *full;
 
-    if (!host->creating) {
-        device_bug(host, "a state block outside of create()");
+    if (!instance->creating) {
+        device_bug(instance, "a state block outside of create()");
         return NULL;
     }
     if (!name || !name[0] || strlen(name) > DEVICE_BLOCK_MAX || size == 0) {
-        device_bug(host, "a state block without a size, or whose name is not 1 to %u characters",
+        device_bug(instance,
+                   "a state block without a size, or whose name is not 1 to %u characters",
                    DEVICE_BLOCK_MAX);
         return NULL;
     }
-    if (asprintf(&full, "%s/%s", host->name, name) < 0)
+    if (asprintf(&full, "%s/%s", instance->name, name) < 0)
         return NULL;
-    block = host->env.state_alloc(host->env.ctx, full, version, size);
+    block = instance->env.state_alloc(instance->env.ctx, full, version, size);
     free(full);
     return block;
 }
 
-static void device_quiesced(struct rv_host *host)
+static void device_quiesced(struct rv_instance *instance)
 {
-    if (host->phase == DEVICE_QUIESCING)
-        host->phase = DEVICE_STOPPED;
+    if (instance->phase == DEVICE_QUIESCING)
+        instance->phase = DEVICE_STOPPED;
     else
-        device_bug(host, "quiesced() without a quiesce() that waits");
+        device_bug(instance, "quiesced() without a quiesce() that waits");
 }
 
-static void device_request(struct rv_host *host, enum rv_request what, int code)
+static void device_request(struct rv_instance *instance, enum rv_request what, int code)
 {
     if ((unsigned)what > RV_REQUEST_PANIC ||
         (what == RV_REQUEST_POWER_OFF && (code < 0 || code > DEVICE_CODE_MAX)))
-        device_bug(host, "request %d with code %d", (int)what, code);
+        device_bug(instance, "request %d with code %d", (int)what, code);
     else
-        host->env.request(host->env.ctx, host->name, what, code);
+        instance->env.request(instance->env.ctx, instance->name, what, code);
 }
 
-static uint64_t *device_counter(struct rv_host *host, const char *name, const char *help)
+static uint64_t *device_counter(struct rv_instance *instance, const char *name, const char *help)
 {
     struct device_counter *counter;
 
     if (!name || !help) {
-        device_bug(host, "a counter without a name or help");
-        return &host->lost_counter;
+        device_bug(instance, "a counter without a name or help");
+        return &instance->lost_counter;
     }
     counter = calloc(1, sizeof(*counter) + strlen(name) + 1);
     if (!counter)
-        return &host->lost_counter;
+        return &instance->lost_counter;
     strcpy(counter->name, name);
-    counter->next = host->counters;
-    host->counters = counter;
+    counter->next = instance->counters;
+    instance->counters = counter;
     return &counter->value;
 }
 
-const struct rv_host_ops device_ops = {
-    .size = sizeof(struct rv_host_ops),
+const struct rv_vmm_ops device_ops = {
+    .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
     .log = device_log,
     .name = device_get_name,

@@ -4,52 +4,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/device/device_host.h"
+#include "vmm/device/device_internal.h"
 #include "vmm/util/log.h"
 #include "vmm/device/property.h"
 
-static const struct rv_property *device_property(struct rv_host *host, const char *name,
+static const struct rv_property *device_property(struct rv_instance *instance, const char *name,
                                                  unsigned types, const char **value)
 {
-    const struct rv_property *all = host->class->properties;
+    const struct rv_property *all = instance->class->properties;
     int i = name ? property_find(all, name, strlen(name)) : -1;
 
     if (i < 0 || !(types >> all[i].type & 1)) {
-        device_bug(host, "property '%s', which it does not declare so", name ? name : "");
+        device_bug(instance, "property '%s', which it does not declare so", name ? name : "");
         return NULL;
     }
-    *value = host->values[i] ? host->values[i] : all[i].value;
+    *value = instance->values[i] ? instance->values[i] : all[i].value;
     return &all[i];
 }
 
-const char *device_property_string(struct rv_host *host, const char *name)
+const char *device_property_string(struct rv_instance *instance, const char *name)
 {
     const char *value = NULL;
 
-    device_property(host, name, 1u << RV_PROPERTY_STRING | 1u << RV_PROPERTY_PATH, &value);
+    device_property(instance, name, 1u << RV_PROPERTY_STRING | 1u << RV_PROPERTY_PATH, &value);
     return value;
 }
 
-uint64_t device_property_uint(struct rv_host *host, const char *name)
+uint64_t device_property_uint(struct rv_instance *instance, const char *name)
 {
     const char *value;
 
-    return device_property(host, name, 1u << RV_PROPERTY_UINT | 1u << RV_PROPERTY_SIZE, &value)
+    return device_property(instance, name, 1u << RV_PROPERTY_UINT | 1u << RV_PROPERTY_SIZE, &value)
                ? property_uint(value)
                : 0;
 }
 
-bool device_property_bool(struct rv_host *host, const char *name)
+bool device_property_bool(struct rv_instance *instance, const char *name)
 {
     const char *value;
 
-    return device_property(host, name, 1u << RV_PROPERTY_BOOL, &value) && property_bool(value);
+    return device_property(instance, name, 1u << RV_PROPERTY_BOOL, &value) && property_bool(value);
 }
 
-unsigned device_property_enum(struct rv_host *host, const char *name)
+unsigned device_property_enum(struct rv_instance *instance, const char *name)
 {
     const char *value;
-    const struct rv_property *p = device_property(host, name, 1u << RV_PROPERTY_ENUM, &value);
+    const struct rv_property *p = device_property(instance, name, 1u << RV_PROPERTY_ENUM, &value);
 
     return p ? property_enum(p, value) : 0;
 }
@@ -107,19 +107,19 @@ static char *device_property_copy(const char **text)
 }
 
 /* One "property=value" or "property". `*text` moves on behind it. */
-static int device_property_parse(struct rv_host *host, const char **text)
+static int device_property_parse(struct rv_instance *instance, const char **text)
 {
     const struct rv_property *p;
     const char *name = *text;
     size_t len = strcspn(name, ",=");
-    int i = property_find(host->class->properties, name, len);
+    int i = property_find(instance->class->properties, name, len);
     char *value;
 
     if (i < 0) {
-        device_property_unknown(host->class, name, len);
+        device_property_unknown(instance->class, name, len);
         return -EINVAL;
     }
-    p = &host->class->properties[i];
+    p = &instance->class->properties[i];
     *text = name + len;
     if (**text == '=') {
         ++*text;
@@ -127,49 +127,49 @@ static int device_property_parse(struct rv_host *host, const char **text)
     } else if (p->type == RV_PROPERTY_BOOL) {
         value = strdup("on");
     } else {
-        device_property_wrong(host->class, p, NULL);
+        device_property_wrong(instance->class, p, NULL);
         return -EINVAL;
     }
     if (!value)
         return -ENOMEM;
     if (!property_valid(p, value)) {
-        device_property_wrong(host->class, p, value);
+        device_property_wrong(instance->class, p, value);
         free(value);
         return -EINVAL;
     }
-    if (host->values[i]) {
-        log_error("device '%s': property '%s' is given twice", host->class->name, p->name);
+    if (instance->values[i]) {
+        log_error("device '%s': property '%s' is given twice", instance->class->name, p->name);
         free(value);
         return -EINVAL;
     }
-    host->values[i] = value;
+    instance->values[i] = value;
     return 0;
 }
 
-int device_properties_parse(struct rv_host *host, const char *text)
+int device_properties_parse(struct rv_instance *instance, const char *text)
 {
-    const struct rv_property *p = host->class->properties;
+    const struct rv_property *p = instance->class->properties;
     int err = 0;
 
     while (!err && *text == ',') {
         text++;
-        err = device_property_parse(host, &text);
+        err = device_property_parse(instance, &text);
     }
     for (int i = 0; !err && p && p[i].name; i++) {
-        if (p[i].required && !host->values[i]) {
-            log_error("device '%s': property '%s' must be given: %s", host->class->name, p[i].name,
-                      p[i].help);
+        if (p[i].required && !instance->values[i]) {
+            log_error("device '%s': property '%s' must be given: %s", instance->class->name,
+                      p[i].name, p[i].help);
             err = -EINVAL;
         }
     }
     return err;
 }
 
-void device_properties_free(struct rv_host *host)
+void device_properties_free(struct rv_instance *instance)
 {
-    const struct rv_property *p = host->class->properties;
+    const struct rv_property *p = instance->class->properties;
 
-    for (int i = 0; host->values && p && p[i].name; i++)
-        free(host->values[i]);
-    free(host->values);
+    for (int i = 0; instance->values && p && p[i].name; i++)
+        free(instance->values[i]);
+    free(instance->values);
 }

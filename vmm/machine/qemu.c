@@ -25,6 +25,7 @@
 #include <event2/bufferevent.h>
 
 #include "vmm/util/log.h"
+#include "vmm/util/memfile.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/stub_image.h"
 
@@ -163,10 +164,10 @@ static int memory_create(struct qemu *qemu)
                   (unsigned long long)((uint64_t)info.totalram * info.mem_unit / MIB));
         return -ENOMEM;
     }
-    qemu->machine.memory_fd = memfd_create("ringvisor", MFD_CLOEXEC);
-    if (qemu->machine.memory_fd < 0 || ftruncate(qemu->machine.memory_fd, (off_t)total) < 0) {
+    qemu->machine.memory_fd = memfile_create("ringvisor", total);
+    if (qemu->machine.memory_fd < 0) {
         log_error("no shared memory of %llu MiB: %s", (unsigned long long)(total / MIB),
-                  strerror(errno));
+                  strerror(-qemu->machine.memory_fd));
         return -ENOMEM;
     }
     m->memory = mmap(NULL, total, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,

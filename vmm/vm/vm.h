@@ -63,7 +63,7 @@ struct vm {
     struct vcpu vcpus[VM_MAX_VCPUS];
     uint64_t mpidr[VM_MAX_VCPUS];
     struct vm_place place;
-    struct rv_host *devices[VM_MAX_DEVICES];
+    struct rv_instance *devices[VM_MAX_DEVICES];
     struct event *patience; /* the devices have been quiescing for long */
     unsigned nr_devices;
     bool running;   /* the stub knows the VM, and vCPUs may run */

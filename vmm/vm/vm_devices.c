@@ -179,7 +179,7 @@ void vm_devices_destroy(struct vm *vm)
  * Posted windows
  */
 
-static const struct rv_range *posted_range(const struct rv_host *device, unsigned n)
+static const struct rv_range *posted_range(const struct rv_instance *device, unsigned n)
 {
     const struct rv_range *range = device_class(device)->posted;
 
@@ -226,7 +226,7 @@ int vm_devices_post(struct vm *vm)
  * Stopping and going on
  */
 
-static const struct rv_host *busy(const struct vm *vm)
+static const struct rv_instance *busy(const struct vm *vm)
 {
     for (unsigned i = 0; i < vm->nr_devices; i++)
         if (!device_is_quiet(vm->devices[i]))
@@ -236,7 +236,7 @@ static const struct rv_host *busy(const struct vm *vm)
 
 static void takes_long(evutil_socket_t fd, short what, void *ctx)
 {
-    const struct rv_host *device = busy(ctx);
+    const struct rv_instance *device = busy(ctx);
 
     if (device)
         log_warn("device '%s': its requests have not ended for %u seconds; the guest's reset "

@@ -42,9 +42,9 @@
 
 #define RV_DEVICE_SYMBOL "ringvisor_device"
 
-struct rv_host;       /* the core's side of one instance */
-struct rv_host_timer; /* a timer of it */
-struct rv_host_watch; /* a file descriptor that it watches */
+struct rv_instance; /* the core's side of one instance */
+struct rv_timer;    /* a timer of it */
+struct rv_watch;    /* a file descriptor that it watches */
 
 enum rv_log_level { RV_LOG_ERROR, RV_LOG_WARN, RV_LOG_INFO, RV_LOG_DEBUG };
 
@@ -73,24 +73,24 @@ enum rv_request {
  * the instance's, or no longer, is refused with a message. What an instance
  * has not freed when destroy() returns, the core frees.
  */
-struct rv_host_ops {
+struct rv_vmm_ops {
     size_t size;  /* of this struct in the core that runs: see RV_HAS_OP */
     uint32_t abi; /* RV_DEVICE_ABI of that core */
     uint32_t reserved;
 
-    void (*log)(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+    void (*log)(struct rv_instance *instance, enum rv_log_level level, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
 
     /* "pl011@9000000": unique in the VM, the same in each run. */
-    const char *(*name)(struct rv_host *host);
+    const char *(*name)(struct rv_instance *instance);
 
     /*
      * Interrupts. Line 0 is the device's first. irq_set gives a line's level
      * and may be called as often as one likes. irq_pulse is for the lines in
      * `irq_edge`: one edge, one interrupt.
      */
-    void (*irq_set)(struct rv_host *host, unsigned line, bool level);
-    void (*irq_pulse)(struct rv_host *host, unsigned line);
+    void (*irq_set)(struct rv_instance *instance, unsigned line, bool level);
+    void (*irq_pulse)(struct rv_instance *instance, unsigned line);
 
     /*
      * Guest memory: `len` bytes from guest physical address `ipa`, any
@@ -104,10 +104,10 @@ struct rv_host_ops {
      * mem_dirty for what was written, before the guest can learn of it. Without
      * that the guest may run stale instructions and a migration lose the write.
      */
-    int (*mem_read)(struct rv_host *host, uint64_t ipa, void *to, size_t len);
-    int (*mem_write)(struct rv_host *host, uint64_t ipa, const void *from, size_t len);
-    void *(*mem_span)(struct rv_host *host, uint64_t ipa, uint64_t len);
-    void (*mem_dirty)(struct rv_host *host, uint64_t ipa, uint64_t len);
+    int (*mem_read)(struct rv_instance *instance, uint64_t ipa, void *to, size_t len);
+    int (*mem_write)(struct rv_instance *instance, uint64_t ipa, const void *from, size_t len);
+    void *(*mem_span)(struct rv_instance *instance, uint64_t ipa, uint64_t len);
+    void (*mem_dirty)(struct rv_instance *instance, uint64_t ipa, uint64_t len);
 
     /*
      * Time. now_ns never goes backwards, over a restart of the vmm neither, so
@@ -117,13 +117,13 @@ struct rv_host_ops {
      * next pass). timer_set moves one that is set already; timer_cancel of one
      * that is not set does nothing. timer_new: NULL when out of memory.
      */
-    uint64_t (*now_ns)(struct rv_host *host);
-    uint64_t (*wall_ns)(struct rv_host *host);
-    struct rv_host_timer *(*timer_new)(struct rv_host *host, void (*fired)(void *opaque),
-                                       void *opaque);
-    void (*timer_set)(struct rv_host *host, struct rv_host_timer *timer, uint64_t at_ns);
-    void (*timer_cancel)(struct rv_host *host, struct rv_host_timer *timer);
-    void (*timer_free)(struct rv_host *host, struct rv_host_timer *timer);
+    uint64_t (*now_ns)(struct rv_instance *instance);
+    uint64_t (*wall_ns)(struct rv_instance *instance);
+    struct rv_timer *(*timer_new)(struct rv_instance *instance, void (*fired)(void *opaque),
+                                  void *opaque);
+    void (*timer_set)(struct rv_instance *instance, struct rv_timer *timer, uint64_t at_ns);
+    void (*timer_cancel)(struct rv_instance *instance, struct rv_timer *timer);
+    void (*timer_free)(struct rv_instance *instance, struct rv_timer *timer);
 
     /*
      * A descriptor of the device's own in the loop: `ready` is called as long as
@@ -132,10 +132,10 @@ struct rv_host_ops {
      * before the descriptor is closed. fd_watch: NULL after a message.
      * fd_change: 0 or -errno.
      */
-    struct rv_host_watch *(*fd_watch)(struct rv_host *host, int fd, unsigned events,
-                                      void (*ready)(void *opaque, unsigned events), void *opaque);
-    int (*fd_change)(struct rv_host *host, struct rv_host_watch *watch, unsigned events);
-    void (*fd_remove)(struct rv_host *host, struct rv_host_watch *watch);
+    struct rv_watch *(*fd_watch)(struct rv_instance *instance, int fd, unsigned events,
+                                 void (*ready)(void *opaque, unsigned events), void *opaque);
+    int (*fd_change)(struct rv_instance *instance, struct rv_watch *watch, unsigned events);
+    void (*fd_remove)(struct rv_instance *instance, struct rv_watch *watch);
 
     /*
      * The instance's value of a declared property: what the user gave, or the
@@ -144,10 +144,10 @@ struct rv_host_ops {
      * the instance. property_uint serves UINT and SIZE, property_enum gives the
      * index in `choices`.
      */
-    const char *(*property_string)(struct rv_host *host, const char *name);
-    uint64_t (*property_uint)(struct rv_host *host, const char *name);
-    bool (*property_bool)(struct rv_host *host, const char *name);
-    unsigned (*property_enum)(struct rv_host *host, const char *name);
+    const char *(*property_string)(struct rv_instance *instance, const char *name);
+    uint64_t (*property_uint)(struct rv_instance *instance, const char *name);
+    bool (*property_bool)(struct rv_instance *instance, const char *name);
+    unsigned (*property_enum)(struct rv_instance *instance, const char *name);
 
     /*
      * A further state block, for what depends on properties (as many queues as
@@ -156,44 +156,46 @@ struct rv_host_ops {
      * instance is taken over. NULL after a message: no room, or another version
      * or size than it was.
      */
-    void *(*state_block)(struct rv_host *host, const char *name, uint32_t version, size_t size);
+    void *(*state_block)(struct rv_instance *instance, const char *name, uint32_t version,
+                         size_t size);
 
     /* The end of a quiesce() that returned -EINPROGRESS. */
-    void (*quiesced)(struct rv_host *host);
+    void (*quiesced)(struct rv_instance *instance);
 
     /* Asks the machine for something; it is done after the callback has returned. */
-    void (*request)(struct rv_host *host, enum rv_request what, int code);
+    void (*request)(struct rv_instance *instance, enum rv_request what, int code);
 
     /*
      * A counter that the vmm shows by this name: "requests", "bytes-read". The
      * device adds to it. Never NULL. Lives as long as the instance.
      */
-    uint64_t *(*counter)(struct rv_host *host, const char *name, const char *help);
+    uint64_t *(*counter)(struct rv_instance *instance, const char *name, const char *help);
 
     /*
      * Character back ends: see ringvisor/chr.h. `spec` is what the user typed,
      * NULL the board's default: the vmm's standard input and output for the
      * first that asks for it, none for others. NULL after a message.
      */
-    struct rv_chr *(*chr_open)(struct rv_host *host, const char *spec,
+    struct rv_chr *(*chr_open)(struct rv_instance *instance, const char *spec,
                                const struct rv_chr_callbacks *callbacks, void *opaque);
-    size_t (*chr_write)(struct rv_host *host, struct rv_chr *chr, const uint8_t *data, size_t len);
-    void (*chr_accept)(struct rv_host *host, struct rv_chr *chr);
-    void (*chr_close)(struct rv_host *host, struct rv_chr *chr);
+    size_t (*chr_write)(struct rv_instance *instance, struct rv_chr *chr, const uint8_t *data,
+                        size_t len);
+    void (*chr_accept)(struct rv_instance *instance, struct rv_chr *chr);
+    void (*chr_close)(struct rv_instance *instance, struct rv_chr *chr);
 
     /*
      * Disks: see ringvisor/disk.h. disk_open: 0, or -errno after a message;
      * -ENOSYS from a core without disks.
      */
-    int (*disk_open)(struct rv_host *host, const struct rv_disk_options *options,
+    int (*disk_open)(struct rv_instance *instance, const struct rv_disk_options *options,
                      struct rv_disk **disk);
-    const struct rv_disk_info *(*disk_info)(struct rv_host *host, struct rv_disk *disk);
-    void (*disk_submit)(struct rv_host *host, struct rv_disk *disk,
+    const struct rv_disk_info *(*disk_info)(struct rv_instance *instance, struct rv_disk *disk);
+    void (*disk_submit)(struct rv_instance *instance, struct rv_disk *disk,
                         struct rv_disk_request *request);
-    void (*disk_kick)(struct rv_host *host, struct rv_disk *disk);
-    void (*disk_close)(struct rv_host *host, struct rv_disk *disk);
+    void (*disk_kick)(struct rv_instance *instance, struct rv_disk *disk);
+    void (*disk_close)(struct rv_instance *instance, struct rv_disk *disk);
     /* 0, or -ETIMEDOUT when requests are still in flight after `timeout_ms` (-1: no limit). */
-    int (*disk_drain)(struct rv_host *host, struct rv_disk *disk, int timeout_ms);
+    int (*disk_drain)(struct rv_instance *instance, struct rv_disk *disk, int timeout_ms);
 
     /*
      * More of guest memory. mem_region: the `index`th piece of RAM, for a process
@@ -204,13 +206,13 @@ struct rv_host_ops {
      * KiB: the host has their memory back, and they read as zero from now on. 0, -EFAULT (not
      * RAM), -EINVAL (not whole pages), or another -errno of the host's.
      */
-    int (*mem_region)(struct rv_host *host, unsigned index, struct rv_mem_region *region);
-    int (*mem_discard)(struct rv_host *host, uint64_t ipa, uint64_t len);
+    int (*mem_region)(struct rv_instance *instance, unsigned index, struct rv_mem_region *region);
+    int (*mem_discard)(struct rv_instance *instance, uint64_t ipa, uint64_t len);
 };
 
 /* Has the core that runs this operation? For those that version 1 did not have. */
 #define RV_HAS_OP(ops, op) \
-    ((ops)->size >= offsetof(struct rv_host_ops, op) + sizeof((ops)->op) && (ops)->op != NULL)
+    ((ops)->size >= offsetof(struct rv_vmm_ops, op) + sizeof((ops)->op) && (ops)->op != NULL)
 
 enum rv_property_type {
     RV_PROPERTY_BOOL,   /* on, off, yes, no, true, false, 1, 0 */
@@ -298,8 +300,8 @@ struct rv_device_class {
      * interrupt lines as it says. Without, it is zeroed and reset() comes next.
      * Start no work on requests of the guest before resume().
      */
-    int (*create)(struct rv_host *host, const struct rv_host_ops *ops, void *state, uint32_t flags,
-                  void **device);
+    int (*create)(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
+                  uint32_t flags, void **device);
     void (*destroy)(void *device);
 
     /*

@@ -116,7 +116,7 @@ static void balloon_notify(void *device, struct virtqueue *vq)
     virtqueue_flush_notify(vq);
     if (n == BALLOON_BATCH) {
         b->again |= 1u << vq->index;
-        b->plugin->ops->timer_set(b->plugin->host, b->timer, 0);
+        b->plugin->ops->timer_set(b->plugin->instance, b->timer, 0);
     }
 }
 
@@ -225,26 +225,26 @@ static void balloon_destroy(void *device)
 
     balloon_control_close(b);
     if (b->timer)
-        b->plugin->ops->timer_free(b->plugin->host, b->timer);
+        b->plugin->ops->timer_free(b->plugin->instance, b->timer);
     free(b);
 }
 
 /* 0, or -errno after a message. */
 static int balloon_begin(struct balloon *b, bool fresh)
 {
-    const struct rv_host_ops *ops = b->plugin->ops;
-    struct rv_host *host = b->plugin->host;
-    uint64_t size = ops->property_uint(host, "size");
+    const struct rv_vmm_ops *ops = b->plugin->ops;
+    struct rv_instance *instance = b->plugin->instance;
+    uint64_t size = ops->property_uint(instance, "size");
 
     b->ram.size = sizeof(b->ram);
-    if (ops->mem_region(host, 0, &b->ram))
+    if (ops->mem_region(instance, 0, &b->ram))
         return -ENOTSUP;
-    b->ram_at = ops->mem_span(host, b->ram.ipa, b->ram.bytes);
-    b->timer = ops->timer_new(host, balloon_go_on, b);
+    b->ram_at = ops->mem_span(instance, b->ram.ipa, b->ram.bytes);
+    b->timer = ops->timer_new(instance, balloon_go_on, b);
     if (!b->timer || !b->ram_at)
         return -ENOMEM;
     if (size && (size < BALLOON_MIN || size > b->ram.bytes)) {
-        ops->log(host, RV_LOG_ERROR, "size: give 1M to %lluM, all that the guest has",
+        ops->log(instance, RV_LOG_ERROR, "size: give 1M to %lluM, all that the guest has",
                  (unsigned long long)(b->ram.bytes >> 20));
         return -EINVAL;
     }
@@ -254,13 +254,13 @@ static int balloon_begin(struct balloon *b, bool fresh)
     if (b->state->num_pages > b->ram.bytes / BALLOON_PAGE)
         b->state->num_pages = 0;
     b->state->have &= (1u << BALLOON_STATS_TAGS) - 1;
-    return balloon_control_open(b, ops->property_string(host, "control"));
+    return balloon_control_open(b, ops->property_string(instance, "control"));
 }
 
 static int balloon_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
                           struct virtio_device_config *config, void **device)
 {
-    const struct rv_host_ops *ops = plugin->ops;
+    const struct rv_vmm_ops *ops = plugin->ops;
     struct balloon *b = calloc(1, sizeof(*b));
     uint64_t features = VIRTIO_RING_FEATURES | VIRTIO_FEATURE(VIRTIO_BALLOON_F_STATS_VQ);
     int error;
@@ -274,14 +274,14 @@ static int balloon_create(struct virtio_plugin *plugin, void *state, uint32_t fl
         balloon_destroy(b);
         return error;
     }
-    b->inflated = ops->counter(plugin->host, "inflated", "bytes that the balloon has taken");
-    b->deflated = ops->counter(plugin->host, "deflated", "bytes that it has let go");
-    b->reported = ops->counter(plugin->host, "reported", "bytes that were reported as free");
+    b->inflated = ops->counter(plugin->instance, "inflated", "bytes that the balloon has taken");
+    b->deflated = ops->counter(plugin->instance, "deflated", "bytes that it has let go");
+    b->reported = ops->counter(plugin->instance, "reported", "bytes that were reported as free");
     for (unsigned i = 0; i < 4; i++)
         b->limits[i] = (struct virtqueue_limits){.size = BALLOON_QUEUE_SIZE, .segs = BALLOON_SEGS};
-    if (ops->property_bool(plugin->host, "deflate-on-oom"))
+    if (ops->property_bool(plugin->instance, "deflate-on-oom"))
         features |= VIRTIO_FEATURE(VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
-    if (ops->property_bool(plugin->host, "reporting"))
+    if (ops->property_bool(plugin->instance, "reporting"))
         features |= VIRTIO_FEATURE(VIRTIO_BALLOON_F_REPORTING);
     *config = (struct virtio_device_config){
         .features = features,

@@ -7,7 +7,7 @@
 
 #include <linux/virtio_balloon.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define BALLOON_PAGE       4096u
 #define BALLOON_LIST_MAX   1024u /* pages in one request of the driver; Linux sends 256 */
@@ -33,11 +33,11 @@ struct balloon {
     struct rv_mem_region ram;
     uint8_t *ram_at;
     struct virtqueue_limits limits[4];
-    struct rv_host_timer *timer; /* the rest of a long queue */
+    struct rv_timer *timer; /* the rest of a long queue */
     uint32_t again;
 
     struct rv_chr *chr; /* control; NULL: none */
-    struct rv_host_timer *patience;
+    struct rv_timer *patience;
     char line[BALLOON_LINE_MAX];
     unsigned line_len;
     bool asked; /* `stats` is to be answered */

@@ -42,7 +42,7 @@ static void balloon_say(struct balloon *b, const char *fmt, ...)
     len = vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
     if (len > 0)
-        b->plugin->ops->chr_write(b->plugin->host, b->chr, (const uint8_t *)text,
+        b->plugin->ops->chr_write(b->plugin->instance, b->chr, (const uint8_t *)text,
                                   (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
 }
 
@@ -93,8 +93,8 @@ static uint64_t balloon_size(const char *text)
 
 static void balloon_command(struct balloon *b, const char *line)
 {
-    const struct rv_host_ops *ops = b->plugin->ops;
-    struct rv_host *host = b->plugin->host;
+    const struct rv_vmm_ops *ops = b->plugin->ops;
+    struct rv_instance *instance = b->plugin->instance;
 
     if (strncmp(line, "size ", 5) == 0) {
         if (balloon_resize(b, balloon_size(line + 5)))
@@ -104,7 +104,7 @@ static void balloon_command(struct balloon *b, const char *line)
             balloon_say(b, "ok\n");
     } else if (strcmp(line, "stats") == 0) {
         b->asked = true;
-        ops->timer_set(host, b->patience, ops->now_ns(host) + BALLOON_STATS_NS);
+        ops->timer_set(instance, b->patience, ops->now_ns(instance) + BALLOON_STATS_NS);
         if (!balloon_ask(b))
             balloon_tell(b);
     } else if (line[0]) {
@@ -138,7 +138,7 @@ static void balloon_receive(void *opaque, const uint8_t *data, size_t len)
             b->line_len = 0;
         }
     }
-    b->plugin->ops->chr_accept(b->plugin->host, b->chr);
+    b->plugin->ops->chr_accept(b->plugin->instance, b->chr);
 }
 
 static void balloon_connected(void *opaque, bool connected)
@@ -159,21 +159,21 @@ int balloon_control_open(struct balloon *b, const char *spec)
         .receive = balloon_receive,
         .connected = balloon_connected,
     };
-    const struct rv_host_ops *ops = b->plugin->ops;
+    const struct rv_vmm_ops *ops = b->plugin->ops;
 
-    b->patience = ops->timer_new(b->plugin->host, balloon_impatient, b);
+    b->patience = ops->timer_new(b->plugin->instance, balloon_impatient, b);
     if (!b->patience)
         return -ENOMEM;
     if (!spec)
         return 0;
-    b->chr = ops->chr_open(b->plugin->host, spec, &callbacks, b);
+    b->chr = ops->chr_open(b->plugin->instance, spec, &callbacks, b);
     return b->chr ? 0 : -EINVAL;
 }
 
 void balloon_control_close(struct balloon *b)
 {
     if (b->chr)
-        b->plugin->ops->chr_close(b->plugin->host, b->chr);
+        b->plugin->ops->chr_close(b->plugin->instance, b->chr);
     if (b->patience)
-        b->plugin->ops->timer_free(b->plugin->host, b->patience);
+        b->plugin->ops->timer_free(b->plugin->instance, b->patience);
 }

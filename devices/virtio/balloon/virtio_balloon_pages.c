@@ -17,12 +17,12 @@ static int balloon_compare(const void *a, const void *b)
 static uint64_t balloon_discard(struct balloon *b, uint64_t ipa, uint64_t bytes)
 {
     const struct virtio_plugin *plugin = b->plugin;
-    int error = plugin->ops->mem_discard(plugin->host, ipa, bytes);
+    int error = plugin->ops->mem_discard(plugin->instance, ipa, bytes);
 
     if (!error)
         return bytes;
     if (!b->complained)
-        plugin->ops->log(plugin->host, RV_LOG_WARN,
+        plugin->ops->log(plugin->instance, RV_LOG_WARN,
                          "0x%" PRIx64 " bytes at 0x%" PRIx64 " that the guest gave are not given "
                          "back to the host (error %d); further ones without a message",
                          bytes, ipa, -error);

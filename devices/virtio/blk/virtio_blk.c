@@ -29,10 +29,10 @@ static void blk_notify(void *device, struct virtqueue *vq)
         }
     } while (started < most && virtqueue_notify_enable(vq));
     if (started)
-        plugin->ops->disk_kick(plugin->host, blk->disk);
+        plugin->ops->disk_kick(plugin->instance, blk->disk);
     blk_tell(blk);
     if (started == most)
-        plugin->ops->timer_set(plugin->host, blk->timer, 0);
+        plugin->ops->timer_set(plugin->instance, blk->timer, 0);
 }
 
 static void blk_go_on(void *opaque)
@@ -58,7 +58,7 @@ static bool blk_drain(struct blk *blk)
     const struct virtio_plugin *plugin = blk->plugin;
 
     return blk->in_flight == 0 ||
-           plugin->ops->disk_drain(plugin->host, blk->disk, BLK_DRAIN_MS) == 0;
+           plugin->ops->disk_drain(plugin->instance, blk->disk, BLK_DRAIN_MS) == 0;
 }
 
 static bool blk_reset(void *device)
@@ -71,7 +71,7 @@ static bool blk_reset(void *device)
         blk->state->writeback = 1;
         return true;
     }
-    blk->plugin->ops->log(blk->plugin->host, RV_LOG_WARN,
+    blk->plugin->ops->log(blk->plugin->instance, RV_LOG_WARN,
                           "requests are in flight for more than %d s: the guest's reset waits",
                           BLK_DRAIN_MS / 1000);
     blk->resetting = true;
@@ -93,7 +93,7 @@ static int blk_quiesce(void *device)
 {
     struct blk *blk = device;
 
-    blk->plugin->ops->timer_cancel(blk->plugin->host, blk->timer);
+    blk->plugin->ops->timer_cancel(blk->plugin->instance, blk->timer);
     blk->waited_for = blk->in_flight != 0;
     return blk->waited_for ? -EINPROGRESS : 0;
 }
@@ -240,48 +240,48 @@ static void blk_round_end(void *opaque)
 static int blk_open(struct blk *blk)
 {
     const struct virtio_plugin *plugin = blk->plugin;
-    const struct rv_host_ops *ops = plugin->ops;
-    struct rv_host *host = plugin->host;
+    const struct rv_vmm_ops *ops = plugin->ops;
+    struct rv_instance *instance = plugin->instance;
     struct rv_disk_options options = {
         .size = sizeof(options),
-        .path = ops->property_string(host, "path"),
-        .format = ops->property_string(host, "format"),
-        .cache = blk_caches[ops->property_enum(host, "cache")],
-        .aio = blk_aios[ops->property_enum(host, "aio")],
-        .helper = ops->property_string(host, "helper"),
-        .read_only = ops->property_bool(host, "ro"),
-        .no_discard = !ops->property_bool(host, "discard"),
-        .no_lock = !ops->property_bool(host, "lock"),
+        .path = ops->property_string(instance, "path"),
+        .format = ops->property_string(instance, "format"),
+        .cache = blk_caches[ops->property_enum(instance, "cache")],
+        .aio = blk_aios[ops->property_enum(instance, "aio")],
+        .helper = ops->property_string(instance, "helper"),
+        .read_only = ops->property_bool(instance, "ro"),
+        .no_discard = !ops->property_bool(instance, "discard"),
+        .no_lock = !ops->property_bool(instance, "lock"),
         .round_end = blk_round_end,
         .opaque = blk,
     };
-    int error = ops->disk_open(host, &options, &blk->disk);
+    int error = ops->disk_open(instance, &options, &blk->disk);
 
     if (!error)
-        blk->info = ops->disk_info(host, blk->disk);
+        blk->info = ops->disk_info(instance, blk->disk);
     return error;
 }
 
 static int blk_read_properties(struct blk *blk)
 {
-    const struct rv_host_ops *ops = blk->plugin->ops;
-    struct rv_host *host = blk->plugin->host;
-    const char *serial = ops->property_string(host, "serial");
-    uint64_t size = ops->property_uint(host, "queue-size");
+    const struct rv_vmm_ops *ops = blk->plugin->ops;
+    struct rv_instance *instance = blk->plugin->instance;
+    const char *serial = ops->property_string(instance, "serial");
+    uint64_t size = ops->property_uint(instance, "queue-size");
 
     if (size & (size - 1)) {
-        ops->log(host, RV_LOG_ERROR, "queue-size %llu: give a power of two",
+        ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
                  (unsigned long long)size);
         return -EINVAL;
     }
     if (serial && strlen(serial) > sizeof(blk->serial)) {
-        ops->log(host, RV_LOG_ERROR, "serial '%s': give %zu characters at most", serial,
+        ops->log(instance, RV_LOG_ERROR, "serial '%s': give %zu characters at most", serial,
                  sizeof(blk->serial));
         return -EINVAL;
     }
     if (serial)
         memcpy(blk->serial, serial, strlen(serial));
-    blk->nr_queues = (unsigned)ops->property_uint(host, "queues");
+    blk->nr_queues = (unsigned)ops->property_uint(instance, "queues");
     for (unsigned i = 0; i < blk->nr_queues; i++)
         blk->limits[i] = (struct virtqueue_limits){.size = (uint16_t)size, .segs = BLK_SEG_MAX + 2};
     return 0;
@@ -289,7 +289,7 @@ static int blk_read_properties(struct blk *blk)
 
 static int blk_allocate(struct blk *blk)
 {
-    const struct rv_host_ops *ops = blk->plugin->ops;
+    const struct rv_vmm_ops *ops = blk->plugin->ops;
 
     for (unsigned i = 0; i < blk->nr_queues; i++) {
         struct blk_queue *q = &blk->queues[i];
@@ -302,35 +302,35 @@ static int blk_allocate(struct blk *blk)
             q->requests[n].io.done = blk_done;
         }
     }
-    blk->timer = ops->timer_new(blk->plugin->host, blk_go_on, blk);
+    blk->timer = ops->timer_new(blk->plugin->instance, blk_go_on, blk);
     return blk->timer ? 0 : -ENOMEM;
 }
 
 static void blk_count(struct blk *blk)
 {
-    const struct rv_host_ops *ops = blk->plugin->ops;
-    struct rv_host *host = blk->plugin->host;
+    const struct rv_vmm_ops *ops = blk->plugin->ops;
+    struct rv_instance *instance = blk->plugin->instance;
 
     blk->count = (struct blk_counters){
-        .reads = ops->counter(host, "reads", "read requests"),
-        .writes = ops->counter(host, "writes", "write requests"),
-        .read_bytes = ops->counter(host, "read-bytes", "bytes that were asked for"),
-        .written_bytes = ops->counter(host, "written-bytes", "bytes that were given to write"),
-        .flushes = ops->counter(host, "flushes", "flush requests"),
-        .discards = ops->counter(host, "discards", "requests to discard or zero"),
-        .errors = ops->counter(host, "errors", "requests that failed"),
+        .reads = ops->counter(instance, "reads", "read requests"),
+        .writes = ops->counter(instance, "writes", "write requests"),
+        .read_bytes = ops->counter(instance, "read-bytes", "bytes that were asked for"),
+        .written_bytes = ops->counter(instance, "written-bytes", "bytes that were given to write"),
+        .flushes = ops->counter(instance, "flushes", "flush requests"),
+        .discards = ops->counter(instance, "discards", "requests to discard or zero"),
+        .errors = ops->counter(instance, "errors", "requests that failed"),
     };
 }
 
 static void blk_destroy(void *device)
 {
     struct blk *blk = device;
-    const struct rv_host_ops *ops = blk->plugin->ops;
+    const struct rv_vmm_ops *ops = blk->plugin->ops;
 
     if (blk->disk)
-        ops->disk_close(blk->plugin->host, blk->disk);
+        ops->disk_close(blk->plugin->instance, blk->disk);
     if (blk->timer)
-        ops->timer_free(blk->plugin->host, blk->timer);
+        ops->timer_free(blk->plugin->instance, blk->timer);
     for (unsigned i = 0; i < blk->nr_queues; i++)
         free(blk->queues[i].requests);
     free(blk);

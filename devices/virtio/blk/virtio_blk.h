@@ -10,7 +10,7 @@
 
 #include <linux/virtio_blk.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define BLK_SECTOR      512u /* the unit of all that the driver says, whatever the block size */
 #define BLK_QUEUES_MAX  16u
@@ -54,7 +54,7 @@ struct blk {
     struct virtio_plugin *plugin;
     struct rv_disk *disk;
     const struct rv_disk_info *info;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
     struct blk_state *state;
     struct blk_counters count;
     struct virtqueue_limits limits[BLK_QUEUES_MAX];

@@ -42,7 +42,7 @@ static void blk_submit(struct blk_request *r)
 {
     const struct virtio_plugin *plugin = r->blk->plugin;
 
-    plugin->ops->disk_submit(plugin->host, r->blk->disk, &r->io);
+    plugin->ops->disk_submit(plugin->instance, r->blk->disk, &r->io);
 }
 
 /* 5.2.6.2: is a write to be stable when it completes? */

@@ -18,7 +18,7 @@
 
 #include <ringvisor/chr.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define CONSOLE_PORTS      4u
 #define CONSOLE_QUEUE_SIZE 64u
@@ -68,7 +68,7 @@ struct console_port {
 struct console {
     struct virtio_plugin *plugin;
     struct console_state *state;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
     uint64_t *bytes_in, *bytes_out, *bad_messages;
     unsigned nr_ports;
     bool still;     /* quiesced */
@@ -162,7 +162,7 @@ static void console_tell(struct console *c)
 
 static void console_accept(struct console_port *p)
 {
-    p->console->plugin->ops->chr_accept(p->console->plugin->host, p->chr);
+    p->console->plugin->ops->chr_accept(p->console->plugin->instance, p->chr);
 }
 
 static void console_port_ready(struct console_port *p, bool ready)
@@ -245,7 +245,7 @@ static enum console_next console_write(struct console_port *p, size_t *budget)
 
         if (len == 0)
             return NEXT_LOOP;
-        taken = plugin->ops->chr_write(plugin->host, p->chr, chain->readable->iov_base, len);
+        taken = plugin->ops->chr_write(plugin->instance, p->chr, chain->readable->iov_base, len);
         *p->console->bytes_out += taken;
         *budget -= taken;
         iov_advance(&chain->readable, &chain->readable_count, taken);
@@ -286,7 +286,7 @@ static bool console_out(struct console_port *p)
 static void console_later(struct console *c, unsigned index)
 {
     c->again |= 1u << index;
-    c->plugin->ops->timer_set(c->plugin->host, c->timer, 0);
+    c->plugin->ops->timer_set(c->plugin->instance, c->timer, 0);
 }
 
 static void console_serve(struct console *c, unsigned index)
@@ -375,7 +375,7 @@ static int console_quiesce(void *device)
     struct console *c = device;
 
     c->still = true;
-    c->plugin->ops->timer_cancel(c->plugin->host, c->timer);
+    c->plugin->ops->timer_cancel(c->plugin->instance, c->timer);
     return 0;
 }
 
@@ -482,7 +482,7 @@ static void console_config_write(void *device, uint32_t offset, const void *data
     const struct virtio_plugin *plugin = c->plugin;
 
     if (offset == offsetof(struct virtio_console_config, emerg_wr) && len != 0)
-        plugin->ops->chr_write(plugin->host, c->port[0].chr, data, 1);
+        plugin->ops->chr_write(plugin->instance, c->port[0].chr, data, 1);
 }
 
 /*
@@ -511,7 +511,7 @@ static const char *console_property(const struct console *c, const char *what, u
     char name[16];
 
     snprintf(name, sizeof(name), port ? "%s%u" : "%s", what, port);
-    return c->plugin->ops->property_string(c->plugin->host, name);
+    return c->plugin->ops->property_string(c->plugin->instance, name);
 }
 
 static int console_read_properties(struct console *c)
@@ -524,15 +524,15 @@ static int console_read_properties(struct console *c)
         bool there = i == 0 || console_property(c, "chardev", i);
 
         if ((name && !there) || (i > 0 && there && c->nr_ports != i)) {
-            plugin->ops->log(plugin->host, RV_LOG_ERROR,
+            plugin->ops->log(plugin->instance, RV_LOG_ERROR,
                              "there is no chardev%u for port %u: give chardev1 before chardev2, "
                              "and one for each name",
                              there ? c->nr_ports : i, there ? c->nr_ports : i);
             return -EINVAL;
         }
         if (name && (!*name || strlen(name) > CONSOLE_NAME_MAX)) {
-            plugin->ops->log(plugin->host, RV_LOG_ERROR, "name '%s': give 1 to %u characters", name,
-                             CONSOLE_NAME_MAX);
+            plugin->ops->log(plugin->instance, RV_LOG_ERROR, "name '%s': give 1 to %u characters",
+                             name, CONSOLE_NAME_MAX);
             return -EINVAL;
         }
         if (there)
@@ -548,26 +548,26 @@ static int console_open(struct console *c)
     const struct virtio_plugin *plugin = c->plugin;
 
     for (unsigned i = 0; i < c->nr_ports; i++) {
-        c->port[i].chr = plugin->ops->chr_open(plugin->host, console_property(c, "chardev", i),
+        c->port[i].chr = plugin->ops->chr_open(plugin->instance, console_property(c, "chardev", i),
                                                &console_chr, &c->port[i]);
         if (!c->port[i].chr)
             return -EINVAL;
     }
-    c->timer = plugin->ops->timer_new(plugin->host, console_go_on, c);
+    c->timer = plugin->ops->timer_new(plugin->instance, console_go_on, c);
     return c->timer ? 0 : -ENOMEM;
 }
 
 static void console_destroy(void *device)
 {
     struct console *c = device;
-    const struct rv_host_ops *ops = c->plugin->ops;
+    const struct rv_vmm_ops *ops = c->plugin->ops;
 
     for (unsigned i = 0; i < c->nr_ports; i++) {
         if (c->port[i].chr)
-            ops->chr_close(c->plugin->host, c->port[i].chr);
+            ops->chr_close(c->plugin->instance, c->port[i].chr);
     }
     if (c->timer)
-        ops->timer_free(c->plugin->host, c->timer);
+        ops->timer_free(c->plugin->instance, c->timer);
     free(c);
 }
 
@@ -576,7 +576,7 @@ static int console_create(struct virtio_plugin *plugin, void *state, uint32_t fl
 {
     static const struct virtqueue_limits limits[CONSOLE_QUEUES(CONSOLE_PORTS)] = {
         [0 ... CONSOLE_QUEUES(CONSOLE_PORTS) - 1] = {.size = CONSOLE_QUEUE_SIZE}};
-    const struct rv_host_ops *ops = plugin->ops;
+    const struct rv_vmm_ops *ops = plugin->ops;
     struct console *c = calloc(1, sizeof(*c));
     int error;
 
@@ -591,10 +591,10 @@ static int console_create(struct virtio_plugin *plugin, void *state, uint32_t fl
         console_destroy(c);
         return error;
     }
-    c->bytes_in = ops->counter(plugin->host, "bytes-in", "bytes to the guest");
-    c->bytes_out = ops->counter(plugin->host, "bytes-out", "bytes from the guest");
+    c->bytes_in = ops->counter(plugin->instance, "bytes-in", "bytes to the guest");
+    c->bytes_out = ops->counter(plugin->instance, "bytes-out", "bytes from the guest");
     c->bad_messages =
-        ops->counter(plugin->host, "bad-messages", "control messages that made no sense");
+        ops->counter(plugin->instance, "bad-messages", "control messages that made no sense");
     /* Who is at the other end now need not be who was there for an earlier vmm. */
     for (unsigned i = 0; i < CONSOLE_PORTS && flags & RV_CREATE_RESUME; i++) {
         struct console_port_state *s = &c->state->port[i];

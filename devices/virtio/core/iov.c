@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/core/iov.h"
+#include <ringvisor/virtio/iov.h>
 
 #include <stdint.h>
 #include <string.h>

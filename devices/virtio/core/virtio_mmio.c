@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The registers: virtio 1.2, 4.2.2. Sections without a name are of virtio 1.2. */
-#include "devices/virtio/core/virtio_mmio.h"
+#include <ringvisor/virtio/virtio_mmio.h>
 
 #include <endian.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "devices/virtio/core/virtio_mmio_impl.h"
+#include "devices/virtio/core/virtio_mmio_internal.h"
 
 #define MAGIC   0x74726976u /* "virt" */
 #define VERSION 2u

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/virtio/core/virtio_mmio_impl.h"
+#include "devices/virtio/core/virtio_mmio_internal.h"
 
 #define ACKNOWLEDGE VIRTIO_CONFIG_S_ACKNOWLEDGE
 #define DRIVER      VIRTIO_CONFIG_S_DRIVER

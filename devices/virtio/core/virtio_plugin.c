@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #include <errno.h>
 #include <stdarg.h>
@@ -28,14 +28,14 @@ static void *virtio_plugin_span(void *ctx, uint64_t ipa, uint64_t len, bool writ
     const struct virtio_plugin *plugin = ctx;
 
     (void)write; /* all of RAM can be written */
-    return plugin->ops->mem_span(plugin->host, ipa, len);
+    return plugin->ops->mem_span(plugin->instance, ipa, len);
 }
 
 static void virtio_plugin_dirty(void *ctx, uint64_t ipa, uint64_t len)
 {
     const struct virtio_plugin *plugin = ctx;
 
-    plugin->ops->mem_dirty(plugin->host, ipa, len);
+    plugin->ops->mem_dirty(plugin->instance, ipa, len);
 }
 
 /* An edge, as on QEMU's board: no end of interrupt has to be waited for, and none exits. */
@@ -44,7 +44,7 @@ static void virtio_plugin_irq(void *ctx, bool level)
     struct virtio_plugin *plugin = ctx;
 
     if (level && !plugin->irq)
-        plugin->ops->irq_pulse(plugin->host, 0);
+        plugin->ops->irq_pulse(plugin->instance, 0);
     plugin->irq = level;
 }
 
@@ -60,7 +60,7 @@ static void virtio_plugin_log(void *ctx, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    plugin->ops->log(plugin->host, RV_LOG_WARN, "%s", text);
+    plugin->ops->log(plugin->instance, RV_LOG_WARN, "%s", text);
 }
 
 /* VIRTIO_PLUGIN_PROPERTIES: what the user has switched off is not offered. */
@@ -77,13 +77,13 @@ static uint64_t virtio_plugin_features(const struct virtio_plugin *plugin, uint6
     for (; p && p->name; p++)
         for (unsigned i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
             if (strcmp(p->name, switches[i].property) == 0 &&
-                !plugin->ops->property_bool(plugin->host, p->name))
+                !plugin->ops->property_bool(plugin->instance, p->name))
                 features &= ~VIRTIO_FEATURE(switches[i].bit);
     return features;
 }
 
-int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_host *host,
-                         const struct rv_host_ops *ops, void *state, uint32_t flags, void **device)
+int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_instance *instance,
+                         const struct rv_vmm_ops *ops, void *state, uint32_t flags, void **device)
 {
     struct virtio_plugin *plugin = calloc(1, sizeof(*plugin));
     struct virtio_device_config config = {0};
@@ -97,7 +97,7 @@ int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_host
 
     if (!plugin)
         return -ENOMEM;
-    plugin->host = host;
+    plugin->instance = instance;
     plugin->ops = ops;
     plugin->class = class;
     rc = class->create(plugin, state, flags, &config, &plugin->device);
@@ -106,7 +106,8 @@ int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_host
         return rc;
     }
     config.features = virtio_plugin_features(plugin, config.features);
-    block = ops->state_block(host, "virtio", VIRTIO_STATE_VERSION, virtio_mmio_state_size(&config));
+    block =
+        ops->state_block(instance, "virtio", VIRTIO_STATE_VERSION, virtio_mmio_state_size(&config));
     rc = block
              ? virtio_mmio_init(&plugin->mmio, &class->virtio, plugin->device, &config, &env, block)
              : -ENOSPC;
@@ -175,5 +176,5 @@ void virtio_plugin_resume(void *device)
 
 void virtio_plugin_quiesced(struct virtio_plugin *plugin)
 {
-    plugin->ops->quiesced(plugin->host);
+    plugin->ops->quiesced(plugin->instance);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/core/virtqueue.h"
+#include <ringvisor/virtio/virtqueue.h>
 
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/virtio/core/virtqueue_impl.h"
+#include "devices/virtio/core/virtqueue_internal.h"
 
 #define FEATURE(bit) (1ull << (bit))
 

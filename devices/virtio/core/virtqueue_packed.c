@@ -11,7 +11,7 @@
  */
 #include <errno.h>
 
-#include "devices/virtio/core/virtqueue_impl.h"
+#include "devices/virtio/core/virtqueue_internal.h"
 
 #define DESC_LEN   8u
 #define DESC_ID    12u

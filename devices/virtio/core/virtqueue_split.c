@@ -9,7 +9,7 @@
  */
 #include <errno.h>
 
-#include "devices/virtio/core/virtqueue_impl.h"
+#include "devices/virtio/core/virtqueue_internal.h"
 
 #define AVAIL_FLAGS 0u
 #define AVAIL_IDX   2u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the driver's descriptors to lists of host memory, the same for both ring formats. */
-#include "devices/virtio/core/virtqueue_impl.h"
+#include "devices/virtio/core/virtqueue_internal.h"
 
 /* A buffer is not longer than this: virtio 1.2, 2.7.5. */
 #define VIRTQUEUE_BYTES_MAX (1ull << 32)

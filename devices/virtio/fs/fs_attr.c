@@ -1,29 +1,74 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations on what a node is: attributes, extended attributes, links' targets. */
+/* Operations on a node itself: attributes, the target of a link, its file system. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/xattr.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "devices/virtio/fs/fs.h"
+#include "devices/virtio/fs/fs_internal.h"
 
-#define FS_XATTR_MAX 65536u /* XATTR_SIZE_MAX */
+/*
+ * Attributes
+ */
+
+uint64_t fs_ino(unsigned device, uint64_t ino)
+{
+    return ino ^ (uint64_t)device << 48;
+}
+
+void fs_attr_fill(const struct fs *fs, const struct statx *st, unsigned device,
+                  struct fuse_attr *attr)
+{
+    bool own_uid = !fs->root_user && st->stx_uid == fs->uid;
+    bool own_gid = !fs->root_user && st->stx_gid == fs->gid;
+
+    *attr = (struct fuse_attr){
+        .ino = fs_ino(device, st->stx_ino),
+        .size = st->stx_size,
+        .blocks = st->stx_blocks,
+        .atime = (uint64_t)st->stx_atime.tv_sec,
+        .mtime = (uint64_t)st->stx_mtime.tv_sec,
+        .ctime = (uint64_t)st->stx_ctime.tv_sec,
+        .atimensec = st->stx_atime.tv_nsec,
+        .mtimensec = st->stx_mtime.tv_nsec,
+        .ctimensec = st->stx_ctime.tv_nsec,
+        .mode = st->stx_mode,
+        .nlink = st->stx_nlink,
+        .uid = own_uid ? 0 : st->stx_uid,
+        .gid = own_gid ? 0 : st->stx_gid,
+        .rdev = (uint32_t)makedev(st->stx_rdev_major, st->stx_rdev_minor),
+        .blksize = st->stx_blksize,
+    };
+}
+
+int fs_attr(const struct fs *fs, const struct fs_node *node, bool may_wait, struct fuse_attr *attr)
+{
+    struct statx st;
+    int error;
+
+    if (!may_wait && !fs_node_is_local(fs, node))
+        return FS_WAIT;
+    error = fs_stat(node->fd, may_wait, &st);
+    if (!error)
+        fs_attr_fill(fs, &st, node->device, attr);
+    return error;
+}
 
 int fs_getattr(struct fs *fs, struct fs_request *r)
 {
-    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
     struct fuse_attr_out out = {.attr_valid = fs->options.timeout};
-    int error = node ? fs_attr(fs, node, &out.attr) : -ESTALE;
+    int error;
+    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
 
+    if (node)
+        error = fs_attr(fs, node, r->may_wait, &out.attr);
     fs_node_put(fs, node);
     return error ? error : fs_reply(r, &out, sizeof(out));
 }
 
-/* Only of a regular file: of a FIFO even to open it would be a deed. */
+/* Only of a regular file: a program on the host may wait for somebody to open its FIFO. */
 static int fs_truncate(struct fs *fs, const struct fs_node *node, const struct fuse_setattr_in *in)
 {
     struct fs_file *file = in->valid & FATTR_FH ? fs_file_get(fs, in->fh, false) : NULL;
@@ -33,11 +78,11 @@ static int fs_truncate(struct fs *fs, const struct fs_node *node, const struct f
         error = -EFBIG;
     else if (file && ftruncate(file->fd, (off_t)in->size) == 0)
         error = 0;
-    else if (!S_ISREG(node->type))
+    else if (!S_ISREG(node->identity.type))
         error = -EINVAL;
     else {
-        fd = open(fs_node_path(node).path, O_WRONLY | O_CLOEXEC);
-        error = fd < 0 || ftruncate(fd, (off_t)in->size) < 0 ? -errno : 0;
+        fd = fs_open_name(fs, AT_FDCWD, fs_node_path(node).path, O_WRONLY, 0, true);
+        error = fd < 0 ? fd : ftruncate(fd, (off_t)in->size) < 0 ? -errno : 0;
         if (fd >= 0)
             close(fd);
     }
@@ -52,7 +97,7 @@ static int fs_chown(const struct fs *fs, const struct fs_node *node,
     gid_t gid = in->valid & FATTR_GID ? in->gid : (gid_t)-1;
 
     if (!fs->root_user) {
-        /* All is the vmm's user's, whom the guest knows as root: that can be asked for. */
+        /* All belongs to the vmm's user, who is root to the guest: chown to root is no change. */
         uid = uid == 0 ? (uid_t)-1 : uid;
         gid = gid == 0 ? (gid_t)-1 : gid;
         if (uid == (uid_t)-1 && gid == (gid_t)-1)
@@ -94,7 +139,7 @@ static int fs_set(struct fs *fs, struct fs_node *node, const struct fuse_setattr
     int error = 0;
 
     if (in->valid & FATTR_MODE) {
-        if (S_ISLNK(node->type))
+        if (S_ISLNK(node->identity.type))
             return -EOPNOTSUPP;
         error = chmod(fs_node_path(node).path, in->mode & 07777) < 0 ? -errno : 0;
     }
@@ -112,24 +157,28 @@ static int fs_set(struct fs *fs, struct fs_node *node, const struct fuse_setattr
 int fs_setattr(struct fs *fs, struct fs_request *r)
 {
     const struct fuse_setattr_in *in = (const void *)r->args;
-    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
     struct fuse_attr_out out = {.attr_valid = fs->options.timeout};
-    int error = node ? fs_set(fs, node, in) : -ESTALE;
+    int error;
+    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
 
+    if (node)
+        error = fs_set(fs, node, in);
     if (!error)
-        error = fs_attr(fs, node, &out.attr);
+        error = fs_attr(fs, node, true, &out.attr);
     fs_node_put(fs, node);
     return error ? error : fs_reply(r, &out, sizeof(out));
 }
 
 int fs_readlink(struct fs *fs, struct fs_request *r)
 {
-    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
     char target[4096];
     ssize_t len = -1;
-    int error = node ? -EINVAL : -ESTALE;
+    int error;
+    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
 
-    if (node && S_ISLNK(node->type)) {
+    if (node && !S_ISLNK(node->identity.type)) {
+        error = -EINVAL;
+    } else if (node) {
         len = readlinkat(node->fd, "", target, sizeof(target));
         error = len < 0 ? -errno : 0;
     }
@@ -139,11 +188,13 @@ int fs_readlink(struct fs *fs, struct fs_request *r)
 
 int fs_statfs(struct fs *fs, struct fs_request *r)
 {
-    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
     struct fuse_statfs_out out = {0};
     struct statvfs st;
-    int error = !node ? -ESTALE : fstatvfs(node->fd, &st) < 0 ? -errno : 0;
+    int error;
+    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
 
+    if (node)
+        error = fstatvfs(node->fd, &st) < 0 ? -errno : 0;
     fs_node_put(fs, node);
     if (error)
         return error;
@@ -156,130 +207,4 @@ int fs_statfs(struct fs *fs, struct fs_request *r)
     out.st.namelen = (uint32_t)st.f_namemax;
     out.st.frsize = (uint32_t)st.f_frsize;
     return fs_reply(r, &out, sizeof(out));
-}
-
-/*
- * Extended attributes: user.* of files and folders. Others are the host's own: what the
- * guest's kernel means by security.*, say, must not mean it to the host's.
- */
-
-static struct fs_node *fs_xattr_node(struct fs *fs, const struct fs_request *r, const char *name,
-                                     int *error)
-{
-    struct fs_node *node;
-
-    *error = -EOPNOTSUPP;
-    if (name && strncmp(name, "user.", 5) != 0)
-        return NULL;
-    node = fs_node_get(fs, r->header.nodeid);
-    if (!node)
-        *error = -ESTALE;
-    if (node && !S_ISREG(node->type) && !S_ISDIR(node->type)) {
-        fs_node_put(fs, node);
-        return NULL;
-    }
-    return node;
-}
-
-int fs_setxattr(struct fs *fs, struct fs_request *r)
-{
-    const struct fuse_setxattr_in *in = (const void *)r->args;
-    size_t at = FUSE_COMPAT_SETXATTR_IN_SIZE; /* FUSE_SETXATTR_EXT is not offered */
-    const char *name = fs_name(r, &at);
-    struct fs_node *node;
-    int error;
-
-    if (!name || in->size > r->args_len - at || in->size > FS_XATTR_MAX)
-        return -EINVAL;
-    node = fs_xattr_node(fs, r, name, &error);
-    if (!node)
-        return error;
-    error = setxattr(fs_node_path(node).path, name, r->args + at, in->size,
-                     (int)(in->flags & (XATTR_CREATE | XATTR_REPLACE))) < 0
-                ? -errno
-                : 0;
-    fs_node_put(fs, node);
-    return error;
-}
-
-/* `size` 0 asks how long it is. */
-static int fs_xattr_reply(struct fs_request *r, uint32_t size, const void *value, ssize_t len)
-{
-    if (size == 0) {
-        const struct fuse_getxattr_out out = {.size = (uint32_t)len};
-
-        return fs_reply(r, &out, sizeof(out));
-    }
-    return (size_t)len > size ? -ERANGE : fs_reply(r, value, (size_t)len);
-}
-
-int fs_getxattr(struct fs *fs, struct fs_request *r)
-{
-    const struct fuse_getxattr_in *in = (const void *)r->args;
-    size_t at = sizeof(*in);
-    const char *name = fs_name(r, &at);
-    struct fs_node *node;
-    char *value;
-    ssize_t len;
-    int error;
-
-    if (!name)
-        return -EINVAL;
-    node = fs_xattr_node(fs, r, name, &error);
-    if (!node)
-        return error;
-    value = malloc(FS_XATTR_MAX);
-    len = value ? getxattr(fs_node_path(node).path, name, value, FS_XATTR_MAX) : -1;
-    error = !value ? -ENOMEM : len < 0 ? -errno : fs_xattr_reply(r, in->size, value, len);
-    free(value);
-    fs_node_put(fs, node);
-    return error;
-}
-
-int fs_listxattr(struct fs *fs, struct fs_request *r)
-{
-    const struct fuse_getxattr_in *in = (const void *)r->args;
-    size_t kept = 0;
-    struct fs_node *node;
-    char *names;
-    ssize_t len;
-    int error;
-
-    node = fs_xattr_node(fs, r, NULL, &error);
-    if (!node)
-        return error;
-    names = malloc(FS_XATTR_MAX);
-    len = names ? listxattr(fs_node_path(node).path, names, FS_XATTR_MAX) : -1;
-    error = !names ? -ENOMEM : len < 0 ? -errno : 0;
-    fs_node_put(fs, node);
-    for (ssize_t at = 0; at < len;) {
-        size_t one = strlen(names + at) + 1;
-
-        if (strncmp(names + at, "user.", 5) == 0) {
-            memmove(names + kept, names + at, one);
-            kept += one;
-        }
-        at += (ssize_t)one;
-    }
-    if (!error)
-        error = fs_xattr_reply(r, in->size, names, (ssize_t)kept);
-    free(names);
-    return error;
-}
-
-int fs_removexattr(struct fs *fs, struct fs_request *r)
-{
-    size_t at = 0;
-    const char *name = fs_name(r, &at);
-    struct fs_node *node;
-    int error;
-
-    if (!name)
-        return -EINVAL;
-    node = fs_xattr_node(fs, r, name, &error);
-    if (!node)
-        return error;
-    error = removexattr(fs_node_path(node).path, name) < 0 ? -errno : 0;
-    fs_node_put(fs, node);
-    return error;
 }

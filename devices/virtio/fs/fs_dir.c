@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations that list a folder. The driver's offsets are the host's own cookies. */
+/* Operations that list a folder. The offsets that the driver gets are the host's. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "devices/virtio/fs/fs.h"
+#include "devices/virtio/fs/fs_internal.h"
 
-/* As getdents64 gives them. */
+#define FS_DIR_MAX (64u << 10) /* bytes of names in one reply */
+
+/* As getdents64() returns them. */
 struct fs_dent {
     uint64_t ino;
     int64_t off;
@@ -23,33 +25,20 @@ struct fs_dent {
 
 int fs_opendir(struct fs *fs, struct fs_request *r)
 {
-    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
-    struct fuse_open_out out = {0};
     int error, fd;
+    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
 
     if (!node)
-        return -ESTALE;
-    fd = openat(node->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    error = fd < 0 ? -errno : 0;
-    fs_node_put(fs, node);
-    if (!error)
-        error = fs_file_new(fs, fd, true, &out.fh);
-    if (error)
         return error;
-    error = fs_reply(r, &out, sizeof(out));
-    if (error < 0)
-        fs_file_release(fs, out.fh);
+    fd = fs_open_name(fs, node->fd, ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, r->may_wait);
+    error = fd < 0 ? fd : fs_reply_open(fs, r, fd, true, fs_node_is_local(fs, node));
+    fs_node_put(fs, node);
     return error;
 }
 
-int fs_releasedir(struct fs *fs, struct fs_request *r)
-{
-    return fs_release(fs, r);
-}
-
 /*
- * One entry behind the `used` bytes of `reply`. The bytes that it takes; 0: there is no
- * room. With `plus` it is looked up, too; one that has vanished meanwhile has node 0.
+ * Append one entry to the reply. Returns the bytes that it takes; 0: there is no room. With
+ * `plus` the name is looked up, too; one that has vanished meanwhile has node 0.
  */
 static size_t fs_dirent(struct fs *fs, const struct fs_node *node, const struct fs_dent *dent,
                         bool plus, uint8_t *reply, size_t room)
@@ -59,7 +48,7 @@ static size_t fs_dirent(struct fs *fs, const struct fs_node *node, const struct 
     size_t size = FUSE_DIRENT_ALIGN(head + FUSE_NAME_OFFSET + len);
     struct fuse_entry_out entry = {0};
     struct fuse_dirent out = {
-        .ino = dent->ino,
+        .ino = fs_ino(node->device, dent->ino),
         .off = (uint64_t)dent->off,
         .namelen = (uint32_t)len,
         .type = dent->type,
@@ -77,7 +66,7 @@ static size_t fs_dirent(struct fs *fs, const struct fs_node *node, const struct 
     return size;
 }
 
-/* What was looked up for a reply that does not go out is not known to the driver. */
+/* The driver does not know of entries that were looked up for a reply that does not fit. */
 static void fs_forget_entries(struct fs *fs, const uint8_t *reply, size_t used)
 {
     for (size_t at = 0; at < used;) {
@@ -87,7 +76,7 @@ static void fs_forget_entries(struct fs *fs, const uint8_t *reply, size_t used)
         memcpy(&entry, reply + at, sizeof(entry));
         memcpy(&out, reply + at + sizeof(entry), FUSE_NAME_OFFSET);
         if (entry.nodeid)
-            fs_node_forget(fs, entry.nodeid, 1);
+            fs_node_forget(fs, entry.nodeid, 1, true);
         at += FUSE_DIRENT_ALIGN(sizeof(entry) + FUSE_NAME_OFFSET + out.namelen);
     }
 }
@@ -134,10 +123,12 @@ full:
 static int fs_list_node(struct fs *fs, struct fs_request *r, bool plus)
 {
     const struct fuse_read_in *in = (const void *)r->args;
-    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
+    int error;
+    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
     struct fs_file *file = fs_file_get(fs, in->fh, true);
-    int error = !node ? -ESTALE : !file ? -EBADF : fs_list(fs, r, node, file, plus);
 
+    if (node)
+        error = file ? fs_list(fs, r, node, file, plus) : -EBADF;
     fs_file_put(fs, file);
     fs_node_put(fs, node);
     return error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Operations on what a file contains. Data goes between the file and the guest's memory. */
+/* Operations on open files. Data goes between the file and the guest's memory directly. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -7,10 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "devices/virtio/fs/fs.h"
-#include "devices/virtio/core/iov.h"
+#include <ringvisor/virtio/iov.h>
+#include "devices/virtio/fs/fs_internal.h"
 
 #define FS_IOV_MAX 512u
+
+/* Linux's O_DIRECT on arm64, as the guest's program gave it. */
+#define FS_GUEST_O_DIRECT 0200000u
 
 /* Set-user-ID and set-group-ID do not survive a change by somebody else. */
 static void fs_kill_ids_of(int fd)
@@ -21,53 +24,50 @@ static void fs_kill_ids_of(int fd)
         fchmod(fd, st.st_mode & 07777 & ~(mode_t)(S_ISUID | (st.st_mode & S_IXGRP ? S_ISGID : 0)));
 }
 
-/* While another process has a lease of the file, open() waits for that to end. */
-static int fs_open_node(const struct fs_node *node, int flags, bool may_wait)
+int fs_reply_open(struct fs *fs, struct fs_request *r, int fd, bool dir, bool local)
 {
-    int fd = open(fs_node_path(node).path, flags | O_CLOEXEC | (may_wait ? 0 : O_NONBLOCK));
+    struct fuse_open_out out = {.open_flags = dir ? 0 : fs->options.open_flags};
+    int error = fs_file_new(fs, fd, dir, local, &out.fh);
 
-    if (fd < 0)
-        return errno == EWOULDBLOCK && !may_wait ? FS_WAIT : -errno;
-    if (!may_wait)
-        fcntl(fd, F_SETFL, flags & O_APPEND);
-    return fd;
-}
-
-int fs_open(struct fs *fs, struct fs_request *r)
-{
-    const struct fuse_open_in *in = (const void *)r->args;
-    struct fs_node *node = fs_node_get(fs, r->header.nodeid);
-    struct fuse_open_out out = {.open_flags = fs->options.open_flags};
-    int error = 0, fd = -1;
-    int flags = (int)(in->flags & (O_ACCMODE | O_APPEND | O_TRUNC | O_SYNC | O_DSYNC));
-
-    if (!node)
-        return -ESTALE;
-    /* The driver reads what surrounds a write, and says where the end is. */
-    if (fs->options.writeback)
-        flags = (flags & ~(O_ACCMODE | O_APPEND)) |
-                ((flags & O_ACCMODE) == O_RDONLY ? O_RDONLY : O_RDWR);
-    if (!S_ISREG(node->type))
-        error = S_ISDIR(node->type) ? -EISDIR : -EINVAL;
-    else if (fs->options.read_only && ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC))
-        error = -EROFS;
-    else if (!r->may_wait && flags & O_TRUNC)
-        error = FS_WAIT;
-    else {
-        fd = fs_open_node(node, flags, r->may_wait);
-        error = fd < 0 ? fd : 0;
-    }
-    fs_node_put(fs, node);
-    if (error)
-        return error;
-    if (flags & O_TRUNC && in->open_flags & FUSE_OPEN_KILL_SUIDGID)
-        fs_kill_ids_of(fd);
-    error = fs_file_new(fs, fd, false, &out.fh);
     if (error)
         return error;
     error = fs_reply(r, &out, sizeof(out));
     if (error < 0)
         fs_file_release(fs, out.fh);
+    return error;
+}
+
+/*
+ * Never with O_APPEND: the driver writes back pages of a mapping by any handle of the file,
+ * and pwrite() would put them at the end. fs_write() knows which writes are to append.
+ */
+static int fs_open_flags(const struct fs *fs, const struct fuse_open_in *in)
+{
+    int flags = (int)(in->flags & (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC));
+
+    /* Delayed writes: the driver reads what surrounds a write. */
+    if (fs_delays_writes(fs) && (flags & O_ACCMODE) != O_RDONLY)
+        flags = (flags & ~O_ACCMODE) | O_RDWR;
+    return flags;
+}
+
+int fs_open(struct fs *fs, struct fs_request *r)
+{
+    const struct fuse_open_in *in = (const void *)r->args;
+    int error, fd, flags = fs_open_flags(fs, in);
+    struct fs_node *node = fs_node_get(fs, r, r->header.nodeid, &error);
+
+    if (!node)
+        return error;
+    if (!S_ISREG(node->identity.type))
+        error = S_ISDIR(node->identity.type) ? -EISDIR : -EINVAL;
+    else if (fs->options.read_only && ((flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC))
+        error = -EROFS;
+    fd = error ? error : fs_open_name(fs, AT_FDCWD, fs_node_path(node).path, flags, 0, r->may_wait);
+    if (fd >= 0 && flags & O_TRUNC && in->open_flags & FUSE_OPEN_KILL_SUIDGID)
+        fs_kill_ids_of(fd);
+    error = fd < 0 ? fd : fs_reply_open(fs, r, fd, false, fs_node_is_local(fs, node));
+    fs_node_put(fs, node);
     return error;
 }
 
@@ -97,11 +97,12 @@ int fs_read(struct fs *fs, struct fs_request *r)
     room = iov_size(iov, count);
     if (room > in->size)
         iov_trim(iov, &count, room - in->size);
-    if (!r->may_wait && iov_size(iov, count) > FS_WRITE_MAX) {
+    /* A driver that keeps to what INIT agreed on never asks for more. */
+    if (!r->may_wait && (!file->local || iov_size(iov, count) > FS_WRITE_MAX)) {
         fs_file_put(fs, file);
-        return FS_WAIT; /* no driver that keeps to INIT asks for so much: not in the loop */
+        return FS_WAIT;
     }
-    /* From the page cache at once; from a disk by somebody who may wait. */
+    /* The loop reads what is in the page cache, a thread what has to come from a disk. */
     n = preadv2(file->fd, iov, (int)count, (off_t)in->offset, r->may_wait ? 0 : RWF_NOWAIT);
     if (n < 0 && !r->may_wait && (errno == EAGAIN || errno == EOPNOTSUPP))
         n = FS_WAIT;
@@ -114,40 +115,64 @@ int fs_read(struct fs *fs, struct fs_request *r)
     return (int)n;
 }
 
+/*
+ * How pwritev2() is to write. A program in the guest that appends does so at the end as the
+ * host knows it, since the driver's idea of the size may be old. Not when pages are written
+ * back (FUSE_WRITE_CACHE), not when the driver is the only one to know the size, and not for
+ * O_DIRECT: the parts of one large write may come in any order.
+ */
+static int fs_write_flags(const struct fs *fs, const struct fuse_write_in *in, bool may_wait)
+{
+    bool append = in->flags & O_APPEND && !(in->flags & FS_GUEST_O_DIRECT) &&
+                  !(in->write_flags & FUSE_WRITE_CACHE) && !fs_delays_writes(fs);
+
+    return (append ? RWF_APPEND : 0) | (may_wait ? 0 : RWF_NOWAIT);
+}
+
+/* Bytes that were written now, -errno or FS_WAIT. */
+static ssize_t fs_write_file(struct fs *fs, struct fs_request *r, struct fs_file *file)
+{
+    const struct fuse_write_in *in = (const void *)r->args;
+    unsigned count = r->data_count;
+    size_t have = iov_size(r->data, count), left = in->size - r->done;
+    bool kill_ids = in->write_flags & FUSE_WRITE_KILL_SUIDGID;
+    ssize_t n;
+
+    if (!r->may_wait && (!file->local || kill_ids))
+        return FS_WAIT;
+    iov_trim(r->data, &count, have - left);
+    r->data_count = count;
+    if (kill_ids)
+        fs_kill_ids_of(file->fd);
+    n = pwritev2(file->fd, r->data, (int)count, (off_t)(in->offset + r->done),
+                 fs_write_flags(fs, in, r->may_wait));
+    if (n < 0 && !r->may_wait && (errno == EAGAIN || errno == EOPNOTSUPP))
+        return FS_WAIT;
+    if (n < 0)
+        return r->done ? 0 : -errno;
+    if (!r->may_wait && (size_t)n < left) {
+        /* A part was possible at once: a thread goes on behind it. */
+        iov_advance(&r->data, &r->data_count, (size_t)n);
+        r->done += (size_t)n;
+        return FS_WAIT;
+    }
+    return n;
+}
+
 int fs_write(struct fs *fs, struct fs_request *r)
 {
     const struct fuse_write_in *in = (const void *)r->args;
     struct fuse_write_out out = {0};
-    unsigned count = r->data_count;
-    size_t have = iov_size(r->data, count), left = in->size - r->done;
     struct fs_file *file;
     ssize_t n;
 
-    if (left > have || in->size > FS_WRITE_MAX || in->offset > INT64_MAX)
+    if (in->size > FS_WRITE_MAX || in->size - r->done > iov_size(r->data, r->data_count) ||
+        in->offset > INT64_MAX)
         return -EINVAL;
     file = fs_file_get(fs, in->fh, false);
     if (!file)
         return -EBADF;
-    if (r->may_wait || !(in->write_flags & FUSE_WRITE_KILL_SUIDGID)) {
-        iov_trim(r->data, &count, have - left);
-        r->data_count = count;
-        if (in->write_flags & FUSE_WRITE_KILL_SUIDGID)
-            fs_kill_ids_of(file->fd);
-        n = pwritev2(file->fd, r->data, (int)count, (off_t)(in->offset + r->done),
-                     r->may_wait ? 0 : RWF_NOWAIT);
-        if (n < 0 && !r->may_wait && (errno == EAGAIN || errno == EOPNOTSUPP)) {
-            n = FS_WAIT;
-        } else if (n < 0) {
-            n = r->done ? 0 : -errno;
-        } else if (!r->may_wait && (size_t)n < left) {
-            /* A part was possible at once: a thread goes on behind it. */
-            iov_advance(&r->data, &r->data_count, (size_t)n);
-            r->done += (size_t)n;
-            n = FS_WAIT;
-        }
-    } else {
-        n = FS_WAIT;
-    }
+    n = fs_write_file(fs, r, file);
     fs_file_put(fs, file);
     if (n < 0)
         return (int)n;
@@ -163,7 +188,7 @@ int fs_release(struct fs *fs, struct fs_request *r)
     return 0;
 }
 
-/* close() of one of its descriptors: some file systems report an error of a write then. */
+/* close() of a copy of the descriptor: some file systems report write errors then. */
 int fs_flush(struct fs *fs, struct fs_request *r)
 {
     const struct fuse_flush_in *in = (const void *)r->args;
@@ -210,7 +235,7 @@ int fs_fallocate(struct fs *fs, struct fs_request *r)
     return error;
 }
 
-/* Data and holes only: the driver knows its positions itself. */
+/* Data and holes only: the driver computes other positions itself. */
 int fs_lseek(struct fs *fs, struct fs_request *r)
 {
     const struct fuse_lseek_in *in = (const void *)r->args;
@@ -260,9 +285,8 @@ int fs_syncfs(struct fs *fs, struct fs_request *r)
 {
     int fd, error;
 
-    (void)r;
-    fd = openat(fs->options.root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    error = fd < 0 || syncfs(fd) < 0 ? -errno : 0;
+    fd = fs_open_name(fs, fs->options.root, ".", O_RDONLY | O_DIRECTORY, 0, r->may_wait);
+    error = fd < 0 ? fd : syncfs(fd) < 0 ? -errno : 0;
     if (fd >= 0)
         close(fd);
     return error;

@@ -1,250 +1,359 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Nodes and open files. Both are known to the driver by a number: the place in a table
- * and a generation, so that one that was forgotten is not another's.
+ * Nodes. The driver knows a node by a number: the epoch of this file system, a generation
+ * and the place in a table, so that the number of a forgotten node is never another's.
+ *
+ * A node that no request uses is in a list, the one that was used last at its end. When
+ * descriptors run out, those at the front are closed. fs_node_get() opens them anew, from the
+ * nearest ancestor that is open, and compares what it finds with what the node was.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <linux/openat2.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "devices/virtio/fs/fs.h"
+#include "devices/virtio/fs/fs_internal.h"
 
-#define FS_NONE    UINT32_MAX
-#define FS_BUCKETS (1u << 14)
+#define FS_DEPTH_MAX 4096u
+
+static uint32_t fs_node_index(const struct fs *fs, const struct fs_node *node)
+{
+    return (uint32_t)(node - fs->nodes);
+}
+
+static struct fs_identity fs_identity(const struct statx *st)
+{
+    return (struct fs_identity){
+        .dev = makedev(st->stx_dev_major, st->stx_dev_minor),
+        .ino = st->stx_ino,
+        .born_s = st->stx_mask & STATX_BTIME ? st->stx_btime.tv_sec : 0,
+        .born_ns = st->stx_mask & STATX_BTIME ? st->stx_btime.tv_nsec : 0,
+        .type = st->stx_mode & S_IFMT,
+    };
+}
+
+static bool fs_identity_equal(const struct fs_identity *a, const struct fs_identity *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->type == b->type && a->born_s == b->born_s &&
+           a->born_ns == b->born_ns;
+}
+
+static uint32_t *fs_bucket(struct fs *fs, const struct fs_identity *identity)
+{
+    uint64_t hash = (identity->ino ^ identity->dev << 40) * 0x9e3779b97f4a7c15ull;
+
+    return &fs->buckets[(hash >> 40) % FS_BUCKETS];
+}
+
+/* The guest chooses names: without a secret it could put all of them into one bucket. */
+static uint32_t *fs_place_bucket(struct fs *fs, uint32_t parent, const char *name)
+{
+    uint64_t hash = parent ^ fs->secret[0];
+    size_t len = strlen(name);
+
+    for (size_t at = 0; at < len; at += sizeof(uint64_t)) {
+        uint64_t piece = 0;
+        unsigned __int128 product;
+
+        memcpy(&piece, name + at, len - at < sizeof(piece) ? len - at : sizeof(piece));
+        product = (unsigned __int128)(hash ^ piece) * fs->secret[1];
+        hash = (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    return &fs->places[hash % FS_BUCKETS];
+}
 
 /*
- * Numbers
+ * The list of idle nodes that have a descriptor. Locked.
  */
 
-static uint64_t fs_number(uint32_t index, uint32_t generation)
+static void fs_node_unlist(struct fs *fs, struct fs_node *node)
 {
-    return (uint64_t)generation << 32 | index;
+    if (!node->listed)
+        return;
+    *(node->older == FS_NONE ? &fs->oldest : &fs->nodes[node->older].newer) = node->newer;
+    *(node->newer == FS_NONE ? &fs->newest : &fs->nodes[node->newer].older) = node->older;
+    node->listed = false;
 }
 
-static uint32_t fs_bucket(dev_t dev, ino_t ino)
+static void fs_node_list(struct fs *fs, struct fs_node *node)
 {
-    return (uint32_t)((ino * 0x9e3779b97f4a7c15ull ^ dev) >> 40) % FS_BUCKETS;
+    uint32_t index = fs_node_index(fs, node);
+
+    if (node->listed || node->users || node->fd < 0 || node->unlinked || index == FS_ROOT)
+        return;
+    node->older = fs->newest;
+    node->newer = FS_NONE;
+    *(node->older == FS_NONE ? &fs->oldest : &fs->nodes[node->older].newer) = index;
+    fs->newest = index;
+    node->listed = true;
 }
 
 /*
- * The tables
+ * Places. Locked.
  */
 
-static void fs_tables_clear(struct fs *fs)
+static void fs_node_drop(struct fs *fs, uint32_t index);
+
+/* The parent, which may be without use now, or FS_NONE. */
+static uint32_t fs_node_unplace(struct fs *fs, struct fs_node *node)
 {
-    fs->nr_nodes = fs->nr_files = 0;
-    fs->free_node = fs->free_file = FS_NONE;
-    for (uint32_t i = 0; i < FS_BUCKETS; i++)
-        fs->buckets[i] = FS_NONE;
+    uint32_t index = fs_node_index(fs, node), parent = node->parent, *link;
+
+    if (!node->name)
+        return FS_NONE;
+    link = fs_place_bucket(fs, parent, node->name);
+    while (*link != index)
+        link = &fs->nodes[*link].next_place;
+    *link = node->next_place;
+    free(node->name);
+    node->name = NULL;
+    node->parent = FS_NONE;
+    fs->nodes[parent].children--;
+    return parent;
 }
 
-/* The root is node 1, of generation 0, and stays. */
-static int fs_root(struct fs *fs)
+static struct fs_node *fs_node_at(struct fs *fs, uint32_t parent, const char *name)
 {
-    struct stat st;
+    uint32_t index = *fs_place_bucket(fs, parent, name);
 
-    if (fstat(fs->options.root, &st) < 0)
-        return -errno;
-    fs->nodes[0].fd = -1;
-    fs->nodes[FS_ROOT] = (struct fs_node){.lookups = 1,
-                                          .fd = fs->options.root,
-                                          .type = st.st_mode & S_IFMT,
-                                          .dev = st.st_dev,
-                                          .ino = st.st_ino,
-                                          .next = FS_NONE};
-    fs->buckets[fs_bucket(st.st_dev, st.st_ino)] = FS_ROOT;
-    fs->nr_nodes = FS_ROOT + 1;
-    return 0;
+    while (index != FS_NONE &&
+           (fs->nodes[index].parent != parent || strcmp(fs->nodes[index].name, name) != 0))
+        index = fs->nodes[index].next_place;
+    return index == FS_NONE ? NULL : &fs->nodes[index];
 }
 
-struct fs *fs_new(const struct fs_options *options)
+/* Without memory for the name the node has no place. */
+static void fs_node_place(struct fs *fs, struct fs_node *node, uint32_t parent, const char *name)
 {
-    struct fs *fs = calloc(1, sizeof(*fs));
-    struct rlimit limit;
+    uint32_t index = fs_node_index(fs, node), old, *bucket;
 
-    if (!fs)
-        return NULL;
-    fs->options = *options;
-    fs->nodes =
-        calloc(FS_NODES_MAX, sizeof(*fs->nodes)); /* pages that are not used are not there */
-    fs->files = calloc(FS_FILES_MAX, sizeof(*fs->files));
-    fs->buckets = malloc(FS_BUCKETS * sizeof(*fs->buckets));
-    pthread_mutex_init(&fs->lock, NULL);
-    fs->uid = geteuid();
-    fs->gid = getegid();
-    fs->root_user = fs->uid == 0;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        if (limit.rlim_cur < limit.rlim_max) {
-            limit.rlim_cur = limit.rlim_max;
-            setrlimit(RLIMIT_NOFILE, &limit);
-            getrlimit(RLIMIT_NOFILE, &limit);
-        }
-        fs->max_fds = limit.rlim_cur > FS_NODES_MAX ? FS_NODES_MAX : (unsigned)limit.rlim_cur;
-        fs->max_fds -= fs->max_fds > 2 * FS_SPARE_FDS ? FS_SPARE_FDS : fs->max_fds / 2;
-        /* The lowest free number is given: this counts those of other shares, too. */
-        fs->end_fd = limit.rlim_cur > INT_MAX ? INT_MAX : (int)limit.rlim_cur;
-        fs->end_fd -= fs->end_fd > (int)(2 * FS_SPARE_FDS) ? (int)FS_SPARE_FDS : fs->end_fd / 2;
+    node->unlinked = false;
+    if (index == FS_ROOT || (node->name && node->parent == parent && !strcmp(node->name, name)))
+        return;
+    /* The host moved folders into each other: places stay a tree. */
+    for (uint32_t at = parent; at != FS_NONE; at = fs->nodes[at].parent)
+        if (at == index)
+            return;
+    old = fs_node_unplace(fs, node);
+    node->name = strdup(name);
+    if (node->name) {
+        bucket = fs_place_bucket(fs, parent, name);
+        node->parent = parent;
+        node->next_place = *bucket;
+        *bucket = index;
+        fs->nodes[parent].children++;
     }
-    if (!fs->nodes || !fs->files || !fs->buckets) {
-        fs_free(fs);
-        return NULL;
-    }
-    fs_tables_clear(fs);
-    if (fs_root(fs)) {
-        fs_free(fs);
-        return NULL;
-    }
-    return fs;
-}
-
-static void fs_close_all(struct fs *fs)
-{
-    for (uint32_t i = FS_ROOT + 1; i < fs->nr_nodes; i++) {
-        if (fs->nodes[i].fd >= 0)
-            close(fs->nodes[i].fd);
-        fs->nodes[i].fd = -1;
-    }
-    for (uint32_t i = 0; i < fs->nr_files; i++) {
-        if (fs->files[i].fd >= 0) {
-            close(fs->files[i].fd);
-            pthread_mutex_destroy(&fs->files[i].position);
-        }
-        fs->files[i].fd = -1;
-    }
-    fs->nr_fds = 0;
-}
-
-void fs_reset(struct fs *fs)
-{
-    uint32_t nodes = fs->nr_nodes, files = fs->nr_files;
-
-    fs_close_all(fs);
-    fs_tables_clear(fs);
-    fs_root(fs);
-    /* Old numbers are nobody's: generations go on. */
-    for (uint32_t i = FS_ROOT + 1; i < nodes; i++)
-        fs->nodes[i].generation++;
-    for (uint32_t i = 0; i < files; i++)
-        fs->files[i].generation++;
-    fs->begun = false;
-}
-
-void fs_free(struct fs *fs)
-{
-    if (fs->nodes && fs->files)
-        fs_close_all(fs);
-    close(fs->options.root);
-    pthread_mutex_destroy(&fs->lock);
-    free(fs->nodes);
-    free(fs->files);
-    free(fs->buckets);
-    free(fs);
+    if (old != FS_NONE)
+        fs_node_drop(fs, old);
 }
 
 /*
- * Nodes. `fs->lock` is held where it is said.
+ * The end of a node. Locked.
+ */
+
+/*
+ * Frees the node if nothing refers to it, and then its parent, and so on. Without the lock
+ * while a descriptor is closed: the last one of a file without a name frees its blocks.
+ */
+static void fs_node_drop(struct fs *fs, uint32_t index)
+{
+    while (index != FS_NONE && index != FS_ROOT) {
+        struct fs_node *node = &fs->nodes[index];
+        uint32_t *link, parent;
+        int fd = node->fd;
+
+        if (!node->used || node->lookups || node->users || node->children)
+            return;
+        fs_node_unlist(fs, node);
+        link = fs_bucket(fs, &node->identity);
+        while (*link != index)
+            link = &fs->nodes[*link].next;
+        *link = node->next;
+        parent = fs_node_unplace(fs, node);
+        node->used = false;
+        node->fd = -1;
+        node->generation++;
+        node->next = fs->free_node;
+        fs->free_node = index;
+        if (fd >= 0) {
+            fs->nr_fds--;
+            pthread_mutex_unlock(&fs->lock);
+            close(fd);
+            pthread_mutex_lock(&fs->lock);
+        }
+        index = parent;
+    }
+}
+
+static void fs_node_hold(struct fs *fs, struct fs_node *node)
+{
+    node->users++;
+    fs_node_unlist(fs, node);
+}
+
+static void fs_node_unhold(struct fs *fs, struct fs_node *node)
+{
+    node->users--;
+    fs_node_list(fs, node);
+    fs_node_drop(fs, fs_node_index(fs, node));
+}
+
+bool fs_node_close_oldest(struct fs *fs)
+{
+    struct fs_node *node;
+    struct statx st;
+    int fd = -1;
+    bool unlinked;
+
+    pthread_mutex_lock(&fs->lock);
+    if (fs->oldest == FS_NONE) {
+        pthread_mutex_unlock(&fs->lock);
+        return false;
+    }
+    node = &fs->nodes[fs->oldest];
+    fs_node_hold(fs, node);
+    pthread_mutex_unlock(&fs->lock);
+    /* The guest may have it open: its contents would go with this descriptor. */
+    unlinked = fs_stat(node->fd, true, &st) == 0 && st.stx_nlink == 0;
+    pthread_mutex_lock(&fs->lock);
+    node->unlinked = unlinked;
+    if (!unlinked && node->users == 1) {
+        fd = node->fd;
+        node->fd = -1;
+        fs->nr_fds--;
+    }
+    fs_node_unhold(fs, node);
+    pthread_mutex_unlock(&fs->lock);
+    if (fd >= 0)
+        close(fd);
+    return true;
+}
+
+/* Locked. */
+static bool fs_can_keep(const struct fs *fs, int fd)
+{
+    return fs->nr_fds < fs->max_fds && fd < fs->end_fd;
+}
+
+/*
+ * Open a node anew
+ */
+
+/* Locked. The given node, or the ancestor of it that has to be opened first; NULL: no place. */
+static struct fs_node *fs_node_highest_closed(struct fs *fs, struct fs_node *node)
+{
+    while (node->name && fs->nodes[node->parent].fd < 0)
+        node = &fs->nodes[node->parent];
+    return node->name ? node : NULL;
+}
+
+/* A descriptor of the node whose place that is, or -errno. */
+static int fs_node_open_place(struct fs *fs, const struct fs_node *node, int parent,
+                              const char *name)
+{
+    struct fs_identity identity;
+    struct statx st;
+    int error, fd = fs_open_name(fs, parent, name, O_PATH | O_NOFOLLOW, 0, true);
+
+    if (fd < 0)
+        return fd == -ENOENT || fd == -ENOTDIR ? -ESTALE : fd;
+    error = fs_stat(fd, true, &st);
+    identity = error ? (struct fs_identity){0} : fs_identity(&st);
+    if (!error && !fs_identity_equal(&identity, &node->identity))
+        error = -ESTALE;
+    if (error)
+        close(fd);
+    return error ? error : fd;
+}
+
+/* `node` is held. Each round opens one ancestor, and the last one `node` itself. */
+static int fs_node_reopen(struct fs *fs, struct fs_node *node)
+{
+    int error = 0;
+
+    pthread_mutex_lock(&fs->lock);
+    for (unsigned n = 0; !error && node->fd < 0; n++) {
+        struct fs_node *parent, *child = fs_node_highest_closed(fs, node);
+        char name[FS_NAME_MAX + 1];
+        int fd;
+
+        if (!child || n == FS_DEPTH_MAX) {
+            error = -ESTALE;
+            break;
+        }
+        parent = &fs->nodes[child->parent];
+        strcpy(name, child->name);
+        fs_node_hold(fs, parent);
+        fs_node_hold(fs, child);
+        pthread_mutex_unlock(&fs->lock);
+        fd = fs_node_open_place(fs, child, parent->fd, name);
+        pthread_mutex_lock(&fs->lock);
+        error = fd < 0 ? fd : 0;
+        if (fd >= 0 && child->fd < 0 && fs_can_keep(fs, fd)) {
+            child->fd = fd;
+            fs->nr_fds++;
+            fd = -1;
+        } else if (fd >= 0 && child->fd < 0) {
+            error = -ENFILE;
+        }
+        fs_node_unhold(fs, child);
+        fs_node_unhold(fs, parent);
+        if (fd >= 0) { /* another thread opened it first, or there is no room */
+            pthread_mutex_unlock(&fs->lock);
+            close(fd);
+            pthread_mutex_lock(&fs->lock);
+        }
+    }
+    pthread_mutex_unlock(&fs->lock);
+    return error;
+}
+
+/*
+ * For operations
  */
 
 static struct fs_node *fs_node_of(struct fs *fs, uint64_t id)
 {
-    uint32_t index = (uint32_t)id;
-    struct fs_node *node = index < fs->nr_nodes ? &fs->nodes[index] : NULL;
+    uint32_t index = (uint32_t)(id % FS_NODES_MAX);
+    struct fs_node *node = &fs->nodes[index];
 
-    return node && node->fd >= 0 && node->generation == id >> 32 && node->lookups ? node : NULL;
+    if (id == FS_ROOT)
+        return &fs->nodes[FS_ROOT];
+    if (index <= FS_ROOT || index >= fs->nr_nodes || !node->used || !node->lookups)
+        return NULL;
+    return fs_number(fs, index, node->generation) == id ? node : NULL;
 }
 
-struct fs_node *fs_node_get(struct fs *fs, uint64_t id)
+struct fs_node *fs_node_get(struct fs *fs, const struct fs_request *r, uint64_t id, int *error)
 {
     struct fs_node *node;
+    bool closed;
 
     pthread_mutex_lock(&fs->lock);
     node = fs_node_of(fs, id);
     if (node)
-        node->users++;
+        fs_node_hold(fs, node);
+    closed = node && node->fd < 0;
     pthread_mutex_unlock(&fs->lock);
+    *error = node ? 0 : -ESTALE;
+    if (closed)
+        *error = r->may_wait ? fs_node_reopen(fs, node) : FS_WAIT;
+    if (*error) {
+        fs_node_put(fs, node);
+        node = NULL;
+    }
     return node;
-}
-
-/*
- * Locked. If nobody knows it any more, its descriptor: for the caller to close without the lock.
- * The last one of a file that has no name frees what it contains, which may take a while.
- */
-static int fs_node_drop(struct fs *fs, struct fs_node *node)
-{
-    uint32_t index = (uint32_t)(node - fs->nodes);
-    uint32_t *link = &fs->buckets[fs_bucket(node->dev, node->ino)];
-    int fd = node->fd;
-
-    if (node->lookups || node->users || index == FS_ROOT)
-        return -1;
-    while (*link != index)
-        link = &fs->nodes[*link].next;
-    *link = node->next;
-    fs->nr_fds--;
-    node->fd = -1;
-    node->generation++;
-    node->next = fs->free_node;
-    fs->free_node = index;
-    return fd;
-}
-
-static void fs_close(int fd)
-{
-    if (fd >= 0)
-        close(fd);
 }
 
 void fs_node_put(struct fs *fs, struct fs_node *node)
 {
-    int fd;
-
     if (!node)
         return;
     pthread_mutex_lock(&fs->lock);
-    node->users--;
-    fd = fs_node_drop(fs, node);
+    fs_node_unhold(fs, node);
     pthread_mutex_unlock(&fs->lock);
-    fs_close(fd);
-}
-
-bool fs_node_is_unlinked(struct fs *fs, uint64_t id)
-{
-    struct fs_node *node = fs_node_get(fs, id);
-    struct stat st;
-    bool unlinked = node && fstat(node->fd, &st) == 0 && st.st_nlink == 0;
-
-    fs_node_put(fs, node);
-    return unlinked;
-}
-
-void fs_node_forget(struct fs *fs, uint64_t id, uint64_t lookups)
-{
-    struct fs_node *node;
-    int fd = -1;
-
-    pthread_mutex_lock(&fs->lock);
-    node = fs_node_of(fs, id);
-    if (node && node != &fs->nodes[FS_ROOT]) {
-        node->lookups -= lookups < node->lookups ? lookups : node->lookups;
-        fd = fs_node_drop(fs, node);
-    }
-    pthread_mutex_unlock(&fs->lock);
-    fs_close(fd);
-}
-
-struct fs_proc fs_proc(int fd)
-{
-    struct fs_proc proc;
-
-    snprintf(proc.path, sizeof(proc.path), "/proc/self/fd/%d", fd);
-    return proc;
 }
 
 struct fs_proc fs_node_path(const struct fs_node *node)
@@ -252,216 +361,213 @@ struct fs_proc fs_node_path(const struct fs_node *node)
     return fs_proc(node->fd);
 }
 
-/* Locked. The place of a new node, or FS_NONE: there are too many. */
-static uint32_t fs_node_place(struct fs *fs, int fd)
+bool fs_node_is_local(const struct fs *fs, const struct fs_node *node)
 {
-    uint32_t index = fs->free_node;
-
-    if (fs->nr_fds >= fs->max_fds || fd >= fs->end_fd)
-        return FS_NONE;
-    if (index != FS_NONE)
-        fs->free_node = fs->nodes[index].next;
-    else if (fs->nr_nodes < FS_NODES_MAX)
-        index = fs->nr_nodes++;
-    return index;
+    return fs->local && node->device == 0;
 }
 
-/* Takes `fd`, an O_PATH descriptor. Its number, with one more lookup; 0: there is no room. */
-static uint64_t fs_node_add(struct fs *fs, int fd, const struct stat *st)
+bool fs_node_is_on_root_device(const struct fs *fs, const struct statx *st)
 {
-    uint32_t *bucket = &fs->buckets[fs_bucket(st->st_dev, st->st_ino)], index;
-    uint64_t id = 0;
+    return makedev(st->stx_dev_major, st->stx_dev_minor) == fs->nodes[FS_ROOT].identity.dev;
+}
+
+int fs_node_forget(struct fs *fs, uint64_t id, uint64_t lookups, bool may_wait)
+{
+    struct fs_node *node;
+    struct statx st;
+    bool slow = false;
 
     pthread_mutex_lock(&fs->lock);
-    for (index = *bucket; index != FS_NONE; index = fs->nodes[index].next)
-        if (fs->nodes[index].dev == st->st_dev && fs->nodes[index].ino == st->st_ino)
-            break;
-    if (index != FS_NONE) {
-        close(fd);
-        fs->nodes[index].lookups++;
-        id = fs_number(index, fs->nodes[index].generation);
-    } else if ((index = fs_node_place(fs, fd)) != FS_NONE) {
-        struct fs_node *node = &fs->nodes[index];
-
-        *node = (struct fs_node){.lookups = 1,
-                                 .generation = node->generation,
-                                 .fd = fd,
-                                 .type = st->st_mode & S_IFMT,
-                                 .dev = st->st_dev,
-                                 .ino = st->st_ino,
-                                 .next = *bucket};
-        *bucket = index;
-        fs->nr_fds++;
-        id = fs_number(index, node->generation);
-    } else {
-        close(fd);
+    node = fs_node_of(fs, id);
+    if (!node || id == FS_ROOT) {
+        pthread_mutex_unlock(&fs->lock);
+        return 0;
+    }
+    /* With the last descriptor of a file without a name, the host frees its blocks. */
+    if (!may_wait && node->fd >= 0)
+        slow = !fs_node_is_local(fs, node) || fs_stat(node->fd, false, &st) || st.stx_nlink == 0;
+    if (!slow) {
+        node->lookups -= lookups < node->lookups ? lookups : node->lookups;
+        fs_node_drop(fs, fs_node_index(fs, node));
     }
     pthread_mutex_unlock(&fs->lock);
-    return id;
-}
-
-void fs_attr_fill(const struct fs *fs, const struct stat *st, struct fuse_attr *attr)
-{
-    bool own_uid = !fs->root_user && st->st_uid == fs->uid;
-    bool own_gid = !fs->root_user && st->st_gid == fs->gid;
-
-    *attr = (struct fuse_attr){
-        .ino = st->st_ino,
-        .size = (uint64_t)st->st_size,
-        .blocks = (uint64_t)st->st_blocks,
-        .atime = (uint64_t)st->st_atim.tv_sec,
-        .mtime = (uint64_t)st->st_mtim.tv_sec,
-        .ctime = (uint64_t)st->st_ctim.tv_sec,
-        .atimensec = (uint32_t)st->st_atim.tv_nsec,
-        .mtimensec = (uint32_t)st->st_mtim.tv_nsec,
-        .ctimensec = (uint32_t)st->st_ctim.tv_nsec,
-        .mode = st->st_mode,
-        .nlink = (uint32_t)st->st_nlink,
-        .uid = own_uid ? 0 : st->st_uid,
-        .gid = own_gid ? 0 : st->st_gid,
-        .rdev = (uint32_t)st->st_rdev,
-        .blksize = (uint32_t)st->st_blksize,
-    };
-}
-
-int fs_attr(const struct fs *fs, const struct fs_node *node, struct fuse_attr *attr)
-{
-    struct stat st;
-
-    if (fstat(node->fd, &st) < 0)
-        return -errno;
-    fs_attr_fill(fs, &st, attr);
-    return 0;
-}
-
-int fs_entry(struct fs *fs, const struct fs_node *parent, const char *name, bool may_wait,
-             struct fuse_entry_out *out)
-{
-    struct open_how how = {
-        .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (may_wait ? 0 : RESOLVE_CACHED),
-    };
-    int fd = (int)syscall(SYS_openat2, parent->fd, name, &how, sizeof(how));
-
-    /* EINVAL: a kernel before 5.12 does not know RESOLVE_CACHED. */
-    if (fd < 0)
-        return (errno == EAGAIN || errno == EINVAL) && !may_wait ? FS_WAIT : -errno;
-    return fs_entry_of(fs, fd, out);
-}
-
-int fs_entry_of(struct fs *fs, int fd, struct fuse_entry_out *out)
-{
-    struct stat st;
-
-    if (fstat(fd, &st) < 0) {
-        int error = -errno;
-
-        close(fd);
-        return error;
-    }
-    *out = (struct fuse_entry_out){
-        .nodeid = fs_node_add(fs, fd, &st),
-        .entry_valid = fs->options.timeout,
-        .attr_valid = fs->options.timeout,
-    };
-    if (!out->nodeid)
-        return -ENFILE;
-    fs_attr_fill(fs, &st, &out->attr);
-    return 0;
+    return slow ? FS_WAIT : 0;
 }
 
 /*
- * Open files
+ * New nodes
  */
 
-int fs_file_new(struct fs *fs, int fd, bool dir, uint64_t *handle)
+/* Locked. Index 0 is that of the root's device. */
+static uint16_t fs_device(struct fs *fs, uint64_t dev)
 {
-    uint32_t index = FS_NONE;
+    unsigned i = 0;
+
+    while (i < fs->nr_devices && fs->devices[i] != dev)
+        i++;
+    if (i == FS_DEVICES_MAX) /* more than anybody mounts: numbers may be those of another */
+        return FS_DEVICES_MAX - 1;
+    if (i == fs->nr_devices)
+        fs->devices[fs->nr_devices++] = dev;
+    return (uint16_t)i;
+}
+
+/* Locked. A free place in the table, or NULL. */
+static struct fs_node *fs_node_new(struct fs *fs, int fd, const struct fs_identity *identity)
+{
+    uint32_t index = fs->free_node, *bucket = fs_bucket(fs, identity);
+    struct fs_node *node;
+
+    if (!fs_can_keep(fs, fd) || (index == FS_NONE && fs->nr_nodes == FS_NODES_MAX))
+        return NULL;
+    if (index != FS_NONE)
+        fs->free_node = fs->nodes[index].next;
+    else
+        index = fs->nr_nodes++;
+    node = &fs->nodes[index];
+    *node = (struct fs_node){
+        .identity = *identity,
+        .generation = node->generation,
+        .fd = fd,
+        .used = true,
+        .device = fs_device(fs, identity->dev),
+        .next = *bucket,
+        .parent = FS_NONE,
+    };
+    *bucket = index;
+    fs->nr_fds++;
+    return node;
+}
+
+uint64_t fs_node_add(struct fs *fs, int fd, const struct statx *st, const struct fs_node *parent,
+                     const char *name, struct fuse_attr *attr)
+{
+    const struct fs_identity identity = fs_identity(st);
+    struct fs_node *node = NULL;
+    uint64_t id = 0;
+    uint32_t index;
 
     pthread_mutex_lock(&fs->lock);
-    if (fs->nr_fds < fs->max_fds && fd < fs->end_fd) {
-        index = fs->free_file;
-        if (index != FS_NONE)
-            fs->free_file = fs->files[index].next;
-        else if (fs->nr_files < FS_FILES_MAX)
-            index = fs->nr_files++;
+    for (index = *fs_bucket(fs, &identity); index != FS_NONE; index = fs->nodes[index].next)
+        if (fs_identity_equal(&fs->nodes[index].identity, &identity))
+            break;
+    if (index == FS_NONE) {
+        node = fs_node_new(fs, fd, &identity);
+        fd = node ? -1 : fd;
+    } else {
+        node = &fs->nodes[index];
+        if (node->fd < 0 && fs_can_keep(fs, fd)) {
+            node->fd = fd;
+            fs->nr_fds++;
+            fd = -1;
+        }
     }
-    if (index != FS_NONE) {
-        struct fs_file *file = &fs->files[index];
-
-        *file = (struct fs_file){.generation = file->generation, .fd = fd, .dir = dir};
-        pthread_mutex_init(&file->position, NULL);
-        fs->nr_fds++;
-        *handle = fs_number(index, file->generation);
+    if (node) {
+        index = fs_node_index(fs, node);
+        id = index == FS_ROOT ? FS_ROOT : fs_number(fs, index, node->generation);
+        node->lookups++;
+        fs_attr_fill(fs, st, node->device, attr);
+        fs_node_hold(fs, node);
+        if (name)
+            fs_node_place(fs, node, fs_node_index(fs, parent), name);
+        fs_node_unhold(fs, node);
     }
     pthread_mutex_unlock(&fs->lock);
-    if (index == FS_NONE)
+    if (fd >= 0)
         close(fd);
-    return index == FS_NONE ? -ENFILE : 0;
+    return id;
 }
 
-static struct fs_file *fs_file_of(struct fs *fs, uint64_t handle)
-{
-    uint32_t index = (uint32_t)handle;
-    struct fs_file *file = index < fs->nr_files ? &fs->files[index] : NULL;
+/*
+ * Names that the guest removes and moves
+ */
 
-    return file && file->fd >= 0 && file->generation == handle >> 32 && !file->released ? file
-                                                                                        : NULL;
-}
-
-struct fs_file *fs_file_get(struct fs *fs, uint64_t handle, bool dir)
+struct fs_node *fs_node_keep(struct fs *fs, const struct fs_node *parent, const char *name)
 {
-    struct fs_file *file;
+    struct fs_node *node;
+    bool closed;
 
     pthread_mutex_lock(&fs->lock);
-    file = fs_file_of(fs, handle);
-    file = file && file->dir == dir ? file : NULL;
-    if (file)
-        file->users++;
+    node = fs_node_at(fs, fs_node_index(fs, parent), name);
+    if (node)
+        fs_node_hold(fs, node);
+    closed = node && node->fd < 0;
     pthread_mutex_unlock(&fs->lock);
-    return file;
+    /* A node that cannot be opened is not what the name stands for now. */
+    if (closed)
+        fs_node_reopen(fs, node);
+    return node;
 }
 
-/* Locked. As fs_node_drop(). */
-static int fs_file_drop(struct fs *fs, struct fs_file *file)
+/* Locked. */
+static void fs_node_forget_place(struct fs *fs, struct fs_node *node)
 {
-    int fd = file->fd;
+    uint32_t parent = fs_node_unplace(fs, node);
 
-    if (!file->released || file->users)
-        return -1;
-    pthread_mutex_destroy(&file->position);
-    fs->nr_fds--;
-    file->fd = -1;
-    file->generation++;
-    file->next = fs->free_file;
-    fs->free_file = (uint32_t)(file - fs->files);
-    return fd;
+    if (parent != FS_NONE)
+        fs_node_drop(fs, parent);
 }
 
-void fs_file_put(struct fs *fs, struct fs_file *file)
+void fs_node_name_is_gone(struct fs *fs, const struct fs_node *parent, const char *name)
 {
-    int fd;
+    struct fs_node *node;
 
-    if (!file)
-        return;
     pthread_mutex_lock(&fs->lock);
-    file->users--;
-    fd = fs_file_drop(fs, file);
+    node = fs_node_at(fs, fs_node_index(fs, parent), name);
+    if (node)
+        fs_node_forget_place(fs, node);
     pthread_mutex_unlock(&fs->lock);
-    fs_close(fd);
 }
 
-void fs_file_release(struct fs *fs, uint64_t handle)
+void fs_node_name_has_moved(struct fs *fs, const struct fs_node *parent, const char *name,
+                            const struct fs_node *to, const char *to_name, bool exchanged)
 {
-    struct fs_file *file;
-    int fd = -1;
+    uint32_t from_index = fs_node_index(fs, parent), to_index = fs_node_index(fs, to);
+    struct fs_node *node, *other;
 
     pthread_mutex_lock(&fs->lock);
-    file = fs_file_of(fs, handle);
-    if (file) {
-        file->released = true;
-        fd = fs_file_drop(fs, file);
+    node = fs_node_at(fs, from_index, name);
+    other = fs_node_at(fs, to_index, to_name);
+    if (other && other != node)
+        fs_node_forget_place(fs, other);
+    if (node && node != other)
+        fs_node_place(fs, node, to_index, to_name);
+    if (other && other != node && exchanged)
+        fs_node_place(fs, other, from_index, name);
+    pthread_mutex_unlock(&fs->lock);
+}
+
+/*
+ * The root, and the end of all
+ */
+
+int fs_node_root(struct fs *fs)
+{
+    struct fs_node *root = &fs->nodes[FS_ROOT];
+    struct statx st;
+    int error = fs_stat(fs->options.root, true, &st);
+
+    if (error)
+        return error;
+    *root = (struct fs_node){
+        .identity = fs_identity(&st),
+        .lookups = 1,
+        .fd = fs->options.root,
+        .used = true,
+        .next = FS_NONE,
+        .parent = FS_NONE,
+    };
+    fs_device(fs, root->identity.dev);
+    *fs_bucket(fs, &root->identity) = FS_ROOT;
+    fs->nr_nodes = FS_ROOT + 1;
+    return 0;
+}
+
+void fs_node_close_all(struct fs *fs)
+{
+    for (uint32_t i = FS_ROOT + 1; i < fs->nr_nodes; i++) {
+        if (fs->nodes[i].used && fs->nodes[i].fd >= 0)
+            close(fs->nodes[i].fd);
+        free(fs->nodes[i].name);
     }
-    pthread_mutex_unlock(&fs->lock);
-    fs_close(fd);
 }

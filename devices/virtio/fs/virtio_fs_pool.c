@@ -2,12 +2,12 @@
 #include "devices/virtio/fs/virtio_fs_pool.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "devices/virtio/fs/fs.h"
 
 int fs_pool_init(struct fs_pool *pool)
 {
@@ -43,9 +43,7 @@ static void *fs_pool_thread(void *opaque)
 {
     struct fs_pool *pool = opaque;
 
-    /* Modes are the guest's to mask. In this thread alone: files of the vmm's keep its umask. */
-    if (unshare(CLONE_FS) == 0)
-        umask(0);
+    fs_thread_begin();
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         struct fs_pool_job *job;
@@ -96,7 +94,7 @@ void fs_pool_add(struct fs_pool *pool, struct fs_pool_job *job)
         fs_pool_grow(pool);
     pthread_cond_signal(&pool->work);
     if (pool->nr_threads == 0) {
-        /* No thread can be made: better late than never. */
+        /* No thread can be created: the loop waits rather than that nothing is done. */
         fs_pool_pop(&pool->todo, &pool->todo_last);
         job->run(job);
         job->next = NULL;

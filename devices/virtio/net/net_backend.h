@@ -14,7 +14,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define NET_HEADER_BYTES sizeof(struct virtio_net_hdr_mrg_rxbuf)
 #define NET_FRAME_MIN    14u      /* an Ethernet header */

@@ -30,8 +30,8 @@ struct cable {
     struct net_callbacks callbacks;
     struct sockaddr_un address;
     int listener, peer; /* -1: none */
-    struct rv_host_watch *listening, *watch;
-    struct rv_host_timer *timer; /* a retry, or what is to be told from the loop */
+    struct rv_watch *listening, *watch;
+    struct rv_timer *timer; /* a retry, or what is to be told from the loop */
     bool want, full, up;
     bool broken;     /* the peer is to be dropped, from the loop */
     bool complained; /* of a frame that cannot be */
@@ -50,14 +50,15 @@ static void cable_watch(struct cable *cable)
                       (cable->full || cable->out_start < cable->out_end ? RV_FD_WRITE : 0);
 
     if (cable->watch)
-        cable->plugin->ops->fd_change(cable->plugin->host, cable->watch, events);
+        cable->plugin->ops->fd_change(cable->plugin->instance, cable->watch, events);
 }
 
 static void cable_soon(struct cable *cable, uint64_t ns)
 {
-    const struct rv_host_ops *ops = cable->plugin->ops;
+    const struct rv_vmm_ops *ops = cable->plugin->ops;
 
-    ops->timer_set(cable->plugin->host, cable->timer, ops->now_ns(cable->plugin->host) + ns);
+    ops->timer_set(cable->plugin->instance, cable->timer,
+                   ops->now_ns(cable->plugin->instance) + ns);
 }
 
 /* In a call of the device's: it is told from the loop. */
@@ -153,7 +154,7 @@ static size_t cable_next(struct cable *cable)
     length = ntohl(length);
     if (length < NET_FRAME_MIN || length > NET_FRAME_MAX) {
         if (!cable->complained)
-            cable->plugin->ops->log(cable->plugin->host, RV_LOG_WARN,
+            cable->plugin->ops->log(cable->plugin->instance, RV_LOG_WARN,
                                     "the peer at '%s' sent a frame of %u bytes, which cannot be: "
                                     "disconnected; further ones without a message",
                                     cable->address.sun_path, length);
@@ -239,7 +240,7 @@ static void cable_ready(void *opaque, unsigned events)
 static void cable_drop(struct cable *cable)
 {
     if (cable->watch)
-        cable->plugin->ops->fd_remove(cable->plugin->host, cable->watch);
+        cable->plugin->ops->fd_remove(cable->plugin->instance, cable->watch);
     if (cable->peer >= 0)
         close(cable->peer);
     cable->watch = NULL;
@@ -251,7 +252,7 @@ static void cable_drop(struct cable *cable)
 static void cable_plug(struct cable *cable, int fd)
 {
     cable->peer = fd;
-    cable->watch = cable->plugin->ops->fd_watch(cable->plugin->host, fd,
+    cable->watch = cable->plugin->ops->fd_watch(cable->plugin->instance, fd,
                                                 cable->want ? RV_FD_READ : 0, cable_ready, cable);
     if (!cable->watch)
         cable_drop(cable);
@@ -265,7 +266,7 @@ static void cable_accept(void *opaque, unsigned events)
     (void)events;
     if (cable->peer >= 0) {
         /* A cable has two ends: a third waits until one has gone. */
-        cable->plugin->ops->fd_change(cable->plugin->host, cable->listening, 0);
+        cable->plugin->ops->fd_change(cable->plugin->instance, cable->listening, 0);
         return;
     }
     fd = accept4(cable->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -313,7 +314,7 @@ static int cable_listen(struct cable *cable)
         goto out_unlink;
     }
     cable->listening =
-        cable->plugin->ops->fd_watch(cable->plugin->host, fd, RV_FD_READ, cable_accept, cable);
+        cable->plugin->ops->fd_watch(cable->plugin->instance, fd, RV_FD_READ, cable_accept, cable);
     if (!cable->listening) {
         error = -ENOMEM;
         goto out_unlink;
@@ -372,7 +373,7 @@ static void cable_look(struct cable *cable)
     if (cable->peer < 0) {
         cable_link(cable, false);
         if (cable->listener >= 0)
-            cable->plugin->ops->fd_change(cable->plugin->host, cable->listening, RV_FD_READ);
+            cable->plugin->ops->fd_change(cable->plugin->instance, cable->listening, RV_FD_READ);
         else if (cable_join(cable))
             cable_soon(cable, CABLE_RETRY_NS);
     }
@@ -393,14 +394,14 @@ static void cable_destroy(struct net_backend *b)
     struct cable *cable = (struct cable *)(void *)b;
 
     if (cable->listener >= 0) {
-        cable->plugin->ops->fd_remove(cable->plugin->host, cable->listening);
+        cable->plugin->ops->fd_remove(cable->plugin->instance, cable->listening);
         /* In this order: behind a closed socket the name may be another's already. */
         unlink(cable->address.sun_path);
         close(cable->listener);
     }
     cable_drop(cable);
     if (cable->timer)
-        cable->plugin->ops->timer_free(cable->plugin->host, cable->timer);
+        cable->plugin->ops->timer_free(cable->plugin->instance, cable->timer);
     free(cable);
 }
 
@@ -414,14 +415,15 @@ static const struct net_backend_ops cable_ops = {
 struct net_backend *net_socket_open(struct virtio_plugin *plugin,
                                     const struct net_callbacks *callbacks, unsigned pairs)
 {
-    const struct rv_host_ops *ops = plugin->ops;
-    const char *path = ops->property_string(plugin->host, "path");
+    const struct rv_vmm_ops *ops = plugin->ops;
+    const char *path = ops->property_string(plugin->instance, "path");
     struct cable *cable;
     int error;
 
     (void)pairs; /* one cable */
     if (!path || strlen(path) >= sizeof(cable->address.sun_path)) {
-        ops->log(plugin->host, RV_LOG_ERROR, "socket: give path=PATH, of %zu characters at most",
+        ops->log(plugin->instance, RV_LOG_ERROR,
+                 "socket: give path=PATH, of %zu characters at most",
                  sizeof(cable->address.sun_path) - 1);
         return NULL;
     }
@@ -435,10 +437,10 @@ struct net_backend *net_socket_open(struct virtio_plugin *plugin,
     cable->up = true; /* as the device takes it to be */
     cable->address.sun_family = AF_UNIX;
     memcpy(cable->address.sun_path, path, strlen(path) + 1);
-    cable->timer = ops->timer_new(plugin->host, cable_timer, cable);
+    cable->timer = ops->timer_new(plugin->instance, cable_timer, cable);
     error = !cable->timer ? -ENOMEM : cable_join(cable);
     if (error && error != -EAGAIN) {
-        ops->log(plugin->host, RV_LOG_ERROR, "socket '%s': %s", path, strerror(-error));
+        ops->log(plugin->instance, RV_LOG_ERROR, "socket '%s': %s", path, strerror(-error));
         cable_destroy(&cable->backend);
         return NULL;
     }

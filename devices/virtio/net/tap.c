@@ -21,7 +21,7 @@ struct tap_queue {
     struct tap *tap;
     unsigned index;
     int fd;
-    struct rv_host_watch *watch;
+    struct rv_watch *watch;
     bool want, full; /* input is wanted; output has to wait */
     bool idle;       /* the driver does not use it, and the kernel gives it no frames */
 };
@@ -52,22 +52,22 @@ static void tap_watch(struct tap_queue *q)
     unsigned events = (q->want ? RV_FD_READ : 0) | (q->full ? RV_FD_WRITE : 0);
 
     if (!q->tap->gone && !q->idle)
-        q->tap->plugin->ops->fd_change(q->tap->plugin->host, q->watch, events);
+        q->tap->plugin->ops->fd_change(q->tap->plugin->instance, q->watch, events);
 }
 
 /* The interface was deleted: its descriptors are of no more use, and would be ready for ever. */
 static void tap_is_gone(struct tap *tap)
 {
-    const struct rv_host_ops *ops = tap->plugin->ops;
+    const struct rv_vmm_ops *ops = tap->plugin->ops;
 
     if (tap->gone)
         return;
-    ops->log(tap->plugin->host, RV_LOG_ERROR,
+    ops->log(tap->plugin->instance, RV_LOG_ERROR,
              "the interface '%s' is gone (%s): the guest's link is down from now on", tap->name,
              strerror(tap->lost));
     tap->gone = true;
     for (unsigned i = 0; i < tap->backend.pairs; i++)
-        ops->fd_change(tap->plugin->host, tap->queue[i].watch, 0);
+        ops->fd_change(tap->plugin->instance, tap->queue[i].watch, 0);
     tap->callbacks.link(tap->callbacks.ctx, false);
 }
 
@@ -156,7 +156,7 @@ static int tap_set_pairs(struct net_backend *b, unsigned pairs)
         if (q->idle == (i >= pairs))
             continue;
         if (i >= pairs)
-            tap->plugin->ops->fd_change(tap->plugin->host, q->watch, 0);
+            tap->plugin->ops->fd_change(tap->plugin->instance, q->watch, 0);
         if (ioctl(q->fd, TUNSETQUEUE, &request) < 0) {
             int error = errno;
 
@@ -192,7 +192,7 @@ static void tap_destroy(struct net_backend *b)
 
     for (unsigned i = 0; i < NET_PAIRS_MAX; i++) {
         if (tap->queue[i].watch)
-            tap->plugin->ops->fd_remove(tap->plugin->host, tap->queue[i].watch);
+            tap->plugin->ops->fd_remove(tap->plugin->instance, tap->queue[i].watch);
         if (tap->queue[i].fd >= 0)
             close(tap->queue[i].fd);
     }
@@ -221,7 +221,7 @@ static void tap_refuse(const struct tap *tap, const char *what, int error)
                                              "queues (ip tuntap add ... multi_queue)"
                                            : "";
 
-    tap->plugin->ops->log(tap->plugin->host, RV_LOG_ERROR, "tap interface '%s': %s: %s%s",
+    tap->plugin->ops->log(tap->plugin->instance, RV_LOG_ERROR, "tap interface '%s': %s: %s%s",
                           tap->name, what, strerror(error), advice);
 }
 
@@ -269,10 +269,11 @@ static int tap_passed(struct tap *tap, const char *list, unsigned index)
     if (!list || end == list || (*end != ':' && *end != '\0') || fd < 3 || fd > 1 << 20 ||
         ioctl((int)fd, TUNGETIFF, &request) < 0 || !(request.ifr_flags & IFF_TAP) ||
         !(request.ifr_flags & IFF_VNET_HDR) || !(request.ifr_flags & IFF_NO_PI)) {
-        tap->plugin->ops->log(tap->plugin->host, RV_LOG_ERROR,
+        tap->plugin->ops->log(tap->plugin->instance, RV_LOG_ERROR,
                               "fd: descriptor %u of '%s' is not one of a tap interface with "
                               "IFF_VNET_HDR and IFF_NO_PI",
-                              index, tap->plugin->ops->property_string(tap->plugin->host, "fd"));
+                              index,
+                              tap->plugin->ops->property_string(tap->plugin->instance, "fd"));
         return -1;
     }
     memcpy(tap->name, request.ifr_name, sizeof(tap->name) - 1);
@@ -286,7 +287,7 @@ static int tap_passed(struct tap *tap, const char *list, unsigned index)
 static bool tap_open_queue(struct tap *tap, unsigned index, const char *ifname, const char *fds,
                            unsigned pairs)
 {
-    const struct rv_host_ops *ops = tap->plugin->ops;
+    const struct rv_vmm_ops *ops = tap->plugin->ops;
     struct tap_queue *q = &tap->queue[index];
     int header = (int)NET_HEADER_BYTES;
     const unsigned usual = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
@@ -304,20 +305,20 @@ static bool tap_open_queue(struct tap *tap, unsigned index, const char *ifname, 
     if (index == 0 && tap->backend.features && ioctl(q->fd, TUNSETOFFLOAD, usual | TAP_USO) == 0)
         tap->backend.features |= TAP_GUEST_USO | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_USO);
     (void)ioctl(q->fd, TUNSETOFFLOAD, 0); /* until the driver wants them */
-    q->watch = ops->fd_watch(tap->plugin->host, q->fd, 0, tap_ready, q);
+    q->watch = ops->fd_watch(tap->plugin->instance, q->fd, 0, tap_ready, q);
     return q->watch != NULL;
 }
 
 struct net_backend *net_tap_open(struct virtio_plugin *plugin,
                                  const struct net_callbacks *callbacks, unsigned pairs)
 {
-    const struct rv_host_ops *ops = plugin->ops;
-    const char *ifname = ops->property_string(plugin->host, "ifname");
-    const char *fds = ops->property_string(plugin->host, "fd");
+    const struct rv_vmm_ops *ops = plugin->ops;
+    const char *ifname = ops->property_string(plugin->instance, "ifname");
+    const char *fds = ops->property_string(plugin->instance, "fd");
     struct tap *tap;
 
     if (!ifname == !fds || (ifname && (!*ifname || strlen(ifname) >= IFNAMSIZ))) {
-        ops->log(plugin->host, RV_LOG_ERROR,
+        ops->log(plugin->instance, RV_LOG_ERROR,
                  "tap: give ifname=NAME, of 15 characters at most, or fd=N");
         return NULL;
     }
@@ -327,7 +328,7 @@ struct net_backend *net_tap_open(struct virtio_plugin *plugin,
     tap->plugin = plugin;
     tap->callbacks = *callbacks;
     tap->backend = (struct net_backend){
-        &tap_ops, ops->property_bool(plugin->host, "offload") ? TAP_FEATURES : 0, pairs};
+        &tap_ops, ops->property_bool(plugin->instance, "offload") ? TAP_FEATURES : 0, pairs};
     if (ifname)
         memcpy(tap->name, ifname, strlen(ifname));
     for (unsigned i = 0; i < NET_PAIRS_MAX; i++)

@@ -56,7 +56,7 @@ struct user {
 
 struct user_timer {
     struct user *user;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
     SlirpTimerCb fired;
     void *opaque;
 };
@@ -175,7 +175,7 @@ static void user_complain(struct user *user, enum user_verdict verdict)
 
     ++*user->refused;
     if (!user->complained[verdict])
-        user->plugin->ops->log(user->plugin->host,
+        user->plugin->ops->log(user->plugin->instance,
                                verdict == USER_MALFORMED ? RV_LOG_DEBUG : RV_LOG_WARN,
                                "%s: dropped, further ones without a message", text[verdict]);
     user->complained[verdict] = true;
@@ -185,7 +185,7 @@ static void user_complain(struct user *user, enum user_verdict verdict)
 static int user_send(struct net_backend *b, unsigned pair, const struct iovec *iov, unsigned count)
 {
     struct user *user = (struct user *)(void *)b;
-    const struct rv_host_ops *ops = user->plugin->ops;
+    const struct rv_vmm_ops *ops = user->plugin->ops;
     struct virtio_net_hdr_mrg_rxbuf header;
     enum user_verdict verdict = USER_MALFORMED;
     size_t len;
@@ -205,7 +205,7 @@ static int user_send(struct net_backend *b, unsigned pair, const struct iovec *i
         user_evict(&user->poll);
     if (len >= NET_FRAME_MIN)
         verdict = user_guard_check(&user->guard, user->frame, len, user->poll.open,
-                                   ops->now_ns(user->plugin->host));
+                                   ops->now_ns(user->plugin->instance));
     if (verdict != USER_PASS) {
         user_complain(user, verdict);
         return 0;
@@ -223,14 +223,14 @@ static void user_guest_error(const char *message, void *opaque)
 {
     struct user *user = opaque;
 
-    user->plugin->ops->log(user->plugin->host, RV_LOG_DEBUG, "the guest's frames: %s", message);
+    user->plugin->ops->log(user->plugin->instance, RV_LOG_DEBUG, "the guest's frames: %s", message);
 }
 
 static int64_t user_clock_ns(void *opaque)
 {
     struct user *user = opaque;
 
-    return (int64_t)(user->plugin->ops->now_ns(user->plugin->host) +
+    return (int64_t)(user->plugin->ops->now_ns(user->plugin->instance) +
                      user->poll.clock_ahead_ms * NS_PER_MS);
 }
 
@@ -250,7 +250,7 @@ static void *user_timer_new(SlirpTimerCb fired, void *fired_opaque, void *opaque
     if (!timer)
         return NULL;
     *timer = (struct user_timer){.user = user, .fired = fired, .opaque = fired_opaque};
-    timer->timer = user->plugin->ops->timer_new(user->plugin->host, user_timer_fired, timer);
+    timer->timer = user->plugin->ops->timer_new(user->plugin->instance, user_timer_fired, timer);
     if (!timer->timer) {
         free(timer);
         return NULL;
@@ -263,7 +263,7 @@ static void user_timer_free(void *timer, void *opaque)
     struct user *user = opaque;
 
     if (timer)
-        user->plugin->ops->timer_free(user->plugin->host, ((struct user_timer *)timer)->timer);
+        user->plugin->ops->timer_free(user->plugin->instance, ((struct user_timer *)timer)->timer);
     free(timer);
 }
 
@@ -272,7 +272,7 @@ static void user_timer_mod(void *timer, int64_t expire_ms, void *opaque)
     struct user *user = opaque;
 
     if (timer)
-        user->plugin->ops->timer_set(user->plugin->host, ((struct user_timer *)timer)->timer,
+        user->plugin->ops->timer_set(user->plugin->instance, ((struct user_timer *)timer)->timer,
                                      (uint64_t)expire_ms * NS_PER_MS);
 }
 
@@ -329,14 +329,14 @@ static const struct net_backend_ops user_ops = {
 /* 0, or -EINVAL after a message. */
 static int user_forward(struct user *user, const char *text, bool ipv6)
 {
-    const struct rv_host_ops *ops = user->plugin->ops;
+    const struct rv_vmm_ops *ops = user->plugin->ops;
 
     while (text && *text) {
         struct hostfwd fwd;
         size_t len = hostfwd_parse(text, &fwd);
 
         if (len == 0) {
-            ops->log(user->plugin->host, RV_LOG_ERROR,
+            ops->log(user->plugin->instance, RV_LOG_ERROR,
                      "hostfwd '%s': give tcp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, such as "
                      "tcp:127.0.0.1:2222-:22, or udp:...; an IPv6 address is in brackets, as in "
                      "tcp:[::1]:2222-:22, and a forward has addresses of one kind",
@@ -344,13 +344,13 @@ static int user_forward(struct user *user, const char *text, bool ipv6)
             return -EINVAL;
         }
         if (fwd.host.any.sa_family == AF_INET6 && !ipv6) {
-            ops->log(user->plugin->host, RV_LOG_ERROR,
+            ops->log(user->plugin->instance, RV_LOG_ERROR,
                      "hostfwd '%.*s': with ipv6=off there are no IPv6 addresses", (int)len, text);
             return -EINVAL;
         }
         if (slirp_add_hostxfwd(user->slirp, &fwd.host.any, fwd.len, &fwd.guest.any, fwd.len,
                                SLIRP_HOSTFWD_V6ONLY | (fwd.udp ? SLIRP_HOSTFWD_UDP : 0)) < 0) {
-            ops->log(user->plugin->host, RV_LOG_ERROR,
+            ops->log(user->plugin->instance, RV_LOG_ERROR,
                      "hostfwd '%.*s': cannot listen on port %u of the host: %s", (int)len, text,
                      hostfwd_port(&fwd.host), strerror(errno));
             return -EINVAL;
@@ -363,25 +363,26 @@ static int user_forward(struct user *user, const char *text, bool ipv6)
 /* 0, or -EINVAL after a message. */
 static int user_start(struct user *user)
 {
-    const struct rv_host_ops *ops = user->plugin->ops;
-    struct rv_host *host = user->plugin->host;
-    uint64_t mtu = ops->property_uint(host, "mtu");
+    const struct rv_vmm_ops *ops = user->plugin->ops;
+    struct rv_instance *instance = user->plugin->instance;
+    uint64_t mtu = ops->property_uint(instance, "mtu");
     struct user_network network;
     char error[160];
     SlirpConfig config = {
         .version = 1,
-        .restricted = ops->property_bool(host, "restrict"),
+        .restricted = ops->property_bool(instance, "restrict"),
         .in_enabled = true,
-        .in6_enabled = ops->property_bool(host, "ipv6"),
+        .in6_enabled = ops->property_bool(instance, "ipv6"),
         .vprefix_len = 64,
-        .vhostname = ops->property_string(host, "hostname"),
+        .vhostname = ops->property_string(instance, "hostname"),
         .if_mtu = mtu > USER_MTU ? mtu : USER_MTU,
         .if_mru = mtu > USER_MTU ? mtu : USER_MTU,
     };
 
-    if (user_options_network(ops->property_string(host, "net"), ops->property_string(host, "dns"),
-                             &network, error, sizeof(error))) {
-        ops->log(host, RV_LOG_ERROR, "%s", error);
+    if (user_options_network(ops->property_string(instance, "net"),
+                             ops->property_string(instance, "dns"), &network, error,
+                             sizeof(error))) {
+        ops->log(instance, RV_LOG_ERROR, "%s", error);
         return -EINVAL;
     }
     user->mtu = mtu ? mtu : USER_MTU_USUAL;
@@ -396,10 +397,10 @@ static int user_start(struct user *user)
     inet_pton(AF_INET6, "fec0::3", &config.vnameserver6);
     user->slirp = slirp_new(&config, &user_callbacks, user);
     if (!user->slirp) {
-        ops->log(host, RV_LOG_ERROR, "libslirp does not start");
+        ops->log(instance, RV_LOG_ERROR, "libslirp does not start");
         return -EINVAL;
     }
-    if (user_forward(user, ops->property_string(host, "hostfwd"), config.in6_enabled))
+    if (user_forward(user, ops->property_string(instance, "hostfwd"), config.in6_enabled))
         return -EINVAL;
     user_poll_start(&user->poll, user->slirp);
     return 0;
@@ -408,7 +409,7 @@ static int user_start(struct user *user)
 struct net_backend *net_user_open(struct virtio_plugin *plugin,
                                   const struct net_callbacks *callbacks, unsigned pairs)
 {
-    const struct rv_host_ops *ops = plugin->ops;
+    const struct rv_vmm_ops *ops = plugin->ops;
     struct user *user = calloc(1, sizeof(*user));
     int error;
 
@@ -418,18 +419,22 @@ struct net_backend *net_user_open(struct virtio_plugin *plugin,
     user->backend = (struct net_backend){&user_ops, USER_FEATURES, 1};
     user->plugin = plugin;
     user->callbacks = *callbacks;
-    user->lost = ops->counter(plugin->host, "lost", "frames for which the guest had no room");
-    user->refused = ops->counter(plugin->host, "refused", "frames that the user network refused");
-    user->poll = (struct user_poll){
-        .host = plugin->host, .ops = ops, .epoll = -1, .worked = user_deliver, .opaque = user};
-    user_guard_init(&user->guard, ops->now_ns(plugin->host));
+    user->lost = ops->counter(plugin->instance, "lost", "frames for which the guest had no room");
+    user->refused =
+        ops->counter(plugin->instance, "refused", "frames that the user network refused");
+    user->poll = (struct user_poll){.instance = plugin->instance,
+                                    .ops = ops,
+                                    .epoll = -1,
+                                    .worked = user_deliver,
+                                    .opaque = user};
+    user_guard_init(&user->guard, ops->now_ns(plugin->instance));
     user->poll.open_max = user->guard.sockets_max;
     signal(SIGPIPE, SIG_IGN); /* libslirp writes to sockets that the peer may have closed */
     error = net_frames_init(&user->frames, USER_QUEUE_BYTES);
     if (!error)
         error = user_poll_init(&user->poll);
     if (error)
-        ops->log(plugin->host, RV_LOG_ERROR, "the user network: %s", strerror(-error));
+        ops->log(plugin->instance, RV_LOG_ERROR, "the user network: %s", strerror(-error));
     else
         error = user_start(user);
     if (error) {

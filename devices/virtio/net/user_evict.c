@@ -67,7 +67,7 @@ static bool evict_oldest(Slirp *slirp, unsigned *seconds)
 
 bool user_evict(struct user_poll *poll)
 {
-    uint64_t now = poll->ops->now_ns(poll->host);
+    uint64_t now = poll->ops->now_ns(poll->instance);
     unsigned before = poll->open, seconds;
 
     if (now < poll->evict_again)

@@ -116,7 +116,7 @@ static void poll_apply(struct user_poll *poll)
 /* libslirp counts its timeout anew each time that it is asked; the earlier one holds. */
 static void poll_set_timer(struct user_poll *poll, uint32_t timeout_ms)
 {
-    uint64_t at = poll->ops->now_ns(poll->host) + timeout_ms * NS_PER_MS;
+    uint64_t at = poll->ops->now_ns(poll->instance) + timeout_ms * NS_PER_MS;
 
     if (timeout_ms == UINT32_MAX)
         poll->due = 0;
@@ -125,9 +125,9 @@ static void poll_set_timer(struct user_poll *poll, uint32_t timeout_ms)
     if (poll->kicked)
         return;
     if (poll->due == 0)
-        poll->ops->timer_cancel(poll->host, poll->timer);
+        poll->ops->timer_cancel(poll->instance, poll->timer);
     else
-        poll->ops->timer_set(poll->host, poll->timer, poll->due);
+        poll->ops->timer_set(poll->instance, poll->timer, poll->due);
 }
 
 static void poll_ask(struct user_poll *poll)
@@ -172,7 +172,7 @@ static void poll_timer(void *opaque)
     struct user_poll *poll = opaque;
 
     poll->kicked = false;
-    if (poll->due != 0 && poll->ops->now_ns(poll->host) >= poll->due) {
+    if (poll->due != 0 && poll->ops->now_ns(poll->instance) >= poll->due) {
         poll_work(poll);
     } else {
         /* Of no socket, only so that libslirp knows the time: its flows are to have an age. */
@@ -186,7 +186,7 @@ void user_poll_kick(struct user_poll *poll)
     if (poll->kicked || !poll->slirp)
         return;
     poll->kicked = true;
-    poll->ops->timer_set(poll->host, poll->timer, poll->ops->now_ns(poll->host));
+    poll->ops->timer_set(poll->instance, poll->timer, poll->ops->now_ns(poll->instance));
 }
 
 int user_poll_init(struct user_poll *poll)
@@ -194,8 +194,8 @@ int user_poll_init(struct user_poll *poll)
     poll->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (poll->epoll < 0)
         return -errno;
-    poll->timer = poll->ops->timer_new(poll->host, poll_timer, poll);
-    poll->watch = poll->ops->fd_watch(poll->host, poll->epoll, RV_FD_READ, poll_ready, poll);
+    poll->timer = poll->ops->timer_new(poll->instance, poll_timer, poll);
+    poll->watch = poll->ops->fd_watch(poll->instance, poll->epoll, RV_FD_READ, poll_ready, poll);
     return poll->timer && poll->watch ? 0 : -ENOMEM;
 }
 
@@ -208,9 +208,9 @@ void user_poll_start(struct user_poll *poll, Slirp *slirp)
 void user_poll_free(struct user_poll *poll)
 {
     if (poll->watch)
-        poll->ops->fd_remove(poll->host, poll->watch);
+        poll->ops->fd_remove(poll->instance, poll->watch);
     if (poll->timer)
-        poll->ops->timer_free(poll->host, poll->timer);
+        poll->ops->timer_free(poll->instance, poll->timer);
     if (poll->epoll >= 0)
         close(poll->epoll);
     free(poll->fds);

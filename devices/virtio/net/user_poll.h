@@ -20,12 +20,12 @@ struct user_poll_fd {
 };
 
 struct user_poll {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     Slirp *slirp;
     int epoll;
-    struct rv_host_watch *watch;
-    struct rv_host_timer *timer;
+    struct rv_watch *watch;
+    struct rv_timer *timer;
     struct user_poll_fd *fds; /* by descriptor */
     int nr_fds;
     unsigned open;     /* descriptors that libslirp has */

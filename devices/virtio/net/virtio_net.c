@@ -51,7 +51,7 @@ static void net_notify(void *device, struct virtqueue *vq)
 void net_later(struct net *net, unsigned queue)
 {
     net->again |= 1u << queue;
-    net->plugin->ops->timer_set(net->plugin->host, net->timer, 0);
+    net->plugin->ops->timer_set(net->plugin->instance, net->timer, 0);
 }
 
 static void net_go_on(void *opaque)
@@ -232,7 +232,7 @@ static int net_quiesce(void *device)
     struct net *net = device;
 
     net->still = true;
-    net->plugin->ops->timer_cancel(net->plugin->host, net->timer);
+    net->plugin->ops->timer_cancel(net->plugin->instance, net->timer);
     return 0;
 }
 
@@ -327,7 +327,7 @@ static int net_read_mac(struct net *net, const char *text)
                &mac[4], &mac[5], &more) != 6 ||
         mac[0] & 1) {
         net->plugin->ops->log(
-            net->plugin->host, RV_LOG_ERROR,
+            net->plugin->instance, RV_LOG_ERROR,
             "mac '%s': give one such as 52:54:00:12:34:56, with an even first byte", text);
         return -EINVAL;
     }
@@ -336,28 +336,28 @@ static int net_read_mac(struct net *net, const char *text)
 
 static int net_read_properties(struct net *net, bool fresh)
 {
-    const struct rv_host_ops *ops = net->plugin->ops;
-    struct rv_host *host = net->plugin->host;
-    uint64_t size = ops->property_uint(host, "queue-size");
+    const struct rv_vmm_ops *ops = net->plugin->ops;
+    struct rv_instance *instance = net->plugin->instance;
+    uint64_t size = ops->property_uint(instance, "queue-size");
 
     if (size & (size - 1)) {
-        ops->log(host, RV_LOG_ERROR, "queue-size %llu: give a power of two",
+        ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
                  (unsigned long long)size);
         return -EINVAL;
     }
-    net->mtu = (uint16_t)ops->property_uint(host, "mtu");
+    net->mtu = (uint16_t)ops->property_uint(instance, "mtu");
     if (net->mtu && net->mtu < NET_MTU_MIN) {
-        ops->log(host, RV_LOG_ERROR, "mtu %u: give %u to 65521", net->mtu, NET_MTU_MIN);
+        ops->log(instance, RV_LOG_ERROR, "mtu %u: give %u to 65521", net->mtu, NET_MTU_MIN);
         return -EINVAL;
     }
-    net->nr_pairs = (unsigned)ops->property_uint(host, "queues");
+    net->nr_pairs = (unsigned)ops->property_uint(instance, "queues");
     for (unsigned i = 0; i < 2 * net->nr_pairs; i++)
         net->limits[i] = (struct virtqueue_limits){.size = (uint16_t)size, .segs = NET_SEGS_MAX};
     net->limits[2 * net->nr_pairs] =
         (struct virtqueue_limits){.size = NET_CONTROL_MAX, .segs = NET_SEGS_MAX};
     if (!fresh)
         return 0;
-    if (net_read_mac(net, ops->property_string(host, "mac")))
+    if (net_read_mac(net, ops->property_string(instance, "mac")))
         return -EINVAL;
     memcpy(net->state->mac, net->state->first_mac, sizeof(net->state->mac));
     net->state->pairs = 1;
@@ -371,7 +371,7 @@ static void net_check_state(struct net *net)
     if (net->state->link_down) {
         net->state->link_down = 0;
         net->link_is_back = true;
-        net->plugin->ops->timer_set(net->plugin->host, net->timer, 0);
+        net->plugin->ops->timer_set(net->plugin->instance, net->timer, 0);
     }
     if (net->state->pairs < 1 || net->state->pairs > net->nr_pairs)
         net->state->pairs = 1;
@@ -380,7 +380,7 @@ static void net_check_state(struct net *net)
 
 static int net_open(struct net *net)
 {
-    const struct rv_host_ops *ops = net->plugin->ops;
+    const struct rv_vmm_ops *ops = net->plugin->ops;
     const struct net_callbacks callbacks = {
         .ctx = net,
         .readable = net_readable,
@@ -395,14 +395,15 @@ static int net_open(struct net *net)
         if (!net->pair[i].rest)
             return -ENOMEM;
     }
-    net->timer = ops->timer_new(net->plugin->host, net_go_on, net);
+    net->timer = ops->timer_new(net->plugin->instance, net_go_on, net);
     if (!net->timer)
         return -ENOMEM;
-    net->backend = net_openers[ops->property_enum(net->plugin->host, "backend")](
+    net->backend = net_openers[ops->property_enum(net->plugin->instance, "backend")](
         net->plugin, &callbacks, net->nr_pairs);
     if (net->backend && net->backend->pairs < net->nr_pairs) {
-        ops->log(net->plugin->host, RV_LOG_ERROR, "queues %u: this back end has no more than %u",
-                 net->nr_pairs, net->backend->pairs);
+        ops->log(net->plugin->instance, RV_LOG_ERROR,
+                 "queues %u: this back end has no more than %u", net->nr_pairs,
+                 net->backend->pairs);
         return -EINVAL;
     }
     return net->backend ? 0 : -EINVAL;
@@ -415,7 +416,7 @@ static void net_destroy(void *device)
     if (net->backend)
         net->backend->ops->destroy(net->backend);
     if (net->timer)
-        net->plugin->ops->timer_free(net->plugin->host, net->timer);
+        net->plugin->ops->timer_free(net->plugin->instance, net->timer);
     for (unsigned i = 0; i < net->nr_pairs; i++)
         free(net->pair[i].rest);
     free(net);
@@ -424,7 +425,7 @@ static void net_destroy(void *device)
 static int net_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
                       struct virtio_device_config *config, void **device)
 {
-    const struct rv_host_ops *ops = plugin->ops;
+    const struct rv_vmm_ops *ops = plugin->ops;
     struct net *net = calloc(1, sizeof(*net));
     int error;
 
@@ -443,11 +444,12 @@ static int net_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
     net_apply_offloads(net);
     net_apply_pairs(net);
     net->count = (struct net_counters){
-        .sent = ops->counter(plugin->host, "sent", "frames from the guest"),
-        .received = ops->counter(plugin->host, "received", "frames to the guest"),
-        .sent_bytes = ops->counter(plugin->host, "sent-bytes", "bytes from the guest"),
-        .received_bytes = ops->counter(plugin->host, "received-bytes", "bytes to the guest"),
-        .dropped = ops->counter(plugin->host, "dropped", "frames that were malformed or too long"),
+        .sent = ops->counter(plugin->instance, "sent", "frames from the guest"),
+        .received = ops->counter(plugin->instance, "received", "frames to the guest"),
+        .sent_bytes = ops->counter(plugin->instance, "sent-bytes", "bytes from the guest"),
+        .received_bytes = ops->counter(plugin->instance, "received-bytes", "bytes to the guest"),
+        .dropped =
+            ops->counter(plugin->instance, "dropped", "frames that were malformed or too long"),
     };
     *config = (struct virtio_device_config){
         .features = net_features(net),

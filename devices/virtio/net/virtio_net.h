@@ -56,7 +56,7 @@ struct net {
     struct virtio_plugin *plugin;
     struct net_backend *backend;
     struct net_state *state;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
     struct net_counters count;
     struct virtqueue_limits limits[2 * NET_PAIRS_MAX + 1];
     struct net_pair pair[NET_PAIRS_MAX];

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define RNG_QUEUE_SIZE 64u
 #define RNG_PIECE      4096u    /* a buffer gets that much at most: a short one is no error */
@@ -14,7 +14,7 @@
 
 struct rng {
     struct virtio_plugin *plugin;
-    struct rv_host_timer *timer;
+    struct rv_timer *timer;
     uint64_t *bytes; /* counter */
 };
 
@@ -35,7 +35,7 @@ static void rng_fill(struct rng *rng, struct virtqueue *vq, const struct virtq_c
 static void rng_notify(void *device, struct virtqueue *vq)
 {
     struct rng *rng = device;
-    const struct rv_host_ops *ops = rng->plugin->ops;
+    const struct rv_vmm_ops *ops = rng->plugin->ops;
     struct virtq_chain chain;
     unsigned served = 0;
 
@@ -48,8 +48,8 @@ static void rng_notify(void *device, struct virtqueue *vq)
     } while (served < RNG_BATCH && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
     if (served == RNG_BATCH)
-        ops->timer_set(rng->plugin->host, rng->timer,
-                       ops->now_ns(rng->plugin->host) + RNG_PAUSE_NS);
+        ops->timer_set(rng->plugin->instance, rng->timer,
+                       ops->now_ns(rng->plugin->instance) + RNG_PAUSE_NS);
 }
 
 static void rng_go_on(void *opaque)
@@ -75,8 +75,8 @@ static int rng_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
     if (!rng)
         return -ENOMEM;
     rng->plugin = plugin;
-    rng->bytes = plugin->ops->counter(plugin->host, "bytes", "random bytes given to the guest");
-    rng->timer = plugin->ops->timer_new(plugin->host, rng_go_on, rng);
+    rng->bytes = plugin->ops->counter(plugin->instance, "bytes", "random bytes given to the guest");
+    rng->timer = plugin->ops->timer_new(plugin->instance, rng_go_on, rng);
     if (!rng->timer) {
         free(rng);
         return -ENOMEM;
@@ -94,7 +94,7 @@ static void rng_destroy(void *device)
 {
     struct rng *rng = device;
 
-    rng->plugin->ops->timer_free(rng->plugin->host, rng->timer);
+    rng->plugin->ops->timer_free(rng->plugin->instance, rng->timer);
     free(rng);
 }
 

@@ -19,7 +19,7 @@ void vsock_wake(struct vsock *v, uint64_t at)
     if (at >= v->wake)
         return;
     v->wake = at;
-    v->plugin->ops->timer_set(v->plugin->host, v->timer, at);
+    v->plugin->ops->timer_set(v->plugin->instance, v->timer, at);
 }
 
 static void vsock_later(struct vsock *v, unsigned queue)
@@ -138,7 +138,9 @@ static void vsock_timer(void *opaque)
     v->again = 0;
     vsock_accept_again(v);
     vsock_conns_expire(v);
+    vsock_conns_knock(v);
     vsock_wake(v, v->deadline);
+    vsock_wake(v, v->knock_at);
     if (again >> VSOCK_TX & 1)
         vsock_tx(v);
     vsock_pump(v);
@@ -181,7 +183,7 @@ static int vsock_quiesce(void *device)
     struct vsock *v = device;
 
     v->still = true;
-    v->plugin->ops->timer_cancel(v->plugin->host, v->timer);
+    v->plugin->ops->timer_cancel(v->plugin->instance, v->timer);
     v->wake = VSOCK_NEVER;
     return 0;
 }
@@ -221,7 +223,7 @@ static void vsock_destroy(void *device)
     vsock_conns_end(v);
     vsock_unlisten(v);
     if (v->timer)
-        v->plugin->ops->timer_free(v->plugin->host, v->timer);
+        v->plugin->ops->timer_free(v->plugin->instance, v->timer);
     free(v);
 }
 
@@ -237,21 +239,21 @@ static unsigned vsock_most_conns(void)
 
 static int vsock_begin(struct vsock *v)
 {
-    const struct rv_host_ops *ops = v->plugin->ops;
-    struct rv_host *host = v->plugin->host;
-    const char *path = ops->property_string(host, "path");
+    const struct rv_vmm_ops *ops = v->plugin->ops;
+    struct rv_instance *instance = v->plugin->instance;
+    const char *path = ops->property_string(instance, "path");
     /* "_4294967295" has to fit behind it. */
     const size_t most = sizeof(v->address.sun_path) - 12;
 
     if (strlen(path) > most) {
-        ops->log(host, RV_LOG_ERROR, "path: give one of %zu characters at most", most);
+        ops->log(instance, RV_LOG_ERROR, "path: give one of %zu characters at most", most);
         return -ENAMETOOLONG;
     }
-    v->cid = ops->property_uint(host, "cid");
+    v->cid = ops->property_uint(instance, "cid");
     v->address.sun_family = AF_UNIX;
     memcpy(v->address.sun_path, path, strlen(path) + 1);
     v->most_conns = vsock_most_conns();
-    v->timer = ops->timer_new(host, vsock_timer, v);
+    v->timer = ops->timer_new(instance, vsock_timer, v);
     return v->timer ? vsock_listen(v) : -ENOMEM;
 }
 
@@ -263,7 +265,7 @@ static int vsock_create(struct virtio_plugin *plugin, void *state, uint32_t flag
         {.size = VSOCK_QUEUE_SIZE, .segs = VSOCK_SEGS},
         {.size = VSOCK_QUEUE_SIZE, .segs = VSOCK_SEGS},
     };
-    const struct rv_host_ops *ops = plugin->ops;
+    const struct rv_vmm_ops *ops = plugin->ops;
     struct vsock *v = calloc(1, sizeof(*v));
     int error;
 
@@ -273,17 +275,19 @@ static int vsock_create(struct virtio_plugin *plugin, void *state, uint32_t flag
     v->plugin = plugin;
     v->listener = -1;
     v->due_last = &v->due_first;
-    v->wake = v->deadline = VSOCK_NEVER;
+    v->wake = v->deadline = v->knock_at = VSOCK_NEVER;
     v->reset_due = flags & RV_CREATE_RESUME;
     error = vsock_begin(v);
     if (error) {
         vsock_destroy(v);
         return error;
     }
-    v->connections = ops->counter(plugin->host, "connections", "connections that were made");
-    v->refused = ops->counter(plugin->host, "refused", "that nobody on the host listened to");
-    v->sent_bytes = ops->counter(plugin->host, "sent-bytes", "bytes from the guest");
-    v->received_bytes = ops->counter(plugin->host, "received-bytes", "bytes to the guest");
+    v->connections = ops->counter(plugin->instance, "connections", "connections that were made");
+    v->refused = ops->counter(plugin->instance, "refused", "that nobody on the host listened to");
+    v->lost_bytes = ops->counter(plugin->instance, "lost-bytes",
+                                 "bytes from the guest that no program on the host read in time");
+    v->sent_bytes = ops->counter(plugin->instance, "sent-bytes", "bytes from the guest");
+    v->received_bytes = ops->counter(plugin->instance, "received-bytes", "bytes to the guest");
     *config = (struct virtio_device_config){
         .features = VIRTIO_RING_FEATURES,
         .config_size = sizeof(struct virtio_vsock_config),

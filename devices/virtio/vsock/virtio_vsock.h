@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define VSOCK_HOST_CID   2u
 #define VSOCK_HEADER     sizeof(struct virtio_vsock_hdr)
@@ -29,14 +29,17 @@
 #define VSOCK_LINE_MAX   32u          /* "CONNECT 4294967295\n" */
 #define VSOCK_LINGER_NS  2000000000u  /* for the guest's answer to the last SHUTDOWN */
 #define VSOCK_WAIT_NS    30000000000u /* for the host to say a port, and the guest to accept */
+#define VSOCK_DRAIN_NS   60000000000u /* for the host to read more of what a closed one has kept */
 #define VSOCK_PAUSE_NS   100000000u   /* when there is no descriptor for who connects */
+#define VSOCK_KNOCK_NS   20000000u    /* until a listener with a full backlog is tried again */
 #define VSOCK_NEVER      UINT64_MAX
 #define VSOCK_FIRST_PORT (1u << 30) /* of the host's, for who connects to PATH */
 
 enum vsock_conn_state {
     VSOCK_FREE,
-    VSOCK_HELLO,  /* the host's program has connected, and says to which port */
-    VSOCK_ASKING, /* REQUEST is sent or due */
+    VSOCK_KNOCKING, /* the guest connects, and the backlog of the host's listener is full */
+    VSOCK_HELLO,    /* the host's program has connected, and says to which port */
+    VSOCK_ASKING,   /* REQUEST is sent or due */
     VSOCK_OPEN,
     VSOCK_CLOSING,  /* SHUTDOWN of both directions is sent or due; a RST ends it */
     VSOCK_DRAINING, /* over for the guest, but the host has not read all that it had sent */
@@ -58,7 +61,7 @@ struct vsock_conn {
     enum vsock_conn_state state;
     uint32_t host_port, guest_port;
     int fd;
-    struct rv_host_watch *watch;
+    struct rv_watch *watch;
     unsigned events; /* that are watched */
     unsigned due;
     bool queued; /* in the list of those with something due */
@@ -92,15 +95,16 @@ struct vsock {
     uint64_t cid;
     struct sockaddr_un address;
     int listener;
-    struct rv_host_watch *listening;
+    struct rv_watch *listening;
     bool bound;
-    bool paused;                 /* nobody is accepted for a while */
-    struct rv_host_timer *timer; /* for all that follows: it only ever comes sooner */
-    uint64_t wake;               /* when; VSOCK_NEVER: it is not set */
-    uint64_t deadline;           /* the first `until` of a connection, or sooner */
-    uint32_t again;              /* queues that had their turn and may have more */
-    bool still;                  /* quiesced */
-    struct virtq_chain in;       /* a receive buffer that was popped and not needed yet */
+    bool paused;            /* nobody is accepted for a while */
+    struct rv_timer *timer; /* for all that follows: it only ever comes sooner */
+    uint64_t wake;          /* when; VSOCK_NEVER: it is not set */
+    uint64_t deadline;      /* the first `until` of a connection, or sooner */
+    uint64_t knock_at;      /* when listeners with full backlogs are tried again */
+    uint32_t again;         /* queues that had their turn and may have more */
+    bool still;             /* quiesced */
+    struct virtq_chain in;  /* a receive buffer that was popped and not needed yet */
     bool in_held;
     bool reset_due; /* the guest is to be told that all connections are gone */
 
@@ -111,7 +115,7 @@ struct vsock {
     struct vsock_reset resets[VSOCK_RESETS];
     unsigned nr_resets, first_reset;
     uint32_t next_port;
-    uint64_t *connections, *sent_bytes, *received_bytes, *refused; /* counters */
+    uint64_t *connections, *sent_bytes, *received_bytes, *refused, *lost_bytes; /* counters */
 };
 
 /* virtio_vsock_conn.c */
@@ -122,6 +126,7 @@ void vsock_conn_due(struct vsock_conn *c, unsigned what);
 void vsock_conn_name(struct vsock_conn *c, uint32_t host_port, uint32_t guest_port);
 void vsock_conn_ask(struct vsock_conn *c); /* the guest, whether it accepts */
 void vsock_conns_expire(struct vsock *v);  /* those whose time is over */
+void vsock_conns_knock(struct vsock *v);   /* those for which a listener had no room */
 
 /* A packet from the guest, which may need an answer: there has to be room in `resets`. */
 void vsock_packet(struct vsock *v, struct virtq_chain *chain);
@@ -133,9 +138,11 @@ bool vsock_has_packet(const struct vsock *v);
 /* virtio_vsock_unix.c: 0, or -errno after a message. */
 int vsock_listen(struct vsock *v);
 void vsock_unlisten(struct vsock *v);
-int vsock_connect(const struct vsock *v, uint32_t port); /* a descriptor, or -errno */
-void vsock_hello(struct vsock_conn *c);                  /* the host's program said something */
-void vsock_answer(struct vsock_conn *c);                 /* "OK" */
+void vsock_hello(struct vsock_conn *c);  /* the host's program said something */
+void vsock_answer(struct vsock_conn *c); /* "OK" */
+
+/* 0; -EAGAIN: there are as many in the listener's backlog as it takes; or another -errno. */
+int vsock_connect(const struct vsock *v, int fd, uint32_t port);
 
 void vsock_accept_again(struct vsock *v); /* after a pause */
 

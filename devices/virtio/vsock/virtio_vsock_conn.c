@@ -84,7 +84,7 @@ static void vsock_watch(struct vsock_conn *c)
     unsigned events = (reads ? RV_FD_READ : 0) | (c->kept_len ? RV_FD_WRITE : 0);
 
     if (events != c->events)
-        c->vsock->plugin->ops->fd_change(c->vsock->plugin->host, c->watch, events);
+        c->vsock->plugin->ops->fd_change(c->vsock->plugin->instance, c->watch, events);
     c->events = events;
 }
 
@@ -117,7 +117,7 @@ static void vsock_until(struct vsock_conn *c, uint64_t ns)
 {
     struct vsock *v = c->vsock;
 
-    c->until = v->plugin->ops->now_ns(v->plugin->host) + ns;
+    c->until = v->plugin->ops->now_ns(v->plugin->instance) + ns;
     if (c->until < v->deadline)
         v->deadline = c->until;
     vsock_wake(v, c->until);
@@ -132,7 +132,7 @@ struct vsock_conn *vsock_conn_new(struct vsock *v, int fd, enum vsock_conn_state
     while (c->state != VSOCK_FREE)
         c++;
     *c = (struct vsock_conn){.vsock = v, .state = state, .fd = fd};
-    c->watch = v->plugin->ops->fd_watch(v->plugin->host, fd, 0, vsock_ready, c);
+    c->watch = v->plugin->ops->fd_watch(v->plugin->instance, fd, 0, vsock_ready, c);
     if (!c->watch) {
         c->state = VSOCK_FREE;
         return NULL;
@@ -154,7 +154,7 @@ void vsock_conn_end(struct vsock_conn *c)
     vsock_unname(c);
     if (c->state == VSOCK_HELLO)
         v->nr_hellos--;
-    v->plugin->ops->fd_remove(v->plugin->host, c->watch);
+    v->plugin->ops->fd_remove(v->plugin->instance, c->watch);
     close(c->fd);
     free(c->kept);
     c->state = VSOCK_FREE;
@@ -215,13 +215,30 @@ static void vsock_drain(struct vsock_conn *c)
     vsock_unname(c);
     c->due = 0;
     c->state = VSOCK_DRAINING;
+    vsock_until(c, VSOCK_DRAIN_NS);
     vsock_watch(c);
+}
+
+/* A program that does not read: the connection is needed for others. */
+static void vsock_drain_no_more(struct vsock_conn *c)
+{
+    struct vsock *v = c->vsock;
+
+    if (*v->lost_bytes == 0)
+        v->plugin->ops->log(v->plugin->instance, RV_LOG_WARN,
+                            "a program on the host has not read for %llu s what the guest had sent "
+                            "before it closed the connection, port %u: %u bytes are lost; further "
+                            "ones without a message",
+                            (unsigned long long)(VSOCK_DRAIN_NS / 1000000000u), c->host_port,
+                            c->kept_len);
+    *v->lost_bytes += c->kept_len;
+    vsock_conn_end(c);
 }
 
 void vsock_conns_expire(struct vsock *v)
 {
     const struct virtio_plugin *plugin = v->plugin;
-    uint64_t now = plugin->ops->now_ns(plugin->host);
+    uint64_t now = plugin->ops->now_ns(plugin->instance);
 
     if (v->deadline > now)
         return;
@@ -235,6 +252,8 @@ void vsock_conns_expire(struct vsock *v)
             v->deadline = c->until < v->deadline ? c->until : v->deadline;
         else if (c->state == VSOCK_HELLO || c->due & VSOCK_DUE_REQUEST)
             vsock_conn_end(c); /* the guest knows nothing of it */
+        else if (c->state == VSOCK_DRAINING)
+            vsock_drain_no_more(c);
         else
             vsock_abort(c);
     }
@@ -265,6 +284,8 @@ static void vsock_out_is_empty(struct vsock_conn *c)
 /* May be the end of `c`. */
 static void vsock_flush(struct vsock_conn *c)
 {
+    uint32_t before = c->kept_len;
+
     while (c->kept_len) {
         uint32_t piece = VSOCK_CREDIT - c->kept_start;
         ssize_t n;
@@ -288,6 +309,8 @@ static void vsock_flush(struct vsock_conn *c)
     if (c->state == VSOCK_DRAINING) {
         if (!c->kept_len)
             vsock_conn_end(c);
+        else if (c->kept_len != before)
+            vsock_until(c, VSOCK_DRAIN_NS);
         return;
     }
     vsock_update(c);
@@ -361,26 +384,71 @@ static void vsock_shutdown(struct vsock_conn *c, uint32_t flags)
     vsock_watch(c);
 }
 
+static void vsock_connected(struct vsock_conn *c)
+{
+    c->state = VSOCK_OPEN;
+    c->until = 0;
+    ++*c->vsock->connections;
+    vsock_conn_due(c, VSOCK_DUE_RESPONSE);
+    vsock_watch(c);
+}
+
+void vsock_conns_knock(struct vsock *v)
+{
+    uint64_t now = v->plugin->ops->now_ns(v->plugin->instance);
+    const struct vsock_conn *full = NULL; /* of the same port, more need not try now */
+
+    if (v->knock_at > now)
+        return;
+    v->knock_at = VSOCK_NEVER;
+    for (unsigned i = 0; i < VSOCK_CONNS; i++) {
+        struct vsock_conn *c = &v->conn[i];
+        int error;
+
+        if (c->state != VSOCK_KNOCKING)
+            continue;
+        error = full && full->host_port == c->host_port ? -EAGAIN
+                                                        : vsock_connect(v, c->fd, c->host_port);
+        if (error == -EAGAIN) {
+            full = c;
+            v->knock_at = now + VSOCK_KNOCK_NS;
+        } else if (error) {
+            ++*v->refused;
+            vsock_abort(c);
+        } else {
+            vsock_connected(c);
+        }
+    }
+}
+
 /* The guest connects to a port of the host's. */
 static void vsock_request(struct vsock *v, const struct virtio_vsock_hdr *h)
 {
     uint32_t port = le32toh(h->dst_port), guest_port = le32toh(h->src_port);
-    int fd = vsock_connect(v, port);
-    struct vsock_conn *c = fd < 0 ? NULL : vsock_conn_new(v, fd, VSOCK_OPEN);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct vsock_conn *c = fd < 0 ? NULL : vsock_conn_new(v, fd, VSOCK_KNOCKING);
+    int error = c ? vsock_connect(v, fd, port) : -EMFILE;
 
-    if (!c) {
-        if (fd >= 0)
+    if (error && error != -EAGAIN) {
+        if (c)
+            vsock_conn_end(c);
+        else if (fd >= 0)
             close(fd);
         ++*v->refused;
         vsock_reset(v, port, guest_port, VIRTIO_VSOCK_TYPE_STREAM);
         return;
     }
-    ++*v->connections;
     vsock_conn_name(c, port, guest_port);
     c->peer_alloc = le32toh(h->buf_alloc);
     c->peer_fwd = le32toh(h->fwd_cnt);
-    vsock_conn_due(c, VSOCK_DUE_RESPONSE);
-    vsock_watch(c);
+    if (!error) {
+        vsock_connected(c);
+        return;
+    }
+    vsock_until(c, VSOCK_WAIT_NS);
+    if (v->knock_at == VSOCK_NEVER)
+        v->knock_at = v->plugin->ops->now_ns(v->plugin->instance) + VSOCK_KNOCK_NS;
+    vsock_wake(v, v->knock_at);
 }
 
 static void vsock_operate(struct vsock_conn *c, const struct virtio_vsock_hdr *h,

@@ -12,25 +12,15 @@
 
 #define VSOCK_BACKLOG 128
 
-int vsock_connect(const struct vsock *v, uint32_t port)
+int vsock_connect(const struct vsock *v, int fd, uint32_t port)
 {
     struct sockaddr_un address = v->address;
     size_t len = strlen(address.sun_path);
-    int fd;
 
     if ((size_t)snprintf(address.sun_path + len, sizeof(address.sun_path) - len, "_%u", port) >=
         sizeof(address.sun_path) - len)
         return -ENAMETOOLONG;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-        int error = -errno;
-
-        close(fd);
-        return error;
-    }
-    return fd;
+    return connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 }
 
 /* "CONNECT <port>", which ends at `end`: the port, or 0. */
@@ -101,7 +91,7 @@ void vsock_answer(struct vsock_conn *c)
 static void vsock_accept(void *opaque, unsigned events)
 {
     struct vsock *v = opaque;
-    const struct rv_host_ops *ops = v->plugin->ops;
+    const struct rv_vmm_ops *ops = v->plugin->ops;
     int fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
     (void)events;
@@ -111,21 +101,21 @@ static void vsock_accept(void *opaque, unsigned events)
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         /* Who waits goes on to wait, and the loop would come here again and again. */
         v->paused = true;
-        ops->fd_change(v->plugin->host, v->listening, 0);
-        vsock_wake(v, ops->now_ns(v->plugin->host) + VSOCK_PAUSE_NS);
+        ops->fd_change(v->plugin->instance, v->listening, 0);
+        vsock_wake(v, ops->now_ns(v->plugin->instance) + VSOCK_PAUSE_NS);
     }
 }
 
 void vsock_accept_again(struct vsock *v)
 {
     if (v->paused)
-        v->plugin->ops->fd_change(v->plugin->host, v->listening, RV_FD_READ);
+        v->plugin->ops->fd_change(v->plugin->instance, v->listening, RV_FD_READ);
     v->paused = false;
 }
 
 int vsock_listen(struct vsock *v)
 {
-    const struct rv_host_ops *ops = v->plugin->ops;
+    const struct rv_vmm_ops *ops = v->plugin->ops;
     const char *path = v->address.sun_path;
     int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct stat st;
@@ -136,7 +126,8 @@ int vsock_listen(struct vsock *v)
     error = connect(probe, (struct sockaddr *)&v->address, sizeof(v->address)) < 0 ? errno : 0;
     close(probe);
     if (error == 0 || error == EAGAIN) {
-        ops->log(v->plugin->host, RV_LOG_ERROR, "path '%s': another program listens there", path);
+        ops->log(v->plugin->instance, RV_LOG_ERROR, "path '%s': another program listens there",
+                 path);
         return -EADDRINUSE;
     }
     /* A socket that was left behind. Anything else is not ours to remove. */
@@ -146,20 +137,20 @@ int vsock_listen(struct vsock *v)
     if (v->listener < 0 ||
         bind(v->listener, (struct sockaddr *)&v->address, sizeof(v->address)) < 0) {
         error = -errno;
-        ops->log(v->plugin->host, RV_LOG_ERROR, "path '%s': %s", path, strerror(errno));
+        ops->log(v->plugin->instance, RV_LOG_ERROR, "path '%s': %s", path, strerror(errno));
         return error;
     }
     v->bound = true;
     if (listen(v->listener, VSOCK_BACKLOG) < 0)
         return -errno;
-    v->listening = ops->fd_watch(v->plugin->host, v->listener, RV_FD_READ, vsock_accept, v);
+    v->listening = ops->fd_watch(v->plugin->instance, v->listener, RV_FD_READ, vsock_accept, v);
     return v->listening ? 0 : -ENOMEM;
 }
 
 void vsock_unlisten(struct vsock *v)
 {
     if (v->listening)
-        v->plugin->ops->fd_remove(v->plugin->host, v->listening);
+        v->plugin->ops->fd_remove(v->plugin->instance, v->listening);
     if (v->listener >= 0)
         close(v->listener);
     if (v->bound)

@@ -46,7 +46,7 @@
 #define FAKE_EL2_REGISTERS(X) \
     X(elr_el2) X(spsr_el2) X(esr_el2) X(isr_el1) X(far_el2) X(hpfar_el2) X(vttbr_el2) X(vtcr_el2) \
     X(hcr_el2) X(cptr_el2) X(mdcr_el2) X(cnthctl_el2) X(hstr_el2) X(oslar_el1) \
-    X(cntpct_el0) X(cntfrq_el0) X(dczid_el0) X(currentel) X(id_aa64pfr0_el1) \
+    X(cntpct_el0) X(cntfrq_el0) X(dczid_el0) X(ctr_el0) X(currentel) X(id_aa64pfr0_el1) \
     X(id_aa64dfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) X(icc_sre_el2) X(icc_pmr_el1) X(icc_bpr1_el1) \
     X(icc_ctlr_el1) X(icc_igrpen1_el1) X(icc_iar1_el1) X(icc_eoir1_el1) X(icc_dir_el1) \
     X(icc_sgi1r_el1) X(ich_hcr_el2) X(ich_vtr_el2) FAKE_16(X, ich_lr, _el2)
@@ -67,19 +67,24 @@ volatile uint64_t *fake_mmio64(uint64_t pa);
 void fake_isb(void);
 void fake_relax(void);
 void fake_sleep(void);
-void fake_flush(int all_cores);
+void fake_maintain(char op, uint64_t va);
 
 #define read_sysreg(name)         fake_read(REG_##name)
 #define write_sysreg(value, name) fake_write(REG_##name, (uint64_t)(value))
 
 #define isb()       fake_isb()
-#define dsb_ish()   __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define dsb_ish()   fake_maintain('D', 0)
+#define dsb_nsh()   fake_maintain('d', 0)
+#define dsb_sy()    fake_maintain('Y', 0)
 #define cpu_relax() fake_relax()
 
 #define wait_for_interrupt() fake_sleep()
 
-#define tlb_flush_vm()   fake_flush(1)
-#define tlb_flush_vcpu() fake_flush(0)
+#define tlbi_vm_all_cpus()      fake_maintain('T', 0)
+#define tlbi_vm_stage1()        fake_maintain('t', 0)
+#define ic_invalidate_all()     fake_maintain('I', 0)
+#define ic_invalidate_own()     fake_maintain('i', 0)
+#define dc_clean_invalidate(va) fake_maintain('C', va)
 
 #define mmio32(pa) (*fake_mmio32(pa))
 #define mmio64(pa) (*fake_mmio64(pa))

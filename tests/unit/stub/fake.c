@@ -124,6 +124,7 @@ static void write_pmcr(uint64_t value)
 }
 
 static void mmio_settle(void);
+static void trace(char op);
 
 uint64_t fake_read(enum fake_register reg)
 {
@@ -146,6 +147,12 @@ void fake_write(enum fake_register reg, uint64_t value)
     must_exist(reg);
     if (fake.on_write)
         fake.on_write(reg, value);
+    switch (reg) {
+    case REG_vttbr_el2: trace('V'); break;
+    case REG_sctlr_el1: trace('S'); break;
+    case REG_tcr_el1: trace('E'); break;
+    default: break;
+    }
     switch (reg) {
     case REG_icc_dir_el1: deactivate(value); break;
     case REG_icc_sgi1r_el1: send_sgi(value); break;
@@ -296,13 +303,34 @@ void fake_sleep(void)
         longjmp(asleep, 1);
 }
 
-void fake_flush(int all_cores)
+/* Is what was traced last `tail`? */
+static bool traced(const char *tail)
+{
+    size_t length = strlen(tail);
+
+    return fake.traced >= length && memcmp(fake.trace + fake.traced - length, tail, length) == 0;
+}
+
+static void trace(char op)
+{
+    if (fake.traced == sizeof(fake.trace)) {
+        memmove(fake.trace, fake.trace + 1, sizeof(fake.trace) - 1);
+        fake.traced--;
+    }
+    fake.trace[fake.traced++] = op;
+}
+
+void fake_maintain(char op, uint64_t va)
 {
     mmio_settle();
-    fake.flushes_vm += all_cores != 0;
-    fake.flushes_vcpu += all_cores == 0;
-    if (all_cores)
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    trace(op);
+    if (op == 'C' && fake.on_clean)
+        fake.on_clean(va);
+    if (op == 'T')
         fake.flushed_vttbr = REG(vttbr_el2);
+    fake.flushes_vm += traced("TDTD");
+    fake.flushes_vcpu += traced("tid") || traced("td");
 }
 
 /* fp.S, boot.S, vectors.S */
@@ -447,7 +475,8 @@ static void boot_as(uint32_t nr_lrs)
         pcpus[i].poll_limit = boot.poll_limit;
         pcpus[i].channel = (struct rv_channel *)shared + i;
         pcpus[i].stack_top = &stacks[i].top;
-        fake.core[i].reg[REG_id_aa64pfr0_el1] = 0x22; /* AArch32 at EL0 and EL1 */
+        fake.core[i].reg[REG_id_aa64pfr0_el1] = 0x22;    /* AArch32 at EL0 and EL1 */
+        fake.core[i].reg[REG_ctr_el0] = FAKE_LINE << 16; /* DminLine */
         fake.core[i].gicr.enabled = 1u | 1u << FAKE_MAINTENANCE;
         fake_use(i);
         world_init_cpu();

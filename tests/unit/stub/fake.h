@@ -16,6 +16,8 @@
 #define FAKE_GB     (1ull << 30)
 #define FAKE_TABLES 64u /* table pages in the pool, unless a test wants fewer */
 
+#define FAKE_LINE 4ull /* CTR_EL0.DminLine: data cache lines of 64 bytes */
+
 #define FAKE_MAINTENANCE 25u
 #define FAKE_DOORBELL    40u
 #define FAKE_GICD        0x08000000ull
@@ -51,8 +53,11 @@ struct fake {
     uint64_t gicd_router;
     uint64_t doorbell_kicks; /* what platform_doorbell_kicks() says, once */
     unsigned doorbells;      /* calls of platform_doorbell_ring() */
-    unsigned flushes_vm, flushes_vcpu;
-    uint64_t flushed_vttbr; /* VTTBR_EL2 at the last flush of a VM */
+    /* Maintenance, one letter each: see arch.h; V, S, E: writes of VTTBR_EL2, SCTLR_EL1, TCR_EL1. */
+    char trace[64];
+    unsigned traced;
+    unsigned flushes_vm, flushes_vcpu; /* that are complete: TLBI, twice for all CPUs, and DSB */
+    uint64_t flushed_vttbr;            /* VTTBR_EL2 at the last flush of a VM */
     unsigned sleeps;
     uint64_t changed_start, changed_size; /* the last platform_memory_changed() */
     unsigned changes;
@@ -67,6 +72,7 @@ struct fake {
     void (*on_sleep)(void); /* default: back to fake_serve(), which returns false */
     void (*on_read)(enum fake_register reg);
     void (*on_write)(enum fake_register reg, uint64_t value);
+    void (*on_clean)(uint64_t va);
 };
 
 extern struct fake fake;

@@ -17,10 +17,10 @@
         }                                                          \
     } while (0)
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
 {
     va_list ap;
 
@@ -30,13 +30,13 @@ static void host_log(struct rv_host *host, enum rv_log_level level, const char *
     va_end(ap);
 }
 
-static void host_irq_pulse(struct rv_host *host, unsigned line)
+static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     CHECK(line == 0);
     host->rises++;
 }
 
-static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     CHECK(len != 0);
     if (ipa < host->ram_base || ipa - host->ram_base > host->ram_size ||
@@ -45,39 +45,39 @@ static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
     return host->ram + (ipa - host->ram_base);
 }
 
-static void host_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     CHECK(host_mem_span(host, ipa, len));
 }
 
-static uint64_t host_now(struct rv_host *host)
+static uint64_t host_now(struct rv_instance *host)
 {
     (void)host;
     return 1000;
 }
 
-static struct rv_host_timer *host_timer_new(struct rv_host *host, void (*fired)(void *),
-                                            void *opaque)
+static struct rv_timer *host_timer_new(struct rv_instance *host, void (*fired)(void *),
+                                       void *opaque)
 {
     host->fired = fired;
     host->opaque = opaque;
-    return (struct rv_host_timer *)(void *)host;
+    return (struct rv_timer *)(void *)host;
 }
 
-static void host_timer_set(struct rv_host *host, struct rv_host_timer *timer, uint64_t at)
+static void host_timer_set(struct rv_instance *host, struct rv_timer *timer, uint64_t at)
 {
     (void)timer;
     (void)at;
     host->timer_set = true;
 }
 
-static void host_timer_cancel(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_cancel(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)timer;
     host->timer_set = false;
 }
 
-static void host_timer_free(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_free(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)timer;
     host->fired = NULL;
@@ -94,7 +94,7 @@ static const struct rv_property *property(const char *name, enum rv_property_typ
     return p;
 }
 
-static const char *host_property_string(struct rv_host *host, const char *name)
+static const char *host_property_string(struct rv_instance *host, const char *name)
 {
     const char *value = property(name, RV_PROPERTY_STRING)->value;
 
@@ -103,7 +103,7 @@ static const char *host_property_string(struct rv_host *host, const char *name)
     return strcmp(name, "serial") == 0 && host->serial ? host->serial : value;
 }
 
-static uint64_t host_property_uint(struct rv_host *host, const char *name)
+static uint64_t host_property_uint(struct rv_instance *host, const char *name)
 {
     const char *value = property(name, RV_PROPERTY_UINT)->value;
 
@@ -114,13 +114,13 @@ static uint64_t host_property_uint(struct rv_host *host, const char *name)
     return strtoull(value, NULL, 0);
 }
 
-static bool host_property_bool(struct rv_host *host, const char *name)
+static bool host_property_bool(struct rv_instance *host, const char *name)
 {
     (void)host;
     return strcmp(property(name, RV_PROPERTY_BOOL)->value, "on") == 0;
 }
 
-static unsigned host_property_enum(struct rv_host *host, const char *name)
+static unsigned host_property_enum(struct rv_instance *host, const char *name)
 {
     const struct rv_property *p = property(name, RV_PROPERTY_ENUM);
     unsigned i = 0;
@@ -131,7 +131,8 @@ static unsigned host_property_enum(struct rv_host *host, const char *name)
     return i;
 }
 
-static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
+static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
+                              size_t size)
 {
     (void)version;
     CHECK(strcmp(name, "virtio") == 0 && (!host->block || host->block_size == size));
@@ -141,19 +142,19 @@ static void *host_state_block(struct rv_host *host, const char *name, uint32_t v
     return host->block;
 }
 
-static void host_quiesced(struct rv_host *host)
+static void host_quiesced(struct rv_instance *host)
 {
     host->quiesced++;
 }
 
-static uint64_t *host_counter(struct rv_host *host, const char *name, const char *help)
+static uint64_t *host_counter(struct rv_instance *host, const char *name, const char *help)
 {
     (void)name;
     (void)help;
     return &host->counter;
 }
 
-static int host_disk_open(struct rv_host *host, const struct rv_disk_options *options,
+static int host_disk_open(struct rv_instance *host, const struct rv_disk_options *options,
                           struct rv_disk **disk)
 {
     host->options = *options;
@@ -165,13 +166,13 @@ static int host_disk_open(struct rv_host *host, const struct rv_disk_options *op
     return 0;
 }
 
-static const struct rv_disk_info *host_disk_info(struct rv_host *host, struct rv_disk *disk)
+static const struct rv_disk_info *host_disk_info(struct rv_instance *host, struct rv_disk *disk)
 {
     CHECK((void *)disk == host && host->open);
     return &host->info;
 }
 
-static void host_disk_submit(struct rv_host *host, struct rv_disk *disk,
+static void host_disk_submit(struct rv_instance *host, struct rv_disk *disk,
                              struct rv_disk_request *request)
 {
     CHECK((void *)disk == host && host->open && request->op <= RV_DISK_WRITE_ZEROES);
@@ -192,19 +193,19 @@ static void host_disk_submit(struct rv_host *host, struct rv_disk *disk,
     host->pending[host->nr_pending++] = request;
 }
 
-static void host_disk_kick(struct rv_host *host, struct rv_disk *disk)
+static void host_disk_kick(struct rv_instance *host, struct rv_disk *disk)
 {
     CHECK((void *)disk == host && host->open);
 }
 
-static void host_disk_close(struct rv_host *host, struct rv_disk *disk)
+static void host_disk_close(struct rv_instance *host, struct rv_disk *disk)
 {
     CHECK((void *)disk == host && host->open);
     host->open = false;
     host->nr_pending = 0;
 }
 
-static int host_disk_drain(struct rv_host *host, struct rv_disk *disk, int timeout_ms)
+static int host_disk_drain(struct rv_instance *host, struct rv_disk *disk, int timeout_ms)
 {
     CHECK((void *)disk == host && host->open && timeout_ms > 0);
     if (host->stuck)
@@ -213,8 +214,8 @@ static int host_disk_drain(struct rv_host *host, struct rv_disk *disk, int timeo
     return 0;
 }
 
-static const struct rv_host_ops ops = {
-    .size = sizeof(struct rv_host_ops),
+static const struct rv_vmm_ops ops = {
+    .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
     .irq_pulse = host_irq_pulse,
@@ -241,7 +242,7 @@ static const struct rv_host_ops ops = {
 };
 
 /* What vmm/disk does with a request: it checks the range, whatever the device did. */
-static int perform(struct rv_host *host, const struct rv_disk_request *r)
+static int perform(struct rv_instance *host, const struct rv_disk_request *r)
 {
     uint64_t length = r->length, at = r->offset;
 
@@ -271,7 +272,7 @@ static int perform(struct rv_host *host, const struct rv_disk_request *r)
     return 0;
 }
 
-void blk_host_complete(struct rv_host *host, unsigned index, int error, bool last)
+void blk_host_complete(struct rv_instance *host, unsigned index, int error, bool last)
 {
     struct rv_disk_request *r = host->pending[index];
 
@@ -285,16 +286,16 @@ void blk_host_complete(struct rv_host *host, unsigned index, int error, bool las
         host->options.round_end(host->options.opaque);
 }
 
-void blk_host_complete_all(struct rv_host *host)
+void blk_host_complete_all(struct rv_instance *host)
 {
     while (host->nr_pending)
         blk_host_complete(host, 0, 0, host->nr_pending == 1);
 }
 
-void blk_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64_t size,
+void blk_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base, uint64_t size,
                    uint64_t sectors)
 {
-    *host = (struct rv_host){
+    *host = (struct rv_instance){
         .ram = ram,
         .ram_base = base,
         .ram_size = size,
@@ -317,13 +318,13 @@ void blk_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64_t s
         memset(host->image + i * SECTOR, (int)i, SECTOR);
 }
 
-void blk_host_free(struct rv_host *host)
+void blk_host_free(struct rv_instance *host)
 {
     free(host->block);
     free(host->image);
 }
 
-int blk_host_start(struct rv_host *host, uint32_t flags)
+int blk_host_start(struct rv_instance *host, uint32_t flags)
 {
     int error = ringvisor_device.create(host, &ops, host->state, flags, &host->device);
 
@@ -336,7 +337,7 @@ int blk_host_start(struct rv_host *host, uint32_t flags)
     return 0;
 }
 
-void blk_host_stop(struct rv_host *host)
+void blk_host_stop(struct rv_instance *host)
 {
     ringvisor_device.destroy(host->device);
     CHECK(!host->open && !host->fired);

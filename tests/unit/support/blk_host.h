@@ -8,12 +8,12 @@
 
 #include <ringvisor/device.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define BLK_HOST_PENDING 2048u
 #define BLK_HOST_BLOCKS  2u
 
-struct rv_host {
+struct rv_instance {
     uint8_t *ram;
     uint64_t ram_base, ram_size;
     unsigned rises; /* interrupts */
@@ -44,14 +44,14 @@ struct rv_host {
 };
 
 /* `ram` stays the caller's. The disk has `sectors` of 512 bytes, each filled with its number. */
-void blk_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64_t size,
+void blk_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base, uint64_t size,
                    uint64_t sectors);
-void blk_host_free(struct rv_host *host);
+void blk_host_free(struct rv_instance *host);
 
 /* create() of a device; then reset() and resume(), unless it takes another's state over. */
-int blk_host_start(struct rv_host *host, uint32_t flags);
-void blk_host_stop(struct rv_host *host);
+int blk_host_start(struct rv_instance *host, uint32_t flags);
+void blk_host_stop(struct rv_instance *host);
 
 /* Does the request `index` of those in flight, or fails it with `error`; `last`: of this round. */
-void blk_host_complete(struct rv_host *host, unsigned index, int error, bool last);
-void blk_host_complete_all(struct rv_host *host);
+void blk_host_complete(struct rv_instance *host, unsigned index, int error, bool last);
+void blk_host_complete_all(struct rv_instance *host);

@@ -13,76 +13,76 @@
         }                                                               \
     } while (0)
 
-struct rv_host host;
+struct rv_instance host;
 
-static void host_log(struct rv_host *h, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *h, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *h, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *h, enum rv_log_level level, const char *fmt, ...)
 {
     (void)fmt;
     h->warnings += level <= RV_LOG_WARN;
 }
 
-static void host_irq_set(struct rv_host *h, unsigned line, bool level)
+static void host_irq_set(struct rv_instance *h, unsigned line, bool level)
 {
     CHECK(line < ringvisor_device.irq_lines);
     h->irq = level;
 }
 
-static uint64_t host_now(struct rv_host *h)
+static uint64_t host_now(struct rv_instance *h)
 {
     return h->now;
 }
 
-static uint64_t host_wall(struct rv_host *h)
+static uint64_t host_wall(struct rv_instance *h)
 {
     return h->wall;
 }
 
-static struct rv_host_timer *host_timer_new(struct rv_host *h, void (*fired)(void *), void *opaque)
+static struct rv_timer *host_timer_new(struct rv_instance *h, void (*fired)(void *), void *opaque)
 {
     if (h->no_timer)
         return NULL;
     h->timers++;
     h->fired = fired;
     h->opaque = opaque;
-    return (struct rv_host_timer *)(void *)h;
+    return (struct rv_timer *)(void *)h;
 }
 
-static void host_timer_set(struct rv_host *h, struct rv_host_timer *timer, uint64_t at)
+static void host_timer_set(struct rv_instance *h, struct rv_timer *timer, uint64_t at)
 {
     CHECK((void *)timer == h && h->timers == 1);
     h->timer_at = at;
 }
 
-static void host_timer_cancel(struct rv_host *h, struct rv_host_timer *timer)
+static void host_timer_cancel(struct rv_instance *h, struct rv_timer *timer)
 {
     CHECK((void *)timer == h);
     h->timer_at = 0;
 }
 
-static void host_timer_free(struct rv_host *h, struct rv_host_timer *timer)
+static void host_timer_free(struct rv_instance *h, struct rv_timer *timer)
 {
     CHECK((void *)timer == h);
     h->timers--;
     h->timer_at = 0;
 }
 
-static unsigned host_property_enum(struct rv_host *h, const char *name)
+static unsigned host_property_enum(struct rv_instance *h, const char *name)
 {
     (void)name;
     return h->choice;
 }
 
-static void host_request(struct rv_host *h, enum rv_request what, int code)
+static void host_request(struct rv_instance *h, enum rv_request what, int code)
 {
     h->requests++;
     h->request = what;
     h->code = code;
 }
 
-static const struct rv_host_ops ops = {
+static const struct rv_vmm_ops ops = {
     .size = sizeof(ops),
     .log = host_log,
     .irq_set = host_irq_set,

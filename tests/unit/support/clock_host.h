@@ -6,7 +6,7 @@
 
 #define S 1000000000ull /* ns */
 
-struct rv_host {
+struct rv_instance {
     void *device;
     uint64_t wall, now; /* ns */
     uint64_t timer_at;  /* 0: not set */
@@ -23,7 +23,7 @@ struct rv_host {
     uint64_t state[8];
 };
 
-extern struct rv_host host;
+extern struct rv_instance host;
 
 /* A zeroed host (but for `choice`), its clocks not at 0, and the device on it, running. */
 void clock_host_start(void);

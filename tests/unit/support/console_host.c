@@ -14,22 +14,22 @@
         }                                                               \
     } while (0)
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
 {
     (void)fmt;
     host->errors += level == RV_LOG_ERROR;
 }
 
-static void host_irq_pulse(struct rv_host *host, unsigned line)
+static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     CHECK(line == 0);
     host->rises++;
 }
 
-static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     CHECK(len != 0);
     if (ipa < host->ram_base || ipa - host->ram_base > host->ram_size ||
@@ -38,39 +38,39 @@ static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
     return host->ram + (ipa - host->ram_base);
 }
 
-static void host_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     CHECK(host_mem_span(host, ipa, len));
 }
 
-static struct rv_host_timer *host_timer_new(struct rv_host *host, void (*fired)(void *),
-                                            void *opaque)
+static struct rv_timer *host_timer_new(struct rv_instance *host, void (*fired)(void *),
+                                       void *opaque)
 {
     host->fired = fired;
     host->opaque = opaque;
-    return (struct rv_host_timer *)(void *)host;
+    return (struct rv_timer *)(void *)host;
 }
 
-static void host_timer_set(struct rv_host *host, struct rv_host_timer *timer, uint64_t at)
+static void host_timer_set(struct rv_instance *host, struct rv_timer *timer, uint64_t at)
 {
     (void)timer;
     (void)at;
     host->timer_set = true;
 }
 
-static void host_timer_cancel(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_cancel(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)timer;
     host->timer_set = false;
 }
 
-static void host_timer_free(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_free(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)timer;
     host->fired = NULL;
 }
 
-static const char *host_property_string(struct rv_host *host, const char *name)
+static const char *host_property_string(struct rv_instance *host, const char *name)
 {
     const struct rv_property *p = ringvisor_device.properties;
 
@@ -81,14 +81,15 @@ static const char *host_property_string(struct rv_host *host, const char *name)
 }
 
 /* The rings' properties: as they are when the user says nothing. */
-static bool host_property_bool(struct rv_host *host, const char *name)
+static bool host_property_bool(struct rv_instance *host, const char *name)
 {
     (void)host;
     (void)name;
     return true;
 }
 
-static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
+static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
+                              size_t size)
 {
     (void)version;
     CHECK(strcmp(name, "virtio") == 0 && (!host->block || host->block_size == size));
@@ -98,14 +99,14 @@ static void *host_state_block(struct rv_host *host, const char *name, uint32_t v
     return host->block;
 }
 
-static uint64_t *host_counter(struct rv_host *host, const char *name, const char *help)
+static uint64_t *host_counter(struct rv_instance *host, const char *name, const char *help)
 {
     (void)name;
     (void)help;
     return &host->counter;
 }
 
-static struct rv_chr *host_chr_open(struct rv_host *host, const char *spec,
+static struct rv_chr *host_chr_open(struct rv_instance *host, const char *spec,
                                     const struct rv_chr_callbacks *callbacks, void *opaque)
 {
     struct rv_chr *chr = &host->chr[host->nr_chr];
@@ -120,7 +121,7 @@ static struct rv_chr *host_chr_open(struct rv_host *host, const char *spec,
     return chr;
 }
 
-static size_t host_chr_write(struct rv_host *host, struct rv_chr *chr, const uint8_t *data,
+static size_t host_chr_write(struct rv_instance *host, struct rv_chr *chr, const uint8_t *data,
                              size_t len)
 {
     size_t taken = len < chr->room ? len : chr->room;
@@ -135,22 +136,22 @@ static size_t host_chr_write(struct rv_host *host, struct rv_chr *chr, const uin
     return taken;
 }
 
-static void host_chr_accept(struct rv_host *host, struct rv_chr *chr)
+static void host_chr_accept(struct rv_instance *host, struct rv_chr *chr)
 {
     (void)host;
     CHECK(chr->open);
     chr->accepted = true;
 }
 
-static void host_chr_close(struct rv_host *host, struct rv_chr *chr)
+static void host_chr_close(struct rv_instance *host, struct rv_chr *chr)
 {
     CHECK(chr->open);
     chr->open = false;
     host->nr_chr--;
 }
 
-static const struct rv_host_ops ops = {
-    .size = sizeof(struct rv_host_ops),
+static const struct rv_vmm_ops ops = {
+    .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
     .irq_pulse = host_irq_pulse,
@@ -170,7 +171,7 @@ static const struct rv_host_ops ops = {
     .chr_close = host_chr_close,
 };
 
-void console_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64_t size)
+void console_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base, uint64_t size)
 {
     memset(host, 0, sizeof(*host));
     host->ram = ram;
@@ -178,12 +179,12 @@ void console_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64
     host->ram_size = size;
 }
 
-void console_host_free(struct rv_host *host)
+void console_host_free(struct rv_instance *host)
 {
     free(host->block);
 }
 
-int console_host_start(struct rv_host *host, uint32_t flags)
+int console_host_start(struct rv_instance *host, uint32_t flags)
 {
     int error = ringvisor_device.create(host, &ops, host->state, flags, &host->device);
 
@@ -198,13 +199,13 @@ int console_host_start(struct rv_host *host, uint32_t flags)
     return 0;
 }
 
-void console_host_stop(struct rv_host *host)
+void console_host_stop(struct rv_instance *host)
 {
     ringvisor_device.destroy(host->device);
     CHECK(host->nr_chr == 0 && !host->fired);
 }
 
-void console_host_room(struct rv_host *host, unsigned port, size_t room)
+void console_host_room(struct rv_instance *host, unsigned port, size_t room)
 {
     struct rv_chr *chr = &host->chr[port];
 
@@ -215,7 +216,7 @@ void console_host_room(struct rv_host *host, unsigned port, size_t room)
     chr->callbacks.writable(chr->opaque);
 }
 
-size_t console_host_input(struct rv_host *host, unsigned port, const void *data, size_t len)
+size_t console_host_input(struct rv_instance *host, unsigned port, const void *data, size_t len)
 {
     struct rv_chr *chr = &host->chr[port];
     const uint8_t *bytes = data;
@@ -234,7 +235,7 @@ size_t console_host_input(struct rv_host *host, unsigned port, const void *data,
     return given;
 }
 
-void console_host_connected(struct rv_host *host, unsigned port, bool connected)
+void console_host_connected(struct rv_instance *host, unsigned port, bool connected)
 {
     host->chr[port].callbacks.connected(host->chr[port].opaque, connected);
 }

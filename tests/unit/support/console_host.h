@@ -8,7 +8,7 @@
 #include <ringvisor/chr.h>
 #include <ringvisor/device.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define CONSOLE_HOST_PORTS 4u
 #define CONSOLE_HOST_BYTES 0x20000u
@@ -24,7 +24,7 @@ struct rv_chr {
     size_t got_len;                  /* all of it */
 };
 
-struct rv_host {
+struct rv_instance {
     uint8_t *ram;
     uint64_t ram_base, ram_size;
     unsigned rises; /* interrupts */
@@ -42,17 +42,17 @@ struct rv_host {
     void *device;
 };
 
-void console_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64_t size);
-void console_host_free(struct rv_host *host);
+void console_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base, uint64_t size);
+void console_host_free(struct rv_instance *host);
 
 /* create() of a device; then reset() and resume(), unless it takes another's state over. */
-int console_host_start(struct rv_host *host, uint32_t flags);
-void console_host_stop(struct rv_host *host);
+int console_host_start(struct rv_instance *host, uint32_t flags);
+void console_host_stop(struct rv_instance *host);
 
 /* The reader has read: `room` bytes more are taken. */
-void console_host_room(struct rv_host *host, unsigned port, size_t room);
+void console_host_room(struct rv_instance *host, unsigned port, size_t room);
 
 /* Somebody types: how much of it the guest has taken. */
-size_t console_host_input(struct rv_host *host, unsigned port, const void *data, size_t len);
+size_t console_host_input(struct rv_instance *host, unsigned port, const void *data, size_t len);
 
-void console_host_connected(struct rv_host *host, unsigned port, bool connected);
+void console_host_connected(struct rv_instance *host, unsigned port, bool connected);

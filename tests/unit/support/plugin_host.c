@@ -18,10 +18,10 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
 {
     va_list ap;
 
@@ -36,19 +36,19 @@ static void host_log(struct rv_host *host, enum rv_log_level level, const char *
         fprintf(stderr, "# %s\n", host->log);
 }
 
-static const char *host_name(struct rv_host *host)
+static const char *host_name(struct rv_instance *host)
 {
     (void)host;
     return "device@a000000";
 }
 
-static void host_irq_pulse(struct rv_host *host, unsigned line)
+static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     CHECK(line == 0);
     host->rises++;
 }
 
-static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     CHECK(len != 0);
     if (ipa < host->ram_base || ipa - host->ram_base > host->ram_size ||
@@ -57,12 +57,12 @@ static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
     return host->ram + (ipa - host->ram_base);
 }
 
-static void host_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     CHECK(host_mem_span(host, ipa, len));
 }
 
-static int host_mem_discard(struct rv_host *host, uint64_t ipa, uint64_t len)
+static int host_mem_discard(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     void *at = len ? host_mem_span(host, ipa, len) : NULL;
 
@@ -75,7 +75,7 @@ static int host_mem_discard(struct rv_host *host, uint64_t ipa, uint64_t len)
     return 0;
 }
 
-static int host_mem_region(struct rv_host *host, unsigned index, struct rv_mem_region *region)
+static int host_mem_region(struct rv_instance *host, unsigned index, struct rv_mem_region *region)
 {
     CHECK(region->size == sizeof(*region));
     if (index)
@@ -86,24 +86,24 @@ static int host_mem_region(struct rv_host *host, unsigned index, struct rv_mem_r
     return 0;
 }
 
-static uint64_t host_now_ns(struct rv_host *host)
+static uint64_t host_now_ns(struct rv_instance *host)
 {
     return host->now;
 }
 
-static struct rv_host_timer *host_timer_new(struct rv_host *host, void (*fired)(void *),
-                                            void *opaque)
+static struct rv_timer *host_timer_new(struct rv_instance *host, void (*fired)(void *),
+                                       void *opaque)
 {
     for (unsigned i = 0; i < PLUGIN_HOST_TIMERS; i++) {
         if (host->timer[i].fired)
             continue;
-        host->timer[i] = (struct rv_host_timer){.fired = fired, .opaque = opaque};
+        host->timer[i] = (struct rv_timer){.fired = fired, .opaque = opaque};
         return &host->timer[i];
     }
     return NULL;
 }
 
-static void host_timer_set(struct rv_host *host, struct rv_host_timer *timer, uint64_t at)
+static void host_timer_set(struct rv_instance *host, struct rv_timer *timer, uint64_t at)
 {
     (void)host;
     CHECK(timer->fired);
@@ -111,34 +111,34 @@ static void host_timer_set(struct rv_host *host, struct rv_host_timer *timer, ui
     timer->at = at;
 }
 
-static void host_timer_cancel(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_cancel(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)host;
     CHECK(timer->fired);
     timer->set = false;
 }
 
-static void host_timer_free(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_free(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)host;
     CHECK(timer->fired);
-    *timer = (struct rv_host_timer){0};
+    *timer = (struct rv_timer){0};
 }
 
-static struct rv_host_watch *host_fd_watch(struct rv_host *host, int fd, unsigned events,
-                                           void (*ready)(void *, unsigned), void *opaque)
+static struct rv_watch *host_fd_watch(struct rv_instance *host, int fd, unsigned events,
+                                      void (*ready)(void *, unsigned), void *opaque)
 {
     CHECK(fd >= 0 && ready);
     for (unsigned i = 0; i < PLUGIN_HOST_WATCHES; i++) {
         if (host->watch[i].ready)
             continue;
-        host->watch[i] = (struct rv_host_watch){ready, opaque, fd, events};
+        host->watch[i] = (struct rv_watch){ready, opaque, fd, events};
         return &host->watch[i];
     }
     return NULL;
 }
 
-static int host_fd_change(struct rv_host *host, struct rv_host_watch *watch, unsigned events)
+static int host_fd_change(struct rv_instance *host, struct rv_watch *watch, unsigned events)
 {
     (void)host;
     CHECK(watch->ready);
@@ -146,11 +146,11 @@ static int host_fd_change(struct rv_host *host, struct rv_host_watch *watch, uns
     return 0;
 }
 
-static void host_fd_remove(struct rv_host *host, struct rv_host_watch *watch)
+static void host_fd_remove(struct rv_instance *host, struct rv_watch *watch)
 {
     (void)host;
     CHECK(watch->ready);
-    *watch = (struct rv_host_watch){0};
+    *watch = (struct rv_watch){0};
 }
 
 static const struct rv_property *declared(const char *name)
@@ -163,7 +163,7 @@ static const struct rv_property *declared(const char *name)
     return p;
 }
 
-static const char *value_of(struct rv_host *host, const char *name)
+static const char *value_of(struct rv_instance *host, const char *name)
 {
     const struct rv_property *property = declared(name);
 
@@ -173,13 +173,13 @@ static const char *value_of(struct rv_host *host, const char *name)
     return property->value;
 }
 
-static const char *host_property_string(struct rv_host *host, const char *name)
+static const char *host_property_string(struct rv_instance *host, const char *name)
 {
     CHECK(declared(name)->type == RV_PROPERTY_STRING || declared(name)->type == RV_PROPERTY_PATH);
     return value_of(host, name);
 }
 
-static uint64_t host_property_uint(struct rv_host *host, const char *name)
+static uint64_t host_property_uint(struct rv_instance *host, const char *name)
 {
     const char *value = value_of(host, name);
     char *end;
@@ -190,13 +190,13 @@ static uint64_t host_property_uint(struct rv_host *host, const char *name)
     return n << (*end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0);
 }
 
-static bool host_property_bool(struct rv_host *host, const char *name)
+static bool host_property_bool(struct rv_instance *host, const char *name)
 {
     CHECK(declared(name)->type == RV_PROPERTY_BOOL);
     return strcmp(value_of(host, name), "on") == 0;
 }
 
-static unsigned host_property_enum(struct rv_host *host, const char *name)
+static unsigned host_property_enum(struct rv_instance *host, const char *name)
 {
     const char *value = value_of(host, name);
     unsigned i = 0;
@@ -207,7 +207,8 @@ static unsigned host_property_enum(struct rv_host *host, const char *name)
     return i;
 }
 
-static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
+static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
+                              size_t size)
 {
     CHECK(version != 0 && strlen(name) <= 12);
     for (unsigned i = 0; i < COUNT(host->block); i++) {
@@ -223,12 +224,12 @@ static void *host_state_block(struct rv_host *host, const char *name, uint32_t v
     return NULL;
 }
 
-static void host_quiesced(struct rv_host *host)
+static void host_quiesced(struct rv_instance *host)
 {
     host->quiesced++;
 }
 
-static uint64_t *host_counter(struct rv_host *host, const char *name, const char *help)
+static uint64_t *host_counter(struct rv_instance *host, const char *name, const char *help)
 {
     unsigned i = 0;
 
@@ -240,7 +241,7 @@ static uint64_t *host_counter(struct rv_host *host, const char *name, const char
     return &host->counter[i].value;
 }
 
-static struct rv_chr *host_chr_open(struct rv_host *host, const char *spec,
+static struct rv_chr *host_chr_open(struct rv_instance *host, const char *spec,
                                     const struct rv_chr_callbacks *callbacks, void *opaque)
 {
     if (!spec)
@@ -250,7 +251,7 @@ static struct rv_chr *host_chr_open(struct rv_host *host, const char *spec,
     return (struct rv_chr *)(void *)host;
 }
 
-static size_t host_chr_write(struct rv_host *host, struct rv_chr *chr, const uint8_t *data,
+static size_t host_chr_write(struct rv_instance *host, struct rv_chr *chr, const uint8_t *data,
                              size_t len)
 {
     size_t used = strlen(host->chr_got);
@@ -262,19 +263,19 @@ static size_t host_chr_write(struct rv_host *host, struct rv_chr *chr, const uin
     return len;
 }
 
-static void host_chr_accept(struct rv_host *host, struct rv_chr *chr)
+static void host_chr_accept(struct rv_instance *host, struct rv_chr *chr)
 {
     CHECK((void *)chr == (void *)host);
 }
 
-static void host_chr_close(struct rv_host *host, struct rv_chr *chr)
+static void host_chr_close(struct rv_instance *host, struct rv_chr *chr)
 {
     CHECK((void *)chr == (void *)host);
     host->chr_opaque = NULL;
 }
 
-static const struct rv_host_ops ops = {
-    .size = sizeof(struct rv_host_ops),
+static const struct rv_vmm_ops ops = {
+    .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
     .name = host_name,
@@ -304,7 +305,7 @@ static const struct rv_host_ops ops = {
     .chr_close = host_chr_close,
 };
 
-void plugin_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64_t size)
+void plugin_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base, uint64_t size)
 {
     memset(host, 0, sizeof(*host));
     host->ram = ram;
@@ -313,7 +314,7 @@ void plugin_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64_
     host->now = 1000000000;
 }
 
-int plugin_host_start(struct rv_host *host, uint32_t flags)
+int plugin_host_start(struct rv_instance *host, uint32_t flags)
 {
     int error = ringvisor_device.create(host, &ops, host->state, flags, &host->device);
 
@@ -329,7 +330,7 @@ int plugin_host_start(struct rv_host *host, uint32_t flags)
 }
 
 /* The core would free what is left. Here it is a mistake. */
-static void check_nothing_left(const struct rv_host *host)
+static void check_nothing_left(const struct rv_instance *host)
 {
     for (unsigned i = 0; i < PLUGIN_HOST_TIMERS; i++)
         CHECK(!host->timer[i].fired);
@@ -338,7 +339,7 @@ static void check_nothing_left(const struct rv_host *host)
     CHECK(!host->chr_opaque);
 }
 
-void plugin_host_stop(struct rv_host *host)
+void plugin_host_stop(struct rv_instance *host)
 {
     if (host->device)
         ringvisor_device.destroy(host->device);
@@ -346,17 +347,17 @@ void plugin_host_stop(struct rv_host *host)
     check_nothing_left(host);
 }
 
-void plugin_host_free(struct rv_host *host)
+void plugin_host_free(struct rv_instance *host)
 {
     for (unsigned i = 0; i < COUNT(host->block); i++)
         free(host->block[i].block);
 }
 
-void plugin_host_turn(struct rv_host *host, uint64_t ns)
+void plugin_host_turn(struct rv_instance *host, uint64_t ns)
 {
     host->now += ns;
     for (unsigned i = 0; i < PLUGIN_HOST_TIMERS; i++) {
-        struct rv_host_timer *timer = &host->timer[i];
+        struct rv_timer *timer = &host->timer[i];
 
         if (!timer->fired || !timer->set || timer->at > host->now)
             continue;
@@ -364,7 +365,7 @@ void plugin_host_turn(struct rv_host *host, uint64_t ns)
         timer->fired(timer->opaque);
     }
     for (unsigned i = 0; i < PLUGIN_HOST_WATCHES; i++) {
-        struct rv_host_watch *watch = &host->watch[i];
+        struct rv_watch *watch = &host->watch[i];
         struct pollfd fd = {.fd = watch->fd,
                             .events = (short)((watch->events & RV_FD_READ ? POLLIN : 0) |
                                               (watch->events & RV_FD_WRITE ? POLLOUT : 0))};
@@ -381,7 +382,7 @@ void plugin_host_turn(struct rv_host *host, uint64_t ns)
     }
 }
 
-uint64_t plugin_host_counter(const struct rv_host *host, const char *name)
+uint64_t plugin_host_counter(const struct rv_instance *host, const char *name)
 {
     for (unsigned i = 0; i < COUNT(host->counter); i++)
         if (strcmp(host->counter[i].name, name) == 0)
@@ -390,7 +391,7 @@ uint64_t plugin_host_counter(const struct rv_host *host, const char *name)
     abort();
 }
 
-struct virtio_mmio *plugin_host_mmio(struct rv_host *host)
+struct virtio_mmio *plugin_host_mmio(struct rv_instance *host)
 {
     return &((struct virtio_plugin *)host->device)->mmio;
 }

@@ -8,20 +8,20 @@
 
 #include <ringvisor/device.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define PLUGIN_HOST_TIMERS  16u
 #define PLUGIN_HOST_WATCHES 300u
 #define PLUGIN_HOST_STATE   4096u
 
-struct rv_host_timer {
+struct rv_timer {
     void (*fired)(void *opaque); /* NULL: free */
     void *opaque;
     bool set;
     uint64_t at;
 };
 
-struct rv_host_watch {
+struct rv_watch {
     void (*ready)(void *opaque, unsigned events); /* NULL: free */
     void *opaque;
     int fd;
@@ -32,7 +32,7 @@ struct plugin_host_property {
     const char *name, *value;
 };
 
-struct rv_host {
+struct rv_instance {
     uint8_t *ram; /* of which the device's memory is part, or its own */
     uint64_t ram_base, ram_size;
     const struct plugin_host_property *properties; /* what the user gave; ends with {0} */
@@ -45,8 +45,8 @@ struct rv_host {
     uint64_t discarded; /* bytes */
     unsigned discards;
 
-    struct rv_host_timer timer[PLUGIN_HOST_TIMERS];
-    struct rv_host_watch watch[PLUGIN_HOST_WATCHES];
+    struct rv_timer timer[PLUGIN_HOST_TIMERS];
+    struct rv_watch watch[PLUGIN_HOST_WATCHES];
     uint64_t state[PLUGIN_HOST_STATE / 8];
     struct {
         char name[16];
@@ -66,15 +66,15 @@ struct rv_host {
     char chr_got[4096];
 };
 
-void plugin_host_init(struct rv_host *host, uint8_t *ram, uint64_t base, uint64_t size);
+void plugin_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base, uint64_t size);
 
 /* create(), then reset() and resume() if it does not take another's state over. */
-int plugin_host_start(struct rv_host *host, uint32_t flags);
-void plugin_host_stop(struct rv_host *host);
-void plugin_host_free(struct rv_host *host);
+int plugin_host_start(struct rv_instance *host, uint32_t flags);
+void plugin_host_stop(struct rv_instance *host);
+void plugin_host_free(struct rv_instance *host);
 
 /* One turn of the loop, after `ns` have passed: timers that are due, descriptors that are ready. */
-void plugin_host_turn(struct rv_host *host, uint64_t ns);
+void plugin_host_turn(struct rv_instance *host, uint64_t ns);
 
-uint64_t plugin_host_counter(const struct rv_host *host, const char *name);
-struct virtio_mmio *plugin_host_mmio(struct rv_host *host);
+uint64_t plugin_host_counter(const struct rv_instance *host, const char *name);
+struct virtio_mmio *plugin_host_mmio(struct rv_instance *host);

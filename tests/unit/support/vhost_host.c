@@ -14,12 +14,12 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
 {
     va_list ap;
 
@@ -30,33 +30,33 @@ static void host_log(struct rv_host *host, enum rv_log_level level, const char *
     host->logs++;
 }
 
-static const char *host_name(struct rv_host *host)
+static const char *host_name(struct rv_instance *host)
 {
     (void)host;
     return "vhost-user@a000000";
 }
 
-static void host_irq_pulse(struct rv_host *host, unsigned line)
+static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     assert_int_equal(line, 0);
     host->world.rises++;
     host->world.irq = true;
 }
 
-static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     struct virtio_env env = driver_env(&host->world);
 
     return env.span(env.ctx, ipa, len, true);
 }
 
-static void host_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     assert_non_null(host_mem_span(host, ipa, len));
     host->dirty += len;
 }
 
-static int host_mem_region(struct rv_host *host, unsigned index, struct rv_mem_region *region)
+static int host_mem_region(struct rv_instance *host, unsigned index, struct rv_mem_region *region)
 {
     assert_int_equal(region->size, sizeof(*region));
     if (index > 0)
@@ -68,7 +68,7 @@ static int host_mem_region(struct rv_host *host, unsigned index, struct rv_mem_r
     return 0;
 }
 
-static uint64_t host_now(struct rv_host *host)
+static uint64_t host_now(struct rv_instance *host)
 {
     struct timespec now;
 
@@ -76,46 +76,46 @@ static uint64_t host_now(struct rv_host *host)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec + host->now_plus;
 }
 
-static struct rv_host_timer *host_timer_new(struct rv_host *host, void (*fired)(void *),
-                                            void *opaque)
+static struct rv_timer *host_timer_new(struct rv_instance *host, void (*fired)(void *),
+                                       void *opaque)
 {
     host->fired = fired;
     host->timer_opaque = opaque;
-    return (struct rv_host_timer *)(void *)host;
+    return (struct rv_timer *)(void *)host;
 }
 
-static void host_timer_set(struct rv_host *host, struct rv_host_timer *timer, uint64_t at)
+static void host_timer_set(struct rv_instance *host, struct rv_timer *timer, uint64_t at)
 {
     (void)timer;
     host->timer_at = at;
 }
 
-static void host_timer_cancel(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_cancel(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)timer;
     host->timer_at = 0;
 }
 
-static void host_timer_free(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_free(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)timer;
     host->timer_at = 0;
     host->fired = NULL;
 }
 
-static struct rv_host_watch *host_fd_watch(struct rv_host *host, int fd, unsigned events,
-                                           void (*ready)(void *, unsigned), void *opaque)
+static struct rv_watch *host_fd_watch(struct rv_instance *host, int fd, unsigned events,
+                                      void (*ready)(void *, unsigned), void *opaque)
 {
-    struct rv_host_watch *watch = host->watches;
+    struct rv_watch *watch = host->watches;
 
     while (watch->ready)
         watch++;
     assert_true(watch < host->watches + VHOST_HOST_WATCHES);
-    *watch = (struct rv_host_watch){fd, events, ready, opaque};
+    *watch = (struct rv_watch){fd, events, ready, opaque};
     return watch;
 }
 
-static int host_fd_change(struct rv_host *host, struct rv_host_watch *watch, unsigned events)
+static int host_fd_change(struct rv_instance *host, struct rv_watch *watch, unsigned events)
 {
     (void)host;
     assert_non_null(watch->ready);
@@ -123,14 +123,14 @@ static int host_fd_change(struct rv_host *host, struct rv_host_watch *watch, uns
     return 0;
 }
 
-static void host_fd_remove(struct rv_host *host, struct rv_host_watch *watch)
+static void host_fd_remove(struct rv_instance *host, struct rv_watch *watch)
 {
     (void)host;
     assert_non_null(watch->ready);
     watch->ready = NULL;
 }
 
-static const char *property(struct rv_host *host, const char *name)
+static const char *property(struct rv_instance *host, const char *name)
 {
     const struct rv_property *p = ringvisor_device.properties;
 
@@ -148,12 +148,13 @@ static const char *property(struct rv_host *host, const char *name)
     return p->value;
 }
 
-static uint64_t host_property_uint(struct rv_host *host, const char *name)
+static uint64_t host_property_uint(struct rv_instance *host, const char *name)
 {
     return strtoull(property(host, name), NULL, 0);
 }
 
-static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
+static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
+                              size_t size)
 {
     (void)version;
     assert_string_equal(name, "virtio");
@@ -162,20 +163,20 @@ static void *host_state_block(struct rv_host *host, const char *name, uint32_t v
     return host->block;
 }
 
-static void host_quiesced(struct rv_host *host)
+static void host_quiesced(struct rv_instance *host)
 {
     host->quiesced++;
 }
 
-static uint64_t *host_counter(struct rv_host *host, const char *name, const char *help)
+static uint64_t *host_counter(struct rv_instance *host, const char *name, const char *help)
 {
     (void)name;
     (void)help;
     return &host->counter;
 }
 
-static const struct rv_host_ops ops = {
-    .size = sizeof(struct rv_host_ops),
+static const struct rv_vmm_ops ops = {
+    .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
     .name = host_name,
@@ -198,9 +199,9 @@ static const struct rv_host_ops ops = {
     .counter = host_counter,
 };
 
-void vhost_host_init(struct rv_host *host, const char *socket)
+void vhost_host_init(struct rv_instance *host, const char *socket)
 {
-    *host = (struct rv_host){.socket = socket, .wait = "0"};
+    *host = (struct rv_instance){.socket = socket, .wait = "0"};
     host->ram_fd = memfd_create("ram", MFD_CLOEXEC);
     assert_int_equal(ftruncate(host->ram_fd, 0x1000 + DRIVER_RAM_SIZE), 0);
     host->world.ram =
@@ -208,14 +209,14 @@ void vhost_host_init(struct rv_host *host, const char *socket)
     assert_ptr_not_equal(host->world.ram, MAP_FAILED);
 }
 
-void vhost_host_free(struct rv_host *host)
+void vhost_host_free(struct rv_instance *host)
 {
     munmap(host->world.ram, DRIVER_RAM_SIZE);
     close(host->ram_fd);
     free(host->block);
 }
 
-int vhost_host_start(struct rv_host *host, uint32_t flags)
+int vhost_host_start(struct rv_instance *host, uint32_t flags)
 {
     int error;
 
@@ -229,7 +230,7 @@ int vhost_host_start(struct rv_host *host, uint32_t flags)
     return 0;
 }
 
-void vhost_host_stop(struct rv_host *host)
+void vhost_host_stop(struct rv_instance *host)
 {
     ringvisor_device.destroy(host->device);
     for (unsigned i = 0; i < VHOST_HOST_WATCHES; i++)
@@ -237,12 +238,12 @@ void vhost_host_stop(struct rv_host *host)
     assert_null(host->fired);
 }
 
-void vhost_host_turn(struct rv_host *host)
+void vhost_host_turn(struct rv_instance *host)
 {
     struct pollfd fds[VHOST_HOST_WATCHES];
 
     for (unsigned i = 0; i < VHOST_HOST_WATCHES; i++) {
-        const struct rv_host_watch *watch = &host->watches[i];
+        const struct rv_watch *watch = &host->watches[i];
 
         fds[i] = (struct pollfd){.fd = watch->ready ? watch->fd : -1,
                                  .events = (short)((watch->events & RV_FD_READ ? POLLIN : 0) |
@@ -252,7 +253,7 @@ void vhost_host_turn(struct rv_host *host)
         host->timer_at - host_now(host) <= 1000000000u)
         host->now_plus += host->timer_at - host_now(host);
     for (unsigned i = 0; i < VHOST_HOST_WATCHES; i++) {
-        const struct rv_host_watch *watch = &host->watches[i];
+        const struct rv_watch *watch = &host->watches[i];
 
         /* Gone, or another one, since the poll. */
         if (!fds[i].revents || !watch->ready || watch->fd != fds[i].fd)
@@ -266,7 +267,7 @@ void vhost_host_turn(struct rv_host *host)
     }
 }
 
-struct virtio_mmio *vhost_host_mmio(struct rv_host *host)
+struct virtio_mmio *vhost_host_mmio(struct rv_instance *host)
 {
     return &((struct virtio_plugin *)host->device)->mmio;
 }

@@ -8,17 +8,17 @@
 
 #define VHOST_HOST_WATCHES 16u
 
-struct rv_host_watch {
+struct rv_watch {
     int fd;
     unsigned events;
     void (*ready)(void *opaque, unsigned events);
     void *opaque;
 };
 
-struct rv_host {
+struct rv_instance {
     struct driver_world world;
     int ram_fd;
-    struct rv_host_watch watches[VHOST_HOST_WATCHES];
+    struct rv_watch watches[VHOST_HOST_WATCHES];
     void (*fired)(void *opaque);
     void *timer_opaque;
     uint64_t timer_at; /* 0: not set */
@@ -35,14 +35,14 @@ struct rv_host {
     void *device;
 };
 
-void vhost_host_init(struct rv_host *host, const char *socket);
-void vhost_host_free(struct rv_host *host);
+void vhost_host_init(struct rv_instance *host, const char *socket);
+void vhost_host_free(struct rv_instance *host);
 
 /* create(); then reset() and resume(), unless it takes another's state over. */
-int vhost_host_start(struct rv_host *host, uint32_t flags);
-void vhost_host_stop(struct rv_host *host);
+int vhost_host_start(struct rv_instance *host, uint32_t flags);
+void vhost_host_stop(struct rv_instance *host);
 
 /* One pass of the loop, which sleeps for 5 ms at most. */
-void vhost_host_turn(struct rv_host *host);
+void vhost_host_turn(struct rv_instance *host);
 
-struct virtio_mmio *vhost_host_mmio(struct rv_host *host);
+struct virtio_mmio *vhost_host_mmio(struct rv_instance *host);

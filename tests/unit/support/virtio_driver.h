@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "devices/virtio/core/virtio_mmio.h"
+#include <ringvisor/virtio/virtio_mmio.h>
 
 #define DRIVER_RAM_BASE 0x40000000ull
 #define DRIVER_RAM_SIZE 0x400000ull

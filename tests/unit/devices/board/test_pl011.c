@@ -44,7 +44,7 @@
 #define INT_RT 0x040
 #define INT_OE 0x400
 
-struct rv_host {
+struct rv_instance {
     void *device;
     void *state;
     bool enabled; /* the properties */
@@ -60,23 +60,23 @@ struct rv_host {
     unsigned errors;
 };
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
 {
     (void)fmt;
     host->errors += level == RV_LOG_ERROR;
 }
 
-static void host_irq_set(struct rv_host *host, unsigned line, bool level)
+static void host_irq_set(struct rv_instance *host, unsigned line, bool level)
 {
     assert_int_equal(line, 0);
     host->irq = level;
 }
 
 /* The back end is the host itself. */
-static struct rv_chr *host_chr_open(struct rv_host *host, const char *spec,
+static struct rv_chr *host_chr_open(struct rv_instance *host, const char *spec,
                                     const struct rv_chr_callbacks *callbacks, void *opaque)
 {
     assert_ptr_equal(spec, host->chardev);
@@ -87,14 +87,14 @@ static struct rv_chr *host_chr_open(struct rv_host *host, const char *spec,
     return host->no_chr ? NULL : (struct rv_chr *)(void *)host;
 }
 
-static void host_chr_close(struct rv_host *host, struct rv_chr *chr)
+static void host_chr_close(struct rv_instance *host, struct rv_chr *chr)
 {
     assert_ptr_equal(chr, host);
     assert_non_null(host->chr);
     host->chr = NULL;
 }
 
-static size_t host_chr_write(struct rv_host *host, struct rv_chr *chr, const uint8_t *data,
+static size_t host_chr_write(struct rv_instance *host, struct rv_chr *chr, const uint8_t *data,
                              size_t len)
 {
     assert_ptr_equal(chr, host);
@@ -107,25 +107,25 @@ static size_t host_chr_write(struct rv_host *host, struct rv_chr *chr, const uin
     return len;
 }
 
-static void host_chr_accept(struct rv_host *host, struct rv_chr *chr)
+static void host_chr_accept(struct rv_instance *host, struct rv_chr *chr)
 {
     assert_ptr_equal(chr, host);
     host->accepts++;
 }
 
-static bool host_property_bool(struct rv_host *host, const char *name)
+static bool host_property_bool(struct rv_instance *host, const char *name)
 {
     assert_string_equal(name, "enabled");
     return host->enabled;
 }
 
-static const char *host_property_string(struct rv_host *host, const char *name)
+static const char *host_property_string(struct rv_instance *host, const char *name)
 {
     assert_string_equal(name, "chardev");
     return host->chardev;
 }
 
-static const struct rv_host_ops host_ops = {
+static const struct rv_vmm_ops host_ops = {
     .size = sizeof(host_ops),
     .log = host_log,
     .irq_set = host_irq_set,
@@ -141,7 +141,7 @@ static const struct rv_device_class *const pl011 = &ringvisor_device;
 
 static int setup(void **state)
 {
-    struct rv_host *host = calloc(1, sizeof(*host));
+    struct rv_instance *host = calloc(1, sizeof(*host));
 
     *state = host;
     host->enabled = true;
@@ -156,7 +156,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     pl011->destroy(host->device);
     free(host->state);
@@ -164,7 +164,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static uint32_t get(struct rv_host *host, uint64_t offset)
+static uint32_t get(struct rv_instance *host, uint64_t offset)
 {
     uint64_t value;
 
@@ -172,19 +172,19 @@ static uint32_t get(struct rv_host *host, uint64_t offset)
     return (uint32_t)value;
 }
 
-static void set(struct rv_host *host, uint64_t offset, uint32_t value)
+static void set(struct rv_instance *host, uint64_t offset, uint32_t value)
 {
     assert_int_equal(pl011->write(host->device, offset, 4, value), 0);
 }
 
-static void put(struct rv_host *host, const char *text)
+static void put(struct rv_instance *host, const char *text)
 {
     for (; *text; text++)
         set(host, DR, (uint8_t)*text);
 }
 
 /* Host input as a back end does it: never more than the device has room for. */
-static size_t type(struct rv_host *host, const char *text)
+static size_t type(struct rv_instance *host, const char *text)
 {
     size_t len = host->chr->can_receive(host->opaque);
 
@@ -195,13 +195,13 @@ static size_t type(struct rv_host *host, const char *text)
     return len;
 }
 
-static void host_takes(struct rv_host *host, size_t room)
+static void host_takes(struct rv_instance *host, size_t room)
 {
     host->room = room;
     host->chr->writable(host->opaque);
 }
 
-static void assert_out(struct rv_host *host, const char *text)
+static void assert_out(struct rv_instance *host, const char *text)
 {
     assert_int_equal(host->out_len, strlen(text));
     assert_memory_equal(host->out, text, host->out_len);
@@ -216,7 +216,7 @@ static void reset_gives_the_values_of_the_manual(void **state)
         {RSR, 0},     {FR, 0x97}, {ILPR, 0}, {IBRD, 0}, {FBRD, 0},  {LCR_H, 0}, {CR, 0x300},
         {IFLS, 0x12}, {IMSC, 0},  {RIS, 0},  {MIS, 0},  {DMACR, 0}, {ICR, 0},
     };
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     for (uint64_t offset = 0; offset < 0xfe0; offset += 4)
         set(host, offset, UINT32_MAX);
@@ -229,7 +229,7 @@ static void reset_gives_the_values_of_the_manual(void **state)
 
 static void enabled_property_leaves_the_uart_on_at_reset(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     assert_int_equal(get(host, CR), CR_ON);
     put(host, "early");
@@ -239,7 +239,7 @@ static void enabled_property_leaves_the_uart_on_at_reset(void **state)
 static void identification_is_that_of_the_primecell(void **state)
 {
     static const uint8_t id[8] = {0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     for (unsigned i = 0; i < 8; i++) {
         set(host, 0xfe0 + 4 * i, UINT32_MAX);
@@ -257,7 +257,7 @@ static void register_keeps_its_writable_bits_only(void **state)
         {IFLS, 0x3f}, {IMSC, 0x7ff},  {DMACR, 0x07}, {RIS, 0},      {0x4c, 0},
         {0x80, 0},    {0x8c, 0},      {0xfdc, 0},    {0x08, 0},
     };
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         set(host, cases[i].offset, UINT32_MAX);
@@ -274,7 +274,7 @@ static void register_keeps_its_writable_bits_only(void **state)
 
 static void narrow_access_sees_its_bytes(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     uint64_t value;
 
     assert_int_equal(pl011->write(host->device, IBRD, 2, 0x1234), 0);
@@ -295,7 +295,7 @@ static void narrow_access_sees_its_bytes(void **state)
 
 static void access_of_eight_bytes_is_refused(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     uint64_t value;
 
     assert_int_equal(pl011->read(host->device, DR, 8, &value), -EINVAL);
@@ -305,7 +305,7 @@ static void access_of_eight_bytes_is_refused(void **state)
 
 static void slow_reader_loses_nothing_and_the_guest_sees_a_full_fifo(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     host->room = 3;
@@ -324,7 +324,7 @@ static void slow_reader_loses_nothing_and_the_guest_sees_a_full_fifo(void **stat
 
 static void without_fifos_one_character_waits(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     host->room = 0;
     put(host, "a");
@@ -342,7 +342,7 @@ static void without_fifos_one_character_waits(void **state)
 static void transmit_interrupt_comes_when_the_fifo_falls_to_its_level(void **state)
 {
     static const uint8_t level[8] = {2, 4, 8, 12, 14, 14, 14, 14};
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_TX);
@@ -363,7 +363,7 @@ static void transmit_interrupt_comes_when_the_fifo_falls_to_its_level(void **sta
 
 static void transmit_interrupt_marks_a_passage_not_a_level(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_TX);
@@ -379,7 +379,7 @@ static void transmit_interrupt_marks_a_passage_not_a_level(void **state)
 
 static void filling_above_the_level_ends_the_transmit_interrupt(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_TX);
@@ -395,7 +395,7 @@ static void filling_above_the_level_ends_the_transmit_interrupt(void **state)
 static void driver_that_writes_from_its_interrupt_always_gets_the_next(void **state)
 {
     static const char text[] = "the quick brown fox jumps over the lazy dog 0123456789";
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     const char *p = text;
 
     set(host, LCR_H, FEN);
@@ -415,7 +415,7 @@ static void driver_that_writes_from_its_interrupt_always_gets_the_next(void **st
 static void receive_interrupt_comes_when_the_fifo_rises_to_its_level(void **state)
 {
     static const uint8_t level[8] = {2, 4, 8, 12, 14, 14, 14, 14};
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_RX);
@@ -435,7 +435,7 @@ static void receive_interrupt_comes_when_the_fifo_rises_to_its_level(void **stat
 
 static void cleared_receive_interrupt_waits_for_the_next_passage(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_RX);
@@ -453,7 +453,7 @@ static void cleared_receive_interrupt_waits_for_the_next_passage(void **state)
 
 static void input_below_the_level_raises_the_timeout_until_it_is_read(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_RX | INT_RT);
@@ -472,7 +472,7 @@ static void input_below_the_level_raises_the_timeout_until_it_is_read(void **sta
 
 static void mask_decides_the_line_at_once(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     type(host, "a");
     assert_false(host->irq);
@@ -486,7 +486,7 @@ static void mask_decides_the_line_at_once(void **state)
 
 static void room_is_told_and_the_host_is_called_when_there_is_room_again(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     unsigned before;
 
     set(host, LCR_H, FEN);
@@ -509,7 +509,7 @@ static void room_is_told_and_the_host_is_called_when_there_is_room_again(void **
 static void input_waits_for_a_receiver_that_is_off(void **state)
 {
     static const uint32_t off[] = {0, CR_UARTEN | CR_TXE, CR_TXE | CR_RXE, CR_ON | CR_LBE};
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
         unsigned before;
@@ -527,7 +527,7 @@ static void input_waits_for_a_receiver_that_is_off(void **state)
 static void output_waits_for_a_transmitter_that_is_off(void **state)
 {
     static const uint32_t off[] = {0, CR_UARTEN | CR_RXE, CR_TXE | CR_RXE};
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
@@ -543,7 +543,7 @@ static void output_waits_for_a_transmitter_that_is_off(void **state)
 
 static void loopback_returns_what_is_sent_and_sends_nothing(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, CR, CR_ON | CR_LBE);
@@ -564,7 +564,7 @@ static void loopback_feeds_the_modem_outputs_to_the_inputs(void **state)
         {0x2000, 0x100}, /* Out2, RI */
     };
     static const uint32_t interrupt[] = {0x2, 0x8, 0x4, 0x1};
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     for (size_t i = 0; i < 4; i++) {
         set(host, CR, CR_ON | CR_LBE);
@@ -578,7 +578,7 @@ static void loopback_feeds_the_modem_outputs_to_the_inputs(void **state)
 
 static void overrun_is_told_in_each_of_its_places_and_clears_as_each_does(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, CR, CR_ON | CR_LBE);
@@ -603,7 +603,7 @@ static void overrun_is_told_in_each_of_its_places_and_clears_as_each_does(void *
 
 static void fifos_are_flushed_when_they_go_off_while_the_uart_is_off(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     host->room = 0;
@@ -620,7 +620,7 @@ static void fifos_are_flushed_when_they_go_off_while_the_uart_is_off(void **stat
 
 static void fifos_that_go_off_while_the_uart_runs_lose_nothing(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     host->room = 0;
@@ -637,7 +637,7 @@ static void fifos_that_go_off_while_the_uart_runs_lose_nothing(void **state)
 
 static void line_settings_do_not_change_the_characters(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, 0xff & ~0x60u); /* break, parity, five bits */
     set(host, DR, 0x1ff);
@@ -646,7 +646,7 @@ static void line_settings_do_not_change_the_characters(void **state)
 
 static void state_block_is_all_that_a_new_instance_needs(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_RT);
@@ -671,7 +671,7 @@ static void state_block_is_all_that_a_new_instance_needs(void **state)
 static void damaged_state_is_refused(void **state)
 {
     static const size_t fields[] = {0x40, 0x44, 0x58, 0x5c}; /* head and count, RX and TX */
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         uint32_t bad[0x60 / 4] = {0};
@@ -685,8 +685,8 @@ static void damaged_state_is_refused(void **state)
 
 static void chardev_is_what_the_user_said_and_without_it_there_is_no_uart(void **state)
 {
-    struct rv_host *host = *state;
-    struct rv_host other = {.state = host->state, .chardev = "file:/tmp/x", .no_chr = true};
+    struct rv_instance *host = *state;
+    struct rv_instance other = {.state = host->state, .chardev = "file:/tmp/x", .no_chr = true};
 
     assert_int_equal(pl011->create(&other, &host_ops, other.state, 0, &other.device), -ENODEV);
     other.chr = NULL;
@@ -699,7 +699,7 @@ static void chardev_is_what_the_user_said_and_without_it_there_is_no_uart(void *
 /* Any guest: nothing that it writes or reads may trip the sanitizers or overfill a FIFO. */
 static void random_accesses_stay_inside(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     uint32_t seed = 1;
 
     for (unsigned i = 0; i < 200000; i++) {

@@ -33,7 +33,7 @@
 #define S        1000000000ull
 
 struct setup {
-    struct rv_host host;
+    struct rv_instance host;
     struct back_end back_end;
     struct driver_queue q;
     char folder[32], path[64];
@@ -553,6 +553,20 @@ static void add_at(struct setup *s, uint64_t address, void *token)
     wr(s, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
 }
 
+/* It would end the vmm, whose next access to them would have nothing behind it. */
+static void a_back_end_cannot_cut_the_relays_rings(void **state)
+{
+    struct setup *s = *state;
+    struct split ring;
+
+    start_relayed(s);
+    ring = relay_ring(s);
+    assert_int_equal(ftruncate(s->back_end.rings, 0), -1);
+    assert_int_equal(errno, EPERM);
+    munmap(ring.map, MAPPED);
+    stop(s);
+}
+
 static void without_a_record_a_relay_has_the_rings(void **state)
 {
     struct setup *s = *state;
@@ -730,6 +744,7 @@ int main(void)
         TEST(a_disk_that_grows_is_told_to_the_driver),
         TEST(nonsense_in_the_back_ends_own_channel_closes_it),
         TEST(write_back_is_the_default_and_a_change_is_kept),
+        TEST(a_back_end_cannot_cut_the_relays_rings),
         TEST(without_a_record_a_relay_has_the_rings),
         TEST(what_died_out_of_order_comes_again_in_order),
         TEST(a_new_process_relays_what_was_in_flight),

@@ -36,15 +36,15 @@ static void good_reset(void *device)
 {
     struct good *g = device;
     struct template *t = &g->t;
-    const char *text = t->ops->property_string(t->host, "text");
+    const char *text = t->ops->property_string(t->instance, "text");
 
     template_reset(t);
-    good_set(g, GOOD_FLAG, t->ops->property_bool(t->host, "flag"));
-    good_set(g, GOOD_NUMBER, t->ops->property_uint(t->host, "number"));
+    good_set(g, GOOD_FLAG, t->ops->property_bool(t->instance, "flag"));
+    good_set(g, GOOD_NUMBER, t->ops->property_uint(t->instance, "number"));
     good_set(g, GOOD_LENGTH, text ? strlen(text) : UINT64_MAX);
     good_set(g, GOOD_RESETS, 1);
-    good_set(g, GOOD_SIZE, t->ops->property_uint(t->host, "size"));
-    good_set(g, GOOD_SHAPE, t->ops->property_enum(t->host, "shape"));
+    good_set(g, GOOD_SIZE, t->ops->property_uint(t->instance, "size"));
+    good_set(g, GOOD_SHAPE, t->ops->property_enum(t->instance, "shape"));
 }
 
 static size_t good_can_receive(void *opaque)
@@ -64,22 +64,22 @@ static const struct rv_chr_callbacks good_chr = {
     .receive = good_receive,
 };
 
-static int good_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int good_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                        uint32_t flags, void **device)
 {
     struct good *g;
 
-    if (ops->property_uint(host, "number") == 13) {
-        ops->log(host, RV_LOG_ERROR, "13 is %s", "unlucky");
+    if (ops->property_uint(instance, "number") == 13) {
+        ops->log(instance, RV_LOG_ERROR, "13 is %s", "unlucky");
         return -EDOM;
     }
     g = calloc(1, sizeof(*g));
     if (!g)
         return -ENOMEM;
-    g->t = (struct template){host, ops, state};
-    g->chr = ops->chr_open(host, ops->property_string(host, "chardev"), &good_chr, g);
-    g->extra = ops->state_block(host, "extra", 7, 16);
-    g->writes = ops->counter(host, "writes", "register writes");
+    g->t = (struct template){instance, ops, state};
+    g->chr = ops->chr_open(instance, ops->property_string(instance, "chardev"), &good_chr, g);
+    g->extra = ops->state_block(instance, "extra", 7, 16);
+    g->writes = ops->counter(instance, "writes", "register writes");
     if (!g->chr || !g->extra) {
         free(g); /* and the back end is left to the core */
         return -ENODEV;
@@ -110,8 +110,9 @@ static void good_dma(struct template *t, uint64_t ipa)
 {
     uint64_t value;
 
-    if (t->ops->mem_read(t->host, ipa, &value, 8) == 0 && t->ops->mem_span(t->host, ipa, 16))
-        t->ops->mem_write(t->host, ipa + 8, &value, 8);
+    if (t->ops->mem_read(t->instance, ipa, &value, 8) == 0 &&
+        t->ops->mem_span(t->instance, ipa, 16))
+        t->ops->mem_write(t->instance, ipa + 8, &value, 8);
 }
 
 static int good_write(void *device, uint64_t offset, unsigned size, uint64_t value)
@@ -122,13 +123,13 @@ static int good_write(void *device, uint64_t offset, unsigned size, uint64_t val
 
     ++*g->writes;
     switch (offset) {
-    case GOOD_IRQ: t->ops->irq_set(t->host, (unsigned)value >> 1, value & 1); break;
-    case GOOD_PULSE: t->ops->irq_pulse(t->host, (unsigned)value); break;
-    case GOOD_CHAR: t->ops->chr_write(t->host, g->chr, &c, 1); break;
+    case GOOD_IRQ: t->ops->irq_set(t->instance, (unsigned)value >> 1, value & 1); break;
+    case GOOD_PULSE: t->ops->irq_pulse(t->instance, (unsigned)value); break;
+    case GOOD_CHAR: t->ops->chr_write(t->instance, g->chr, &c, 1); break;
     case GOOD_DMA: good_dma(t, value); break;
     case GOOD_DONE:
         if (!value)
-            t->ops->quiesced(t->host);
+            t->ops->quiesced(t->instance);
         g->slow = value & 1;
         break;
     default: break;

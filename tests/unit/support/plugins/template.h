@@ -14,20 +14,20 @@
 
 struct template
 {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     uint8_t *registers;
 };
 
-static inline int template_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
-                                  uint32_t flags, void **device)
+static inline int template_create(struct rv_instance *instance, const struct rv_vmm_ops *ops,
+                                  void *state, uint32_t flags, void **device)
 {
     struct template *t = malloc(sizeof(*t));
 
     (void)flags;
     if (!t)
         return -ENOMEM;
-    *t = (struct template){host, ops, state};
+    *t = (struct template){instance, ops, state};
     *device = t;
     return 0;
 }

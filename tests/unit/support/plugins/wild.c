@@ -22,17 +22,17 @@ static void ready(void *opaque, unsigned events)
     (void)events;
 }
 
-static void wrong_lines(const struct rv_host_ops *ops, struct rv_host *host)
+static void wrong_lines(const struct rv_vmm_ops *ops, struct rv_instance *instance)
 {
-    ops->irq_set(host, 2, true);
-    ops->irq_set(host, UINT32_MAX, true);
-    ops->irq_set(host, 1, true); /* an edge */
-    ops->irq_pulse(host, 0);     /* a level */
-    ops->irq_pulse(host, 1u << 31);
+    ops->irq_set(instance, 2, true);
+    ops->irq_set(instance, UINT32_MAX, true);
+    ops->irq_set(instance, 1, true); /* an edge */
+    ops->irq_pulse(instance, 0);     /* a level */
+    ops->irq_pulse(instance, 1u << 31);
 }
 
 /* All of these are refused; only mem_dirty is a bug, as a guest can ask for the others. */
-static void wrong_memory(const struct rv_host_ops *ops, struct rv_host *host)
+static void wrong_memory(const struct rv_vmm_ops *ops, struct rv_instance *instance)
 {
     static const struct {
         uint64_t ipa, len;
@@ -48,96 +48,99 @@ static void wrong_memory(const struct rv_host_ops *ops, struct rv_host *host)
     char byte[8] = {0};
 
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        if (ops->mem_span(host, ranges[i].ipa, ranges[i].len) ||
-            ops->mem_read(host, ranges[i].ipa, byte, (size_t)ranges[i].len) != -EFAULT ||
-            ops->mem_write(host, ranges[i].ipa, byte, (size_t)ranges[i].len) != -EFAULT)
+        if (ops->mem_span(instance, ranges[i].ipa, ranges[i].len) ||
+            ops->mem_read(instance, ranges[i].ipa, byte, (size_t)ranges[i].len) != -EFAULT ||
+            ops->mem_write(instance, ranges[i].ipa, byte, (size_t)ranges[i].len) != -EFAULT)
             abort();
-        ops->mem_dirty(host, ranges[i].ipa, ranges[i].len);
-        if (ops->mem_discard(host, ranges[i].ipa, ranges[i].len) != -EFAULT)
+        ops->mem_dirty(instance, ranges[i].ipa, ranges[i].len);
+        if (ops->mem_discard(instance, ranges[i].ipa, ranges[i].len) != -EFAULT)
             abort();
     }
-    if (ops->mem_span(host, RAM, 0))
+    if (ops->mem_span(instance, RAM, 0))
         abort();
 }
 
-static void wrong_timers(const struct rv_host_ops *ops, struct rv_host *host)
+static void wrong_timers(const struct rv_vmm_ops *ops, struct rv_instance *instance)
 {
-    struct rv_host_timer *timer = ops->timer_new(host, never, NULL);
-    struct rv_host_timer *other = ops->timer_new(host, never, NULL);
+    struct rv_timer *timer = ops->timer_new(instance, never, NULL);
+    struct rv_timer *other = ops->timer_new(instance, never, NULL);
 
-    ops->timer_set(host, timer, UINT64_MAX); /* forgotten: the core's to free */
-    ops->timer_cancel(host, timer);
-    ops->timer_cancel(host, timer); /* that is allowed */
-    ops->timer_set(host, other, 0);
-    ops->timer_free(host, other);
-    ops->timer_free(host, other);
-    ops->timer_cancel(host, other);
-    ops->timer_set(host, other, 0);
-    ops->timer_set(host, NULL, 0);
-    ops->timer_new(host, NULL, NULL);
+    ops->timer_set(instance, timer, UINT64_MAX); /* forgotten: the core's to free */
+    ops->timer_cancel(instance, timer);
+    ops->timer_cancel(instance, timer); /* that is allowed */
+    ops->timer_set(instance, other, 0);
+    ops->timer_free(instance, other);
+    ops->timer_free(instance, other);
+    ops->timer_cancel(instance, other);
+    ops->timer_set(instance, other, 0);
+    ops->timer_set(instance, NULL, 0);
+    ops->timer_new(instance, NULL, NULL);
 }
 
-static void wrong_watches(const struct rv_host_ops *ops, struct rv_host *host)
+static void wrong_watches(const struct rv_vmm_ops *ops, struct rv_instance *instance)
 {
     int fds[2];
-    struct rv_host_watch *watch;
+    struct rv_watch *watch;
 
     if (pipe(fds))
         abort();
-    watch = ops->fd_watch(host, fds[0], RV_FD_READ, ready, NULL);
+    watch = ops->fd_watch(instance, fds[0], RV_FD_READ, ready, NULL);
     close(fds[0]);
     close(fds[1]);
-    if (ops->fd_watch(host, fds[0], RV_FD_READ, ready, NULL) ||
-        ops->fd_watch(host, -1, RV_FD_READ, ready, NULL) ||
-        ops->fd_watch(host, 1 << 30, RV_FD_WRITE, ready, NULL) ||
-        ops->fd_watch(host, 0, 0x80, ready, NULL) || ops->fd_watch(host, 0, 0, NULL, NULL))
+    if (ops->fd_watch(instance, fds[0], RV_FD_READ, ready, NULL) ||
+        ops->fd_watch(instance, -1, RV_FD_READ, ready, NULL) ||
+        ops->fd_watch(instance, 1 << 30, RV_FD_WRITE, ready, NULL) ||
+        ops->fd_watch(instance, 0, 0x80, ready, NULL) || ops->fd_watch(instance, 0, 0, NULL, NULL))
         abort();
-    ops->fd_change(host, watch, RV_FD_WRITE); /* which is closed now */
-    ops->fd_remove(host, watch);
-    ops->fd_remove(host, watch);
-    if (ops->fd_change(host, watch, RV_FD_READ) == 0)
+    ops->fd_change(instance, watch, RV_FD_WRITE); /* which is closed now */
+    ops->fd_remove(instance, watch);
+    ops->fd_remove(instance, watch);
+    if (ops->fd_change(instance, watch, RV_FD_READ) == 0)
         abort();
-    ops->fd_remove(host, (struct rv_host_watch *)(void *)host);
+    ops->fd_remove(instance, (struct rv_watch *)(void *)instance);
 }
 
-static void wrong_back_ends(const struct rv_host_ops *ops, struct rv_host *host)
+static void wrong_back_ends(const struct rv_vmm_ops *ops, struct rv_instance *instance)
 {
     static const struct rv_chr_callbacks callbacks = {.size = sizeof(callbacks)};
     static const struct rv_chr_callbacks sizeless = {0};
     static const struct rv_disk_options no_path = {.size = sizeof(no_path)};
-    struct rv_chr *chr = ops->chr_open(host, "null", &callbacks, NULL);
+    struct rv_chr *chr = ops->chr_open(instance, "null", &callbacks, NULL);
     struct rv_disk *disk = NULL;
 
-    if (ops->chr_open(host, "", &callbacks, NULL) || ops->chr_open(host, "nul", &callbacks, NULL) ||
-        ops->chr_open(host, "null", &sizeless, NULL) || ops->chr_open(host, NULL, NULL, NULL))
+    if (ops->chr_open(instance, "", &callbacks, NULL) ||
+        ops->chr_open(instance, "nul", &callbacks, NULL) ||
+        ops->chr_open(instance, "null", &sizeless, NULL) ||
+        ops->chr_open(instance, NULL, NULL, NULL))
         abort();
-    ops->chr_close(host, chr);
-    ops->chr_close(host, chr);
-    ops->chr_write(host, chr, (const uint8_t *)"x", 1);
-    ops->chr_accept(host, NULL);
-    if (ops->disk_open(host, NULL, &disk) == 0 || ops->disk_open(host, &no_path, &disk) == 0)
+    ops->chr_close(instance, chr);
+    ops->chr_close(instance, chr);
+    ops->chr_write(instance, chr, (const uint8_t *)"x", 1);
+    ops->chr_accept(instance, NULL);
+    if (ops->disk_open(instance, NULL, &disk) == 0 ||
+        ops->disk_open(instance, &no_path, &disk) == 0)
         abort();
-    ops->disk_kick(host, NULL);
-    ops->disk_close(host, (struct rv_disk *)(void *)chr);
-    ops->disk_info(host, NULL);
+    ops->disk_kick(instance, NULL);
+    ops->disk_close(instance, (struct rv_disk *)(void *)chr);
+    ops->disk_info(instance, NULL);
 }
 
-static void wrong_rest(const struct rv_host_ops *ops, struct rv_host *host)
+static void wrong_rest(const struct rv_vmm_ops *ops, struct rv_instance *instance)
 {
-    ops->quiesced(host);
-    ops->request(host, (enum rv_request)99, 0);
-    ops->request(host, RV_REQUEST_POWER_OFF, 256);
-    if (ops->property_string(host, "none") || ops->property_string(host, NULL) ||
-        ops->property_uint(host, "text") || ops->property_bool(host, "text") ||
-        ops->property_enum(host, "text"))
+    ops->quiesced(instance);
+    ops->request(instance, (enum rv_request)99, 0);
+    ops->request(instance, RV_REQUEST_POWER_OFF, 256);
+    if (ops->property_string(instance, "none") || ops->property_string(instance, NULL) ||
+        ops->property_uint(instance, "text") || ops->property_bool(instance, "text") ||
+        ops->property_enum(instance, "text"))
         abort();
-    ops->counter(host, NULL, NULL);
-    ops->log(host, (enum rv_log_level)77, "unheard");
+    ops->counter(instance, NULL, NULL);
+    ops->log(instance, (enum rv_log_level)77, "unheard");
 }
 
 static const struct {
     const char *name;
-    void (*run)(const struct rv_host_ops *ops, struct rv_host *host);
+    void (*run)(const struct rv_vmm_ops *ops, struct rv_instance *instance);
 } wild[] = {
     {"lines", wrong_lines},     {"memory", wrong_memory},       {"timers", wrong_timers},
     {"watches", wrong_watches}, {"back-ends", wrong_back_ends}, {"rest", wrong_rest},
@@ -149,9 +152,9 @@ static void wild_resume(void *device)
 {
     struct template *t = device;
 
-    wild[t->ops->property_enum(t->host, "what")].run(t->ops, t->host);
+    wild[t->ops->property_enum(t->instance, "what")].run(t->ops, t->instance);
     /* Too late for one. */
-    if (t->ops->state_block(t->host, "late", 1, 1))
+    if (t->ops->state_block(t->instance, "late", 1, 1))
         abort();
 }
 
@@ -161,12 +164,12 @@ static int wild_quiesce(void *device)
     return 42;
 }
 
-static int wild_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int wild_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                        uint32_t flags, void **device)
 {
-    if (ops->state_block(host, "a-name-that-is-too-long", 1, 1))
+    if (ops->state_block(instance, "a-name-that-is-too-long", 1, 1))
         abort();
-    return template_create(host, ops, state, flags, device);
+    return template_create(instance, ops, state, flags, device);
 }
 
 static const struct rv_property wild_properties[] = {

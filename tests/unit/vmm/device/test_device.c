@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/support/device_fixture.h"
-#include "vmm/device/device_host.h"
+#include "vmm/device/device_internal.h"
 
 static int setup(void **state)
 {
@@ -30,7 +30,7 @@ static int teardown(void **state)
 }
 
 static int create(struct fixture *f, const char *spec, uint64_t base, uint32_t spi,
-                  struct rv_host **device)
+                  struct rv_instance **device)
 {
     f->next_base = ipa(base);
     f->next_spi = spi;
@@ -39,7 +39,7 @@ static int create(struct fixture *f, const char *spec, uint64_t base, uint32_t s
 
 static int create_captured(struct fixture *f, const char *spec, uint64_t base, uint32_t spi)
 {
-    struct rv_host *device = NULL;
+    struct rv_instance *device = NULL;
     int err;
 
     capture();
@@ -63,7 +63,7 @@ static uint64_t get(struct fixture *f, uint64_t offset)
 static void instance_is_on_the_bus_with_its_state_and_reset(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
     uint64_t value;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
@@ -91,7 +91,7 @@ static void instance_is_on_the_bus_with_its_state_and_reset(void **state)
 static void instance_that_resumes_keeps_its_state(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
 
     f->state[0][GOOD_FLAG] = 42;
     f->state[1][0] = 3;
@@ -124,7 +124,7 @@ static void properties_reach_the_device_by_their_types(void **state)
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct rv_host *device;
+        struct rv_instance *device;
 
         assert_int_equal(create(f, cases[i].spec, BASE, 1, &device), 0);
         assert_true(get(f, GOOD_FLAG) == cases[i].flag);
@@ -178,7 +178,7 @@ static void bad_spec_is_refused_with_a_message_that_lists_what_there_is(void **s
 static void failed_creation_leaves_nothing_behind(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_int_equal(create_captured(f, "good", BASE + 0x800, 3), -EEXIST);
@@ -193,7 +193,7 @@ static void failed_creation_leaves_nothing_behind(void **state)
 static void line_drives_its_intid_on_changes_only(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
     static const uint8_t writes[] = {0x0, 0x0, 0x1, 0x1, 0x3, 0x2, 0x0};
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
@@ -206,7 +206,7 @@ static void line_drives_its_intid_on_changes_only(void **state)
 static void pulse_is_an_edge_each_time(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     for (int i = 0; i < 2; i++)
@@ -220,7 +220,7 @@ static void memory_is_given_to_others_and_given_back(void **state)
 {
     struct fixture *f = *state;
     struct rv_mem_region region = {.size = sizeof(region)}, older = {.size = 16, .fd = 77};
-    struct rv_host *device;
+    struct rv_instance *device;
     uint8_t byte;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
@@ -251,7 +251,7 @@ static void memory_is_given_to_others_and_given_back(void **state)
 static void device_copies_within_ram_and_the_core_knows_what_is_dirty(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     memcpy(f->ram.host + RAM_SIZE - 16, "wellknow", 8);
@@ -267,7 +267,7 @@ static void device_copies_within_ram_and_the_core_knows_what_is_dirty(void **sta
 static void instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_true(device_is_quiet(device));
@@ -300,7 +300,7 @@ static void take_counter(void *ctx, const char *device, const char *name, uint64
 static void event_and_counter_reach_the_other_side(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
     uint64_t value = 0;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
@@ -331,7 +331,7 @@ static void quit(void *ctx)
 static void console_is_the_first_ones_that_asks(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device, *other;
+    struct rv_instance *device, *other;
     int in[2], out[2];
     char c = 0;
 
@@ -367,7 +367,7 @@ static void console_is_the_first_ones_that_asks(void **state)
 static void device_without_a_back_end_writes_to_nowhere(void **state)
 {
     struct fixture *f = *state;
-    struct rv_host *device;
+    struct rv_instance *device;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_CHAR), 1, 'o'), 0);

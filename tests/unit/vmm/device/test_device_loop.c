@@ -10,11 +10,11 @@
 #include <cmocka.h>
 
 #include "tests/unit/support/device_fixture.h"
-#include "vmm/device/device_host.h"
+#include "vmm/device/device_internal.h"
 
 #define MS UINT64_C(1000000)
 
-static struct rv_host *host;
+static struct rv_instance *host;
 
 /* An instance of good.c; the tests then make its calls themselves. */
 static int setup(void **state)
@@ -35,8 +35,8 @@ static int teardown(void **state)
 struct shot {
     unsigned count;
     uint64_t at_ns;
-    struct rv_host_timer *again; /* set anew from within, one ms later */
-    struct rv_host_timer *kill;  /* freed from within */
+    struct rv_timer *again; /* set anew from within, one ms later */
+    struct rv_timer *kill;  /* freed from within */
 };
 
 static void fired(void *opaque)
@@ -73,7 +73,7 @@ static void run_until(struct fixture *f, const unsigned *count, unsigned n)
 static void timer_fires_once_and_never_early(void **state)
 {
     struct shot shot = {0};
-    struct rv_host_timer *timer = device_ops.timer_new(host, fired, &shot);
+    struct rv_timer *timer = device_ops.timer_new(host, fired, &shot);
 
     for (unsigned i = 0; i < 20; i++) {
         uint64_t at = device_ops.now_ns(host) + i * MS / 7;
@@ -91,7 +91,7 @@ static void timer_fires_once_and_never_early(void **state)
 static void timer_that_is_set_again_moves(void **state)
 {
     struct shot shot = {0};
-    struct rv_host_timer *timer = device_ops.timer_new(host, fired, &shot);
+    struct rv_timer *timer = device_ops.timer_new(host, fired, &shot);
     uint64_t now = device_ops.now_ns(host);
 
     device_ops.timer_set(host, timer, now + MS);
@@ -107,7 +107,7 @@ static void timer_that_is_set_again_moves(void **state)
 static void timer_that_is_cancelled_does_not_fire(void **state)
 {
     struct shot shot = {0};
-    struct rv_host_timer *timer = device_ops.timer_new(host, fired, &shot);
+    struct rv_timer *timer = device_ops.timer_new(host, fired, &shot);
 
     device_ops.timer_set(host, timer, 0);
     device_ops.timer_cancel(host, timer);
@@ -134,7 +134,7 @@ static void timer_may_be_set_and_freed_from_within(void **state)
 struct seen {
     unsigned calls;
     unsigned events;
-    struct rv_host_watch *remove;
+    struct rv_watch *remove;
 };
 
 static void ready(void *opaque, unsigned events)
@@ -151,7 +151,7 @@ static void ready(void *opaque, unsigned events)
 static void descriptor_is_watched_for_what_was_asked(void **state)
 {
     struct seen seen = {0};
-    struct rv_host_watch *watch;
+    struct rv_watch *watch;
     int fds[2];
 
     assert_int_equal(pipe(fds), 0);
@@ -222,7 +222,7 @@ static void device_that_does_everything_wrong_harms_nobody(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct fixture *f = fixture_new("wild");
-        struct rv_host *device;
+        struct rv_instance *device;
         unsigned count = 0;
 
         capture();

@@ -18,7 +18,7 @@
 
 struct fixture {
     struct driver_world world;
-    struct rv_host host;
+    struct rv_instance host;
     struct driver_queue q[4];
 };
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/core/iov.h"
+#include <ringvisor/virtio/iov.h>
 
 /* "abc", "", "defgh", "i" */
 struct lists {

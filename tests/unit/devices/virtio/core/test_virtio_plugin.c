@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 #include "tests/unit/support/virtio_driver.h"
 
 /*
@@ -76,11 +76,11 @@ static int echo_create(struct virtio_plugin *plugin, void *state, uint32_t flags
 
     (void)state;
     (void)flags;
-    if (plugin->ops->property_bool(plugin->host, "broken"))
+    if (plugin->ops->property_bool(plugin->instance, "broken"))
         return -ENXIO;
     echo = calloc(1, sizeof(*echo));
     echo->plugin = plugin;
-    echo->later = plugin->ops->property_bool(plugin->host, "later");
+    echo->later = plugin->ops->property_bool(plugin->instance, "later");
     *config = (struct virtio_device_config){
         .features = VIRTIO_RING_FEATURES, .queues = 1, .limits = &limits};
     *device = echo;
@@ -134,7 +134,7 @@ VIRTIO_PLUGIN(echo, .name = "virtio-echo", .description = "a test", .properties 
  * The core
  */
 
-struct rv_host {
+struct rv_instance {
     const char *off; /* one of the rings' properties */
     struct driver_world world;
     struct virtio_env env; /* of `world` */
@@ -147,34 +147,34 @@ struct rv_host {
     void *device;
 };
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
 {
     (void)fmt;
     assert_true(level <= RV_LOG_DEBUG);
     host->logs++;
 }
 
-static void host_irq_pulse(struct rv_host *host, unsigned line)
+static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     assert_int_equal(line, 0);
     host->env.irq(host->env.ctx, true);
     host->env.irq(host->env.ctx, false);
 }
 
-static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     return host->env.span(host->env.ctx, ipa, len, true);
 }
 
-static void host_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     host->env.dirty(host->env.ctx, ipa, len);
 }
 
-static bool host_property_bool(struct rv_host *host, const char *name)
+static bool host_property_bool(struct rv_instance *host, const char *name)
 {
     if (strcmp(name, "later") == 0)
         return host->later;
@@ -183,7 +183,8 @@ static bool host_property_bool(struct rv_host *host, const char *name)
     return !host->off || strcmp(name, host->off) != 0;
 }
 
-static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
+static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
+                              size_t size)
 {
     assert_true(strlen(name) <= 12);
     assert_int_not_equal(version, 0);
@@ -197,13 +198,13 @@ static void *host_state_block(struct rv_host *host, const char *name, uint32_t v
     return host->block;
 }
 
-static void host_quiesced(struct rv_host *host)
+static void host_quiesced(struct rv_instance *host)
 {
     host->quiesced++;
 }
 
-static const struct rv_host_ops ops = {
-    .size = sizeof(struct rv_host_ops),
+static const struct rv_vmm_ops ops = {
+    .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
     .irq_pulse = host_irq_pulse,
@@ -216,7 +217,7 @@ static const struct rv_host_ops ops = {
 
 static int setup(void **state)
 {
-    struct rv_host *host = calloc(1, sizeof(*host));
+    struct rv_instance *host = calloc(1, sizeof(*host));
 
     driver_world_init(&host->world);
     host->env = driver_env(&host->world);
@@ -226,7 +227,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     if (host->device)
         ringvisor_device.destroy(host->device);
@@ -236,20 +237,20 @@ static int teardown(void **state)
     return echos == 0 ? 0 : -1;
 }
 
-static void begin(struct rv_host *host)
+static void begin(struct rv_instance *host)
 {
     assert_int_equal(ringvisor_device.create(host, &ops, NULL, 0, &host->device), 0);
     ringvisor_device.reset(host->device);
     ringvisor_device.resume(host->device);
 }
 
-static void take_over(struct rv_host *host)
+static void take_over(struct rv_instance *host)
 {
     ringvisor_device.destroy(host->device);
     assert_int_equal(ringvisor_device.create(host, &ops, NULL, RV_CREATE_RESUME, &host->device), 0);
 }
 
-static uint32_t rd(struct rv_host *host, uint64_t reg)
+static uint32_t rd(struct rv_instance *host, uint64_t reg)
 {
     uint64_t value = ~0ull;
 
@@ -258,7 +259,7 @@ static uint32_t rd(struct rv_host *host, uint64_t reg)
     return (uint32_t)value;
 }
 
-static void bring_up(struct rv_host *host, struct driver_queue *q)
+static void bring_up(struct rv_instance *host, struct driver_queue *q)
 {
     struct virtio_mmio *mmio = &((struct virtio_plugin *)host->device)->mmio;
     uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
@@ -269,7 +270,7 @@ static void bring_up(struct rv_host *host, struct driver_queue *q)
     driver_ok(mmio);
 }
 
-static void ask(struct rv_host *host, struct driver_queue *q)
+static void ask(struct rv_instance *host, struct driver_queue *q)
 {
     struct driver_seg segs[2] = {{DRIVER_DATA, 5, false}, {DRIVER_DATA + 64, 16, true}};
 
@@ -279,7 +280,7 @@ static void ask(struct rv_host *host, struct driver_queue *q)
     assert_int_equal(ringvisor_device.write(host->device, 0x050, 4, 0), 0);
 }
 
-static void expect_answer(struct rv_host *host, struct driver_queue *q)
+static void expect_answer(struct rv_instance *host, struct driver_queue *q)
 {
     uint32_t len = 0;
 
@@ -309,7 +310,7 @@ static void class_is_one_of_a_virtio_transport(void **state)
 
 static void device_answers(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     struct driver_queue q;
 
     begin(host);
@@ -329,7 +330,7 @@ static void device_answers(void **state)
 
 static void quiesce_waits_for_what_is_in_flight(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     struct driver_queue q;
 
     host->later = true;
@@ -350,7 +351,7 @@ static void quiesce_waits_for_what_is_in_flight(void **state)
 
 static void an_earlier_vmms_request_is_answered(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     struct driver_queue q;
 
     host->later = true;
@@ -366,7 +367,7 @@ static void an_earlier_vmms_request_is_answered(void **state)
 
 static void what_cannot_be_made_leaves_nothing(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     host->broken = true;
     assert_int_equal(ringvisor_device.create(host, &ops, NULL, 0, &host->device), -ENXIO);
@@ -392,7 +393,7 @@ static void what_the_user_switches_off_is_not_offered(void **state)
     } cases[] = {{"packed", VIRTIO_F_RING_PACKED},
                  {"event-idx", VIRTIO_RING_F_EVENT_IDX},
                  {"indirect", VIRTIO_RING_F_INDIRECT_DESC}};
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     for (unsigned i = 0; i < 3; i++) {
         host->off = cases[i].property;

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/core/iov.h"
+#include <ringvisor/virtio/iov.h>
 #include "tests/unit/support/virtio_driver.h"
 
 #define BUFFERS   (2u * 65536u + 500u)

@@ -2,7 +2,6 @@
 /* The FUSE server, without a guest: requests that a driver makes, and those that none would. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,154 +14,11 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/fs/fs.h"
-
-struct fixture {
-    struct fs *fs;
-    char folder[40], shared[64];
-    uint8_t in[70000], out[70000];
-    size_t in_len;
-    uint32_t uid, gid;
-    bool at_once; /* what would have to wait is -EAGAIN */
-};
-
-static int setup(void **state)
-{
-    struct fixture *f = calloc(1, sizeof(*f));
-    struct fs_options options = {.timeout = 1};
-
-    strcpy(f->folder, "/tmp/test-fs-XXXXXX");
-    assert_non_null(mkdtemp(f->folder));
-    snprintf(f->shared, sizeof(f->shared), "%s/shared", f->folder);
-    assert_int_equal(mkdir(f->shared, 0755), 0);
-    options.root = open(f->shared, O_PATH | O_DIRECTORY);
-    f->fs = fs_new(&options);
-    assert_non_null(f->fs);
-    umask(0);
-    f->uid = getuid();
-    f->gid = getgid();
-    *state = f;
-    return 0;
-}
-
-static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    fs_free(f->fs);
-    nftw(f->folder, drop, 16, FTW_DEPTH | FTW_PHYS);
-    free(f);
-    return 0;
-}
-
-static void put(struct fixture *f, const void *data, size_t len)
-{
-    memcpy(f->in + f->in_len, data, len);
-    f->in_len += len;
-}
-
-static void put_name(struct fixture *f, const char *name)
-{
-    put(f, name, strlen(name) + 1);
-}
-
-/* Sends what was put, with `room` bytes for the reply. The error, or the reply's bytes. */
-static int ask_room(struct fixture *f, uint32_t opcode, uint64_t node, size_t room)
-{
-    struct iovec out = {f->out, room};
-    struct fs_request r = {
-        .header = {.len = 40,
-                   .opcode = opcode,
-                   .unique = 77,
-                   .nodeid = node,
-                   .uid = f->uid,
-                   .gid = f->gid},
-        .args = f->in,
-        .args_len = f->in_len,
-        .out = &out,
-        .out_count = 1,
-        .out_bytes = room,
-        .may_wait = !f->at_once,
-    };
-    struct fuse_out_header header;
-    int error;
-
-    f->in[f->in_len] = 0;
-    f->in_len = 0;
-    memset(f->out, 0xee, sizeof(f->out));
-    error = fs_handle(f->fs, &r);
-    if (f->at_once && error == -EAGAIN)
-        return error;
-    assert_int_equal(error, 0);
-    if (!r.written)
-        return 0;
-    memcpy(&header, f->out, sizeof(header));
-    assert_int_equal(header.unique, 77);
-    assert_int_equal(header.len, r.written);
-    assert_true(r.written <= room);
-    assert_int_equal(f->out[r.written], 0xee); /* no byte more */
-    return header.error ? header.error : (int)(header.len - sizeof(header));
-}
-
-static int ask(struct fixture *f, uint32_t opcode, uint64_t node)
-{
-    return ask_room(f, opcode, node, sizeof(f->out) - 1);
-}
-
-static const void *reply(const struct fixture *f)
-{
-    return f->out + sizeof(struct fuse_out_header);
-}
-
-static void begin(struct fixture *f)
-{
-    const struct fuse_init_in in = {.major = 7, .minor = 36, .flags = ~0u};
-
-    put(f, &in, sizeof(in));
-    assert_int_equal(ask(f, FUSE_INIT, 0), sizeof(struct fuse_init_out));
-}
-
-static uint64_t lookup(struct fixture *f, uint64_t parent, const char *name)
-{
-    put_name(f, name);
-    if (ask(f, FUSE_LOOKUP, parent) < 0)
-        return 0;
-    return ((const struct fuse_entry_out *)reply(f))->nodeid;
-}
-
-static uint64_t make_dir(struct fixture *f, uint64_t parent, const char *name)
-{
-    const struct fuse_mkdir_in in = {.mode = 0755};
-
-    put(f, &in, sizeof(in));
-    put_name(f, name);
-    assert_int_equal(ask(f, FUSE_MKDIR, parent), sizeof(struct fuse_entry_out));
-    return ((const struct fuse_entry_out *)reply(f))->nodeid;
-}
-
-static uint64_t create(struct fixture *f, uint64_t parent, const char *name, uint64_t *handle)
-{
-    const struct fuse_create_in in = {.flags = O_RDWR, .mode = 0644};
-    const struct fuse_entry_out *entry = reply(f);
-
-    put(f, &in, sizeof(in));
-    put_name(f, name);
-    assert_int_equal(ask(f, FUSE_CREATE, parent), sizeof(*entry) + sizeof(struct fuse_open_out));
-    *handle = ((const struct fuse_open_out *)(entry + 1))->fh;
-    return entry->nodeid;
-}
+#include "tests/unit/support/fs_fixture.h"
 
 static void nothing_goes_before_init(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     const struct fuse_init_in old = {.major = 7, .minor = 30}, other = {.major = 8};
 
     put_name(f, "a");
@@ -180,7 +36,7 @@ static void nothing_goes_before_init(void **state)
 static void names_that_lead_elsewhere_are_refused(void **state)
 {
     static const char *const names[] = {"..", ".", "", "a/b", "/", "/etc", "../x", "a/../b", "x/"};
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     char secret[64];
 
     begin(f);
@@ -218,7 +74,7 @@ static void names_that_lead_elsewhere_are_refused(void **state)
 static void names_without_an_end_are_refused(void **state)
 {
     static const uint32_t operations[] = {FUSE_LOOKUP, FUSE_UNLINK, FUSE_RMDIR, FUSE_REMOVEXATTR};
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     char longest[300];
 
     begin(f);
@@ -241,7 +97,7 @@ static void forged_numbers_reach_nothing(void **state)
 {
     static const uint64_t nodes[] = {0,          2,          3,           FS_ROOT | 1ull << 32,
                                      UINT64_MAX, 1ull << 32, FS_NODES_MAX};
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
 
     begin(f);
     for (uint32_t opcode = 0; opcode < 70; opcode++) {
@@ -263,7 +119,7 @@ static void forged_numbers_reach_nothing(void **state)
 
 static void forgotten_nodes_and_closed_files_are_stale(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     uint64_t handle, node;
     struct fuse_read_in read = {.size = 10};
 
@@ -294,15 +150,14 @@ static void forgotten_nodes_and_closed_files_are_stale(void **state)
     assert_int_not_equal(lookup(f, FS_ROOT, "file"), 0);
 }
 
-static void a_reset_makes_all_numbers_stale(void **state)
+static void numbers_of_an_earlier_session_are_stale(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     uint64_t handle, node;
 
     begin(f);
     node = create(f, FS_ROOT, "file", &handle);
-    fs_reset(f->fs);
-    begin(f);
+    begin_anew(f);
     put(f, &(struct fuse_getattr_in){0}, sizeof(struct fuse_getattr_in));
     assert_int_equal(ask(f, FUSE_GETATTR, node), -ESTALE);
     assert_int_not_equal(lookup(f, FS_ROOT, "file"), node);
@@ -313,7 +168,7 @@ static void a_reset_makes_all_numbers_stale(void **state)
 /* A reply for which there is no room: nothing is written behind it, nothing is left over. */
 static void replies_without_room_are_errors(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
 
     begin(f);
     make_dir(f, FS_ROOT, "a");
@@ -327,7 +182,7 @@ static void replies_without_room_are_errors(void **state)
 
 static void listings_have_all_names_once(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     struct fuse_read_in in = {.size = 1000};
     bool seen[100] = {false};
     unsigned count = 0;
@@ -377,7 +232,7 @@ static void a_read_only_folder_refuses_all_changes(void **state)
         FUSE_SETATTR,  FUSE_SYMLINK,     FUSE_MKNOD,   FUSE_MKDIR,     FUSE_UNLINK,
         FUSE_RMDIR,    FUSE_RENAME,      FUSE_RENAME2, FUSE_LINK,      FUSE_WRITE,
         FUSE_SETXATTR, FUSE_REMOVEXATTR, FUSE_CREATE,  FUSE_FALLOCATE, FUSE_COPY_FILE_RANGE};
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     uint64_t handle, node;
 
     begin(f);
@@ -398,7 +253,7 @@ static void a_read_only_folder_refuses_all_changes(void **state)
 
 static void what_is_no_file_is_not_opened(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     char name[80];
 
     begin(f);
@@ -422,7 +277,7 @@ static void what_is_no_file_is_not_opened(void **state)
 /* The driver had looked before it asked. ESTALE has it look again; O_EXCL wants to know. */
 static void create_of_what_is_there_is_looked_up_again(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     struct fuse_create_in in = {.flags = O_WRONLY, .mode = 0644};
     uint64_t handle;
 
@@ -439,7 +294,7 @@ static void create_of_what_is_there_is_looked_up_again(void **state)
 
 static void a_file_that_cannot_be_given_is_not_left_behind(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     const struct fuse_create_in in = {.flags = O_WRONLY, .mode = 0644};
     unsigned before;
 
@@ -460,7 +315,7 @@ static void a_file_that_cannot_be_given_is_not_left_behind(void **state)
 
 static void names_are_as_long_as_can_be(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     const struct fuse_rename_in in = {.newdir = FS_ROOT};
     uint64_t handle;
     char name[300];
@@ -486,7 +341,7 @@ static void names_are_as_long_as_can_be(void **state)
  */
 
 struct racer {
-    struct fixture f; /* its own buffers, and the fs of the test's */
+    struct fs_fixture f; /* its own buffers, and the fs of the test's */
     const char *target;
     atomic_bool *over;
 };
@@ -510,7 +365,7 @@ static void *race_moves(void *opaque)
 
 static void a_link_that_takes_a_new_files_name_is_not_followed(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     const struct fuse_mknod_in mknod_in = {.mode = S_IFREG | 06755};
     const struct fuse_create_in create_in = {.flags = O_WRONLY, .mode = 06755};
     struct racer *racer = calloc(1, sizeof(*racer));
@@ -558,7 +413,7 @@ static void a_link_that_takes_a_new_files_name_is_not_followed(void **state)
 
 static void open_does_not_wait_for_a_lease(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     const struct fuse_open_in in = {.flags = O_WRONLY};
     uint64_t handle, node;
     char path[80];
@@ -578,6 +433,7 @@ static void open_does_not_wait_for_a_lease(void **state)
     put(f, &in, sizeof(in));
     assert_int_equal(ask(f, FUSE_OPEN, node), -EAGAIN);
     close(fd);
+    f->at_once = false;
     put(f, &in, sizeof(in));
     assert_int_equal(ask(f, FUSE_OPEN, node), sizeof(struct fuse_open_out));
 }
@@ -585,7 +441,7 @@ static void open_does_not_wait_for_a_lease(void **state)
 /* 300 pieces of 1 MiB of the page cache would take the loop a tenth of a second. */
 static void a_read_of_more_than_was_agreed_is_a_threads(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     uint64_t handle, node;
     uint8_t *room = malloc(2 * FS_WRITE_MAX);
     struct iovec out[2] = {{f->out, sizeof(struct fuse_out_header)}, {room, 2 * FS_WRITE_MAX}};
@@ -612,7 +468,7 @@ static void a_read_of_more_than_was_agreed_is_a_threads(void **state)
 
 static void what_has_no_name_is_forgotten_by_a_thread(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     uint64_t handle, node;
     unsigned before;
 
@@ -636,7 +492,7 @@ static void what_has_no_name_is_forgotten_by_a_thread(void **state)
 /* The file system took a part of it at once: the rest goes behind that, and all is told. */
 static void a_write_goes_on_where_it_had_to_wait(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     char text[] = "0123456789", path[80];
     struct iovec data = {text + 4, 6}, out = {f->out, 64};
     struct fuse_write_in in = {.offset = 100, .size = 10};
@@ -669,7 +525,7 @@ static void a_write_goes_on_where_it_had_to_wait(void **state)
 
 static void a_file_that_is_emptied_loses_its_set_ids(void **state)
 {
-    struct fixture *f = *state;
+    struct fs_fixture *f = *state;
     struct fuse_open_in in = {.flags = O_WRONLY | O_TRUNC};
     uint64_t handle, node;
     char path[80];
@@ -686,67 +542,28 @@ static void a_file_that_is_emptied_loses_its_set_ids(void **state)
     assert_int_equal(st.st_mode & 07777, 0755);
 }
 
-static void descriptors_are_left_to_the_rest_of_the_process(void **state)
-{
-    struct fixture *f = *state;
-    int next = dup(0);
-
-    close(next);
-    begin(f);
-    make_dir(f, FS_ROOT, "a");
-    make_dir(f, FS_ROOT, "b");
-    put(f, &(struct fuse_forget_in){.nlookup = 1}, sizeof(struct fuse_forget_in));
-    ask(f, FUSE_FORGET, lookup(f, FS_ROOT, "b"));
-    f->fs->end_fd = next;
-    assert_int_equal(lookup(f, FS_ROOT, "c"), 0);
-    put(f, &(struct fuse_mkdir_in){.mode = 0755}, sizeof(struct fuse_mkdir_in));
-    put_name(f, "c");
-    assert_int_equal(ask(f, FUSE_MKDIR, FS_ROOT), -ENFILE);
-    assert_int_not_equal(lookup(f, FS_ROOT, "a"), 0); /* it has one already */
-}
-
-static void descriptors_have_a_limit(void **state)
-{
-    struct fixture *f = *state;
-
-    begin(f);
-    f->fs->max_fds = 3;
-    make_dir(f, FS_ROOT, "a");
-    make_dir(f, FS_ROOT, "b");
-    make_dir(f, FS_ROOT, "c");
-    put(f, &(struct fuse_mkdir_in){.mode = 0755}, sizeof(struct fuse_mkdir_in));
-    put_name(f, "d");
-    assert_int_equal(ask(f, FUSE_MKDIR, FS_ROOT), -ENFILE);
-    assert_int_equal(lookup(f, FS_ROOT, "d"), 0); /* what was not finished is undone */
-    assert_int_not_equal(lookup(f, FS_ROOT, "a"), 0);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing_goes_before_init),
-        TEST(names_that_lead_elsewhere_are_refused),
-        TEST(names_without_an_end_are_refused),
-        TEST(forged_numbers_reach_nothing),
-        TEST(forgotten_nodes_and_closed_files_are_stale),
-        TEST(a_reset_makes_all_numbers_stale),
-        TEST(replies_without_room_are_errors),
-        TEST(listings_have_all_names_once),
-        TEST(a_read_only_folder_refuses_all_changes),
-        TEST(what_is_no_file_is_not_opened),
-        TEST(create_of_what_is_there_is_looked_up_again),
-        TEST(a_file_that_cannot_be_given_is_not_left_behind),
-        TEST(names_are_as_long_as_can_be),
-        TEST(a_link_that_takes_a_new_files_name_is_not_followed),
-        TEST(open_does_not_wait_for_a_lease),
-        TEST(a_read_of_more_than_was_agreed_is_a_threads),
-        TEST(what_has_no_name_is_forgotten_by_a_thread),
-        TEST(a_write_goes_on_where_it_had_to_wait),
-        TEST(a_file_that_is_emptied_loses_its_set_ids),
-        TEST(descriptors_are_left_to_the_rest_of_the_process),
-        TEST(descriptors_have_a_limit),
+        FS_TEST(nothing_goes_before_init),
+        FS_TEST(names_that_lead_elsewhere_are_refused),
+        FS_TEST(names_without_an_end_are_refused),
+        FS_TEST(forged_numbers_reach_nothing),
+        FS_TEST(forgotten_nodes_and_closed_files_are_stale),
+        FS_TEST(numbers_of_an_earlier_session_are_stale),
+        FS_TEST(replies_without_room_are_errors),
+        FS_TEST(listings_have_all_names_once),
+        FS_TEST(a_read_only_folder_refuses_all_changes),
+        FS_TEST(what_is_no_file_is_not_opened),
+        FS_TEST(create_of_what_is_there_is_looked_up_again),
+        FS_TEST(a_file_that_cannot_be_given_is_not_left_behind),
+        FS_TEST(names_are_as_long_as_can_be),
+        FS_TEST(a_link_that_takes_a_new_files_name_is_not_followed),
+        FS_TEST(open_does_not_wait_for_a_lease),
+        FS_TEST(a_read_of_more_than_was_agreed_is_a_threads),
+        FS_TEST(what_has_no_name_is_forgotten_by_a_thread),
+        FS_TEST(a_write_goes_on_where_it_had_to_wait),
+        FS_TEST(a_file_that_is_emptied_loses_its_set_ids),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The shared folder's device: requests that are with a thread while its queue goes away. */
+/* The shared folder's device: its queues, its threads, and other processes before it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -25,7 +25,7 @@
 
 struct fixture {
     struct driver_world world;
-    struct rv_host host;
+    struct rv_instance host;
     struct driver_queue q[2];
     struct plugin_host_property properties[3];
     char folder[40], file[64];
@@ -50,7 +50,7 @@ static int setup(void **state)
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
     assert_true(driver_negotiate(plugin_host_mmio(&f->host), features));
     for (unsigned i = 0; i < 2; i++) {
-        driver_queue_init(&f->q[i], &f->world, i, 64, features);
+        driver_queue_init(&f->q[i], &f->world, i, 256, features);
         assert_true(driver_queue_enable(plugin_host_mmio(&f->host), &f->q[i]));
     }
     driver_ok(plugin_host_mmio(&f->host));
@@ -170,6 +170,157 @@ static void it_stands_still_when_all_threads_do(void **state)
         plugin_host_turn(&f->host, 1000);
 }
 
+/*
+ * Another process
+ */
+
+static const struct fuse_entry_out *entry(struct fixture *f)
+{
+    return (const void *)((const uint8_t *)driver_at(&f->world, OUT) +
+                          sizeof(struct fuse_out_header));
+}
+
+static int error(struct fixture *f)
+{
+    return ((const struct fuse_out_header *)driver_at(&f->world, OUT))->error;
+}
+
+static void resume(struct fixture *f)
+{
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
+}
+
+static void numbers_of_another_process_are_stale(void **state)
+{
+    struct fixture *f = *state;
+    const struct fuse_init_in init = {.major = 7, .minor = 36};
+    const struct fuse_open_in open_in = {.flags = O_RDWR};
+    struct {
+        struct fuse_write_in in;
+        char byte;
+    } write_in = {.in = {.size = 1}, .byte = 'x'};
+    uint64_t before, after;
+    struct stat st;
+
+    ask(f, FUSE_INIT, 0, &init, sizeof(init));
+    ask(f, FUSE_LOOKUP, 1, "a", 2);
+    before = entry(f)->nodeid;
+    ask(f, FUSE_OPEN, before, &open_in, sizeof(open_in));
+    assert_int_equal(error(f), 0);
+    write_in.in.fh = ((const struct fuse_open_out *)(const void *)entry(f))->fh;
+    for (unsigned n = 0; n < 2; n++) {
+        resume(f);
+        /* The place in the tables is taken by the same file, as it could be by another. */
+        ask(f, FUSE_LOOKUP, 1, "a", 2);
+        assert_int_equal(error(f), 0);
+        after = entry(f)->nodeid;
+        assert_int_not_equal(after, before);
+        ask(f, FUSE_OPEN, after, &open_in, sizeof(open_in));
+        assert_int_equal(error(f), 0);
+        ask(f, FUSE_OPEN, before, &open_in, sizeof(open_in));
+        assert_int_equal(error(f), -ESTALE);
+        ask(f, FUSE_WRITE, before, &write_in, sizeof(write_in.in) + 1);
+        assert_int_equal(error(f), -EBADF);
+        assert_int_equal(stat(f->file, &st), 0);
+        assert_int_equal(st.st_size, 0);
+    }
+    /* Nor is one that the driver got before it mounted again. */
+    ask(f, FUSE_INIT, 0, &init, sizeof(init));
+    ask(f, FUSE_LOOKUP, 1, "a", 2);
+    assert_int_not_equal(entry(f)->nodeid, after);
+    ask(f, FUSE_OPEN, after, &open_in, sizeof(open_in));
+    assert_int_equal(error(f), -ESTALE);
+}
+
+/* Each with 120 KiB of arguments, while all threads wait. */
+#define LONG_SIZE (120u << 10)
+
+static unsigned requests_in_rings(struct fixture *f, unsigned sent)
+{
+    plugin_host_turn(&f->host, 1000);
+    return sent - (unsigned)plugin_host_counter(&f->host, "requests");
+}
+
+static void long_requests_that_wait_stay_in_their_ring(void **state)
+{
+    struct fixture *f = *state;
+    const struct fuse_setxattr_in in = {.size = LONG_SIZE - 200};
+    struct fuse_in_header header = {
+        .len = LONG_SIZE, .opcode = FUSE_SETXATTR, .unique = 6, .nodeid = 1};
+    uint8_t *data = driver_at(&f->world, IN + 0x4000);
+    unsigned before, sent = 0, answered = 0;
+    int fd = begin_what_waits(f);
+
+    if (fd < 0)
+        skip();
+    before = (unsigned)plugin_host_counter(&f->host, "requests");
+    memset(data, 0, LONG_SIZE);
+    memcpy(data, &header, sizeof(header));
+    memcpy(data + sizeof(header), &in, FUSE_COMPAT_SETXATTR_IN_SIZE);
+    strcpy((char *)data + sizeof(header) + FUSE_COMPAT_SETXATTR_IN_SIZE, "user.x");
+    /* All four threads wait for the lease. */
+    for (unsigned n = 0; n < 3; n++) {
+        struct driver_seg seg[] = {{IN, 0, false}, {OUT, 4096, true}};
+
+        seg[0].len = ((const struct fuse_in_header *)driver_at(&f->world, IN))->len;
+        assert_true(driver_add(&f->q[1], seg, 2, false, f));
+        driver_write(plugin_host_mmio(&f->host), 0x050, 1);
+    }
+    before += 3;
+    for (;;) {
+        struct driver_seg seg[] = {{IN + 0x4000, LONG_SIZE, false},
+                                   {OUT + 0x40000 + 64 * sent, 64, true}};
+
+        if (!driver_add(&f->q[1], seg, 2, false, f))
+            break;
+        sent++;
+    }
+    driver_write(plugin_host_mmio(&f->host), 0x050, 1);
+    for (unsigned turn = 0; turn < 20; turn++)
+        plugin_host_turn(&f->host, 1000);
+    /* 4 MiB of copies, and what is left stays with the driver. */
+    assert_in_range(sent - requests_in_rings(f, before + sent), 1, (4u << 20) / LONG_SIZE + 2);
+    close(fd);
+    for (unsigned n = 0; n < 20000 && answered < sent + 4; n++) {
+        uint32_t used;
+
+        plugin_host_turn(&f->host, 1000);
+        while (driver_get(&f->q[1], &used))
+            answered++;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    assert_int_equal(answered, sent + 4);
+    assert_int_equal(requests_in_rings(f, before + sent), 0);
+}
+
+/*
+ * Tags
+ */
+
+static void two_shares_with_one_tag_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct plugin_host_property properties[3] = {{"path", f->folder}, {"tag", "t"}};
+    struct rv_instance other;
+
+    plugin_host_init(&other, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    other.properties = properties;
+    other.quiet = true;
+    assert_int_equal(plugin_host_start(&other, 0), -EEXIST);
+    assert_non_null(strstr(other.log, "tag 't'"));
+    properties[1].value = "tt";
+    assert_int_equal(plugin_host_start(&other, 0), 0);
+    plugin_host_stop(&other);
+    /* The tag of one that has gone is free. */
+    plugin_host_stop(&f->host);
+    properties[1].value = "t";
+    assert_int_equal(plugin_host_start(&other, 0), 0);
+    plugin_host_stop(&other);
+    plugin_host_free(&other);
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -177,6 +328,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_queues_reset_ends_when_no_thread_has_a_request_of_it),
         TEST(it_stands_still_when_all_threads_do),
+        TEST(numbers_of_another_process_are_stale),
+        TEST(long_requests_that_wait_stay_in_their_ring),
+        TEST(two_shares_with_one_tag_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

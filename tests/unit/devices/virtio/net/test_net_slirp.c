@@ -25,7 +25,7 @@
 #define MS    UINT64_C(1000000)
 
 static char forward[80];
-static struct rv_host host;
+static struct rv_instance host;
 static struct virtio_plugin plugin;
 static struct net_backend *network;
 
@@ -41,7 +41,7 @@ static void guest_link(void *ctx, bool up)
     (void)up;
 }
 
-static int guest_create(struct rv_host *h, const struct rv_host_ops *ops, void *state,
+static int guest_create(struct rv_instance *h, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     static const struct net_callbacks callbacks = {NULL, guest_readable, guest_readable,
@@ -49,7 +49,7 @@ static int guest_create(struct rv_host *h, const struct rv_host_ops *ops, void *
 
     (void)state;
     (void)flags;
-    plugin.host = h;
+    plugin.instance = h;
     plugin.ops = ops;
     network = net_user_open(&plugin, &callbacks, 1);
     *device = network;

@@ -25,7 +25,7 @@
 static char folder[32], path[48];
 
 static struct end {
-    struct rv_host host;
+    struct rv_instance host;
     struct virtio_plugin plugin;
     struct net_backend *cable; /* NULL: not open */
     bool up, writable;
@@ -66,7 +66,7 @@ static void end_link(void *ctx, bool up)
     ((struct end *)ctx)->up = up;
 }
 
-static int end_create(struct rv_host *host, const struct rv_host_ops *ops, void *state,
+static int end_create(struct rv_instance *host, const struct rv_vmm_ops *ops, void *state,
                       uint32_t flags, void **device)
 {
     struct end *end = (struct end *)(void *)host;
@@ -74,7 +74,7 @@ static int end_create(struct rv_host *host, const struct rv_host_ops *ops, void 
 
     (void)state;
     (void)flags;
-    end->plugin.host = host;
+    end->plugin.instance = host;
     end->plugin.ops = ops;
     end->up = true;
     end->frame_len = 0;

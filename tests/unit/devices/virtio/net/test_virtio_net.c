@@ -137,7 +137,7 @@ struct net_backend *net_socket_open(struct virtio_plugin *plugin,
 
 struct fixture {
     struct driver_world world;
-    struct rv_host host;
+    struct rv_instance host;
     struct driver_queue q[QUEUES];
 };
 

@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/core/virtio_plugin.h"
+#include <ringvisor/virtio/virtio_plugin.h>
 #include "tests/unit/support/virtio_driver.h"
 
-struct rv_host {
+struct rv_instance {
     struct driver_world world;
     struct virtio_env env; /* of `world` */
     void *block;
@@ -22,83 +22,84 @@ struct rv_host {
     void *device;
 };
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void host_log(struct rv_host *host, enum rv_log_level level, const char *fmt, ...)
+static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
 {
     (void)host;
     (void)level;
     (void)fmt;
 }
 
-static void host_irq_pulse(struct rv_host *host, unsigned line)
+static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     assert_int_equal(line, 0);
     host->env.irq(host->env.ctx, true);
 }
 
-static void *host_mem_span(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     return host->env.span(host->env.ctx, ipa, len, true);
 }
 
-static void host_mem_dirty(struct rv_host *host, uint64_t ipa, uint64_t len)
+static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     host->env.dirty(host->env.ctx, ipa, len);
 }
 
 /* The rings' properties. */
-static bool host_property_bool(struct rv_host *host, const char *name)
+static bool host_property_bool(struct rv_instance *host, const char *name)
 {
     (void)host;
     (void)name;
     return true;
 }
 
-static void *host_state_block(struct rv_host *host, const char *name, uint32_t version, size_t size)
+static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
+                              size_t size)
 {
     (void)name;
     (void)version;
     return host->block = host->block ? host->block : calloc(1, size);
 }
 
-static uint64_t *host_counter(struct rv_host *host, const char *name, const char *help)
+static uint64_t *host_counter(struct rv_instance *host, const char *name, const char *help)
 {
     (void)name;
     (void)help;
     return &host->bytes;
 }
 
-static uint64_t host_now(struct rv_host *host)
+static uint64_t host_now(struct rv_instance *host)
 {
     (void)host;
     return 1000;
 }
 
-static struct rv_host_timer *host_timer_new(struct rv_host *host, void (*fired)(void *),
-                                            void *opaque)
+static struct rv_timer *host_timer_new(struct rv_instance *host, void (*fired)(void *),
+                                       void *opaque)
 {
     host->timers++;
     host->fired = fired;
     host->opaque = opaque;
-    return (struct rv_host_timer *)(void *)host;
+    return (struct rv_timer *)(void *)host;
 }
 
-static void host_timer_set(struct rv_host *host, struct rv_host_timer *timer, uint64_t at)
+static void host_timer_set(struct rv_instance *host, struct rv_timer *timer, uint64_t at)
 {
     (void)timer;
     host->timer_at = at;
 }
 
-static void host_timer_free(struct rv_host *host, struct rv_host_timer *timer)
+static void host_timer_free(struct rv_instance *host, struct rv_timer *timer)
 {
     (void)timer;
     host->timers--;
 }
 
-static const struct rv_host_ops ops = {
-    .size = sizeof(struct rv_host_ops),
+static const struct rv_vmm_ops ops = {
+    .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
     .irq_pulse = host_irq_pulse,
@@ -115,7 +116,7 @@ static const struct rv_host_ops ops = {
 
 static int setup(void **state)
 {
-    struct rv_host *host = calloc(1, sizeof(*host));
+    struct rv_instance *host = calloc(1, sizeof(*host));
 
     driver_world_init(&host->world);
     host->env = driver_env(&host->world);
@@ -128,7 +129,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     ringvisor_device.destroy(host->device);
     assert_int_equal(host->timers, 0);
@@ -138,7 +139,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static void bring_up(struct rv_host *host, struct driver_queue *q, bool packed)
+static void bring_up(struct rv_instance *host, struct driver_queue *q, bool packed)
 {
     struct virtio_mmio *mmio = &((struct virtio_plugin *)host->device)->mmio;
     uint64_t features =
@@ -150,7 +151,7 @@ static void bring_up(struct rv_host *host, struct driver_queue *q, bool packed)
     driver_ok(mmio);
 }
 
-static void kick(struct rv_host *host)
+static void kick(struct rv_instance *host)
 {
     assert_int_equal(ringvisor_device.write(host->device, 0x050, 4, 0), 0);
 }
@@ -166,7 +167,7 @@ static bool is_dull(const uint8_t *bytes)
 
 static void buffers_are_filled(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
 
     for (int packed = 0; packed <= 1; packed++) {
         struct driver_seg segs[2] = {{DRIVER_DATA, 64, true}, {DRIVER_DATA + 0x1000, 100, true}};
@@ -190,7 +191,7 @@ static void buffers_are_filled(void **state)
 
 static void big_buffer_gets_a_piece(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     struct driver_seg seg = {DRIVER_DATA, 0x100000, true};
     struct driver_queue q;
     uint32_t len = 0;
@@ -204,7 +205,7 @@ static void big_buffer_gets_a_piece(void **state)
 
 static void buffer_that_is_only_readable_gets_nothing(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     struct driver_seg seg = {DRIVER_DATA, 64, false};
     struct driver_queue q;
     uint32_t len = 77;
@@ -221,7 +222,7 @@ static void buffer_that_is_only_readable_gets_nothing(void **state)
 /* As many as there are in a batch: the rest, if there is any, has to wait for the timer. */
 static void greedy_driver_waits(void **state)
 {
-    struct rv_host *host = *state;
+    struct rv_instance *host = *state;
     struct driver_seg seg = {DRIVER_DATA, 8, true};
     struct driver_queue q;
 

@@ -25,7 +25,7 @@
 
 struct fixture {
     struct driver_world world;
-    struct rv_host host;
+    struct rv_instance host;
     struct driver_queue q[3];
     char folder[32], path[64];
     struct plugin_host_property properties[3];
@@ -632,6 +632,125 @@ static void what_was_sent_before_the_end_arrives_after_it(void **state)
     close(fd);
 }
 
+/* It has what it needs of the number of connections. One that reads slowly is waited for. */
+static void a_reader_that_never_reads_is_not_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_vsock_hdr h = header(OP(RW), 5, 99);
+    static uint8_t bytes[1 << 20];
+    uint32_t sent = 0, forwarded = 0;
+    size_t read = 0;
+    ssize_t n;
+    int fd;
+
+    start(f, 32);
+    f->host.quiet = true;
+    fd = connect_out(f, 99);
+    h.len = 0x8000;
+    for (; sent - forwarded + h.len <= CREDIT; sent += h.len) {
+        struct virtio_vsock_hdr answer;
+
+        assert_true(send_packet(f, &h, h.len));
+        if (got(f, &answer, NULL) == OP(CREDIT_UPDATE))
+            forwarded = answer.fwd_cnt;
+    }
+    h = header(OP(SHUTDOWN), 5, 99);
+    h.flags = 3;
+    assert_true(send_packet(f, &h, 0));
+    sends(f, OP(RST), 5, 99);
+    plugin_host_turn(&f->host, 50 * UINT64_C(1000000000));
+    for (n = 1; n > 0; read += n > 0 ? (size_t)n : 0)
+        n = recv(fd, bytes, sizeof(bytes), 0);
+    assert_true(n < 0 && errno == EAGAIN);
+    plugin_host_turn(&f->host, 1); /* more goes into the socket */
+    plugin_host_turn(&f->host, 50 * UINT64_C(1000000000));
+    assert_int_equal(plugin_host_counter(&f->host, "lost-bytes"), 0);
+    plugin_host_turn(&f->host, 11 * UINT64_C(1000000000));
+    for (n = 1; n > 0; read += n > 0 ? (size_t)n : 0)
+        n = recv(fd, bytes, sizeof(bytes), 0);
+    assert_int_equal(n, 0);
+    assert_true(read < sent);
+    assert_int_equal(plugin_host_counter(&f->host, "lost-bytes"), sent - read);
+    assert_int_equal(f->host.warnings, 1);
+    close(fd);
+}
+
+/* The host's listener takes two at a time, and accepts later: nobody is refused. */
+static void a_burst_of_connections_waits_for_the_backlog(void **state)
+{
+    struct fixture *f = *state;
+    unsigned answered = 0, accepted = 0;
+    struct virtio_vsock_hdr h;
+    int fd[10];
+
+    assert_int_equal(listen(f->listener, 1), 0);
+    start(f, 32);
+    for (unsigned i = 0; i < 10; i++)
+        sends(f, OP(REQUEST), 5, 100 + i);
+    for (unsigned turns = 0; turns < 200 && accepted < 10; turns++) {
+        uint16_t op = got(f, &h, NULL);
+
+        assert_true(op == 0 || op == OP(RESPONSE));
+        answered += op == OP(RESPONSE);
+        if (op)
+            continue;
+        fd[accepted] = accept4(f->listener, NULL, NULL, SOCK_NONBLOCK);
+        accepted += fd[accepted] >= 0;
+        plugin_host_turn(&f->host, 10000000);
+    }
+    assert_int_equal(accepted, 10);
+    assert_int_equal(answered, 10);
+    assert_int_equal(plugin_host_counter(&f->host, "refused"), 0);
+    while (accepted--)
+        close(fd[accepted]);
+}
+
+static void a_backlog_that_stays_full_refuses_in_the_end(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_vsock_hdr h;
+    unsigned resets = 0;
+
+    assert_int_equal(listen(f->listener, 0), 0);
+    start(f, 32);
+    for (unsigned i = 0; i < 4; i++)
+        sends(f, OP(REQUEST), 5, 100 + i);
+    assert_int_equal(got(f, &h, NULL), OP(RESPONSE));
+    assert_int_equal(h.dst_port, 100);
+    assert_int_equal(got(f, NULL, NULL), 0);
+    sends(f, OP(RST), 5, 101); /* the guest does not wait */
+    for (unsigned i = 0; i < 29; i++)
+        plugin_host_turn(&f->host, 1000000000);
+    assert_int_equal(got(f, NULL, NULL), 0);
+    plugin_host_turn(&f->host, 2000000000);
+    while (got(f, &h, NULL) == OP(RST)) {
+        assert_true(h.dst_port == 102 || h.dst_port == 103);
+        resets++;
+    }
+    assert_int_equal(resets, 2);
+}
+
+/* As if nobody had listened from the beginning. */
+static void a_listener_that_ends_while_it_is_full_refuses(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_vsock_hdr h;
+
+    assert_int_equal(listen(f->listener, 0), 0);
+    start(f, 32);
+    for (unsigned i = 0; i < 2; i++)
+        sends(f, OP(REQUEST), 5, 100 + i);
+    assert_int_equal(got(f, NULL, NULL), OP(RESPONSE));
+    assert_int_equal(got(f, NULL, NULL), 0);
+    close(f->listener);
+    f->listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    plugin_host_turn(&f->host, 30000000);
+    for (unsigned i = 0; i < 4; i++) /* that of the first, which was in the backlog, as well */
+        if (got(f, &h, NULL) == OP(RST) && h.dst_port == 101)
+            return;
+    fail();
+}
+
 static void a_reset_in_the_middle_drops_what_was_sent(void **state)
 {
     struct fixture *f = *state;
@@ -801,6 +920,10 @@ int main(void)
         TEST(a_guest_that_does_not_answer_is_not_waited_for),
         TEST(without_a_driver_the_door_is_shut),
         TEST(what_was_sent_before_the_end_arrives_after_it),
+        TEST(a_reader_that_never_reads_is_not_waited_for),
+        TEST(a_burst_of_connections_waits_for_the_backlog),
+        TEST(a_backlog_that_stays_full_refuses_in_the_end),
+        TEST(a_listener_that_ends_while_it_is_full_refuses),
         TEST(a_reset_in_the_middle_drops_what_was_sent),
         TEST(nothing_is_written_while_it_is_quiesced),
         TEST(a_buffer_for_a_header_alone_is_a_drivers_fault),

@@ -12,12 +12,12 @@
 
 #include <ringvisor/device.h>
 
-#include "devices/virtio/core/iov.h"
-#include "devices/virtio/core/virtio_mmio.h"
+#include <ringvisor/virtio/iov.h>
+#include <ringvisor/virtio/virtio_mmio.h>
 
 struct virtio_plugin {
-    struct rv_host *host;
-    const struct rv_host_ops *ops;
+    struct rv_instance *instance;
+    const struct rv_vmm_ops *ops;
     const struct virtio_plugin_class *class;
     void *device; /* the device type's */
     bool made;    /* `mmio` is there */
@@ -66,8 +66,8 @@ void virtio_plugin_quiesced(struct virtio_plugin *plugin);
     }
 
 /* The callbacks of struct rv_device_class. */
-int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_host *host,
-                         const struct rv_host_ops *ops, void *state, uint32_t flags, void **device);
+int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_instance *instance,
+                         const struct rv_vmm_ops *ops, void *state, uint32_t flags, void **device);
 void virtio_plugin_destroy(void *device);
 void virtio_plugin_reset(void *device);
 int virtio_plugin_read(void *device, uint64_t offset, unsigned size, uint64_t *value);
@@ -78,24 +78,25 @@ void virtio_plugin_resume(void *device);
 extern const struct rv_fdt_node virtio_plugin_fdt;
 extern const struct rv_range virtio_plugin_posted[];
 
-#define VIRTIO_PLUGIN(virtio_class, ...)                                                      \
-    static int virtio_plugin_create_this(struct rv_host *host, const struct rv_host_ops *ops, \
-                                         void *state, uint32_t flags, void **device)          \
-    {                                                                                         \
-        return virtio_plugin_create(&(virtio_class), host, ops, state, flags, device);        \
-    }                                                                                         \
-    const struct rv_device_class ringvisor_device = {RV_CLASS_HEADER,                         \
-                                                     .mmio_size = VIRTIO_MMIO_SIZE,           \
-                                                     .place = RV_PLACE_VIRTIO_MMIO,           \
-                                                     .irq_lines = 1,                          \
-                                                     .irq_edge = 1,                           \
-                                                     .fdt = &virtio_plugin_fdt,               \
-                                                     .posted = virtio_plugin_posted,          \
-                                                     .create = virtio_plugin_create_this,     \
-                                                     .destroy = virtio_plugin_destroy,        \
-                                                     .reset = virtio_plugin_reset,            \
-                                                     .read = virtio_plugin_read,              \
-                                                     .write = virtio_plugin_write,            \
-                                                     .quiesce = virtio_plugin_quiesce,        \
-                                                     .resume = virtio_plugin_resume,          \
+#define VIRTIO_PLUGIN(virtio_class, ...)                                                   \
+    static int virtio_plugin_create_this(struct rv_instance *instance,                     \
+                                         const struct rv_vmm_ops *ops, void *state,        \
+                                         uint32_t flags, void **device)                    \
+    {                                                                                      \
+        return virtio_plugin_create(&(virtio_class), instance, ops, state, flags, device); \
+    }                                                                                      \
+    const struct rv_device_class ringvisor_device = {RV_CLASS_HEADER,                      \
+                                                     .mmio_size = VIRTIO_MMIO_SIZE,        \
+                                                     .place = RV_PLACE_VIRTIO_MMIO,        \
+                                                     .irq_lines = 1,                       \
+                                                     .irq_edge = 1,                        \
+                                                     .fdt = &virtio_plugin_fdt,            \
+                                                     .posted = virtio_plugin_posted,       \
+                                                     .create = virtio_plugin_create_this,  \
+                                                     .destroy = virtio_plugin_destroy,     \
+                                                     .reset = virtio_plugin_reset,         \
+                                                     .read = virtio_plugin_read,           \
+                                                     .write = virtio_plugin_write,         \
+                                                     .quiesce = virtio_plugin_quiesce,     \
+                                                     .resume = virtio_plugin_resume,       \
                                                      __VA_ARGS__}

@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <linux/virtio_ring.h>
 
-#include "devices/virtio/core/virtqueue.h"
+#include <ringvisor/virtio/virtqueue.h>
 
 #define VIRTQUEUE_DESC_SIZE 16u
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "devices/virtio/core/virtqueue.h"
+#include <ringvisor/virtio/virtqueue.h>
 
 #define VIRTIO_MMIO_SIZE       0x200u
 #define VIRTIO_MMIO_QUEUES_MAX 64u

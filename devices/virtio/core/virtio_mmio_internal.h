@@ -2,7 +2,7 @@
 /* What the transport's registers (virtio_mmio.c) ask of its life (virtio_mmio_life.c). */
 #pragma once
 
-#include "devices/virtio/core/virtio_mmio.h"
+#include <ringvisor/virtio/virtio_mmio.h>
 
 /* The line's level is that of InterruptStatus: 4.2.3.4. */
 void virtio_mmio_update_irq(struct virtio_mmio *mmio);

@@ -26,8 +26,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "devices/virtio/core/virtio_env.h"
-#include "devices/virtio/core/virtio_state.h"
+#include <ringvisor/virtio/virtio_env.h>
+#include <ringvisor/virtio/virtio_state.h>
 
 #define VIRTQUEUE_SIZE_MAX 1024u
 
