@@ -12,12 +12,10 @@
 static int fs_init_tables(struct fs *fs)
 {
     fs->free_node = fs->free_file = fs->oldest = fs->newest = FS_NONE;
-    /* Pages of these that are never used are never allocated. */
-    fs->nodes = calloc(FS_NODES_MAX, sizeof(*fs->nodes));
     fs->files = calloc(FS_FILES_MAX, sizeof(*fs->files));
     fs->buckets = malloc(FS_BUCKETS * sizeof(*fs->buckets));
     fs->places = malloc(FS_BUCKETS * sizeof(*fs->places));
-    if (!fs->nodes || !fs->files || !fs->buckets || !fs->places)
+    if (!fs->files || !fs->buckets || !fs->places)
         return -ENOMEM;
     memset(fs->buckets, 0xff, FS_BUCKETS * sizeof(*fs->buckets)); /* FS_NONE */
     memset(fs->places, 0xff, FS_BUCKETS * sizeof(*fs->places));
@@ -67,11 +65,10 @@ static void fs_file_close_all(struct fs *fs)
 void fs_free(struct fs *fs)
 {
     fs_file_close_all(fs);
-    fs_node_close_all(fs);
+    fs_node_free_all(fs);
     if (fs->options.root >= 0)
         close(fs->options.root);
     pthread_mutex_destroy(&fs->lock);
-    free(fs->nodes);
     free(fs->files);
     free(fs->buckets);
     free(fs->places);

@@ -17,6 +17,8 @@
 #define FS_SPARE_FDS   128u       /* descriptors that nodes and files leave to the vmm */
 #define FS_DEVICES_MAX 1024u
 #define FS_NAME_MAX    255u
+#define FS_CHUNK       4096u /* nodes */
+#define FS_CHUNKS      (FS_NODES_MAX / FS_CHUNK)
 
 /* Which file of the host a node is. The time of birth tells a reused inode number. */
 struct fs_identity {
@@ -34,6 +36,7 @@ struct fs_identity {
 struct fs_node {
     struct fs_identity identity;
     uint64_t lookups;  /* references that the driver holds */
+    uint32_t index;    /* in the table */
     uint32_t users;    /* requests that work with it: its descriptor stays open */
     uint32_t children; /* nodes whose place is in this folder */
     uint32_t generation;
@@ -70,8 +73,8 @@ struct fs {
     uint64_t secret[2]; /* of the hash of names; the second is odd */
     atomic_bool begun, writeback;
 
-    pthread_mutex_t lock; /* of all that follows */
-    struct fs_node *nodes;
+    pthread_mutex_t lock;              /* of all that follows */
+    struct fs_node *chunks[FS_CHUNKS]; /* nodes do not move */
     uint32_t *buckets, *places;
     uint32_t nr_nodes, free_node;
     uint32_t oldest, newest; /* of the nodes that can be closed */
@@ -105,7 +108,7 @@ void fs_limits(struct fs *fs);
 /* fs_node.c: nodes. One that was got has to be put; its descriptor is open until then. */
 
 int fs_node_root(struct fs *fs);
-void fs_node_close_all(struct fs *fs);
+void fs_node_free_all(struct fs *fs);
 /* NULL, and -ESTALE, FS_WAIT or another error. */
 struct fs_node *fs_node_get(struct fs *fs, const struct fs_request *r, uint64_t id, int *error);
 void fs_node_put(struct fs *fs, struct fs_node *node);
@@ -171,6 +174,11 @@ const char *fs_name(const struct fs_request *r, size_t *at); /* the next in args
 bool fs_name_is_good(const char *name);
 /* This thread's umask takes nothing from modes. */
 bool fs_umask_is_clear(void);
+
+static inline struct fs_node *fs_nth(const struct fs *fs, uint32_t index)
+{
+    return &fs->chunks[index / FS_CHUNK][index % FS_CHUNK];
+}
 
 static inline uint64_t fs_number(const struct fs *fs, uint32_t index, uint32_t generation)
 {

@@ -18,11 +18,6 @@
 
 #define FS_DEPTH_MAX 4096u
 
-static uint32_t fs_node_index(const struct fs *fs, const struct fs_node *node)
-{
-    return (uint32_t)(node - fs->nodes);
-}
-
 static struct fs_identity fs_identity(const struct statx *st)
 {
     return (struct fs_identity){
@@ -72,20 +67,20 @@ static void fs_node_unlist(struct fs *fs, struct fs_node *node)
 {
     if (!node->listed)
         return;
-    *(node->older == FS_NONE ? &fs->oldest : &fs->nodes[node->older].newer) = node->newer;
-    *(node->newer == FS_NONE ? &fs->newest : &fs->nodes[node->newer].older) = node->older;
+    *(node->older == FS_NONE ? &fs->oldest : &fs_nth(fs, node->older)->newer) = node->newer;
+    *(node->newer == FS_NONE ? &fs->newest : &fs_nth(fs, node->newer)->older) = node->older;
     node->listed = false;
 }
 
 static void fs_node_list(struct fs *fs, struct fs_node *node)
 {
-    uint32_t index = fs_node_index(fs, node);
+    uint32_t index = node->index;
 
     if (node->listed || node->users || node->fd < 0 || node->unlinked || index == FS_ROOT)
         return;
     node->older = fs->newest;
     node->newer = FS_NONE;
-    *(node->older == FS_NONE ? &fs->oldest : &fs->nodes[node->older].newer) = index;
+    *(node->older == FS_NONE ? &fs->oldest : &fs_nth(fs, node->older)->newer) = index;
     fs->newest = index;
     node->listed = true;
 }
@@ -99,18 +94,18 @@ static void fs_node_drop(struct fs *fs, uint32_t index);
 /* The parent, which may be without use now, or FS_NONE. */
 static uint32_t fs_node_unplace(struct fs *fs, struct fs_node *node)
 {
-    uint32_t index = fs_node_index(fs, node), parent = node->parent, *link;
+    uint32_t index = node->index, parent = node->parent, *link;
 
     if (!node->name)
         return FS_NONE;
     link = fs_place_bucket(fs, parent, node->name);
     while (*link != index)
-        link = &fs->nodes[*link].next_place;
+        link = &fs_nth(fs, *link)->next_place;
     *link = node->next_place;
     free(node->name);
     node->name = NULL;
     node->parent = FS_NONE;
-    fs->nodes[parent].children--;
+    fs_nth(fs, parent)->children--;
     return parent;
 }
 
@@ -119,21 +114,21 @@ static struct fs_node *fs_node_at(struct fs *fs, uint32_t parent, const char *na
     uint32_t index = *fs_place_bucket(fs, parent, name);
 
     while (index != FS_NONE &&
-           (fs->nodes[index].parent != parent || strcmp(fs->nodes[index].name, name) != 0))
-        index = fs->nodes[index].next_place;
-    return index == FS_NONE ? NULL : &fs->nodes[index];
+           (fs_nth(fs, index)->parent != parent || strcmp(fs_nth(fs, index)->name, name) != 0))
+        index = fs_nth(fs, index)->next_place;
+    return index == FS_NONE ? NULL : fs_nth(fs, index);
 }
 
 /* Without memory for the name the node has no place. */
 static void fs_node_place(struct fs *fs, struct fs_node *node, uint32_t parent, const char *name)
 {
-    uint32_t index = fs_node_index(fs, node), old, *bucket;
+    uint32_t index = node->index, old, *bucket;
 
     node->unlinked = false;
     if (index == FS_ROOT || (node->name && node->parent == parent && !strcmp(node->name, name)))
         return;
     /* The host moved folders into each other: places stay a tree. */
-    for (uint32_t at = parent; at != FS_NONE; at = fs->nodes[at].parent)
+    for (uint32_t at = parent; at != FS_NONE; at = fs_nth(fs, at)->parent)
         if (at == index)
             return;
     old = fs_node_unplace(fs, node);
@@ -143,7 +138,7 @@ static void fs_node_place(struct fs *fs, struct fs_node *node, uint32_t parent, 
         node->parent = parent;
         node->next_place = *bucket;
         *bucket = index;
-        fs->nodes[parent].children++;
+        fs_nth(fs, parent)->children++;
     }
     if (old != FS_NONE)
         fs_node_drop(fs, old);
@@ -160,7 +155,7 @@ static void fs_node_place(struct fs *fs, struct fs_node *node, uint32_t parent, 
 static void fs_node_drop(struct fs *fs, uint32_t index)
 {
     while (index != FS_NONE && index != FS_ROOT) {
-        struct fs_node *node = &fs->nodes[index];
+        struct fs_node *node = fs_nth(fs, index);
         uint32_t *link, parent;
         int fd = node->fd;
 
@@ -169,7 +164,7 @@ static void fs_node_drop(struct fs *fs, uint32_t index)
         fs_node_unlist(fs, node);
         link = fs_bucket(fs, &node->identity);
         while (*link != index)
-            link = &fs->nodes[*link].next;
+            link = &fs_nth(fs, *link)->next;
         *link = node->next;
         parent = fs_node_unplace(fs, node);
         node->used = false;
@@ -197,7 +192,7 @@ static void fs_node_unhold(struct fs *fs, struct fs_node *node)
 {
     node->users--;
     fs_node_list(fs, node);
-    fs_node_drop(fs, fs_node_index(fs, node));
+    fs_node_drop(fs, node->index);
 }
 
 bool fs_node_close_oldest(struct fs *fs)
@@ -212,7 +207,7 @@ bool fs_node_close_oldest(struct fs *fs)
         pthread_mutex_unlock(&fs->lock);
         return false;
     }
-    node = &fs->nodes[fs->oldest];
+    node = fs_nth(fs, fs->oldest);
     fs_node_hold(fs, node);
     pthread_mutex_unlock(&fs->lock);
     /* The guest may have it open: its contents would go with this descriptor. */
@@ -244,8 +239,8 @@ static bool fs_can_keep(const struct fs *fs, int fd)
 /* Locked. The given node, or the ancestor of it that has to be opened first; NULL: no place. */
 static struct fs_node *fs_node_highest_closed(struct fs *fs, struct fs_node *node)
 {
-    while (node->name && fs->nodes[node->parent].fd < 0)
-        node = &fs->nodes[node->parent];
+    while (node->name && fs_nth(fs, node->parent)->fd < 0)
+        node = fs_nth(fs, node->parent);
     return node->name ? node : NULL;
 }
 
@@ -283,7 +278,7 @@ static int fs_node_reopen(struct fs *fs, struct fs_node *node)
             error = -ESTALE;
             break;
         }
-        parent = &fs->nodes[child->parent];
+        parent = fs_nth(fs, child->parent);
         strcpy(name, child->name);
         fs_node_hold(fs, parent);
         fs_node_hold(fs, child);
@@ -317,13 +312,15 @@ static int fs_node_reopen(struct fs *fs, struct fs_node *node)
 static struct fs_node *fs_node_of(struct fs *fs, uint64_t id)
 {
     uint32_t index = (uint32_t)(id % FS_NODES_MAX);
-    struct fs_node *node = &fs->nodes[index];
+    struct fs_node *node;
 
     if (id == FS_ROOT)
-        return &fs->nodes[FS_ROOT];
-    if (index <= FS_ROOT || index >= fs->nr_nodes || !node->used || !node->lookups)
+        return fs_nth(fs, FS_ROOT);
+    if (index <= FS_ROOT || index >= fs->nr_nodes)
         return NULL;
-    return fs_number(fs, index, node->generation) == id ? node : NULL;
+    node = fs_nth(fs, index);
+    return node->used && node->lookups && fs_number(fs, index, node->generation) == id ? node
+                                                                                       : NULL;
 }
 
 struct fs_node *fs_node_get(struct fs *fs, const struct fs_request *r, uint64_t id, int *error)
@@ -368,7 +365,7 @@ bool fs_node_is_local(const struct fs *fs, const struct fs_node *node)
 
 bool fs_node_is_on_root_device(const struct fs *fs, const struct statx *st)
 {
-    return makedev(st->stx_dev_major, st->stx_dev_minor) == fs->nodes[FS_ROOT].identity.dev;
+    return makedev(st->stx_dev_major, st->stx_dev_minor) == fs_nth(fs, FS_ROOT)->identity.dev;
 }
 
 int fs_node_forget(struct fs *fs, uint64_t id, uint64_t lookups, bool may_wait)
@@ -388,7 +385,7 @@ int fs_node_forget(struct fs *fs, uint64_t id, uint64_t lookups, bool may_wait)
         slow = !fs_node_is_local(fs, node) || fs_stat(node->fd, false, &st) || st.stx_nlink == 0;
     if (!slow) {
         node->lookups -= lookups < node->lookups ? lookups : node->lookups;
-        fs_node_drop(fs, fs_node_index(fs, node));
+        fs_node_drop(fs, node->index);
     }
     pthread_mutex_unlock(&fs->lock);
     return slow ? FS_WAIT : 0;
@@ -412,21 +409,34 @@ static uint16_t fs_device(struct fs *fs, uint64_t dev)
     return (uint16_t)i;
 }
 
+/* Locked. There is a place behind the last node. */
+static bool fs_node_grow(struct fs *fs)
+{
+    uint32_t chunk = fs->nr_nodes / FS_CHUNK;
+
+    if (fs->nr_nodes == FS_NODES_MAX)
+        return false;
+    if (!fs->chunks[chunk])
+        fs->chunks[chunk] = calloc(FS_CHUNK, sizeof(struct fs_node));
+    return fs->chunks[chunk] != NULL;
+}
+
 /* Locked. A free place in the table, or NULL. */
 static struct fs_node *fs_node_new(struct fs *fs, int fd, const struct fs_identity *identity)
 {
     uint32_t index = fs->free_node, *bucket = fs_bucket(fs, identity);
     struct fs_node *node;
 
-    if (!fs_can_keep(fs, fd) || (index == FS_NONE && fs->nr_nodes == FS_NODES_MAX))
+    if (!fs_can_keep(fs, fd) || (index == FS_NONE && !fs_node_grow(fs)))
         return NULL;
     if (index != FS_NONE)
-        fs->free_node = fs->nodes[index].next;
+        fs->free_node = fs_nth(fs, index)->next;
     else
         index = fs->nr_nodes++;
-    node = &fs->nodes[index];
+    node = fs_nth(fs, index);
     *node = (struct fs_node){
         .identity = *identity,
+        .index = index,
         .generation = node->generation,
         .fd = fd,
         .used = true,
@@ -448,14 +458,14 @@ uint64_t fs_node_add(struct fs *fs, int fd, const struct statx *st, const struct
     uint32_t index;
 
     pthread_mutex_lock(&fs->lock);
-    for (index = *fs_bucket(fs, &identity); index != FS_NONE; index = fs->nodes[index].next)
-        if (fs_identity_equal(&fs->nodes[index].identity, &identity))
+    for (index = *fs_bucket(fs, &identity); index != FS_NONE; index = fs_nth(fs, index)->next)
+        if (fs_identity_equal(&fs_nth(fs, index)->identity, &identity))
             break;
     if (index == FS_NONE) {
         node = fs_node_new(fs, fd, &identity);
         fd = node ? -1 : fd;
     } else {
-        node = &fs->nodes[index];
+        node = fs_nth(fs, index);
         if (node->fd < 0 && fs_can_keep(fs, fd)) {
             node->fd = fd;
             fs->nr_fds++;
@@ -463,13 +473,13 @@ uint64_t fs_node_add(struct fs *fs, int fd, const struct statx *st, const struct
         }
     }
     if (node) {
-        index = fs_node_index(fs, node);
+        index = node->index;
         id = index == FS_ROOT ? FS_ROOT : fs_number(fs, index, node->generation);
         node->lookups++;
         fs_attr_fill(fs, st, node->device, attr);
         fs_node_hold(fs, node);
         if (name)
-            fs_node_place(fs, node, fs_node_index(fs, parent), name);
+            fs_node_place(fs, node, parent->index, name);
         fs_node_unhold(fs, node);
     }
     pthread_mutex_unlock(&fs->lock);
@@ -488,7 +498,7 @@ struct fs_node *fs_node_keep(struct fs *fs, const struct fs_node *parent, const 
     bool closed;
 
     pthread_mutex_lock(&fs->lock);
-    node = fs_node_at(fs, fs_node_index(fs, parent), name);
+    node = fs_node_at(fs, parent->index, name);
     if (node)
         fs_node_hold(fs, node);
     closed = node && node->fd < 0;
@@ -513,7 +523,7 @@ void fs_node_name_is_gone(struct fs *fs, const struct fs_node *parent, const cha
     struct fs_node *node;
 
     pthread_mutex_lock(&fs->lock);
-    node = fs_node_at(fs, fs_node_index(fs, parent), name);
+    node = fs_node_at(fs, parent->index, name);
     if (node)
         fs_node_forget_place(fs, node);
     pthread_mutex_unlock(&fs->lock);
@@ -522,7 +532,7 @@ void fs_node_name_is_gone(struct fs *fs, const struct fs_node *parent, const cha
 void fs_node_name_has_moved(struct fs *fs, const struct fs_node *parent, const char *name,
                             const struct fs_node *to, const char *to_name, bool exchanged)
 {
-    uint32_t from_index = fs_node_index(fs, parent), to_index = fs_node_index(fs, to);
+    uint32_t from_index = parent->index, to_index = to->index;
     struct fs_node *node, *other;
 
     pthread_mutex_lock(&fs->lock);
@@ -543,14 +553,18 @@ void fs_node_name_has_moved(struct fs *fs, const struct fs_node *parent, const c
 
 int fs_node_root(struct fs *fs)
 {
-    struct fs_node *root = &fs->nodes[FS_ROOT];
+    struct fs_node *root;
     struct statx st;
     int error = fs_stat(fs->options.root, true, &st);
 
     if (error)
         return error;
+    if (!fs_node_grow(fs))
+        return -ENOMEM;
+    root = fs_nth(fs, FS_ROOT);
     *root = (struct fs_node){
         .identity = fs_identity(&st),
+        .index = FS_ROOT,
         .lookups = 1,
         .fd = fs->options.root,
         .used = true,
@@ -563,11 +577,13 @@ int fs_node_root(struct fs *fs)
     return 0;
 }
 
-void fs_node_close_all(struct fs *fs)
+void fs_node_free_all(struct fs *fs)
 {
     for (uint32_t i = FS_ROOT + 1; i < fs->nr_nodes; i++) {
-        if (fs->nodes[i].used && fs->nodes[i].fd >= 0)
-            close(fs->nodes[i].fd);
-        free(fs->nodes[i].name);
+        if (fs_nth(fs, i)->used && fs_nth(fs, i)->fd >= 0)
+            close(fs_nth(fs, i)->fd);
+        free(fs_nth(fs, i)->name);
     }
+    for (uint32_t i = 0; i < FS_CHUNKS; i++)
+        free(fs->chunks[i]);
 }

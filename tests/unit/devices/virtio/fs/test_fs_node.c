@@ -316,7 +316,7 @@ static void a_folder_that_is_forgotten_first_still_leads_to_its_files(void **sta
     assert_int_equal(first_byte(f, file), 'f');
     forget(f, file, 1);
     assert_int_equal(f->fs->nr_fds, 0);
-    assert_false(f->fs->nodes[dir % FS_NODES_MAX].used);
+    assert_false(fs_nth(f->fs, dir % FS_NODES_MAX)->used);
 }
 
 /* a/b becomes b/a behind the driver's back. */
@@ -412,7 +412,7 @@ static void threads_that_share_few_descriptors_lose_nothing(void **state)
     free(workers);
     assert_int_equal(f->fs->nr_fds, 0);
     for (uint32_t i = FS_ROOT + 1; i < f->fs->nr_nodes; i++)
-        assert_false(f->fs->nodes[i].used);
+        assert_false(fs_nth(f->fs, i)->used);
 }
 
 /*
