@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/util/relax.h"
 
@@ -17,14 +17,6 @@
 #define POLL_MIN_NS     100000
 #define EVENTS_PER_PASS 64u  /* exits between two turns of the event loop */
 #define LOOKS_PER_PASS  256u /* looks in vain between two turns of the event loop */
-
-static long long now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000000000ll + now.tv_nsec;
-}
 
 static void doorbell_rang(evutil_socket_t fd, short what, void *ctx)
 {
@@ -210,7 +202,7 @@ static bool notify(struct cores *cores)
 
     for (unsigned i = 0; i < cores->nr_pcpus; i++) {
         if (cores->pcpus[i].notify_due)
-            due |= pcpu_notify_soon(&cores->pcpus[i], (uint64_t)now_ns());
+            due |= pcpu_notify_soon(&cores->pcpus[i], (uint64_t)clock_now_ns());
     }
     return due;
 }
@@ -246,7 +238,7 @@ static void schedule(struct loop *loop)
         event_del(loop->alarm);
         return;
     }
-    ns = (long long)sched->deadline - now_ns();
+    ns = (long long)sched->deadline - clock_now_ns();
     ns = ns > 0 ? ns / 1000 + 1 : 0; /* us from here on */
     wait = (struct timeval){.tv_sec = ns / 1000000, .tv_usec = ns % 1000000};
     event_add(loop->alarm, &wait);
@@ -258,13 +250,13 @@ static void schedule(struct loop *loop)
  */
 static void sleep_once(struct loop *loop)
 {
-    long long start = now_ns();
+    long long start = clock_now_ns();
 
     set_waiting(loop->cores, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
     turn(loop, !any_event(loop->cores));
     set_waiting(loop->cores, 0);
-    if (now_ns() - start < POLL_MAX_NS)
+    if (clock_now_ns() - start < POLL_MAX_NS)
         loop->poll_ns = POLL_MAX_NS;
     else if (loop->poll_ns > POLL_MIN_NS)
         loop->poll_ns /= 2;
@@ -272,7 +264,7 @@ static void sleep_once(struct loop *loop)
 
 enum loop_end loop_run(struct loop *loop)
 {
-    long long last = now_ns();
+    long long last = clock_now_ns();
     unsigned since_turn = 0, looks = 0;
     bool kick_due;
 
@@ -294,13 +286,13 @@ enum loop_end loop_run(struct loop *loop)
         turn(loop, false);
         kick_due = notify(loop->cores);
         if (since_turn || kick_due) {
-            last = now_ns();
-        } else if (now_ns() - last > loop->poll_ns) {
+            last = clock_now_ns();
+        } else if (clock_now_ns() - last > loop->poll_ns) {
             obey(loop);
             schedule(loop);
             if (!loop->ended && !notify(loop->cores))
                 sleep_once(loop);
-            last = now_ns();
+            last = clock_now_ns();
         }
         since_turn = 0;
         looks = 0;

@@ -43,7 +43,6 @@ void chardev_free(struct chardev *c)
 static int chardev_null_open(struct event_base *base, const char *argument,
                              struct chardev **chardev)
 {
-    (void)base;
     if (argument) {
         log_error("chardev 'null': it takes nothing, not '%s'", argument);
         return -EINVAL;

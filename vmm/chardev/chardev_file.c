@@ -20,7 +20,6 @@ static void file_lost(struct chardev_stream *s)
 
 static void file_nothing(struct chardev_stream *s)
 {
-    (void)s;
 }
 
 static const struct chardev_stream_kind file_kind = {file_lost, file_nothing, file_nothing};

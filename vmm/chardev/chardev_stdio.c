@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <termios.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
 #define CHARDEV_OUT      4096u    /* bytes of output that wait for the reader */
@@ -223,8 +223,6 @@ static void chardev_on_out(evutil_socket_t fd, short what, void *arg)
     static const struct timeval retry = {.tv_usec = CHARDEV_RETRY_MS * 1000};
     struct chardev_stdio *c = arg;
 
-    (void)fd;
-    (void)what;
     if (!chardev_out_push(c)) {
         if (c->out_pollable)
             event_add(c->out_ready, NULL);
@@ -371,8 +369,6 @@ static void chardev_on_in(evutil_socket_t fd, short what, void *arg)
 {
     struct chardev_stdio *c = arg;
 
-    (void)fd;
-    (void)what;
     if (chardev_wait_foreground(c))
         return;
     chardev_read(c);
@@ -383,8 +379,6 @@ static void chardev_on_next(evutil_socket_t fd, short what, void *arg)
 {
     struct chardev_stdio *c = arg;
 
-    (void)fd;
-    (void)what;
     if (!c->in_pollable && !c->in_eof && queue_used(&c->in) == 0)
         chardev_read(c);
     chardev_pump(c);
@@ -406,8 +400,6 @@ static void chardev_on_foreground(evutil_socket_t fd, short what, void *arg)
 {
     struct chardev_stdio *c = arg;
 
-    (void)fd;
-    (void)what;
     if (chardev_wait_foreground(c))
         return;
     chardev_raw();
@@ -417,9 +409,6 @@ static void chardev_on_foreground(evutil_socket_t fd, short what, void *arg)
 /* Stop as the user expects of any program: with the terminal as the shell knows it. */
 static void chardev_on_tstp(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd;
-    (void)what;
-    (void)arg;
     chardev_restore();
     raise(SIGSTOP);
 }
@@ -509,22 +498,13 @@ static void chardev_stdio_attached(struct chardev *chardev)
         event_add(c->out_next, &chardev_now);
 }
 
-/* Milliseconds since some time. */
-static int64_t chardev_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 static void chardev_last_output(struct chardev_stdio *c)
 {
-    int64_t end = chardev_clock() + CHARDEV_FREE_MS;
+    int64_t end = clock_now_ms() + CHARDEV_FREE_MS;
 
     while (!chardev_out_push(c)) {
         struct pollfd poll_fd = {.fd = c->out_fd, .events = POLLOUT};
-        int64_t left = end - chardev_clock();
+        int64_t left = end - clock_now_ms();
 
         if (left <= 0) {
             log_warn("console output: the reader is too slow: its last %zu bytes are lost",

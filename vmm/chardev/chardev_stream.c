@@ -33,8 +33,6 @@ static void stream_on_tell(evutil_socket_t fd, short what, void *arg)
     const struct chardev_client *client = s->chardev.client;
     bool connected = s->fd >= 0;
 
-    (void)fd;
-    (void)what;
     if (!client)
         return;
     if (s->announced != connected) {
@@ -53,8 +51,6 @@ static void stream_on_look(evutil_socket_t fd, short what, void *arg)
 {
     struct chardev_stream *s = arg;
 
-    (void)fd;
-    (void)what;
     s->kind->looked(s);
 }
 
@@ -103,8 +99,6 @@ static void stream_on_out(evutil_socket_t fd, short what, void *arg)
 {
     struct chardev_stream *s = arg;
 
-    (void)fd;
-    (void)what;
     if (!s->out_short || !s->chardev.client)
         return;
     s->out_short = false;
@@ -128,7 +122,6 @@ static void stream_on_in(evutil_socket_t fd, short what, void *arg)
     size_t room = stream_room(s);
     ssize_t n;
 
-    (void)what;
     if (room == 0) { /* until chardev_accept; that the other end goes is not seen meanwhile */
         event_del(s->in_ready);
         s->stalled = true;

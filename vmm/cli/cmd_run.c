@@ -2,13 +2,13 @@
 /* `vmm run`: boot a guest and serve it until it ends. */
 #include <signal.h>
 #include <stdint.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "vmm/chardev/chardev.h"
 #include "vmm/cli/command.h"
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/loop.h"
 #include "vmm/device/plugin.h"
@@ -19,7 +19,7 @@
 #define NR_SIGNALS 5u
 
 /* timeout(1) signals its child and then the child's group: that is one SIGTERM, not two. */
-#define SAME_SIGNAL_NS 500000000ull
+#define SAME_SIGNAL_NS 500000000
 
 /* What callbacks of the event loop need. */
 struct session {
@@ -31,7 +31,7 @@ struct session {
     int signal;
     unsigned grace_s;
     struct event *grace; /* SIGTERM's: the guest has been asked to shut down */
-    uint64_t asked_ns;   /* when */
+    int64_t asked_ns;    /* when */
 };
 
 static void end(struct session *session, enum loop_end how)
@@ -57,7 +57,6 @@ static void signalled(evutil_socket_t signal, short what, void *ctx)
 {
     struct session *session = ctx;
 
-    (void)what;
     session->signal = signal;
     end(session, LOOP_SIGNAL);
 }
@@ -71,18 +70,8 @@ static bool press_power_button(const struct session *session)
 /* As of a machine that is about to lose its power. */
 static void power_failed(evutil_socket_t signal, short what, void *ctx)
 {
-    (void)signal;
-    (void)what;
     if (!press_power_button(ctx))
         log_warn("SIGPWR: the guest has no driver that listens to the power button");
-}
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
 /* The first asks the guest, if there is anything to ask; the second does not. */
@@ -92,11 +81,11 @@ static void terminated(evutil_socket_t signal, short what, void *ctx)
     struct timeval limit = {.tv_sec = session->grace_s};
 
     if (evtimer_pending(session->grace, NULL)) {
-        if (now_ns() - session->asked_ns < SAME_SIGNAL_NS)
+        if (clock_now_ns() - session->asked_ns < SAME_SIGNAL_NS)
             return;
     } else if (session->grace_s && press_power_button(session) &&
                evtimer_add(session->grace, &limit) == 0) {
-        session->asked_ns = now_ns();
+        session->asked_ns = clock_now_ns();
         log_info("SIGTERM: the guest is asked to shut down, and has %u s for it", session->grace_s);
         return;
     }
@@ -107,7 +96,6 @@ static void grace_is_over(evutil_socket_t fd, short what, void *ctx)
 {
     struct session *session = ctx;
 
-    (void)fd;
     log_warn("the guest has not shut down within %u s: it is ended", session->grace_s);
     signalled(SIGTERM, what, session);
 }

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "vmm/firmware/pvtime.h"
 #include "vmm/board/board.h"
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
 #define NS_PER_S 1000000000ull
@@ -16,11 +16,8 @@
 
 static uint64_t clock_now(void *ctx)
 {
-    struct timespec now;
-
     (void)ctx;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+    return (uint64_t)clock_now_ns();
 }
 
 static int run(void *ctx, unsigned number, unsigned index)

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proto/arm/esr.h"
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/cpu/vcpu.h"
 
@@ -40,21 +40,21 @@ static int lose(struct pcpu *pcpu, const char *why)
 /* For loops that wait for the stub: -EIO when it took too long or the machine is gone. */
 struct patience {
     unsigned looks;
-    struct timespec since;
+    int64_t since_ns;
 };
 
 static int wait_more(struct pcpu *pcpu, struct patience *patience)
 {
-    struct timespec now;
+    int64_t now;
 
     if (++patience->looks % LOOKS_PER_CLOCK)
         return 0;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    now = clock_now_ns();
     if (patience->looks == LOOKS_PER_CLOCK)
-        patience->since = now;
+        patience->since_ns = now;
     if (pcpu->machine->ops->is_dead(pcpu->machine))
         return lose(pcpu, "the machine ended");
-    if (now.tv_sec - patience->since.tv_sec > ANSWER_TIMEOUT_S)
+    if (now - patience->since_ns > ANSWER_TIMEOUT_S * (int64_t)CLOCK_NS_PER_S)
         return lose(pcpu, "the stub does not answer");
     return 0;
 }

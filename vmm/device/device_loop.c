@@ -4,9 +4,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "vmm/device/device_internal.h"
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
 #define NS_PER_S  UINT64_C(1000000000)
@@ -45,29 +45,21 @@ struct event_base *device_event_base(void)
     return base;
 }
 
-static uint64_t device_clock(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 uint64_t device_now_ns(struct rv_instance *instance)
 {
     (void)instance;
-    return device_clock(CLOCK_MONOTONIC);
+    return (uint64_t)clock_now_ns();
 }
 
 uint64_t device_wall_ns(struct rv_instance *instance)
 {
     (void)instance;
-    return device_clock(CLOCK_REALTIME);
+    return (uint64_t)clock_wall_ns();
 }
 
 static void device_timer_arm(struct rv_timer *timer)
 {
-    uint64_t now = device_clock(CLOCK_MONOTONIC);
+    uint64_t now = (uint64_t)clock_now_ns();
     uint64_t wait_us =
         timer->at_ns > now ? (timer->at_ns - now - 1) / NS_PER_US + 1 : 0; /* rounded up */
     struct timeval wait = {
@@ -87,7 +79,7 @@ static void device_timer_fired(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     /* The base counts from when its pass began: that may be early. */
-    if (device_clock(CLOCK_MONOTONIC) < timer->at_ns)
+    if ((uint64_t)clock_now_ns() < timer->at_ns)
         device_timer_arm(timer);
     else
         timer->fired(timer->opaque); /* it may be gone after this */

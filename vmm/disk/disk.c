@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "vmm/disk/format.h"
 #include "vmm/disk/internal.h"
 #include "vmm/disk/lock.h"
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
 #define RETRY_MS 10 /* until the kernel is asked again that was short of memory */
@@ -85,8 +85,6 @@ static void pass(evutil_socket_t fd, short what, void *ctx)
 {
     struct disk *disk = ctx;
 
-    (void)fd;
-    (void)what;
     disk->armed = false;
     disk->driver->kick(disk);
     deliver(disk);
@@ -202,14 +200,6 @@ const struct disk_info *disk_info(const struct disk *disk)
     return &disk->info;
 }
 
-long long disk_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
 /* One step of disk_drain or disk_close. False: the time is over. */
 static bool wait_once(struct disk *disk, long long end_ms)
 {
@@ -217,7 +207,7 @@ static bool wait_once(struct disk *disk, long long end_ms)
 
     disk->driver->kick(disk);
     if (end_ms >= 0) {
-        long long ms = end_ms - disk_now_ms();
+        long long ms = end_ms - clock_now_ms();
 
         if (ms <= 0)
             return false;
@@ -234,7 +224,7 @@ static bool wait_once(struct disk *disk, long long end_ms)
 
 int disk_drain(struct disk *disk, int timeout_ms)
 {
-    long long end = timeout_ms < 0 ? -1 : disk_now_ms() + timeout_ms;
+    long long end = timeout_ms < 0 ? -1 : clock_now_ms() + timeout_ms;
 
     deliver(disk);
     while (disk->in_flight) {
@@ -255,7 +245,7 @@ static void drop_finished(struct disk *disk)
 void disk_close(struct disk *disk)
 {
     long long end =
-        disk->driver->close_timeout_ms < 0 ? -1 : disk_now_ms() + disk->driver->close_timeout_ms;
+        disk->driver->close_timeout_ms < 0 ? -1 : clock_now_ms() + disk->driver->close_timeout_ms;
     struct event *event = disk->pass;
     char *path = disk->path;
 

@@ -166,7 +166,6 @@ static void read_messages(evutil_socket_t fd, short what, void *ctx)
     char data[MESSAGE_MAX];
     ssize_t n = read(fd, data, sizeof(data));
 
-    (void)what;
     if (n > 0)
         say(helper, data, (size_t)n);
     else if (n == 0 || (errno != EAGAIN && errno != EINTR))

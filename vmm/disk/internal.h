@@ -88,8 +88,6 @@ int disk_io_error(struct disk_request *request, int error);
 /* Acknowledged changes would be lost with the memory of who serves the disk. */
 bool disk_is_dirty(const struct disk *disk);
 
-long long disk_now_ms(void);
-
 struct disk_format;
 
 /*

@@ -18,6 +18,7 @@
 #include "vmm/disk/format.h"
 #include "vmm/disk/helper.h"
 #include "vmm/disk/internal.h"
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
 #define CONNECT_MS    10000 /* for the handshake */
@@ -254,7 +255,6 @@ static void turned(evutil_socket_t fd, short what, void *ctx)
     struct nbd *nbd = ctx;
     unsigned direction = nbd_aio_get_direction(nbd->handle);
 
-    (void)fd;
     disk_handling(&nbd->disk);
     if ((what & EV_READ) && (direction & LIBNBD_AIO_DIRECTION_READ))
         nbd_aio_notify_read(nbd->handle);
@@ -303,7 +303,7 @@ static int start_connection(struct nbd *nbd)
      * hangs up when that fails. Of a simple one the error is all that comes.
      */
     nbd_set_request_structured_replies(nbd->handle, false);
-    nbd->give_up = disk_now_ms() + CONNECT_MS;
+    nbd->give_up = clock_now_ms() + CONNECT_MS;
     if (!nbd->config.driver) {
         rc = nbd_aio_connect_uri(nbd->handle, nbd->disk.path);
     } else {
@@ -418,7 +418,7 @@ static void settle(struct nbd *nbd)
     while (nbd->handle) {
         take_answers(nbd);
         if (nbd->lost || nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle) ||
-            (!nbd->ready && disk_now_ms() >= nbd->give_up))
+            (!nbd->ready && clock_now_ms() >= nbd->give_up))
             lose(nbd);
         else if (!nbd->ready && nbd_aio_is_ready(nbd->handle))
             resume(nbd);
@@ -434,8 +434,6 @@ static void deadline_passed(evutil_socket_t fd, short what, void *ctx)
 {
     struct nbd *nbd = ctx;
 
-    (void)fd;
-    (void)what;
     disk_handling(&nbd->disk);
     settle(nbd);
     disk_handled(&nbd->disk);
@@ -444,7 +442,6 @@ static void deadline_passed(evutil_socket_t fd, short what, void *ctx)
 /* libnbd sends at once. */
 static void nbd_kick(struct disk *disk)
 {
-    (void)disk;
 }
 
 static void nbd_wait(struct disk *disk, int timeout_ms)
@@ -473,12 +470,12 @@ static void nbd_free(struct nbd *nbd)
 /* Take leave, so that the server need not wonder. */
 static void disconnect(struct nbd *nbd)
 {
-    long long end = disk_now_ms() + DISCONNECT_MS;
+    long long end = clock_now_ms() + DISCONNECT_MS;
 
     if (nbd_aio_disconnect(nbd->handle, 0) < 0)
         return;
     while (!nbd_aio_is_closed(nbd->handle) && !nbd_aio_is_dead(nbd->handle)) {
-        long long left = end - disk_now_ms();
+        long long left = end - clock_now_ms();
 
         if (left <= 0 || nbd_poll(nbd->handle, (int)left) < 0)
             return;
@@ -507,7 +504,7 @@ static const struct disk_driver nbd_driver = {
 static int wait_for_handshake(struct nbd *nbd)
 {
     while (!nbd_aio_is_ready(nbd->handle)) {
-        long long left = nbd->give_up - disk_now_ms();
+        long long left = nbd->give_up - clock_now_ms();
 
         if (nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle) ||
             (left > 0 && nbd_poll(nbd->handle, (int)left) < 0)) {

@@ -304,8 +304,6 @@ static void ready(evutil_socket_t fd, short what, void *ctx)
 {
     struct raw *raw = ctx;
 
-    (void)fd;
-    (void)what;
     disk_handling(&raw->disk);
     reap(raw);
     disk_handled(&raw->disk);

@@ -119,7 +119,6 @@ static void threads_submit(struct engine *engine, struct disk_request *request)
 
 static bool threads_kick(struct engine *engine)
 {
-    (void)engine;
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
 /*
@@ -53,10 +54,9 @@ static const char *const refusals[] = {
 int machine_wait_ready(struct machine *machine, struct event_base *base, const bool *over)
 {
     const struct timespec pause = {0, 200000};
-    struct timespec start, now;
+    int64_t start = clock_now_ms();
     uint32_t reason;
 
-    clock_gettime(CLOCK_MONOTONIC, &start);
     for (;;) {
         /* Acquire: what the stub wrote before its state can be read after. */
         uint32_t state = rv_load_acquire(&machine->boot->stub_state);
@@ -77,8 +77,7 @@ int machine_wait_ready(struct machine *machine, struct event_base *base, const b
             return -ECHILD;
         if (*over)
             return -EINTR;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        if (now.tv_sec - start.tv_sec > READY_TIMEOUT_S) {
+        if (clock_now_ms() - start > READY_TIMEOUT_S * 1000) {
             log_error("the stub did not come up within %d s; is its image damaged?",
                       READY_TIMEOUT_S);
             return -ETIMEDOUT;

@@ -677,7 +677,6 @@ static void job_control_works_as_the_shell_expects(void **state)
     int status;
     pid_t child;
 
-    (void)state;
     open_tty();
     child = fork();
     if (child == 0)

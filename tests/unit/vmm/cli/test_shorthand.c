@@ -25,7 +25,6 @@ static void check(const char *option, const char *value, const char *wanted)
 
 static void shorthand_is_put_before_what_the_user_typed(void **state)
 {
-    (void)state;
     check("disk", "a.img", "virtio-blk,path=a.img");
     check("disk", "a,,b.img,ro=on", "virtio-blk,path=a,,b.img,ro=on");
     check("net", "user,hostfwd=tcp:2222-:22", "virtio-net,backend=user,hostfwd=tcp:2222-:22");
@@ -37,7 +36,6 @@ static void shorthand_is_put_before_what_the_user_typed(void **state)
 
 static void shorthand_without_a_value_names_the_device_alone(void **state)
 {
-    (void)state;
     check("rng", NULL, "virtio-rng");
     check("balloon", NULL, "virtio-balloon");
     check("balloon", "size=64M", "virtio-balloon,size=64M");

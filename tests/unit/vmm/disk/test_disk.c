@@ -122,7 +122,6 @@ static void run_load(struct disk_config config, unsigned requests, unsigned seed
 
 static void raw_reads_what_was_written_in_every_engine_and_cache_mode(void **state)
 {
-    (void)state;
     for (unsigned e = 0; e < 2; e++) {
         for (unsigned c = 0; c < 4; c++) {
             run_load((struct disk_config){.path = file_path("a.img"),
@@ -136,7 +135,6 @@ static void raw_reads_what_was_written_in_every_engine_and_cache_mode(void **sta
 
 static void short_and_interrupted_calls_are_continued(void **state)
 {
-    (void)state;
     short_calls = 700;
     run_load((struct disk_config){.path = file_path("a.img"), .aio = "threads"}, 300, 7);
     short_calls = 1536; /* O_DIRECT goes by blocks */
@@ -148,7 +146,6 @@ static void discard_gives_room_back_and_zeros_keep_it(void **state)
 {
     uint8_t *data = malloc(MIB), *zeros = calloc(1, MIB);
 
-    (void)state;
     for (unsigned e = 0; e < 2; e++) {
         struct disk_config config = {.path = file_path("a.img"), .aio = engines[e]};
         struct disk *disk;
@@ -219,7 +216,6 @@ static void malformed_requests_are_refused_by_done(void **state)
     };
     uint8_t data[1024];
 
-    (void)state;
     memset(data, 0, sizeof(data));
     file_make("a.img", MIB, "", 0);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -270,7 +266,6 @@ static void drain_tells_of_all_and_close_of_none(void **state)
     uint8_t data[4096];
     unsigned done = 0;
 
-    (void)state;
     file_make("a.img", MIB, "", 0);
     for (unsigned e = 0; e < 2; e++) {
         struct disk *disk =
@@ -297,7 +292,6 @@ static void one_pass_is_one_system_call(void **state)
     unsigned done = 0;
     struct disk *disk;
 
-    (void)state;
     file_make("a.img", MIB, "", 0);
     disk = open_disk((struct disk_config){.path = file_path("a.img"), .aio = "io_uring"});
     submit_count = 0;
@@ -319,7 +313,6 @@ static void flushes_share_the_next_fdatasync(void **state)
     struct disk *disk;
     uint8_t data[512] = {1};
 
-    (void)state;
     file_make("a.img", MIB, "", 0);
     disk = open_disk((struct disk_config){.path = file_path("a.img"), .aio = "threads"});
     sync_count = 0;
@@ -352,7 +345,6 @@ static void a_failed_fdatasync_fails_all_later_flushes(void **state)
     uint8_t data[512] = {1};
     const char *text;
 
-    (void)state;
     file_make("a.img", MIB, "", 0);
     messages_begin();
     disk = open_disk((struct disk_config){.path = file_path("a.img"), .aio = "threads"});
@@ -375,7 +367,6 @@ static void a_full_disk_is_an_error_of_the_write_and_said_once(void **state)
     uint8_t data[4096] = {1};
     const char *text;
 
-    (void)state;
     getrlimit(RLIMIT_FSIZE, &old);
     for (unsigned e = 0; e < 2; e++) {
         struct disk *disk;
@@ -410,7 +401,6 @@ static void errors_of_writes_reach_the_guest_and_are_said_once_each(void **state
                  {EPERM, -EIO, "failed: Operation not"}};
     uint8_t data[512] = {1};
 
-    (void)state;
     file_make("a.img", MIB, "", 0);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct disk *disk =
@@ -433,7 +423,6 @@ static void a_truncated_file_is_an_io_error_and_said_once(void **state)
     uint8_t *data = malloc(MIB);
     const char *text;
 
-    (void)state;
     for (unsigned i = 0; i < 12; i++) {
         struct disk *disk;
 
@@ -463,7 +452,6 @@ static void two_writers_are_refused_and_readers_are_not(void **state)
     struct disk *first, *second, *third;
     const char *text;
 
-    (void)state;
     file_make("a.img", MIB, "", 0);
     first = open_disk(writer);
     messages_begin();
@@ -500,7 +488,6 @@ static void qemus_lock_keeps_us_out(void **state)
     char c;
     pid_t pid;
 
-    (void)state;
     file_make("a.img", MIB, "", 0);
     assert_int_equal(pipe(ends), 0);
     pid = fork();
@@ -548,7 +535,6 @@ static void format_needs_name_and_content_to_agree(void **state)
         {"a.img", "", "qcow9", -EINVAL},
     };
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct disk_config config = {.path = file_path(cases[i].file), .format = cases[i].format};
         struct disk *disk;
@@ -584,7 +570,6 @@ static void what_cannot_be_a_disk_is_refused_with_its_name(void **state)
         {"a.img", {.aio = "native"}, -EINVAL, "io_uring"},
     };
 
-    (void)state;
     file_make("empty.img", 0, "", 0);
     file_make("a.img", MIB, "", 0);
     assert_int_equal(shell("mkfifo '%s'", file_path("fifo")), 0);
@@ -606,7 +591,6 @@ static void a_part_of_a_block_at_the_end_is_not_shown(void **state)
 {
     struct disk *disk;
 
-    (void)state;
     file_make("a.img", MIB + 100, "", 0);
     messages_begin();
     disk = open_disk((struct disk_config){.path = file_path("a.img")});
@@ -629,7 +613,6 @@ static void without_io_uring_threads_do(void **state)
     int status;
     pid_t pid;
 
-    (void)state;
     file_make("a.img", MIB, "", 0);
     pid = fork();
     if (pid == 0) {
@@ -661,7 +644,6 @@ static void a_block_device_is_a_disk(void **state)
     char device[64] = "";
     FILE *out;
 
-    (void)state;
     file_make("a.img", 4 * MIB, "", 0);
     assert_int_equal(setenv("IMAGE", file_path("a.img"), 1), 0);
     out = popen("exec losetup -f --show \"$IMAGE\"", "r");

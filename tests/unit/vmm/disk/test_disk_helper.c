@@ -80,7 +80,6 @@ static void qcow2_reads_what_was_written_in_every_cache_mode(void **state)
 {
     static const char *const caches[] = {"writeback", "none", "writethrough", "unsafe"};
 
-    (void)state;
     for (unsigned c = 0; c < 4; c++) {
         struct load load = {.size = DISK_SIZE, .requests = 300, .changes = true, .seed = c};
 
@@ -108,7 +107,6 @@ static void other_formats_and_strange_names_are_served(void **state)
                                              {"-q.qcow2", "qcow2"}};
     uint8_t data[4096], back[4096];
 
-    (void)state;
     memset(data, 0x5a, sizeof(data));
     for (unsigned i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
         struct disk_config config = {.path = file_path(formats[i][0])};
@@ -136,7 +134,6 @@ static void discard_shrinks_a_qcow2_image(void **state)
     uint8_t *data = malloc(4 * MIB);
     struct disk *disk;
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     memset(data, 1, 4 * MIB);
     disk = open_disk((struct disk_config){.path = file_path("a.qcow2")});
@@ -157,7 +154,6 @@ static void a_flushed_write_survives_the_death_of_all(void **state)
     int status;
     pid_t pid;
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     memset(model + MIB, 0x77, MIB);
     pid = fork();
@@ -184,7 +180,6 @@ static void the_helper_ends_with_the_vmm_and_keeps_what_it_had(void **state)
     int status, tries = 200;
     pid_t pid;
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     memset(model, 0x33, MIB);
     pid = fork();
@@ -210,7 +205,6 @@ static void a_helper_that_dies_under_stable_load_is_started_again(void **state)
     struct load load = {.size = DISK_SIZE, .requests = 300, .changes = true, .now = kill_helper};
     const char *text;
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     load.model = calloc(1, DISK_SIZE);
     messages_begin();
@@ -236,7 +230,6 @@ static void a_helper_that_dies_with_unflushed_writes_takes_the_disk_along(void *
     struct disk *disk;
     const char *text;
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     messages_begin();
     disk = open_disk((struct disk_config){.path = file_path("a.qcow2")});
@@ -262,7 +255,6 @@ static void a_helper_is_not_started_again_for_ever(void **state)
     struct disk *disk;
     unsigned deaths = 0;
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     messages_begin();
     disk = open_disk((struct disk_config){.path = file_path("a.qcow2")});
@@ -284,7 +276,6 @@ static void a_helper_that_hangs_does_not_hold_close_for_ever(void **state)
     struct disk *disk;
     pid_t pid;
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     disk = open_disk((struct disk_config){.path = file_path("a.qcow2")});
     pid = helper_pid();
@@ -318,7 +309,6 @@ static void what_goes_wrong_at_the_start_is_said(void **state)
         {{.path = "a.qcow2", .cache = "nonsense"}, "writethrough", -EINVAL},
     };
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     file_make("broken.qcow2", MIB, "QFI\xfb\0\0\0\x63", 8);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -341,7 +331,6 @@ static void an_image_is_locked_while_it_is_served(void **state)
     struct disk_config config = {.path = file_path("a.qcow2")};
     struct disk *first, *second;
 
-    (void)state;
     make_image("a.qcow2", "qcow2");
     first = open_disk(config);
     messages_begin();
@@ -383,7 +372,6 @@ static void a_uri_names_a_server(void **state)
     char uri[300];
     pid_t pid;
 
-    (void)state;
     file_make("a.img", DISK_SIZE, "", 0);
     pid = serve("-f raw ");
     snprintf(uri, sizeof(uri), "nbd+unix:///?socket=%s", file_path("socket"));
@@ -426,7 +414,6 @@ static void an_error_of_a_read_is_an_error_and_no_more(void **state)
     char uri[300];
     pid_t pid;
 
-    (void)state;
     file_make("a.img", DISK_SIZE, "good", 4);
     pid = serve("--image-opts driver=raw,file.driver=blkdebug,file.inject-error.0.event=none,"
                 "file.inject-error.0.iotype=read,file.inject-error.0.sector=1024,"

@@ -49,7 +49,6 @@ static const char *logged(enum log_level level, const char *text)
 
 static void message_has_the_prefix_of_its_level(void **state)
 {
-    (void)state;
     assert_int_equal(log_set_level("debug"), 0);
     assert_string_equal(logged(LOG_ERROR, "a"), "vmm: error: a\n");
     assert_string_equal(logged(LOG_WARN, "b"), "vmm: warning: b\n");
@@ -59,7 +58,6 @@ static void message_has_the_prefix_of_its_level(void **state)
 
 static void level_hides_what_is_below_it(void **state)
 {
-    (void)state;
     assert_int_equal(log_set_level("warn"), 0);
     assert_true(log_enabled(LOG_ERROR));
     assert_true(log_enabled(LOG_WARN));
@@ -71,7 +69,6 @@ static void level_hides_what_is_below_it(void **state)
 
 static void unknown_level_is_refused_and_changes_nothing(void **state)
 {
-    (void)state;
     assert_int_equal(log_set_level("loud"), -EINVAL);
     assert_int_equal(log_set_level(""), -EINVAL);
     assert_true(log_enabled(LOG_INFO));
@@ -80,13 +77,11 @@ static void unknown_level_is_refused_and_changes_nothing(void **state)
 
 static void each_line_has_the_prefix_and_a_last_newline_is_not_doubled(void **state)
 {
-    (void)state;
     assert_string_equal(logged(LOG_INFO, "one\ntwo\n"), "vmm: one\nvmm: two\n");
 }
 
 static void control_characters_do_not_reach_the_terminal(void **state)
 {
-    (void)state;
     assert_string_equal(logged(LOG_INFO, "\033[2Jx\ry\tz"), "vmm: ?[2Jx?y\tz\n");
 }
 
@@ -95,7 +90,6 @@ static void long_message_is_cut_and_ends_its_line(void **state)
     static char text[4096];
     const char *out;
 
-    (void)state;
     memset(text, 'x', sizeof(text) - 1);
     out = logged(LOG_ERROR, text);
     assert_in_range(strlen(out), 1000, 1100);
@@ -104,7 +98,6 @@ static void long_message_is_cut_and_ends_its_line(void **state)
 
 static void errno_survives_a_message(void **state)
 {
-    (void)state;
     errno = ENOTTY;
     logged(LOG_ERROR, "x");
     capture(open("/dev/full", O_WRONLY));
@@ -142,14 +135,12 @@ static const char *logged_on_tty(bool raw)
 
 static void line_ends_in_crlf_on_a_terminal_in_either_mode(void **state)
 {
-    (void)state;
     assert_string_equal(logged_on_tty(true), "vmm: x\r\n");
     assert_string_equal(logged_on_tty(false), "vmm: x\r\n"); /* the terminal's own ONLCR */
 }
 
 static void first_is_true_once_for_each_kind_and_key(void **state)
 {
-    (void)state;
     assert_true(log_first(LOG_KIND_MMIO, 0));
     assert_false(log_first(LOG_KIND_MMIO, 0));
     assert_true(log_first(LOG_KIND_MMIO, UINT64_MAX));
@@ -164,7 +155,6 @@ static void guest_that_sweeps_addresses_is_bounded_and_hides_no_other_kind(void 
 {
     unsigned seen = 0;
 
-    (void)state;
     capture(open("/dev/null", O_WRONLY));
     for (uint64_t i = 0; i < 100000; i++)
         seen += log_first(LOG_KIND_MMIO, 0x1000 * i);

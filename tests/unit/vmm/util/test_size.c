@@ -43,7 +43,6 @@ static void size_parse_reads_numbers_with_units(void **state)
         {"16777215T", UINT64_C(16777215) << 40},
     };
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         uint64_t bytes = UNTOUCHED;
 
@@ -88,7 +87,6 @@ static void size_parse_refuses_everything_else(void **state)
         {"99999999999999999999999999x", -EINVAL}, /* garbage first of all */
     };
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         uint64_t bytes = UNTOUCHED;
         int err = size_parse(table[i].text, &bytes);

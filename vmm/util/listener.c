@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/util/listener.h"
+
+#include <errno.h>
+#include <event2/listener.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vmm/util/log.h"
+
+#define LISTENER_BACKLOG  128
+#define LISTENER_MODE     0700
+#define LISTENER_RETRY_MS 100 /* after a connection that could not be accepted */
+#define LISTENER_TRIES    10  /* at a path that others take and give up meanwhile */
+
+/* Room for what is appended to the path while the socket is made. */
+#define LISTENER_PATH_MAX    sizeof(((struct sockaddr_un *)0)->sun_path)
+#define LISTENER_SUFFIX_MAX  (sizeof(".2147483647.old") - 1)
+#define LISTENER_PATH_LENGTH (LISTENER_PATH_MAX - 1 - LISTENER_SUFFIX_MAX)
+
+struct listener {
+    struct listener_config config;
+    struct evconnlistener *events; /* NULL: not listening yet */
+    struct event *retry;
+    char *path;
+    dev_t device; /* of the socket's file: is it still ours? */
+    ino_t inode;
+    bool published; /* there is a file */
+    bool paused;
+    bool failing; /* the last accept failed: the message has been given */
+};
+
+static void listener_accepted(struct evconnlistener *events, evutil_socket_t fd,
+                              struct sockaddr *address, int length, void *opaque)
+{
+    struct listener *listener = opaque;
+
+    listener->failing = false;
+    listener->config.accepted(listener->config.opaque, fd);
+}
+
+/* Mostly EMFILE. The connection stays in the backlog and would report itself in each pass. */
+static void listener_failed(struct evconnlistener *events, void *opaque)
+{
+    static const struct timeval later = {.tv_usec = LISTENER_RETRY_MS * 1000};
+    struct listener *listener = opaque;
+
+    if (!listener->failing)
+        log_error("%s: a connection fails: %s", listener->config.what, strerror(errno));
+    listener->failing = true;
+    evconnlistener_disable(events);
+    event_add(listener->retry, &later);
+}
+
+static void listener_apply(struct listener *listener)
+{
+    if (listener->paused || event_pending(listener->retry, EV_TIMEOUT, NULL))
+        evconnlistener_disable(listener->events);
+    else
+        evconnlistener_enable(listener->events);
+}
+
+static void listener_retry(evutil_socket_t fd, short what, void *opaque)
+{
+    listener_apply(opaque);
+}
+
+void listener_pause(struct listener *listener)
+{
+    listener->paused = true;
+    listener_apply(listener);
+}
+
+void listener_resume(struct listener *listener)
+{
+    listener->paused = false;
+    listener_apply(listener);
+}
+
+/* 0: somebody listens at the path; else the errno of connect(). */
+static int listener_probe(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = 0;
+
+    if (fd < 0)
+        return errno;
+    strcpy(address.sun_path, path);
+    if (connect(fd, (const struct sockaddr *)&address, sizeof(address)))
+        error = errno == EAGAIN ? 0 : errno; /* EAGAIN: the backlog is full */
+    close(fd);
+    return error;
+}
+
+/*
+ * Take the dead socket `stale` away. Another process may do the same at this moment and listen
+ * already: so what is at the path is first renamed, which only one process can do, then looked
+ * at, and put back if it is another socket.
+ */
+static int listener_remove(const struct listener *listener, const struct stat *stale)
+{
+    char aside[LISTENER_PATH_MAX];
+    struct stat found;
+    int error = 0;
+
+    snprintf(aside, sizeof(aside), "%s.%ld.old", listener->path, (long)getpid());
+    if (rename(listener->path, aside))
+        return errno == ENOENT ? 0 : -errno;
+    if (lstat(aside, &found) || found.st_dev != stale->st_dev || found.st_ino != stale->st_ino) {
+        if (link(aside, listener->path))
+            log_warn("%s: the socket of another process lost its name", listener->config.what);
+        error = -EADDRINUSE;
+    }
+    unlink(aside);
+    return error;
+}
+
+/* What is at the path is removed if it is a socket on which nobody listens. */
+static int listener_make_room(const struct listener *listener)
+{
+    /* Held, so that the number of this inode is not given to another. */
+    int held = open(listener->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    struct stat st;
+    int error;
+
+    if (held < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (fstat(held, &st)) {
+        error = -errno;
+    } else if (!S_ISSOCK(st.st_mode)) {
+        error = -EEXIST;
+    } else {
+        error = listener_probe(listener->path);
+        if (error == 0)
+            error = -EADDRINUSE;
+        else if (error == ECONNREFUSED)
+            error = listener_remove(listener, &st);
+        else
+            error = error == ENOENT ? 0 : -error;
+    }
+    close(held);
+    return error;
+}
+
+/* Give the socket `made` its path, which only one of several processes can do. */
+static int listener_publish(struct listener *listener, const char *made)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < LISTENER_TRIES && !error; i++) {
+        if (link(made, listener->path) == 0) {
+            listener->published = true;
+            return 0;
+        }
+        error = errno == EEXIST ? listener_make_room(listener) : -errno;
+    }
+    return error ? error : -EADDRINUSE;
+}
+
+/*
+ * A socket that listens, or -errno. It gets its path last: one that is bound and does not listen
+ * yet looks like a dead one to other processes.
+ */
+static int listener_bind(struct listener *listener)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char *made = address.sun_path;
+    struct stat st;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = 0;
+
+    if (fd < 0)
+        return -errno;
+    snprintf(made, sizeof(address.sun_path), "%s.%ld", listener->path, (long)getpid());
+    unlink(made); /* of an earlier process of this number */
+    /* bind() takes the file's mode from the socket. To change the umask would hit all threads. */
+    if (fchmod(fd, listener->config.mode) ||
+        bind(fd, (const struct sockaddr *)&address, sizeof(address))) {
+        error = -errno;
+        close(fd);
+        return error;
+    }
+    if (listen(fd, listener->config.backlog) || lstat(made, &st))
+        error = -errno;
+    if (!error) {
+        listener->device = st.st_dev;
+        listener->inode = st.st_ino;
+        error = listener_publish(listener, made);
+    }
+    unlink(made);
+    if (error)
+        close(fd);
+    return error ? error : fd;
+}
+
+static int listener_start(struct listener *listener)
+{
+    struct event_base *base = listener->config.base;
+    int fd = listener_bind(listener);
+
+    if (fd < 0)
+        return fd;
+    listener->retry = evtimer_new(base, listener_retry, listener);
+    if (listener->retry)
+        listener->events = evconnlistener_new(base, listener_accepted, listener,
+                                              LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+                                              0 /* it listens */, fd);
+    if (!listener->events) {
+        close(fd);
+        return -ENOMEM;
+    }
+    evconnlistener_set_error_cb(listener->events, listener_failed);
+    return 0;
+}
+
+static void listener_say(const struct listener_config *config, int error)
+{
+    if (error == -EEXIST)
+        log_error("%s: there is something else of this name: remove it, or give another path",
+                  config->what);
+    else if (error == -EADDRINUSE && !config->quiet)
+        log_error("%s: another program listens there", config->what);
+    else if (error != -EADDRINUSE)
+        log_error("%s: %s", config->what, strerror(-error));
+}
+
+int listener_open(const struct listener_config *config, struct listener **listener)
+{
+    struct listener *new;
+    int error;
+
+    if (!*config->path || strlen(config->path) > LISTENER_PATH_LENGTH) {
+        log_error("%s: the path of a socket has 1 to %zu characters", config->what,
+                  LISTENER_PATH_LENGTH);
+        return -EINVAL;
+    }
+    new = calloc(1, sizeof(*new));
+    if (!new) {
+        log_error("%s: out of memory", config->what);
+        return -ENOMEM;
+    }
+    new->config = *config;
+    if (!new->config.backlog)
+        new->config.backlog = LISTENER_BACKLOG;
+    if (!new->config.mode)
+        new->config.mode = LISTENER_MODE;
+    new->path = strdup(config->path);
+    error = new->path ? listener_start(new) : -ENOMEM;
+    if (error) {
+        listener_say(config, error);
+        listener_close(new);
+        return error;
+    }
+    *listener = new;
+    return 0;
+}
+
+void listener_close(struct listener *listener)
+{
+    struct stat st;
+
+    if (!listener)
+        return;
+    /* Before the socket is closed: until then nobody else can have its inode's number. */
+    if (listener->published && lstat(listener->path, &st) == 0 && st.st_dev == listener->device &&
+        st.st_ino == listener->inode)
+        unlink(listener->path);
+    if (listener->events)
+        evconnlistener_free(listener->events);
+    if (listener->retry)
+        event_free(listener->retry);
+    free(listener->path);
+    free(listener);
+}
