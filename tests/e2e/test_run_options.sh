@@ -17,6 +17,8 @@ refused a_memory_that_overflows 2 'memory size' -k "$off" -m 9999999999999999999
 refused a_memory_beyond_the_address_space 2 'room for' -k "$off" -m 2T
 refused a_memory_not_in_blocks 2 'multiple of 2M' -k "$off" -m 5000K
 refused more_memory_than_the_host_has 1 'the host has only' -k "$off" -m 900G
+refused a_second_kernel 2 '--kernel is given more than once' -k "$off" -k "$off"
+refused a_second_memory_size 2 '--memory is given more than once' -k "$off" -m 64M -m 128M
 refused no_cpus 2 "number of CPUs '0'" -k "$off" -c 0
 refused too_many_cpus 2 "number of CPUs '33': give 1 to 32" -k "$off" -c 33
 refused no_pcpus 2 "number of physical CPUs '0'" -k "$off" --pcpus 0

@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
     const struct loader_config config = {
         .kernel = path,
-        .initrd = (data[0] & 2) != 0 ? path : NULL,
+        .initrds = {(data[0] & 2) != 0 ? path : NULL, (data[0] & 4) != 0 ? path : NULL},
         .raw = (data[0] & 1) != 0,
         .raw_address = {RAM_IPA + data[0] * UINT64_C(32768)},
     };

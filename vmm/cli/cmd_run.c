@@ -194,9 +194,12 @@ static int run(int argc, char **argv)
     static struct run_options o;
     int parsed = run_options_parse(&o, argc, argv);
 
-    if (parsed)
-        return parsed > 0 ? STATUS_OK : STATUS_USAGE;
-    return serve(&o);
+    int status = parsed > 0 ? STATUS_OK : STATUS_USAGE;
+
+    if (!parsed)
+        status = serve(&o);
+    run_options_free(&o);
+    return status;
 }
 
 const struct command command_run = {"run", "boot a guest", run_options_help, run};

@@ -2,79 +2,288 @@
 #include "vmm/cli/run_options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "vmm/cli/command.h"
 #include "vmm/board/board.h"
+#include "vmm/cli/command.h"
 #include "vmm/util/log.h"
-#include "vmm/cli/shorthand.h"
 #include "vmm/util/size.h"
 
 #define MIN_RAM     RV_BLOCK_SIZE
 #define DEFAULT_RAM (512ull << 20)
 #define MAX_NAME    64
-#define MAX_OPTIONS 64
-#define HELP_COLUMN 25
 
 /* Shorter, most of it is switching; longer, spinning for another vCPU gets noticed. */
-#define DEFAULT_SLICE_MS 4u
-#define MAX_SLICE_MS     1000u
+#define DEFAULT_SLICE_MS 4
+#define MAX_SLICE_MS     1000
 
-#define DEFAULT_GRACE_S 10u
-#define MAX_GRACE_S     86400u
+#define DEFAULT_GRACE_S 10
+#define MAX_GRACE_S     86400
 
-/* On one line if the option leaves room. */
-static void help_shorthand(const struct shorthand *s)
+#define TEXT_OF(number)      TEXT_OF_TOKEN(number)
+#define TEXT_OF_TOKEN(token) #token
+
+/* For the texts: the numbers themselves have a suffix. */
+#define VM_MAX_VCPUS_TEXT   "32"
+#define VM_MAX_DEVICES_TEXT "64"
+_Static_assert(VM_MAX_VCPUS == 32 && VM_MAX_DEVICES == 64, "the texts tell these numbers");
+
+static int bad(const char *what, const char *value, const char *wanted)
 {
-    int used =
-        printf("      --%s%s%s", s->option, s->value == SHORTHAND_REQUIRED ? " " : "", s->usage);
+    log_error("%s '%s': %s", what, value, wanted);
+    return -EINVAL;
+}
 
-    if (used < HELP_COLUMN - 1)
-        printf("%*s%s\n", HELP_COLUMN - used, "", s->help);
-    else
-        printf("\n%*s%s\n", HELP_COLUMN, "", s->help);
+static int set_help(void *target, const struct option_row *row, const char *value)
+{
+    run_options_help();
+    return 1;
+}
+
+static int set_raw(void *target, const struct option_row *row, const char *value)
+{
+    struct run_options *o = target;
+
+    if (size_parse(value, &o->vm.files.raw_address.v))
+        return bad(row->what, value, "give an address in guest memory, for example 0x40080000");
+    o->vm.files.raw = true;
+    return 0;
+}
+
+static int set_memory(void *target, const struct option_row *row, const char *value)
+{
+    struct run_options *o = target;
+    uint64_t size;
+
+    if (size_parse(value, &size) == 0 && size > BOARD_RAM_SIZE_MAX)
+        return bad(row->what, value, "more than the guest's address space has room for (1023G)");
+    if (size_parse(value, &size) || size < MIN_RAM || size % RV_BLOCK_SIZE)
+        return bad(row->what, value, "give a multiple of 2M, for example 512M or 1G");
+    o->vm.ram_size = size;
+    return 0;
+}
+
+static int set_name(void *target, const struct option_row *row, const char *value)
+{
+    struct run_options *o = target;
+
+    if (!*value || strlen(value) > MAX_NAME)
+        return bad(row->what, value, "give 1 to 64 characters");
+    o->vm.name = value;
+    return 0;
+}
+
+static int set_machine(void *target, const struct option_row *row, const char *value)
+{
+    struct run_options *o = target;
+
+    if (strncmp(value, "qemu", 4) != 0 || (value[4] && value[4] != ','))
+        return bad(row->what, value, "there is 'qemu'");
+    o->machine.options = value[4] ? value + 5 : NULL;
+    return machine_qemu_check(o->machine.options);
+}
+
+static int set_log_level(void *target, const struct option_row *row, const char *value)
+{
+    return log_set_level(value) ? bad(row->what, value, "give error, warn, info or debug") : 0;
+}
+
+/* A device by a shorter name: the row says what stands before the value in --device. */
+static int set_device(void *target, const struct option_row *row, const char *value)
+{
+    struct run_options *o = target;
+    const char *comma = row->argument && row->argument[0] == '[' && value ? "," : "";
+    char *spec;
+
+    for (unsigned i = 0; i < VM_MAX_DEVICES; i++) {
+        if (o->devices[i])
+            continue;
+        if (asprintf(&spec, "%s%s%s", row->device, comma, value ? value : "") < 0) {
+            log_error("--%s: out of memory", row->name);
+            return -EINVAL;
+        }
+        o->devices[i] = o->made[o->nr_made++] = spec;
+        return 0;
+    }
+    return bad("device", row->device, "too many; " VM_MAX_DEVICES_TEXT " can be given");
+}
+
+#define AT(member) .offset = offsetof(struct run_options, member)
+
+static const struct option_row rows[] = {
+    {.name = "kernel",
+     .letter = 'k',
+     .type = OPTION_TEXT,
+     .argument = "IMAGE",
+     AT(vm.files.kernel),
+     .help = "arm64 Image (plain, gzip, zstd, EFI zboot) or AArch64 ELF file"},
+    {.name = "raw",
+     .type = OPTION_OWN,
+     .argument = "ADDRESS",
+     .what = "raw address",
+     .set = set_raw,
+     .help = "the kernel is a raw binary: load and enter it there"},
+    {.name = "initrd",
+     .letter = 'i',
+     .type = OPTION_LIST,
+     .argument = "FILE",
+     .what = "initrd",
+     AT(vm.files.initrds),
+     .max = LOADER_INITRDS_MAX,
+     .help = "initial RAM disk; several are put together in this order"},
+    {.name = "cmdline",
+     .letter = 'p',
+     .type = OPTION_TEXT,
+     .argument = "TEXT",
+     AT(vm.bootargs),
+     .help = "kernel command line"},
+    {.name = "memory",
+     .letter = 'm',
+     .type = OPTION_OWN,
+     .argument = "SIZE",
+     .what = "memory size",
+     .set = set_memory,
+     .help = "guest memory, a multiple of 2M (default 512M)"},
+    {.name = "cpus",
+     .letter = 'c',
+     .type = OPTION_NUMBER,
+     .argument = "N",
+     .what = "number of CPUs",
+     AT(vm.nr_vcpus),
+     .min = 1,
+     .max = VM_MAX_VCPUS,
+     .help = "virtual CPUs, 1 to " VM_MAX_VCPUS_TEXT " (default 1)"},
+    {.name = "pcpus",
+     .type = OPTION_NUMBER,
+     .argument = "N",
+     .what = "number of physical CPUs",
+     AT(machine.nr_pcpus),
+     .min = 1,
+     .max = VM_MAX_VCPUS,
+     .help = "physical CPUs that they share (default: one for each)"},
+    {.name = "time-slice",
+     .type = OPTION_NUMBER,
+     .argument = "MS",
+     .what = "time slice",
+     AT(slice_ms),
+     .min = 1,
+     .max = MAX_SLICE_MS,
+     .help = "how long one keeps a physical CPU that another wants,\n"
+             "1 to " TEXT_OF(MAX_SLICE_MS) " ms (default " TEXT_OF(DEFAULT_SLICE_MS) ")"},
+    {.name = "name",
+     .letter = 'n',
+     .type = OPTION_OWN,
+     .argument = "NAME",
+     .what = "name",
+     .set = set_name,
+     .help = "name of the guest, for messages"},
+    {.name = "device",
+     .letter = 'd',
+     .type = OPTION_LIST,
+     .argument = "NAME[,PROPERTY=VALUE...]",
+     .what = "device",
+     AT(devices),
+     .max = VM_MAX_DEVICES,
+     .help = "add a device; 'vmm devices' lists them"},
+    {.name = "plugin-path",
+     .letter = 'P',
+     .type = OPTION_LIST,
+     .argument = "DIR",
+     .what = "plugin path",
+     AT(plugin_paths),
+     .max = RUN_PATHS_MAX,
+     .help = "look for device plugins here first; may be repeated"},
+    {.name = "machine",
+     .letter = 'M',
+     .type = OPTION_OWN,
+     .argument = "qemu[,cpu=MODEL][,path=PROGRAM][,stage2=pages|blocks][,gdb=PORT]",
+     .what = "machine",
+     .set = set_machine,
+     .help = "where the guest runs; a comma in a value is written twice"},
+    {.name = "stub",
+     .type = OPTION_TEXT,
+     .argument = "FILE",
+     AT(machine.stub),
+     .help = "EL2 stub to use (default: the one of this build)"},
+    {.name = "dump-dtb",
+     .type = OPTION_TEXT,
+     .argument = "FILE",
+     AT(vm.dump_dtb),
+     .help = "write the guest's device tree to FILE"},
+    {.name = "no-reboot",
+     .type = OPTION_FLAG,
+     AT(vm.no_reboot),
+     .help = "end when the guest asks for a reset, with status 4"},
+    {.name = "grace",
+     .repeats = true, /* scripts give a default before what their user says: the last one counts */
+     .type = OPTION_NUMBER,
+     .argument = "SECONDS",
+     .what = "grace time",
+     AT(grace_s),
+     .max = MAX_GRACE_S,
+     .help = "on SIGTERM, how long the guest has to shut itself down\n"
+             "(default " TEXT_OF(DEFAULT_GRACE_S) "); 0: none"},
+    {.name = "timestamps",
+     .type = OPTION_FLAG,
+     AT(machine.timestamps),
+     .help = "let the stub put a time stamp on each event"},
+    {.name = "log-level",
+     .letter = 'l',
+     .type = OPTION_OWN,
+     .argument = "LEVEL",
+     .what = "log level",
+     .set = set_log_level,
+     .help = "error, warn, info or debug (default warn)"},
+    {.name = "help", .letter = 'h', .type = OPTION_OWN, .set = set_help, .help = "show this"},
+
+#define DEVICE(option, prefix, usage, text)                                                       \
+    {                                                                                             \
+        .name = option, .repeats = true, .type = OPTION_OWN, .set = set_device, .device = prefix, \
+        .argument = usage, .help = text                                                           \
+    }
+    DEVICE("disk", "virtio-blk,path=", "PATH[,PROPERTY=VALUE...]",
+           "add a disk: --device virtio-blk,path=PATH"),
+    DEVICE("net", "virtio-net,backend=", "user|tap|socket[,PROPERTY=VALUE...]",
+           "add a network device: --device virtio-net,backend=..."),
+    DEVICE("share", "virtio-fs,path=", "DIR,tag=TAG[,PROPERTY=VALUE...]",
+           "share a folder: --device virtio-fs,path=DIR,tag=TAG"),
+    DEVICE("vsock", "virtio-vsock,", "cid=N,path=SOCKET",
+           "add host-guest sockets: --device virtio-vsock,..."),
+    DEVICE("console", "virtio-console,chardev=", "stdio|pty|file:PATH|socket:PATH",
+           "add a console: --device virtio-console,chardev=..."),
+    DEVICE("rng", "virtio-rng", NULL, "add an entropy device: --device virtio-rng"),
+    DEVICE("watchdog", "sp805", "[=PROPERTY=VALUE...]", "add a watchdog: --device sp805"),
+    DEVICE("balloon", "virtio-balloon", "[=PROPERTY=VALUE...]",
+           "add a memory balloon: --device virtio-balloon"),
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+_Static_assert(ROWS <= OPTION_ROWS_MAX, "a bit for each row");
+
+/* The first row of a device's shorter name. */
+static unsigned first_device(void)
+{
+    unsigned i = 0;
+
+    while (i < ROWS && !rows[i].device)
+        i++;
+    return i;
 }
 
 void run_options_help(void)
 {
-    printf(
-        "usage: vmm run -k IMAGE [OPTION...]\n"
-        "\n"
-        "Boot an AArch64 guest. Its console is on standard input and output; messages go to\n"
-        "standard error. On a terminal, Ctrl-a x ends the guest and Ctrl-a h lists the keys.\n"
-        "\n"
-        "  -k, --kernel IMAGE     arm64 Image (plain, gzip, zstd, EFI zboot) or AArch64 ELF file\n"
-        "      --raw ADDRESS      the kernel is a raw binary: load and enter it there\n"
-        "  -i, --initrd FILE      initial RAM disk\n"
-        "  -p, --cmdline TEXT     kernel command line\n"
-        "  -m, --memory SIZE      guest memory, a multiple of 2M (default 512M)\n"
-        "  -c, --cpus N           virtual CPUs, 1 to %u (default 1)\n"
-        "      --pcpus N          physical CPUs that they share (default: one for each)\n"
-        "      --time-slice MS    how long one keeps a physical CPU that another wants,\n"
-        "                         1 to %u ms (default %u)\n"
-        "  -n, --name NAME        name of the guest, for messages\n"
-        "  -d, --device NAME[,PROPERTY=VALUE...]\n"
-        "                         add a device; 'vmm devices' lists them\n"
-        "  -P, --plugin-path DIR  look for device plugins here first; may be repeated\n"
-        "  -M, --machine qemu[,cpu=MODEL][,path=PROGRAM][,stage2=pages|blocks][,gdb=PORT]\n"
-        "                         where the guest runs; a comma in a value is written twice\n"
-        "      --stub FILE        EL2 stub to use (default: the one of this build)\n"
-        "      --dump-dtb FILE    write the guest's device tree to FILE\n"
-        "      --no-reboot        end when the guest asks for a reset, with status 4\n"
-        "      --grace SECONDS    on SIGTERM, how long the guest has to shut itself down (default "
-        "%u);\n"
-        "                         0: none\n"
-        "      --timestamps       let the stub put a time stamp on each event\n"
-        "  -l, --log-level LEVEL  error, warn, info or debug (default warn)\n"
-        "  -h, --help             show this\n"
-        "\n"
-        "Devices by shorter names:\n",
-        VM_MAX_VCPUS, MAX_SLICE_MS, DEFAULT_SLICE_MS, DEFAULT_GRACE_S);
-    for (const struct shorthand *s = shorthands; s->option; s++)
-        help_shorthand(s);
+    static const struct option_set all = {.rows = rows, .count = ROWS};
+
+    printf("usage: vmm run -k IMAGE [OPTION...]\n"
+           "\n"
+           "Boot an AArch64 guest. Its console is on standard input and output; messages go to\n"
+           "standard error. On a terminal, Ctrl-a x ends the guest and Ctrl-a h lists the keys.\n"
+           "\n");
+    option_help(&all, 0, first_device());
+    printf("\nDevices by shorter names:\n");
+    option_help(&all, first_device(), ROWS);
     printf(
         "\n"
         "SIGTERM presses the guest's power button and waits for it to shut down, if it listens;\n"
@@ -85,185 +294,27 @@ void run_options_help(void)
         "signal N.\n");
 }
 
-static int bad(const char *what, const char *value, const char *wanted)
+void run_options_init(struct run_options *o, struct option_set *set)
 {
-    log_error("%s '%s': %s", what, value, wanted);
-    return -EINVAL;
-}
-
-static int parse_memory(struct run_options *o, const char *text)
-{
-    uint64_t size;
-
-    if (size_parse(text, &size) == 0 && size > BOARD_RAM_SIZE_MAX)
-        return bad("memory size", text, "more than the guest's address space has room for (1023G)");
-    if (size_parse(text, &size) || size < MIN_RAM || size % RV_BLOCK_SIZE)
-        return bad("memory size", text, "give a multiple of 2M, for example 512M or 1G");
-    o->vm.ram_size = size;
-    return 0;
-}
-
-/* A decimal number, `least` to `most`. */
-static int parse_number(const char *what, const char *text, unsigned least, unsigned most,
-                        unsigned *number)
-{
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-
-    if (*text < '0' || *text > '9' || *end || n < least || n > most) {
-        log_error("%s '%s': give %u to %u", what, text, least, most);
-        return -EINVAL;
-    }
-    *number = (unsigned)n;
-    return 0;
-}
-
-static int parse_machine(struct run_options *o, const char *text)
-{
-    if (strncmp(text, "qemu", 4) != 0 || (text[4] && text[4] != ','))
-        return bad("machine", text, "there is 'qemu'");
-    o->machine.options = text[4] ? text + 5 : NULL;
-    return machine_qemu_check(o->machine.options);
-}
-
-static int parse_raw(struct run_options *o, const char *text)
-{
-    if (size_parse(text, &o->vm.files.raw_address.v))
-        return bad("raw address", text, "give an address in guest memory, for example 0x40080000");
-    o->vm.files.raw = true;
-    return 0;
-}
-
-static int parse_name(struct run_options *o, const char *text)
-{
-    if (!*text || strlen(text) > MAX_NAME)
-        return bad("name", text, "give 1 to 64 characters");
-    o->vm.name = text;
-    return 0;
-}
-
-static int add_device(struct run_options *o, const char *spec)
-{
-    if (o->vm.nr_devices == VM_MAX_DEVICES)
-        return bad("device", spec, "too many");
-    o->devices[o->vm.nr_devices++] = spec;
-    return 0;
-}
-
-static int add_shorthand(struct run_options *o, const struct shorthand *shorthand,
-                         const char *value)
-{
-    char *spec = shorthand_device(shorthand, value);
-
-    if (!spec || add_device(o, spec)) {
-        free(spec);
-        return -EINVAL;
-    }
-    return 0; /* `spec` lives as long as the process */
-}
-
-enum long_only {
-    OPT_RAW = 256,
-    OPT_STUB,
-    OPT_DUMP_DTB,
-    OPT_TIMESTAMPS,
-    OPT_NO_REBOOT,
-    OPT_PCPUS,
-    OPT_SLICE,
-    OPT_GRACE,
-    OPT_SHORTHAND, /* and as many more as there are shorthands */
-};
-
-static int option_set(struct run_options *o, int opt, const char *value)
-{
-    if (opt >= OPT_SHORTHAND)
-        return add_shorthand(o, &shorthands[opt - OPT_SHORTHAND], value);
-    switch (opt) {
-    case 'k': o->vm.files.kernel = value; return 0;
-    case 'i': o->vm.files.initrd = value; return 0;
-    case 'p': o->vm.bootargs = value; return 0;
-    case 'm': return parse_memory(o, value);
-    case 'c': return parse_number("number of CPUs", value, 1, VM_MAX_VCPUS, &o->vm.nr_vcpus);
-    case 'n': return parse_name(o, value);
-    case 'M': return parse_machine(o, value);
-    case 'l':
-        return log_set_level(value) ? bad("log level", value, "give error, warn, info or debug")
-                                    : 0;
-    case 'd': return add_device(o, value);
-    case 'P':
-        if (o->nr_plugin_paths == RUN_PATHS_MAX)
-            return bad("plugin path", value, "too many");
-        o->plugin_paths[o->nr_plugin_paths++] = value;
-        return 0;
-    case OPT_RAW: return parse_raw(o, value);
-    case OPT_STUB: o->machine.stub = value; return 0;
-    case OPT_DUMP_DTB: o->vm.dump_dtb = value; return 0;
-    case OPT_NO_REBOOT: o->vm.no_reboot = true; return 0;
-    case OPT_PCPUS:
-        return parse_number("number of physical CPUs", value, 1, VM_MAX_VCPUS,
-                            &o->machine.nr_pcpus);
-    case OPT_SLICE: return parse_number("time slice", value, 1, MAX_SLICE_MS, &o->slice_ms);
-    case OPT_GRACE: return parse_number("grace time", value, 0, MAX_GRACE_S, &o->grace_s);
-    case OPT_TIMESTAMPS: o->machine.timestamps = true; return 0;
-    default: return -EINVAL; /* getopt_long has said it */
-    }
-}
-
-/* As run_options_parse(). */
-static int parse(struct run_options *o, int argc, char **argv)
-{
-    static const struct option fixed[] = {
-        {"kernel", required_argument, NULL, 'k'},
-        {"initrd", required_argument, NULL, 'i'},
-        {"cmdline", required_argument, NULL, 'p'},
-        {"memory", required_argument, NULL, 'm'},
-        {"cpus", required_argument, NULL, 'c'},
-        {"name", required_argument, NULL, 'n'},
-        {"device", required_argument, NULL, 'd'},
-        {"plugin-path", required_argument, NULL, 'P'},
-        {"machine", required_argument, NULL, 'M'},
-        {"log-level", required_argument, NULL, 'l'},
-        {"raw", required_argument, NULL, OPT_RAW},
-        {"stub", required_argument, NULL, OPT_STUB},
-        {"dump-dtb", required_argument, NULL, OPT_DUMP_DTB},
-        {"no-reboot", no_argument, NULL, OPT_NO_REBOOT},
-        {"pcpus", required_argument, NULL, OPT_PCPUS},
-        {"time-slice", required_argument, NULL, OPT_SLICE},
-        {"grace", required_argument, NULL, OPT_GRACE},
-        {"timestamps", no_argument, NULL, OPT_TIMESTAMPS},
-        {"help", no_argument, NULL, 'h'},
+    *o = (struct run_options){
+        .vm = {.nr_vcpus = 1, .ram_size = DEFAULT_RAM, .name = "guest"},
+        .slice_ms = DEFAULT_SLICE_MS,
+        .grace_s = DEFAULT_GRACE_S,
     };
-    struct option options[MAX_OPTIONS] = {0};
-    unsigned n = sizeof(fixed) / sizeof(fixed[0]);
-    static char name[] = "vmm run"; /* what getopt_long's messages begin with */
-    int opt;
+    *set = (struct option_set){.rows = rows, .count = ROWS, .target = o};
+}
 
-    memcpy(options, fixed, sizeof(fixed));
-    for (unsigned i = 0; shorthands[i].option && n + 1 < MAX_OPTIONS; i++)
-        options[n++] = (struct option){shorthands[i].option, (int)shorthands[i].value, NULL,
-                                       OPT_SHORTHAND + (int)i};
-    argv[0] = name;
-    while ((opt = getopt_long(argc, argv, "k:i:p:m:c:n:d:P:M:l:h", options, NULL)) != -1) {
-        if (opt == 'h') {
-            run_options_help();
-            return 1;
-        }
-        if (option_set(o, opt, optarg))
-            return -EINVAL;
-    }
-    if (optind < argc)
-        return bad("argument", argv[optind], "not an option; a kernel is given with -k");
+int run_options_complete(struct run_options *o)
+{
     if (!o->vm.files.kernel) {
         log_error("no kernel; give one with -k IMAGE ('vmm help run' tells more)");
         return -EINVAL;
     }
-    return 0;
-}
-
-/* What follows from what was given, and what was not. */
-static int complete(struct run_options *o)
-{
     o->vm.devices = o->devices;
+    for (o->vm.nr_devices = 0; o->vm.nr_devices < VM_MAX_DEVICES; o->vm.nr_devices++) {
+        if (!o->devices[o->vm.nr_devices])
+            break;
+    }
     if (o->machine.nr_pcpus == 0)
         o->machine.nr_pcpus = o->vm.nr_vcpus;
     if (o->machine.nr_pcpus > o->vm.nr_vcpus) {
@@ -280,13 +331,20 @@ static int complete(struct run_options *o)
 
 int run_options_parse(struct run_options *o, int argc, char **argv)
 {
-    int parsed;
+    struct option_set set;
+    int parsed, rest;
 
-    *o = (struct run_options){
-        .vm = {.nr_vcpus = 1, .ram_size = DEFAULT_RAM, .name = "guest"},
-        .slice_ms = DEFAULT_SLICE_MS,
-        .grace_s = DEFAULT_GRACE_S,
-    };
-    parsed = parse(o, argc, argv);
-    return parsed ? parsed : complete(o);
+    run_options_init(o, &set);
+    parsed = option_parse(&set, "vmm run", argc, argv, &rest);
+    if (parsed)
+        return parsed;
+    if (rest < argc)
+        return bad("argument", argv[rest], "not an option; a kernel is given with -k");
+    return run_options_complete(o);
+}
+
+void run_options_free(struct run_options *o)
+{
+    while (o->nr_made)
+        free(o->made[--o->nr_made]);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line of `vmm run`. */
+/* What `vmm run` is told: by its command line now, by whoever else has the table of options later. */
 #pragma once
 
+#include "vmm/cli/option.h"
 #include "vmm/machine/machine.h"
 #include "vmm/vm/vm.h"
 
@@ -11,13 +12,23 @@ struct run_options {
     struct vm_config vm;
     struct machine_config machine;
     const char *devices[VM_MAX_DEVICES];
-    const char *plugin_paths[RUN_PATHS_MAX + 1];
-    unsigned nr_plugin_paths;
+    char *made[VM_MAX_DEVICES]; /* those of `devices` that were put together here */
+    unsigned nr_made;
+    const char *plugin_paths[RUN_PATHS_MAX + 1]; /* NULL ends the list */
     unsigned slice_ms;
     unsigned grace_s;
 };
 
 void run_options_help(void);
 
-/* 0; 1: help was asked for and given; -EINVAL after a message. Points into `argv`. */
+/* The defaults, and the table of all options with `o` as its target. */
+void run_options_init(struct run_options *o, struct option_set *set);
+
+/* After the last option: fill in dependent defaults, reject bad combinations. 0 or -EINVAL. */
+int run_options_complete(struct run_options *o);
+
+/* All of these. 0; 1: help was asked for and given; -EINVAL after a message. Points into `argv`. */
 int run_options_parse(struct run_options *o, int argc, char **argv);
+
+/* Also after a parse that failed. */
+void run_options_free(struct run_options *o);

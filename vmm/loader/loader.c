@@ -53,14 +53,17 @@ int loader_open(struct loader *loader, const struct loader_config *config, uint6
 
     *loader = (struct loader){
         .kernel.fd = -1,
-        .initrd.fd = -1,
-        .has_initrd = config->initrd != NULL,
         .raw = config->raw,
         .raw_address = config->raw_address,
     };
     err = input_open(&loader->kernel, "kernel", config->kernel, ram_size);
-    if (err == 0 && loader->has_initrd)
-        err = input_open(&loader->initrd, "initrd", config->initrd, ram_size);
+    while (err == 0 && loader->nr_initrds < LOADER_INITRDS_MAX &&
+           config->initrds[loader->nr_initrds]) {
+        unsigned i = loader->nr_initrds;
+
+        err = input_open(&loader->initrds[i], "initrd", config->initrds[i], ram_size);
+        loader->nr_initrds += err == 0;
+    }
     if (err != 0)
         loader_close(loader);
     return err;
@@ -69,7 +72,8 @@ int loader_open(struct loader *loader, const struct loader_config *config, uint6
 void loader_close(struct loader *loader)
 {
     input_close(&loader->kernel);
-    input_close(&loader->initrd);
+    while (loader->nr_initrds)
+        input_close(&loader->initrds[--loader->nr_initrds]);
 }
 
 static int load_raw(const struct loader *loader, const struct guest_ram *ram, struct kernel *kernel)
@@ -143,8 +147,8 @@ static int load_file(struct loading *loading, struct kernel *kernel)
     if (error == 0)
         return load_packed(input, loading->file.data, loading->file.size, loading->ram, kernel);
     log_info("kernel '%s': a unified kernel image (UKI): its kernel%s%s is booted", input->path,
-             uki->initrd && !loading->loader->has_initrd ? " with its initrd" : "",
-             uki->initrd && loading->loader->has_initrd ? " with the initrd given" : "");
+             uki->initrd && !loading->loader->nr_initrds ? " with its initrd" : "",
+             uki->initrd && loading->loader->nr_initrds ? " with the initrd given" : "");
     return load_packed(input, uki->linux_data, uki->linux_size, loading->ram, kernel);
 }
 
@@ -172,7 +176,7 @@ static int place_dtb(const struct loader *loader, struct gap *above, struct gap 
 }
 
 /* Copies the UKI's initrd, if there is room. */
-static int copy_initrd(const struct loading *loading, uint8_t *to, uint64_t room, size_t *size)
+static int copy_initrd(const struct loading *loading, uint8_t *to, uint64_t room, uint64_t *size)
 {
     const struct uki *uki = &loading->uki;
 
@@ -188,7 +192,32 @@ static int copy_initrd(const struct loading *loading, uint8_t *to, uint64_t room
     return 0;
 }
 
-/* The initrd goes to the bigger gap, of what lies in the kernel's window. Read right into RAM. */
+/*
+ * The initrds as one, read right into RAM, as boot loaders put them together: each archive begins
+ * at a multiple of 4 bytes, with zeros before it (Linux Documentation/driver-api/early-userspace/
+ * buffer-format.rst).
+ */
+static int read_initrds(const struct loader *loader, uint8_t *to, uint64_t room, uint64_t *total)
+{
+    *total = 0;
+    for (unsigned i = 0; i < loader->nr_initrds; i++) {
+        uint64_t start = align_up(*total, 4);
+        size_t size;
+        int error;
+
+        if (start > room)
+            start = room; /* the next does not fit, which input_read() says */
+        if (start > *total)
+            memset(to + *total, 0, start - *total);
+        error = input_read(&loader->initrds[i], start ? to + start : to, room - start, &size);
+        if (error != 0)
+            return error;
+        *total = start + size;
+    }
+    return 0;
+}
+
+/* The initrd goes to the bigger gap, of what lies in the kernel's window. */
 static int place_initrd(const struct loading *loading, struct gap above, struct gap below,
                         struct loader_layout *layout)
 {
@@ -199,7 +228,6 @@ static int place_initrd(const struct loading *loading, struct gap above, struct 
     uint64_t room;
     struct gap *gap;
     uint8_t *to;
-    size_t size;
     int error;
 
     if (above.end > window_end)
@@ -210,12 +238,13 @@ static int place_initrd(const struct loading *loading, struct gap above, struct 
     gap->start = align_up(gap->start, INITRD_ALIGN);
     room = gap_size(gap);
     to = guest_ram_at(loading->ram, gap->start, room);
-    error = loading->loader->has_initrd ? input_read(&loading->loader->initrd, to, room, &size)
-                                        : copy_initrd(loading, to, room, &size);
+    if (loading->loader->nr_initrds)
+        error = read_initrds(loading->loader, to, room, &layout->initrd_size);
+    else
+        error = copy_initrd(loading, to, room, &layout->initrd_size);
     if (error != 0)
         return error;
     layout->initrd = ipa(gap->start);
-    layout->initrd_size = size;
     return 0;
 }
 
@@ -236,7 +265,7 @@ static int load(struct loading *loading, struct loader_layout *layout)
     above = (struct gap){align_up(kernel.end.v, LOADER_DTB_SIZE), guest_ram_end(loading->ram)};
     below = (struct gap){loading->ram->ipa, kernel.start.v};
     error = place_dtb(loader, &above, &below, layout);
-    if (error == 0 && (loader->has_initrd || loading->uki.initrd != NULL))
+    if (error == 0 && (loader->nr_initrds || loading->uki.initrd != NULL))
         error = place_initrd(loading, above, below, layout);
     if (error == 0)
         error =

@@ -22,19 +22,20 @@
 
 /* Bytes of the longest command line that is taken from a UKI, with its NUL. */
 #define LOADER_CMDLINE_SIZE 4096u
+#define LOADER_INITRDS_MAX  8u
 
 struct loader_config {
     const char *kernel;
-    const char *initrd; /* or NULL */
-    bool raw;           /* the kernel is a bare binary, for raw_address, and entered there */
+    const char *initrds[LOADER_INITRDS_MAX]; /* put together in this order; NULL: no more */
+    bool raw; /* the kernel is a bare binary, for raw_address, and entered there */
     ipa_t raw_address;
 };
 
 /* The open files: all that is kept between two loads. */
 struct loader {
     struct input kernel;
-    struct input initrd;
-    bool has_initrd;
+    struct input initrds[LOADER_INITRDS_MAX];
+    unsigned nr_initrds;
     bool raw;
     ipa_t raw_address;
 };

@@ -303,7 +303,7 @@ static void loader_keeps_the_initrd_in_the_window_of_the_kernel(void **state)
     static const uint64_t gib = UINT64_C(1) << 30;
     const struct loader_config config = {
         .kernel = kernel_path,
-        .initrd = initrd_path,
+        .initrds = {initrd_path},
         .raw = true,
         .raw_address = {RAM_IPA + 39 * gib},
     };
@@ -350,7 +350,7 @@ static void loader_puts_the_initrd_beside_kernel_and_tree(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         const struct loader_config config = {
             .kernel = kernel_path,
-            .initrd = initrd_path,
+            .initrds = {initrd_path},
             .raw = table[i].raw_at >= 0,
             .raw_address = {RAM_IPA + (uint64_t)table[i].raw_at * MIB},
         };
@@ -376,6 +376,42 @@ static void loader_puts_the_initrd_beside_kernel_and_tree(void **state)
         free(m.ram.host);
     }
     free(initrd);
+}
+
+static void loader_puts_several_initrds_together_at_multiples_of_4(void **state)
+{
+    char second[80];
+    const struct loader_config config = {
+        .kernel = kernel_path,
+        .initrds = {initrd_path, second, initrd_path},
+    };
+    struct loader_config too_big = config;
+    struct machine m;
+
+    snprintf(second, sizeof(second), "%s-2", initrd_path);
+    machine_init(&m, RAM_SIZE);
+    make_image(0, MIB, 0xa);
+    write_file(kernel_path, image, IMAGE_SIZE);
+    write_file(initrd_path, "first", 5);
+    write_file(second, "2nd.", 4);
+    assert_int_equal(machine_load_config(&m, &config), 0);
+    expect_sound_layout(&m);
+    assert_int_equal(m.layout.initrd_size, 17);
+    assert_memory_equal(at(&m, m.layout.initrd.v),
+                        "first\0\0\0"
+                        "2nd."
+                        "first",
+                        17);
+    write_file(second, image, sizeof(image));
+    for (unsigned i = 1; i < LOADER_INITRDS_MAX; i++)
+        too_big.initrds[i] = second;
+    if (sizeof(image) * (LOADER_INITRDS_MAX - 1) > RAM_SIZE)
+        assert_int_equal(machine_load_config(&m, &too_big), -EFBIG);
+    too_big.initrds[LOADER_INITRDS_MAX - 1] = "/nonexistent/initrd";
+    assert_int_equal(machine_load_config(&m, &too_big), -ENOENT);
+    assert_non_null(strstr(last_message, "initrd '/nonexistent/initrd'"));
+    unlink(second);
+    free(m.ram.host);
 }
 
 static void loader_says_what_it_refuses(void **state)
@@ -666,11 +702,11 @@ static void loader_open_names_the_file_that_cannot_be_opened(void **state)
     make_image(0, MIB, 0xa);
     write_file(kernel_path, image, IMAGE_SIZE);
     config.kernel = kernel_path;
-    config.initrd = "/nonexistent/initrd";
+    config.initrds[0] = "/nonexistent/initrd";
     assert_int_equal(machine_load_config(&m, &config), -ENOENT);
     assert_non_null(strstr(last_message, "initrd '/nonexistent/initrd'"));
     write_file(initrd_path, "", 0);
-    config.initrd = initrd_path;
+    config.initrds[0] = initrd_path;
     assert_int_equal(machine_load_config(&m, &config), -ENODATA);
     assert_non_null(strstr(last_message, "empty"));
     free(m.ram.host);
@@ -725,6 +761,7 @@ int main(void)
         cmocka_unit_test(loader_refuses_a_raw_address_that_cannot_be),
         cmocka_unit_test(loader_puts_the_initrd_beside_kernel_and_tree),
         cmocka_unit_test(loader_puts_the_device_tree_at_the_start_of_ram_if_that_is_free),
+        cmocka_unit_test(loader_puts_several_initrds_together_at_multiples_of_4),
         cmocka_unit_test(loader_keeps_the_initrd_in_the_window_of_the_kernel),
         cmocka_unit_test(loader_says_what_it_refuses),
         cmocka_unit_test(loader_tells_kinds_of_short_files_apart),

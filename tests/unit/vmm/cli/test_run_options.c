@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line of `vmm run`, and the table that it is read by. */
+#include "vmm/cli/run_options.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vmm/cli/command.h"
+
+static char stderr_text[4096];
+
+/* What the options ask of the rest of the vmm. */
+int machine_qemu_check(const char *options)
+{
+    return options && strcmp(options, "bad") == 0 ? -EINVAL : 0;
+}
+
+uint64_t vm_memory_size(uint64_t ram_size)
+{
+    return ram_size;
+}
+
+const char *command_stub_path(void)
+{
+    return "the stub";
+}
+
+/* `words` as a command line behind "run"; what goes to stderr is in stderr_text. */
+static int parse(struct run_options *o, const char *words)
+{
+    static char copy[2048];
+    char *argv[128] = {"run"}, *save;
+    int argc = 1, saved = dup(STDERR_FILENO), result, file[2];
+    ssize_t n;
+
+    assert_int_equal(pipe(file), 0);
+    snprintf(copy, sizeof(copy), "%s", words);
+    for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
+        argv[argc++] = word;
+    fflush(stderr);
+    dup2(file[1], STDERR_FILENO);
+    close(file[1]);
+    result = run_options_parse(o, argc, argv);
+    fflush(stderr);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    n = read(file[0], stderr_text, sizeof(stderr_text) - 1);
+    stderr_text[n > 0 ? n : 0] = '\0';
+    close(file[0]);
+    return result;
+}
+
+static void accepted(struct run_options *o, const char *words)
+{
+    if (parse(o, words))
+        fail_msg("'%s' is refused: %s", words, stderr_text);
+}
+
+static void refused(const char *words, const char *said)
+{
+    struct run_options o;
+
+    if (parse(&o, words) != -EINVAL || !strstr(stderr_text, said))
+        fail_msg("'%s' is not refused with '%s' but: %s", words, said, stderr_text);
+    run_options_free(&o);
+}
+
+static void options_go_where_they_belong(void **state)
+{
+    struct run_options o;
+
+    accepted(&o, "-k kernel -m 1G -c 4 --pcpus 2 --time-slice 9 -n me -M qemu,x=y -p words "
+                 "--raw 0x40080000 --stub s --dump-dtb d --no-reboot --grace 0 --timestamps "
+                 "-P one --plugin-path two");
+    assert_string_equal(o.vm.files.kernel, "kernel");
+    assert_true(o.vm.files.raw);
+    assert_int_equal(o.vm.files.raw_address.v, 0x40080000);
+    assert_int_equal(o.vm.ram_size, UINT64_C(1) << 30);
+    assert_int_equal(o.machine.ram_size, UINT64_C(1) << 30);
+    assert_int_equal(o.vm.nr_vcpus, 4);
+    assert_int_equal(o.machine.nr_vcpus, 4);
+    assert_int_equal(o.machine.nr_pcpus, 2);
+    assert_int_equal(o.slice_ms, 9);
+    assert_int_equal(o.grace_s, 0);
+    assert_string_equal(o.vm.name, "me");
+    assert_string_equal(o.machine.options, "x=y");
+    assert_string_equal(o.machine.stub, "s");
+    assert_string_equal(o.vm.dump_dtb, "d");
+    assert_string_equal(o.vm.bootargs, "words");
+    assert_true(o.vm.no_reboot);
+    assert_true(o.machine.timestamps);
+    assert_string_equal(o.plugin_paths[0], "one");
+    assert_string_equal(o.plugin_paths[1], "two");
+    assert_null(o.plugin_paths[2]);
+}
+
+static void what_is_not_given_has_its_default(void **state)
+{
+    struct run_options o;
+
+    accepted(&o, "--kernel=kernel -c 3");
+    assert_int_equal(o.vm.ram_size, 512u << 20);
+    assert_int_equal(o.machine.nr_pcpus, 3);
+    assert_int_equal(o.grace_s, 10);
+    assert_int_equal(o.slice_ms, 4);
+    assert_string_equal(o.vm.name, "guest");
+    assert_string_equal(o.machine.stub, "the stub");
+    assert_null(o.vm.files.initrds[0]);
+    assert_int_equal(o.vm.nr_devices, 0);
+    assert_false(o.vm.no_reboot);
+}
+
+static void option_that_can_be_given_once_is_refused_the_second_time(void **state)
+{
+    static const char *const twice[] = {
+        "-k two",          "--kernel two",      "-m 64M -m 64M",           "-c 1 --cpus 1",
+        "-p a -p b",       "-n a -n b",         "-M qemu -M qemu",         "-l info -l info",
+        "--raw 1 --raw 1", "--stub a --stub b", "--no-reboot --no-reboot",
+    };
+
+    for (unsigned i = 0; i < sizeof(twice) / sizeof(twice[0]); i++) {
+        char words[128];
+
+        snprintf(words, sizeof(words), "-k one %s", twice[i]);
+        refused(words, "is given more than once");
+    }
+    refused("-k one -m 64M -m 1G", "--memory is given more than once");
+}
+
+static void initrds_are_kept_in_their_order(void **state)
+{
+    struct run_options o;
+
+    accepted(&o, "-k kernel -i one --initrd two -i three");
+    assert_string_equal(o.vm.files.initrds[0], "one");
+    assert_string_equal(o.vm.files.initrds[1], "two");
+    assert_string_equal(o.vm.files.initrds[2], "three");
+    assert_null(o.vm.files.initrds[3]);
+    refused("-k k -i 1 -i 2 -i 3 -i 4 -i 5 -i 6 -i 7 -i 8 -i 9", "initrd '9': too many");
+}
+
+static void shorthand_is_put_before_what_the_user_typed(void **state)
+{
+    static const struct {
+        const char *typed, *device;
+    } table[] = {
+        {"--disk a.img", "virtio-blk,path=a.img"},
+        {"--disk a,,b.img,ro=on", "virtio-blk,path=a,,b.img,ro=on"},
+        {"--disk=", "virtio-blk,path="},
+        {"--net user,hostfwd=tcp:2222-:22", "virtio-net,backend=user,hostfwd=tcp:2222-:22"},
+        {"--vsock cid=3,path=/tmp/v", "virtio-vsock,cid=3,path=/tmp/v"},
+        {"--share /srv,tag=srv", "virtio-fs,path=/srv,tag=srv"},
+        {"--console pty", "virtio-console,chardev=pty"},
+        {"--rng", "virtio-rng"},
+        {"--balloon", "virtio-balloon"},
+        {"--balloon=size=64M", "virtio-balloon,size=64M"},
+        {"--watchdog", "sp805"},
+        {"-d pl031", "pl031"},
+    };
+    char words[1024] = "-k kernel";
+    struct run_options o;
+
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        strcat(words, " ");
+        strcat(words, table[i].typed);
+    }
+    accepted(&o, words);
+    assert_int_equal(o.vm.nr_devices, sizeof(table) / sizeof(table[0]));
+    for (unsigned i = 0; i < o.vm.nr_devices; i++)
+        assert_string_equal(o.vm.devices[i], table[i].device);
+    run_options_free(&o);
+}
+
+static void wrong_values_are_refused_with_what_would_be_right(void **state)
+{
+    refused("", "no kernel");
+    refused("-k k stray", "argument 'stray'");
+    refused("-k k -m 5000K", "multiple of 2M");
+    refused("-k k -m 2T", "room for");
+    refused("-k k -c 33", "number of CPUs '33': give 1 to 32");
+    refused("-k k -c 4294967297", "number of CPUs '4294967297'");
+    refused("-k k -c 99999999999999999999", "number of CPUs");
+    refused("-k k --time-slice 0", "time slice '0': give 1 to 1000");
+    refused("-k k -M vax", "machine 'vax'");
+    refused("-k k -l loud", "log level 'loud'");
+    refused("-k k --raw here", "raw address 'here'");
+    refused("-k k -c 4 --pcpus 5", "5 physical CPUs for 4 virtual ones");
+}
+
+/* A configuration file or a control interface needs no command line. */
+static void table_serves_without_a_command_line(void **state)
+{
+    struct run_options o;
+    struct option_set set;
+
+    run_options_init(&o, &set);
+    assert_null(option_find(&set, "no-such-option"));
+    assert_int_equal(option_apply(&set, option_find(&set, "kernel"), "kernel"), 0);
+    assert_int_equal(option_apply(&set, option_find(&set, "cpus"), "2"), 0);
+    assert_int_equal(option_apply(&set, option_find(&set, "rng"), NULL), 0);
+    assert_int_equal(option_apply(&set, option_find(&set, "disk"), "a"), 0);
+    assert_int_equal(option_apply(&set, option_find(&set, "disk"), "b"), 0);
+    assert_int_equal(run_options_complete(&o), 0);
+    assert_string_equal(o.vm.files.kernel, "kernel");
+    assert_int_equal(o.machine.nr_pcpus, 2);
+    assert_int_equal(o.vm.nr_devices, 3);
+    assert_string_equal(o.vm.devices[2], "virtio-blk,path=b");
+    run_options_free(&o);
+}
+
+static void each_option_has_a_name_and_a_help_text(void **state)
+{
+    struct run_options o;
+    struct option_set set;
+
+    run_options_init(&o, &set);
+    for (unsigned i = 0; i < set.count; i++) {
+        const struct option_row *row = &set.rows[i];
+
+        assert_true(row->help && *row->help);
+        assert_ptr_equal(option_find(&set, row->name), row); /* no name twice */
+        for (unsigned j = 0; j < i; j++)
+            assert_false(row->letter && set.rows[j].letter == row->letter);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_go_where_they_belong),
+        cmocka_unit_test(what_is_not_given_has_its_default),
+        cmocka_unit_test(option_that_can_be_given_once_is_refused_the_second_time),
+        cmocka_unit_test(initrds_are_kept_in_their_order),
+        cmocka_unit_test(shorthand_is_put_before_what_the_user_typed),
+        cmocka_unit_test(wrong_values_are_refused_with_what_would_be_right),
+        cmocka_unit_test(table_serves_without_a_command_line),
+        cmocka_unit_test(each_option_has_a_name_and_a_help_text),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
