@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "vmm/disk/internal.h"
+#include "vmm/disk/disk_internal.h"
 
 #define BOUNCE_SIZE (256u * 1024u)
 #define BOUNCE_MAX  16u

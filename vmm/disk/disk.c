@@ -9,12 +9,14 @@
 #include <unistd.h>
 
 #include "vmm/disk/format.h"
-#include "vmm/disk/internal.h"
+#include "vmm/disk/disk_internal.h"
 #include "vmm/disk/lock.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
-#define RETRY_MS 10 /* until the kernel is asked again that was short of memory */
+#define RETRY_MS    10 /* until the kernel is asked again that was short of memory */
+#define SAY_FULL_MS 60000
+#define ROOM_MS     500 /* until it is tried again to write what the host had no room for */
 
 void disk_list_push(struct disk_list *list, struct disk_request *request)
 {
@@ -101,6 +103,10 @@ void disk_finish(struct disk_request *request, int error)
     struct disk_work *work = &request->work;
     struct disk *disk = work->disk;
 
+    if (!error && work->parked && disk->full) {
+        log_warn("disk '%s': there is room again: the guest's writes go on", disk->path);
+        disk->full = false;
+    }
     if (!error && work->total && changes_data(request) && disk->cache != DISK_WRITETHROUGH)
         disk->writes++;
     if (!error && request->op == DISK_FLUSH && work->writes > disk->stable)
@@ -109,6 +115,45 @@ void disk_finish(struct disk_request *request, int error)
     disk_list_push(&disk->finished, request);
     if (!disk->handling)
         arm(disk);
+}
+
+bool disk_park(struct disk_request *request, int error)
+{
+    static const struct timeval later = {.tv_usec = ROOM_MS * 1000};
+    struct disk *disk = request->work.disk;
+
+    if (!disk->pause_when_full || (error != -ENOSPC && error != -EDQUOT))
+        return false;
+    /* A guest can fill the host's disk again and again: not each time with a message. */
+    if (!disk->full && (!disk->full_said_ms || clock_now_ms() - disk->full_said_ms > SAY_FULL_MS)) {
+        disk->full = true;
+        disk->full_said_ms = clock_now_ms();
+        log_error("disk '%s': no room on the host: %s. The guest's writes wait until there is some",
+                  disk->path, strerror(-error));
+    }
+    request->work.parked = true;
+    disk_list_push(&disk->parked, request);
+    event_add(disk->retry, &later);
+    return true;
+}
+
+/* Those that wait now; what does not fit again waits anew. */
+static void unpark(struct disk *disk, int error)
+{
+    struct disk_list parked = disk->parked;
+    struct disk_request *request;
+
+    disk->parked = (struct disk_list){0};
+    while ((request = disk_list_pop(&parked)))
+        disk->driver->unpark(disk, request, error);
+}
+
+static void try_again(evutil_socket_t fd, short what, void *opaque)
+{
+    struct disk *disk = opaque;
+
+    unpark(disk, 0);
+    disk->driver->kick(disk);
 }
 
 bool disk_is_dirty(const struct disk *disk)
@@ -226,10 +271,12 @@ int disk_drain(struct disk *disk, int timeout_ms)
 {
     long long end = timeout_ms < 0 ? -1 : clock_now_ms() + timeout_ms;
 
+    unpark(disk, -ENOSPC);
     deliver(disk);
     while (disk->in_flight) {
         if (!disk->finished.first && !wait_once(disk, end))
             return -ETIMEDOUT;
+        unpark(disk, -ENOSPC);
         deliver(disk);
     }
     return 0;
@@ -246,15 +293,42 @@ void disk_close(struct disk *disk)
 {
     long long end =
         disk->driver->close_timeout_ms < 0 ? -1 : clock_now_ms() + disk->driver->close_timeout_ms;
-    struct event *event = disk->pass;
+    struct event *event = disk->pass, *retry = disk->retry;
     char *path = disk->path;
 
+    unpark(disk, -ENOSPC);
     drop_finished(disk);
-    while (disk->in_flight && wait_once(disk, end))
+    while (disk->in_flight && wait_once(disk, end)) {
+        unpark(disk, -ENOSPC);
         drop_finished(disk);
+    }
     disk->driver->close(disk);
     event_free(event);
+    event_free(retry);
     free(path);
+}
+
+int disk_resize(struct disk *disk, uint64_t size)
+{
+    uint64_t new_size;
+    int error = -EOPNOTSUPP;
+
+    if (disk->driver->resize)
+        error = disk->driver->resize(disk, size, &new_size);
+    else
+        log_error("disk '%s': its size cannot change while it is open", disk->path);
+    if (error || new_size == disk->info.size)
+        return error;
+    disk->info.size = new_size;
+    if (disk->changed)
+        disk->changed(disk->changed_opaque);
+    return 0;
+}
+
+void disk_on_change(struct disk *disk, void (*changed)(void *opaque), void *opaque)
+{
+    disk->changed = changed;
+    disk->changed_opaque = opaque;
 }
 
 enum {
@@ -262,6 +336,7 @@ enum {
     SAID_FULL = 1u << 1,
     SAID_SHORT = 1u << 2,
     SAID_OTHER = 1u << 3,
+    SAID_HEADER = 1u << 4,
 };
 
 static bool first_time(struct disk *disk, unsigned what)
@@ -270,6 +345,17 @@ static bool first_time(struct disk *disk, unsigned what)
 
     disk->said |= what;
     return first;
+}
+
+void disk_refuse_header(struct disk_request *request)
+{
+    struct disk *disk = request->work.disk;
+
+    if (first_time(disk, SAID_HEADER))
+        log_error("disk '%s': the guest writes the header of another image format to its start, "
+                  "which is refused: the next start would take the image for one of that format. "
+                  "With format=raw it can be written",
+                  disk->path);
 }
 
 int disk_io_error(struct disk_request *request, int error)
@@ -375,8 +461,10 @@ static int open_local(struct disk *common, const struct disk_config *config, str
         close(fd);
         return error;
     }
-    if (!format->driver)
+    if (!format->driver) {
+        common->guards_format = !config->format || strcmp(config->format, "auto") == 0;
         return raw_open(common, config, fd, disk);
+    }
     /* The helper opens and locks it itself: this was to have a message that is ours. */
     close(fd);
     return nbd_open(common, config, format, S_ISBLK(st.st_mode), disk);
@@ -384,7 +472,11 @@ static int open_local(struct disk *common, const struct disk_config *config, str
 
 int disk_open(struct event_base *base, const struct disk_config *config, struct disk **disk)
 {
-    struct disk common = {.base = base, .discard = !config->no_discard};
+    struct disk common = {
+        .base = base,
+        .discard = !config->no_discard,
+        .pause_when_full = config->pause_when_full,
+    };
     int error = parse_cache(config, &common.cache);
 
     if (error)
@@ -402,8 +494,13 @@ int disk_open(struct event_base *base, const struct disk_config *config, struct 
         return error;
     }
     (*disk)->pass = event_new(base, -1, 0, pass, *disk);
-    if (!(*disk)->pass) {
+    (*disk)->retry = event_new(base, -1, 0, try_again, *disk);
+    if (!(*disk)->pass || !(*disk)->retry) {
+        struct event *made = (*disk)->pass ? (*disk)->pass : (*disk)->retry;
+
         (*disk)->driver->close(*disk);
+        if (made)
+            event_free(made);
         free(common.path);
         return -ENOMEM;
     }

@@ -17,7 +17,8 @@
  *  - When the program that serves the image dies while acknowledged writes are
  *    not flushed, these may be lost. All requests fail with EIO from then on:
  *    a guest is never shown data older than what it wrote. When nothing was at
- *    risk it is started again, and what was in flight is sent again.
+ *    risk it is started again, and what was in flight is sent again. A server of the user's is
+ *    waited for, for a minute.
  */
 #pragma once
 
@@ -39,6 +40,8 @@ struct disk_config {
     bool read_only;
     bool no_discard; /* DISCARD is not offered, WRITE_ZEROES deallocates nothing */
     bool no_lock;    /* let others write to the image at the same time */
+    /* Writes for which the host has no room wait until there is some; else they fail. */
+    bool pause_when_full;
 };
 
 /* For the option lists of devices. */
@@ -48,9 +51,9 @@ struct disk_config {
     "completes) or unsafe (flushes are ignored: a crash of the host loses data)"
 #define DISK_AIO_HELP "auto, io_uring or threads"
 
-/* What a device tells its guest. Does not change while the disk is open. */
+/* What a device tells its guest. Only the size changes while the disk is open: disk_resize(). */
 struct disk_info {
-    uint64_t size;       /* bytes; a multiple of block_size. Growth is not followed. */
+    uint64_t size;       /* bytes; a multiple of block_size */
     uint32_t block_size; /* 512 to 64 KiB: offsets and lengths must be multiples of it */
     uint32_t physical_block_size;
     uint32_t discard_granularity; /* bytes; meaningful if can_discard */
@@ -103,7 +106,8 @@ struct disk_request {
     /*
      * 0 or -errno: -EINVAL (malformed: outside of the disk, not a multiple of
      * block_size, too long), -EROFS, -EOPNOTSUPP (DISCARD of a disk that
-     * cannot), -ENOSPC, -EIO. After an error the contents of what was to be
+     * cannot), -EPERM (the header of another format to a raw image, see
+     * disk/format.h), -ENOSPC, -EIO. After an error the contents of what was to be
      * read or written are undefined. May submit requests, this one included.
      */
     void (*done)(struct disk_request *request, int error);
@@ -111,7 +115,7 @@ struct disk_request {
     /* The back end's, while it has the request. Needs no initialisation. */
     struct disk_work {
         struct disk *disk;
-        struct disk_request *next; /* in a list of disk/internal.h */
+        struct disk_request *next; /* in a list of disk/disk_internal.h */
         uint64_t total;            /* bytes of the whole request */
         uint64_t progress;         /* bytes of it that are done */
         unsigned index;            /* the caller's iov: the element at `progress`, */
@@ -125,6 +129,8 @@ struct disk_request {
         uint32_t call;             /* enum engine_call */
         uint32_t step;             /* of several ways to do this, the one under way */
         int64_t result;            /* of the call: bytes, or -errno */
+        bool parked;               /* it has waited for room on the host */
+        struct disk_request *peer; /* the next of those whose ranges are claimed */
         uint64_t writes;           /* FLUSH: the writes that it makes stable */
     } work;
 };
@@ -138,12 +144,23 @@ void disk_submit(struct disk *disk, struct disk_request *request);
  */
 void disk_kick(struct disk *disk);
 
+/*
+ * The image has another size, or is to get one. `size` 0: look how long it is now; else make it
+ * that long first, which only raw files can be, and not shorter. 0 if the size is the new one, of
+ * which `changed` (disk_on_change) has been told; -EINVAL, -EOPNOTSUPP or another -errno after a
+ * message.
+ */
+int disk_resize(struct disk *disk, uint64_t size);
+
+/* Calls `changed` from disk_resize() when the size is another one. */
+void disk_on_change(struct disk *disk, void (*changed)(void *opaque), void *opaque);
+
 /* Requests that the back end has. */
 unsigned disk_in_flight(const struct disk *disk);
 
 /*
  * Waits, without turning the loop, until no request is in flight; done() is
- * called from here. 0, or -ETIMEDOUT after `timeout_ms` (-1: no limit). Not
- * from within done().
+ * called from here. What waits for room on the host is not waited for but fails.
+ * 0, or -ETIMEDOUT after `timeout_ms` (-1: no limit). Not from within done().
  */
 int disk_drain(struct disk *disk, int timeout_ms);

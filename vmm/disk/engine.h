@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "vmm/disk/internal.h"
+#include "vmm/disk/disk_internal.h"
 
 enum engine_call {
     ENGINE_READ,       /* preadv */

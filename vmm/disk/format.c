@@ -73,6 +73,11 @@ static const struct disk_format *by_content(const char *head, size_t size)
     return &formats[0];
 }
 
+bool disk_format_is_foreign(const void *head, size_t size)
+{
+    return by_content(head, size) != &formats[0];
+}
+
 int disk_format_find(const char *path, int fd, const char *wanted, bool is_block,
                      const struct disk_format **format)
 {

@@ -8,7 +8,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 
-#include "vmm/disk/internal.h"
+#include "vmm/disk/disk_internal.h"
 
 #define HELPER_EXPORT "disk" /* name of the export */
 

@@ -8,16 +8,19 @@
  * keeps changes of its tables there until a flush. If there were no such
  * changes it is started again, and what it had not answered is sent again:
  * doing that twice does no harm. Otherwise the disk has failed; see disk.h.
+ * So it is when the connection to a server of the user's is lost, only that the
+ * disk then waits for whoever starts it again.
  */
 #include <errno.h>
 #include <libnbd.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/disk/bounce.h"
 #include "vmm/disk/format.h"
 #include "vmm/disk/helper.h"
-#include "vmm/disk/internal.h"
+#include "vmm/disk/disk_internal.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
@@ -26,7 +29,9 @@
 #define DISCONNECT_MS 1000
 #define HELPER_END_MS 30000 /* for the helper to write out all that it holds */
 #define LOOK_MS       100
-#define STARTS_MAX    5u /* of a helper again that has died */
+#define STARTS_MAX    5u    /* of a helper again that has died */
+#define SERVER_MS     60000 /* for a server of the user's to come back */
+#define RECONNECT_MS  500   /* between two attempts */
 
 #define PIECE_MAX (2u * 1024 * 1024) /* bytes of a read or write; a server takes 32 MiB */
 #define RANGE_MAX (1u << 30)         /* of a discard or zeros: the protocol has 32 bits */
@@ -44,7 +49,9 @@ struct nbd {
     bool ready;        /* the handshake is over */
     long long give_up; /* and if not, when it has failed */
     struct event *deadline;
-    bool lost; /* the server has told that it goes away */
+    bool lost;              /* the server has told that it goes away */
+    long long away_since;   /* the user's server: when it was lost; 0: it is there */
+    long long reconnect_at; /* the next attempt */
     bool settling;
     unsigned starts;
     struct disk_list answered; /* work.result has come */
@@ -184,9 +191,26 @@ static void nbd_issue(struct disk *disk, struct disk_request *request)
         disk_finish(request, 0);
         return;
     }
+    if (request->op == DISK_DISCARD && !nbd->can_discard) {
+        disk_finish(request, 0); /* a hint, which the server took before it was started again */
+        return;
+    }
     if (request->op == DISK_WRITE_ZEROES && !nbd->can_zero)
         request->work.step = STEP_WRITE_ZEROS;
     step(nbd, request);
+    settle(nbd);
+}
+
+static void nbd_unpark(struct disk *disk, struct disk_request *request, int error)
+{
+    struct nbd *nbd = (struct nbd *)disk;
+
+    if (!error && disk->broken)
+        error = -EIO;
+    if (error)
+        finish(nbd, request, error);
+    else
+        step(nbd, request);
     settle(nbd);
 }
 
@@ -209,6 +233,8 @@ static void failed(struct nbd *nbd, struct disk_request *request)
         finish(nbd, request, 0);
         return;
     }
+    if (disk_park(request, error))
+        return;
     /* Full is no loss: the server still has what it could not write. Anything else may be one. */
     if ((request->op == DISK_FLUSH || work->step == STEP_SYNC) && error != -ENOSPC)
         nbd->disk.flush_broken = true;
@@ -358,6 +384,44 @@ static void fail_all(struct nbd *nbd)
         disk_finish(request, -EIO);
 }
 
+static void wait_for_server(struct nbd *nbd)
+{
+    static const struct timeval pause = {.tv_usec = RECONNECT_MS * 1000};
+    const char *path = nbd->disk.path;
+    long long now = clock_now_ms();
+
+    if (!nbd->away_since) {
+        nbd->away_since = now;
+        log_warn("disk '%s': the connection to the server is lost, and no data with it; waiting "
+                 "for the server to come back",
+                 path);
+    }
+    if (now - nbd->away_since >= SERVER_MS) {
+        log_error("disk '%s': the server has not come back for %d s; the disk fails from now on",
+                  path, SERVER_MS / 1000);
+        fail_all(nbd);
+        return;
+    }
+    nbd->reconnect_at = now + RECONNECT_MS;
+    event_add(nbd->deadline, &pause);
+}
+
+/* It is time for another attempt. */
+static void reconnect(struct nbd *nbd)
+{
+    static const struct timeval limit = {.tv_sec = CONNECT_MS / 1000};
+
+    if (start_connection(nbd)) {
+        wait_for_server(nbd);
+        return;
+    }
+    /* One that was refused is dead already, and has no descriptor. */
+    if (!nbd_aio_is_dead(nbd->handle) && watch(nbd))
+        fail_all(nbd);
+    else
+        event_add(nbd->deadline, &limit);
+}
+
 static void lose(struct nbd *nbd)
 {
     const char *path = nbd->disk.path;
@@ -365,13 +429,15 @@ static void lose(struct nbd *nbd)
 
     end_connection(nbd, 0);
     take_answers(nbd); /* none: what was in flight is put back */
-    if (!nbd->config.driver) {
-        log_error("disk '%s': the connection to the server is lost; the disk fails from now on",
-                  path);
-    } else if (disk_is_dirty(&nbd->disk)) {
-        log_error("disk '%s': the program that serves it has died with changes that were not "
-                  "flushed; these may be lost, so the disk fails from now on",
-                  path);
+    if (disk_is_dirty(&nbd->disk)) {
+        log_error("disk '%s': %s with changes that were not flushed; these may be lost, so the "
+                  "disk fails from now on",
+                  path,
+                  nbd->config.driver ? "the program that serves it has died"
+                                     : "the connection to the server is lost");
+    } else if (!nbd->config.driver) {
+        wait_for_server(nbd);
+        return;
     } else if (nbd->starts++ == STARTS_MAX) {
         log_error("disk '%s': the program that serves it has died %u times; the disk fails from "
                   "now on",
@@ -388,18 +454,53 @@ static void lose(struct nbd *nbd)
     fail_all(nbd);
 }
 
-/* The handshake with a helper that was started again is over: go on. */
+/* What a server can do, which may be another one than before. */
+static void find_abilities(struct nbd *nbd)
+{
+    const struct disk_info *info = &nbd->disk.info;
+    int64_t most = nbd_get_block_size(nbd->handle, LIBNBD_SIZE_MAXIMUM);
+
+    nbd->piece_max =
+        most > 0 && most < PIECE_MAX ? (uint64_t)(most - most % info->block_size) : PIECE_MAX;
+    nbd->can_flush = nbd_can_flush(nbd->handle) > 0;
+    nbd->can_fua = nbd_can_fua(nbd->handle) > 0;
+    nbd->can_zero = nbd_can_zero(nbd->handle) > 0;
+    nbd->can_discard = nbd_can_trim(nbd->handle) > 0;
+}
+
+/* Is it the disk that the guest knows? NULL, or what is wrong. */
+static const char *what_changed(const struct nbd *nbd, bool could_flush)
+{
+    const struct disk_info *info = &nbd->disk.info;
+
+    if (nbd_get_size(nbd->handle) < (int64_t)info->size)
+        return "is smaller than before";
+    if (!info->read_only && nbd_is_read_only(nbd->handle) > 0)
+        return "cannot be written to any more";
+    if (nbd_get_block_size(nbd->handle, LIBNBD_SIZE_MINIMUM) > info->block_size)
+        return "has larger blocks than before";
+    if (could_flush && !info->read_only && nbd_can_flush(nbd->handle) <= 0)
+        return "cannot be flushed any more";
+    return NULL;
+}
+
+/* The handshake with a server that was started again is over: go on. */
 static void resume(struct nbd *nbd)
 {
+    const char *changed = what_changed(nbd, nbd->can_flush);
     struct disk_list waiting = nbd->waiting;
     struct disk_request *request;
 
     event_del(nbd->deadline);
-    if (nbd_get_size(nbd->handle) < (int64_t)nbd->disk.info.size) {
-        log_error("disk '%s': is smaller than before; it fails from now on", nbd->disk.path);
+    if (changed) {
+        log_error("disk '%s': %s; it fails from now on", nbd->disk.path, changed);
         fail_all(nbd);
         return;
     }
+    if (nbd->away_since)
+        log_warn("disk '%s': the server is back", nbd->disk.path);
+    nbd->away_since = 0;
+    find_abilities(nbd);
     nbd->ready = true;
     nbd->waiting = (struct disk_list){0};
     while ((request = disk_list_pop(&waiting))) {
@@ -415,6 +516,8 @@ static void settle(struct nbd *nbd)
     if (nbd->settling)
         return;
     nbd->settling = true;
+    if (!nbd->handle && nbd->away_since && !nbd->disk.broken && clock_now_ms() >= nbd->reconnect_at)
+        reconnect(nbd);
     while (nbd->handle) {
         take_answers(nbd);
         if (nbd->lost || nbd_aio_is_dead(nbd->handle) || nbd_aio_is_closed(nbd->handle) ||
@@ -448,8 +551,11 @@ static void nbd_wait(struct disk *disk, int timeout_ms)
 {
     struct nbd *nbd = (struct nbd *)disk;
 
-    if (!nbd->handle)
+    if (!nbd->handle) {
+        poll(NULL, 0, timeout_ms < 0 || timeout_ms > LOOK_MS ? LOOK_MS : timeout_ms);
+        settle(nbd);
         return;
+    }
     /* A helper that does not come up says nothing. */
     if (!nbd->ready && (timeout_ms < 0 || timeout_ms > LOOK_MS))
         timeout_ms = LOOK_MS;
@@ -496,6 +602,7 @@ static const struct disk_driver nbd_driver = {
     .issue = nbd_issue,
     .kick = nbd_kick,
     .wait = nbd_wait,
+    .unpark = nbd_unpark,
     .close = nbd_driver_close,
     .close_timeout_ms = CLOSE_MS,
 };
@@ -552,17 +659,16 @@ static int find_features(struct nbd *nbd)
         return -EINVAL;
     }
     info->size = (uint64_t)size - (uint64_t)size % info->block_size;
+    if (info->size != (uint64_t)size)
+        log_warn("disk '%s': its size is no multiple of %u bytes: the guest does not see the last "
+                 "%u",
+                 nbd->disk.path, info->block_size, (unsigned)((uint64_t)size - info->size));
     if (!info->read_only && nbd_is_read_only(nbd->handle) > 0) {
         log_error("disk '%s': the server gives it for reading only; open the disk read-only",
                   nbd->disk.path);
         return -EROFS;
     }
-    nbd->piece_max =
-        most > 0 && most < PIECE_MAX ? (uint64_t)(most - most % info->block_size) : PIECE_MAX;
-    nbd->can_flush = nbd_can_flush(nbd->handle) > 0;
-    nbd->can_fua = nbd_can_fua(nbd->handle) > 0;
-    nbd->can_zero = nbd_can_zero(nbd->handle) > 0;
-    nbd->can_discard = nbd_can_trim(nbd->handle) > 0;
+    find_abilities(nbd);
     if (!nbd->can_flush && !info->read_only && nbd->disk.cache != DISK_UNSAFE)
         log_warn("disk '%s': the server cannot flush: when it stops, data may be lost",
                  nbd->disk.path);

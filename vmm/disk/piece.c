@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "vmm/disk/internal.h"
+#include "vmm/disk/disk_internal.h"
 
 #define ZEROS_SIZE     65536u
 #define ZEROS_ELEMENTS 16u
@@ -91,6 +91,12 @@ void disk_gather(const struct disk_request *request, void *buffer, uint64_t byte
 void disk_scatter(const struct disk_request *request, const void *buffer, uint64_t bytes)
 {
     copy(request, NULL, buffer, bytes);
+}
+
+void disk_clear(const struct disk_request *request, uint64_t bytes)
+{
+    assert(bytes <= ZEROS_SIZE);
+    copy(request, NULL, zeros, bytes);
 }
 
 void disk_next_zeros(struct disk_request *request)

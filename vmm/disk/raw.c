@@ -8,46 +8,15 @@
  * all is well.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "vmm/disk/bounce.h"
-#include "vmm/disk/engine.h"
-#include "vmm/disk/internal.h"
+#include "vmm/disk/format.h"
+#include "vmm/disk/raw_internal.h"
 #include "vmm/util/log.h"
 
-#define BLOCK_MIN 512u
-#define BLOCK_MAX 65536u
-#define PAGE      4096u
-
-enum raw_step { STEP_TRANSFER, STEP_DISCARD, STEP_PUNCH, STEP_ZERO, STEP_WRITE_ZEROS, STEP_SYNC };
-
-enum { LANE_MAIN, LANE_BLOCKING, LANES };
-
-struct raw {
-    struct disk disk;
-    int fd;
-    bool is_block;
-    bool can_punch; /* as far as is known */
-    bool can_zero;
-    uint32_t memory_align; /* of O_DIRECT; 1 without it */
-    /* The engine of all calls, and on a block device one for what io_uring cannot do. */
-    struct engine *engines[LANES];
-    struct event *events[LANES];
-    struct bounce bounce;
-    struct disk_request *flushing; /* its fdatasync is under way, */
-    struct disk_list sharing;      /* also for these; */
-    struct disk_list flushes;      /* the next one will be for these */
-};
-
 static void raw_step(struct raw *raw, struct disk_request *request);
+static void raw_start(struct raw *raw, struct disk_request *request);
 
 static void call(struct raw *raw, struct disk_request *request, enum engine_call call)
 {
@@ -69,10 +38,21 @@ static void call_range(struct raw *raw, struct disk_request *request, enum engin
 static void finish(struct raw *raw, struct disk_request *request, int error)
 {
     struct disk_request *next = bounce_put(&raw->bounce, request);
+    struct disk_list go_on = {0};
 
+    raw_release(raw, request, &go_on);
     disk_finish(request, error);
     if (next)
         raw_step(raw, next);
+    while ((next = disk_list_pop(&go_on)))
+        raw_start(raw, next);
+}
+
+/* The call failed, with -errno or DISK_SHORT_READ. */
+static void fail(struct raw *raw, struct disk_request *request, int error)
+{
+    if (!disk_park(request, error))
+        finish(raw, request, disk_io_error(request, error));
 }
 
 /* May what is left of the request be handed to O_DIRECT as it is? */
@@ -82,13 +62,39 @@ static bool is_aligned(const struct raw *raw, const struct disk_request *request
 
     if (raw->memory_align == 1)
         return true;
-    if (work->skip % raw->disk.info.block_size)
+    if (work->skip % raw->direct_align)
         return false;
     for (unsigned i = work->index; i < request->iov_count; i++) {
         if ((uintptr_t)request->iov[i].iov_base % raw->memory_align ||
-            request->iov[i].iov_len % raw->disk.info.block_size)
+            request->iov[i].iov_len % raw->direct_align)
             return false;
     }
+    return true;
+}
+
+/* A piece that is in the bounce buffer. */
+static void use_bounce(struct disk_work *work, uint64_t at, uint64_t piece)
+{
+    work->at = at;
+    work->piece = piece;
+    work->part = (struct iovec){.iov_base = work->bounce, .iov_len = piece};
+    work->iov = &work->part;
+    work->iov_count = 1;
+}
+
+/* Is it a write of the sector whose content tells a format, where that must not change? */
+static bool is_guarded(const struct raw *raw, const struct disk_request *request)
+{
+    return raw->disk.guards_format && request->op == DISK_WRITE && request->offset == 0 &&
+           request->work.progress == 0;
+}
+
+/* What is in the bounce buffer is what will be written: the guest cannot change it any more. */
+static bool is_refused(const struct raw *raw, struct disk_request *request)
+{
+    if (!is_guarded(raw, request) || !disk_format_is_foreign(request->work.bounce, RAW_BLOCK_MIN))
+        return false;
+    disk_refuse_header(request);
     return true;
 }
 
@@ -96,22 +102,98 @@ static void transfer(struct raw *raw, struct disk_request *request)
 {
     struct disk_work *work = &request->work;
 
-    if (work->bounce || !is_aligned(raw, request)) {
+    if (work->bounce || !is_aligned(raw, request) || is_guarded(raw, request)) {
+        uint64_t left = work->total - work->progress;
+
         if (!bounce_get(&raw->bounce, request))
             return;
-        work->at = request->offset + work->progress;
-        work->piece = work->total - work->progress;
-        if (work->piece > BOUNCE_SIZE)
-            work->piece = BOUNCE_SIZE;
+        use_bounce(work, request->offset + work->progress, left < BOUNCE_SIZE ? left : BOUNCE_SIZE);
         if (request->op == DISK_WRITE)
             disk_gather(request, work->bounce, work->piece);
-        work->part = (struct iovec){.iov_base = work->bounce, .iov_len = work->piece};
-        work->iov = &work->part;
-        work->iov_count = 1;
+        if (is_refused(raw, request)) {
+            finish(raw, request, -EPERM);
+            return;
+        }
     } else {
         disk_next_piece(request, DISK_TRANSFER_MAX);
     }
     call(raw, request, request->op == DISK_READ ? ENGINE_READ : ENGINE_WRITE);
+}
+
+/*
+ * What lies between two of the host's blocks: the blocks around it go through a bounce buffer.
+ */
+
+/* Of the piece, the part that the request wants: where it begins in the buffer, and its bytes. */
+static uint64_t wanted(const struct disk_request *request, uint64_t piece, uint64_t *from)
+{
+    const struct disk_work *work = &request->work;
+    uint64_t start = request->offset + work->progress, end = request->offset + work->total;
+
+    *from = start - work->at;
+    if (end > work->at + piece)
+        end = work->at + piece;
+    return end > start ? end - start : 0;
+}
+
+static void read_around(struct raw *raw, struct disk_request *request)
+{
+    struct disk_work *work = &request->work;
+    uint64_t start = request->offset + work->progress, end = request->offset + work->total;
+    uint64_t at = start - start % raw->direct_align;
+
+    if (!bounce_get(&raw->bounce, request))
+        return;
+    if (end > at + BOUNCE_SIZE)
+        end = at + BOUNCE_SIZE;
+    end = (end + raw->direct_align - 1) / raw->direct_align * raw->direct_align;
+    use_bounce(work, at, end - at);
+    call(raw, request, ENGINE_READ);
+}
+
+/* What the disk holds is in the buffer: put what is written over it. */
+static void merge(struct raw *raw, struct disk_request *request, uint64_t piece)
+{
+    struct disk_work *work = &request->work;
+    uint64_t from, bytes = wanted(request, piece, &from);
+    uint8_t *to = (uint8_t *)work->bounce + from;
+
+    if (request->op == DISK_WRITE)
+        disk_gather(request, to, bytes);
+    else
+        memset(to, 0, bytes);
+    if (is_refused(raw, request)) {
+        finish(raw, request, -EPERM);
+        return;
+    }
+    use_bounce(work, work->at, piece);
+    work->step = STEP_WRITE_MERGE;
+    call(raw, request, ENGINE_WRITE);
+}
+
+static void around_over(struct raw *raw, struct disk_request *request)
+{
+    struct disk_work *work = &request->work;
+    uint64_t done = (uint64_t)work->result - (uint64_t)work->result % raw->direct_align;
+    uint64_t from, bytes = wanted(request, done, &from);
+
+    if (bytes == 0) {
+        fail(raw, request, work->step == STEP_WRITE_MERGE ? -EIO : DISK_SHORT_READ);
+        return;
+    }
+    if (work->step == STEP_READ_MERGE) {
+        merge(raw, request, done);
+        return;
+    }
+    if (work->step == STEP_READ_AROUND)
+        disk_scatter(request, (uint8_t *)work->bounce + from, bytes);
+    else
+        work->step = STEP_READ_MERGE;
+    disk_advance(request, bytes);
+    if (work->progress == work->total)
+        finish(raw, request, 0);
+    else
+        raw_step(raw, request);
 }
 
 static void start_sync(struct raw *raw)
@@ -161,6 +243,9 @@ static void raw_step(struct raw *raw, struct disk_request *request)
         disk_list_push(&raw->flushes, request);
         start_sync(raw);
         break;
+    case STEP_READ_AROUND:
+    case STEP_READ_MERGE: read_around(raw, request); break;
+    case STEP_WRITE_MERGE: call(raw, request, ENGINE_WRITE); break; /* once more */
     }
 }
 
@@ -174,17 +259,18 @@ static void next_way_to_zero(struct raw *raw, struct disk_request *request, unsi
     else if (after < STEP_ZERO && raw->can_zero)
         request->work.step = STEP_ZERO;
     else
-        request->work.step = STEP_WRITE_ZEROS;
+        request->work.step = raw_is_between(raw, request) ? STEP_READ_MERGE : STEP_WRITE_ZEROS;
     raw_step(raw, request);
 }
 
-static void raw_issue(struct disk *disk, struct disk_request *request)
+/* What it changes is claimed. */
+static void raw_start(struct raw *raw, struct disk_request *request)
 {
-    struct raw *raw = (struct raw *)disk;
+    bool is_between = raw_is_between(raw, request);
 
     switch (request->op) {
-    case DISK_READ:
-    case DISK_WRITE: request->work.step = STEP_TRANSFER; break;
+    case DISK_READ: request->work.step = is_between ? STEP_READ_AROUND : STEP_TRANSFER; break;
+    case DISK_WRITE: request->work.step = is_between ? STEP_READ_MERGE : STEP_TRANSFER; break;
     case DISK_FLUSH: request->work.step = STEP_SYNC; break;
     case DISK_DISCARD: request->work.step = STEP_DISCARD; break;
     case DISK_WRITE_ZEROES: next_way_to_zero(raw, request, 0); return;
@@ -192,19 +278,68 @@ static void raw_issue(struct disk *disk, struct disk_request *request)
     raw_step(raw, request);
 }
 
-/* A READ or WRITE, or zeros that are written, went some way. */
-static void transferred(struct raw *raw, struct disk_request *request)
+static void raw_issue(struct disk *disk, struct disk_request *request)
+{
+    struct raw *raw = (struct raw *)disk;
+
+    if (raw_claim(raw, request))
+        raw_start(raw, request);
+}
+
+static void raw_unpark(struct disk *disk, struct disk_request *request, int error)
+{
+    struct raw *raw = (struct raw *)disk;
+
+    if (error)
+        finish(raw, request, error);
+    else
+        raw_step(raw, request);
+}
+
+/* The read ended where the file does, inside the disk's last sector: zeros follow. */
+static bool ends_in_padding(const struct raw *raw, const struct disk_request *request)
+{
+    const struct disk_work *work = &request->work;
+    uint64_t n = (uint64_t)work->result;
+
+    return raw->is_padded && request->op == DISK_READ && n < work->piece &&
+           work->at + n > raw->disk.info.size - RAW_BLOCK_MIN;
+}
+
+static void pad(struct disk_request *request)
 {
     struct disk_work *work = &request->work;
     uint64_t n = (uint64_t)work->result;
 
+    if (work->bounce) {
+        memset((uint8_t *)work->bounce + n, 0, work->piece - n);
+    } else {
+        disk_advance(request, n);
+        disk_clear(request, work->piece - n);
+        work->piece -= n;
+    }
+    work->result = (int64_t)work->piece;
+}
+
+/* A READ or WRITE, or zeros that are written, went some way. */
+static void transferred(struct raw *raw, struct disk_request *request)
+{
+    struct disk_work *work = &request->work;
+    uint64_t n;
+
+    if (ends_in_padding(raw, request))
+        pad(request);
+    n = (uint64_t)work->result;
     /* With O_DIRECT the next call must start at a block; what is half done is done again. */
     if (raw->memory_align > 1)
-        n -= n % raw->disk.info.block_size;
+        n -= n % raw->direct_align;
+    else if (is_guarded(raw, request) && n < RAW_BLOCK_MIN && n > 0) {
+        raw_step(raw, request); /* the whole sector: as it was looked at */
+        return;
+    }
     if (n == 0) {
         work->at += (uint64_t)work->result;
-        finish(raw, request,
-               disk_io_error(request, request->op == DISK_READ ? DISK_SHORT_READ : -EIO));
+        fail(raw, request, request->op == DISK_READ ? DISK_SHORT_READ : -EIO);
         return;
     }
     if (work->bounce && request->op == DISK_READ)
@@ -239,7 +374,7 @@ static void range_over(struct raw *raw, struct disk_request *request)
         return;
     }
     if (result < 0) {
-        finish(raw, request, disk_io_error(request, (int)result));
+        fail(raw, request, (int)result);
         return;
     }
     if (raw->disk.cache != DISK_WRITETHROUGH) {
@@ -262,6 +397,13 @@ static void over(struct raw *raw, struct disk_request *request)
     switch (work->step) {
     case STEP_TRANSFER:
     case STEP_WRITE_ZEROS:
+    case STEP_READ_AROUND:
+    case STEP_READ_MERGE:
+    case STEP_WRITE_MERGE:
+        if (work->result >= 0 && work->step >= STEP_READ_AROUND) {
+            around_over(raw, request);
+            return;
+        }
         if (work->result >= 0) {
             transferred(raw, request);
             return;
@@ -270,7 +412,7 @@ static void over(struct raw *raw, struct disk_request *request)
         if (raw->disk.cache == DISK_WRITETHROUGH && request->op != DISK_READ &&
             work->result == -EIO)
             raw->disk.flush_broken = true;
-        finish(raw, request, disk_io_error(request, (int)work->result));
+        fail(raw, request, (int)work->result);
         break;
     case STEP_SYNC: sync_over(raw); break;
     default: range_over(raw, request); break;
@@ -300,9 +442,9 @@ static void reap(struct raw *raw)
     raw_kick(&raw->disk);
 }
 
-static void ready(evutil_socket_t fd, short what, void *ctx)
+void raw_ready(evutil_socket_t fd, short what, void *opaque)
 {
-    struct raw *raw = ctx;
+    struct raw *raw = opaque;
 
     disk_handling(&raw->disk);
     reap(raw);
@@ -321,196 +463,17 @@ static void raw_wait(struct disk *disk, int timeout_ms)
     reap(raw);
 }
 
-static void raw_free(struct raw *raw)
-{
-    for (unsigned i = 0; i < LANES && raw->engines[i]; i++) {
-        if (raw->events[i])
-            event_free(raw->events[i]);
-        raw->engines[i]->ops->close(raw->engines[i]);
-    }
-    bounce_free(&raw->bounce);
-    if (raw->fd >= 0)
-        close(raw->fd);
-    free(raw);
-}
-
 static void raw_close(struct disk *disk)
 {
     raw_free((struct raw *)disk);
 }
 
-static const struct disk_driver raw_driver = {
+const struct disk_driver raw_driver = {
     .issue = raw_issue,
     .kick = raw_kick,
     .wait = raw_wait,
+    .unpark = raw_unpark,
+    .resize = raw_resize,
     .close = raw_close,
     .close_timeout_ms = -1, /* the kernel writes to the guest's memory until it is done */
 };
-
-/* Does a read of `size` bytes into memory aligned so work? */
-static bool can_read(const struct raw *raw, uint32_t align, uint32_t size)
-{
-    uint8_t *buffer;
-    bool can;
-
-    if (posix_memalign((void **)&buffer, BLOCK_MAX, 2 * BLOCK_MAX))
-        return false;
-    can = pread(raw->fd, buffer + align, size, size) >= 0;
-    free(buffer);
-    return can;
-}
-
-/* What O_DIRECT asks for: statx tells since Linux 6.1; before, trying does. */
-static void find_alignment(struct raw *raw)
-{
-    struct disk_info *info = &raw->disk.info;
-    struct statx st;
-
-    raw->memory_align = PAGE;
-    if (statx(raw->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == 0 &&
-        (st.stx_mask & STATX_DIOALIGN) && st.stx_dio_offset_align) {
-        raw->memory_align = st.stx_dio_mem_align > 1 ? st.stx_dio_mem_align : 2;
-        if (st.stx_dio_offset_align > info->block_size)
-            info->block_size = st.stx_dio_offset_align;
-        return;
-    }
-    while (info->block_size < BLOCK_MAX && !can_read(raw, 0, info->block_size))
-        info->block_size *= 2;
-    if (can_read(raw, BLOCK_MIN, info->block_size))
-        raw->memory_align = BLOCK_MIN;
-}
-
-static int find_block_device(struct raw *raw)
-{
-    struct disk_info *info = &raw->disk.info;
-    int logical = 0, read_only = 0;
-    unsigned physical = 0;
-
-    if (ioctl(raw->fd, BLKGETSIZE64, &info->size) < 0 || ioctl(raw->fd, BLKSSZGET, &logical) < 0) {
-        log_error("disk '%s': not a block device with a size: %s", raw->disk.path, strerror(errno));
-        return -EINVAL;
-    }
-    if (!info->read_only && ioctl(raw->fd, BLKROGET, &read_only) == 0 && read_only) {
-        log_error("disk '%s': this block device is read-only; open the disk read-only",
-                  raw->disk.path);
-        return -EROFS;
-    }
-    info->block_size = (uint32_t)logical;
-    info->physical_block_size = ioctl(raw->fd, BLKPBSZGET, &physical) < 0 ? 0 : physical;
-    return 0;
-}
-
-/* Fills in what there is to know about the image. */
-static int find_geometry(struct raw *raw)
-{
-    struct disk_info *info = &raw->disk.info;
-    struct stat st;
-    int error;
-
-    if (fstat(raw->fd, &st) < 0)
-        return -errno;
-    raw->is_block = S_ISBLK(st.st_mode);
-    info->size = (uint64_t)st.st_size;
-    info->block_size = BLOCK_MIN;
-    info->physical_block_size = (uint32_t)st.st_blksize;
-    error = raw->is_block ? find_block_device(raw) : 0;
-    if (error)
-        return error;
-    raw->memory_align = 1;
-    if (raw->disk.cache == DISK_NONE)
-        find_alignment(raw);
-    if (info->block_size < BLOCK_MIN || info->block_size > BLOCK_MAX ||
-        (info->block_size & (info->block_size - 1))) {
-        log_error("disk '%s': blocks of %u bytes: only powers of two from %u to %u will do",
-                  raw->disk.path, info->block_size, BLOCK_MIN, BLOCK_MAX);
-        return -EINVAL;
-    }
-    if (info->physical_block_size < info->block_size || info->physical_block_size > BLOCK_MAX)
-        info->physical_block_size = info->block_size;
-    info->discard_granularity = info->physical_block_size;
-    if (info->size % info->block_size) {
-        log_warn("disk '%s': its size is no multiple of %u bytes: the guest does not see the last "
-                 "%u",
-                 raw->disk.path, info->block_size, (unsigned)(info->size % info->block_size));
-        info->size -= info->size % info->block_size;
-    }
-    if (info->size == 0 || info->size > INT64_MAX) {
-        log_error("disk '%s': is empty; give it a size first (truncate -s 1G)", raw->disk.path);
-        return -EINVAL;
-    }
-    info->can_discard = raw->disk.discard && !info->read_only;
-    info->write_cache = raw->disk.cache != DISK_WRITETHROUGH && !info->read_only;
-    return 0;
-}
-
-static int open_engine(struct raw *raw, const char *aio)
-{
-    bool is_auto = !aio || strcmp(aio, "auto") == 0;
-    int error = -ENOSYS;
-
-    if (!is_auto && strcmp(aio, "io_uring") != 0 && strcmp(aio, "threads") != 0) {
-        log_error("disk '%s': aio '%s' is not known; it can be " DISK_AIO_HELP, raw->disk.path,
-                  aio);
-        return -EINVAL;
-    }
-    if (is_auto || strcmp(aio, "io_uring") == 0) {
-        error = engine_uring_open(raw->fd, &raw->engines[LANE_MAIN]);
-        if (error && !is_auto) {
-            log_error("disk '%s': this kernel has no io_uring for us (%s); aio=threads does "
-                      "without",
-                      raw->disk.path, strerror(-error));
-            return error;
-        }
-    }
-    if (error)
-        error = engine_threads_open(raw->fd, &raw->engines[LANE_MAIN]);
-    else if (raw->is_block && raw->disk.discard)
-        error = engine_threads_open(raw->fd, &raw->engines[LANE_BLOCKING]);
-    if (error) {
-        log_error("disk '%s': cannot start threads: %s", raw->disk.path, strerror(-error));
-        return error;
-    }
-    raw->disk.info.engine = raw->engines[LANE_MAIN]->ops->name;
-    return 0;
-}
-
-static int watch(struct raw *raw)
-{
-    for (unsigned i = 0; i < LANES && raw->engines[i]; i++) {
-        raw->events[i] =
-            event_new(raw->disk.base, raw->engines[i]->ready, EV_READ | EV_PERSIST, ready, raw);
-        if (!raw->events[i] || event_add(raw->events[i], NULL))
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-int raw_open(struct disk *common, const struct disk_config *config, int fd, struct disk **disk)
-{
-    struct raw *raw = calloc(1, sizeof(*raw));
-    int error;
-
-    if (!raw) {
-        close(fd);
-        return -ENOMEM;
-    }
-    raw->disk = *common;
-    raw->disk.driver = &raw_driver;
-    raw->fd = fd;
-    raw->can_punch = raw->can_zero = true;
-    /* A write over RLIMIT_FSIZE is to be an error of that write, not the end of the guest. */
-    signal(SIGXFSZ, SIG_IGN);
-    error = find_geometry(raw);
-    if (!error)
-        error = bounce_init(&raw->bounce);
-    if (!error)
-        error = open_engine(raw, config->aio);
-    if (!error)
-        error = watch(raw);
-    if (error) {
-        raw_free(raw);
-        return error;
-    }
-    *disk = &raw->disk;
-    return 0;
-}

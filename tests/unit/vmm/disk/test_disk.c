@@ -587,18 +587,6 @@ static void what_cannot_be_a_disk_is_refused_with_its_name(void **state)
     }
 }
 
-static void a_part_of_a_block_at_the_end_is_not_shown(void **state)
-{
-    struct disk *disk;
-
-    file_make("a.img", MIB + 100, "", 0);
-    messages_begin();
-    disk = open_disk((struct disk_config){.path = file_path("a.img")});
-    assert_int_equal(disk_info(disk)->size, MIB);
-    assert_non_null(strstr(messages_end(), "does not see the last 100"));
-    disk_close(disk);
-}
-
 /* As containers do it. In a child: a filter is for ever. */
 static void without_io_uring_threads_do(void **state)
 {
@@ -718,7 +706,6 @@ int main(void)
         DISK_TEST(qemus_lock_keeps_us_out),
         DISK_TEST(format_needs_name_and_content_to_agree),
         DISK_TEST(what_cannot_be_a_disk_is_refused_with_its_name),
-        DISK_TEST(a_part_of_a_block_at_the_end_is_not_shown),
         DISK_TEST(without_io_uring_threads_do),
         DISK_TEST(a_block_device_is_a_disk),
     };

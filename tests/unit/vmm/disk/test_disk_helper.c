@@ -405,6 +405,53 @@ static void a_uri_names_a_server(void **state)
     waitpid(pid, NULL, 0);
 }
 
+static pid_t restart_server(pid_t pid, const char *arguments)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    unlink(file_path("socket"));
+    return serve(arguments);
+}
+
+static void a_server_that_comes_back_is_used_again_if_all_was_flushed(void **state)
+{
+    struct load load = {.size = DISK_SIZE, .changes = true, .seed = 5};
+    struct disk_config config = {0};
+    uint8_t data[512];
+    const char *text;
+    char uri[300];
+    pid_t pid;
+
+    file_make("a.img", DISK_SIZE, "", 0);
+    pid = serve("-f raw ");
+    snprintf(uri, sizeof(uri), "nbd+unix:///?socket=%s", file_path("socket"));
+    config.path = uri;
+    load.model = calloc(1, DISK_SIZE);
+    messages_begin();
+    load.disk = open_disk(config);
+    for (unsigned i = 0; i < 3; i++) {
+        load.requests = 200;
+        load_run(&load);
+        assert_int_equal(do_flush(load.disk), 0);
+        pid = restart_server(pid, "-f raw ");
+        assert_int_equal(do_read(load.disk, i * 4096, data, sizeof(data)), 0);
+        assert_memory_equal(data, load.model + i * 4096, sizeof(data));
+    }
+    assert_int_equal(load.errors, 0);
+    text = messages_end();
+    assert_int_equal(count_of(text, "the connection to the server is lost"), 3);
+    assert_int_equal(count_of(text, "the server is back"), 3);
+    /* Another disk than before is of no use. */
+    messages_begin();
+    pid = restart_server(pid, "-f raw -r ");
+    assert_int_equal(do_write(load.disk, 0, data, sizeof(data)), -EIO);
+    assert_non_null(strstr(messages_end(), "cannot be written to any more"));
+    disk_close(load.disk);
+    free(load.model);
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+}
+
 /* QEMU's server hangs up if the image cannot be read when the answer has begun. */
 static void an_error_of_a_read_is_an_error_and_no_more(void **state)
 {
@@ -450,6 +497,7 @@ int main(void)
         HELPER_TEST(what_goes_wrong_at_the_start_is_said),
         HELPER_TEST(an_image_is_locked_while_it_is_served),
         HELPER_TEST(a_uri_names_a_server),
+        HELPER_TEST(a_server_that_comes_back_is_used_again_if_all_was_flushed),
         HELPER_TEST(an_error_of_a_read_is_an_error_and_no_more),
     };
 

@@ -26,6 +26,12 @@ struct disk_driver {
      * limit), and handle it. (disk_handling() is in force.)
      */
     void (*wait)(struct disk *disk, int timeout_ms);
+    /* A parked request: try again (`error` 0), or end it with this error. */
+    void (*unpark)(struct disk *disk, struct disk_request *request, int error);
+    /*
+     * As disk_resize(); the new size in `*new_size`. NULL: the size cannot change.
+     */
+    int (*resize)(struct disk *disk, uint64_t size, uint64_t *new_size);
     /* Nothing is in flight any more: end it in order, and free it. */
     void (*close)(struct disk *disk);
     /* What disk_close() waits for requests in flight; -1: for as long as it takes. */
@@ -41,7 +47,15 @@ struct disk {
     char *path;
     struct disk_info info;
     enum disk_cache cache;
-    bool discard;                    /* the user lets us deallocate */
+    bool discard;                  /* the user lets us deallocate */
+    bool guards_format;            /* of raw images whose format was found out: see format.h */
+    bool pause_when_full;          /* see struct disk_config */
+    struct disk_list parked;       /* wait for room on the host */
+    struct event *retry;           /* of these */
+    bool full;                     /* said that they wait, and not yet that they go on */
+    int64_t full_said_ms;          /* when; 0: never */
+    void (*changed)(void *opaque); /* the size is another; may be NULL */
+    void *changed_opaque;
     struct event *pass;              /* in the loop's next pass: kick, and tell what is finished */
     bool armed;                      /* it will come */
     bool handling;                   /* a handler is at work: it ends in disk_handled() */
@@ -76,11 +90,22 @@ void disk_advance(struct disk_request *request, uint64_t bytes);
 /* Copy the piece between the caller's memory and `buffer`. */
 void disk_gather(const struct disk_request *request, void *buffer, uint64_t bytes);
 void disk_scatter(const struct disk_request *request, const void *buffer, uint64_t bytes);
+/* Fill the caller's memory, from `progress` on, with zeros: at most 64 KiB. */
+void disk_clear(const struct disk_request *request, uint64_t bytes);
 
 /* The piece of a WRITE_ZEROES as a write of zeros: at most 1 MiB. */
 void disk_next_zeros(struct disk_request *request);
 
 #define DISK_SHORT_READ (-1000) /* for disk_io_error: the file ends inside the disk */
+
+/*
+ * The host has no room for this request: false if that is not what `error` says, or if requests
+ * are to fail then. Else it waits until the driver's unpark() is called.
+ */
+bool disk_park(struct disk_request *request, int error);
+
+/* Say that this write would make a raw image look like one of another format. */
+void disk_refuse_header(struct disk_request *request);
 
 /* Say what went wrong, once for each kind; what the guest is to be told. */
 int disk_io_error(struct disk_request *request, int error);
