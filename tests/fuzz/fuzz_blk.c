@@ -130,7 +130,7 @@ static void step(struct rv_instance *host, struct input *in, bool *still)
     case 8: request(host, in); break;
     case 9:
     case 10: end_one(host, (uint8_t)take(in, 1)); break;
-    case 11: host->stuck = choice & 1u; break;
+    case 11: blk_host_complete_all(host); break;
     case 12:
         if (host->timer_set) {
             host->timer_set = false;
@@ -175,7 +175,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     while (in.size != 0)
         step(&host, &in, &still);
-    host.stuck = false;
     if (still)
         ringvisor_device.resume(host.device);
     blk_host_complete_all(&host);

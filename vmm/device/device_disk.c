@@ -75,6 +75,7 @@ int device_disk_open(struct rv_instance *instance, const struct rv_disk_options 
                         .read_only = known.read_only,
                         .no_discard = known.no_discard,
                         .no_lock = known.no_lock,
+                        .pause_when_full = known.pause_when_full,
                     },
                     &disk->disk);
     if (err) {

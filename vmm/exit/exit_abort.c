@@ -213,6 +213,9 @@ void exit_mmio(struct exit_run *run)
         exit_step(run);
         return;
     }
+    /* The device is not ready: the PC stays, so that the vCPU makes the access again. */
+    if (err == -EAGAIN && a->write)
+        return;
     /* What a bus without a listener gives: a synchronous external abort. */
     if (log_first(LOG_KIND_MMIO, addr.v)) {
         log_warn("vCPU %u: %u-byte %s of address 0x%" PRIx64 " at pc 0x%" PRIx64
@@ -269,6 +272,9 @@ void exit_insn(struct exit_run *run)
         return;
     case INSN_MMIO_FAULT:
         exit_tried(run);
+        if (result.fault.kind == INSN_FAULT_BUS && result.fault.write &&
+            result.fault.err == -EAGAIN)
+            return;
         exit_insn_fault(run, &result.fault);
         return;
     case INSN_MMIO_LOST: run->reply->hold = true; return;

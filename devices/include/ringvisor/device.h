@@ -315,6 +315,9 @@ struct rv_device_class {
      * 0; -errno: the guest gets an external abort. A read's bits above `size`
      * are ignored. -EINVAL to an access of 8 bytes: the registers are narrower and
      * nothing was done; the core then makes two accesses of 4 bytes.
+     * A write that is not posted may give -EAGAIN: what it asks for is
+     * not done yet. Its CPU then executes the instruction again, takes interrupts in
+     * between, and comes here again until it is; all else goes on meanwhile.
      */
     int (*read)(void *device, uint64_t offset, unsigned size, uint64_t *value);
     int (*write)(void *device, uint64_t offset, unsigned size, uint64_t value);

@@ -38,6 +38,7 @@ struct rv_disk_options {
      */
     void (*round_end)(void *opaque);
     void *opaque;
+    bool pause_when_full; /* writes that the host has no room for wait, and do not fail */
 };
 
 /* Does not change while the disk is open. */
@@ -95,5 +96,6 @@ struct rv_disk_request {
  * pass: for a device that has emptied its queue. disk_close waits until the
  * kernel has let go of all buffers; done() of what was in flight is not called.
  * disk_drain waits until nothing is in flight, and calls done() meanwhile: for a
- * device whose guest resets it and does not wait. Not from within done().
+ * device whose guest resets it and does not wait. What waits for room on the host
+ * is not waited for: it fails. Not from within done().
  */

@@ -52,13 +52,16 @@ static void blk_resubmit(void *device, struct virtqueue *vq, const struct virtq_
  * Resets, and standing still
  */
 
-/* Linux frees the buffers at once after it has written 0 to Status. */
-static bool blk_drain(struct blk *blk)
+/*
+ * Take what is over, and give up what waits for room on the host. What the kernel still has is
+ * not waited for: it ends in blk_idle().
+ */
+static void blk_drop(struct blk *blk)
 {
     const struct virtio_plugin *plugin = blk->plugin;
 
-    return blk->in_flight == 0 ||
-           plugin->ops->disk_drain(plugin->instance, blk->disk, BLK_DRAIN_MS) == 0;
+    if (blk->in_flight)
+        plugin->ops->disk_drain(plugin->instance, blk->disk, 0);
 }
 
 static bool blk_reset(void *device)
@@ -66,27 +69,21 @@ static bool blk_reset(void *device)
     struct blk *blk = device;
 
     blk->waited_for = false;
-    if (blk_drain(blk)) {
-        blk->resetting = false;
-        blk->state->writeback = 1;
-        return true;
-    }
-    blk->plugin->ops->log(blk->plugin->instance, RV_LOG_WARN,
-                          "requests are in flight for more than %d s: the guest's reset waits",
-                          BLK_DRAIN_MS / 1000);
-    blk->resetting = true;
     blk->state->writeback = 1;
-    return false;
+    blk_drop(blk);
+    blk->resetting = blk->in_flight != 0;
+    return !blk->resetting;
 }
 
 static bool blk_queue_reset(void *device, struct virtqueue *vq)
 {
     struct blk *blk = device;
 
-    if (blk_drain(blk))
-        return true;
-    blk->queues[vq->index].resetting = true;
-    return blk->queues[vq->index].in_flight == 0;
+    struct blk_queue *q = &blk->queues[vq->index];
+
+    blk_drop(blk);
+    q->resetting = q->in_flight != 0;
+    return !q->resetting;
 }
 
 static int blk_quiesce(void *device)
@@ -182,6 +179,10 @@ static void blk_config_write(void *device, uint32_t offset, const void *data, si
 static const char *const blk_caches[] = {"writeback", "none", "writethrough", "unsafe", NULL};
 static const char *const blk_aios[] = {"auto", "io_uring", "threads", NULL};
 
+enum { WERROR_REPORT, WERROR_STOP };
+static const char *const blk_werrors[] = {
+    [WERROR_REPORT] = "report", [WERROR_STOP] = "stop", [WERROR_STOP + 1] = NULL};
+
 static const struct rv_property blk_properties[] = {
     {.name = "path",
      .type = RV_PROPERTY_PATH,
@@ -225,6 +226,11 @@ static const struct rv_property blk_properties[] = {
      .type = RV_PROPERTY_BOOL,
      .value = "on",
      .help = "refuse an image that another program writes to"},
+    {.name = "werror",
+     .type = RV_PROPERTY_ENUM,
+     .value = "report",
+     .choices = blk_werrors,
+     .help = "a write that the host has no room for: an error for the guest, or it waits"},
     {.name = "helper",
      .type = RV_PROPERTY_PATH,
      .help = "program that serves other formats than raw (default qemu-storage-daemon)"},
@@ -254,6 +260,7 @@ static int blk_open(struct blk *blk)
         .no_lock = !ops->property_bool(instance, "lock"),
         .round_end = blk_round_end,
         .opaque = blk,
+        .pause_when_full = ops->property_enum(instance, "werror") == WERROR_STOP,
     };
     int error = ops->disk_open(instance, &options, &blk->disk);
 

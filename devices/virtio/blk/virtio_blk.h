@@ -18,7 +18,6 @@
 #define BLK_SIZE_MAX    (256u << 10) /* of each: BLK_SEG_MAX of them are less than transfer_max */
 #define BLK_RANGES_MAX  16u          /* segments of a DISCARD or WRITE_ZEROES */
 #define BLK_RANGE_MAX   (1u << 21)   /* sectors in one: 1 GiB */
-#define BLK_DRAIN_MS    5000         /* what a reset waits for requests in flight */
 #define BLK_CONFIG_SIZE offsetof(struct virtio_blk_config, unused1)
 
 /* In the state block: what the driver can change. */

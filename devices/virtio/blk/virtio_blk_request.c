@@ -16,6 +16,9 @@ static void blk_finish(struct blk_request *r, uint8_t status)
 
     if (status != VIRTIO_BLK_S_OK)
         ++*r->blk->count.errors;
+    /* After a reset its memory is something else of the guest's. */
+    if (!virtqueue_is_current(r->vq, &r->chain))
+        return;
     /* The status is the last byte, so all before it is said to be written as well. */
     *r->status = status;
     virtqueue_push(r->vq, &r->chain, r->chain.writable_bytes);

@@ -208,6 +208,8 @@ void virtio_mmio_write(struct virtio_mmio *mmio, uint64_t offset, unsigned size,
     uint32_t value32 = (uint32_t)value;
 
     /* The driver has to wait until the reset is done, and has been told so. */
+    if (state->resetting && offset == VIRTIO_MMIO_STATUS && size == 4 && value32 == 0)
+        return; /* the same request once more */
     if (state->resetting) {
         virtio_mmio_refuse(mmio, "a write while the device is being reset, at", offset);
         return;

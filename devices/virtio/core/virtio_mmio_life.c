@@ -142,6 +142,11 @@ static void virtio_mmio_clear(struct virtio_mmio *mmio)
     state->status = 0;
 }
 
+bool virtio_mmio_is_resetting(const struct virtio_mmio *mmio)
+{
+    return mmio->state->resetting;
+}
+
 void virtio_mmio_reset_done(struct virtio_mmio *mmio)
 {
     if (mmio->state->resetting)

@@ -156,6 +156,9 @@ int virtio_plugin_write(void *device, uint64_t offset, unsigned size, uint64_t v
     if (size > 4 && offset < VIRTIO_MMIO_CONFIG)
         return -EINVAL;
     virtio_mmio_write(&plugin->mmio, offset, size, value);
+    /* Drivers free their buffers when Status has been written: not before the reset is done. */
+    if (offset == VIRTIO_MMIO_STATUS && value == 0 && virtio_mmio_is_resetting(&plugin->mmio))
+        return -EAGAIN;
     return 0;
 }
 

@@ -182,9 +182,14 @@ static void virtqueue_dirty(struct virtqueue *vq, uint16_t slot, uint64_t writte
     }
 }
 
+bool virtqueue_is_current(const struct virtqueue *vq, const struct virtq_chain *chain)
+{
+    return vq->running && !vq->external && chain->generation == vq->generation;
+}
+
 void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_t written)
 {
-    if (!vq->running || vq->external || chain->generation != vq->generation)
+    if (!virtqueue_is_current(vq, chain))
         return;
     if (virtqueue_mark(&vq->slots[chain->slot]) != VIRTQ_SLOT_INFLIGHT) {
         vq->env->log(vq->env->ctx, "queue %u: a buffer was pushed twice: a bug of the device",

@@ -30,7 +30,7 @@ struct rv_instance {
     struct rv_disk_request *pending[BLK_HOST_PENDING];
     unsigned nr_pending;
     unsigned submitted, flushes;
-    bool open, stuck; /* stuck: a drain ends with -ETIMEDOUT */
+    bool open;
 
     uint8_t state[64]; /* the class's block */
     void *block;       /* the transport's */

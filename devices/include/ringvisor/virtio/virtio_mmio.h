@@ -58,7 +58,9 @@ struct virtio_device_class {
      * nothing touches their memory. False: something does until the device
      * calls virtio_mmio_reset_done() (virtio_mmio_queue_reset_done()); until then
      * the driver is told that the reset goes on. Linux's driver of this transport
-     * does not wait for that, so say true if that is possible at all.
+     * does not look: therefore the CPU that has written Status stays at that
+     * instruction until the reset is done (virtio_plugin.c). Other CPUs and the loop
+     * go on, so never wait in here.
      */
     bool (*reset)(void *device);
     bool (*queue_reset)(void *device, struct virtqueue *vq);
@@ -109,6 +111,9 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio);
 /* An access of 1, 2, 4 or 8 bytes inside of VIRTIO_MMIO_SIZE. */
 uint64_t virtio_mmio_read(struct virtio_mmio *mmio, uint64_t offset, unsigned size);
 void virtio_mmio_write(struct virtio_mmio *mmio, uint64_t offset, unsigned size, uint64_t value);
+
+/* The driver has asked for a reset of the device, which is not done yet. */
+bool virtio_mmio_is_resetting(const struct virtio_mmio *mmio);
 
 /* Power-on reset of a device that has nothing in flight. */
 void virtio_mmio_reset(struct virtio_mmio *mmio);

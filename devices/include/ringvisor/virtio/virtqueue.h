@@ -112,6 +112,12 @@ struct virtqueue {
 bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain);
 
 /*
+ * Would a push of this chain be one? Not after a reset of the queue has begun: its memory is the
+ * driver's again, or soon, and the device should not write there any more.
+ */
+bool virtqueue_is_current(const struct virtqueue *vq, const struct virtq_chain *chain);
+
+/*
  * Give a buffer back. `written`: bytes from the start of the writable part;
  * what the device wrote beyond that must not matter to anyone. A chain from
  * before a reset of the queue is dropped. The driver learns of it at the next

@@ -90,6 +90,28 @@ static void exit_mmio_that_fails_is_an_external_abort_logged_once(void **state)
     assert_int_equal(lines, 0);
 }
 
+/* A device that is being reset: nothing but this vCPU waits for it. */
+static void exit_mmio_write_that_a_device_cannot_take_now_is_made_again(void **state)
+{
+    struct exit_reply r;
+
+    bus.result = -EAGAIN;
+    for (unsigned i = 0; i < 1000; i++) {
+        r = handle(0x24, dabt(2, 0, 0, 5, 1), 0, DEVICE);
+        assert_int_equal(r.flags, 0);
+        assert_false(r.hold);
+    }
+    bus.result = 0;
+    r = handle(0x24, dabt(2, 0, 0, 5, 1), 0, DEVICE);
+    assert_int_equal(r.flags, RV_REPLY_ADVANCE);
+    assert_int_equal(bus.writes, 1001);
+    assert_int_equal(lines, 0);
+    /* A read has no such answer. */
+    bus.result = -EAGAIN;
+    r = handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE);
+    assert_injected(&r, 0x96000010);
+}
+
 static void exit_mmio_beyond_the_guests_physical_addresses_is_an_address_size_fault(void **state)
 {
     struct exit_reply r;
@@ -158,6 +180,18 @@ static void exit_mmio_by_instruction_that_the_bus_refuses_is_an_external_abort(v
     assert_int_equal(page.el1.far_el1, 0x0b005000);
     assert_int_equal(page.x[1], 0x0b005000); /* no writeback */
     assert_int_equal(lines, 1);
+}
+
+static void exit_mmio_by_instruction_that_a_device_cannot_take_now_is_made_again(void **state)
+{
+    struct exit_reply r;
+
+    page.x[1] = DEVICE;
+    bus.result = -EAGAIN;
+    r = handle_instruction(0xa8810c22, DEVICE); /* stp x2, x3, [x1], #16 */
+    assert_int_equal(r.flags, 0);
+    assert_int_equal(page.x[1], DEVICE);
+    assert_int_equal(lines, 0);
 }
 
 static void exit_mmio_by_instruction_takes_the_faults_of_its_own(void **state)
@@ -577,6 +611,9 @@ int main(void)
         cmocka_unit_test_setup(exit_mmio_read_to_the_zero_register_still_reads_the_device, setup),
         cmocka_unit_test_setup(exit_mmio_write_carries_the_bits_of_its_size, setup),
         cmocka_unit_test_setup(exit_mmio_that_fails_is_an_external_abort_logged_once, setup),
+        cmocka_unit_test_setup(exit_mmio_write_that_a_device_cannot_take_now_is_made_again, setup),
+        cmocka_unit_test_setup(exit_mmio_by_instruction_that_a_device_cannot_take_now_is_made_again,
+                               setup),
         cmocka_unit_test_setup(
             exit_mmio_beyond_the_guests_physical_addresses_is_an_address_size_fault, setup),
         cmocka_unit_test_setup(exit_mmio_without_syndrome_is_done_from_the_instruction, setup),

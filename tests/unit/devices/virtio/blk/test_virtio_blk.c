@@ -476,16 +476,27 @@ static void config_space_tells_the_geometry(void **state)
     assert_int_equal(value, SECTORS);
 }
 
-static void reset_waits_for_what_is_in_flight(void **state)
+/* The driver frees its buffers after it has written Status: its CPU stays there. */
+static void reset_waits_for_what_is_in_flight_and_the_loop_does_not(void **state)
 {
     struct fixture *f = *state;
+    uint8_t *status;
 
     start(f, 0);
     memset(at(f, DATA), 0, 512);
     add(f, VIRTIO_BLK_T_IN, 9, 512);
-    driver_write(mmio_of(f), 0x070, 0);
-    assert_int_equal(f->host.nr_pending, 0);
+    status = at(f, STATUS);
+    *status = 0x5a;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 0), -EAGAIN);
+        assert_int_not_equal(driver_read(mmio_of(f), 0x070), 0);
+        assert_int_equal(f->host.nr_pending, 1);
+    }
+    assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 1), 0); /* ignored */
+    blk_host_complete_all(&f->host);
+    assert_int_equal(*status, 0x5a);
     assert_int_equal(driver_read(mmio_of(f), 0x070), 0);
+    assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 0), 0);
     assert_false(driver_pending(&f->q)); /* it ended, and nobody is told */
     memset(at(f, DATA), 0x11, 512);
     negotiate(f, 0);
@@ -499,13 +510,10 @@ static void reset_that_cannot_wait_goes_on_until_all_is_done(void **state)
 
     start(f, 0);
     add(f, VIRTIO_BLK_T_IN, 9, 512);
-    f->host.stuck = true;
     driver_write(mmio_of(f), 0x070, 0);
     assert_int_not_equal(driver_read(mmio_of(f), 0x070), 0);
-    assert_non_null(strstr(f->host.log, "in flight"));
     blk_host_complete(&f->host, 0, 0, true);
     assert_int_equal(driver_read(mmio_of(f), 0x070), 0);
-    f->host.stuck = false;
     negotiate(f, 0);
     assert_int_equal(run(f, VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_OK);
 }
@@ -526,7 +534,6 @@ static void one_queue_is_reset_alone(void **state)
     }
     driver_ok(mmio_of(f));
     add(f, VIRTIO_BLK_T_IN, 9, 512);
-    f->host.stuck = true;
     driver_write(mmio_of(f), 0x030, 1);
     driver_write(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET, 1);
     assert_int_equal(driver_read(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET), 0); /* it had nothing */
@@ -685,7 +692,7 @@ int main(void)
         TEST(ranges_are_checked_all_before_the_first_is_done),
         TEST(what_is_not_offered_is_not_done),
         TEST(config_space_tells_the_geometry),
-        TEST(reset_waits_for_what_is_in_flight),
+        TEST(reset_waits_for_what_is_in_flight_and_the_loop_does_not),
         TEST(reset_that_cannot_wait_goes_on_until_all_is_done),
         TEST(one_queue_is_reset_alone),
         TEST(quiesce_lets_end_what_is_in_flight_and_begins_nothing),
