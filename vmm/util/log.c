@@ -2,15 +2,15 @@
 #include "vmm/util/log.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include "vmm/util/log_internal.h"
+
 #define LOG_TEXT_MAX 1024 /* bytes of one message; more is cut */
-#define LOG_WAIT_MS  100  /* for a stderr that is not ready; then the message is dropped */
 
 static const struct {
     const char *name;
@@ -53,29 +53,6 @@ static bool log_needs_cr(void)
     return tcgetattr(STDERR_FILENO, &mode) == 0 && !(mode.c_oflag & OPOST);
 }
 
-/* All of it or, when stderr is gone or stuck, not: a message must never hold the guest up. */
-static void log_write(const char *text, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(STDERR_FILENO, text, len);
-
-        if (n > 0) {
-            text += n;
-            len -= (size_t)n;
-            continue;
-        }
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN) {
-            struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
-
-            if (poll(&fd, 1, LOG_WAIT_MS) > 0)
-                continue;
-        }
-        return;
-    }
-}
-
 /* Text of a guest or a plugin may get here: it is not to drive the user's terminal. */
 static char log_printable(char c)
 {
@@ -114,7 +91,7 @@ void log_msg(enum log_level level, const char *fmt, ...)
         if (cr)
             line[len++] = '\r';
         line[len++] = '\n';
-        log_write(line, len); /* one write per line: lines of two processes do not mix */
+        log_output(line, len); /* one write per line: lines of two processes do not mix */
     }
     errno = saved_errno;
 }

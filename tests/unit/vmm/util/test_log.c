@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
 static int saved_stderr;
@@ -139,6 +140,79 @@ static void line_ends_in_crlf_on_a_terminal_in_either_mode(void **state)
     assert_string_equal(logged_on_tty(false), "vmm: x\r\n"); /* the terminal's own ONLCR */
 }
 
+/*
+ * `count` lines of 1000 bytes while nobody reads the pipe `fds`; then what was written is read.
+ */
+static void fill_and_read(int fds[2], unsigned count, char *out, size_t size)
+{
+    static char text[980];
+    int64_t start = clock_now_ms();
+    size_t len = 0;
+    ssize_t n;
+
+    memset(text, 'x', sizeof(text) - 1);
+    capture(fds[1]);
+    for (unsigned i = 0; i < count; i++)
+        log_info("%u %s", i, text);
+    assert_true(clock_now_ms() - start < 2000);
+    assert_int_equal(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0); /* that is not ours to change */
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    do {
+        while ((n = read(fds[0], out + len, size - 1 - len)) > 0)
+            len += (size_t)n;
+        if (n < 0 && strstr(out, "the last"))
+            break;
+        log_info("the last");
+        n = read(fds[0], out + len, size - 1 - len);
+        len += n > 0 ? (size_t)n : 0;
+        out[len] = '\0';
+    } while (!strstr(out, "the last"));
+    release();
+}
+
+static void full_pipe_holds_nobody_up_and_what_is_lost_is_told(void **state)
+{
+    static char out[300000];
+    const char *line = out, *end;
+    unsigned seen = 0, lost = 0;
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    fill_and_read(fds, 200, out, sizeof(out));
+    for (; (end = strchr(line, '\n')); line = end + 1) {
+        unsigned number;
+
+        if (sscanf(line, "vmm: %u lines are lost", &number) == 1 && strstr(line, "lost") < end)
+            lost = number;
+        else if (sscanf(line, "vmm: %u x", &number) == 1)
+            assert_int_equal(number, seen++); /* in order, and whole */
+    }
+    assert_true(seen >= 64 && lost > 0);
+    assert_int_equal(seen + lost, 200);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void terminal_that_was_stopped_holds_nobody_up(void **state)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
+    int64_t start = clock_now_ms();
+
+    assert_true(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    slave = open(ptsname(master), O_RDWR | O_NOCTTY);
+    tcflow(slave, TCOOFF);
+    capture(slave);
+    for (unsigned i = 0; i < 20; i++)
+        log_info("nobody sees this");
+    release();
+    assert_true(clock_now_ms() - start < 1000);
+    tcflow(slave, TCOON);
+    close(slave);
+    close(master);
+    /* And the next stderr gets what was kept, and what is new. */
+    assert_non_null(strstr(logged(LOG_INFO, "new"), "vmm: new\n"));
+}
+
 static void first_is_true_once_for_each_kind_and_key(void **state)
 {
     assert_true(log_first(LOG_KIND_MMIO, 0));
@@ -178,6 +252,8 @@ int main(void)
         cmocka_unit_test(long_message_is_cut_and_ends_its_line),
         cmocka_unit_test(errno_survives_a_message),
         cmocka_unit_test(line_ends_in_crlf_on_a_terminal_in_either_mode),
+        cmocka_unit_test(full_pipe_holds_nobody_up_and_what_is_lost_is_told),
+        cmocka_unit_test(terminal_that_was_stopped_holds_nobody_up),
         cmocka_unit_test(first_is_true_once_for_each_kind_and_key),
         cmocka_unit_test(guest_that_sweeps_addresses_is_bounded_and_hides_no_other_kind),
     };
