@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/chardev/chardev_impl.h"
+#include "vmm/chardev/chardev_internal.h"
 #include "vmm/util/log.h"
 
 int chardev_attach(struct chardev *c, const struct chardev_client *client, void *opaque)
@@ -60,6 +60,7 @@ static const struct chardev_kind {
     {"file", "file:PATH", chardev_file_open},
     {"pty", "pty, pty:LINK", chardev_pty_open},
     {"socket", "socket:PATH", chardev_socket_open},
+    {"log", "log:SIZE:PATH", chardev_log_open},
 };
 
 int chardev_open(struct event_base *base, const char *spec, struct chardev **chardev)

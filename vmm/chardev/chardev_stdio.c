@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/chardev/chardev_impl.h"
+#include "vmm/chardev/chardev_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "vmm/chardev/chardev_impl.h"
+#include "vmm/chardev/chardev_internal.h"
 
 struct chardev_stream {
     struct chardev chardev; /* first */

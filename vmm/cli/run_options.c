@@ -251,7 +251,7 @@ static const struct option_row rows[] = {
            "share a folder: --device virtio-fs,path=DIR,tag=TAG"),
     DEVICE("vsock", "virtio-vsock,", "cid=N,path=SOCKET",
            "add host-guest sockets: --device virtio-vsock,..."),
-    DEVICE("console", "virtio-console,chardev=", "stdio|pty|file:PATH|socket:PATH",
+    DEVICE("console", "virtio-console,chardev=", "stdio|pty|file:PATH|log:SIZE:PATH|socket:PATH",
            "add a console: --device virtio-console,chardev=..."),
     DEVICE("rng", "virtio-rng", NULL, "add an entropy device: --device virtio-rng"),
     DEVICE("watchdog", "sp805", "[=PROPERTY=VALUE...]", "add a watchdog: --device sp805"),

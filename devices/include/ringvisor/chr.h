@@ -6,6 +6,7 @@
  *   stdio           the vmm's standard input and output, for one device
  *   null            output is discarded, there is no input
  *   file:PATH       output is appended to a file, there is no input
+ *   log:SIZE:PATH   the same; at SIZE the file becomes PATH.1 and a new one is begun
  *   pty, pty:LINK   a new pseudo-terminal; LINK is made a symbolic link to it
  *   socket:PATH     a Unix socket that is listened on, one connection at a time
  */

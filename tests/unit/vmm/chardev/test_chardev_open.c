@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
@@ -198,6 +200,10 @@ static void words_that_name_nothing_are_refused_with_those_that_do(void **state)
                  {"socket", "give a path"},
                  {"socket:", "give a path"},
                  {"null:x", "takes nothing"},
+                 {"log:/tmp/x", "give a size"},
+                 {"log:4K:", "give a size"},
+                 {"log:1K:/tmp/x", "give a size"},
+                 {"log:4K:/dev/null", "no regular file"},
                  {"file:/nowhere/at/all", "No such file"},
                  {"file:/tmp", "Is a directory"},
                  {"socket:/nowhere/at/all", "No such file"},
@@ -223,11 +229,124 @@ static void file_is_appended_to(void **state)
     assert_int_equal(open_spec(f, "file", f->path), 0);
     attach(f);
     assert_int_equal(write_text(f, "new"), 3);
-    run_for(f, 5);
+    for (unsigned i = 0; i < 3000 && lseek(fd, 0, SEEK_END) < 7; i++)
+        run_for(f, 1);
     assert_int_equal(f->disconnects, 0); /* a file is always there */
     assert_int_equal(pread(fd, got, sizeof(got), 0), 7);
     assert_string_equal(got, "old new");
     close(fd);
+}
+
+/* What the file and the one before it hold, each within the limit of 8 KiB. */
+static size_t read_log(const struct fixture *f, char *text, size_t size)
+{
+    char old[160];
+    size_t len = 0;
+
+    snprintf(old, sizeof(old), "%s.1", f->path);
+    for (unsigned i = 0; i < 2; i++) {
+        int fd = open(i ? f->path : old, O_RDONLY);
+        ssize_t n = fd < 0 ? 0 : read(fd, text + len, size - 1 - len);
+
+        assert_true(n <= 8192);
+        len += n > 0 ? (size_t)n : 0;
+        if (fd >= 0)
+            close(fd);
+    }
+    text[len] = '\0';
+    return len;
+}
+
+static void log_keeps_its_limit_and_the_last_lines_whole(void **state)
+{
+    struct fixture *f = *state;
+    static char text[40000];
+    unsigned number = 0, first;
+    const char *line;
+
+    assert_int_equal(open_spec(f, "log:8K", f->path), 0);
+    attach(f);
+    for (unsigned i = 0; i < 3000; i++) {
+        char out[40];
+        int len = snprintf(out, sizeof(out), "this is line %u\n", i);
+
+        for (int done = 0; done < len; run_for(f, done < len ? 1 : 0))
+            done +=
+                (int)chardev_write(f->chardev, (const uint8_t *)out + done, (size_t)(len - done));
+    }
+    chardev_free(f->chardev); /* all is written then */
+    f->chardev = NULL;
+    assert_true(read_log(f, text, sizeof(text)) > 8192);
+    assert_int_equal(sscanf(text, "this is line %u", &first), 1);
+    number = first;
+    for (line = text; *line; line = strchr(line, '\n') + 1) {
+        unsigned got;
+
+        assert_int_equal(sscanf(line, "this is line %u", &got), 1);
+        assert_int_equal(got, number++);
+    }
+    assert_int_equal(number, 3000);
+    assert_true(3000 - first > 400);
+}
+
+static void log_without_lines_keeps_its_limit_too(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t data[100000];
+    static char text[40000];
+
+    memset(data, 'x', sizeof(data));
+    assert_int_equal(open_spec(f, "log:8192", f->path), 0);
+    attach(f);
+    assert_int_equal(chardev_write(f->chardev, data, sizeof(data)), sizeof(data));
+    chardev_free(f->chardev);
+    f->chardev = NULL;
+    assert_true(read_log(f, text, sizeof(text)) > 8192);
+}
+
+/* The file is a disk that hangs: the thread's write is ours, and waits. */
+static pthread_mutex_t hanging = PTHREAD_MUTEX_INITIALIZER;
+static int hanging_fd = -1;
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+    struct stat st, hangs;
+
+    if (hanging_fd >= 0 && fstat(fd, &st) == 0 && fstat(hanging_fd, &hangs) == 0 &&
+        st.st_ino == hangs.st_ino && st.st_dev == hangs.st_dev) {
+        pthread_mutex_lock(&hanging);
+        pthread_mutex_unlock(&hanging);
+    }
+    return syscall(SYS_write, fd, data, len);
+}
+
+static void file_on_a_disk_that_hangs_holds_nobody_up(void **state)
+{
+    struct fixture *f = *state;
+    static uint8_t data[1000];
+    size_t taken = 0, n;
+
+    hanging_fd = open(f->path, O_RDWR | O_CREAT, 0600);
+    pthread_mutex_lock(&hanging);
+    assert_int_equal(open_spec(f, "file", f->path), 0);
+    attach(f);
+    for (unsigned i = 0; i < 2; i++) { /* the thread may take its first bytes late */
+        while ((n = chardev_write(f->chardev, data, sizeof(data))) == sizeof(data))
+            taken += n;
+        taken += n;
+        run_for(f, 50);
+    }
+    assert_true(taken >= 0x40000);
+    f->writables = 0;
+    run_for(f, 50);
+    assert_int_equal(f->writables, 0);
+    pthread_mutex_unlock(&hanging);
+    run_until_count(f, &f->writables, 1);
+    chardev_free(f->chardev);
+    f->chardev = NULL;
+    assert_int_equal(lseek(hanging_fd, 0, SEEK_END), taken);
+    close(hanging_fd);
+    hanging_fd = -1;
 }
 
 static void full_disk_is_said_once_and_goes_on_when_there_is_room(void **state)
@@ -518,6 +637,9 @@ int main(void)
         TEST(file_is_appended_to),
         TEST(full_disk_is_said_once_and_goes_on_when_there_is_room),
         TEST(fifo_without_a_reader_is_refused_and_one_that_leaves_is_said),
+        TEST(log_keeps_its_limit_and_the_last_lines_whole),
+        TEST(log_without_lines_keeps_its_limit_too),
+        TEST(file_on_a_disk_that_hangs_holds_nobody_up),
         TEST(socket_serves_one_after_the_other),
         TEST(peer_that_has_written_all_still_reads),
         TEST(peer_that_leaves_unread_is_seen_to_leave),

@@ -18,7 +18,15 @@ struct chardev {
     void *opaque;
 };
 
+/*
+ * Output to the regular file `fd`, which is the back end's from here on. `limit` bytes, then the
+ * file becomes PATH.1 and a new one is begun; 0: no limit. 0, or -ENOMEM after a message.
+ */
+int chardev_writer_open(struct event_base *base, const char *name, const char *path, int fd,
+                        uint64_t limit, struct chardev **chardev);
+
 /* The kinds, by the text behind the colon (NULL: there is no colon). As chardev_open(). */
 int chardev_file_open(struct event_base *base, const char *path, struct chardev **chardev);
+int chardev_log_open(struct event_base *base, const char *argument, struct chardev **chardev);
 int chardev_pty_open(struct event_base *base, const char *link, struct chardev **chardev);
 int chardev_socket_open(struct event_base *base, const char *path, struct chardev **chardev);
