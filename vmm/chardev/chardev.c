@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "vmm/chardev/chardev_internal.h"
 #include "vmm/util/log.h"
@@ -14,6 +15,7 @@ int chardev_attach(struct chardev *c, const struct chardev_client *client, void 
         return -EBUSY;
     c->client = client;
     c->opaque = opaque;
+    c->columns = c->rows = 0;
     c->ops->attached(c);
     return 0;
 }
@@ -40,6 +42,19 @@ void chardev_free(struct chardev *c)
         c->ops->free(c);
 }
 
+void chardev_tell_size(struct chardev *c, int fd)
+{
+    struct winsize size;
+
+    if (!c->client || !c->client->resized || ioctl(fd, TIOCGWINSZ, &size))
+        return;
+    if (size.ws_col == c->columns && size.ws_row == c->rows)
+        return;
+    c->columns = size.ws_col;
+    c->rows = size.ws_row;
+    c->client->resized(c->opaque, c->columns, c->rows);
+}
+
 static int chardev_null_open(struct event_base *base, const char *argument,
                              struct chardev **chardev)
 {
@@ -56,10 +71,8 @@ static const struct chardev_kind {
     const char *form; /* as a message shows it */
     int (*open)(struct event_base *base, const char *argument, struct chardev **chardev);
 } chardev_kinds[] = {
-    {"null", "null", chardev_null_open},
-    {"file", "file:PATH", chardev_file_open},
-    {"pty", "pty, pty:LINK", chardev_pty_open},
-    {"socket", "socket:PATH", chardev_socket_open},
+    {"null", "null", chardev_null_open},        {"file", "file:PATH", chardev_file_open},
+    {"pty", "pty, pty:LINK", chardev_pty_open}, {"socket", "socket:PATH", chardev_socket_open},
     {"log", "log:SIZE:PATH", chardev_log_open},
 };
 

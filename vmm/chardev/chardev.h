@@ -37,6 +37,8 @@ struct chardev_client {
     void (*writable)(void *opaque); /* after a short chardev_write; may be NULL */
     /* The other end came or went; may be NULL. It is taken to be there at the attach. */
     void (*connected)(void *opaque, bool connected);
+    /* The terminal at the other end has this size, from the loop; may be NULL. */
+    void (*resized)(void *opaque, uint16_t columns, uint16_t rows);
 };
 
 /*

@@ -16,7 +16,11 @@ struct chardev {
     const struct chardev_ops *ops;
     const struct chardev_client *client; /* NULL: none */
     void *opaque;
+    uint16_t columns, rows; /* what the client has been told; 0: nothing */
 };
+
+/* Tell the client the size of the terminal `fd`, if it is one and the size is new. In the loop. */
+void chardev_tell_size(struct chardev *chardev, int fd);
 
 /*
  * Output to the regular file `fd`, which is the back end's from here on. `limit` bytes, then the

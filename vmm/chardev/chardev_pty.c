@@ -16,13 +16,15 @@
 #include "vmm/chardev/chardev_stream.h"
 #include "vmm/util/log.h"
 
-#define PTY_NAME 64
+#define PTY_NAME   64
+#define PTY_SIZE_S 1 /* between two looks at the size: nothing tells a master of a change */
 
 struct chardev_pty {
     struct chardev_stream stream; /* first */
     int master;                   /* the stream has duplicates of it, while there is a user */
     char name[PTY_NAME];
     char *link; /* NULL: none, or not made */
+    struct event *resized;
 };
 
 static struct chardev_pty *pty_of(struct chardev_stream *stream)
@@ -38,14 +40,24 @@ static bool pty_has_user(const struct chardev_pty *pty)
     return poll(&poll_fd, 1, 0) >= 0 && !(poll_fd.revents & POLLHUP);
 }
 
+static void pty_on_resized(evutil_socket_t fd, short what, void *arg)
+{
+    struct chardev_pty *pty = arg;
+
+    if (pty->stream.fd >= 0)
+        chardev_tell_size(&pty->stream.chardev, pty->master);
+}
+
 static void pty_lost(struct chardev_stream *s)
 {
+    event_del(pty_of(s)->resized);
     chardev_stream_disconnect(s);
     chardev_stream_look(s);
 }
 
 static void pty_looked(struct chardev_stream *s)
 {
+    static const struct timeval often = {.tv_sec = PTY_SIZE_S};
     struct chardev_pty *pty = pty_of(s);
     int fd;
 
@@ -58,8 +70,11 @@ static void pty_looked(struct chardev_stream *s)
     }
     if (pty_has_user(pty)) {
         fd = fcntl(pty->master, F_DUPFD_CLOEXEC, 0);
-        if (fd >= 0 && chardev_stream_connect(s, fd, true) == 0)
+        if (fd >= 0 && chardev_stream_connect(s, fd, true) == 0) {
+            event_add(pty->resized, &often);
+            event_active(pty->resized, EV_TIMEOUT, 0);
             return;
+        }
         if (fd < 0)
             log_error("console '%s': %s", s->name, strerror(errno));
     }
@@ -78,11 +93,17 @@ static void pty_free(struct chardev_stream *s)
             unlink(pty->link);
         free(pty->link);
     }
+    if (pty->resized)
+        event_free(pty->resized);
     if (pty->master >= 0)
         close(pty->master);
 }
 
-static const struct chardev_stream_kind pty_kind = {pty_lost, pty_looked, pty_free};
+static const struct chardev_stream_kind pty_kind = {
+    .lost = pty_lost,
+    .looked = pty_looked,
+    .free = pty_free,
+};
 
 /* Raw, and with its first user gone: until then a master does not tell that there is none. */
 static int pty_make(struct chardev_pty *pty)
@@ -154,6 +175,9 @@ int chardev_pty_open(struct event_base *base, const char *link, struct chardev *
     }
     pty->master = -1;
     error = chardev_stream_init(&pty->stream, base, &pty_kind, "pty", link);
+    pty->resized = event_new(base, -1, EV_PERSIST, pty_on_resized, pty);
+    if (!error && !pty->resized)
+        error = -ENOMEM;
     if (!error)
         error = pty_make(pty);
     if (!error && link)

@@ -71,6 +71,7 @@ struct chardev_stdio {
     struct event *in_foreground; /* while in the background: look again */
     struct event *signal_tstp;
     struct event *signal_cont;
+    struct event *signal_winch; /* the terminal has another size; NULL: output is to none */
 };
 
 static struct chardev_stdio *chardev_stdio_of(struct chardev *chardev)
@@ -496,6 +497,15 @@ static void chardev_stdio_attached(struct chardev *chardev)
     event_add(c->in_next, &chardev_now);
     if (c->out_short)
         event_add(c->out_next, &chardev_now);
+    if (c->signal_winch)
+        event_active(c->signal_winch, EV_SIGNAL, 1);
+}
+
+static void chardev_on_winch(evutil_socket_t fd, short what, void *arg)
+{
+    struct chardev_stdio *c = arg;
+
+    chardev_tell_size(&c->chardev, c->out_fd);
 }
 
 static void chardev_last_output(struct chardev_stdio *c)
@@ -537,6 +547,7 @@ static void chardev_stdio_free(struct chardev *chardev)
     chardev_event_free(c->in_foreground);
     chardev_event_free(c->signal_cont);
     chardev_event_free(c->signal_tstp);
+    chardev_event_free(c->signal_winch);
     if (c->out_private)
         close(c->out_fd);
     if (c->in_private)
@@ -591,6 +602,11 @@ struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd
     if (!c->out.data || !c->in.data || !c->out_next || !c->out_ready || !c->in_next || !c->in_ready)
         goto no_memory;
 
+    if (isatty(c->out_fd)) {
+        c->signal_winch = evsignal_new(base, SIGWINCH, chardev_on_winch, c);
+        if (!c->signal_winch || event_add(c->signal_winch, NULL))
+            goto no_memory;
+    }
     signal(SIGPIPE, SIG_IGN);
     if (c->in_tty) {
         int err = chardev_tty_init(c, base, in_fd);

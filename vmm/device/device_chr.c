@@ -47,11 +47,20 @@ static void device_chr_connected(void *opaque, bool connected)
         chr->callbacks.connected(chr->opaque, connected);
 }
 
+static void device_chr_resized(void *opaque, uint16_t columns, uint16_t rows)
+{
+    const struct rv_chr *chr = opaque;
+
+    if (chr->callbacks.resized)
+        chr->callbacks.resized(chr->opaque, columns, rows);
+}
+
 static const struct chardev_client device_chr_client = {
     .can_receive = device_chr_can_receive,
     .receive = device_chr_receive,
     .writable = device_chr_writable,
     .connected = device_chr_connected,
+    .resized = device_chr_resized,
 };
 
 static int device_chr_take_console(struct rv_chr *chr)

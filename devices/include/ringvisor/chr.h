@@ -39,4 +39,9 @@ struct rv_chr_callbacks {
      * not is said to have gone in the loop's next pass.
      */
     void (*connected)(void *opaque, bool connected);
+    /*
+     * The terminal at the other end has this size: after chr_open, and when it
+     * changes. Not called for what is no terminal.
+     */
+    void (*resized)(void *opaque, uint16_t columns, uint16_t rows);
 };

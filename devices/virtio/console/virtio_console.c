@@ -37,6 +37,7 @@ enum console_news {
     NEWS_CONSOLE = 2,
     NEWS_NAME = 4,
     NEWS_OPEN = 8,
+    NEWS_SIZE = 16,
 };
 
 struct console_port_state {
@@ -57,8 +58,9 @@ struct console_port {
     struct console *console;
     unsigned index;
     struct rv_chr *chr;
-    const char *name; /* NULL: a console */
-    bool connected;   /* somebody is at the other end */
+    const char *name;       /* NULL: a console */
+    bool connected;         /* somebody is at the other end */
+    uint16_t columns, rows; /* of his terminal; 0: unknown */
     struct virtq_chain out;
     bool out_held;
     struct virtq_chain in;
@@ -103,12 +105,24 @@ static bool console_port_is_open(const struct console_port *p)
  * Control messages, 5.3.6.2
  */
 
+/*
+ * What follows the header of VIRTIO_CONSOLE_RESIZE. Version 1.2 of the standard has the columns
+ * first. Linux has always read the rows first (but for 6.15, which took that back), and so do the
+ * devices that are in use: one that did as the standard says would turn every terminal round.
+ */
+struct console_size {
+    uint16_t rows;
+    uint16_t columns;
+};
+
 static size_t
 console_message(const struct console_port *p, enum console_news news,
                 uint8_t message[static sizeof(struct virtio_console_control) + CONSOLE_NAME_MAX])
 {
     struct virtio_console_control control = {.id = htole32(p->index)};
-    size_t name_len = 0;
+    struct console_size size = {.rows = htole16(p->rows), .columns = htole16(p->columns)};
+    const void *more = "";
+    size_t more_len = 0;
 
     switch (news) {
     case NEWS_ADD: control.event = htole16(VIRTIO_CONSOLE_PORT_ADD); break;
@@ -119,16 +133,22 @@ console_message(const struct console_port *p, enum console_news news,
     case NEWS_NAME:
         control.event = htole16(VIRTIO_CONSOLE_PORT_NAME);
         control.value = htole16(1);
-        name_len = strlen(p->name);
+        more = p->name;
+        more_len = strlen(p->name);
         break;
     case NEWS_OPEN:
         control.event = htole16(VIRTIO_CONSOLE_PORT_OPEN);
         control.value = htole16(p->connected);
         break;
+    case NEWS_SIZE:
+        control.event = htole16(VIRTIO_CONSOLE_RESIZE);
+        more = &size;
+        more_len = sizeof(size);
+        break;
     }
     memcpy(message, &control, sizeof(control));
-    memcpy(message + sizeof(control), p->name ? p->name : "", name_len);
-    return sizeof(control) + name_len;
+    memcpy(message + sizeof(control), more, more_len);
+    return sizeof(control) + more_len;
 }
 
 /* As much of the news as the driver has buffers for. */
@@ -173,6 +193,8 @@ static void console_port_ready(struct console_port *p, bool ready)
     s->news &= NEWS_ADD;
     if (ready)
         s->news |= (p->name ? NEWS_NAME : NEWS_CONSOLE) | NEWS_OPEN;
+    if (ready && !p->name && p->columns)
+        s->news |= NEWS_SIZE;
 }
 
 static void console_control(struct console *c, const struct virtq_chain *chain)
@@ -455,12 +477,31 @@ static void console_chr_connected(void *opaque, bool connected)
     console_tell(p->console);
 }
 
+/* A channel for a program has no size. Without MULTIPORT the configuration space tells port 0's. */
+static void console_chr_resized(void *opaque, uint16_t columns, uint16_t rows)
+{
+    struct console_port *p = opaque;
+    struct console *c = p->console;
+    struct console_port_state *s = &c->state->port[p->index];
+
+    p->columns = columns;
+    p->rows = rows;
+    if (p->index == 0 &&
+        virtio_mmio_features(&c->plugin->mmio) & VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE))
+        virtio_mmio_config_changed(&c->plugin->mmio);
+    if (!s->ready || p->name)
+        return;
+    s->news |= NEWS_SIZE;
+    console_tell(c);
+}
+
 static const struct rv_chr_callbacks console_chr = {
     .size = sizeof(console_chr),
     .can_receive = console_chr_can_receive,
     .receive = console_chr_receive,
     .writable = console_chr_writable,
     .connected = console_chr_connected,
+    .resized = console_chr_resized,
 };
 
 /*
@@ -470,7 +511,11 @@ static const struct rv_chr_callbacks console_chr = {
 static void console_config_read(void *device, uint32_t offset, void *data, size_t len)
 {
     const struct console *c = device;
-    struct virtio_console_config config = {.max_nr_ports = htole32(c->nr_ports)};
+    struct virtio_console_config config = {
+        .cols = htole16(c->port[0].columns),
+        .rows = htole16(c->port[0].rows),
+        .max_nr_ports = htole32(c->nr_ports),
+    };
 
     memcpy(data, (const uint8_t *)&config + offset, len);
 }
@@ -496,7 +541,7 @@ static void console_config_write(void *device, uint32_t offset, const void *data
     }
 
 static const struct rv_property console_properties[] = {
-    PORT_PROPERTIES("", "stdio, null, file:PATH, pty[:LINK] or socket:PATH",
+    PORT_PROPERTIES("", "stdio, null, file:PATH, log:SIZE:PATH, pty[:LINK] or socket:PATH",
                     "a port for programs, found by this name, and not a console"),
     PORT_PROPERTIES("1", "back end of a second port", "its name, if it is not a console"),
     PORT_PROPERTIES("2", "back end of a third port", "its name, if it is not a console"),
@@ -604,7 +649,8 @@ static int console_create(struct virtio_plugin *plugin, void *state, uint32_t fl
     }
     *config = (struct virtio_device_config){
         .features = VIRTIO_RING_FEATURES | VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT) |
-                    VIRTIO_FEATURE(VIRTIO_CONSOLE_F_EMERG_WRITE),
+                    VIRTIO_FEATURE(VIRTIO_CONSOLE_F_EMERG_WRITE) |
+                    VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE),
         .config_size = sizeof(struct virtio_console_config),
         .queues = CONSOLE_QUEUES(c->nr_ports),
         .limits = limits,

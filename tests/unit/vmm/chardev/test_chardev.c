@@ -24,6 +24,8 @@
 
 /* A device that takes `room` characters and keeps them. */
 struct device {
+    uint16_t columns, rows;
+    unsigned resizes;
     size_t room;
     char in[300000];
     size_t in_len;
@@ -62,8 +64,21 @@ static void device_writable(void *opaque)
     d->writable++;
 }
 
-static const struct chardev_client client = {device_can_receive, device_receive, device_writable,
-                                             NULL};
+static void device_resized(void *opaque, uint16_t columns, uint16_t rows)
+{
+    struct device *d = opaque;
+
+    d->columns = columns;
+    d->rows = rows;
+    d->resizes++;
+}
+
+static const struct chardev_client client = {
+    .can_receive = device_can_receive,
+    .receive = device_receive,
+    .writable = device_writable,
+    .resized = device_resized,
+};
 
 static void on_quit(void *ctx)
 {
@@ -564,6 +579,30 @@ static void terminal_is_raw_while_in_use_and_as_before_after(void **state)
     close_tty();
 }
 
+static void size_of_the_terminal_is_told_at_the_start_and_with_each_change(void **state)
+{
+    struct fixture *f = *state;
+    struct winsize size = {.ws_col = 132, .ws_row = 43};
+
+    open_tty();
+    assert_int_equal(ioctl(tty_master, TIOCSWINSZ, &size), 0);
+    open_chardev(f, tty_slave, tty_slave);
+    run(f);
+    assert_int_equal(f->device.columns, 132);
+    assert_int_equal(f->device.rows, 43);
+    raise(SIGWINCH); /* it is as it was */
+    run(f);
+    assert_int_equal(f->device.resizes, 1);
+    size.ws_row = 50;
+    assert_int_equal(ioctl(tty_master, TIOCSWINSZ, &size), 0);
+    raise(SIGWINCH);
+    run(f);
+    assert_int_equal(f->device.resizes, 2);
+    assert_int_equal(f->device.rows, 50);
+    free_chardev(f);
+    close_tty();
+}
+
 static void terminal_that_hangs_up_ends_the_input_quietly(void **state)
 {
     struct fixture *f = *state;
@@ -706,6 +745,7 @@ int main(void)
         TEST(escape_key_works_over_two_reads),
         TEST(user_can_quit_when_the_guest_reads_nothing),
         TEST(terminal_is_raw_while_in_use_and_as_before_after),
+        TEST(size_of_the_terminal_is_told_at_the_start_and_with_each_change),
         TEST(terminal_that_hangs_up_ends_the_input_quietly),
         TEST(second_client_is_refused_until_the_first_leaves),
         TEST(job_control_works_as_the_shell_expects),

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -34,6 +35,8 @@ struct fixture {
     size_t got_len;
     unsigned writables, connects, disconnects;
     bool connected;
+    uint16_t columns, rows;
+    unsigned resizes;
     int saved_stderr, messages;
 };
 
@@ -69,8 +72,22 @@ static void device_connected(void *opaque, bool connected)
     f->disconnects += !connected;
 }
 
-static const struct chardev_client client = {device_room, device_receive, device_writable,
-                                             device_connected};
+static void device_resized(void *opaque, uint16_t columns, uint16_t rows)
+{
+    struct fixture *f = opaque;
+
+    f->columns = columns;
+    f->rows = rows;
+    f->resizes++;
+}
+
+static const struct chardev_client client = {
+    .can_receive = device_room,
+    .receive = device_receive,
+    .writable = device_writable,
+    .connected = device_connected,
+    .resized = device_resized,
+};
 
 static int setup(void **state)
 {
@@ -611,6 +628,27 @@ static void pty_is_opened_and_closed_as_its_user_likes(void **state)
     assert_int_equal(readlink(f->path, target, sizeof(target)), -1);
 }
 
+static void size_of_a_pty_s_terminal_is_told(void **state)
+{
+    struct fixture *f = *state;
+    struct winsize size = {.ws_col = 100, .ws_row = 30};
+    int fd;
+
+    assert_int_equal(open_spec(f, "pty", f->path), 0);
+    attach(f);
+    run_until_count(f, &f->disconnects, 1);
+    fd = open(f->path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
+    run_until_count(f, &f->resizes, 1);
+    assert_int_equal(f->columns, 100);
+    assert_int_equal(f->rows, 30);
+    size.ws_col = 90;
+    assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
+    run_until_count(f, &f->resizes, 2);
+    assert_int_equal(f->columns, 90);
+    close(fd);
+}
+
 static void link_of_an_earlier_pty_is_replaced(void **state)
 {
     struct fixture *f = *state;
@@ -648,6 +686,7 @@ int main(void)
         TEST(input_waits_for_a_device_that_has_no_room),
         TEST(socket_of_the_dead_is_replaced_and_nothing_else_is),
         TEST(pty_is_opened_and_closed_as_its_user_likes),
+        TEST(size_of_a_pty_s_terminal_is_told),
         TEST(link_of_an_earlier_pty_is_replaced),
     };
 

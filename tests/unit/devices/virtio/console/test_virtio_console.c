@@ -239,6 +239,63 @@ static void who_is_at_the_other_end_is_told(void **state)
     assert_control(f, VIRTIO_CONSOLE_PORT_OPEN, 1, 1);
 }
 
+static void resize(struct fixture *f, unsigned port, uint16_t columns, uint16_t rows)
+{
+    f->host.chr[port].callbacks.resized(f->host.chr[port].opaque, columns, rows);
+}
+
+/* In Linux's order, which is not that of version 1.2 of the standard. */
+static void assert_size(struct fixture *f, unsigned port, uint16_t columns, uint16_t rows)
+{
+    uint16_t value, size[65] = {0};
+
+    assert_int_equal(control_in(f, &value, (char *)size), VIRTIO_CONSOLE_RESIZE << 16 | port);
+    assert_int_equal(size[0], rows);
+    assert_int_equal(size[1], columns);
+}
+
+static void size_of_the_terminal_is_told(void **state)
+{
+    struct fixture *f = *state;
+    uint16_t value;
+
+    start(f, MULTIPORT | VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE));
+    resize(f, 0, 80, 24); /* before the driver knows the port */
+    for (unsigned i = 0; i < 16; i++)
+        add(f, CONTROL_IN, i, 128, true);
+    kick(f, CONTROL_IN);
+    control_out(f, 0, VIRTIO_CONSOLE_PORT_READY, 1);
+    assert_control(f, VIRTIO_CONSOLE_CONSOLE_PORT, 0, 1);
+    assert_control(f, VIRTIO_CONSOLE_PORT_OPEN, 0, 1);
+    assert_size(f, 0, 80, 24);
+    resize(f, 0, 132, 43);
+    assert_size(f, 0, 132, 43);
+    assert_int_equal(virtio_mmio_read(mmio_of(f), 0x100, 2), 132);
+    assert_int_equal(virtio_mmio_read(mmio_of(f), 0x102, 2), 43);
+    control_out(f, 1, VIRTIO_CONSOLE_PORT_READY, 1); /* a channel has none */
+    assert_int_equal(control_in(f, &value, NULL), VIRTIO_CONSOLE_PORT_NAME << 16 | 1);
+    assert_control(f, VIRTIO_CONSOLE_PORT_OPEN, 1, 1);
+    resize(f, 1, 1, 1);
+    assert_int_equal(control_in(f, &value, NULL), 0);
+}
+
+static void size_is_in_the_configuration_space_for_a_driver_with_one_port(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t generation;
+    unsigned rises;
+
+    start(f, VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE));
+    generation = virtio_mmio_read(mmio_of(f), 0x0fc, 4);
+    rises = f->host.rises;
+    resize(f, 0, 132, 43);
+    assert_int_equal(virtio_mmio_read(mmio_of(f), 0x060, 4) & 2, 2); /* configuration change */
+    assert_int_equal(f->host.rises, rises + 1);
+    assert_int_not_equal(virtio_mmio_read(mmio_of(f), 0x0fc, 4), generation);
+    assert_int_equal(virtio_mmio_read(mmio_of(f), 0x100, 2), 132);
+    assert_int_equal(virtio_mmio_read(mmio_of(f), 0x102, 2), 43);
+}
+
 /* Any number of changes are one message, of how it is now. */
 static void news_wait_for_a_driver_without_buffers(void **state)
 {
@@ -483,6 +540,8 @@ int main(void)
         TEST(ports_are_announced_named_and_apart),
         TEST(input_waits_until_the_guest_has_opened_the_port),
         TEST(who_is_at_the_other_end_is_told),
+        TEST(size_of_the_terminal_is_told),
+        TEST(size_is_in_the_configuration_space_for_a_driver_with_one_port),
         TEST(news_wait_for_a_driver_without_buffers),
         TEST(messages_that_make_no_sense_do_nothing),
         TEST(slow_reader_holds_the_chain_and_loses_nothing),
