@@ -353,24 +353,17 @@ static void vfs_resubmit(void *device, struct virtqueue *vq, const struct virtq_
  * Resets, and standing still
  */
 
+/* What threads still do ends in vfs_collect(): then the driver has its memory back. */
 static bool vfs_reset(void *device)
 {
     struct vfs *v = device;
 
     v->waited_for = false;
-    v->queue_resetting = v->starved = 0;
-    /* Linux frees the buffers at once after it has written 0 to Status. */
-    if (v->in_flight && !fs_pool_wait(&v->pool, VFS_DRAIN_MS)) {
-        v->plugin->ops->log(v->plugin->instance, RV_LOG_WARN,
-                            "requests are under way for more than %u s: the guest's reset waits",
-                            VFS_DRAIN_MS / 1000);
-        v->resetting = true;
-        return false;
-    }
-    v->resetting = false;
-    vfs_collect(v);
-    vfs_forget_all(v);
-    return true;
+    v->again = v->starved = v->queue_resetting = 0;
+    v->resetting = v->in_flight != 0;
+    if (!v->resetting)
+        vfs_forget_all(v);
+    return !v->resetting;
 }
 
 static bool vfs_queue_reset(void *device, struct virtqueue *vq)

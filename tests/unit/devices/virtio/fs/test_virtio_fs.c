@@ -20,6 +20,7 @@
 
 #define IN          DRIVER_DATA
 #define OUT         (DRIVER_DATA + 0x1000)
+#define STATUS      0x070u
 #define QUEUE_SEL   0x030u
 #define QUEUE_RESET 0x0c0u
 
@@ -152,6 +153,40 @@ static void a_queues_reset_ends_when_no_thread_has_a_request_of_it(void **state)
     driver_queue_init(&f->q[1], &f->world, 1, 64,
                       VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_RESET));
     assert_true(driver_queue_enable(mmio, &f->q[1]));
+    ask(f, FUSE_LOOKUP, 1, "a", 2);
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void a_reset_ends_when_no_thread_has_a_request_and_the_loop_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    struct virtio_mmio *mmio = plugin_host_mmio(&f->host);
+    int fd = begin_what_waits(f);
+    double begin = seconds();
+
+    if (fd < 0)
+        skip();
+    driver_write(mmio, STATUS, 0);
+    plugin_host_turn(&f->host, 1000);
+    assert_true(seconds() - begin < 2);
+    assert_int_not_equal(driver_read(mmio, STATUS), 0);
+    close(fd);
+    while (driver_read(mmio, STATUS))
+        plugin_host_turn(&f->host, 1000);
+    /* A driver can begin anew. */
+    assert_true(driver_negotiate(mmio, VIRTIO_FEATURE(VIRTIO_F_VERSION_1)));
+    driver_queue_init(&f->q[1], &f->world, 1, 64, VIRTIO_FEATURE(VIRTIO_F_VERSION_1));
+    assert_true(driver_queue_enable(mmio, &f->q[1]));
+    driver_ok(mmio);
+    ask(f, FUSE_INIT, 0, &(struct fuse_init_in){.major = 7, .minor = 36},
+        sizeof(struct fuse_init_in));
     ask(f, FUSE_LOOKUP, 1, "a", 2);
 }
 
@@ -327,6 +362,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_queues_reset_ends_when_no_thread_has_a_request_of_it),
+        TEST(a_reset_ends_when_no_thread_has_a_request_and_the_loop_goes_on),
         TEST(it_stands_still_when_all_threads_do),
         TEST(numbers_of_another_process_are_stale),
         TEST(long_requests_that_wait_stay_in_their_ring),
