@@ -23,15 +23,6 @@ void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
 
 void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)
 {
-    host->chr_got[0] = '\0';
-    while (size) {
-        size_t room = host->chr.can_receive(host->chr_opaque);
-        size_t n = size < room ? size : room;
-
-        if (n == 0)
-            break;
-        host->chr.receive(host->chr_opaque, data, n);
-        data += n;
-        size -= n;
-    }
+    plugin_host_chr_clear(&host->chr[0]);
+    plugin_host_chr_input(&host->chr[0], data, size);
 }

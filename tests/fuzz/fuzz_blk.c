@@ -3,7 +3,7 @@
  * The block device: a driver that does anything to registers and to a RAM of two
  * pages, requests that end in any order and with any error, resets with requests
  * in flight, standing still, and a new process that goes on with the old one's
- * state. tests/unit/support/blk_host.c checks what the device asks of the core.
+ * state. plugin_host_disk.c checks what the device asks of the core.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/support/blk_host.h"
+#include "tests/unit/support/plugin_host.h"
 
 #define RAM_BASE 0x1000u
 #define RAM_SIZE 0x2000u
@@ -93,8 +93,9 @@ static void end_one(struct rv_instance *host, uint8_t how)
 {
     static const int errors[] = {0, 0, 0, -EIO, -EOPNOTSUPP, -ENOSPC, -EINVAL, -EROFS};
 
-    if (host->nr_pending)
-        blk_host_complete(host, (how >> 3) % host->nr_pending, errors[how & 7u], how & 0x80);
+    if (host->disk.nr_pending)
+        plugin_host_disk_complete(&host->disk, (how >> 3) % host->disk.nr_pending, errors[how & 7u],
+                                  how & 0x80);
 }
 
 static void step(struct rv_instance *host, struct input *in, bool *still)
@@ -130,13 +131,8 @@ static void step(struct rv_instance *host, struct input *in, bool *still)
     case 8: request(host, in); break;
     case 9:
     case 10: end_one(host, (uint8_t)take(in, 1)); break;
-    case 11: blk_host_complete_all(host); break;
-    case 12:
-        if (host->timer_set) {
-            host->timer_set = false;
-            host->fired(host->opaque);
-        }
-        break;
+    case 11: plugin_host_disk_complete_all(&host->disk); break;
+    case 12: plugin_host_turn(host, 0); break;
     case 13:
         if (*still)
             ringvisor_device.resume(host->device);
@@ -144,10 +140,10 @@ static void step(struct rv_instance *host, struct input *in, bool *still)
             ringvisor_device.reset(host->device);
         *still = !*still;
         break;
-    case 14: blk_host_complete_all(host); break;
+    case 14: plugin_host_disk_complete_all(&host->disk); break;
     default: /* the process ends: what was in flight is submitted again */
-        blk_host_stop(host);
-        if (blk_host_start(host, RV_CREATE_RESUME))
+        plugin_host_stop(host);
+        if (plugin_host_start(host, RV_CREATE_RESUME))
             abort();
         *still = false;
         break;
@@ -157,7 +153,9 @@ static void step(struct rv_instance *host, struct input *in, bool *still)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
-    struct rv_instance host;
+    static const struct plugin_host_property properties[] = {
+        {"path", "/disk"}, {"queues", "2"}, {"queue-size", "16"}, {0}};
+    static struct rv_instance host;
     uint8_t *ram = aligned_alloc(4096, RAM_SIZE);
     bool still = false;
     uint32_t how = take(&in, 1);
@@ -165,21 +163,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!ram)
         abort();
     memset(ram, 0, RAM_SIZE);
-    blk_host_init(&host, ram, RAM_BASE, RAM_SIZE, SECTORS);
-    host.queues = "2";
-    host.queue_size = "16";
-    host.info.read_only = how & 1u;
-    host.info.write_cache = how & 2u;
-    host.info.can_discard = how & 4u;
-    if (blk_host_start(&host, 0))
+    plugin_host_init(&host, ram, RAM_BASE, RAM_SIZE);
+    plugin_host_disk_init(&host, SECTORS);
+    host.properties = properties;
+    host.quiet = true;
+    host.disk.info.read_only = how & 1u;
+    host.disk.info.write_cache = how & 2u;
+    host.disk.info.can_discard = how & 4u;
+    if (plugin_host_start(&host, 0))
         abort();
     while (in.size != 0)
         step(&host, &in, &still);
     if (still)
         ringvisor_device.resume(host.device);
-    blk_host_complete_all(&host);
-    blk_host_stop(&host);
-    blk_host_free(&host);
+    plugin_host_disk_complete_all(&host.disk);
+    plugin_host_stop(&host);
+    plugin_host_free(&host);
     free(ram);
     return 0;
 }

@@ -11,15 +11,9 @@
 #include <string.h>
 
 #include "proto/boot.h"
+#include "tests/unit/support/check.h"
 #include "vmm/firmware/smccc.h"
 #include "vmm/util/log.h"
-
-#define CHECK(holds)    \
-    do {                \
-        if (!(holds)) { \
-            abort();    \
-        }               \
-    } while (0)
 
 #define CPUS     4u
 #define RAM_BASE 0x40000000ull

@@ -10,7 +10,7 @@
 
 #include <linux/virtio_console.h>
 
-#include "tests/unit/support/console_host.h"
+#include "tests/unit/support/plugin_host.h"
 
 #define RAM_BASE 0x1000u
 #define RAM_SIZE 0x4000u
@@ -125,16 +125,11 @@ static void step(struct rv_instance *host, struct input *in, bool *still)
         if (!*still)
             buffer(host, in);
         break;
-    case 8: console_host_room(host, port, choice * 8u); break;
-    case 9: console_host_room(host, port, SIZE_MAX); break;
-    case 10: console_host_input(host, port, typed, choice * 4u); break;
-    case 11: console_host_connected(host, port, choice & 2u); break;
-    case 12:
-        if (host->timer_set) {
-            host->timer_set = false;
-            host->fired(host->opaque);
-        }
-        break;
+    case 8: plugin_host_chr_room(&host->chr[port], choice * 8u); break;
+    case 9: plugin_host_chr_room(&host->chr[port], SIZE_MAX); break;
+    case 10: plugin_host_chr_input(&host->chr[port], typed, choice * 4u); break;
+    case 11: plugin_host_chr_connected(&host->chr[port], choice & 2u); break;
+    case 12: plugin_host_turn(host, 0); break;
     case 13:
         if (*still)
             ringvisor_device.resume(host->device);
@@ -144,8 +139,8 @@ static void step(struct rv_instance *host, struct input *in, bool *still)
         break;
     case 14: write32(host, VIRTIO_MMIO_QUEUE_NOTIFY, choice & 7u); break;
     default:
-        console_host_stop(host);
-        if (console_host_start(host, RV_CREATE_RESUME))
+        plugin_host_stop(host);
+        if (plugin_host_start(host, RV_CREATE_RESUME))
             abort();
         *still = false;
         break;
@@ -154,6 +149,8 @@ static void step(struct rv_instance *host, struct input *in, bool *still)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const struct plugin_host_property properties[] = {
+        {"chardev1", "second"}, {"name1", "name"}, {0}};
     static struct rv_instance host;
     struct input in = {data, size};
     uint8_t *ram = aligned_alloc(4096, RAM_SIZE);
@@ -162,15 +159,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!ram)
         abort();
     memset(ram, 0, RAM_SIZE);
-    console_host_init(&host, ram, RAM_BASE, RAM_SIZE);
-    host.property[2] = "second";
-    host.property[3] = "name";
-    if (console_host_start(&host, 0))
+    plugin_host_init(&host, ram, RAM_BASE, RAM_SIZE);
+    host.properties = properties;
+    host.quiet = true;
+    if (plugin_host_start(&host, 0))
         abort();
     while (in.size != 0)
         step(&host, &in, &still);
-    console_host_stop(&host);
-    console_host_free(&host);
+    plugin_host_stop(&host);
+    plugin_host_free(&host);
     free(ram);
     return 0;
 }

@@ -8,14 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/support/check.h"
 #include "vmm/exit/decode.h"
-
-#define CHECK(holds)    \
-    do {                \
-        if (!(holds)) { \
-            abort();    \
-        }               \
-    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,17 +9,12 @@
 #include <string.h>
 
 #include "devices/vhost_user/vhost_user_engine.h"
+#include "tests/unit/support/check.h"
 
 #define QUEUES 3u
 #define FD     1000 /* of the in-flight region: no other descriptor has this number */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(holds)  \
-    do {              \
-        if (!(holds)) \
-            abort();  \
-    } while (0)
 
 struct input {
     const uint8_t *data;

@@ -14,19 +14,13 @@
 
 #include <ringvisor/virtio/iov.h>
 #include <ringvisor/virtio/virtio_mmio.h>
+#include "tests/unit/support/check.h"
 
 #define RAM_BASE 0x1000u
 #define RAM_SIZE 0x2000u
 #define QUEUES   2u
 #define HELD     8u
 #define CONFIG   16u
-
-#define CHECK(holds)    \
-    do {                \
-        if (!(holds)) { \
-            abort();    \
-        }               \
-    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,14 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/support/check.h"
 #include "vmm/insn/walk.h"
-
-#define CHECK(holds)    \
-    do {                \
-        if (!(holds)) { \
-            abort();    \
-        }               \
-    } while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "tests/unit/support/plugin_host.h"
-
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define CHECK(holds)                                                    \
-    do {                                                                \
-        if (!(holds)) {                                                 \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #holds); \
-            abort();                                                    \
-        }                                                               \
-    } while (0)
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#include "tests/unit/support/check.h"
+#include "tests/unit/support/plugin_host_internal.h"
 
 static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -25,26 +13,32 @@ static void host_log(struct rv_instance *host, enum rv_log_level level, const ch
 {
     va_list ap;
 
+    CHECK(level <= RV_LOG_DEBUG && fmt[0]);
+    host->logs++;
     host->errors += level == RV_LOG_ERROR;
     host->warnings += level == RV_LOG_WARN;
-    if (level > RV_LOG_WARN)
-        return;
     va_start(ap, fmt);
     vsnprintf(host->log, sizeof(host->log), fmt, ap);
     va_end(ap);
-    if (!host->quiet)
+    if (!host->quiet && level <= RV_LOG_WARN)
         fprintf(stderr, "# %s\n", host->log);
 }
 
 static const char *host_name(struct rv_instance *host)
 {
-    (void)host;
+    CHECK(host);
     return "device@a000000";
+}
+
+static void host_irq_set(struct rv_instance *host, unsigned line, bool level)
+{
+    CHECK(line == 0 && line < host->class->irq_lines && !(host->class->irq_edge & 1));
+    host->irq = level;
 }
 
 static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
-    CHECK(line == 0);
+    CHECK(line == 0 && line < host->class->irq_lines && host->class->irq_edge & 1);
     host->rises++;
 }
 
@@ -60,6 +54,30 @@ static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
 static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
     CHECK(host_mem_span(host, ipa, len));
+    if (host->dirty)
+        memset(host->dirty + (ipa - host->ram_base), 1, len);
+    host->dirty_bytes += len;
+}
+
+static int host_mem_read(struct rv_instance *host, uint64_t ipa, void *to, size_t len)
+{
+    const void *from = host_mem_span(host, ipa, len);
+
+    if (!from)
+        return -EFAULT;
+    memcpy(to, from, len);
+    return 0;
+}
+
+static int host_mem_write(struct rv_instance *host, uint64_t ipa, const void *from, size_t len)
+{
+    void *to = host_mem_span(host, ipa, len);
+
+    if (!to)
+        return -EFAULT;
+    memcpy(to, from, len);
+    host_mem_dirty(host, ipa, len);
+    return 0;
 }
 
 static int host_mem_discard(struct rv_instance *host, uint64_t ipa, uint64_t len)
@@ -82,136 +100,18 @@ static int host_mem_region(struct rv_instance *host, unsigned index, struct rv_m
         return -ENOENT;
     region->ipa = host->ram_base;
     region->bytes = host->ram_size;
-    region->fd = -1;
+    region->offset = host->ram_offset;
+    region->fd = host->ram_fd;
     return 0;
-}
-
-static uint64_t host_now_ns(struct rv_instance *host)
-{
-    return host->now;
-}
-
-static struct rv_timer *host_timer_new(struct rv_instance *host, void (*fired)(void *),
-                                       void *opaque)
-{
-    for (unsigned i = 0; i < PLUGIN_HOST_TIMERS; i++) {
-        if (host->timer[i].fired)
-            continue;
-        host->timer[i] = (struct rv_timer){.fired = fired, .opaque = opaque};
-        return &host->timer[i];
-    }
-    return NULL;
-}
-
-static void host_timer_set(struct rv_instance *host, struct rv_timer *timer, uint64_t at)
-{
-    (void)host;
-    CHECK(timer->fired);
-    timer->set = true;
-    timer->at = at;
-}
-
-static void host_timer_cancel(struct rv_instance *host, struct rv_timer *timer)
-{
-    (void)host;
-    CHECK(timer->fired);
-    timer->set = false;
-}
-
-static void host_timer_free(struct rv_instance *host, struct rv_timer *timer)
-{
-    (void)host;
-    CHECK(timer->fired);
-    *timer = (struct rv_timer){0};
-}
-
-static struct rv_watch *host_fd_watch(struct rv_instance *host, int fd, unsigned events,
-                                      void (*ready)(void *, unsigned), void *opaque)
-{
-    CHECK(fd >= 0 && ready);
-    for (unsigned i = 0; i < PLUGIN_HOST_WATCHES; i++) {
-        if (host->watch[i].ready)
-            continue;
-        host->watch[i] = (struct rv_watch){ready, opaque, fd, events};
-        return &host->watch[i];
-    }
-    return NULL;
-}
-
-static int host_fd_change(struct rv_instance *host, struct rv_watch *watch, unsigned events)
-{
-    (void)host;
-    CHECK(watch->ready);
-    watch->events = events;
-    return 0;
-}
-
-static void host_fd_remove(struct rv_instance *host, struct rv_watch *watch)
-{
-    (void)host;
-    CHECK(watch->ready);
-    *watch = (struct rv_watch){0};
-}
-
-static const struct rv_property *declared(const char *name)
-{
-    const struct rv_property *p = ringvisor_device.properties;
-
-    while (p && p->name && strcmp(p->name, name) != 0)
-        p++;
-    CHECK(p && p->name);
-    return p;
-}
-
-static const char *value_of(struct rv_instance *host, const char *name)
-{
-    const struct rv_property *property = declared(name);
-
-    for (const struct plugin_host_property *p = host->properties; p && p->name; p++)
-        if (strcmp(p->name, name) == 0)
-            return p->value;
-    return property->value;
-}
-
-static const char *host_property_string(struct rv_instance *host, const char *name)
-{
-    CHECK(declared(name)->type == RV_PROPERTY_STRING || declared(name)->type == RV_PROPERTY_PATH);
-    return value_of(host, name);
-}
-
-static uint64_t host_property_uint(struct rv_instance *host, const char *name)
-{
-    const char *value = value_of(host, name);
-    char *end;
-    uint64_t n;
-
-    CHECK(declared(name)->type == RV_PROPERTY_UINT || declared(name)->type == RV_PROPERTY_SIZE);
-    n = strtoull(value, &end, 0);
-    return n << (*end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0);
-}
-
-static bool host_property_bool(struct rv_instance *host, const char *name)
-{
-    CHECK(declared(name)->type == RV_PROPERTY_BOOL);
-    return strcmp(value_of(host, name), "on") == 0;
-}
-
-static unsigned host_property_enum(struct rv_instance *host, const char *name)
-{
-    const char *value = value_of(host, name);
-    unsigned i = 0;
-
-    CHECK(declared(name)->type == RV_PROPERTY_ENUM && value);
-    while (strcmp(declared(name)->choices[i], value) != 0)
-        CHECK(declared(name)->choices[++i]);
-    return i;
 }
 
 static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
                               size_t size)
 {
     CHECK(version != 0 && strlen(name) <= 12);
-    for (unsigned i = 0; i < COUNT(host->block); i++) {
+    if (host->no_state)
+        return NULL;
+    for (unsigned i = 0; i < COUNT_OF(host->block); i++) {
         if (host->block[i].block && strcmp(host->block[i].name, name) != 0)
             continue;
         CHECK(!host->block[i].block || host->block[i].size == size);
@@ -229,166 +129,168 @@ static void host_quiesced(struct rv_instance *host)
     host->quiesced++;
 }
 
+static void host_request(struct rv_instance *host, enum rv_request what, int code)
+{
+    CHECK((unsigned)what <= RV_REQUEST_PANIC);
+    CHECK(what != RV_REQUEST_POWER_OFF || (code >= 0 && code <= 125));
+    host->requests++;
+    host->request = what;
+    host->code = code;
+}
+
 static uint64_t *host_counter(struct rv_instance *host, const char *name, const char *help)
 {
     unsigned i = 0;
 
     CHECK(name && help && strlen(name) < sizeof(host->counter[0].name));
-    while (i + 1 < COUNT(host->counter) && host->counter[i].name[0] &&
-           strcmp(host->counter[i].name, name) != 0)
+    while (host->counter[i].name[0] && strcmp(host->counter[i].name, name) != 0) {
         i++;
+        CHECK(i < COUNT_OF(host->counter));
+    }
     strcpy(host->counter[i].name, name);
     return &host->counter[i].value;
 }
 
-static struct rv_chr *host_chr_open(struct rv_instance *host, const char *spec,
-                                    const struct rv_chr_callbacks *callbacks, void *opaque)
-{
-    if (!spec)
-        return NULL;
-    host->chr = *callbacks;
-    host->chr_opaque = opaque;
-    return (struct rv_chr *)(void *)host;
-}
-
-static size_t host_chr_write(struct rv_instance *host, struct rv_chr *chr, const uint8_t *data,
-                             size_t len)
-{
-    size_t used = strlen(host->chr_got);
-    size_t n = len < sizeof(host->chr_got) - 1 - used ? len : sizeof(host->chr_got) - 1 - used;
-
-    CHECK((void *)chr == (void *)host);
-    memcpy(host->chr_got + used, data, n);
-    host->chr_got[used + n] = '\0';
-    return len;
-}
-
-static void host_chr_accept(struct rv_instance *host, struct rv_chr *chr)
-{
-    CHECK((void *)chr == (void *)host);
-}
-
-static void host_chr_close(struct rv_instance *host, struct rv_chr *chr)
-{
-    CHECK((void *)chr == (void *)host);
-    host->chr_opaque = NULL;
-}
-
-static const struct rv_vmm_ops ops = {
+static const struct rv_vmm_ops host_ops = {
     .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
     .log = host_log,
     .name = host_name,
+    .irq_set = host_irq_set,
     .irq_pulse = host_irq_pulse,
+    .mem_read = host_mem_read,
+    .mem_write = host_mem_write,
     .mem_span = host_mem_span,
     .mem_dirty = host_mem_dirty,
-    .mem_discard = host_mem_discard,
     .mem_region = host_mem_region,
-    .now_ns = host_now_ns,
-    .timer_new = host_timer_new,
-    .timer_set = host_timer_set,
-    .timer_cancel = host_timer_cancel,
-    .timer_free = host_timer_free,
-    .fd_watch = host_fd_watch,
-    .fd_change = host_fd_change,
-    .fd_remove = host_fd_remove,
-    .property_string = host_property_string,
-    .property_uint = host_property_uint,
-    .property_bool = host_property_bool,
-    .property_enum = host_property_enum,
+    .mem_discard = host_mem_discard,
+    .now_ns = plugin_host_now_ns,
+    .wall_ns = plugin_host_wall_ns,
+    .timer_new = plugin_host_timer_new,
+    .timer_set = plugin_host_timer_set,
+    .timer_cancel = plugin_host_timer_cancel,
+    .timer_free = plugin_host_timer_free,
+    .fd_watch = plugin_host_fd_watch,
+    .fd_change = plugin_host_fd_change,
+    .fd_remove = plugin_host_fd_remove,
+    .property_string = plugin_host_property_string,
+    .property_uint = plugin_host_property_uint,
+    .property_bool = plugin_host_property_bool,
+    .property_enum = plugin_host_property_enum,
     .state_block = host_state_block,
     .quiesced = host_quiesced,
+    .request = host_request,
     .counter = host_counter,
-    .chr_open = host_chr_open,
-    .chr_write = host_chr_write,
-    .chr_accept = host_chr_accept,
-    .chr_close = host_chr_close,
+    .chr_open = plugin_host_chr_open,
+    .chr_write = plugin_host_chr_write,
+    .chr_accept = plugin_host_chr_accept,
+    .chr_close = plugin_host_chr_close,
+    .disk_open = plugin_host_disk_open,
+    .disk_info = plugin_host_disk_info,
+    .disk_submit = plugin_host_disk_submit,
+    .disk_kick = plugin_host_disk_kick,
+    .disk_close = plugin_host_disk_close,
+    .disk_drain = plugin_host_disk_drain,
 };
 
-void plugin_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base, uint64_t size)
+void plugin_host_init_class(struct rv_instance *host, const struct rv_device_class *class,
+                            uint8_t *ram, uint64_t base, uint64_t size)
 {
     memset(host, 0, sizeof(*host));
+    host->class = class;
     host->ram = ram;
     host->ram_base = base;
     host->ram_size = size;
-    host->now = 1000000000;
+    host->ram_fd = -1;
+    host->now = 5 * NS_PER_S;
+    host->wall = 1700000000 * NS_PER_S + NS_PER_S / 4;
+}
+
+/* As the core does before it makes a device that takes nothing over. */
+static void forget_state(struct rv_instance *host)
+{
+    memset(host->state, 0, sizeof(host->state));
+    memset(host->counter, 0, sizeof(host->counter));
+    for (unsigned i = 0; i < COUNT_OF(host->block); i++) {
+        free(host->block[i].block);
+        host->block[i].block = NULL;
+    }
+}
+
+void plugin_host_free(struct rv_instance *host)
+{
+    forget_state(host);
+    free(host->disk.image);
+}
+
+int plugin_host_create(struct rv_instance *host, uint32_t flags)
+{
+    int error;
+
+    CHECK(host->class->state_size <= sizeof(host->state) && !host->device);
+    if (!(flags & RV_CREATE_RESUME))
+        forget_state(host);
+    host->irq = false;
+    error = host->class->create(host, &host_ops, host->class->state_size ? host->state : NULL,
+                                flags, &host->device);
+    if (error)
+        host->device = NULL;
+    return error;
 }
 
 int plugin_host_start(struct rv_instance *host, uint32_t flags)
 {
-    int error = ringvisor_device.create(host, &ops, host->state, flags, &host->device);
+    int error = plugin_host_create(host, flags);
 
-    CHECK(ringvisor_device.state_size <= sizeof(host->state));
-    if (error) {
-        host->device = NULL;
+    if (error)
         return error;
-    }
     if (!(flags & RV_CREATE_RESUME))
-        ringvisor_device.reset(host->device);
-    ringvisor_device.resume(host->device);
+        host->class->reset(host->device);
+    if (host->class->resume)
+        host->class->resume(host->device);
     return 0;
 }
 
-/* The core would free what is left. Here it is a mistake. */
 static void check_nothing_left(const struct rv_instance *host)
 {
     for (unsigned i = 0; i < PLUGIN_HOST_TIMERS; i++)
         CHECK(!host->timer[i].fired);
     for (unsigned i = 0; i < PLUGIN_HOST_WATCHES; i++)
         CHECK(!host->watch[i].ready);
-    CHECK(!host->chr_opaque);
+    for (unsigned i = 0; i < PLUGIN_HOST_CHRS; i++)
+        CHECK(!host->chr[i].open);
+    CHECK(!host->disk.open);
 }
 
 void plugin_host_stop(struct rv_instance *host)
 {
     if (host->device)
-        ringvisor_device.destroy(host->device);
+        host->class->destroy(host->device);
     host->device = NULL;
     check_nothing_left(host);
 }
 
-void plugin_host_free(struct rv_instance *host)
+uint32_t plugin_host_get(struct rv_instance *host, uint64_t offset)
 {
-    for (unsigned i = 0; i < COUNT(host->block); i++)
-        free(host->block[i].block);
+    uint64_t value = ~0ull;
+
+    CHECK(host->class->read(host->device, offset, 4, &value) == 0);
+    return (uint32_t)value;
 }
 
-void plugin_host_turn(struct rv_instance *host, uint64_t ns)
+void plugin_host_put(struct rv_instance *host, uint64_t offset, uint32_t value)
 {
-    host->now += ns;
-    for (unsigned i = 0; i < PLUGIN_HOST_TIMERS; i++) {
-        struct rv_timer *timer = &host->timer[i];
-
-        if (!timer->fired || !timer->set || timer->at > host->now)
-            continue;
-        timer->set = false;
-        timer->fired(timer->opaque);
-    }
-    for (unsigned i = 0; i < PLUGIN_HOST_WATCHES; i++) {
-        struct rv_watch *watch = &host->watch[i];
-        struct pollfd fd = {.fd = watch->fd,
-                            .events = (short)((watch->events & RV_FD_READ ? POLLIN : 0) |
-                                              (watch->events & RV_FD_WRITE ? POLLOUT : 0))};
-        unsigned events;
-
-        if (!watch->ready || !watch->events || poll(&fd, 1, 0) <= 0)
-            continue;
-        CHECK(!(fd.revents & POLLNVAL));
-        events = (fd.revents & POLLIN ? RV_FD_READ : 0) | (fd.revents & POLLOUT ? RV_FD_WRITE : 0);
-        if (fd.revents & (POLLERR | POLLHUP))
-            events = RV_FD_READ | RV_FD_WRITE;
-        if (events & watch->events)
-            watch->ready(watch->opaque, events & watch->events);
-    }
+    CHECK(host->class->write(host->device, offset, 4, value) == 0);
 }
 
 uint64_t plugin_host_counter(const struct rv_instance *host, const char *name)
 {
-    for (unsigned i = 0; i < COUNT(host->counter); i++)
-        if (strcmp(host->counter[i].name, name) == 0)
-            return host->counter[i].value;
-    fprintf(stderr, "no counter '%s'\n", name);
-    abort();
+    unsigned i = 0;
+
+    while (i < COUNT_OF(host->counter) && strcmp(host->counter[i].name, name) != 0)
+        i++;
+    CHECK(i < COUNT_OF(host->counter));
+    return host->counter[i].value;
 }
 
 struct virtio_mmio *plugin_host_mmio(struct rv_instance *host)

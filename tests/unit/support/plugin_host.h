@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A core for one instance of any device, for tests and fuzzers: properties as text,
- * timers on a clock that the test moves, watched descriptors, state blocks, RAM. What a
- * device must not do ends the program.
+ * The core's side of the plugin ABI, for tests and fuzzers: one instance of any device,
+ * with guest RAM, interrupt lines, clocks and timers that the test moves, watched
+ * descriptors, properties as text, state blocks, character back ends and a disk. A device
+ * that breaks a rule of ringvisor/device.h ends the program.
  */
 #pragma once
 
@@ -10,22 +11,55 @@
 
 #include <ringvisor/virtio/virtio_plugin.h>
 
-#define PLUGIN_HOST_TIMERS  16u
-#define PLUGIN_HOST_WATCHES 300u
-#define PLUGIN_HOST_STATE   4096u
+#define PLUGIN_HOST_TIMERS    16u
+#define PLUGIN_HOST_WATCHES   300u
+#define PLUGIN_HOST_STATE     4096u /* bytes */
+#define PLUGIN_HOST_CHRS      4u    /* character back ends */
+#define PLUGIN_HOST_CHR_BYTES 4096u /* that one of them keeps */
+#define PLUGIN_HOST_SET       8u    /* properties that plugin_host_set changes */
+#define PLUGIN_HOST_PENDING   2048u /* disk requests */
+#define PLUGIN_HOST_NEVER     UINT64_MAX
+
+#define NS_PER_S 1000000000ull
 
 struct rv_timer {
-    void (*fired)(void *opaque); /* NULL: free */
+    void (*fired)(void *opaque); /* NULL: the slot is free */
     void *opaque;
     bool set;
     uint64_t at;
 };
 
 struct rv_watch {
-    void (*ready)(void *opaque, unsigned events); /* NULL: free */
+    void (*ready)(void *opaque, unsigned events); /* NULL: the slot is free */
     void *opaque;
     int fd;
     unsigned events;
+};
+
+/* A character back end in memory. */
+struct rv_chr {
+    struct rv_chr_callbacks callbacks;
+    void *opaque;
+    const char *spec; /* as the device gave it */
+    bool open;
+    size_t room;                        /* bytes that the reader takes before it is slow */
+    bool slow;                          /* it took fewer than it was given: writable() is due */
+    unsigned accepts;                   /* calls of chr_accept */
+    size_t got_len;                     /* length of all the output */
+    uint8_t got[PLUGIN_HOST_CHR_BYTES]; /* the last of it, and a NUL */
+};
+
+/* A disk in memory. Its requests end when the test says so, in any order, with any error. */
+struct rv_disk {
+    struct rv_disk_info info;
+    uint8_t *image;                 /* info.capacity bytes; NULL: there is no disk */
+    int open_error;                 /* what disk_open returns */
+    struct rv_disk_options options; /* as the device gave them */
+    struct rv_disk_request *pending[PLUGIN_HOST_PENDING];
+    unsigned nr_pending;
+    unsigned submitted, flushes;
+    uint32_t discard_flags; /* of the last DISCARD or WRITE_ZEROES */
+    bool open;
 };
 
 struct plugin_host_property {
@@ -33,48 +67,115 @@ struct plugin_host_property {
 };
 
 struct rv_instance {
-    uint8_t *ram; /* of which the device's memory is part, or its own */
-    uint64_t ram_base, ram_size;
-    const struct plugin_host_property *properties; /* what the user gave; ends with {0} */
+    const struct rv_device_class *class;
+    void *device; /* NULL: there is none */
 
-    unsigned rises; /* interrupts */
-    unsigned errors, warnings;
-    char log[512];      /* the last of these */
-    bool quiet;         /* do not print them */
-    uint64_t now;       /* ns */
+    /* Guest RAM, which is the caller's. */
+    uint8_t *ram;
+    uint64_t ram_base, ram_size;
+    uint8_t *dirty; /* optional map: 1 for each byte that was marked */
+    uint64_t dirty_bytes;
+    int ram_fd; /* what mem_region tells; -1 at first */
+    uint64_t ram_offset;
     uint64_t discarded; /* bytes */
     unsigned discards;
 
+    /* What the user gave. The list ends with {0}; plugin_host_set goes before it. */
+    const struct plugin_host_property *properties;
+    struct plugin_host_property set[PLUGIN_HOST_SET];
+
+    bool irq;       /* level of line 0 */
+    unsigned rises; /* edges of line 0 */
+
+    unsigned logs; /* messages of all levels */
+    unsigned errors, warnings;
+    char log[512]; /* the last message */
+    bool quiet;    /* errors and warnings are not printed */
+
+    uint64_t now, wall; /* ns */
+    bool real_time;     /* now_ns is the host's monotonic clock, plus `now` */
+    bool no_timer;      /* timer_new is out of memory */
     struct rv_timer timer[PLUGIN_HOST_TIMERS];
     struct rv_watch watch[PLUGIN_HOST_WATCHES];
+
+    /* Guest-visible state: it outlives the instance. */
     uint64_t state[PLUGIN_HOST_STATE / 8];
     struct {
         char name[16];
         void *block;
         size_t size;
     } block[3];
+    bool no_state; /* there is no room for further blocks */
+
     struct {
         char name[32];
         uint64_t value;
     } counter[16];
     unsigned quiesced;
-    void *device;
+    unsigned requests; /* of the machine */
+    enum rv_request request;
+    int code; /* of the last */
 
-    /* chr_open: what the device has, and what it wrote. */
-    struct rv_chr_callbacks chr;
-    void *chr_opaque;
-    char chr_got[4096];
+    struct rv_chr chr[PLUGIN_HOST_CHRS];
+    unsigned chr_fail_at; /* chr_open fails when it would open this many; 0: never */
+    struct rv_disk disk;
 };
 
-void plugin_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base, uint64_t size);
-
-/* create(), then reset() and resume() if it does not take another's state over. */
-int plugin_host_start(struct rv_instance *host, uint32_t flags);
-void plugin_host_stop(struct rv_instance *host);
+/* RAM is optional. The clocks do not begin at 0. */
+void plugin_host_init_class(struct rv_instance *host, const struct rv_device_class *class,
+                            uint8_t *ram, uint64_t base, uint64_t size);
 void plugin_host_free(struct rv_instance *host);
+
+/* For the class that the program is linked with. */
+static inline void plugin_host_init(struct rv_instance *host, uint8_t *ram, uint64_t base,
+                                    uint64_t size)
+{
+    plugin_host_init_class(host, &ringvisor_device, ram, base, size);
+}
+
+/* A property's value; NULL: the default again. The text stays the caller's. */
+void plugin_host_set(struct rv_instance *host, const char *name, const char *value);
+
+/* create(): 0 or its error. Without RV_CREATE_RESUME all state is zeroed first. */
+int plugin_host_create(struct rv_instance *host, uint32_t flags);
+/* create(), then reset() if no state is taken over, then resume(). */
+int plugin_host_start(struct rv_instance *host, uint32_t flags);
+/* destroy(). What the device leaves behind ends the program: the core would free it. */
+void plugin_host_stop(struct rv_instance *host);
+
+/* A 32-bit register. The accesses must succeed. */
+uint32_t plugin_host_get(struct rv_instance *host, uint64_t offset);
+void plugin_host_put(struct rv_instance *host, uint64_t offset, uint32_t value);
 
 /* One turn of the loop, after `ns` have passed: timers that are due, descriptors that are ready. */
 void plugin_host_turn(struct rv_instance *host, uint64_t ns);
+/* The same, after a sleep until a descriptor is ready, for `ms` at most. False: none was. */
+bool plugin_host_wait(struct rv_instance *host, int ms);
+/* `ns` pass, and each timer fires at its time. Descriptors are not looked at. */
+void plugin_host_pass(struct rv_instance *host, uint64_t ns);
+/* Only up to the first timer that is due until `end`, which fires. False: there is none. */
+bool plugin_host_fire_next(struct rv_instance *host, uint64_t end);
+/* When the first timer fires, or PLUGIN_HOST_NEVER. */
+uint64_t plugin_host_timer_at(const struct rv_instance *host);
+uint64_t plugin_host_now(const struct rv_instance *host);
 
 uint64_t plugin_host_counter(const struct rv_instance *host, const char *name);
 struct virtio_mmio *plugin_host_mmio(struct rv_instance *host);
+
+/* The reader has read: it takes `room` bytes more. */
+void plugin_host_chr_room(struct rv_chr *chr, size_t room);
+/* Somebody types: how much of it the device takes at once, and how much in all. */
+size_t plugin_host_chr_input_once(struct rv_chr *chr, const void *data, size_t len);
+size_t plugin_host_chr_input(struct rv_chr *chr, const void *data, size_t len);
+void plugin_host_chr_connected(struct rv_chr *chr, bool connected);
+/* Forgets the output so far. */
+void plugin_host_chr_clear(struct rv_chr *chr);
+
+/* The disk has `sectors` of 512 bytes, each filled with its number. */
+void plugin_host_disk_init(struct rv_instance *host, uint64_t sectors);
+/*
+ * Does the pending request `index`, or fails it with `error`; `last`: it is the last of this
+ * round.
+ */
+void plugin_host_disk_complete(struct rv_disk *disk, unsigned index, int error, bool last);
+void plugin_host_disk_complete_all(struct rv_disk *disk);

@@ -9,16 +9,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/support/check.h"
+
 /* The protocol once more, from its specification: nothing here comes from the front end's. */
 enum { REPLY = 5, ACK = 8 };
-
-#define CHECK(holds)                                                    \
-    do {                                                                \
-        if (!(holds)) {                                                 \
-            fprintf(stderr, "%s:%d: " #holds "\n", __FILE__, __LINE__); \
-            abort();                                                    \
-        }                                                               \
-    } while (0)
 
 struct request {
     uint32_t header[3];

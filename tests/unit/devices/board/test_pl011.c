@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The PL011 register by register, and in the flows of a driver, on a host of this file's own. */
+/* The PL011 register by register, and in the flows of a driver. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <ringvisor/device.h>
+
+#include "tests/unit/support/plugin_host.h"
 
 #define DR    0x00
 #define RSR   0x04
@@ -44,99 +45,6 @@
 #define INT_RT 0x040
 #define INT_OE 0x400
 
-struct rv_instance {
-    void *device;
-    void *state;
-    bool enabled; /* the properties */
-    const char *chardev;
-    const struct rv_chr_callbacks *chr;
-    void *opaque; /* its */
-    bool no_chr;
-    bool irq;
-    size_t room; /* characters that the host takes */
-    char out[256];
-    size_t out_len;
-    unsigned accepts;
-    unsigned errors;
-};
-
-static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
-{
-    (void)fmt;
-    host->errors += level == RV_LOG_ERROR;
-}
-
-static void host_irq_set(struct rv_instance *host, unsigned line, bool level)
-{
-    assert_int_equal(line, 0);
-    host->irq = level;
-}
-
-/* The back end is the host itself. */
-static struct rv_chr *host_chr_open(struct rv_instance *host, const char *spec,
-                                    const struct rv_chr_callbacks *callbacks, void *opaque)
-{
-    assert_ptr_equal(spec, host->chardev);
-    assert_int_equal(callbacks->size, sizeof(*callbacks));
-    assert_null(host->chr);
-    host->chr = callbacks;
-    host->opaque = opaque;
-    return host->no_chr ? NULL : (struct rv_chr *)(void *)host;
-}
-
-static void host_chr_close(struct rv_instance *host, struct rv_chr *chr)
-{
-    assert_ptr_equal(chr, host);
-    assert_non_null(host->chr);
-    host->chr = NULL;
-}
-
-static size_t host_chr_write(struct rv_instance *host, struct rv_chr *chr, const uint8_t *data,
-                             size_t len)
-{
-    assert_ptr_equal(chr, host);
-    if (len > host->room)
-        len = host->room;
-    assert_true(host->out_len + len < sizeof(host->out));
-    memcpy(host->out + host->out_len, data, len);
-    host->out_len += len;
-    host->room -= len;
-    return len;
-}
-
-static void host_chr_accept(struct rv_instance *host, struct rv_chr *chr)
-{
-    assert_ptr_equal(chr, host);
-    host->accepts++;
-}
-
-static bool host_property_bool(struct rv_instance *host, const char *name)
-{
-    assert_string_equal(name, "enabled");
-    return host->enabled;
-}
-
-static const char *host_property_string(struct rv_instance *host, const char *name)
-{
-    assert_string_equal(name, "chardev");
-    return host->chardev;
-}
-
-static const struct rv_vmm_ops host_ops = {
-    .size = sizeof(host_ops),
-    .log = host_log,
-    .irq_set = host_irq_set,
-    .chr_open = host_chr_open,
-    .chr_close = host_chr_close,
-    .chr_write = host_chr_write,
-    .chr_accept = host_chr_accept,
-    .property_bool = host_property_bool,
-    .property_string = host_property_string,
-};
-
 static const struct rv_device_class *const pl011 = &ringvisor_device;
 
 static int setup(void **state)
@@ -144,37 +52,28 @@ static int setup(void **state)
     struct rv_instance *host = calloc(1, sizeof(*host));
 
     *state = host;
-    host->enabled = true;
-    host->room = SIZE_MAX;
-    host->state = calloc(1, pl011->state_size);
-    if (pl011->create(host, &host_ops, host->state, 0, &host->device) != 0)
-        return -1;
-    pl011->reset(host->device);
-    pl011->resume(host->device);
-    return 0;
+    plugin_host_init(host, NULL, 0, 0);
+    return plugin_host_start(host, 0);
 }
 
 static int teardown(void **state)
 {
     struct rv_instance *host = *state;
 
-    pl011->destroy(host->device);
-    free(host->state);
+    plugin_host_stop(host);
+    plugin_host_free(host);
     free(host);
     return 0;
 }
 
 static uint32_t get(struct rv_instance *host, uint64_t offset)
 {
-    uint64_t value;
-
-    assert_int_equal(pl011->read(host->device, offset, 4, &value), 0);
-    return (uint32_t)value;
+    return plugin_host_get(host, offset);
 }
 
 static void set(struct rv_instance *host, uint64_t offset, uint32_t value)
 {
-    assert_int_equal(pl011->write(host->device, offset, 4, value), 0);
+    plugin_host_put(host, offset, value);
 }
 
 static void put(struct rv_instance *host, const char *text)
@@ -183,28 +82,20 @@ static void put(struct rv_instance *host, const char *text)
         set(host, DR, (uint8_t)*text);
 }
 
-/* Host input as a back end does it: never more than the device has room for. */
 static size_t type(struct rv_instance *host, const char *text)
 {
-    size_t len = host->chr->can_receive(host->opaque);
-
-    if (len > strlen(text))
-        len = strlen(text);
-    if (len > 0)
-        host->chr->receive(host->opaque, (const uint8_t *)text, len);
-    return len;
+    return plugin_host_chr_input_once(&host->chr[0], text, strlen(text));
 }
 
 static void host_takes(struct rv_instance *host, size_t room)
 {
-    host->room = room;
-    host->chr->writable(host->opaque);
+    plugin_host_chr_room(&host->chr[0], room);
 }
 
 static void assert_out(struct rv_instance *host, const char *text)
 {
-    assert_int_equal(host->out_len, strlen(text));
-    assert_memory_equal(host->out, text, host->out_len);
+    assert_int_equal(host->chr[0].got_len, strlen(text));
+    assert_memory_equal(host->chr[0].got, text, host->chr[0].got_len);
 }
 
 static void reset_gives_the_values_of_the_manual(void **state)
@@ -220,7 +111,7 @@ static void reset_gives_the_values_of_the_manual(void **state)
 
     for (uint64_t offset = 0; offset < 0xfe0; offset += 4)
         set(host, offset, UINT32_MAX);
-    host->enabled = false;
+    plugin_host_set(host, "enabled", "off");
     pl011->reset(host->device);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_int_equal(get(host, cases[i].offset), cases[i].value);
@@ -308,7 +199,7 @@ static void slow_reader_loses_nothing_and_the_guest_sees_a_full_fifo(void **stat
     struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
-    host->room = 3;
+    host->chr[0].room = 3;
     put(host, "abcdefghijklmnopqr"); /* 3 go, 15 wait */
     assert_int_equal(get(host, FR) & (FR_BUSY | FR_TXFF | FR_TXFE), FR_BUSY);
     put(host, "s");
@@ -326,7 +217,7 @@ static void without_fifos_one_character_waits(void **state)
 {
     struct rv_instance *host = *state;
 
-    host->room = 0;
+    host->chr[0].room = 0;
     put(host, "a");
     assert_int_equal(get(host, FR) & (FR_BUSY | FR_TXFF), FR_BUSY | FR_TXFF);
     put(host, "!");
@@ -347,8 +238,8 @@ static void transmit_interrupt_comes_when_the_fifo_falls_to_its_level(void **sta
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_TX);
     for (uint32_t select = 0; select < 8; select++) {
-        host->out_len = 0;
-        host->room = 0;
+        host->chr[0].got_len = 0;
+        host->chr[0].room = 0;
         set(host, IFLS, select);
         set(host, ICR, INT_TX);
         put(host, "0123456789abcdef");
@@ -384,7 +275,7 @@ static void filling_above_the_level_ends_the_transmit_interrupt(void **state)
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_TX);
     put(host, "a");
-    host->room = 0;
+    host->chr[0].room = 0;
     put(host, "12345678");
     assert_true(host->irq);
     put(host, "9");
@@ -400,7 +291,7 @@ static void driver_that_writes_from_its_interrupt_always_gets_the_next(void **st
 
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_TX);
-    host->room = 0;
+    host->chr[0].room = 0;
     while (!(get(host, FR) & FR_TXFF))
         set(host, DR, (uint8_t)*p++);
     host_takes(host, SIZE_MAX);
@@ -490,18 +381,18 @@ static void room_is_told_and_the_host_is_called_when_there_is_room_again(void **
     unsigned before;
 
     set(host, LCR_H, FEN);
-    assert_int_equal(host->chr->can_receive(host->opaque), 16);
+    assert_int_equal(host->chr[0].callbacks.can_receive(host->chr[0].opaque), 16);
     assert_int_equal(type(host, "0123456789abcdefgh"), 16);
     assert_int_equal(get(host, FR) & (FR_RXFF | FR_RXFE), FR_RXFF);
-    before = host->accepts;
+    before = host->chr[0].accepts;
     get(host, DR);
-    assert_int_equal(host->accepts, before); /* the host never asked in vain */
+    assert_int_equal(host->chr[0].accepts, before); /* the host never asked in vain */
     assert_int_equal(type(host, "g"), 1);
     assert_int_equal(type(host, "h"), 0);
     get(host, DR);
-    assert_int_equal(host->accepts, before + 1);
+    assert_int_equal(host->chr[0].accepts, before + 1);
     get(host, DR);
-    assert_int_equal(host->accepts, before + 1);
+    assert_int_equal(host->chr[0].accepts, before + 1);
     for (const char *p = "3456789abcdefg"; *p; p++)
         assert_int_equal(get(host, DR), *p);
 }
@@ -515,10 +406,10 @@ static void input_waits_for_a_receiver_that_is_off(void **state)
         unsigned before;
 
         set(host, CR, off[i]);
-        before = host->accepts;
+        before = host->chr[0].accepts;
         assert_int_equal(type(host, "a"), 0);
         set(host, CR, CR_ON);
-        assert_int_equal(host->accepts, before + 1);
+        assert_int_equal(host->chr[0].accepts, before + 1);
         assert_int_equal(type(host, "a"), 1);
         assert_int_equal(get(host, DR), 'a');
     }
@@ -531,7 +422,7 @@ static void output_waits_for_a_transmitter_that_is_off(void **state)
 
     set(host, LCR_H, FEN);
     for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
-        host->out_len = 0;
+        host->chr[0].got_len = 0;
         set(host, CR, off[i]);
         put(host, "abc");
         assert_out(host, "");
@@ -606,12 +497,12 @@ static void fifos_are_flushed_when_they_go_off_while_the_uart_is_off(void **stat
     struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
-    host->room = 0;
+    host->chr[0].room = 0;
     put(host, "lost");
     type(host, "lost");
     set(host, CR, 0);
     set(host, LCR_H, 0);
-    host->room = SIZE_MAX;
+    host->chr[0].room = SIZE_MAX;
     set(host, CR, CR_ON);
     assert_out(host, "");
     assert_int_equal(get(host, FR) & (FR_TXFE | FR_RXFE), FR_TXFE | FR_RXFE);
@@ -623,7 +514,7 @@ static void fifos_that_go_off_while_the_uart_runs_lose_nothing(void **state)
     struct rv_instance *host = *state;
 
     set(host, LCR_H, FEN);
-    host->room = 0;
+    host->chr[0].room = 0;
     put(host, "kept");
     assert_int_equal(type(host, "too"), 3);
     set(host, LCR_H, 0);
@@ -651,14 +542,11 @@ static void state_block_is_all_that_a_new_instance_needs(void **state)
     set(host, LCR_H, FEN);
     set(host, IMSC, INT_RT);
     set(host, IBRD, 13);
-    host->room = 0;
+    host->chr[0].room = 0;
     put(host, "pending");
     type(host, "in");
-    pl011->destroy(host->device);
-    host->irq = false;
-    host->room = SIZE_MAX;
-    assert_int_equal(pl011->create(host, &host_ops, host->state, RV_CREATE_RESUME, &host->device),
-                     0);
+    plugin_host_stop(host);
+    assert_int_equal(plugin_host_create(host, RV_CREATE_RESUME), 0);
     assert_true(host->irq);
     assert_out(host, "");
     pl011->resume(host->device);
@@ -674,11 +562,10 @@ static void damaged_state_is_refused(void **state)
     struct rv_instance *host = *state;
 
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-        uint32_t bad[0x60 / 4] = {0};
-        void *device = NULL;
-
-        bad[fields[i] / 4] = 17;
-        assert_int_equal(pl011->create(host, &host_ops, bad, RV_CREATE_RESUME, &device), -EINVAL);
+        plugin_host_stop(host);
+        memset(host->state, 0, sizeof(host->state));
+        ((uint32_t *)host->state)[fields[i] / 4] = 17;
+        assert_int_equal(plugin_host_create(host, RV_CREATE_RESUME), -EINVAL);
         assert_int_equal(host->errors, i + 1);
     }
 }
@@ -686,14 +573,15 @@ static void damaged_state_is_refused(void **state)
 static void chardev_is_what_the_user_said_and_without_it_there_is_no_uart(void **state)
 {
     struct rv_instance *host = *state;
-    struct rv_instance other = {.state = host->state, .chardev = "file:/tmp/x", .no_chr = true};
 
-    assert_int_equal(pl011->create(&other, &host_ops, other.state, 0, &other.device), -ENODEV);
-    other.chr = NULL;
-    other.no_chr = false;
-    assert_int_equal(pl011->create(&other, &host_ops, other.state, 0, &other.device), 0);
-    pl011->destroy(other.device);
-    assert_null(other.chr);
+    assert_null(host->chr[0].spec);
+    plugin_host_stop(host);
+    plugin_host_set(host, "chardev", "file:/tmp/x");
+    host->chr_fail_at = 1;
+    assert_int_equal(plugin_host_create(host, 0), -ENODEV);
+    host->chr_fail_at = 0;
+    assert_int_equal(plugin_host_create(host, 0), 0);
+    assert_string_equal(host->chr[0].spec, "file:/tmp/x");
 }
 
 /* Any guest: nothing that it writes or reads may trip the sanitizers or overfill a FIFO. */
@@ -706,8 +594,8 @@ static void random_accesses_stay_inside(void **state)
         uint64_t value;
 
         seed = seed * 1664525u + 1013904223u;
-        host->out_len = 0;
-        host->room = seed >> 30;
+        host->chr[0].got_len = 0;
+        host->chr[0].room = seed >> 30;
         unsigned size = 1u << ((seed >> 8) & 3);
         uint64_t offset = (seed >> 12) & (i & 1 ? 0xfffu : 0x3fu) & ~(size - 1);
 
@@ -718,8 +606,8 @@ static void random_accesses_stay_inside(void **state)
         if ((seed & 0x70) == 0x70)
             type(host, "0123456789abcdef");
         if ((seed & 0x70) == 0x60)
-            host->chr->writable(host->opaque);
-        assert_true(host->chr->can_receive(host->opaque) <= 16);
+            host_takes(host, host->chr[0].room);
+        assert_true(host->chr[0].callbacks.can_receive(host->chr[0].opaque) <= 16);
         assert_int_equal(host->irq, get(host, MIS) != 0);
     }
 }

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/clock_host.h"
+#include "tests/unit/support/board_device.h"
 
 #define DR   0x00
 #define MR   0x04
@@ -21,14 +21,14 @@
 static int setup(void **state)
 {
     (void)state;
-    clock_host_start();
+    board_start(NULL, NULL);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    assert_true(clock_host_stop());
+    plugin_host_stop(&host);
     return 0;
 }
 
@@ -158,7 +158,7 @@ static void reset_forgets_all(void **state)
     put(MR, 9);
     ringvisor_device.reset(host.device);
     assert_false(host.irq);
-    assert_int_equal(host.timer_at, 0);
+    assert_int_equal(plugin_host_timer_at(&host), PLUGIN_HOST_NEVER);
     assert_int_equal(get(DR), 1700000000);
     assert_int_equal(get(MR) | get(LR) | get(IMSC) | get(RIS), 0);
 }
@@ -170,22 +170,19 @@ static void taken_over_it_tells_of_a_match_that_has_passed(void **state)
     put(IMSC, 1);
     put(LR, 100);
     put(MR, 102);
-    ringvisor_device.destroy(host.device);
-    host.timer_at = 0;
+    plugin_host_stop(&host);
     pass(60 * S);
-    assert_int_equal(clock_host_create(RV_CREATE_RESUME), 0);
+    assert_int_equal(plugin_host_start(&host, RV_CREATE_RESUME), 0);
     assert_int_equal(get(DR), 160);
     assert_true(host.irq);
 }
 
 static void create_without_a_timer_fails(void **state)
 {
-    void *device = host.device;
-
     (void)state;
+    plugin_host_stop(&host);
     host.no_timer = true;
-    assert_int_equal(clock_host_create(0), -ENOMEM);
-    host.device = device;
+    assert_int_equal(plugin_host_start(&host, 0), -ENOMEM);
 }
 
 int main(void)

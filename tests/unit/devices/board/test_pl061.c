@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/clock_host.h"
+#include "tests/unit/support/board_device.h"
 
 #define DIR   0x400
 #define IS    0x404
@@ -26,14 +26,14 @@
 static int setup(void **state)
 {
     (void)state;
-    clock_host_start();
+    board_start(NULL, NULL);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    assert_true(clock_host_stop());
+    plugin_host_stop(&host);
     return 0;
 }
 
@@ -104,8 +104,8 @@ static void edges_and_levels_interrupt_as_chosen(void **state)
 
     (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        clock_host_stop();
-        clock_host_start();
+        plugin_host_stop(&host);
+        board_start(NULL, NULL);
         put(IS, cases[i].is * BUTTON);
         put(IBE, cases[i].ibe * BUTTON);
         put(IEV, cases[i].iev * BUTTON);
@@ -176,7 +176,7 @@ static void button_stays_down_until_the_edge_was_taken(void **state)
     pass(1);
     assert_int_equal(get(DATA(0xff)), 0);
     assert_int_equal(get(RIS), BUTTON);
-    assert_int_equal(host.timer_at, 0);
+    assert_int_equal(plugin_host_timer_at(&host), PLUGIN_HOST_NEVER);
 }
 
 static void button_does_not_stay_down_for_ever(void **state)
@@ -197,15 +197,15 @@ static void damaged_state_lets_the_button_come_up(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
-        clock_host_stop();
+        plugin_host_stop(&host);
         memset(host.state, 0xff, sizeof(host.state));
         host.state[2] = times[i]; /* release_at, at 0x10 */
-        assert_int_equal(clock_host_create(RV_CREATE_RESUME), 0);
+        assert_int_equal(plugin_host_start(&host, RV_CREATE_RESUME), 0);
         put(DIR, 0);
         assert_int_equal(get(DATA(0xff)), BUTTON);
         pass(5 * S);
         assert_int_equal(get(DATA(0xff)), 0);
-        assert_int_equal(host.timer_at, 0);
+        assert_int_equal(plugin_host_timer_at(&host), PLUGIN_HOST_NEVER);
     }
 }
 
@@ -215,10 +215,8 @@ static void pressed_button_comes_up_in_the_next_process(void **state)
     put(IEV, BUTTON);
     put(IE, BUTTON);
     press();
-    clock_host_stop();
-    host.irq = false;
-    host.timer_at = 0;
-    assert_int_equal(clock_host_create(RV_CREATE_RESUME), 0);
+    plugin_host_stop(&host);
+    assert_int_equal(plugin_host_start(&host, RV_CREATE_RESUME), 0);
     assert_true(host.irq);
     assert_int_equal(get(DATA(0xff)), BUTTON);
     put(IC, BUTTON);
@@ -235,7 +233,7 @@ static void reset_releases_the_button_and_the_line(void **state)
     ringvisor_device.reset(host.device);
     assert_false(host.irq);
     assert_int_equal(get(DATA(0xff)), 0);
-    assert_int_equal(host.timer_at, 0);
+    assert_int_equal(plugin_host_timer_at(&host), PLUGIN_HOST_NEVER);
     assert_int_equal(get(IE), 0);
 }
 

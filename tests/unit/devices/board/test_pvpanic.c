@@ -6,12 +6,11 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/clock_host.h"
+#include "tests/unit/support/board_device.h"
 
-static void start(unsigned action)
+static void start(const char *action)
 {
-    host.choice = action;
-    clock_host_start();
+    board_start("action", action);
 }
 
 static void event(uint64_t offset, unsigned size, uint64_t value)
@@ -22,7 +21,7 @@ static void event(uint64_t offset, unsigned size, uint64_t value)
 static int teardown(void **state)
 {
     (void)state;
-    assert_true(clock_host_stop());
+    plugin_host_stop(&host);
     return 0;
 }
 
@@ -31,34 +30,35 @@ static void both_events_are_known(void **state)
     uint64_t value = ~0ull;
 
     (void)state;
-    start(0);
+    start("exit");
     assert_int_equal(ringvisor_device.read(host.device, 0, 1, &value), 0);
     assert_int_equal(value, 3);
     assert_int_equal(ringvisor_device.read(host.device, 1, 1, &value), 0);
     assert_int_equal(value, 0);
 }
 
-/* By `action` (exit, reset, none) and what is written. */
+/* By `action` and what is written. */
 static void events_ask_for_what_the_user_wants(void **state)
 {
     static const struct {
-        unsigned action, size;
+        const char *action;
+        unsigned size;
         uint64_t offset, value;
         unsigned requests, warnings;
         enum rv_request request;
     } cases[] = {
-        {0, 1, 0, 1, 1, 1, RV_REQUEST_PANIC},
-        {0, 2, 0, 0x0101, 1, 1, RV_REQUEST_PANIC},
-        {0, 1, 0, 3, 1, 1, RV_REQUEST_PANIC}, /* both: it cannot go on */
-        {1, 1, 0, 1, 1, 1, RV_REQUEST_RESET},
-        {2, 1, 0, 1, 0, 1, 0},
-        {0, 1, 0, 2, 0, 1, 0}, /* the crash kernel is to run: let it */
-        {1, 1, 0, 2, 0, 1, 0},
-        {2, 1, 0, 2, 0, 1, 0},
-        {0, 1, 0, 0, 0, 0, 0},
-        {0, 1, 0, 0xfc, 0, 0, 0}, /* events of later versions */
-        {0, 1, 1, 1, 0, 0, 0},    /* the byte behind is nothing */
-        {0, 2, 0, 0x0100, 0, 0, 0},
+        {"exit", 1, 0, 1, 1, 1, RV_REQUEST_PANIC},
+        {"exit", 2, 0, 0x0101, 1, 1, RV_REQUEST_PANIC},
+        {"exit", 1, 0, 3, 1, 1, RV_REQUEST_PANIC}, /* both: it cannot go on */
+        {"reset", 1, 0, 1, 1, 1, RV_REQUEST_RESET},
+        {"none", 1, 0, 1, 0, 1, 0},
+        {"exit", 1, 0, 2, 0, 1, 0}, /* the crash kernel is to run: let it */
+        {"reset", 1, 0, 2, 0, 1, 0},
+        {"none", 1, 0, 2, 0, 1, 0},
+        {"exit", 1, 0, 0, 0, 0, 0},
+        {"exit", 1, 0, 0xfc, 0, 0, 0}, /* events of later versions */
+        {"exit", 1, 1, 1, 0, 0, 0},    /* the byte behind is nothing */
+        {"exit", 2, 0, 0x0100, 0, 0, 0},
     };
 
     (void)state;
@@ -70,14 +70,14 @@ static void events_ask_for_what_the_user_wants(void **state)
         if (cases[i].requests)
             assert_int_equal(host.request, cases[i].request);
         if (i + 1 < sizeof(cases) / sizeof(cases[0]))
-            clock_host_stop();
+            plugin_host_stop(&host);
     }
 }
 
 static void guest_cannot_fill_the_log_by_panicking(void **state)
 {
     (void)state;
-    start(2);
+    start("none");
     for (unsigned i = 0; i < 1000; i++)
         event(0, 1, 1 + i % 2);
     assert_int_equal(host.warnings, 2);
@@ -92,7 +92,7 @@ static void guest_cannot_fill_the_log_by_panicking(void **state)
 static void accesses_of_every_kind_end(void **state)
 {
     (void)state;
-    start(0);
+    start("exit");
     every_access(2);
 }
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/clock_host.h"
+#include "tests/unit/support/board_device.h"
 
 #define LOAD    0x00
 #define VALUE   0x04
@@ -23,15 +23,14 @@
 static int setup(void **state)
 {
     (void)state;
-    host.choice = 0;
-    clock_host_start();
+    board_start(NULL, NULL);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    assert_true(clock_host_stop());
+    plugin_host_stop(&host);
     return 0;
 }
 
@@ -117,22 +116,20 @@ static void without_resen_it_only_interrupts(void **state)
 static void load_of_0_does_not_hold_the_loop(void **state)
 {
     (void)state;
-    host.choice = 3;
-    clock_host_stop();
-    clock_host_start();
+    plugin_host_stop(&host);
+    board_start("action", "none");
     put(LOAD, 0);
     put(CONTROL, 3);
     pass(2000); /* 42 ns each */
     assert_int_equal(host.warnings, 0);
-    assert_true(host.timer_at > host.now);
+    assert_true(plugin_host_timer_at(&host) > host.now);
 }
 
 static void guest_cannot_fill_the_log_by_expiring(void **state)
 {
     (void)state;
-    host.choice = 3;
-    clock_host_stop();
-    clock_host_start();
+    plugin_host_stop(&host);
+    board_start("action", "none");
     put(LOAD, 0);
     for (unsigned i = 0; i < 10; i++) {
         put(CONTROL, 3);
@@ -169,18 +166,18 @@ static void lock_refuses_writes_but_its_own(void **state)
 static void action_is_the_users(void **state)
 {
     static const struct {
+        const char *action;
         unsigned requests;
         enum rv_request request;
-    } wanted[] = {{1, RV_REQUEST_RESET},
-                  {1, RV_REQUEST_POWER_OFF},
-                  {1, RV_REQUEST_PANIC},
-                  {0, RV_REQUEST_RESET}};
+    } wanted[] = {{"reset", 1, RV_REQUEST_RESET},
+                  {"poweroff", 1, RV_REQUEST_POWER_OFF},
+                  {"exit", 1, RV_REQUEST_PANIC},
+                  {"none", 0, RV_REQUEST_RESET}};
 
     (void)state;
     for (unsigned i = 0; i < 4; i++) {
-        clock_host_stop();
-        host.choice = i;
-        clock_host_start();
+        plugin_host_stop(&host);
+        board_start("action", wanted[i].action);
         put(LOAD, SECOND - 1);
         put(CONTROL, 3);
         pass(2 * S);
@@ -226,9 +223,8 @@ static void next_process_goes_on_with_it(void **state)
     put(CONTROL, 3);
     pass(11 * S);
     assert_true(host.irq);
-    clock_host_stop();
-    host.irq = false;
-    assert_int_equal(clock_host_create(RV_CREATE_RESUME), 0);
+    plugin_host_stop(&host);
+    assert_int_equal(plugin_host_start(&host, RV_CREATE_RESUME), 0);
     assert_true(host.irq);
     pass(11 * S);
     assert_int_equal(host.requests, 1);

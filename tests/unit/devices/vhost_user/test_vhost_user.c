@@ -18,8 +18,9 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/support/plugin_host.h"
 #include "tests/unit/support/vhost_back_end.h"
-#include "tests/unit/support/vhost_host.h"
+#include "tests/unit/support/virtio_driver.h"
 
 #define V1       (1ull << 32)
 #define FLUSH    (1ull << 9)
@@ -29,15 +30,42 @@
 #define PROTOCOL (1ull << 30)
 #define ALL      (1ull << 0 | 1ull << 3 | 1ull << 5 | 1ull << 9 | 1ull << 12)
 #define USED     (DRIVER_RINGS(0) + 0x8000)
-#define TURNS    4000u /* of 5 ms at most: never reached when all is well */
-#define S        1000000000ull
+#define TURNS    4000u   /* of 5 ms at most: never reached when all is well */
+#define HIDDEN   0x1000u /* bytes of the RAM's memory before guest RAM */
 
 struct setup {
     struct rv_instance host;
+    struct driver_world world; /* RAM in a memfd */
+    bool hasty;                /* a short wait is over when nothing else is to be done */
     struct back_end back_end;
     struct driver_queue q;
     char folder[32], path[64];
 };
+
+static void map_ram(struct setup *s)
+{
+    int fd = memfd_create("ram", MFD_CLOEXEC);
+
+    assert_int_equal(ftruncate(fd, HIDDEN + DRIVER_RAM_SIZE), 0);
+    s->world.ram = mmap(NULL, DRIVER_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, HIDDEN);
+    assert_ptr_not_equal(s->world.ram, MAP_FAILED);
+    plugin_host_init(&s->host, s->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    s->host.ram_fd = fd;
+    s->host.ram_offset = HIDDEN;
+}
+
+/* One turn of the loop, which sleeps for 5 ms at most. */
+static void turn(struct setup *s)
+{
+    uint64_t now, at;
+
+    if (plugin_host_wait(&s->host, 5) || !s->hasty)
+        return;
+    now = plugin_host_now(&s->host);
+    at = plugin_host_timer_at(&s->host);
+    if (at > now && at - now <= NS_PER_S)
+        s->host.now += at - now;
+}
 
 static int setup(void **state)
 {
@@ -51,7 +79,12 @@ static int setup(void **state)
         .protocol = ALL,
         .capacity = 1000,
     };
-    vhost_host_init(&s->host, s->path);
+    map_ram(s);
+    s->host.now = 0;
+    s->host.real_time = true;
+    s->host.quiet = true;
+    plugin_host_set(&s->host, "socket", s->path);
+    plugin_host_set(&s->host, "wait", "0");
     *state = s;
     return 0;
 }
@@ -60,7 +93,9 @@ static int teardown(void **state)
 {
     struct setup *s = *state;
 
-    vhost_host_free(&s->host);
+    plugin_host_free(&s->host);
+    munmap(s->world.ram, DRIVER_RAM_SIZE);
+    close(s->host.ram_fd);
     unlink(s->path);
     rmdir(s->folder);
     free(s);
@@ -73,24 +108,24 @@ static int teardown(void **state)
         while (!(condition)) {                                                      \
             if (turns_left-- == 0)                                                  \
                 fail_msg("never: " #condition "; last message: %s", (s)->host.log); \
-            vhost_host_turn(&(s)->host);                                            \
+            turn(s);                                                                \
         }                                                                           \
     } while (0)
 
 static uint32_t rd(struct setup *s, uint32_t reg)
 {
-    return driver_read(vhost_host_mmio(&s->host), reg);
+    return driver_read(plugin_host_mmio(&s->host), reg);
 }
 
 static void wr(struct setup *s, uint32_t reg, uint32_t value)
 {
-    driver_write(vhost_host_mmio(&s->host), reg, value);
+    driver_write(plugin_host_mmio(&s->host), reg, value);
 }
 
 /* Is there an interrupt that the driver has not acknowledged? */
 static bool interrupted(struct setup *s)
 {
-    return rd(s, VIRTIO_MMIO_INTERRUPT_STATUS) != 0 && s->host.world.rises != 0;
+    return rd(s, VIRTIO_MMIO_INTERRUPT_STATUS) != 0 && s->host.rises != 0;
 }
 
 static bool enabled(struct setup *s)
@@ -101,14 +136,14 @@ static bool enabled(struct setup *s)
 /* The front end has heard the acknowledgement, too: then all is still. */
 static bool quiet(struct setup *s)
 {
-    return enabled(s) && s->host.timer_at == 0;
+    return enabled(s) && plugin_host_timer_at(&s->host) == PLUGIN_HOST_NEVER;
 }
 
 static void drive(struct setup *s)
 {
-    struct virtio_mmio *mmio = vhost_host_mmio(&s->host);
+    struct virtio_mmio *mmio = plugin_host_mmio(&s->host);
 
-    driver_queue_init(&s->q, &s->host.world, 0, 16, V1);
+    driver_queue_init(&s->q, &s->world, 0, 16, V1);
     assert_true(driver_negotiate(mmio, V1 | FLUSH));
     assert_true(driver_queue_enable(mmio, &s->q));
     driver_ok(mmio);
@@ -117,7 +152,7 @@ static void drive(struct setup *s)
 static void start(struct setup *s)
 {
     back_end_start(&s->back_end, s->path);
-    assert_int_equal(vhost_host_start(&s->host, 0), 0);
+    assert_int_equal(plugin_host_start(&s->host, 0), 0);
     drive(s);
     UNTIL(s, quiet(s));
     wr(s, VIRTIO_MMIO_INTERRUPT_ACK, 3);
@@ -125,7 +160,7 @@ static void start(struct setup *s)
 
 static void stop(struct setup *s)
 {
-    vhost_host_stop(&s->host);
+    plugin_host_stop(&s->host);
     back_end_stop(&s->back_end);
 }
 
@@ -160,7 +195,7 @@ static void use(struct setup *s, uint16_t n)
 
 static void sync_now(struct setup *s)
 {
-    s->host.dirty = 0;
+    s->host.dirty_bytes = 0;
     ringvisor_device.sync(s->host.device);
 }
 
@@ -207,18 +242,18 @@ static void what_was_used_is_marked_before_any_interrupt(void **state)
     start(s);
     make_available(s);
     sync_now(s);
-    assert_int_equal(s->host.dirty, 0);
+    assert_int_equal(s->host.dirty_bytes, 0);
     use(s, 0); /* the guest sees it now */
     sync_now(s);
-    assert_int_equal(s->host.dirty, DRIVER_RAM_SIZE);
+    assert_int_equal(s->host.dirty_bytes, DRIVER_RAM_SIZE);
     sync_now(s);
-    assert_int_equal(s->host.dirty, 0);
+    assert_int_equal(s->host.dirty_bytes, 0);
     /* A reset forgets the ring, not what was written. */
     make_available(s);
     use(s, 1);
     wr(s, VIRTIO_MMIO_STATUS, 0);
     sync_now(s);
-    assert_int_equal(s->host.dirty, DRIVER_RAM_SIZE);
+    assert_int_equal(s->host.dirty_bytes, DRIVER_RAM_SIZE);
     stop(s);
 }
 
@@ -282,7 +317,7 @@ static void messages_about_one_that_dies_for_ever_are_few(void **state)
 {
     struct setup *s = *state;
 
-    s->host.hasty = true;
+    s->hasty = true;
     start(s);
     for (unsigned i = 0; i < 8; i++) {
         back_end_stop(&s->back_end);
@@ -315,7 +350,7 @@ static void nonsense_at_any_time_is_survived(void **state)
     static const uint32_t requests[] = {1, 5, 9, 15, 17, 18, 24, 32};
     struct setup *s = *state;
 
-    s->host.hasty = true;
+    s->hasty = true;
     start(s);
     for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
         for (enum back_end_evil evil = BACK_END_HANGS_UP; evil <= BACK_END_GARBAGE; evil++) {
@@ -335,7 +370,7 @@ static void nonsense_at_any_time_is_survived(void **state)
     s->back_end.evil = BACK_END_GOOD;
     back_end_start(&s->back_end, s->path);
     UNTIL(s, quiet(s));
-    assert_true(s->host.logs <= 4 * (s->host.now_plus / (10 * S) + 2));
+    assert_true(s->host.logs <= 4 * (s->host.now / (10 * NS_PER_S) + 2));
     stop(s);
 }
 
@@ -352,10 +387,10 @@ static void silence_ends_after_a_while(void **state)
     back_end_start(&s->back_end, s->path);
     UNTIL(s, back_end_get(&s->back_end.connections) == connections + 1);
     for (unsigned i = 0; i < 50; i++)
-        vhost_host_turn(&s->host);
-    assert_int_not_equal(s->host.timer_at, 0);
+        turn(s);
+    assert_int_not_equal(plugin_host_timer_at(&s->host), PLUGIN_HOST_NEVER);
     s->back_end.evil = BACK_END_GOOD;
-    s->host.now_plus += 6 * S;
+    s->host.now += 6 * NS_PER_S;
     UNTIL(s, back_end_get(&s->back_end.connections) == connections + 2 && quiet(s));
     stop(s);
 }
@@ -391,13 +426,13 @@ static void one_that_dies_while_it_should_stop_is_quiet(void **state)
     s->back_end.evil_at = 11;
     assert_int_equal(ringvisor_device.quiesce(s->host.device), -EINPROGRESS);
     for (unsigned i = 0; i < 10; i++)
-        vhost_host_turn(&s->host);
+        turn(s);
     assert_int_equal(s->host.quiesced, 0);
     back_end_stop(&s->back_end);
     UNTIL(s, s->host.quiesced == 1);
     ringvisor_device.reset(s->host.device);
     ringvisor_device.resume(s->host.device);
-    vhost_host_stop(&s->host);
+    plugin_host_stop(&s->host);
 }
 
 static void a_new_process_goes_on_where_the_ring_is(void **state)
@@ -408,12 +443,12 @@ static void a_new_process_goes_on_where_the_ring_is(void **state)
     make_available(s);
     make_available(s);
     use(s, 0);
-    vhost_host_stop(&s->host); /* the vmm ends; RAM and state stay */
-    assert_int_equal(vhost_host_start(&s->host, RV_CREATE_RESUME), 0);
+    plugin_host_stop(&s->host); /* the vmm ends; RAM and state stay */
+    assert_int_equal(plugin_host_start(&s->host, RV_CREATE_RESUME), 0);
     assert_int_equal(rd(s, VIRTIO_MMIO_STATUS), 0xf);
     assert_int_equal(rd(s, VIRTIO_MMIO_CONFIG), 1000); /* before there is a back end */
     sync_now(s);
-    assert_int_equal(s->host.dirty, DRIVER_RAM_SIZE);
+    assert_int_equal(s->host.dirty_bytes, DRIVER_RAM_SIZE);
     UNTIL(s, back_end_get(&s->back_end.connections) == 2 && quiet(s));
     assert_int_equal(s->back_end.base[0], 1);
     stop(s);
@@ -424,9 +459,9 @@ static void a_state_that_is_damaged_is_refused(void **state)
     struct setup *s = *state;
 
     start(s);
-    vhost_host_stop(&s->host);
+    plugin_host_stop(&s->host);
     s->host.state[0] |= 1ull << 63;
-    assert_int_equal(vhost_host_start(&s->host, RV_CREATE_RESUME), -EINVAL);
+    assert_int_equal(plugin_host_start(&s->host, RV_CREATE_RESUME), -EINVAL);
     back_end_stop(&s->back_end);
 }
 
@@ -455,7 +490,7 @@ static void nonsense_in_the_back_ends_own_channel_closes_it(void **state)
     memset(bytes, 0xff, sizeof(bytes));
     assert_int_equal(send(s->back_end.channel, bytes, sizeof(bytes), 0), sizeof(bytes));
     for (unsigned i = 0; i < 10; i++)
-        vhost_host_turn(&s->host);
+        turn(s);
     make_available(s);
     assert_true(kicked(s));
     stop(s);
@@ -467,15 +502,15 @@ static void write_back_is_the_default_and_a_change_is_kept(void **state)
 
     start(s);
     s->back_end.wce = 0xee;
-    assert_int_equal(virtio_mmio_read(vhost_host_mmio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1), 1);
-    virtio_mmio_write(vhost_host_mmio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1, 0);
+    assert_int_equal(virtio_mmio_read(plugin_host_mmio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1), 1);
+    virtio_mmio_write(plugin_host_mmio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1, 0);
     UNTIL(s, s->back_end.wce == 0 && quiet(s));
     s->back_end.wce = 0xee;
     back_end_stop(&s->back_end);
     back_end_start(&s->back_end, s->path);
     UNTIL(s, quiet(s));
     assert_int_equal(s->back_end.wce, 0);
-    assert_int_equal(virtio_mmio_read(vhost_host_mmio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1), 0);
+    assert_int_equal(virtio_mmio_read(plugin_host_mmio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1), 0);
     stop(s);
 }
 
@@ -497,7 +532,7 @@ static void start_relayed(struct setup *s)
 {
     s->back_end.features |= INDIRECT;
     s->back_end.protocol &= ~RECORD;
-    s->host.queue_size = "16";
+    plugin_host_set(&s->host, "queue-size", "16");
     start(s);
 }
 
@@ -583,14 +618,14 @@ static void without_a_record_a_relay_has_the_rings(void **state)
     assert_int_equal(address, DRIVER_DATA + 0x40);
     assert_false(driver_pending(&s->q));
     ring_use(&ring, head, 0);
-    s->host.dirty = 0;
+    s->host.dirty_bytes = 0;
     eventfd_write(s->back_end.call[0], 1);
     UNTIL(s, interrupted(s));
     assert_ptr_equal(driver_get(&s->q, &len), s);
     assert_int_equal(len, 8);
-    assert_true(s->host.dirty >= 8 && s->host.dirty < 64); /* it, and the used ring */
+    assert_true(s->host.dirty_bytes >= 8 && s->host.dirty_bytes < 64); /* it, and the used ring */
     sync_now(s);
-    assert_int_equal(s->host.dirty, 0);
+    assert_int_equal(s->host.dirty_bytes, 0);
     munmap(ring.map, MAPPED);
     stop(s);
 }
@@ -640,8 +675,8 @@ static void a_new_process_relays_what_was_in_flight(void **state)
     start_relayed(s);
     add_at(s, DRIVER_DATA + 0x100, s);
     add_at(s, DRIVER_DATA + 0x200, s);
-    vhost_host_stop(&s->host);
-    assert_int_equal(vhost_host_start(&s->host, RV_CREATE_RESUME), 0);
+    plugin_host_stop(&s->host);
+    assert_int_equal(plugin_host_start(&s->host, RV_CREATE_RESUME), 0);
     UNTIL(s, back_end_get(&s->back_end.connections) == 2 && quiet(s));
     ring = relay_ring(s);
     assert_int_equal(ring_available(&ring), 2);
@@ -656,7 +691,7 @@ static void a_used_buffer_that_is_none_ends_the_connection(void **state)
     static const uint32_t heads[] = {5, 16, 0xffffffff};
     struct setup *s = *state;
 
-    s->host.hasty = true;
+    s->hasty = true;
     start_relayed(s);
     add_at(s, DRIVER_DATA, s);
     for (unsigned i = 0; i < 3; i++) {
@@ -687,38 +722,38 @@ static void what_cannot_start_says_why(void **state)
     struct setup *s = *state;
     char longer[200];
 
-    assert_int_not_equal(vhost_host_start(&s->host, 0), 0);
+    assert_int_not_equal(plugin_host_start(&s->host, 0), 0);
     assert_non_null(strstr(s->host.log, "no back end at"));
     assert_non_null(strstr(s->host.log, s->path));
-    s->host.socket = "/dev/null";
-    assert_int_equal(vhost_host_start(&s->host, 0), -ENOTSOCK);
+    plugin_host_set(&s->host, "socket", "/dev/null");
+    assert_int_equal(plugin_host_start(&s->host, 0), -ENOTSOCK);
     assert_non_null(strstr(s->host.log, "/dev/null"));
     memset(longer, 'x', sizeof(longer));
     longer[sizeof(longer) - 1] = '\0';
-    s->host.socket = longer;
-    assert_int_equal(vhost_host_start(&s->host, 0), -ENAMETOOLONG);
-    s->host.socket = s->path;
-    s->host.queue_size = "100";
-    assert_int_equal(vhost_host_start(&s->host, 0), -EINVAL);
+    plugin_host_set(&s->host, "socket", longer);
+    assert_int_equal(plugin_host_start(&s->host, 0), -ENAMETOOLONG);
+    plugin_host_set(&s->host, "socket", s->path);
+    plugin_host_set(&s->host, "queue-size", "100");
+    assert_int_equal(plugin_host_start(&s->host, 0), -EINVAL);
     assert_non_null(strstr(s->host.log, "power of two"));
-    s->host.queue_size = NULL;
+    plugin_host_set(&s->host, "queue-size", NULL);
 
     back_end_start(&s->back_end, s->path);
-    s->host.queues = "4";
-    assert_int_not_equal(vhost_host_start(&s->host, 0), 0);
+    plugin_host_set(&s->host, "queues", "4");
+    assert_int_not_equal(plugin_host_start(&s->host, 0), 0);
     assert_non_null(strstr(s->host.log, "fewer queues"));
-    s->host.queues = NULL;
+    plugin_host_set(&s->host, "queues", NULL);
     s->back_end.features &= ~V1;
-    assert_int_not_equal(vhost_host_start(&s->host, 0), 0);
+    assert_int_not_equal(plugin_host_start(&s->host, 0), 0);
     assert_non_null(strstr(s->host.log, "features"));
     s->back_end.features |= V1;
     s->back_end.protocol &= ~(1ull << 9);
-    assert_int_not_equal(vhost_host_start(&s->host, 0), 0);
+    assert_int_not_equal(plugin_host_start(&s->host, 0), 0);
     assert_non_null(strstr(s->host.log, "protocol features"));
     s->back_end.protocol = ALL;
     s->back_end.evil = BACK_END_HANGS_UP;
     s->back_end.evil_at = 15;
-    assert_int_not_equal(vhost_host_start(&s->host, 0), 0);
+    assert_int_not_equal(plugin_host_start(&s->host, 0), 0);
     assert_non_null(strstr(s->host.log, "hangs up"));
     back_end_stop(&s->back_end);
 }

@@ -77,9 +77,9 @@ static bool inflates(struct fixture *f, const uint32_t *pages, uint32_t bytes)
 
 static const char *says(struct fixture *f, const char *text)
 {
-    f->host.chr_got[0] = '\0';
-    f->host.chr.receive(f->host.chr_opaque, (const uint8_t *)text, strlen(text));
-    return f->host.chr_got;
+    plugin_host_chr_clear(&f->host.chr[0]);
+    plugin_host_chr_input(&f->host.chr[0], text, strlen(text));
+    return (const char *)f->host.chr[0].got;
 }
 
 static void neighbours_are_discarded_together_in_whatever_order(void **state)
@@ -209,10 +209,10 @@ static void stats_are_asked_for_and_told_when_they_come(void **state)
     assert_string_equal(says(f, "stats\n"), "");
     assert_true(driver_pending(&f->q[2])); /* and given back for news */
     assert_true(gives(f, 2, LIST, sizeof(stats), false));
-    assert_non_null(strstr(f->host.chr_got, "\"free\": 1234, \"total\": 5678}\n"));
+    assert_non_null(strstr((const char *)f->host.chr[0].got, "\"free\": 1234, \"total\": 5678}\n"));
     assert_string_equal(says(f, "stats\n"), "");
     plugin_host_turn(&f->host, 2000000000); /* the guest does not answer */
-    assert_non_null(strstr(f->host.chr_got, "\"free\": 1234"));
+    assert_non_null(strstr((const char *)f->host.chr[0].got, "\"free\": 1234"));
 }
 
 static void a_size_that_cannot_be_is_refused(void **state)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/blk_host.h"
+#include "tests/unit/support/plugin_host.h"
 #include "tests/unit/support/virtio_driver.h"
 
 #define SECTORS 2048u
@@ -22,6 +22,8 @@
 #define NEEDS_RESET 0x40u
 #define ALWAYS      (VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
 
+static const struct plugin_host_property usual_properties[] = {{"path", "/disk"}, {0}};
+
 struct fixture {
     struct driver_world world;
     struct rv_instance host;
@@ -30,7 +32,7 @@ struct fixture {
 
 static struct virtio_mmio *mmio_of(struct fixture *f)
 {
-    return &((struct virtio_plugin *)f->host.device)->mmio;
+    return plugin_host_mmio(&f->host);
 }
 
 static int setup(void **state)
@@ -38,7 +40,10 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
 
     driver_world_init(&f->world);
-    blk_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE, SECTORS);
+    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    plugin_host_disk_init(&f->host, SECTORS);
+    f->host.properties = usual_properties;
+    f->host.quiet = true;
     *state = f;
     return 0;
 }
@@ -47,9 +52,8 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    if (f->host.device)
-        blk_host_stop(&f->host);
-    blk_host_free(&f->host);
+    plugin_host_stop(&f->host);
+    plugin_host_free(&f->host);
     driver_world_destroy(&f->world);
     free(f);
     return 0;
@@ -67,7 +71,7 @@ static void negotiate(struct fixture *f, uint64_t features)
 
 static void start(struct fixture *f, uint64_t features)
 {
-    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
     negotiate(f, features);
 }
 
@@ -120,7 +124,7 @@ static uint8_t got(struct fixture *f)
 static uint8_t run(struct fixture *f, uint32_t type, uint64_t sector, uint32_t bytes)
 {
     add(f, type, sector, bytes);
-    blk_host_complete_all(&f->host);
+    plugin_host_disk_complete_all(&f->host.disk);
     return got(f);
 }
 
@@ -145,7 +149,7 @@ static void data_goes_both_ways_however_a_request_is_laid_out(void **state)
     };
     struct fixture *f = *state;
 
-    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
     for (unsigned packed = 0; packed <= 1; packed++) {
         negotiate(f, packed ? VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) : 0);
         for (unsigned i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
@@ -159,13 +163,13 @@ static void data_goes_both_ways_however_a_request_is_laid_out(void **state)
             assert_true(driver_add(&f->q, layouts[i].e, layouts[i].out + layouts[i].in, false, f));
             kick(f);
             assert_false(driver_pending(&f->q)); /* not before it is done */
-            blk_host_complete_all(&f->host);
+            plugin_host_disk_complete_all(&f->host.disk);
             assert_ptr_equal(driver_get(&f->q, &len), f);
             assert_int_equal(len, 1);
             assert_int_equal(*at(f, STATUS), VIRTIO_BLK_S_OK);
             for (unsigned n = 0; n < 1024; n++)
-                assert_int_equal(f->host.image[5120 * i + n], fill);
-            assert_int_equal(f->host.image[5120 * i + 1024], (10 * i + 2) & 0xff);
+                assert_int_equal(f->host.disk.image[5120 * i + n], fill);
+            assert_int_equal(f->host.disk.image[5120 * i + 1024], (10 * i + 2) & 0xff);
         }
         for (unsigned i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
             unsigned n = 0;
@@ -179,7 +183,7 @@ static void data_goes_both_ways_however_a_request_is_laid_out(void **state)
             put_header(f, HEADER, VIRTIO_BLK_T_IN, 1000 + i);
             assert_true(driver_add(&f->q, reads[i], n, i & 1, f));
             kick(f);
-            blk_host_complete_all(&f->host);
+            plugin_host_disk_complete_all(&f->host.disk);
             assert_ptr_equal(driver_get(&f->q, &len), f);
             assert_int_equal(len, 1025);
             status = i == 0 ? *at(f, STATUS) : *at(f, DATA + 1024);
@@ -206,12 +210,12 @@ static void requests_end_in_any_order_and_interrupt_once_in_a_round(void **state
         assert_true(driver_add(&f->q, segs, 3, false, &tokens[i]));
     }
     kick(f);
-    assert_int_equal(f->host.nr_pending, 8);
+    assert_int_equal(f->host.disk.nr_pending, 8);
     rises = f->host.rises;
-    blk_host_complete(&f->host, 5, 0, false);
-    blk_host_complete(&f->host, 0, -EIO, false);
+    plugin_host_disk_complete(&f->host.disk, 5, 0, false);
+    plugin_host_disk_complete(&f->host.disk, 0, -EIO, false);
     assert_int_equal(f->host.rises, rises);
-    blk_host_complete(&f->host, 2, 0, true);
+    plugin_host_disk_complete(&f->host.disk, 2, 0, true);
     assert_int_equal(f->host.rises, rises + 1);
     assert_ptr_equal(driver_get(&f->q, &len), &tokens[5]);
     assert_ptr_equal(driver_get(&f->q, &len), &tokens[0]);
@@ -237,9 +241,9 @@ static void what_the_disk_answers_is_the_status(void **state)
     for (unsigned t = 0; t < 3; t++) {
         for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
             add(f, types[t], 0, t < 2 ? 512 : 0);
-            assert_int_equal(f->host.nr_pending, 1);
-            blk_host_complete(&f->host, 0, cases[i].error, true);
-            assert_int_equal(f->host.nr_pending, 0); /* a failed flush is not tried again */
+            assert_int_equal(f->host.disk.nr_pending, 1);
+            plugin_host_disk_complete(&f->host.disk, 0, cases[i].error, true);
+            assert_int_equal(f->host.disk.nr_pending, 0); /* a failed flush is not tried again */
             assert_int_equal(got(f), cases[i].status);
         }
     }
@@ -283,14 +287,14 @@ static void no_header_or_no_status_breaks_the_device(void **state)
     };
     struct fixture *f = *state;
 
-    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         negotiate(f, 0);
         put_header(f, HEADER, VIRTIO_BLK_T_OUT, 0);
         assert_true(driver_add(&f->q, cases[i], cases[i][1].len ? 2 : 1, false, f));
         kick(f);
         assert_int_equal(driver_read(mmio_of(f), 0x070) & NEEDS_RESET, NEEDS_RESET);
-        assert_int_equal(f->host.submitted, 0);
+        assert_int_equal(f->host.disk.submitted, 0);
     }
     negotiate(f, 0); /* a reset mends it */
     assert_int_equal(run(f, VIRTIO_BLK_T_IN, 0, 512), VIRTIO_BLK_S_OK);
@@ -300,13 +304,13 @@ static void serial_is_20_bytes_padded_with_zeros(void **state)
 {
     struct fixture *f = *state;
 
-    f->host.serial = "exactly-twenty-chars";
+    plugin_host_set(&f->host, "serial", "exactly-twenty-chars");
     start(f, 0);
     memset(at(f, DATA), NONE, 32);
     assert_int_equal(run(f, VIRTIO_BLK_T_GET_ID, 0, 20), VIRTIO_BLK_S_OK);
     assert_memory_equal(at(f, DATA), "exactly-twenty-chars\xee", 21);
-    blk_host_stop(&f->host);
-    f->host.serial = "short";
+    plugin_host_stop(&f->host);
+    plugin_host_set(&f->host, "serial", "short");
     start(f, 0);
     memset(at(f, DATA), NONE, 32);
     assert_int_equal(run(f, VIRTIO_BLK_T_GET_ID, 0, 20), VIRTIO_BLK_S_OK);
@@ -334,7 +338,7 @@ static void write_through_flushes_each_write(void **state)
     };
     struct fixture *f = *state;
 
-    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         uint64_t at_wce = 0x100 + offsetof(struct virtio_blk_config, wce);
         uint64_t wce = 9;
@@ -345,14 +349,14 @@ static void write_through_flushes_each_write(void **state)
         if (cases[i].wce >= 0)
             ringvisor_device.write(f->host.device, at_wce, 1, (uint64_t)cases[i].wce);
         for (int error = 0; error >= -EIO; error -= EIO) {
-            f->host.flushes = 0;
+            f->host.disk.flushes = 0;
             add(f, VIRTIO_BLK_T_OUT, 0, 512);
-            blk_host_complete(&f->host, 0, 0, true);
-            assert_int_equal(f->host.flushes, cases[i].flushes);
-            assert_int_equal(f->host.nr_pending, cases[i].flushes);
+            plugin_host_disk_complete(&f->host.disk, 0, 0, true);
+            assert_int_equal(f->host.disk.flushes, cases[i].flushes);
+            assert_int_equal(f->host.disk.nr_pending, cases[i].flushes);
             assert_int_equal(driver_pending(&f->q), !cases[i].flushes);
             if (cases[i].flushes)
-                blk_host_complete(&f->host, 0, error, true);
+                plugin_host_disk_complete(&f->host.disk, 0, error, true);
             assert_int_equal(got(f),
                              cases[i].flushes && error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK);
         }
@@ -364,13 +368,13 @@ static void disk_without_a_cache_needs_no_flush(void **state)
     struct fixture *f = *state;
     uint64_t features = 0;
 
-    f->host.info.write_cache = false;
+    f->host.disk.info.write_cache = false;
     start(f, 0);
     driver_write(mmio_of(f), 0x014, 0);
     features = driver_read(mmio_of(f), 0x010);
     assert_int_equal(features & VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH), 0);
     assert_int_equal(run(f, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
-    assert_int_equal(f->host.flushes, 0);
+    assert_int_equal(f->host.disk.flushes, 0);
 }
 
 static void put_range(struct fixture *f, unsigned i, uint64_t sector, uint32_t count,
@@ -405,25 +409,25 @@ static void ranges_are_checked_all_before_the_first_is_done(void **state)
         bool good = cases[i].status == VIRTIO_BLK_S_OK;
         uint8_t made = cases[i].type == VIRTIO_BLK_T_DISCARD ? 0xdd : 0;
 
-        memset(f->host.image, 0x77, 16 * 512);
-        f->host.submitted = 0;
-        f->host.last_discarded = 0xff;
+        memset(f->host.disk.image, 0x77, 16 * 512);
+        f->host.disk.submitted = 0;
+        f->host.disk.discard_flags = 0xff;
         put_range(f, 0, 1, 2, 0);
         put_range(f, 1, cases[i].sector, cases[i].count, cases[i].flags);
         assert_int_equal(run(f, cases[i].type, 0, 32), cases[i].status);
-        assert_int_equal(f->host.submitted, good ? 2 : 0);
-        assert_int_equal(f->host.image[512], good ? made : 0x77);
-        assert_int_equal(f->host.image[8 * 512], good ? made : 0x77);
-        assert_int_equal(f->host.image[3 * 512], 0x77);
+        assert_int_equal(f->host.disk.submitted, good ? 2 : 0);
+        assert_int_equal(f->host.disk.image[512], good ? made : 0x77);
+        assert_int_equal(f->host.disk.image[8 * 512], good ? made : 0x77);
+        assert_int_equal(f->host.disk.image[3 * 512], 0x77);
         if (good)
-            assert_int_equal(f->host.last_discarded, cases[i].flags ? RV_DISK_UNMAP : 0);
+            assert_int_equal(f->host.disk.discard_flags, cases[i].flags ? RV_DISK_UNMAP : 0);
     }
     /* The first of two fails: the second is not begun. */
     put_range(f, 0, 1, 2, 0);
     put_range(f, 1, 8, 8, 0);
     add(f, VIRTIO_BLK_T_DISCARD, 0, 32);
-    blk_host_complete(&f->host, 0, -EIO, true);
-    assert_int_equal(f->host.nr_pending, 0);
+    plugin_host_disk_complete(&f->host.disk, 0, -EIO, true);
+    assert_int_equal(f->host.disk.nr_pending, 0);
     assert_int_equal(got(f), VIRTIO_BLK_S_IOERR);
 }
 
@@ -432,8 +436,8 @@ static void what_is_not_offered_is_not_done(void **state)
     struct fixture *f = *state;
     uint32_t features;
 
-    f->host.info.can_discard = false;
-    f->host.info.read_only = true;
+    f->host.disk.info.can_discard = false;
+    f->host.disk.info.read_only = true;
     start(f, 0);
     driver_write(mmio_of(f), 0x014, 0);
     features = driver_read(mmio_of(f), 0x010);
@@ -454,7 +458,7 @@ static void config_space_tells_the_geometry(void **state)
     struct virtio_blk_config config = {0};
     uint64_t value;
 
-    f->host.queues = "3";
+    plugin_host_set(&f->host, "queues", "3");
     start(f, 0);
     for (unsigned i = 0; i < sizeof(config); i++) {
         assert_int_equal(ringvisor_device.read(f->host.device, 0x100 + i, 1, &value), 0);
@@ -490,10 +494,10 @@ static void reset_waits_for_what_is_in_flight_and_the_loop_does_not(void **state
     for (unsigned i = 0; i < 3; i++) {
         assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 0), -EAGAIN);
         assert_int_not_equal(driver_read(mmio_of(f), 0x070), 0);
-        assert_int_equal(f->host.nr_pending, 1);
+        assert_int_equal(f->host.disk.nr_pending, 1);
     }
     assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 1), 0); /* ignored */
-    blk_host_complete_all(&f->host);
+    plugin_host_disk_complete_all(&f->host.disk);
     assert_int_equal(*status, 0x5a);
     assert_int_equal(driver_read(mmio_of(f), 0x070), 0);
     assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 0), 0);
@@ -512,7 +516,7 @@ static void reset_that_cannot_wait_goes_on_until_all_is_done(void **state)
     add(f, VIRTIO_BLK_T_IN, 9, 512);
     driver_write(mmio_of(f), 0x070, 0);
     assert_int_not_equal(driver_read(mmio_of(f), 0x070), 0);
-    blk_host_complete(&f->host, 0, 0, true);
+    plugin_host_disk_complete(&f->host.disk, 0, 0, true);
     assert_int_equal(driver_read(mmio_of(f), 0x070), 0);
     negotiate(f, 0);
     assert_int_equal(run(f, VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_OK);
@@ -525,8 +529,8 @@ static void one_queue_is_reset_alone(void **state)
     uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_RESET) |
                         VIRTIO_FEATURE(VIRTIO_BLK_F_MQ);
 
-    f->host.queues = "2";
-    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    plugin_host_set(&f->host, "queues", "2");
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
     assert_true(driver_negotiate(mmio_of(f), features));
     for (unsigned i = 0; i < 2; i++) {
         driver_queue_init(i ? &other : &f->q, &f->world, i, 64, features);
@@ -540,7 +544,7 @@ static void one_queue_is_reset_alone(void **state)
     driver_write(mmio_of(f), 0x030, 0);
     driver_write(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET, 1);
     assert_int_equal(driver_read(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET), 1);
-    blk_host_complete(&f->host, 0, 0, true);
+    plugin_host_disk_complete(&f->host.disk, 0, 0, true);
     assert_int_equal(driver_read(mmio_of(f), VIRTIO_MMIO_QUEUE_RESET), 0);
     driver_queue_init(&f->q, &f->world, 0, 64, features);
     assert_true(driver_queue_enable(mmio_of(f), &f->q));
@@ -557,7 +561,7 @@ static void quiesce_lets_end_what_is_in_flight_and_begins_nothing(void **state)
     add(f, VIRTIO_BLK_T_OUT, 9, 512);
     assert_int_equal(ringvisor_device.quiesce(f->host.device), -EINPROGRESS);
     assert_int_equal(f->host.quiesced, 0);
-    blk_host_complete(&f->host, 0, 0, true);
+    plugin_host_disk_complete(&f->host.disk, 0, 0, true);
     assert_int_equal(f->host.quiesced, 1);
     assert_true(f->host.rises > 0); /* and the guest is told, before the device stands still */
     assert_int_equal(got(f), VIRTIO_BLK_S_OK);
@@ -566,9 +570,9 @@ static void quiesce_lets_end_what_is_in_flight_and_begins_nothing(void **state)
     negotiate(f, usual);
     ringvisor_device.quiesce(f->host.device);
     add(f, VIRTIO_BLK_T_OUT, 9, 512);
-    assert_int_equal(f->host.nr_pending, 0);
+    assert_int_equal(f->host.disk.nr_pending, 0);
     ringvisor_device.resume(f->host.device);
-    assert_int_equal(f->host.nr_pending, 1); /* nobody rang for it again */
+    assert_int_equal(f->host.disk.nr_pending, 1); /* nobody rang for it again */
 }
 
 static void quiesce_of_a_write_through_disk_waits_for_the_flush_too(void **state)
@@ -578,9 +582,9 @@ static void quiesce_of_a_write_through_disk_waits_for_the_flush_too(void **state
     start(f, 0);
     add(f, VIRTIO_BLK_T_OUT, 9, 512);
     assert_int_equal(ringvisor_device.quiesce(f->host.device), -EINPROGRESS);
-    blk_host_complete(&f->host, 0, 0, true);
+    plugin_host_disk_complete(&f->host.disk, 0, 0, true);
     assert_int_equal(f->host.quiesced, 0);
-    blk_host_complete(&f->host, 0, 0, true);
+    plugin_host_disk_complete(&f->host.disk, 0, 0, true);
     assert_int_equal(f->host.quiesced, 1);
     assert_int_equal(got(f), VIRTIO_BLK_S_OK);
 }
@@ -606,24 +610,21 @@ static void another_process_goes_on(void **state)
             assert_true(driver_add(&f->q, segs, 3, i == 1, &tokens[i]));
         }
         kick(f);
-        blk_host_complete(&f->host, 1, 0, true);
+        plugin_host_disk_complete(&f->host.disk, 1, 0, true);
         assert_ptr_equal(driver_get(&f->q, &len), &tokens[1]);
-        blk_host_stop(&f->host);
-        assert_int_equal(blk_host_start(&f->host, RV_CREATE_RESUME), 0);
-        assert_int_equal(f->host.nr_pending, 2);
-        blk_host_complete_all(&f->host);
+        plugin_host_stop(&f->host);
+        assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
+        assert_int_equal(f->host.disk.nr_pending, 2);
+        plugin_host_disk_complete_all(&f->host.disk);
         assert_ptr_equal(driver_get(&f->q, &len), &tokens[0]);
         assert_ptr_equal(driver_get(&f->q, &len), &tokens[2]);
         assert_int_equal(*at(f, DATA), 100);
         assert_int_equal(*at(f, DATA + 0x400), 102);
         /* And the cache mode is as the driver left it. */
-        f->host.flushes = 0;
+        f->host.disk.flushes = 0;
         assert_int_equal(run(f, VIRTIO_BLK_T_OUT, 0, 512), VIRTIO_BLK_S_OK);
-        assert_int_equal(f->host.flushes, 1);
-        blk_host_stop(&f->host);
-        free(f->host.block);
-        f->host.block = NULL;
-        f->host.device = NULL;
+        assert_int_equal(f->host.disk.flushes, 1);
+        plugin_host_stop(&f->host);
     }
 }
 
@@ -632,8 +633,8 @@ static void greedy_driver_waits_for_the_next_pass(void **state)
 {
     struct fixture *f = *state;
 
-    f->host.queue_size = "16";
-    assert_int_equal(blk_host_start(&f->host, 0), 0);
+    plugin_host_set(&f->host, "queue-size", "16");
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
     driver_queue_init(&f->q, &f->world, 0, 16, ALWAYS);
     assert_true(driver_negotiate(mmio_of(f), ALWAYS));
     assert_true(driver_queue_enable(mmio_of(f), &f->q));
@@ -645,7 +646,7 @@ static void greedy_driver_waits_for_the_next_pass(void **state)
         assert_true(driver_add(&f->q, segs, 2, false, f));
     }
     kick(f);
-    assert_false(f->host.timer_set);
+    assert_int_equal(plugin_host_timer_at(&f->host), PLUGIN_HOST_NEVER);
     for (unsigned i = 0; i < 16; i++) {
         struct driver_seg segs[2] = {{HEADER, 16, false}, {STATUS, 1, true}};
 
@@ -654,27 +655,25 @@ static void greedy_driver_waits_for_the_next_pass(void **state)
         assert_true(driver_add(&f->q, segs, 2, true, f));
     }
     kick(f);
-    assert_true(f->host.timer_set); /* sixteen in one go: there may be more */
-    f->host.timer_set = false;
-    f->host.fired(f->host.opaque);
-    assert_false(f->host.timer_set);
+    assert_int_equal(plugin_host_timer_at(&f->host), 0); /* sixteen in one go: there may be more */
+    plugin_host_turn(&f->host, 0);
+    assert_int_equal(plugin_host_timer_at(&f->host), PLUGIN_HOST_NEVER);
 }
 
 static void wrong_properties_are_refused_by_name(void **state)
 {
     struct fixture *f = *state;
 
-    f->host.queue_size = "100";
-    assert_int_equal(blk_host_start(&f->host, 0), -EINVAL);
+    plugin_host_set(&f->host, "queue-size", "100");
+    assert_int_equal(plugin_host_start(&f->host, 0), -EINVAL);
     assert_non_null(strstr(f->host.log, "queue-size 100"));
-    f->host.queue_size = NULL;
-    f->host.serial = "twenty-one-characters";
-    assert_int_equal(blk_host_start(&f->host, 0), -EINVAL);
+    plugin_host_set(&f->host, "queue-size", NULL);
+    plugin_host_set(&f->host, "serial", "twenty-one-characters");
+    assert_int_equal(plugin_host_start(&f->host, 0), -EINVAL);
     assert_non_null(strstr(f->host.log, "20 characters"));
-    f->host.serial = NULL;
-    f->host.open_error = -ENOENT; /* said by the core */
-    assert_int_equal(blk_host_start(&f->host, 0), -ENOENT);
-    f->host.device = NULL;
+    plugin_host_set(&f->host, "serial", NULL);
+    f->host.disk.open_error = -ENOENT; /* said by the core */
+    assert_int_equal(plugin_host_start(&f->host, 0), -ENOENT);
 }
 
 int main(void)

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/console_host.h"
+#include "tests/unit/support/plugin_host.h"
 #include "tests/unit/support/virtio_driver.h"
 
 #define BUFFER(q, n) (DRIVER_DATA + 0x40000ull * (q) + 0x1000ull * (n))
@@ -17,6 +17,10 @@
 #define CONTROL_IN  2u
 #define CONTROL_OUT 3u
 #define ALL_QUEUES  6u
+
+/* Port 1 is a channel. */
+static const struct plugin_host_property usual[] = {
+    {"chardev", "first"}, {"chardev1", "second"}, {"name1", "org.test"}, {0}};
 
 struct fixture {
     struct driver_world world;
@@ -26,7 +30,7 @@ struct fixture {
 
 static struct virtio_mmio *mmio_of(struct fixture *f)
 {
-    return &((struct virtio_plugin *)f->host.device)->mmio;
+    return plugin_host_mmio(&f->host);
 }
 
 static int setup(void **state)
@@ -34,10 +38,9 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
 
     driver_world_init(&f->world);
-    console_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
-    f->host.property[0] = "first";
-    f->host.property[2] = "second";
-    f->host.property[3] = "org.test"; /* port 1 is a channel */
+    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    f->host.properties = usual;
+    f->host.quiet = true;
     *state = f;
     return 0;
 }
@@ -46,9 +49,8 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    if (f->host.device)
-        console_host_stop(&f->host);
-    console_host_free(&f->host);
+    plugin_host_stop(&f->host);
+    plugin_host_free(&f->host);
     driver_world_destroy(&f->world);
     free(f);
     return 0;
@@ -69,7 +71,7 @@ static void negotiate(struct fixture *f, uint64_t features)
 
 static void start(struct fixture *f, uint64_t features)
 {
-    assert_int_equal(console_host_start(&f->host, 0), 0);
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
     negotiate(f, features);
 }
 
@@ -176,13 +178,13 @@ static void driver_without_multiport_has_a_console(void **state)
     assert_memory_equal(f->host.chr[0].got, "hello", 5);
     add(f, 0, 0, 100, true);
     kick(f, 0);
-    assert_true(f->host.chr[0].accepted);
-    assert_int_equal(console_host_input(&f->host, 0, "typed", 5), 5);
+    assert_true(f->host.chr[0].accepts);
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[0], "typed", 5), 5);
     assert_non_null(driver_get(&f->q[0], &len));
     assert_int_equal(len, 5);
     assert_memory_equal(buffer(f, 0, 0), "typed", 5);
     assert_true(f->host.rises > 0);
-    assert_int_equal(console_host_input(&f->host, 1, "x", 1), 0); /* there is no port 1 */
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[1], "x", 1), 0); /* there is no port 1 */
 }
 
 static void ports_are_announced_named_and_apart(void **state)
@@ -199,14 +201,11 @@ static void ports_are_announced_named_and_apart(void **state)
         assert_memory_equal(f->host.chr[1].got, "to-1", 4);
         add(f, 4, 3, 10, true);
         kick(f, 4);
-        assert_int_equal(console_host_input(&f->host, 0, "x", 1), 0); /* no buffer */
-        assert_int_equal(console_host_input(&f->host, 1, "abcdefghijklm", 13), 10);
+        assert_int_equal(plugin_host_chr_input(&f->host.chr[0], "x", 1), 0); /* no buffer */
+        assert_int_equal(plugin_host_chr_input(&f->host.chr[1], "abcdefghijklm", 13), 10);
         assert_non_null(driver_get(&f->q[4], &len));
         assert_int_equal(len, 10);
-        console_host_stop(&f->host);
-        f->host.device = NULL;
-        free(f->host.block);
-        f->host.block = NULL;
+        plugin_host_stop(&f->host);
     }
 }
 
@@ -219,10 +218,10 @@ static void input_waits_until_the_guest_has_opened_the_port(void **state)
     add(f, 4, 0, 10, true);
     kick(f, 4);
     control_out(f, 1, VIRTIO_CONSOLE_PORT_OPEN, 0);
-    assert_int_equal(console_host_input(&f->host, 1, "wait", 4), 0);
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[1], "wait", 4), 0);
     control_out(f, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
-    assert_true(f->host.chr[1].accepted);
-    assert_int_equal(console_host_input(&f->host, 1, "wait", 4), 4);
+    assert_true(f->host.chr[1].accepts);
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[1], "wait", 4), 4);
 }
 
 static void who_is_at_the_other_end_is_told(void **state)
@@ -230,12 +229,12 @@ static void who_is_at_the_other_end_is_told(void **state)
     struct fixture *f = *state;
 
     start(f, MULTIPORT);
-    console_host_connected(&f->host, 1, false); /* before the driver knows the port */
-    console_host_connected(&f->host, 1, true);
+    plugin_host_chr_connected(&f->host.chr[1], false); /* before the driver knows the port */
+    plugin_host_chr_connected(&f->host.chr[1], true);
     bring_up(f);
-    console_host_connected(&f->host, 1, false);
+    plugin_host_chr_connected(&f->host.chr[1], false);
     assert_control(f, VIRTIO_CONSOLE_PORT_OPEN, 1, 0);
-    console_host_connected(&f->host, 1, true);
+    plugin_host_chr_connected(&f->host.chr[1], true);
     assert_control(f, VIRTIO_CONSOLE_PORT_OPEN, 1, 1);
 }
 
@@ -306,8 +305,8 @@ static void news_wait_for_a_driver_without_buffers(void **state)
     control_out(f, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
     control_out(f, 1, VIRTIO_CONSOLE_PORT_READY, 1);
     for (unsigned i = 0; i < 1000; i++)
-        console_host_connected(&f->host, 1, i & 1);
-    console_host_connected(&f->host, 1, false);
+        plugin_host_chr_connected(&f->host.chr[1], i & 1);
+    plugin_host_chr_connected(&f->host.chr[1], false);
     assert_false(driver_pending(&f->q[CONTROL_IN]));
     for (unsigned i = 0; i < 8; i++)
         add(f, CONTROL_IN, i, 128, true);
@@ -341,7 +340,6 @@ static void messages_that_make_no_sense_do_nothing(void **state)
 
     start(f, MULTIPORT);
     bring_up(f);
-    f->host.counter = 0;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         control_out(f, cases[i].id, cases[i].event, cases[i].value);
     for (uint32_t bytes = 1; bytes < 8; bytes++) { /* cut short */
@@ -354,7 +352,8 @@ static void messages_that_make_no_sense_do_nothing(void **state)
     assert_non_null(driver_get(&f->q[CONTROL_OUT], &len));
     assert_int_equal(len, 0);
     assert_int_equal(control_in(f, &value, NULL), 0);
-    assert_int_equal(f->host.counter, sizeof(cases) / sizeof(cases[0]) + 8);
+    assert_int_equal(plugin_host_counter(&f->host, "bad-messages"),
+                     sizeof(cases) / sizeof(cases[0]) + 8);
     assert_int_equal(driver_read(mmio_of(f), 0x070), 0xf);
 }
 
@@ -364,16 +363,16 @@ static void slow_reader_holds_the_chain_and_loses_nothing(void **state)
     uint32_t len;
 
     start(f, 0);
-    console_host_room(&f->host, 0, 3);
+    plugin_host_chr_room(&f->host.chr[0], 3);
     send(f, 1, 0, "abcdef");
     send(f, 1, 1, "ghi");
     assert_false(driver_pending(&f->q[1]));
-    console_host_room(&f->host, 0, 2);
+    plugin_host_chr_room(&f->host.chr[0], 2);
     assert_false(driver_pending(&f->q[1]));
-    console_host_room(&f->host, 0, 2);
+    plugin_host_chr_room(&f->host.chr[0], 2);
     assert_int_equal((uintptr_t)driver_get(&f->q[1], &len), 1);
     assert_null(driver_get(&f->q[1], &len));
-    console_host_room(&f->host, 0, 100);
+    plugin_host_chr_room(&f->host.chr[0], 100);
     assert_int_equal((uintptr_t)driver_get(&f->q[1], &len), 2);
     assert_memory_equal(f->host.chr[0].got, "abcdefghi", 9);
 }
@@ -385,16 +384,16 @@ static void reset_forgets_what_was_held(void **state)
 
     start(f, MULTIPORT);
     bring_up(f);
-    console_host_room(&f->host, 0, 3);
+    plugin_host_chr_room(&f->host.chr[0], 3);
     send(f, 1, 0, "abcdef");
     add(f, 0, 0, 10, true);
     kick(f, 0);
     f->host.chr[0].callbacks.can_receive(f->host.chr[0].opaque); /* takes the buffer */
     driver_write(mmio_of(f), 0x070, 0);
     assert_int_equal(driver_read(mmio_of(f), 0x070), 0);
-    console_host_room(&f->host, 0, 100);
+    plugin_host_chr_room(&f->host.chr[0], 100);
     assert_int_equal(f->host.chr[0].got_len, 3);
-    assert_int_equal(console_host_input(&f->host, 0, "x", 1), 0);
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[0], "x", 1), 0);
     negotiate(f, 0);
     send(f, 1, 0, "new");
     assert_non_null(driver_get(&f->q[1], &len));
@@ -407,19 +406,19 @@ static void nothing_moves_while_it_stands_still(void **state)
     uint32_t len;
 
     start(f, 0);
-    console_host_room(&f->host, 0, 3);
+    plugin_host_chr_room(&f->host.chr[0], 3);
     send(f, 1, 0, "abcdef");
     add(f, 0, 0, 10, true);
     kick(f, 0);
     assert_int_equal(ringvisor_device.quiesce(f->host.device), 0);
-    console_host_room(&f->host, 0, 100);
+    plugin_host_chr_room(&f->host.chr[0], 100);
     assert_int_equal(f->host.chr[0].got_len, 3);
-    assert_int_equal(console_host_input(&f->host, 0, "x", 1), 0);
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[0], "x", 1), 0);
     ringvisor_device.resume(f->host.device);
     assert_int_equal(f->host.chr[0].got_len, 6);
     assert_non_null(driver_get(&f->q[1], &len));
-    assert_true(f->host.chr[0].accepted);
-    assert_int_equal(console_host_input(&f->host, 0, "x", 1), 1);
+    assert_true(f->host.chr[0].accepts);
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[0], "x", 1), 1);
 }
 
 static void another_process_goes_on(void **state)
@@ -429,16 +428,16 @@ static void another_process_goes_on(void **state)
 
     start(f, MULTIPORT);
     bring_up(f);
-    console_host_room(&f->host, 0, 0);
+    plugin_host_chr_room(&f->host.chr[0], 0);
     send(f, 1, 0, "abcdef");
     add(f, 4, 0, 10, true);
     kick(f, 4);
     f->host.chr[1].callbacks.can_receive(f->host.chr[1].opaque);
-    console_host_stop(&f->host);
-    assert_int_equal(console_host_start(&f->host, RV_CREATE_RESUME), 0);
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
     assert_non_null(driver_get(&f->q[1], &len));
     assert_memory_equal(f->host.chr[0].got, "abcdef", 6);
-    assert_int_equal(console_host_input(&f->host, 1, "in", 2), 2);
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[1], "in", 2), 2);
     assert_non_null(driver_get(&f->q[4], &len));
     /* Who is connected to it may be another: both are told anew. */
     assert_control(f, VIRTIO_CONSOLE_PORT_OPEN, 0, 1);
@@ -455,20 +454,18 @@ static void greedy_driver_waits_for_the_next_pass(void **state)
     for (unsigned i = 0; i < 4; i++)
         assert_true(driver_add(&f->q[1], &seg, 1, false, f));
     kick(f, 1);
-    assert_true(f->host.timer_set);
+    assert_int_equal(plugin_host_timer_at(&f->host), 0);
     assert_int_equal(f->host.chr[0].got_len, 0x100000);
-    for (unsigned i = 0; i < 8; i++) {
-        f->host.timer_set = false;
-        f->host.fired(f->host.opaque);
-    }
+    for (unsigned i = 0; i < 8; i++)
+        plugin_host_turn(&f->host, 0);
     assert_int_equal(f->host.chr[0].got_len, 0x400000);
     for (unsigned i = 0; i < 4; i++)
         assert_ptr_equal(driver_get(&f->q[1], &len), f);
     for (unsigned i = 0; i < 64; i++)
         add(f, 1, i, 1, false);
-    f->host.timer_set = false;
+    plugin_host_turn(&f->host, 0);
     kick(f, 1);
-    assert_true(f->host.timer_set);
+    assert_int_equal(plugin_host_timer_at(&f->host), 0);
 }
 
 static void empty_buffers_and_wrong_directions_are_harmless(void **state)
@@ -480,7 +477,7 @@ static void empty_buffers_and_wrong_directions_are_harmless(void **state)
     add(f, 0, 0, 10, false); /* to be filled, and cannot be */
     add(f, 0, 1, 10, true);
     kick(f, 0);
-    assert_int_equal(console_host_input(&f->host, 0, "x", 1), 1);
+    assert_int_equal(plugin_host_chr_input(&f->host.chr[0], "x", 1), 1);
     assert_int_equal((uintptr_t)driver_get(&f->q[0], &len), 1);
     assert_int_equal(len, 0);
     assert_int_equal((uintptr_t)driver_get(&f->q[0], &len), 2);
@@ -496,7 +493,7 @@ static void emergency_write_needs_no_queue(void **state)
     struct fixture *f = *state;
     uint64_t value;
 
-    assert_int_equal(console_host_start(&f->host, 0), 0);
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
     assert_int_equal(ringvisor_device.write(f->host.device, 0x108, 4, 'E'), 0);
     assert_int_equal(f->host.chr[0].got_len, 1);
     assert_int_equal(f->host.chr[0].got[0], 'E');
@@ -509,27 +506,23 @@ static void emergency_write_needs_no_queue(void **state)
 static void wrong_properties_are_refused(void **state)
 {
     static const struct {
-        unsigned at;
-        const char *value;
+        const char *name, *value;
     } cases[] = {
-        {3, ""},
-        {6, "fourth"},
-        {5, "name-without-a-chardev"},
-        {1, "a-name-of-more-than-64-characters-is-longer-than-anything-that-is-looked-up"}};
+        {"name1", ""},
+        {"chardev3", "fourth"},
+        {"name2", "name-without-a-chardev"},
+        {"name", "a-name-of-more-than-64-characters-is-longer-than-anything-that-is-looked-up"}};
     struct fixture *f = *state;
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const char *before = f->host.property[cases[i].at];
-
-        f->host.property[cases[i].at] = cases[i].value;
+        plugin_host_set(&f->host, cases[i].name, cases[i].value);
         f->host.errors = 0;
-        assert_int_equal(console_host_start(&f->host, 0), -EINVAL);
+        assert_int_equal(plugin_host_start(&f->host, 0), -EINVAL);
         assert_int_equal(f->host.errors, 1);
-        f->host.property[cases[i].at] = before;
+        plugin_host_set(&f->host, cases[i].name, NULL);
     }
-    f->host.fail_at = 2;
-    assert_true(console_host_start(&f->host, 0) < 0);
-    f->host.device = NULL;
+    f->host.chr_fail_at = 2;
+    assert_true(plugin_host_start(&f->host, 0) < 0);
 }
 
 int main(void)

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include <ringvisor/virtio/virtio_plugin.h>
+#include "tests/unit/support/plugin_host.h"
 #include "tests/unit/support/virtio_driver.h"
 
 /*
@@ -131,167 +131,88 @@ static const struct rv_property echo_properties[] = {
 VIRTIO_PLUGIN(echo, .name = "virtio-echo", .description = "a test", .properties = echo_properties);
 
 /*
- * The core
+ * The tests
  */
 
-struct rv_instance {
-    const char *off; /* one of the rings' properties */
+struct fixture {
     struct driver_world world;
-    struct virtio_env env; /* of `world` */
-    void *block;
-    size_t block_size;
-    bool later, broken, full;
+    struct rv_instance host;
+    struct driver_queue q;
     unsigned seen_rises;
-    unsigned quiesced;
-    unsigned logs;
-    void *device;
-};
-
-static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void host_log(struct rv_instance *host, enum rv_log_level level, const char *fmt, ...)
-{
-    (void)fmt;
-    assert_true(level <= RV_LOG_DEBUG);
-    host->logs++;
-}
-
-static void host_irq_pulse(struct rv_instance *host, unsigned line)
-{
-    assert_int_equal(line, 0);
-    host->env.irq(host->env.ctx, true);
-    host->env.irq(host->env.ctx, false);
-}
-
-static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
-{
-    return host->env.span(host->env.ctx, ipa, len, true);
-}
-
-static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
-{
-    host->env.dirty(host->env.ctx, ipa, len);
-}
-
-static bool host_property_bool(struct rv_instance *host, const char *name)
-{
-    if (strcmp(name, "later") == 0)
-        return host->later;
-    if (strcmp(name, "broken") == 0)
-        return host->broken;
-    return !host->off || strcmp(name, host->off) != 0;
-}
-
-static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
-                              size_t size)
-{
-    assert_true(strlen(name) <= 12);
-    assert_int_not_equal(version, 0);
-    if (host->full)
-        return NULL;
-    if (!host->block)
-        host->block = calloc(1, size);
-    else
-        assert_int_equal(size, host->block_size);
-    host->block_size = size;
-    return host->block;
-}
-
-static void host_quiesced(struct rv_instance *host)
-{
-    host->quiesced++;
-}
-
-static const struct rv_vmm_ops ops = {
-    .size = sizeof(struct rv_vmm_ops),
-    .abi = RV_DEVICE_ABI,
-    .log = host_log,
-    .irq_pulse = host_irq_pulse,
-    .mem_span = host_mem_span,
-    .mem_dirty = host_mem_dirty,
-    .property_bool = host_property_bool,
-    .state_block = host_state_block,
-    .quiesced = host_quiesced,
 };
 
 static int setup(void **state)
 {
-    struct rv_instance *host = calloc(1, sizeof(*host));
+    struct fixture *f = calloc(1, sizeof(*f));
 
-    driver_world_init(&host->world);
-    host->env = driver_env(&host->world);
-    *state = host;
+    driver_world_init(&f->world);
+    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    f->host.dirty = f->world.dirty;
+    f->host.quiet = true;
+    *state = f;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct rv_instance *host = *state;
+    struct fixture *f = *state;
 
-    if (host->device)
-        ringvisor_device.destroy(host->device);
-    driver_world_destroy(&host->world);
-    free(host->block);
-    free(host);
+    plugin_host_stop(&f->host);
+    plugin_host_free(&f->host);
+    driver_world_destroy(&f->world);
+    free(f);
     return echos == 0 ? 0 : -1;
 }
 
-static void begin(struct rv_instance *host)
+static void begin(struct fixture *f)
 {
-    assert_int_equal(ringvisor_device.create(host, &ops, NULL, 0, &host->device), 0);
-    ringvisor_device.reset(host->device);
-    ringvisor_device.resume(host->device);
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
 }
 
-static void take_over(struct rv_instance *host)
+static void take_over(struct fixture *f)
 {
-    ringvisor_device.destroy(host->device);
-    assert_int_equal(ringvisor_device.create(host, &ops, NULL, RV_CREATE_RESUME, &host->device), 0);
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_create(&f->host, RV_CREATE_RESUME), 0);
 }
 
-static uint32_t rd(struct rv_instance *host, uint64_t reg)
+static uint32_t rd(struct fixture *f, uint64_t reg)
 {
-    uint64_t value = ~0ull;
-
-    assert_int_equal(ringvisor_device.read(host->device, reg, 4, &value), 0);
-    assert_true(value <= UINT32_MAX);
-    return (uint32_t)value;
+    return plugin_host_get(&f->host, reg);
 }
 
-static void bring_up(struct rv_instance *host, struct driver_queue *q)
+static void bring_up(struct fixture *f)
 {
-    struct virtio_mmio *mmio = &((struct virtio_plugin *)host->device)->mmio;
+    struct virtio_mmio *mmio = plugin_host_mmio(&f->host);
     uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 
-    driver_queue_init(q, &host->world, 0, 16, features);
+    driver_queue_init(&f->q, &f->world, 0, 16, features);
     assert_true(driver_negotiate(mmio, features));
-    assert_true(driver_queue_enable(mmio, q));
+    assert_true(driver_queue_enable(mmio, &f->q));
     driver_ok(mmio);
 }
 
-static void ask(struct rv_instance *host, struct driver_queue *q)
+static void ask(struct fixture *f)
 {
     struct driver_seg segs[2] = {{DRIVER_DATA, 5, false}, {DRIVER_DATA + 64, 16, true}};
 
-    memcpy(driver_at(&host->world, DRIVER_DATA), "hello", 5);
-    memset(driver_at(&host->world, DRIVER_DATA + 64), 0, 16);
-    assert_true(driver_add(q, segs, 2, false, host));
-    assert_int_equal(ringvisor_device.write(host->device, 0x050, 4, 0), 0);
+    memcpy(driver_at(&f->world, DRIVER_DATA), "hello", 5);
+    memset(driver_at(&f->world, DRIVER_DATA + 64), 0, 16);
+    assert_true(driver_add(&f->q, segs, 2, false, f));
+    assert_int_equal(ringvisor_device.write(f->host.device, 0x050, 4, 0), 0);
 }
 
-static void expect_answer(struct rv_instance *host, struct driver_queue *q)
+static void expect_answer(struct fixture *f)
 {
     uint32_t len = 0;
 
-    assert_ptr_equal(driver_get(q, &len), host);
+    assert_ptr_equal(driver_get(&f->q, &len), f);
     assert_int_equal(len, 5);
-    assert_string_equal(driver_at(&host->world, DRIVER_DATA + 64), "hello");
-    assert_true(host->world.rises > host->seen_rises); /* an edge */
-    host->seen_rises = host->world.rises;
-    assert_int_equal(host->world.dirty[DRIVER_DATA + 64 - DRIVER_RAM_BASE], 1);
-    assert_int_equal(rd(host, 0x060) & 1, 1);
-    assert_int_equal(ringvisor_device.write(host->device, 0x064, 4, 1), 0);
+    assert_string_equal(driver_at(&f->world, DRIVER_DATA + 64), "hello");
+    assert_true(f->host.rises > f->seen_rises); /* an edge */
+    f->seen_rises = f->host.rises;
+    assert_int_equal(f->world.dirty[DRIVER_DATA + 64 - DRIVER_RAM_BASE], 1);
+    assert_int_equal(rd(f, 0x060) & 1, 1);
+    assert_int_equal(ringvisor_device.write(f->host.device, 0x064, 4, 1), 0);
 }
 
 static void class_is_one_of_a_virtio_transport(void **state)
@@ -310,79 +231,74 @@ static void class_is_one_of_a_virtio_transport(void **state)
 
 static void device_answers(void **state)
 {
-    struct rv_instance *host = *state;
-    struct driver_queue q;
+    struct fixture *f = *state;
 
-    begin(host);
-    assert_int_equal(rd(host, 0x008), 42);
-    bring_up(host, &q);
-    ask(host, &q);
-    expect_answer(host, &q);
-    assert_int_equal(ringvisor_device.quiesce(host->device), 0);
-    ringvisor_device.reset(host->device);
-    assert_int_equal(rd(host, 0x070), 0);
-    ringvisor_device.resume(host->device);
-    bring_up(host, &q);
-    ask(host, &q);
-    expect_answer(host, &q);
-    assert_int_equal(host->logs, 0);
+    begin(f);
+    assert_int_equal(rd(f, 0x008), 42);
+    bring_up(f);
+    ask(f);
+    expect_answer(f);
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), 0);
+    ringvisor_device.reset(f->host.device);
+    assert_int_equal(rd(f, 0x070), 0);
+    ringvisor_device.resume(f->host.device);
+    bring_up(f);
+    ask(f);
+    expect_answer(f);
+    assert_int_equal(f->host.logs, 0);
 }
 
 static void quiesce_waits_for_what_is_in_flight(void **state)
 {
-    struct rv_instance *host = *state;
-    struct driver_queue q;
+    struct fixture *f = *state;
 
-    host->later = true;
-    begin(host);
-    bring_up(host, &q);
-    ask(host, &q);
-    assert_false(driver_pending(&q));
-    assert_int_equal(ringvisor_device.quiesce(host->device), -EINPROGRESS);
-    assert_int_equal(host->quiesced, 0);
+    plugin_host_set(&f->host, "later", "on");
+    begin(f);
+    bring_up(f);
+    ask(f);
+    assert_false(driver_pending(&f->q));
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), -EINPROGRESS);
+    assert_int_equal(f->host.quiesced, 0);
     echo_done(echo_last);
-    assert_int_equal(host->quiesced, 1);
-    expect_answer(host, &q);
-    ringvisor_device.resume(host->device);
-    ask(host, &q);
+    assert_int_equal(f->host.quiesced, 1);
+    expect_answer(f);
+    ringvisor_device.resume(f->host.device);
+    ask(f);
     echo_done(echo_last);
-    expect_answer(host, &q);
+    expect_answer(f);
 }
 
 static void an_earlier_vmms_request_is_answered(void **state)
 {
-    struct rv_instance *host = *state;
-    struct driver_queue q;
+    struct fixture *f = *state;
 
-    host->later = true;
-    begin(host);
-    bring_up(host, &q);
-    ask(host, &q);
-    take_over(host);
-    assert_int_equal(rd(host, 0x070), 0xf);
-    assert_false(driver_pending(&q)); /* not before the resume */
-    ringvisor_device.resume(host->device);
-    expect_answer(host, &q);
+    plugin_host_set(&f->host, "later", "on");
+    begin(f);
+    bring_up(f);
+    ask(f);
+    take_over(f);
+    assert_int_equal(rd(f, 0x070), 0xf);
+    assert_false(driver_pending(&f->q)); /* not before the resume */
+    ringvisor_device.resume(f->host.device);
+    expect_answer(f);
 }
 
 static void what_cannot_be_made_leaves_nothing(void **state)
 {
-    struct rv_instance *host = *state;
+    struct fixture *f = *state;
 
-    host->broken = true;
-    assert_int_equal(ringvisor_device.create(host, &ops, NULL, 0, &host->device), -ENXIO);
-    host->broken = false;
-    host->full = true;
-    assert_int_equal(ringvisor_device.create(host, &ops, NULL, 0, &host->device), -ENOSPC);
-    host->full = false;
-    begin(host);
-    ((uint8_t *)host->block)[5] ^= 1; /* the version */
-    ringvisor_device.destroy(host->device);
-    host->device = NULL;
-    assert_int_equal(ringvisor_device.create(host, &ops, NULL, RV_CREATE_RESUME, &host->device),
-                     -EINVAL);
-    assert_int_equal(host->logs, 1);
-    assert_null(host->device);
+    plugin_host_set(&f->host, "broken", "on");
+    assert_int_equal(plugin_host_create(&f->host, 0), -ENXIO);
+    plugin_host_set(&f->host, "broken", "off");
+    f->host.no_state = true;
+    assert_int_equal(plugin_host_create(&f->host, 0), -ENOSPC);
+    f->host.no_state = false;
+    begin(f);
+    plugin_host_stop(&f->host);
+    ((uint8_t *)f->host.block[0].block)[5] ^= 1; /* the version */
+    assert_int_equal(plugin_host_create(&f->host, RV_CREATE_RESUME), -EINVAL);
+    assert_int_equal(f->host.logs, 1);
+    assert_null(f->host.device);
 }
 
 static void what_the_user_switches_off_is_not_offered(void **state)
@@ -393,17 +309,15 @@ static void what_the_user_switches_off_is_not_offered(void **state)
     } cases[] = {{"packed", VIRTIO_F_RING_PACKED},
                  {"event-idx", VIRTIO_RING_F_EVENT_IDX},
                  {"indirect", VIRTIO_RING_F_INDIRECT_DESC}};
-    struct rv_instance *host = *state;
+    struct fixture *f = *state;
 
     for (unsigned i = 0; i < 3; i++) {
-        host->off = cases[i].property;
-        begin(host);
-        assert_int_equal(((struct virtio_plugin *)host->device)->mmio.state->device_features,
+        plugin_host_set(&f->host, cases[i].property, "off");
+        begin(f);
+        assert_int_equal(plugin_host_mmio(&f->host)->state->device_features,
                          VIRTIO_RING_FEATURES & ~VIRTIO_FEATURE(cases[i].bit));
-        ringvisor_device.destroy(host->device);
-        host->device = NULL;
-        free(host->block);
-        host->block = NULL;
+        plugin_host_stop(&f->host);
+        plugin_host_set(&f->host, cases[i].property, NULL);
     }
 }
 

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A disk in memory. What a device must not do with a request ends the program. */
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/support/check.h"
+#include "tests/unit/support/plugin_host_internal.h"
+
+#define SECTOR 512u
+
+void plugin_host_disk_init(struct rv_instance *host, uint64_t sectors)
+{
+    host->disk.image = malloc(sectors * SECTOR);
+    CHECK(host->disk.image);
+    for (uint64_t i = 0; i < sectors; i++)
+        memset(host->disk.image + i * SECTOR, (int)i, SECTOR);
+    host->disk.info = (struct rv_disk_info){
+        .size = sizeof(struct rv_disk_info),
+        .capacity = sectors * SECTOR,
+        .block_size = SECTOR,
+        .physical_block_size = 4096,
+        .discard_granularity = 4096,
+        .iov_max = 1024,
+        .transfer_max = 64u << 20,
+        .can_discard = true,
+        .write_cache = true,
+    };
+}
+
+int plugin_host_disk_open(struct rv_instance *host, const struct rv_disk_options *options,
+                          struct rv_disk **disk)
+{
+    host->disk.options = *options;
+    if (host->disk.open_error)
+        return host->disk.open_error;
+    CHECK(host->disk.image && !host->disk.open && host->disk.nr_pending == 0);
+    host->disk.open = true;
+    *disk = &host->disk;
+    return 0;
+}
+
+static void check_disk(const struct rv_instance *host, const struct rv_disk *disk)
+{
+    CHECK(disk == &host->disk && disk->open);
+}
+
+const struct rv_disk_info *plugin_host_disk_info(struct rv_instance *host, struct rv_disk *disk)
+{
+    check_disk(host, disk);
+    return &disk->info;
+}
+
+void plugin_host_disk_submit(struct rv_instance *host, struct rv_disk *disk,
+                             struct rv_disk_request *request)
+{
+    check_disk(host, disk);
+    CHECK(request->op <= RV_DISK_WRITE_ZEROES && disk->nr_pending < PLUGIN_HOST_PENDING);
+    for (unsigned i = 0; i < disk->nr_pending; i++)
+        CHECK(disk->pending[i] != request);
+    if (request->op == RV_DISK_READ || request->op == RV_DISK_WRITE) {
+        for (size_t i = 0; i < request->iov_count; i++) {
+            const uint8_t *at = request->iov[i].iov_base;
+
+            CHECK(request->iov[i].iov_len != 0 && at >= host->ram);
+            CHECK(request->iov[i].iov_len <= host->ram_size);
+            CHECK((size_t)(at - host->ram) <= host->ram_size - request->iov[i].iov_len);
+        }
+    }
+    disk->submitted++;
+    disk->flushes += request->op == RV_DISK_FLUSH;
+    disk->pending[disk->nr_pending++] = request;
+}
+
+void plugin_host_disk_kick(struct rv_instance *host, struct rv_disk *disk)
+{
+    check_disk(host, disk);
+}
+
+void plugin_host_disk_close(struct rv_instance *host, struct rv_disk *disk)
+{
+    check_disk(host, disk);
+    disk->open = false;
+    disk->nr_pending = 0;
+}
+
+int plugin_host_disk_drain(struct rv_instance *host, struct rv_disk *disk, int timeout_ms)
+{
+    check_disk(host, disk);
+    CHECK(timeout_ms == 0); /* the device must not wait in the loop */
+    return disk->nr_pending ? -ETIMEDOUT : 0;
+}
+
+/* What vmm/disk does with a request: it checks the range, whatever the device did. */
+static int perform(struct rv_disk *disk, const struct rv_disk_request *r)
+{
+    uint64_t length = r->length, at = r->offset;
+
+    if (r->op == RV_DISK_FLUSH)
+        return 0;
+    if (r->op == RV_DISK_READ || r->op == RV_DISK_WRITE) {
+        length = 0;
+        for (size_t i = 0; i < r->iov_count; i++)
+            length += r->iov[i].iov_len;
+    }
+    if (length % SECTOR || at % SECTOR || at > disk->info.capacity ||
+        length > disk->info.capacity - at)
+        return -EINVAL;
+    if (r->op != RV_DISK_READ && disk->info.read_only)
+        return -EROFS;
+    if (r->op == RV_DISK_DISCARD || r->op == RV_DISK_WRITE_ZEROES) {
+        memset(disk->image + at, r->op == RV_DISK_DISCARD ? 0xdd : 0, length);
+        disk->discard_flags = r->flags;
+        return 0;
+    }
+    for (size_t i = 0; i < r->iov_count; at += r->iov[i++].iov_len) {
+        if (r->op == RV_DISK_READ)
+            memcpy(r->iov[i].iov_base, disk->image + at, r->iov[i].iov_len);
+        else
+            memcpy(disk->image + at, r->iov[i].iov_base, r->iov[i].iov_len);
+    }
+    return 0;
+}
+
+void plugin_host_disk_complete(struct rv_disk *disk, unsigned index, int error, bool last)
+{
+    struct rv_disk_request *r = disk->pending[index];
+
+    memmove(&disk->pending[index], &disk->pending[index + 1],
+            (--disk->nr_pending - index) * sizeof(disk->pending[0]));
+    if (!error)
+        error = perform(disk, r);
+    memset(r->core, 0xa5, sizeof(r->core)); /* nothing of it is the device's */
+    r->done(r, error);
+    if (last && disk->open && disk->options.round_end)
+        disk->options.round_end(disk->options.opaque);
+}
+
+void plugin_host_disk_complete_all(struct rv_disk *disk)
+{
+    while (disk->nr_pending)
+        plugin_host_disk_complete(disk, 0, 0, disk->nr_pending == 1);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Properties as text: what the user gave, or the default of the class. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/support/check.h"
+#include "tests/unit/support/plugin_host_internal.h"
+
+static const struct rv_property *declared(struct rv_instance *host, const char *name)
+{
+    const struct rv_property *p = host->class->properties;
+
+    while (p && p->name && strcmp(p->name, name) != 0)
+        p++;
+    CHECK(p && p->name);
+    return p;
+}
+
+void plugin_host_set(struct rv_instance *host, const char *name, const char *value)
+{
+    unsigned i = 0;
+
+    declared(host, name);
+    while (host->set[i].name && strcmp(host->set[i].name, name) != 0) {
+        i++;
+        CHECK(i < PLUGIN_HOST_SET);
+    }
+    host->set[i] = (struct plugin_host_property){name, value};
+}
+
+static const char *value_of(struct rv_instance *host, const char *name)
+{
+    const struct rv_property *property = declared(host, name);
+
+    for (unsigned i = 0; i < PLUGIN_HOST_SET && host->set[i].name; i++)
+        if (strcmp(host->set[i].name, name) == 0 && host->set[i].value)
+            return host->set[i].value;
+    for (const struct plugin_host_property *p = host->properties; p && p->name; p++)
+        if (strcmp(p->name, name) == 0)
+            return p->value;
+    return property->value;
+}
+
+const char *plugin_host_property_string(struct rv_instance *host, const char *name)
+{
+    enum rv_property_type type = declared(host, name)->type;
+
+    CHECK(type == RV_PROPERTY_STRING || type == RV_PROPERTY_PATH);
+    return value_of(host, name);
+}
+
+uint64_t plugin_host_property_uint(struct rv_instance *host, const char *name)
+{
+    enum rv_property_type type = declared(host, name)->type;
+    char *end;
+    uint64_t n;
+
+    CHECK(type == RV_PROPERTY_UINT || type == RV_PROPERTY_SIZE);
+    n = strtoull(value_of(host, name), &end, 0);
+    return n << (*end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0);
+}
+
+bool plugin_host_property_bool(struct rv_instance *host, const char *name)
+{
+    CHECK(declared(host, name)->type == RV_PROPERTY_BOOL);
+    return strcmp(value_of(host, name), "on") == 0;
+}
+
+unsigned plugin_host_property_enum(struct rv_instance *host, const char *name)
+{
+    const struct rv_property *property = declared(host, name);
+    const char *value = value_of(host, name);
+    unsigned i = 0;
+
+    CHECK(property->type == RV_PROPERTY_ENUM && value);
+    while (strcmp(property->choices[i], value) != 0)
+        CHECK(property->choices[++i]);
+    return i;
+}
