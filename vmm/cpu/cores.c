@@ -16,7 +16,6 @@
 
 static uint64_t clock_now(void *ctx)
 {
-    (void)ctx;
     return (uint64_t)clock_now_ns();
 }
 

@@ -81,15 +81,12 @@ static struct exit_cond cond_of(uint32_t iss)
 
 static void decode_nothing(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
-    (void)out;
 }
 
 static void decode_wfx(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_wfx *w = &out->u.wfx;
 
-    (void)event;
     w->cond = cond_of(out->iss);
     w->which = FIELD(out->iss, ESR_ISS_WFX_TI);
     w->rn_valid = FLAG(out->iss, ESR_ISS_WFX_RV);
@@ -100,7 +97,6 @@ static void decode_cp32(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_cp *cp = &out->u.cp;
 
-    (void)event;
     cp->cond = cond_of(out->iss);
     cp->opc2 = FIELD(out->iss, ESR_ISS_CP32_OPC2);
     cp->opc1 = FIELD(out->iss, ESR_ISS_CP32_OPC1);
@@ -114,7 +110,6 @@ static void decode_cp64(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_cp *cp = &out->u.cp;
 
-    (void)event;
     cp->cond = cond_of(out->iss);
     cp->opc1 = FIELD(out->iss, ESR_ISS_CP64_OPC1);
     cp->rt2 = FIELD(out->iss, ESR_ISS_CP64_RT2);
@@ -127,7 +122,6 @@ static void decode_ldc(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_ldc *ldc = &out->u.ldc;
 
-    (void)event;
     ldc->cond = cond_of(out->iss);
     ldc->imm8 = FIELD(out->iss, ESR_ISS_LDC_IMM8);
     ldc->rn = FIELD(out->iss, ESR_ISS_LDC_RN);
@@ -138,31 +132,26 @@ static void decode_ldc(const struct rv_event *event, struct exit_info *out)
 
 static void decode_fp_access(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.cond = cond_of(out->iss);
 }
 
 static void decode_other(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.other = out->iss;
 }
 
 static void decode_bti(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.btype = FIELD(out->iss, ESR_ISS_BTI_BTYPE);
 }
 
 static void decode_call(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.call.imm = (uint16_t)ESR_GET(out->iss, ESR_ISS_CALL_IMM16);
 }
 
 static void decode_smc32(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.call.cond = cond_of(out->iss);
     out->u.call.cond_not_known = FLAG(out->iss, ESR_ISS_SMC32_CCKNOWNPASS);
 }
@@ -171,7 +160,6 @@ static void decode_sysreg(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_sysreg *s = &out->u.sysreg;
 
-    (void)event;
     s->op0 = FIELD(out->iss, ESR_ISS_SYS_OP0);
     s->op1 = FIELD(out->iss, ESR_ISS_SYS_OP1);
     s->crn = FIELD(out->iss, ESR_ISS_SYS_CRN);
@@ -190,27 +178,23 @@ static void decode_sysreg128(const struct rv_event *event, struct exit_info *out
 
 static void decode_eret(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.eret.auth = FLAG(out->iss, ESR_ISS_ERET_ERET);
     out->u.eret.b_key = FLAG(out->iss, ESR_ISS_ERET_ERETA);
 }
 
 static void decode_tstart(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.rd = FIELD(out->iss, ESR_ISS_TSTART_RD);
 }
 
 static void decode_fpac(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.fpac.data = FLAG(out->iss, ESR_ISS_FPAC_DATA);
     out->u.fpac.b_key = FLAG(out->iss, ESR_ISS_FPAC_B_KEY);
 }
 
 static void decode_sme(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.smtc = FIELD(out->iss, ESR_ISS_SME_SMTC);
 }
 
@@ -306,7 +290,6 @@ static void decode_mops(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_mops *m = &out->u.mops;
 
-    (void)event;
     m->set = FLAG(out->iss, ESR_ISS_MOPS_SET);
     m->setg = FLAG(out->iss, ESR_ISS_MOPS_SETG);
     m->options = FIELD(out->iss, ESR_ISS_MOPS_OPTIONS);
@@ -320,7 +303,6 @@ static void decode_mops(const struct rv_event *event, struct exit_info *out)
 
 static void decode_fp_exception(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.fp.valid = FLAG(out->iss, ESR_ISS_FPEXC_TFV);
     out->u.fp.flags = (uint8_t)(out->iss & ESR_ISS_FPEXC_FLAGS);
     out->u.fp.vecitr = FIELD(out->iss, ESR_ISS_FPEXC_VECITR);
@@ -328,7 +310,6 @@ static void decode_fp_exception(const struct rv_event *event, struct exit_info *
 
 static void decode_gcs(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.gcs.type = FIELD(out->iss, ESR_ISS_GCS_EXTYPE);
     out->u.gcs.raddr = FIELD(out->iss, ESR_ISS_GCS_RADDR);
     out->u.gcs.rvalue = FIELD(out->iss, ESR_ISS_GCS_RVALUE);
@@ -339,7 +320,6 @@ static void decode_serror(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_serror *s = &out->u.serror;
 
-    (void)event;
     s->fsc = (struct exit_fsc){.level = EXIT_NO_LEVEL};
     s->impdef = FLAG(out->iss, ESR_ISS_SERROR_IDS);
     if (s->impdef)
@@ -363,7 +343,6 @@ static void decode_debug(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_debug *d = &out->u.debug;
 
-    (void)event;
     d->fsc = (struct exit_fsc){.level = EXIT_NO_LEVEL};
     d->fsc.code = FIELD(out->iss, ESR_ISS_DEBUG_IFSC);
     if (d->fsc.code == ESR_FSC_DEBUG)
@@ -396,13 +375,11 @@ static void decode_watchpoint(const struct rv_event *event, struct exit_info *ou
 
 static void decode_brk(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.brk = (uint16_t)ESR_GET(out->iss, ESR_ISS_BRK_COMMENT);
 }
 
 static void decode_pmu(const struct rv_event *event, struct exit_info *out)
 {
-    (void)event;
     out->u.pmu.sync = FLAG(out->iss, ESR_ISS_PMU_SYNC);
     out->u.pmu.fsc = FIELD(out->iss, ESR_ISS_PMU_FSC);
 }

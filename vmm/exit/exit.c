@@ -6,7 +6,7 @@
 
 #include "proto/arm/esr.h"
 #include "vmm/exit/decode.h"
-#include "vmm/exit/exit_parts.h"
+#include "vmm/exit/exit_internal.h"
 #include "vmm/exit/inject.h"
 #include "vmm/insn/thumb.h"
 #include "vmm/util/log.h"

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "proto/arm/esr.h"
-#include "vmm/exit/exit_parts.h"
+#include "vmm/exit/exit_internal.h"
 #include "vmm/exit/inject.h"
 #include "vmm/insn/walk.h"
 #include "vmm/util/log.h"
@@ -93,9 +93,6 @@ static int table_swap(void *opaque, ipa_t addr, uint64_t old, uint64_t new)
 {
     const struct exit_run *run = opaque;
 
-    (void)addr;
-    (void)old;
-    (void)new;
     return run->info->kind == EXIT_DATA_ABORT || run->info->kind == EXIT_INSN_ABORT
                ? (run->info->u.abort.s1ptw ? -EROFS : 0)
                : 0;

@@ -11,7 +11,7 @@
 #include "proto/boot.h"
 #include "vmm/exit/answer.h"
 #include "vmm/exit/decode.h"
-#include "vmm/explain/describe_parts.h"
+#include "vmm/explain/describe_internal.h"
 #include "vmm/insn/insn.h"
 #include "vmm/sysreg/sysreg.h"
 

@@ -8,7 +8,7 @@
 #include "proto/arm/esr.h"
 #include "vmm/exit/decode.h"
 #include "vmm/explain/describe.h"
-#include "vmm/explain/describe_parts.h"
+#include "vmm/explain/describe_internal.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

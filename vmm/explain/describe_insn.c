@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "vmm/explain/describe_parts.h"
+#include "vmm/explain/describe_internal.h"
 #include "vmm/insn/insn.h"
 
 #define REG(n, x) (describe_reg((n), (x)).s)

@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "vmm/explain/describe_parts.h"
+#include "vmm/explain/describe_internal.h"
 #include "vmm/board/board.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

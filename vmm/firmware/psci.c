@@ -31,9 +31,6 @@ typedef int32_t psci_fn(const struct psci *psci, const struct call *call,
 static int32_t psci_version(const struct psci *psci, const struct call *call,
                             struct call_result *result)
 {
-    (void)psci;
-    (void)call;
-    (void)result;
     return VERSION_1_1;
 }
 
@@ -127,7 +124,6 @@ static int32_t psci_cpu_on(const struct psci *psci, const struct call *call,
     uint64_t entry = call->x[2], context_id = call->x[3];
     int err;
 
-    (void)result;
     if (!cpu)
         return PSCI_INVALID_PARAMETERS;
     if (cpu->state == PSCI_STATE_ON)
@@ -160,7 +156,6 @@ static int32_t psci_affinity_info(const struct psci *psci, const struct call *ca
     uint32_t level = (uint32_t)call->x[2]; /* 32 bits in both calls */
     bool found = false, pending = false;
 
-    (void)result;
     if (level >= AFFINITY_LEVELS || (target & ~AFFINITY_MASK))
         return PSCI_INVALID_PARAMETERS;
     for (unsigned i = 0; i < psci->nr_cpus; i++) {
@@ -185,7 +180,6 @@ static int32_t psci_node_hw_state(const struct psci *psci, const struct call *ca
 {
     const struct psci_cpu *cpu = psci_find(psci, call->x[1]);
 
-    (void)result;
     if (!cpu || (uint32_t)call->x[2] != 0) /* a level has 32 bits in both calls */
         return PSCI_INVALID_PARAMETERS;
     return cpu->state == PSCI_STATE_ON ? PSCI_HW_ON : PSCI_HW_OFF;
@@ -194,16 +188,12 @@ static int32_t psci_node_hw_state(const struct psci *psci, const struct call *ca
 static int32_t psci_migrate_info_type(const struct psci *psci, const struct call *call,
                                       struct call_result *result)
 {
-    (void)psci;
-    (void)call;
-    (void)result;
     return MIGRATE_NOT_REQUIRED;
 }
 
 static int32_t psci_system_off(const struct psci *psci, const struct call *call,
                                struct call_result *result)
 {
-    (void)call;
     psci->ops->system_off(psci->opaque);
     result->hold = true;
     return PSCI_SUCCESS;
@@ -212,7 +202,6 @@ static int32_t psci_system_off(const struct psci *psci, const struct call *call,
 static int32_t psci_system_reset(const struct psci *psci, const struct call *call,
                                  struct call_result *result)
 {
-    (void)call;
     psci->ops->system_reset(psci->opaque, PSCI_RESET_COLD);
     result->hold = true;
     return PSCI_SUCCESS;
@@ -286,8 +275,6 @@ static int32_t psci_features(const struct psci *psci, const struct call *call,
     uint32_t function = (uint32_t)call->x[1];
     const struct psci_function *row = psci_lookup(function);
 
-    (void)psci;
-    (void)result;
     return function == SMCCC_VERSION || (row && row->call) ? PSCI_SUCCESS : PSCI_NOT_SUPPORTED;
 }
 

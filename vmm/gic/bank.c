@@ -35,18 +35,18 @@ static void for_each_bit(struct vgic *vgic, unsigned vcpu, unsigned first, uint3
     }
 }
 
-uint32_t bank_read_group(struct vgic *vgic, unsigned vcpu, unsigned first)
+static uint32_t bank_read_group(struct vgic *vgic, unsigned vcpu, unsigned first)
 {
     return read_bits(vgic, vcpu, first, IRQ_GROUP1);
 }
 
-void bank_write_group(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
+static void bank_write_group(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
 {
     for (unsigned i = 0; i < 32 && first + i < VGIC_NR_INTIDS; i++)
         change_bit(vgic, state_ref(vgic, vcpu, first + i), IRQ_GROUP1, value >> i & 1u);
 }
 
-uint32_t bank_read_enable(struct vgic *vgic, unsigned vcpu, unsigned first)
+static uint32_t bank_read_enable(struct vgic *vgic, unsigned vcpu, unsigned first)
 {
     return read_bits(vgic, vcpu, first, IRQ_ENABLED);
 }
@@ -56,7 +56,7 @@ static void set_enable(struct vgic *vgic, struct vgic_ref ref)
     change_bit(vgic, ref, IRQ_ENABLED, true);
 }
 
-void bank_set_enable(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
+static void bank_set_enable(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
 {
     for_each_bit(vgic, vcpu, first, value, set_enable);
 }
@@ -66,7 +66,7 @@ static void clear_enable(struct vgic *vgic, struct vgic_ref ref)
     change_bit(vgic, ref, IRQ_ENABLED, false);
 }
 
-void bank_clear_enable(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
+static void bank_clear_enable(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
 {
     for_each_bit(vgic, vcpu, first, value, clear_enable);
 }
@@ -106,7 +106,7 @@ static uint32_t read_entries(struct vgic *vgic, unsigned vcpu, unsigned first, u
     return value;
 }
 
-uint32_t bank_read_pending(struct vgic *vgic, unsigned vcpu, unsigned first)
+static uint32_t bank_read_pending(struct vgic *vgic, unsigned vcpu, unsigned first)
 {
     uint32_t value = 0;
     uint64_t look = 0;
@@ -152,7 +152,7 @@ void bank_clear_pending(struct vgic *vgic, unsigned vcpu, unsigned first, uint32
     for_each_bit(vgic, vcpu, first, value, clear_pending);
 }
 
-uint32_t bank_read_active(struct vgic *vgic, unsigned vcpu, unsigned first)
+static uint32_t bank_read_active(struct vgic *vgic, unsigned vcpu, unsigned first)
 {
     uint64_t look = 0;
 
@@ -173,17 +173,17 @@ static void set_active(struct vgic *vgic, struct vgic_ref ref)
     (void)deliver_update(vgic, ref);
 }
 
-void bank_set_active(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
+static void bank_set_active(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
 {
     for_each_bit(vgic, vcpu, first, value, set_active);
 }
 
-void bank_clear_active(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
+static void bank_clear_active(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
 {
     for_each_bit(vgic, vcpu, first, value, deliver_clear_active);
 }
 
-uint32_t bank_read_priority(struct vgic *vgic, unsigned vcpu, unsigned first, unsigned size)
+static uint32_t bank_read_priority(struct vgic *vgic, unsigned vcpu, unsigned first, unsigned size)
 {
     uint32_t value = 0;
 
@@ -192,8 +192,8 @@ uint32_t bank_read_priority(struct vgic *vgic, unsigned vcpu, unsigned first, un
     return value;
 }
 
-void bank_write_priority(struct vgic *vgic, unsigned vcpu, unsigned first, unsigned size,
-                         uint32_t value)
+static void bank_write_priority(struct vgic *vgic, unsigned vcpu, unsigned first, unsigned size,
+                                uint32_t value)
 {
     for (unsigned i = 0; i < size && first + i < VGIC_NR_INTIDS; i++) {
         struct vgic_ref ref = state_ref(vgic, vcpu, first + i);
@@ -207,7 +207,7 @@ void bank_write_priority(struct vgic *vgic, unsigned vcpu, unsigned first, unsig
     }
 }
 
-uint32_t bank_read_config(struct vgic *vgic, unsigned vcpu, unsigned first)
+static uint32_t bank_read_config(struct vgic *vgic, unsigned vcpu, unsigned first)
 {
     uint32_t value = 0;
 
@@ -222,7 +222,7 @@ uint32_t bank_read_config(struct vgic *vgic, unsigned vcpu, unsigned first)
  * To change it while the interrupt is enabled is UNPREDICTABLE. Here a pending
  * edge becomes the latch of the level; a message's level ends.
  */
-void bank_write_config(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
+static void bank_write_config(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_t value)
 {
     for (unsigned i = 0; i < 16 && first + i < VGIC_NR_INTIDS; i++) {
         struct vgic_ref ref = state_ref(vgic, vcpu, first + i);
@@ -234,4 +234,36 @@ void bank_write_config(struct vgic *vgic, unsigned vcpu, unsigned first, uint32_
         ref.irq->bits = (ref.irq->bits ^ IRQ_EDGE) & ~IRQ_MSG;
         (void)deliver_end(vgic, ref);
     }
+}
+
+/* `per_word` INTIDs share a word. */
+#define BANK_WORD(reg, per_word, reader, writer)                                               \
+    uint64_t bank_read_##reg(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size) \
+    {                                                                                          \
+        return reader(vgic, vcpu, offset / 4 * (per_word));                                    \
+    }                                                                                          \
+    void bank_write_##reg(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,    \
+                          uint64_t value)                                                      \
+    {                                                                                          \
+        writer(vgic, vcpu, offset / 4 * (per_word), (uint32_t)value);                          \
+    }
+
+BANK_WORD(igroupr, 32, bank_read_group, bank_write_group)
+BANK_WORD(isenabler, 32, bank_read_enable, bank_set_enable)
+BANK_WORD(icenabler, 32, bank_read_enable, bank_clear_enable)
+BANK_WORD(ispendr, 32, bank_read_pending, bank_set_pending)
+BANK_WORD(icpendr, 32, bank_read_pending, bank_clear_pending)
+BANK_WORD(isactiver, 32, bank_read_active, bank_set_active)
+BANK_WORD(icactiver, 32, bank_read_active, bank_clear_active)
+BANK_WORD(icfgr, 16, bank_read_config, bank_write_config)
+
+uint64_t bank_read_ipriorityr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
+{
+    return bank_read_priority(vgic, vcpu, offset, size);
+}
+
+void bank_write_ipriorityr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
+                           uint64_t value)
+{
+    bank_write_priority(vgic, vcpu, offset, size, (uint32_t)value);
 }

@@ -18,7 +18,6 @@ _Static_assert(VGIC_NR_INTIDS % 32u == 0, "ITLinesNumber");
 /* All effects of a write are complete when it is: RWP reads as 0. E1NWF is not implemented. */
 static uint64_t read_ctlr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
 {
-    (void)vcpu, (void)offset, (void)size;
     return vgic->state->ctlr | GICD_CTLR_ARE | GICD_CTLR_DS;
 }
 
@@ -27,7 +26,6 @@ static void write_ctlr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsign
 {
     uint32_t ctlr = (uint32_t)value & (GICD_CTLR_GRP0 | GICD_CTLR_GRP1);
 
-    (void)vcpu, (void)offset, (void)size;
     if (ctlr == vgic->state->ctlr)
         return;
     state_for_each(vgic, deliver_begin);
@@ -44,7 +42,6 @@ static uint64_t read_typer(struct vgic *vgic, unsigned vcpu, uint32_t offset, un
 {
     uint32_t typer = GICD_TYPER_LINES | GICD_TYPER_MBIS | GICD_TYPER_IDBITS | GICD_TYPER_A3V;
 
-    (void)vcpu, (void)offset, (void)size;
     for (unsigned i = 0; i < vgic->state->nr_vcpus; i++) {
         if ((vgic->state->vcpu[i].affinity & 0xff) >= 16)
             typer |= GICD_TYPER_RSS;
@@ -54,14 +51,12 @@ static uint64_t read_typer(struct vgic *vgic, unsigned vcpu, uint32_t offset, un
 
 static uint64_t read_statusr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
 {
-    (void)vcpu, (void)offset, (void)size;
     return vgic->state->statusr;
 }
 
 static void write_statusr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
                           uint64_t value)
 {
-    (void)vcpu, (void)offset, (void)size;
     regs_write_statusr(&vgic->state->statusr, value);
 }
 
@@ -87,60 +82,13 @@ static void message(struct vgic *vgic, uint64_t value, bool set)
 static void write_setspi(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
                          uint64_t value)
 {
-    (void)vcpu, (void)offset;
     message(vgic, size == 2 ? (uint16_t)value : value, true);
 }
 
 static void write_clrspi(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
                          uint64_t value)
 {
-    (void)vcpu, (void)offset;
     message(vgic, size == 2 ? (uint16_t)value : value, false);
-}
-
-/*
- * The banks. With ARE=1 the registers of INTIDs 0-31 are RAZ/WI here: the
- * redistributors have them. `per_word` INTIDs share a word.
- */
-#define BANK_WORD(reg, per_word, reader, writer)                                                 \
-    static uint64_t read_##reg(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size) \
-    {                                                                                            \
-        unsigned first = offset / 4 * (per_word);                                                \
-                                                                                                 \
-        (void)vcpu, (void)size;                                                                  \
-        return first < VGIC_NR_PRIVATE ? 0 : reader(vgic, 0, first);                             \
-    }                                                                                            \
-    static void write_##reg(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,    \
-                            uint64_t value)                                                      \
-    {                                                                                            \
-        unsigned first = offset / 4 * (per_word);                                                \
-                                                                                                 \
-        (void)vcpu, (void)size;                                                                  \
-        if (first >= VGIC_NR_PRIVATE)                                                            \
-            writer(vgic, 0, first, (uint32_t)value);                                             \
-    }
-
-BANK_WORD(igroupr, 32, bank_read_group, bank_write_group)
-BANK_WORD(isenabler, 32, bank_read_enable, bank_set_enable)
-BANK_WORD(icenabler, 32, bank_read_enable, bank_clear_enable)
-BANK_WORD(ispendr, 32, bank_read_pending, bank_set_pending)
-BANK_WORD(icpendr, 32, bank_read_pending, bank_clear_pending)
-BANK_WORD(isactiver, 32, bank_read_active, bank_set_active)
-BANK_WORD(icactiver, 32, bank_read_active, bank_clear_active)
-BANK_WORD(icfgr, 16, bank_read_config, bank_write_config)
-
-static uint64_t read_ipriorityr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
-{
-    (void)vcpu;
-    return offset < VGIC_NR_PRIVATE ? 0 : bank_read_priority(vgic, 0, offset, size);
-}
-
-static void write_ipriorityr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
-                             uint64_t value)
-{
-    (void)vcpu;
-    if (offset >= VGIC_NR_PRIVATE)
-        bank_write_priority(vgic, 0, offset, size, (uint32_t)value);
 }
 
 /* The table's entry starts at GICD_IROUTER32. A 32-bit access is one half. */
@@ -148,7 +96,6 @@ static uint64_t read_irouter(struct vgic *vgic, unsigned vcpu, uint32_t offset, 
 {
     unsigned spi = offset / 8;
 
-    (void)vcpu, (void)size;
     return spi < VGIC_NR_SPIS ? vgic->state->spi[spi].router >> offset % 8 * 8 : 0;
 }
 
@@ -161,7 +108,6 @@ static void write_irouter(struct vgic *vgic, unsigned vcpu, uint32_t offset, uns
     struct vgic_ref ref;
     uint64_t router;
 
-    (void)vcpu;
     if (spi >= VGIC_NR_SPIS)
         return;
     ref = state_ref(vgic, 0, VGIC_NR_PRIVATE + spi);
@@ -174,32 +120,42 @@ static void write_irouter(struct vgic *vgic, unsigned vcpu, uint32_t offset, uns
 }
 
 static const struct reg dist_table[] = {
-    {0x0000, 0x0004, REGS_32, read_ctlr, write_ctlr},
-    {0x0004, 0x0008, REGS_32, read_typer, NULL},
-    {0x0008, 0x000c, REGS_32, regs_iidr, NULL},
-    {0x000c, 0x0010, REGS_32, regs_zero, NULL}, /* TYPER2: no vPEs, nASSGIcap=0 */
-    {0x0010, 0x0014, REGS_32, read_statusr, write_statusr},
-    {0x0040, 0x0044, REGS_16_32, NULL, write_setspi},
-    {0x0048, 0x004c, REGS_16_32, NULL, write_clrspi},
-    {0x0050, 0x0054, REGS_16_32, NULL, regs_ignore}, /* SETSPI_SR: WI, DS=1 */
-    {0x0058, 0x005c, REGS_16_32, NULL, regs_ignore}, /* CLRSPI_SR: WI, DS=1 */
-    {0x0080, 0x0100, REGS_32, read_igroupr, write_igroupr},
-    {0x0100, 0x0180, REGS_32, read_isenabler, write_isenabler},
-    {0x0180, 0x0200, REGS_32, read_icenabler, write_icenabler},
-    {0x0200, 0x0280, REGS_32, read_ispendr, write_ispendr},
-    {0x0280, 0x0300, REGS_32, read_icpendr, write_icpendr},
-    {0x0300, 0x0380, REGS_32, read_isactiver, write_isactiver},
-    {0x0380, 0x0400, REGS_32, read_icactiver, write_icactiver},
-    {0x0400, 0x07fc, REGS_8_32, read_ipriorityr, write_ipriorityr},
-    {0x0800, 0x0bfc, REGS_8_32, regs_zero, regs_ignore}, /* ITARGETSR: ARE=1 */
-    {0x0c00, 0x0d00, REGS_32, read_icfgr, write_icfgr},
-    {0x0d00, 0x0d80, REGS_32, regs_zero, regs_ignore},   /* IGRPMODR: DS=1 */
-    {0x0e00, 0x0f00, REGS_32, regs_zero, regs_ignore},   /* NSACR: DS=1 */
-    {0x0f00, 0x0f04, REGS_32, NULL, regs_ignore},        /* SGIR: ARE=1 */
-    {0x0f10, 0x0f20, REGS_8_32, regs_zero, regs_ignore}, /* CPENDSGIR: ARE=1 */
-    {0x0f20, 0x0f30, REGS_8_32, regs_zero, regs_ignore}, /* SPENDSGIR: ARE=1 */
-    {0x6100, 0x7fe0, REGS_32_64, read_irouter, write_irouter},
-    {0xffd0, 0x10000, REGS_32, regs_id, NULL},
+    {0x0000, 0x0004, REGS_32, read_ctlr, write_ctlr, 0},
+    {0x0004, 0x0008, REGS_32, read_typer, NULL, 0},
+    {0x0008, 0x000c, REGS_32, regs_iidr, NULL, 0},
+    {0x000c, 0x0010, REGS_32, regs_zero, NULL, 0}, /* TYPER2: no vPEs, nASSGIcap=0 */
+    {0x0010, 0x0014, REGS_32, read_statusr, write_statusr, 0},
+    {0x0040, 0x0044, REGS_16_32, NULL, write_setspi, 0},
+    {0x0048, 0x004c, REGS_16_32, NULL, write_clrspi, 0},
+    {0x0050, 0x0054, REGS_16_32, NULL, regs_ignore, 0}, /* SETSPI_SR: WI, DS=1 */
+    {0x0058, 0x005c, REGS_16_32, NULL, regs_ignore, 0}, /* CLRSPI_SR: WI, DS=1 */
+    /* The banks, from INTID 32 on. With ARE=1 the redistributors have the others: RAZ/WI here. */
+    {0x0080, 0x0084, REGS_32, regs_zero, regs_ignore, 0},
+    {0x0084, 0x0100, REGS_32, bank_read_igroupr, bank_write_igroupr, 4},
+    {0x0100, 0x0104, REGS_32, regs_zero, regs_ignore, 0},
+    {0x0104, 0x0180, REGS_32, bank_read_isenabler, bank_write_isenabler, 4},
+    {0x0180, 0x0184, REGS_32, regs_zero, regs_ignore, 0},
+    {0x0184, 0x0200, REGS_32, bank_read_icenabler, bank_write_icenabler, 4},
+    {0x0200, 0x0204, REGS_32, regs_zero, regs_ignore, 0},
+    {0x0204, 0x0280, REGS_32, bank_read_ispendr, bank_write_ispendr, 4},
+    {0x0280, 0x0284, REGS_32, regs_zero, regs_ignore, 0},
+    {0x0284, 0x0300, REGS_32, bank_read_icpendr, bank_write_icpendr, 4},
+    {0x0300, 0x0304, REGS_32, regs_zero, regs_ignore, 0},
+    {0x0304, 0x0380, REGS_32, bank_read_isactiver, bank_write_isactiver, 4},
+    {0x0380, 0x0384, REGS_32, regs_zero, regs_ignore, 0},
+    {0x0384, 0x0400, REGS_32, bank_read_icactiver, bank_write_icactiver, 4},
+    {0x0400, 0x0420, REGS_8_32, regs_zero, regs_ignore, 0},
+    {0x0420, 0x07fc, REGS_8_32, bank_read_ipriorityr, bank_write_ipriorityr, 32},
+    {0x0800, 0x0bfc, REGS_8_32, regs_zero, regs_ignore, 0}, /* ITARGETSR: ARE=1 */
+    {0x0c00, 0x0c08, REGS_32, regs_zero, regs_ignore, 0},
+    {0x0c08, 0x0d00, REGS_32, bank_read_icfgr, bank_write_icfgr, 8},
+    {0x0d00, 0x0d80, REGS_32, regs_zero, regs_ignore, 0},   /* IGRPMODR: DS=1 */
+    {0x0e00, 0x0f00, REGS_32, regs_zero, regs_ignore, 0},   /* NSACR: DS=1 */
+    {0x0f00, 0x0f04, REGS_32, NULL, regs_ignore, 0},        /* SGIR: ARE=1 */
+    {0x0f10, 0x0f20, REGS_8_32, regs_zero, regs_ignore, 0}, /* CPENDSGIR: ARE=1 */
+    {0x0f20, 0x0f30, REGS_8_32, regs_zero, regs_ignore, 0}, /* SPENDSGIR: ARE=1 */
+    {0x6100, 0x7fe0, REGS_32_64, read_irouter, write_irouter, 0},
+    {0xffd0, 0x10000, REGS_32, regs_id, NULL, 0},
 };
 
 static const struct regs dist_regs = REGS(dist_table);
@@ -222,4 +178,4 @@ static int dist_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
     return 0;
 }
 
-const struct bus_ops vgic_dist_bus_ops = {dist_read, dist_write};
+const struct bus_ops vgic_dist_bus_ops = {.read = dist_read, .write = dist_write};

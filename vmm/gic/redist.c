@@ -39,7 +39,6 @@ static void change_eligible(struct vgic *vgic, uint32_t *reg, uint32_t value)
 
 static uint64_t read_ctlr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
 {
-    (void)offset, (void)size;
     return vgic->state->vcpu[vcpu].ctlr;
 }
 
@@ -47,7 +46,6 @@ static uint64_t read_ctlr(struct vgic *vgic, unsigned vcpu, uint32_t offset, uns
 static void write_ctlr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
                        uint64_t value)
 {
-    (void)offset, (void)size;
     change_eligible(vgic, &vgic->state->vcpu[vcpu].ctlr,
                     (uint32_t)value & (GICR_CTLR_DPG0 | GICR_CTLR_DPG1NS));
 }
@@ -58,7 +56,6 @@ static uint64_t read_typer(struct vgic *vgic, unsigned vcpu, uint32_t offset, un
     uint64_t typer = (uint64_t)state->vcpu[vcpu].affinity << GICR_TYPER_AFFINITY_SHIFT |
                      (uint64_t)vcpu << GICR_TYPER_NUMBER_SHIFT | GICR_TYPER_DPGS;
 
-    (void)size;
     if (vcpu == state->nr_vcpus - 1)
         typer |= GICR_TYPER_LAST;
     return typer >> offset * 8;
@@ -66,20 +63,17 @@ static uint64_t read_typer(struct vgic *vgic, unsigned vcpu, uint32_t offset, un
 
 static uint64_t read_statusr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
 {
-    (void)offset, (void)size;
     return vgic->state->vcpu[vcpu].statusr;
 }
 
 static void write_statusr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
                           uint64_t value)
 {
-    (void)offset, (void)size;
     regs_write_statusr(&vgic->state->vcpu[vcpu].statusr, value);
 }
 
 static uint64_t read_waker(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
 {
-    (void)offset, (void)size;
     return vgic->state->vcpu[vcpu].waker;
 }
 
@@ -91,77 +85,43 @@ static uint64_t read_waker(struct vgic *vgic, unsigned vcpu, uint32_t offset, un
 static void write_waker(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
                         uint64_t value)
 {
-    (void)offset, (void)size;
     change_eligible(vgic, &vgic->state->vcpu[vcpu].waker,
                     value & GICR_WAKER_PROCESSOR_SLEEP
                         ? GICR_WAKER_PROCESSOR_SLEEP | GICR_WAKER_CHILDREN_ASLEEP
                         : 0);
 }
 
-#define BANK_WORD(reg, per_word, reader, writer)                                                 \
-    static uint64_t read_##reg(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size) \
-    {                                                                                            \
-        (void)size;                                                                              \
-        return reader(vgic, vcpu, offset / 4 * (per_word));                                      \
-    }                                                                                            \
-    static void write_##reg(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,    \
-                            uint64_t value)                                                      \
-    {                                                                                            \
-        (void)size;                                                                              \
-        writer(vgic, vcpu, offset / 4 * (per_word), (uint32_t)value);                            \
-    }
-
-BANK_WORD(igroupr0, 32, bank_read_group, bank_write_group)
-BANK_WORD(isenabler0, 32, bank_read_enable, bank_set_enable)
-BANK_WORD(icenabler0, 32, bank_read_enable, bank_clear_enable)
-BANK_WORD(ispendr0, 32, bank_read_pending, bank_set_pending)
-BANK_WORD(icpendr0, 32, bank_read_pending, bank_clear_pending)
-BANK_WORD(isactiver0, 32, bank_read_active, bank_set_active)
-BANK_WORD(icactiver0, 32, bank_read_active, bank_clear_active)
-BANK_WORD(icfgr, 16, bank_read_config, bank_write_config)
-
-static uint64_t read_ipriorityr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
-{
-    return bank_read_priority(vgic, vcpu, offset, size);
-}
-
-static void write_ipriorityr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
-                             uint64_t value)
-{
-    bank_write_priority(vgic, vcpu, offset, size, (uint32_t)value);
-}
-
 static const struct reg rd_table[] = {
-    {0x0000, 0x0004, REGS_32, read_ctlr, write_ctlr},
-    {0x0004, 0x0008, REGS_32, regs_iidr, NULL},
-    {0x0008, 0x0010, REGS_32_64, read_typer, NULL},
-    {0x0010, 0x0014, REGS_32, read_statusr, write_statusr},
-    {0x0014, 0x0018, REGS_32, read_waker, write_waker},
-    {0x0018, 0x001c, REGS_32, regs_zero, NULL},           /* MPAMIDR: no MPAM */
-    {0x001c, 0x0020, REGS_32, regs_zero, regs_ignore},    /* PARTIDR: no MPAM */
-    {0x0040, 0x0048, REGS_32_64, NULL, regs_ignore},      /* SETLPIR: no LPIs, as all to SYNCR */
-    {0x0048, 0x0050, REGS_32_64, NULL, regs_ignore},      /* CLRLPIR */
-    {0x0070, 0x0078, REGS_32_64, regs_zero, regs_ignore}, /* PROPBASER */
-    {0x0078, 0x0080, REGS_32_64, regs_zero, regs_ignore}, /* PENDBASER */
-    {0x00a0, 0x00a8, REGS_32_64, NULL, regs_ignore},      /* INVLPIR */
-    {0x00b0, 0x00b8, REGS_32_64, NULL, regs_ignore},      /* INVALLR */
-    {0x00c0, 0x00c4, REGS_32, regs_zero, NULL},           /* SYNCR */
-    {0xffd0, 0x10000, REGS_32, regs_id, NULL},
+    {0x0000, 0x0004, REGS_32, read_ctlr, write_ctlr, 0},
+    {0x0004, 0x0008, REGS_32, regs_iidr, NULL, 0},
+    {0x0008, 0x0010, REGS_32_64, read_typer, NULL, 0},
+    {0x0010, 0x0014, REGS_32, read_statusr, write_statusr, 0},
+    {0x0014, 0x0018, REGS_32, read_waker, write_waker, 0},
+    {0x0018, 0x001c, REGS_32, regs_zero, NULL, 0},           /* MPAMIDR: no MPAM */
+    {0x001c, 0x0020, REGS_32, regs_zero, regs_ignore, 0},    /* PARTIDR: no MPAM */
+    {0x0040, 0x0048, REGS_32_64, NULL, regs_ignore, 0},      /* SETLPIR: no LPIs, as all to SYNCR */
+    {0x0048, 0x0050, REGS_32_64, NULL, regs_ignore, 0},      /* CLRLPIR */
+    {0x0070, 0x0078, REGS_32_64, regs_zero, regs_ignore, 0}, /* PROPBASER */
+    {0x0078, 0x0080, REGS_32_64, regs_zero, regs_ignore, 0}, /* PENDBASER */
+    {0x00a0, 0x00a8, REGS_32_64, NULL, regs_ignore, 0},      /* INVLPIR */
+    {0x00b0, 0x00b8, REGS_32_64, NULL, regs_ignore, 0},      /* INVALLR */
+    {0x00c0, 0x00c4, REGS_32, regs_zero, NULL, 0},           /* SYNCR */
+    {0xffd0, 0x10000, REGS_32, regs_id, NULL, 0},
 };
 
 /* Offsets from SGI_base. */
 static const struct reg sgi_table[] = {
-    {0x0080, 0x0084, REGS_32, read_igroupr0, write_igroupr0},
-    {0x0100, 0x0104, REGS_32, read_isenabler0, write_isenabler0},
-    {0x0180, 0x0184, REGS_32, read_icenabler0, write_icenabler0},
-    {0x0200, 0x0204, REGS_32, read_ispendr0, write_ispendr0},
-    {0x0280, 0x0284, REGS_32, read_icpendr0, write_icpendr0},
-    {0x0300, 0x0304, REGS_32, read_isactiver0, write_isactiver0},
-    {0x0380, 0x0384, REGS_32, read_icactiver0, write_icactiver0},
-    {0x0400, 0x0420, REGS_8_32, read_ipriorityr, write_ipriorityr},
-    {0x0c00, 0x0c08, REGS_32, read_icfgr, write_icfgr},
-    {0x0d00, 0x0d04, REGS_32, regs_zero, regs_ignore}, /* IGRPMODR0: DS=1 */
-    {0x0e00, 0x0e04, REGS_32, regs_zero, regs_ignore}, /* NSACR: DS=1 */
+    {0x0080, 0x0084, REGS_32, bank_read_igroupr, bank_write_igroupr, 0},
+    {0x0100, 0x0104, REGS_32, bank_read_isenabler, bank_write_isenabler, 0},
+    {0x0180, 0x0184, REGS_32, bank_read_icenabler, bank_write_icenabler, 0},
+    {0x0200, 0x0204, REGS_32, bank_read_ispendr, bank_write_ispendr, 0},
+    {0x0280, 0x0284, REGS_32, bank_read_icpendr, bank_write_icpendr, 0},
+    {0x0300, 0x0304, REGS_32, bank_read_isactiver, bank_write_isactiver, 0},
+    {0x0380, 0x0384, REGS_32, bank_read_icactiver, bank_write_icactiver, 0},
+    {0x0400, 0x0420, REGS_8_32, bank_read_ipriorityr, bank_write_ipriorityr, 0},
+    {0x0c00, 0x0c08, REGS_32, bank_read_icfgr, bank_write_icfgr, 0},
+    {0x0d00, 0x0d04, REGS_32, regs_zero, regs_ignore, 0}, /* IGRPMODR0: DS=1 */
+    {0x0e00, 0x0e04, REGS_32, regs_zero, regs_ignore, 0}, /* NSACR: DS=1 */
 };
 
 static const struct regs rd_regs = REGS(rd_table);
@@ -197,4 +157,4 @@ static int redist_write(void *opaque, uint64_t offset, unsigned size, uint64_t v
     return 0;
 }
 
-const struct bus_ops vgic_redist_bus_ops = {redist_read, redist_write};
+const struct bus_ops vgic_redist_bus_ops = {.read = redist_read, .write = redist_write};

@@ -38,7 +38,7 @@ uint64_t regs_read(const struct regs *regs, struct vgic *vgic, unsigned vcpu, ui
         *statusr |= STATUSR_RWOD;
         return 0;
     }
-    return reg->read(vgic, vcpu, offset - reg->start, size);
+    return reg->read(vgic, vcpu, offset - reg->start + reg->before, size);
 }
 
 void regs_write(const struct regs *regs, struct vgic *vgic, unsigned vcpu, uint32_t *statusr,
@@ -51,23 +51,20 @@ void regs_write(const struct regs *regs, struct vgic *vgic, unsigned vcpu, uint3
     else if (!reg->write)
         *statusr |= STATUSR_WROD;
     else
-        reg->write(vgic, vcpu, offset - reg->start, size, value);
+        reg->write(vgic, vcpu, offset - reg->start + reg->before, size, value);
 }
 
 uint64_t regs_zero(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
 {
-    (void)vgic, (void)vcpu, (void)offset, (void)size;
     return 0;
 }
 
 void regs_ignore(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size, uint64_t value)
 {
-    (void)vgic, (void)vcpu, (void)offset, (void)size, (void)value;
 }
 
 uint64_t regs_iidr(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size)
 {
-    (void)vgic, (void)vcpu, (void)offset, (void)size;
     return IIDR;
 }
 
@@ -76,7 +73,6 @@ uint64_t regs_id(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned siz
     /* PIDR4-7, PIDR0-3, CIDR0-3: part 'R', JEP106 code as in IIDR, ArchRev 3, 64 KiB. */
     static const uint8_t id[] = {0x44, 0, 0, 0, 'R', 0xb0, 0x3b, 0, 0x0d, 0xf0, 0x05, 0xb1};
 
-    (void)vgic, (void)vcpu, (void)size;
     return id[offset / 4 % sizeof(id)];
 }
 

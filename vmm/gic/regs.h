@@ -21,7 +21,7 @@
 #define REGS_16_32 (2u | 4u)
 #define REGS_32_64 (4u | 8u)
 
-/* `offset` counts from the first of the registers that the entry is for. */
+/* `offset` counts from the first of the registers that the entry is for, less `before`. */
 typedef uint64_t regs_read_fn(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size);
 typedef void regs_write_fn(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
                            uint64_t value);
@@ -32,6 +32,7 @@ struct reg {
     unsigned sizes;
     regs_read_fn *read;   /* NULL: write-only */
     regs_write_fn *write; /* NULL: read-only */
+    uint32_t before;      /* bytes of the same registers that come before `start` */
 };
 
 struct regs {

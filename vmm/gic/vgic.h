@@ -20,6 +20,7 @@
 #include "proto/boot.h"
 #include "proto/message.h"
 #include "proto/vcpu.h"
+#include "vmm/gic/sgi.h"
 #include "vmm/vm/bus.h"
 
 #define VGIC_NR_PRIVATE 32u  /* SGIs 0-15 and PPIs 16-31 */
@@ -135,8 +136,6 @@ void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid);
  */
 void vgic_cpu_restart_begin(struct vgic *vgic, unsigned vcpu);
 void vgic_cpu_restart_end(struct vgic *vgic, unsigned vcpu);
-
-enum vgic_sgi_reg { VGIC_SGI0R, VGIC_SGI1R, VGIC_ASGI1R };
 
 /*
  * vCPU `source` wrote `value` to ICC_SGI0R_EL1, ICC_SGI1R_EL1 or ICC_ASGI1R_EL1.

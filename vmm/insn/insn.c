@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "vmm/insn/insn_parts.h"
+#include "vmm/insn/insn_internal.h"
 
 /* False: not allocated. Fields that are not set are zero. */
 typedef bool insn_fn(uint32_t w, struct insn *i);
@@ -351,7 +351,6 @@ static bool insn_zva(uint32_t w, struct insn *i)
 
 static bool insn_unsupported(uint32_t w, struct insn *i)
 {
-    (void)w;
     i->class = INSN_UNSUPPORTED;
     return true;
 }

@@ -6,7 +6,7 @@
  */
 #include <stddef.h>
 
-#include "vmm/insn/insn_parts.h"
+#include "vmm/insn/insn_internal.h"
 
 /* False: not allocated. The caller has set rt, rn and pg. */
 typedef bool sve_fn(uint32_t w, struct insn *i);

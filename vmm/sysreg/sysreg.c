@@ -36,25 +36,18 @@ struct sysreg_row {
 static uint64_t read_zero(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                           const struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)cpu;
-    (void)access;
     return 0;
 }
 
 static void write_ignored(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                           struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)cpu;
-    (void)access;
 }
 
 /* The row admits CRm 1 to 7 only, which the index needs. */
 static uint64_t read_id(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                         const struct sysreg_access *access)
 {
-    (void)cpu;
     return sysreg->id[RV_ID_INDEX(access->reg->crm, access->reg->op2)];
 }
 
@@ -62,25 +55,22 @@ static uint64_t read_id(const struct sysreg *sysreg, const struct sysreg_cpu *cp
 static void write_sgi(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                       struct sysreg_access *access)
 {
-    enum sysreg_sgi which = access->reg->op2 == 7   ? SYSREG_SGI0R
-                            : access->reg->op2 == 5 ? SYSREG_SGI1R
-                                                    : SYSREG_ASGI1R;
+    enum vgic_sgi_reg which = access->reg->op2 == 7   ? VGIC_SGI0R
+                              : access->reg->op2 == 5 ? VGIC_SGI1R
+                                                      : VGIC_ASGI1R;
 
-    (void)cpu;
     access->kick = sysreg->sgi(sysreg->opaque, access->vcpu, which, access->value);
 }
 
 static void write_dir(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                       struct sysreg_access *access)
 {
-    (void)cpu;
     sysreg->deactivate(sysreg->opaque, access->vcpu, (uint32_t)access->value & 0xffffff);
 }
 
 static void write_oslar(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                         struct sysreg_access *access)
 {
-    (void)sysreg;
     cpu->os_lock = access->value & 1u;
 }
 
@@ -88,39 +78,30 @@ static void write_oslar(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 static uint64_t read_oslsr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                            const struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)access;
     return 0x8u | (cpu->os_lock & 1u) << 1;
 }
 
 static uint64_t read_dbgprcr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                              const struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)access;
     return cpu->dbgprcr & 1u;
 }
 
 static void write_dbgprcr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                           struct sysreg_access *access)
 {
-    (void)sysreg;
     cpu->dbgprcr = access->value & 1u; /* CORENPDRQ; there is no power controller to ask */
 }
 
 static void write_ic_ivau(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                           struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)cpu;
     access->fetch = SYSREG_FETCH_PAGE;
 }
 
 static void write_ic_iallu(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                            struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)cpu;
     access->fetch = SYSREG_FETCH_ALL;
 }
 
@@ -135,9 +116,6 @@ static uint64_t read_ctr(const struct sysreg *sysreg, const struct sysreg_cpu *c
     const uint64_t res1 = 1ull << 31, idc = 1ull << 28, cwg = 4ull << 24, erg = 4ull << 20;
     const uint64_t dminline = 4ull << 16, pipt = 3ull << 14, iminline = 10;
 
-    (void)sysreg;
-    (void)cpu;
-    (void)access;
     return res1 | idc | cwg | erg | dminline | pipt | iminline;
 }
 
@@ -150,9 +128,6 @@ static uint64_t read_clidr(const struct sysreg *sysreg, const struct sysreg_cpu 
 {
     const uint64_t ctype1_separate = 3;
 
-    (void)sysreg;
-    (void)cpu;
-    (void)access;
     return ctype1_separate;
 }
 

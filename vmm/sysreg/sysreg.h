@@ -6,9 +6,8 @@
 #include <stdint.h>
 
 #include "vmm/exit/decode.h"
+#include "vmm/gic/sgi.h"
 #include "vmm/sysreg/idregs.h"
-
-enum sysreg_sgi { SYSREG_SGI0R, SYSREG_SGI1R, SYSREG_ASGI1R };
 
 /*
  * What one vCPU's emulated registers hold: guest-visible state, plain bytes,
@@ -25,7 +24,7 @@ _Static_assert(sizeof(struct sysreg_cpu) == 8, "sysreg state layout");
 struct sysreg {
     uint64_t id[IDREGS_COUNT]; /* made by idregs_filter */
     /* A write of ICC_SGI0R_EL1, ICC_SGI1R_EL1 or ICC_ASGI1R_EL1: the vCPUs to kick. */
-    uint64_t (*sgi)(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value);
+    uint64_t (*sgi)(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value);
     /* A write of ICC_DIR_EL1, which traps while the stub has more interrupts than list registers. */
     void (*deactivate)(void *opaque, unsigned vcpu, uint32_t intid);
     void *opaque;

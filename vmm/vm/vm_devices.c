@@ -158,7 +158,6 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
 
 static void show_counter(void *ctx, const char *device, const char *name, uint64_t value)
 {
-    (void)ctx;
     log_debug("device '%s': %s: %llu", device, name, (unsigned long long)value);
 }
 

@@ -77,17 +77,16 @@ static int irq_set_direct(void *ctx, unsigned index, unsigned pintid, unsigned v
     return vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command) : cores_call(vm->cores, &command, NULL);
 }
 
-const struct vgic_ops vm_irq_ops = {irq_inject, irq_retract, irq_save, irq_set_direct};
+const struct vgic_ops vm_irq_ops = {
+    .inject = irq_inject,
+    .retract = irq_retract,
+    .save = irq_save,
+    .set_direct = irq_set_direct,
+};
 
-uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value)
+uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value)
 {
-    static const enum vgic_sgi_reg regs[] = {
-        [SYSREG_SGI0R] = VGIC_SGI0R,
-        [SYSREG_SGI1R] = VGIC_SGI1R,
-        [SYSREG_ASGI1R] = VGIC_ASGI1R,
-    };
-
-    return vgic_sgi(&((struct vm *)opaque)->vgic, vcpu, regs[which], value);
+    return vgic_sgi(&((struct vm *)opaque)->vgic, vcpu, which, value);
 }
 
 void vm_irq_deactivate(void *opaque, unsigned vcpu, uint32_t intid)

@@ -7,5 +7,5 @@
 
 /* Their context is the struct vm. */
 extern const struct vgic_ops vm_irq_ops;
-uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value);
+uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value);
 void vm_irq_deactivate(void *opaque, unsigned vcpu, uint32_t intid);

@@ -66,7 +66,6 @@ static void system_off(void *opaque)
 
 static void system_reset(void *opaque, enum psci_reset kind)
 {
-    (void)kind;
     ((struct vm *)opaque)->request = VM_RESET;
 }
 
@@ -77,4 +76,11 @@ static bool is_memory(void *opaque, ipa_t addr)
     return addr.v >= BOARD_RAM_BASE && addr.v - BOARD_RAM_BASE < vm->config.ram_size;
 }
 
-const struct psci_ops vm_psci_ops = {cpu_on, cpu_off, system_off, system_reset, is_memory, restart};
+const struct psci_ops vm_psci_ops = {
+    .cpu_on = cpu_on,
+    .cpu_off = cpu_off,
+    .system_off = system_off,
+    .system_reset = system_reset,
+    .is_memory = is_memory,
+    .restart = restart,
+};

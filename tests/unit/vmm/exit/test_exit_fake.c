@@ -88,7 +88,7 @@ int bus_write(struct bus *b, ipa_t addr, unsigned size, uint64_t value)
     return bus.result;
 }
 
-static uint64_t sgi(void *opaque, unsigned index, enum sysreg_sgi which, uint64_t value)
+static uint64_t sgi(void *opaque, unsigned index, enum vgic_sgi_reg which, uint64_t value)
 {
     (void)opaque;
     (void)which;

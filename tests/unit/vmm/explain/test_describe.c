@@ -12,7 +12,7 @@
 
 #include "vmm/exit/decode.h"
 #include "vmm/explain/describe.h"
-#include "vmm/explain/describe_parts.h"
+#include "vmm/explain/describe_internal.h"
 #include "vmm/sysreg/sysreg.h"
 #include "vmm/util/log.h"
 
@@ -252,7 +252,7 @@ static void describe_writes_an_instruction_as_the_assembler_reads_it(void **stat
     }
 }
 
-static uint64_t no_sgi(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value)
+static uint64_t no_sgi(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value)
 {
     (void)opaque;
     (void)vcpu;

@@ -47,11 +47,11 @@ static struct exit_sysreg trap(uint32_t insn)
 
 static struct {
     unsigned calls, vcpu;
-    enum sysreg_sgi which;
+    enum vgic_sgi_reg which;
     uint64_t value;
 } sgi;
 
-static uint64_t sgi_hook(void *opaque, unsigned vcpu, enum sysreg_sgi which, uint64_t value)
+static uint64_t sgi_hook(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value)
 {
     assert_ptr_equal(opaque, &sgi);
     sgi.calls++;
@@ -181,9 +181,8 @@ static void sysreg_sgi_writes_reach_the_vgic_and_bring_its_kick_mask(void **stat
 {
     static const struct {
         uint32_t insn;
-        enum sysreg_sgi which;
-    } cases[] = {
-        {0xd518cba1, SYSREG_SGI1R}, {0xd518cbc1, SYSREG_ASGI1R}, {0xd518cbe1, SYSREG_SGI0R}};
+        enum vgic_sgi_reg which;
+    } cases[] = {{0xd518cba1, VGIC_SGI1R}, {0xd518cbc1, VGIC_ASGI1R}, {0xd518cbe1, VGIC_SGI0R}};
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
