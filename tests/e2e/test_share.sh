@@ -48,7 +48,7 @@ mount -o ro /dev/vda /mnt && for d in dev proc sys tmp; do mount --bind /\$d /mn
 mkdir /tmp/s /tmp/r /tmp/g && mount -t virtiofs host /tmp/s && mount -t virtiofs fixed /tmp/r && mount -t virtiofs gone /tmp/g || exit 9
 mount --bind /tmp/s /mnt/root 2>/dev/null
 cd /tmp/s && mkdir work && for seed in 1 2 3; do ./files random /tmp/s/work \$seed $steps; done
-mkdir names rights && ./files names /tmp/s/names && ./files rights /tmp/s/rights
+mkdir names rights && ./files names /tmp/s/names && ./files rights /tmp/s/rights && ./files append /tmp/s/names
 chroot /mnt tar -xf /root/tree.tar -C /root/work && echo 'unpacked'
 (cd work/tree && tar -cf - . | md5sum >/dev/null) && chroot /mnt tar -cf /root/back.tar -C /root/work tree && echo 'packed'
 chroot /mnt git -c safe.directory='*' clone -q --no-hardlinks /root/repo /root/clone && echo 'cloned'
@@ -70,6 +70,10 @@ check the_guest_ends_well test "$got" -eq 0
 check three_files_of_random_deeds_are_right test "$(grep -c '^random: all good' "$work/out")" -eq 3
 check names_mean_what_they_must says 'names: all good'
 [[ $(id -u) -ne 0 ]] || check rights_are_the_guests says 'rights: all good'
+check a_mapped_file_can_be_appended_to says 'append: all good'
+for name in first later; do
+    check "the_host_has_what_was_appended_$name" grep -qx 'yyyy456789abcdef!' "$work/share/names/appended-$name"
+done
 check tar_unpacks says 'unpacked'
 check what_the_guest_unpacked_is_the_same diff -r --no-dereference "$work/tree" "$work/share/work/tree"
 check tar_packs says 'packed'

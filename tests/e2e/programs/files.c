@@ -6,6 +6,7 @@
  *                                   against a copy in memory
  *     files names DIR               what renames, links and removals must mean
  *     files rights DIR              who may do what
+ *     files append DIR              files that are appended to, and mapped at the same time
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -253,6 +254,46 @@ static void rights(void)
     EXPECT(stat("mine", &st) == 0 && st.st_mtim.tv_sec == 1000000002 && st.st_mtim.tv_nsec == 6);
 }
 
+/*
+ * Appending to a file that is mapped: pages go back to where they are from
+ */
+
+static void holds(const char *name, const char *text)
+{
+    char got[64] = "";
+    int fd = open(name, O_RDONLY);
+
+    expect(read(fd, got, sizeof(got) - 1) == (ssize_t)strlen(text) && strcmp(got, text) == 0, name);
+    close(fd);
+}
+
+/* By the first handle and by the second one, of which either appends. */
+static void append_mapped(const char *name, int append_first)
+{
+    int first = open(name, O_RDWR | O_CREAT | (append_first ? O_APPEND : 0), 0644);
+    int second = open(name, O_RDWR | (append_first ? 0 : O_APPEND));
+    char *map;
+
+    EXPECT(write(append_first ? first : second, "0123456789abcdef", 16) == 16);
+    for (int mapped = 0; mapped < 2; mapped++) {
+        map = mmap(NULL, 16, PROT_READ | PROT_WRITE, MAP_SHARED, mapped ? second : first, 0);
+        EXPECT(map != MAP_FAILED);
+        memset(map, 'x' + mapped, 4);
+        EXPECT(msync(map, 16, MS_SYNC) == 0);
+        munmap(map, 16);
+    }
+    EXPECT(write(append_first ? first : second, "!", 1) == 1);
+    close(first);
+    close(second);
+    holds(name, "yyyy456789abcdef!");
+}
+
+static void append(void)
+{
+    append_mapped("appended-first", 1);
+    append_mapped("appended-later", 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3 || chdir(argv[2]) < 0)
@@ -264,6 +305,8 @@ int main(int argc, char **argv)
         names();
     } else if (strcmp(argv[1], "rights") == 0) {
         rights();
+    } else if (strcmp(argv[1], "append") == 0) {
+        append();
     } else {
         return 2;
     }
