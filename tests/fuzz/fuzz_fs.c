@@ -33,7 +33,6 @@ void plugin_fuzzer_begin(struct rv_instance *host)
 {
     char name[100];
 
-    (void)host;
     snprintf(folder, sizeof(folder), "/tmp/fuzz-fs-%d", (int)getpid());
     snprintf(shared, sizeof(shared), "%s/shared", folder);
     snprintf(beside, sizeof(beside), "%s/beside", folder);
@@ -49,9 +48,6 @@ void plugin_fuzzer_begin(struct rv_instance *host)
 
 static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-    (void)st;
-    (void)type;
-    (void)ftw;
     return remove(path);
 }
 
@@ -73,7 +69,6 @@ void plugin_fuzzer_end(struct rv_instance *host)
     struct stat st;
     int fd = open(beside, O_RDONLY);
 
-    (void)host;
     if (fd < 0 || read(fd, text, sizeof(text)) != 9 || strcmp(text, "as it was") != 0 ||
         fstat(fd, &st) < 0 || st.st_nlink != 1 || (st.st_mode & 07777) != 0644 ||
         entries(folder) != 4)
@@ -109,8 +104,6 @@ void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
 /* What threads have done is told. */
 void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)
 {
-    (void)data;
-    (void)size;
     usleep(200);
     plugin_host_turn(host, 1000);
 }

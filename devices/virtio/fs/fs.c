@@ -106,8 +106,6 @@ static int fs_init(struct fs *fs, struct fs_request *r)
 /* The session's end: its nodes and files are forgotten when the device is reset. */
 static int fs_destroy(struct fs *fs, struct fs_request *r)
 {
-    (void)fs;
-    (void)r;
     return 0;
 }
 
@@ -132,8 +130,6 @@ static int fs_batch_forget(struct fs *fs, struct fs_request *r)
 /* The interrupted request is done soon, or cannot be ended. */
 static int fs_interrupt(struct fs *fs, struct fs_request *r)
 {
-    (void)fs;
-    (void)r;
     return 0;
 }
 

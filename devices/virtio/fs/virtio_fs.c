@@ -68,7 +68,7 @@ struct vfs {
     struct vfs_job *jobs[VFS_QUEUES_MAX]; /* one for each slot of a queue */
     struct virtqueue_limits limits[VFS_QUEUES_MAX];
     unsigned nr_queues;
-    unsigned in_flight; /* with the pool, or done and not told */
+    unsigned in_flight; /* requests that threads have, or whose replies are not pushed yet */
     unsigned queue_in_flight[VFS_QUEUES_MAX];
     size_t args_bytes;
     uint32_t starved; /* queues that wait until there is room for arguments */
@@ -215,13 +215,12 @@ static void vfs_ready(void *opaque, unsigned events)
     struct vfs *v = opaque;
     eventfd_t count;
 
-    (void)events;
     eventfd_read(v->pool.event, &count);
     vfs_collect(v);
 }
 
 /*
- * Its beginning
+ * The beginning of a request
  */
 
 static void vfs_run(struct fs_pool_job *job)
@@ -232,7 +231,7 @@ static void vfs_run(struct fs_pool_job *job)
     fs_handle(j->fs, &j->r);
 }
 
-/* The header and what follows, copied out of the guest's memory. False: it cannot be. */
+/* Copies the header and the arguments out of the guest's memory. False: the request is bad. */
 static bool vfs_parse(struct vfs_job *job)
 {
     struct virtq_chain *chain = &job->chain;
@@ -297,7 +296,7 @@ static void vfs_notify(void *device, struct virtqueue *vq)
     struct virtq_chain chain;
     unsigned n = 0;
 
-    v->waited_for = false; /* resumed before all was done */
+    v->waited_for = false; /* the device was resumed before all requests were done */
     do {
         virtqueue_notify_disable(vq);
         while (n < VFS_BATCH) {

@@ -64,14 +64,14 @@ static void *fs_pool_thread(void *opaque)
             eventfd_write(pool->event, 1);
         *pool->done_last = job;
         pool->done_last = &job->next;
-        if (--pool->under_way == 0)
+        if (--pool->in_progress == 0)
             pthread_cond_broadcast(&pool->over);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
-/* Signals are the loop's. */
+/* The new thread takes no signals: the loop does. */
 static void fs_pool_grow(struct fs_pool *pool)
 {
     sigset_t all, before;
@@ -89,7 +89,7 @@ void fs_pool_add(struct fs_pool *pool, struct fs_pool_job *job)
     job->next = NULL;
     *pool->todo_last = job;
     pool->todo_last = &job->next;
-    pool->under_way++;
+    pool->in_progress++;
     if (!pool->idle && pool->nr_threads < FS_POOL_THREADS)
         fs_pool_grow(pool);
     pthread_cond_signal(&pool->work);
@@ -100,7 +100,7 @@ void fs_pool_add(struct fs_pool *pool, struct fs_pool_job *job)
         job->next = NULL;
         *pool->done_last = job;
         pool->done_last = &job->next;
-        pool->under_way--;
+        pool->in_progress--;
         eventfd_write(pool->event, 1);
     }
     pthread_mutex_unlock(&pool->lock);
@@ -124,9 +124,9 @@ bool fs_pool_wait(struct fs_pool *pool, unsigned ms)
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += ms / 1000;
     pthread_mutex_lock(&pool->lock);
-    while (pool->under_way && pthread_cond_timedwait(&pool->over, &pool->lock, &until) == 0)
+    while (pool->in_progress && pthread_cond_timedwait(&pool->over, &pool->lock, &until) == 0)
         ;
-    over = pool->under_way == 0;
+    over = pool->in_progress == 0;
     pthread_mutex_unlock(&pool->lock);
     return over;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A few threads for requests that may have to wait for a disk. */
+/* A few threads for requests that may have to wait for a disk or a server. */
 #pragma once
 
 #include <pthread.h>
@@ -20,21 +20,21 @@ struct fs_pool {
     unsigned nr_threads, idle;
     struct fs_pool_job *todo, **todo_last;
     struct fs_pool_job *done, **done_last;
-    unsigned under_way; /* begun or waiting, and not in `done` */
-    int event;          /* eventfd: readable when something is in `done` */
+    unsigned in_progress; /* queued or running: not in `done` yet */
+    int event;            /* eventfd: readable when something is in `done` */
     bool ending;
 };
 
 /* 0 or -errno. */
 int fs_pool_init(struct fs_pool *pool);
 
-/* Waits for what is under way. */
+/* Waits for all jobs that are in progress. */
 void fs_pool_destroy(struct fs_pool *pool);
 
 void fs_pool_add(struct fs_pool *pool, struct fs_pool_job *job);
 
-/* The first that is done, or NULL. */
+/* The first job that is done, or NULL. */
 struct fs_pool_job *fs_pool_take(struct fs_pool *pool);
 
-/* Until nothing is under way, for `ms` at most. False: something is. */
+/* Waits for `ms` at most until no job is in progress. False: some still are. */
 bool fs_pool_wait(struct fs_pool *pool, unsigned ms);

@@ -35,9 +35,6 @@ int fs_fixture_setup(void **state)
 
 static int drop(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
-    (void)st;
-    (void)type;
-    (void)ftw;
     return remove(path);
 }
 
