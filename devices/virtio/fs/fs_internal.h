@@ -123,8 +123,8 @@ uint64_t fs_node_add(struct fs *fs, int fd, const struct statx *st, const struct
                      const char *name, struct fuse_attr *attr);
 
 /*
- * Before a name is removed: the node that has it, if the driver knows one, is opened and
- * held, since there would be no way to open it later. NULL: there is none. Has to be put.
+ * Before a name is removed or moved: the node that has it, if the driver knows one, is opened
+ * and held, since there is no way to open it later. NULL: there is none. Has to be put.
  */
 struct fs_node *fs_node_keep(struct fs *fs, const struct fs_node *parent, const char *name);
 /* The guest removed or moved a name. */

@@ -144,12 +144,15 @@ int fs_rmdir(struct fs *fs, struct fs_request *r)
 static int fs_move_to(struct fs *fs, const struct fs_node *parent, const char *from,
                       const struct fs_node *target, const char *to, unsigned flags)
 {
+    /* Meanwhile its place is wrong: it has to be open. */
+    struct fs_node *moved = fs_node_keep(fs, parent, from);
     struct fs_node *replaced = fs_node_keep(fs, target, to);
     int error = renameat2(parent->fd, from, target->fd, to, flags) < 0 ? -errno : 0;
 
     if (!error)
         fs_node_name_has_moved(fs, parent, from, target, to, flags & RENAME_EXCHANGE);
     fs_node_put(fs, replaced);
+    fs_node_put(fs, moved);
     return error;
 }
 

@@ -285,7 +285,8 @@ static int fs_node_reopen(struct fs *fs, struct fs_node *node)
         pthread_mutex_unlock(&fs->lock);
         fd = fs_node_open_place(fs, child, parent->fd, name);
         pthread_mutex_lock(&fs->lock);
-        error = fd < 0 ? fd : 0;
+        /* A rename that began meanwhile opened it before it took the place away. */
+        error = fd < 0 && child->fd < 0 ? fd : 0;
         if (fd >= 0 && child->fd < 0 && fs_can_keep(fs, fd)) {
             child->fd = fd;
             fs->nr_fds++;

@@ -349,6 +349,8 @@ static void folders_that_the_host_moves_into_each_other_are_no_loop(void **state
 struct worker {
     struct fs_fixture f;
     unsigned seed;
+    atomic_bool *over;
+    bool failed;
 };
 
 static void *race_nodes(void *opaque)
@@ -413,6 +415,53 @@ static void threads_that_share_few_descriptors_lose_nothing(void **state)
     assert_int_equal(f->fs->nr_fds, 0);
     for (uint32_t i = FS_ROOT + 1; i < f->fs->nr_nodes; i++)
         assert_false(fs_nth(f->fs, i)->used);
+}
+
+static void *rename_back_and_forth(void *opaque)
+{
+    struct worker *w = opaque;
+    uint64_t d = lookup(&w->f, FS_ROOT, "d"), e = lookup(&w->f, FS_ROOT, "e");
+
+    for (unsigned n = 0; n < 3000; n++) {
+        struct fuse_rename_in in = {.newdir = n % 2 ? d : e};
+
+        put(&w->f, &in, sizeof(in));
+        put_name(&w->f, "x");
+        put_name(&w->f, "y");
+        w->failed |= ask(&w->f, FUSE_RENAME, n % 2 ? e : d) != 0;
+        put(&w->f, &in, sizeof(in));
+        put_name(&w->f, "y");
+        put_name(&w->f, "x");
+        w->failed |= ask(&w->f, FUSE_RENAME, n % 2 ? d : e) != 0;
+    }
+    atomic_store(w->over, true);
+    return NULL;
+}
+
+static void a_node_that_is_renamed_meanwhile_is_opened_anew(void **state)
+{
+    struct fs_fixture *f = *state;
+    struct worker *worker = calloc(1, sizeof(*worker));
+    atomic_bool over = false;
+    struct fuse_attr attr;
+    unsigned stale = 0;
+    pthread_t thread;
+    uint64_t x;
+
+    begin(f);
+    make_dir(f, FS_ROOT, "e");
+    x = make_dir(f, make_dir(f, FS_ROOT, "d"), "x");
+    worker->f = *f;
+    worker->over = &over;
+    assert_int_equal(pthread_create(&thread, NULL, rename_back_and_forth, worker), 0);
+    while (!atomic_load(&over)) {
+        fs_node_close_oldest(f->fs);
+        stale += attributes(f, x, &attr) != 0;
+    }
+    pthread_join(thread, NULL);
+    assert_false(worker->failed);
+    free(worker);
+    assert_int_equal(stale, 0);
 }
 
 /*
@@ -593,6 +642,7 @@ int main(void)
         FS_TEST(a_folder_that_is_forgotten_first_still_leads_to_its_files),
         FS_TEST(folders_that_the_host_moves_into_each_other_are_no_loop),
         FS_TEST(threads_that_share_few_descriptors_lose_nothing),
+        FS_TEST(a_node_that_is_renamed_meanwhile_is_opened_anew),
         FS_TEST(attributes_of_a_file_system_with_a_server_are_a_threads),
         FS_TEST(open_is_a_threads),
         FS_TEST(a_file_system_that_is_not_known_is_not_local),
