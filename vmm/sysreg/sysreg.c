@@ -93,6 +93,48 @@ static void write_dbgprcr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     cpu->dbgprcr = access->value & 1u; /* CORENPDRQ; there is no power controller to ask */
 }
 
+/* Eight claim tags; a read of DBGCLAIMSET_EL1 says which exist. */
+static uint64_t read_claim_set(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                               const struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)cpu;
+    (void)access;
+    return 0xff;
+}
+
+static uint64_t read_claim(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                           const struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)access;
+    return cpu->claim;
+}
+
+static void set_claim(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                      struct sysreg_access *access)
+{
+    (void)sysreg;
+    cpu->claim |= (uint8_t)access->value;
+}
+
+static void clear_claim(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                        struct sysreg_access *access)
+{
+    (void)sysreg;
+    cpu->claim &= (uint8_t)~access->value;
+}
+
+/* SRE, and no bypass (DFB, DIB): there is no other interface. */
+static uint64_t read_sre(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                         const struct sysreg_access *access)
+{
+    (void)sysreg;
+    (void)cpu;
+    (void)access;
+    return 0x7;
+}
+
 static void write_ic_ivau(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                           struct sysreg_access *access)
 {
@@ -147,6 +189,9 @@ static const struct sysreg_row rows[] = {
     {ONE(KEY(3, 0, 12, 11, 6)), NULL, write_sgi, "ICC_ASGI1R_EL1", "the SGI is sent to its vCPUs"},
     {ONE(KEY(3, 0, 12, 11, 7)), NULL, write_sgi, "ICC_SGI0R_EL1", "the SGI is sent to its vCPUs"},
     {ONE(KEY(3, 0, 12, 11, 1)), NULL, write_dir, "ICC_DIR_EL1", "the interrupt is deactivated"},
+    /* ICC_SRE_EL2.Enable at 0. */
+    {ONE(KEY(3, 0, 12, 12, 5)), read_sre, write_ignored, "ICC_SRE_EL1",
+     "reads as 7, ignores writes: the system registers are always on"},
 
     /* HCR_EL2.TID3. Reserved encodings read as zero, as in the CPU. */
     {RANGE(3, 0, 0, 1, 0, 7, 7), read_id, NULL, "ID registers",
@@ -185,6 +230,23 @@ static const struct sysreg_row rows[] = {
     {ONE(KEY(2, 0, 1, 4, 4)), read_dbgprcr, write_dbgprcr, "DBGPRCR_EL1",
      "holds CORENPDRQ: there is no power controller to ask"},
 
+    /* HDFGRTR_EL2, HDFGWTR_EL2: DBGCLAIM, OSECCR_EL1. MDCR_EL2.TDCC: no debugger listens. */
+    {ONE(KEY(2, 0, 7, 8, 6)), read_claim_set, set_claim, "DBGCLAIMSET_EL1",
+     "sets claim tags of the vCPU"},
+    {ONE(KEY(2, 0, 7, 9, 6)), read_claim, clear_claim, "DBGCLAIMCLR_EL1",
+     "reads or clears claim tags of the vCPU"},
+    {ONE(KEY(2, 0, 0, 6, 2)), RAZ_WI, "OSECCR_EL1",
+     "reads as zero, ignores writes: there is no debugger"},
+    {ONE(KEY(2, 0, 0, 0, 2)), RAZ_WI, "OSDTRRX_EL1",
+     "reads as zero, ignores writes: there is no debugger"},
+    {ONE(KEY(2, 0, 0, 3, 2)), RAZ_WI, "OSDTRTX_EL1",
+     "reads as zero, ignores writes: there is no debugger"},
+    {ONE(KEY(2, 0, 0, 2, 0)), RAZ_WI, "MDCCINT_EL1",
+     "reads as zero, ignores writes: there is no debugger"},
+    {ONE(KEY(2, 3, 0, 1, 0)), RAZ, "MDCCSR_EL0", "reads as zero: there is no debugger"},
+    {RANGE(2, 3, 0, 4, 0, 5, 0), RAZ_WI, "DBGDTR*_EL0",
+     "reads as zero, ignores writes: there is no debugger"},
+
     /*
      * HCR_EL2.TERR. The guest has RAS version 1 for ESB and DISR_EL1, and no error
      * records: the machine's are the host's. With none, the rest is RAZ/WI.
@@ -202,7 +264,7 @@ static const struct sysreg_row rows[] = {
     {ONE(KEY(3, 0, 5, 3, 2)), UNDEF, "ERXGSR_EL1", "RAS 2 is hidden"},
     {RANGE(3, 0, 5, 4, 4, 4, 7), UNDEF, "RAS 1.1", "RAS 1.1 is hidden"},
     {RANGE(3, 0, 5, 5, 2, 5, 7), UNDEF, "RAS 1.1", "RAS 1.1 is hidden"},
-    /* HCR_EL2.TLOR; MPAM2_EL2, MPAMHCR_EL2, should firmware have left them at their traps. */
+    /* HCR_EL2.TLOR; MPAM2_EL2. */
     {RANGE(3, 0, 10, 4, 0, 4, 3), UNDEF, "LORegion", "LORegions are hidden"},
     {ONE(KEY(3, 0, 10, 4, 7)), UNDEF, "LORID_EL1", "LORegions are hidden"},
     {RANGE(3, 0, 10, 4, 4, 4, 6), UNDEF, "MPAM", "MPAM is hidden"},

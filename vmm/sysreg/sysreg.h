@@ -16,7 +16,8 @@
 struct sysreg_cpu {
     uint8_t os_lock; /* OSLSR_EL1.OSLK */
     uint8_t dbgprcr; /* DBGPRCR_EL1.CORENPDRQ */
-    uint8_t pad[6];
+    uint8_t claim;   /* DBGCLAIMSET_EL1: the tags that are set */
+    uint8_t pad[5];
 };
 _Static_assert(sizeof(struct sysreg_cpu) == 8, "sysreg state layout");
 

@@ -126,6 +126,26 @@ static void sysreg_answers_each_row_as_its_table_says(void **state)
         {0xd5301384, DONE, 0, 0, "mrs x4, OSDLR_EL1"},
         {0xd5101384, DONE, 0, 0, "msr OSDLR_EL1, x4"},
         {0xd5301484, DONE, 0, 0, "mrs x4, DBGPRCR_EL1"},
+        {0xd538cca4, DONE, 7, 0, "mrs x4, ICC_SRE_EL1"},
+        {0xd518cca4, DONE, 0, 0, "msr ICC_SRE_EL1, x4"},
+        {0xd53078c4, DONE, 0xff, 0, "mrs x4, DBGCLAIMSET_EL1"},
+        {0xd51078c4, DONE, 0, 0, "msr DBGCLAIMSET_EL1, x4"},
+        {0xd53079c4, DONE, 0, 0, "mrs x4, DBGCLAIMCLR_EL1"},
+        {0xd51079c4, DONE, 0, 0, "msr DBGCLAIMCLR_EL1, x4"},
+        {0xd5300644, DONE, 0, 0, "mrs x4, OSECCR_EL1"},
+        {0xd5100644, DONE, 0, 0, "msr OSECCR_EL1, x4"},
+        {0xd5300044, DONE, 0, 0, "mrs x4, OSDTRRX_EL1"},
+        {0xd5100044, DONE, 0, 0, "msr OSDTRRX_EL1, x4"},
+        {0xd5300344, DONE, 0, 0, "mrs x4, OSDTRTX_EL1"},
+        {0xd5100344, DONE, 0, 0, "msr OSDTRTX_EL1, x4"},
+        {0xd5300204, DONE, 0, 0, "mrs x4, MDCCINT_EL1"},
+        {0xd5100204, DONE, 0, 0, "msr MDCCINT_EL1, x4"},
+        {0xd5330404, DONE, 0, 0, "mrs x4, DBGDTR_EL0"},
+        {0xd5130404, DONE, 0, 0, "msr DBGDTR_EL0, x4"},
+        {0xd5330504, DONE, 0, 0, "mrs x4, DBGDTRRX_EL0"},
+        {0xd5130504, DONE, 0, 0, "msr DBGDTRRX_EL0, x4"},
+        {0xd5330104, DONE, 0, 0, "mrs x4, MDCCSR_EL0"},
+        {0xd5130104, UNDEF, 0, 0, "msr MDCCSR_EL0, x4: read-only"},
         {0xd5385300, DONE, 0, 0, "mrs x0, ERRIDR_EL1: no error records"},
         {0xd5185300, UNDEF, 0, 0, "msr ERRIDR_EL1, x0: read-only"},
         {0xd5185320, DONE, 0, 0, "msr ERRSELR_EL1, x0"},
@@ -243,6 +263,27 @@ static void sysreg_dbgprcr_keeps_its_one_bit(void **state)
     value = 0;
     assert_true(access_register(&cpu, 0xd5301484, &value, &kick));
     assert_int_equal(value, 1);
+}
+
+static void sysreg_claim_tags_are_set_and_cleared_one_by_one(void **state)
+{
+    const uint32_t set = 0xd51078c4, clear = 0xd51079c4, read = 0xd53079c4;
+    struct sysreg_cpu cpu, other;
+    uint64_t value, kick;
+
+    (void)state;
+    sysreg_reset(&cpu);
+    sysreg_reset(&other);
+    value = 0xfa5;
+    assert_true(access_register(&cpu, set, &value, &kick));
+    value = 0x0a;
+    assert_true(access_register(&cpu, set, &value, &kick));
+    value = 0x21;
+    assert_true(access_register(&cpu, clear, &value, &kick));
+    assert_true(access_register(&cpu, read, &value, &kick));
+    assert_int_equal(value, 0x8e);
+    assert_true(access_register(&other, read, &value, &kick));
+    assert_int_equal(value, 0);
 }
 
 static void sysreg_never_goes_out_of_bounds_for_any_encoding(void **state)
@@ -386,6 +427,7 @@ int main(void)
         cmocka_unit_test(sysreg_dir_writes_reach_the_vgic_with_24_bits_of_intid),
         cmocka_unit_test(sysreg_os_lock_is_locked_at_reset_and_follows_oslar),
         cmocka_unit_test(sysreg_dbgprcr_keeps_its_one_bit),
+        cmocka_unit_test(sysreg_claim_tags_are_set_and_cleared_one_by_one),
         cmocka_unit_test(sysreg_never_goes_out_of_bounds_for_any_encoding),
         cmocka_unit_test(idregs_apply_each_rule_to_each_value),
         cmocka_unit_test(idregs_rules_do_not_overlap_and_name_existing_registers),
