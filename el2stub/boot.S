@@ -5,9 +5,9 @@
 
 /* MAIR_EL2: 0 normal write-back, 1 device nGnRE. */
 #define MAIR     0x04ff
-/* TCR_EL2 (Arm ARM D19.2.139): RES1, 40-bit PA, inner shareable, write-back, 39-bit VA. */
+/* TCR_EL2 (Arm ARM D24.2): RES1, 40-bit PA, inner shareable, write-back, 39-bit VA. */
 #define TCR      (1 << 31 | 1 << 23 | 2 << 16 | 3 << 12 | 1 << 10 | 1 << 8 | 25)
-/* SCTLR_EL2 (D19.2.121): RES1 bits, and I, SA, C, M; WXN. */
+/* SCTLR_EL2 (D24.2): RES1 bits, and I, SA, C, M; WXN. */
 #define SCTLR_OFF 0x30c50830
 #define SCTLR_ON  (SCTLR_OFF | 1 << 19 | 1 << 12 | 1 << 3 | 1 << 2 | 1 << 0)
 
@@ -21,17 +21,36 @@
 
 .text
 
+/* Known controls, whatever was left in them. x0: struct pcpu. Clobbers x1. */
+.macro init_el2
+    msr spsel, #1
+    msr daifset, #0xf
+    ldr x1, =vectors
+    msr vbar_el2, x1
+    msr tpidr_el2, x0           /* panic_entry needs both */
+    mov x1, #1 << 31            /* RW: EL1 is AArch64; E2H 0, unless it cannot be: main.c looks */
+    msr hcr_el2, x1
+    isb                         /* the layout of TCR_EL2 depends on HCR_EL2.E2H */
+.endm
+
 /* Boot CPU, at EL2, MMU off, .bss zeroed by the loader. No register means anything. */
 .global stub_start
 stub_start:
-    ldr x0, =stacks + STACK_TOP
-    mov sp, x0
+    ldr x2, =stacks + STACK_TOP
+    ldr x0, =pcpus
+    mrs x1, currentel
+    cmp x1, #2 << 2             /* EL2 */
+    b.ne 1f                     /* main.c refuses */
+    init_el2
+1:  mov sp, x2
+    str x2, [x0, #PCPU_STACK_TOP]
     ldr x0, =image_start
     b boot_main
 
 /* Another CPU, from firmware, at EL2, MMU off. x0: its struct pcpu. */
 .global stub_secondary
 stub_secondary:
+    init_el2
     mov x19, x0
     ldr x1, [x19, #PCPU_STACK_TOP]
     mov sp, x1
@@ -39,12 +58,13 @@ stub_secondary:
     mov x0, x19
     b pcpu_main
 
-/* Turn the MMU and the caches on, with the tables of mmu.c. x0: struct pcpu. Clobbers x1. */
+/*
+ * Turn the MMU and the caches on, with the tables of mmu.c. Clobbers x1. The TLB may
+ * have entries of whoever ran here before: of EL2, and of EL1 and EL0 of all VMIDs
+ * (ALLE1 includes what VMALLS12E1 does).
+ */
 .global mmu_on
 mmu_on:
-    msr tpidr_el2, x0
-    ldr x1, =vectors
-    msr vbar_el2, x1
     ldr x1, =MAIR
     msr mair_el2, x1
     ldr x1, =TCR
@@ -53,6 +73,7 @@ mmu_on:
     msr ttbr0_el2, x1
     dsb sy
     tlbi alle2
+    tlbi alle1
     ic iallu
     dsb sy
     isb

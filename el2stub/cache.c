@@ -7,12 +7,6 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-/* CTR_EL0.DminLine: log2 of the number of words in the smallest data cache line. */
-static uint64_t line_size(void)
-{
-    return 4ull << (read_sysreg(ctr_el0) >> 16 & 0xf);
-}
-
 /*
  * Write the range back to the point of coherency, and drop it from all data caches.
  * It is never the clean alone: Cortex-A53 errata 819472, 824069, 826319 and 827319
@@ -20,7 +14,8 @@ static uint64_t line_size(void)
  */
 void cache_clean(uint64_t start, uint64_t size)
 {
-    uint64_t line = line_size();
+    /* CTR_EL0.DminLine: log2 of the number of words in the smallest data cache line. */
+    uint64_t line = 4ull << (read_sysreg(ctr_el0) >> 16 & 0xf);
 
     for (uint64_t at = start & ~(line - 1); at < start + size; at += line)
         dc_clean_invalidate(at);

@@ -9,6 +9,7 @@
 #include "el2stub/stub.h"
 
 #define INTID_KICK    0u
+#define ICC_SRE_ON    0x7u /* SRE, DFB, DIB; not Enable */
 #define PRIORITIES_A0 0xa0a0a0a0u
 #define BOUND         1000000u /* looks at a register that is to change soon */
 
@@ -51,7 +52,10 @@ int gic_init_cpu(struct pcpu *pcpu)
         GICR(pcpu, GICR_IPRIORITYR0 + 4 * i) = PRIORITIES_A0;
     GICR(pcpu, GICR_ISENABLER0) = 1u << INTID_KICK | 1u << boot.maintenance_intid;
 
-    write_sysreg(ICC_SRE_ALL, icc_sre_el2);
+    /* The guest's ICC_SRE_EL1 is on too, and traps: ICC_SRE_EL2.Enable is 0. */
+    write_sysreg(ICC_SRE_ON, icc_sre_el2);
+    isb();
+    write_sysreg(ICC_SRE_ON, icc_sre_el1);
     isb();
     write_sysreg(0xff, icc_pmr_el1);
     write_sysreg(0, icc_bpr1_el1);

@@ -13,11 +13,6 @@
 
 static uint64_t roots[RV_MAX_VMS][ROOT_ENTRIES] __attribute__((aligned(8192)));
 
-void stage2_init_cpu(void)
-{
-    write_sysreg(VTCR_RES1 | VTCR_PS_40 | VTCR_WALKS | VTCR_SL0_L1 | (64 - RV_IPA_BITS), vtcr_el2);
-}
-
 /* What VTTBR_EL2 has while this VM runs. VMID 0 is what it has before any VM. */
 uint64_t stage2_vttbr(const struct vm *vm)
 {
@@ -80,7 +75,7 @@ int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
         error = pgtable_update(vm->root, ipa.v, size, ~PROT_BITS, attributes(prot));
     else
         error = pgtable_update(vm->root, ipa.v, size, 0, 0);
-    tlb_flush_vm(stage2_vttbr(vm));
+    tlb_flush_guests();
     return error;
 }
 

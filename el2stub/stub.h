@@ -20,6 +20,9 @@
 /* What a function that may refuse returns besides 0 and RV_REFUSED_*, which are positive. */
 #define NO_ROOM (-1) /* no table page, queue place or direct entry is left; nothing has changed */
 
+/* A field of an ID register. */
+#define ID_FIELD(reg, shift) ((reg) >> (shift)&0xf)
+
 /* What the guest calls physical. A plain uint64_t is a physical address or an offset. */
 typedef struct {
     uint64_t v;
@@ -63,13 +66,12 @@ struct pcpu {
     struct rv_channel *channel; /* shared */
     uint32_t command_tail;
     uint32_t event_head;
-    uint32_t event_tail;           /* last value seen of the vmm's */
-    uint32_t poll_limit;           /* adapts between boot.poll_limit / 16 and boot.poll_limit */
-    struct vcpu *vcpu;             /* whose registers are live in this core */
-    bool blocked;                  /* the guest waits for a reply */
-    bool waits;                    /* the guest waits for an interrupt */
-    bool ring_broken;              /* the vmm wrote an impossible index */
-    struct vcpu *last[RV_MAX_VMS]; /* whose stage 1 entries this core's TLB may hold */
+    uint32_t event_tail; /* last value seen of the vmm's */
+    uint32_t poll_limit; /* adapts between boot.poll_limit / 16 and boot.poll_limit */
+    struct vcpu *vcpu;   /* whose registers are live in this core */
+    bool blocked;        /* the guest waits for a reply */
+    bool waits;          /* the guest waits for an interrupt */
+    bool ring_broken;    /* the vmm wrote an impossible index */
 };
 
 /* What the features of this CPU ask for: which registers exist. */
@@ -78,7 +80,7 @@ struct cpu_features {
     bool ras;
     uint32_t nr_breakpoints;
     uint32_t nr_watchpoints;
-    uint32_t nr_lrs;
+    uint32_t nr_lrs; /* 0 until the boot CPU has started */
 };
 
 /* The end of each core's stack: where vectors.S finds what it needs. */
@@ -108,7 +110,7 @@ extern struct vm vms[RV_MAX_VMS + 1]; /* the last: nobody, for commands that nam
 extern struct stack stacks[RV_MAX_PCPUS];
 
 /* boot.S */
-void mmu_on(struct pcpu *pcpu);
+void mmu_on(void);
 void stub_secondary(void);
 
 /* main.c: entered from boot.S and vectors.S. */
@@ -158,7 +160,6 @@ int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size)
 int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_t prot);
 int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot);
 uint64_t stage2_vttbr(const struct vm *vm);
-void stage2_init_cpu(void);
 bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit);
 
 /* mmu.c: the stub's own stage 1. */
@@ -173,11 +174,6 @@ int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, ui
 /* cache.c */
 void cache_clean(uint64_t start, uint64_t size);
 void cache_code_changed(uint64_t start, uint64_t size);
-
-/* tlb.c */
-void tlb_walks_off(void);
-void tlb_flush_vm(uint64_t vttbr);
-void tlb_flush_vcpu(void);
 
 /* gic.c: the physical side. A register of a core's own redistributor: */
 #define GICR(core, reg) mmio32(boot.pcpu[(core)->index].gicr_base + (reg))

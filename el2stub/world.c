@@ -11,16 +11,21 @@
     (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_I | HCR_TID3 | HCR_TSC | \
      HCR_TIDCP | HCR_TACR | HCR_TSW | HCR_RW | HCR_TLOR)
 
+#define MDCR_TDCC     (1ull << 27)              /* FEAT_FGT: trap the debug channel */
+#define HDFGTR_SHARED (1ull << 5 | 1ull << 10)  /* DBGCLAIM, OSECCR_EL1 */
+#define MPAM2_TRAPS   (3ull << 48 | 1ull << 58) /* TRAPMPAM0EL1, TRAPMPAM1EL1, TIDR */
+#define MDCR_BASE     (MDCR_TDOSA | MDCR_TDRA | MDCR_TPMS | MDCR_HPMD | MDCR_TTRF | MDCR_HCCD)
+
 /* Registers of later extensions, by their encodings. */
 #define VDISR_EL2 s3_4_c12_c1_1 /* FEAT_RAS */
 #define VSESR_EL2 s3_4_c5_c2_3
 #define ZCR_EL1   s3_0_c1_c2_0 /* FEAT_SVE */
 
 /* clang-format off */
-/* And SCTLR_EL1 and TCR_EL1, which come last: see tlb_walks_off(). */
+/* And SCTLR_EL1 and TCR_EL1, which come last: see walks_off(). */
 #define EL1_REGISTERS(X) \
-    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(cpacr_el1) X(ttbr0_el1) \
-    X(ttbr1_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) X(mair_el1) \
+    X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) X(ttbr0_el1) \
+    X(ttbr1_el1) X(tcr_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) X(mair_el1) \
     X(amair_el1) X(vbar_el1) X(contextidr_el1) X(tpidr_el0) X(tpidrro_el0) X(tpidr_el1) \
     X(par_el1) X(csselr_el1) X(vmpidr_el2) X(vpidr_el2)
 
@@ -41,21 +46,46 @@
     X(pmovsset, pmovsset_el0) X(pmcr, pmcr_el0)
 /* clang-format on */
 
+/* Traps of features that are hidden from guests, where the CPU has them. */
+static void init_traps_of_features(void)
+{
+    uint64_t pfr0 = read_sysreg(id_aa64pfr0_el1);
+
+    if (read_sysreg(id_aa64mmfr1_el1) & MMFR1_HCX)
+        write_sysreg(0, s3_4_c1_c2_2); /* HCRX_EL2 */
+    if (ID_FIELD(pfr0, 40))            /* MPAM: the guest's registers trap, partition 0 */
+        write_sysreg(MPAM2_TRAPS, s3_4_c10_c5_0); /* MPAM2_EL2 */
+    if (!ID_FIELD(read_sysreg(id_aa64mmfr0_el1), 56))
+        return;
+    /* FEAT_FGT: a 1 traps, and so does a 0 of the bits whose names begin with n. */
+    write_sysreg(0, s3_4_c1_c1_4);             /* HFGRTR_EL2 */
+    write_sysreg(0, s3_4_c1_c1_5);             /* HFGWTR_EL2 */
+    write_sysreg(0, s3_4_c1_c1_6);             /* HFGITR_EL2 */
+    write_sysreg(HDFGTR_SHARED, s3_4_c3_c1_4); /* HDFGRTR_EL2 */
+    write_sysreg(HDFGTR_SHARED, s3_4_c3_c1_5); /* HDFGWTR_EL2 */
+    if (ID_FIELD(pfr0, 44))                    /* AMU */
+        write_sysreg(0, s3_4_c3_c1_6);         /* HAFGRTR_EL2 */
+    write_sysreg(read_sysreg(mdcr_el2) | MDCR_TDCC, mdcr_el2);
+}
+
 void world_init_cpu(void)
 {
     bool pmu = (cpu.groups & RV_GROUP_PMU) != 0, sve = (cpu.groups & RV_GROUP_SVE) != 0;
+    uint64_t hcr = HCR_BASE;
 
-    write_sysreg(HCR_BASE | (cpu.groups & RV_GROUP_PAUTH ? HCR_APK | HCR_API : 0) |
-                     (cpu.ras ? HCR_TERR : 0),
-                 hcr_el2);
+    if (cpu.groups & RV_GROUP_PAUTH)
+        hcr |= HCR_APK | HCR_API;
+    if (cpu.ras)
+        hcr |= HCR_TERR;
+    write_sysreg(hcr, hcr_el2);
     write_sysreg(CPTR_RES1 | (sve ? 0 : CPTR_TZ) | CPTR_TSM | CPTR_TTA | CPTR_TAM, cptr_el2);
     write_sysreg(MDCR_BASE | (pmu ? PMCR_N(read_sysreg(pmcr_el0)) : MDCR_TPM | MDCR_TPMCR),
                  mdcr_el2);
     write_sysreg(CNTHCT_EL1PCTEN | CNTHCT_EL1PCEN, cnthctl_el2);
     write_sysreg(0, hstr_el2);
-    if (read_sysreg(id_aa64mmfr1_el1) & MMFR1_HCX)
-        write_sysreg(0, s3_4_c1_c2_2); /* HCRX_EL2 */
-    write_sysreg(0, oslar_el1);        /* the guest's own OS lock is the vmm's to emulate */
+    write_sysreg(VTCR_RES1 | VTCR_PS_40 | VTCR_WALKS | VTCR_SL0_L1 | (64 - RV_IPA_BITS), vtcr_el2);
+    init_traps_of_features();
+    write_sysreg(0, oslar_el1); /* the guest's own OS lock is the vmm's to emulate */
     isb();
     if (sve)
         write_sysreg(ZCR_LEN, s3_4_c1_c2_0); /* ZCR_EL2: as long as they are */
@@ -106,10 +136,6 @@ static void move(struct vcpu *vcpu, uint32_t groups, bool save)
         else
             write_sysreg((read_sysreg(hcr_el2) & ~RV_HCR_BITS) | (page->el1.hcr_el2 & RV_HCR_BITS),
                          hcr_el2);
-        isb();
-        MOVE(el1.sctlr_el1, sctlr_el1)
-        isb();
-        MOVE(el1.tcr_el1, tcr_el1)
     }
     if (groups & RV_GROUP_PAUTH) {
         PAUTH_KEYS(X_PAUTH)
@@ -193,23 +219,24 @@ int world_load(struct vcpu *vcpu, uint32_t groups)
     return 0;
 }
 
-/* Make the vCPU live in this core, all of it from its page. 0 or RV_REFUSED_REGISTER. */
+/*
+ * Make the vCPU live in this core, all of it from its page. 0 or RV_REFUSED_REGISTER.
+ *
+ * Two vCPUs of a VM may use one ASID for different things on one core; and while VTTBR_EL2
+ * and EL1's registers are of different guests, a speculative AT instruction may leave a TLB
+ * entry that mixes them (errata 1165522 of Cortex-A76 and Neoverse N1, 1530923 of A55, 1319367
+ * of A72, 1319537 of A57). So the VM's entries on this core are dropped after the switch.
+ */
 int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
 {
-    struct vcpu **last = &pcpu->last[vcpu->vm - vms];
-
     vcpu->pcpu = pcpu;
-    tlb_walks_off();
     write_sysreg(stage2_vttbr(vcpu->vm), vttbr_el2);
     isb();
-    /* Two vCPUs of a VM may use one ASID for different things on one core. */
-    if (*last != vcpu)
-        tlb_flush_vcpu();
-    *last = vcpu;
     if (world_load(vcpu, RV_GROUPS_ALL)) {
         vcpu->pcpu = NULL;
         return RV_REFUSED_REGISTER;
     }
+    tlb_flush_vcpu();
     lr_direct(vcpu, true);
     pcpu->vcpu = vcpu;
     pcpu->stack_top->gpr = vcpu->page->x;

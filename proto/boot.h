@@ -45,9 +45,11 @@ _Static_assert(sizeof(struct rv_stub_header) == 0x20, "stub header layout");
 #define RV_BOOT_BAD_LAYOUT   3u /* an area lies outside of the memory, or overlaps the stub */
 #define RV_BOOT_BAD_PCPUS    4u
 #define RV_BOOT_BAD_FEATURES 5u
-#define RV_BOOT_NO_GICV3     6u
-#define RV_BOOT_BAD_EL       7u /* not started at EL2 */
-#define RV_BOOT_NO_PCPU      8u /* firmware did not start a pCPU: `stub_detail` */
+#define RV_BOOT_NO_GICV3     6u  /* no GICv3, or one that does not work as the stub needs */
+#define RV_BOOT_BAD_EL       7u  /* not started at EL2 */
+#define RV_BOOT_NO_PCPU      8u  /* firmware did not start a pCPU: `stub_detail` */
+#define RV_BOOT_E2H          9u  /* HCR_EL2.E2H cannot be 0 */
+#define RV_BOOT_EXCEPTION    10u /* the stub took an exception: `stub_detail` is ESR_EL2 */
 
 /*
  * The boot CPU's identification registers: op0=3, op1=0, CRn=0, CRm 0 to 7,

@@ -18,20 +18,25 @@
 #define ORDERED(code) __asm__ volatile(code : : : "memory")
 #define isb()         ORDERED("isb")
 #define dsb_ish()     ORDERED("dsb ish")
-#define dsb_nsh()     ORDERED("dsb nsh")
 #define dsb_sy()      ORDERED("dsb sy")
 #define cpu_relax()   ORDERED("yield")
 
 /* Interrupts are masked at EL2: one that ends the wait stays pending. */
 #define wait_for_interrupt() ORDERED("dsb sy; wfi")
 
-/* Of the VMID in VTTBR_EL2: all entries on all CPUs; stage 1 entries on this CPU. */
-#define tlbi_vm_all_cpus() ORDERED("tlbi vmalls12e1is")
-#define tlbi_vm_stage1()   ORDERED("tlbi vmalle1")
+/*
+ * Guests' TLB entries (Arm ARM D8, "TLB maintenance instructions"), and instructions. All of
+ * all VMs on all CPUs, whatever VTTBR_EL2 is. Twice: on some CPUs the completion of one does
+ * not cover all accesses by old entries (errata 1286807 of Cortex-A76, 2441007 of A55, 2441009
+ * of A510).
+ */
+#define TLBI_GUESTS        "tlbi alle1is; dsb ish;"
+#define tlb_flush_guests() ORDERED("dsb ish;" TLBI_GUESTS TLBI_GUESTS "ic ialluis; dsb ish; isb")
+/* Stage 1 entries of the VMID in VTTBR_EL2 on this CPU. */
+#define tlb_flush_vcpu() ORDERED("tlbi vmalle1; ic iallu; dsb nsh; isb")
 
-/* Instruction caches: of all CPUs, of this CPU. Data: the line of an address, to all CPUs' eyes. */
+/* Instruction caches of all CPUs; the data cache line of an address, in all CPUs. */
 #define ic_invalidate_all()     ORDERED("ic ialluis")
-#define ic_invalidate_own()     ORDERED("ic iallu")
 #define dc_clean_invalidate(va) __asm__ volatile("dc civac, %0" : : "r"(va) : "memory")
 
 /* A device's register. EL2 takes no aborts on them: any load or store will do. */

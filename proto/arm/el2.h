@@ -43,7 +43,6 @@
 #define MDCR_HPMD  (1ull << 17) /* event counters do not count at EL2 */
 #define MDCR_TTRF  (1ull << 19) /* trap: trace filter */
 #define MDCR_HCCD  (1ull << 23) /* the cycle counter does not count at EL2 */
-#define MDCR_BASE  (MDCR_TDOSA | MDCR_TDRA | MDCR_TPMS | MDCR_HPMD | MDCR_TTRF | MDCR_HCCD)
 
 #define PMCR_N(pmcr) ((pmcr) >> 11 & 0x1f) /* PMCR_EL0: number of event counters */
 
@@ -54,11 +53,6 @@
 /* CNTHCT_EL2, with HCR_EL2.E2H 0. */
 #define CNTHCT_EL1PCTEN (1ull << 0) /* do not trap the physical counter */
 #define CNTHCT_EL1PCEN  (1ull << 1) /* ... the physical timer */
-
-/* SCTLR_EL1, TCR_EL1. */
-#define SCTLR_M  (1ull << 0) /* stage 1 is on */
-#define TCR_EPD0 (1ull << 7) /* no table walks by TTBR0_EL1 */
-#define TCR_EPD1 (1ull << 23)
 
 /* VTCR_EL2. */
 #define VTCR_SL0_L1 (1ull << 6)                           /* 4 KiB granule: start at level 1 */

@@ -25,7 +25,6 @@
 #define GICR_IPRIORITYR0           (GICR_SGI + 0x0400u)
 
 /* ICC_SRE_EL2, ICC_CTLR_EL1, ICH_HCR_EL2, ICH_VTR_EL2. */
-#define ICC_SRE_ALL     0xfu /* SRE, no bypass, and EL1 may use it too */
 #define ICC_CTLR_EOI    (1u << 1)
 #define ICH_HCR_EN      (1u << 0)
 #define ICH_HCR_UIE     (1u << 1)  /* maintenance interrupt: at most one LR is in use */

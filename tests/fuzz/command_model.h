@@ -37,9 +37,8 @@ struct model_vcpu {
 struct model_core {
     int vcpu; /* -1: none */
     bool blocked, waits;
-    bool runs;            /* the guest has the core */
-    bool settled;         /* the guest changed no list register since the stub filled them */
-    int last[RV_MAX_VMS]; /* whose stage 1 entries the TLB may hold; -1: nobody's */
+    bool runs;    /* the guest has the core */
+    bool settled; /* the guest changed no list register since the stub filled them */
     uint64_t hcr, cptr, mdcr, vtcr, cnthctl;
 };
 
@@ -47,6 +46,7 @@ struct model {
     struct model_vm vm[RV_MAX_VMS];
     struct model_vcpu vcpu[FAKE_VCPUS];
     struct model_core core[FAKE_CORES];
+    unsigned flushes_guests;
 };
 
 extern struct model model;

@@ -46,44 +46,121 @@ static const char *const refusals[] = {
     [RV_BOOT_BAD_LAYOUT] = "the areas of the shared memory overlap or lie outside of it",
     [RV_BOOT_BAD_PCPUS] = "the number of CPUs is out of its range",
     [RV_BOOT_BAD_FEATURES] = "it does not know a feature that was asked for",
-    [RV_BOOT_NO_GICV3] = "the machine has no working GICv3",
+    [RV_BOOT_NO_GICV3] = "the machine has no GICv3, or firmware keeps it off",
     [RV_BOOT_BAD_EL] = "it was not started at EL2",
     [RV_BOOT_NO_PCPU] = "the firmware did not start one of the CPUs",
+    [RV_BOOT_E2H] = "the CPU has only the EL2 of a host (HCR_EL2.E2H is always 1)",
+    [RV_BOOT_EXCEPTION] = "it took an exception while it started",
 };
+
+#define MIDR_PART 0xff00fff0u /* implementer and part: CPUs may differ in their revisions */
+
+/* The first event of a pCPU's ring says what the CPU is. False: it has not come yet. */
+static bool cpu_is_ready(const struct machine *machine, unsigned pcpu, struct rv_event *event)
+{
+    const struct rv_event *first = &machine->channels[pcpu].event[0];
+
+    if (!rv_ring_ready(&first->seq, 0))
+        return false;
+    memcpy(event, first, sizeof(*event));
+    return true;
+}
+
+/*
+ * The stub saves and loads on each CPU what it found on the first one, and a guest may move
+ * between them. 0; -EAGAIN: one of them is not ready yet; -EPROTO after a message.
+ */
+static int compare_cpus(const struct machine *machine)
+{
+    struct rv_event boot_cpu, cpu;
+
+    for (unsigned i = 0; i < machine->nr_pcpus; i++) {
+        if (!cpu_is_ready(machine, i, &cpu))
+            return -EAGAIN;
+        if (i == 0)
+            boot_cpu = cpu;
+        if ((cpu.esr & MIDR_PART) == (boot_cpu.esr & MIDR_PART) && cpu.ipa == boot_cpu.ipa &&
+            cpu.value == boot_cpu.value)
+            continue;
+        log_error("CPU %u is not like CPU 0 (MIDR_EL1 %#llx and %#llx, ID_AA64DFR0_EL1 %#llx and "
+                  "%#llx, %llu and %llu list registers): a guest cannot run on both",
+                  i, (unsigned long long)cpu.esr, (unsigned long long)boot_cpu.esr,
+                  (unsigned long long)cpu.ipa, (unsigned long long)boot_cpu.ipa,
+                  (unsigned long long)cpu.value, (unsigned long long)boot_cpu.value);
+        return -EPROTO;
+    }
+    return 0;
+}
+
+/* Stage 2 has 40 bits of IPA, which must not exceed what the CPU has (Arm ARM D8.2). */
+static int check_address_size(const struct machine *machine)
+{
+    static const unsigned char bits[16] = {32, 36, 40, 42, 44, 48, 52, 56};
+    unsigned range = machine->boot->stub_id[RV_ID_INDEX(7, 0)] & 0xf; /* ID_AA64MMFR0_EL1.PARange */
+
+    if (bits[range] >= RV_IPA_BITS)
+        return 0;
+    log_error("the CPU has %u bits of physical address; %u are needed", bits[range], RV_IPA_BITS);
+    return -EPROTO;
+}
+
+/* 0: the stub runs on all CPUs; -EAGAIN: not yet; -EPROTO after a message. */
+static int look_at_stub(const struct machine *machine)
+{
+    /* Acquire: what the stub wrote before its state can be read after. */
+    uint32_t state = rv_load_acquire(&machine->boot->stub_state);
+    uint32_t reason = rv_load_relaxed(&machine->boot->stub_reason);
+    const char *text = "unknown reason";
+
+    if (state == RV_STUB_READY)
+        return check_address_size(machine) ? -EPROTO : compare_cpus(machine);
+    if (state != RV_STUB_REFUSED)
+        return -EAGAIN;
+    if (reason < sizeof(refusals) / sizeof(*refusals) && refusals[reason])
+        text = refusals[reason];
+    log_error("the stub refused to start: %s (reason %u, detail %#llx)", text, reason,
+              (unsigned long long)machine->boot->stub_detail);
+    return -EPROTO;
+}
+
+static void log_timeout(const struct machine *machine)
+{
+    struct rv_event event;
+
+    for (unsigned i = 0; i < machine->nr_pcpus; i++) {
+        if (rv_load_relaxed(&machine->boot->stub_state) == RV_STUB_READY &&
+            !cpu_is_ready(machine, i, &event)) {
+            log_error("CPU %u did not start within %d s", i, READY_TIMEOUT_S);
+            return;
+        }
+    }
+    log_error("the stub did not come up within %d s; is its image damaged?", READY_TIMEOUT_S);
+}
 
 int machine_wait_ready(struct machine *machine, struct event_base *base, const bool *over)
 {
     const struct timespec pause = {0, 200000};
     int64_t start = clock_now_ms();
-    uint32_t reason;
 
-    for (;;) {
-        /* Acquire: what the stub wrote before its state can be read after. */
-        uint32_t state = rv_load_acquire(&machine->boot->stub_state);
+    while (!machine->is_ready) {
+        int error = look_at_stub(machine);
 
-        if (state == RV_STUB_READY)
+        if (!error)
             break;
-        if (state == RV_STUB_REFUSED) {
-            reason = rv_load_relaxed(&machine->boot->stub_reason);
-            log_error("the stub refused to start: %s (reason %u, detail %llu)",
-                      reason < sizeof(refusals) / sizeof(*refusals) && refusals[reason]
-                          ? refusals[reason]
-                          : "unknown reason",
-                      reason, (unsigned long long)machine->boot->stub_detail);
-            return -EPROTO;
-        }
+        if (error != -EAGAIN)
+            return error;
         event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         if (machine->ops->is_dead(machine))
             return -ECHILD;
         if (*over)
             return -EINTR;
         if (clock_now_ms() - start > READY_TIMEOUT_S * 1000) {
-            log_error("the stub did not come up within %d s; is its image damaged?",
-                      READY_TIMEOUT_S);
+            log_timeout(machine);
             return -ETIMEDOUT;
         }
         nanosleep(&pause, NULL);
     }
+    machine->is_ready = true;
     memcpy(machine->stub_id, machine->boot->stub_id, sizeof(machine->stub_id));
     machine->cntfrq = machine->boot->stub_cntfrq;
     machine->dczid = machine->boot->stub_dczid;

@@ -43,17 +43,24 @@
 #define FAKE_ID_REGISTERS(X) \
     FAKE_8(X, s3_0_c0_c0_) FAKE_8(X, s3_0_c0_c1_) FAKE_8(X, s3_0_c0_c2_) FAKE_8(X, s3_0_c0_c3_) \
     FAKE_8(X, s3_0_c0_c4_) FAKE_8(X, s3_0_c0_c5_) FAKE_8(X, s3_0_c0_c6_) FAKE_8(X, s3_0_c0_c7_)
+/* FEAT_FGT: HFGRTR, HFGWTR, HFGITR, HDFGRTR, HDFGWTR; with FEAT_AMUv1 HAFGRTR_EL2; MPAM2_EL2. */
+#define FAKE_FGT_REGISTERS(X) \
+    X(s3_4_c1_c1_4) X(s3_4_c1_c1_5) X(s3_4_c1_c1_6) X(s3_4_c3_c1_4) X(s3_4_c3_c1_5)
+#define FAKE_FGT_AMU_REGISTERS(X) X(s3_4_c3_c1_6)
+#define FAKE_MPAM_REGISTERS(X) X(s3_4_c10_c5_0)
 #define FAKE_EL2_REGISTERS(X) \
     X(elr_el2) X(spsr_el2) X(esr_el2) X(isr_el1) X(far_el2) X(hpfar_el2) X(vttbr_el2) X(vtcr_el2) \
     X(hcr_el2) X(cptr_el2) X(mdcr_el2) X(cnthctl_el2) X(hstr_el2) X(oslar_el1) \
-    X(cntpct_el0) X(cntfrq_el0) X(dczid_el0) X(ctr_el0) X(currentel) X(id_aa64pfr0_el1) \
-    X(id_aa64dfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) X(icc_sre_el2) X(icc_pmr_el1) X(icc_bpr1_el1) \
+    X(cntpct_el0) X(cntfrq_el0) X(dczid_el0) X(ctr_el0) X(midr_el1) X(currentel) X(id_aa64pfr0_el1) \
+    X(id_aa64dfr0_el1) X(id_aa64mmfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) \
+    X(icc_sre_el2) X(icc_sre_el1) X(icc_pmr_el1) X(icc_bpr1_el1) \
     X(icc_ctlr_el1) X(icc_igrpen1_el1) X(icc_iar1_el1) X(icc_eoir1_el1) X(icc_dir_el1) \
     X(icc_sgi1r_el1) X(ich_hcr_el2) X(ich_vtr_el2) FAKE_16(X, ich_lr, _el2)
 #define FAKE_REGISTERS(X) \
     FAKE_EL1_REGISTERS(X) FAKE_RAS_REGISTERS(X) FAKE_FP_REGISTERS(X) FAKE_PAUTH_REGISTERS(X) \
     FAKE_TIMER_REGISTERS(X) FAKE_PMU_REGISTERS(X) FAKE_SVE_REGISTERS(X) \
-    FAKE_DEBUG_REGISTERS(X) FAKE_GIC_REGISTERS(X) FAKE_ID_REGISTERS(X) FAKE_EL2_REGISTERS(X)
+    FAKE_DEBUG_REGISTERS(X) FAKE_GIC_REGISTERS(X) FAKE_ID_REGISTERS(X) FAKE_EL2_REGISTERS(X) \
+    FAKE_FGT_REGISTERS(X) FAKE_FGT_AMU_REGISTERS(X) FAKE_MPAM_REGISTERS(X)
 
 #define FAKE_ENUM(name) REG_##name,
 enum fake_register { FAKE_REGISTERS(FAKE_ENUM) FAKE_NR_REGISTERS };
@@ -74,16 +81,14 @@ void fake_maintain(char op, uint64_t va);
 
 #define isb()       fake_isb()
 #define dsb_ish()   fake_maintain('D', 0)
-#define dsb_nsh()   fake_maintain('d', 0)
 #define dsb_sy()    fake_maintain('Y', 0)
 #define cpu_relax() fake_relax()
 
 #define wait_for_interrupt() fake_sleep()
 
-#define tlbi_vm_all_cpus()      fake_maintain('T', 0)
-#define tlbi_vm_stage1()        fake_maintain('t', 0)
+#define tlb_flush_guests()      fake_maintain('T', 0)
+#define tlb_flush_vcpu()        fake_maintain('t', 0)
 #define ic_invalidate_all()     fake_maintain('I', 0)
-#define ic_invalidate_own()     fake_maintain('i', 0)
 #define dc_clean_invalidate(va) fake_maintain('C', va)
 
 #define mmio32(pa) (*fake_mmio32(pa))

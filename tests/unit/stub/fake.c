@@ -66,6 +66,7 @@ static void send_sgi(uint64_t value)
 /* An access to a register that this CPU does not have is UNDEFINED, at EL2 too. */
 static void must_exist(enum fake_register reg)
 {
+    uint64_t fgt = REG(id_aa64mmfr0_el1) >> 56 & 0xf;
     bool exists = true;
 
     switch (reg) {
@@ -78,6 +79,13 @@ static void must_exist(enum fake_register reg)
         break;
         FAKE_RAS_REGISTERS(X) exists = cpu.ras;
         break;
+        FAKE_FGT_REGISTERS(X) exists = fgt >= 1;
+        break;
+        FAKE_FGT_AMU_REGISTERS(X) exists = fgt && REG(id_aa64pfr0_el1) >> 44 & 0xf;
+        break;
+        FAKE_MPAM_REGISTERS(X) exists = (REG(id_aa64pfr0_el1) >> 40 & 0xf) != 0;
+        break;
+    case REG_ich_vtr_el2: exists = REG(icc_sre_el2) & 1; break;
 #undef X
     default: break;
     }
@@ -149,7 +157,6 @@ void fake_write(enum fake_register reg, uint64_t value)
         fake.on_write(reg, value);
     switch (reg) {
     case REG_vttbr_el2: trace('V'); break;
-    case REG_sctlr_el1: trace('S'); break;
     case REG_tcr_el1: trace('E'); break;
     default: break;
     }
@@ -303,14 +310,6 @@ void fake_sleep(void)
         longjmp(asleep, 1);
 }
 
-/* Is what was traced last `tail`? */
-static bool traced(const char *tail)
-{
-    size_t length = strlen(tail);
-
-    return fake.traced >= length && memcmp(fake.trace + fake.traced - length, tail, length) == 0;
-}
-
 static void trace(char op)
 {
     if (fake.traced == sizeof(fake.trace)) {
@@ -327,10 +326,8 @@ void fake_maintain(char op, uint64_t va)
     trace(op);
     if (op == 'C' && fake.on_clean)
         fake.on_clean(va);
-    if (op == 'T')
-        fake.flushed_vttbr = REG(vttbr_el2);
-    fake.flushes_vm += traced("TDTD");
-    fake.flushes_vcpu += traced("tid") || traced("td");
+    fake.flushes_guests += op == 'T';
+    fake.flushes_vcpu += op == 't';
 }
 
 /* fp.S, boot.S, vectors.S */
@@ -383,9 +380,10 @@ void sve_load(uint8_t *sve)
         memcpy(fake_core->p[n], sve + 32 * length + n * length / 8, length / 8);
 }
 
-void mmu_on(struct pcpu *pcpu)
+void mmu_on(void)
 {
-    (void)pcpu;
+    if (fake.on_mmu_on)
+        fake.on_mmu_on();
 }
 
 void stub_secondary(void)
@@ -399,11 +397,20 @@ _Noreturn void guest_start(struct pcpu *pcpu)
 
 /* platform/ */
 
+/* The CPU comes up, and goes to sleep, before this one goes on. */
 int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context)
 {
+    jmp_buf caller;
+
     (void)entry;
-    (void)context;
-    return mpidr < FAKE_CORES ? 0 : -2;
+    if (mpidr >= FAKE_CORES)
+        return -2;
+    memcpy(caller, asleep, sizeof(caller));
+    fake_use((uint32_t)mpidr);
+    fake_run((struct pcpu *)context, pcpu_main);
+    fake_use(0);
+    memcpy(asleep, caller, sizeof(caller));
+    return 0;
 }
 
 void platform_doorbell_init(void)
@@ -477,6 +484,7 @@ static void boot_as(uint32_t nr_lrs)
         pcpus[i].stack_top = &stacks[i].top;
         fake.core[i].reg[REG_id_aa64pfr0_el1] = 0x22;    /* AArch32 at EL0 and EL1 */
         fake.core[i].reg[REG_ctr_el0] = FAKE_LINE << 16; /* DminLine */
+        fake.core[i].reg[REG_icc_sre_el2] = 7;
         fake.core[i].gicr.enabled = 1u | 1u << FAKE_MAINTENANCE;
         fake_use(i);
         world_init_cpu();

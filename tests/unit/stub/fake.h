@@ -53,11 +53,10 @@ struct fake {
     uint64_t gicd_router;
     uint64_t doorbell_kicks; /* what platform_doorbell_kicks() says, once */
     unsigned doorbells;      /* calls of platform_doorbell_ring() */
-    /* Maintenance, one letter each: see arch.h; V, S, E: writes of VTTBR_EL2, SCTLR_EL1, TCR_EL1. */
+    /* Maintenance, one letter each: see arch.h; V, E: writes of VTTBR_EL2, TCR_EL1. */
     char trace[64];
     unsigned traced;
-    unsigned flushes_vm, flushes_vcpu; /* that are complete: TLBI, twice for all CPUs, and DSB */
-    uint64_t flushed_vttbr;            /* VTTBR_EL2 at the last flush of a VM */
+    unsigned flushes_guests, flushes_vcpu;
     unsigned sleeps;
     uint64_t changed_start, changed_size; /* the last platform_memory_changed() */
     unsigned changes;
@@ -73,6 +72,7 @@ struct fake {
     void (*on_read)(enum fake_register reg);
     void (*on_write)(enum fake_register reg, uint64_t value);
     void (*on_clean)(uint64_t va);
+    void (*on_mmu_on)(void);
 };
 
 extern struct fake fake;

@@ -32,6 +32,7 @@
 #define DOORBELL   0x09000000ull
 #define EL2_LIMIT  (1ull << 39)
 #define REDIST(n)  (FAKE_GICR + (n)*FAKE_GICR_STEP)
+#define GICV3      (1ull << 24) /* ID_AA64PFR0_EL1.GIC */
 #define PAGE_OF(a) ((struct rv_boot_page *)(a))
 
 static struct rv_stub_header *header;
@@ -76,10 +77,24 @@ static int setup(void **state)
         page->pcpu[i].mpidr = 0x80000000u | i;
         page->pcpu[i].gicr_base = REDIST(i);
     }
-    REG(currentel) = 2u << 2;
-    REG(ich_vtr_el2) = 4ull << 26 | 3; /* 5 bits of preemption, 4 list registers */
+    for (uint32_t i = 0; i < FAKE_CORES; i++) {
+        fake_use(i);
+        REG(currentel) = 2u << 2;
+        REG(ich_vtr_el2) = 4ull << 26 | 3; /* 5 bits of preemption, 4 list registers */
+        REG(icc_sre_el2) = 0;
+        REG(id_aa64pfr0_el1) = 1ull << 24 | 0x22;
+        REG(id_aa64mmfr0_el1) = 2;  /* 40 bits of physical address */
+        REG(midr_el1) = 0x410fd083; /* Cortex-A72 r0p3 */
+        REG(cntfrq_el0) = 1000;
+    }
+    fake_use(0);
     return 0;
 }
+
+/* The same on all CPUs. */
+#define SET_ALL(name, value)                     \
+    for (uint32_t i_ = 0; i_ < FAKE_CORES; i_++) \
+    fake.core[i_].reg[REG_##name] = (value)
 
 static void start(struct pcpu *unused)
 {
@@ -211,19 +226,161 @@ static void boot_page_of_its_own_must_be_in_the_memory(void **state)
     }
 }
 
+static void assert_refused(uint32_t reason, uint64_t detail)
+{
+    const struct rv_boot_page *page = run_boot();
+
+    assert_int_equal(page->stub_state, RV_STUB_REFUSED);
+    assert_int_equal(page->stub_reason, reason);
+    assert_int_equal(page->stub_detail, detail);
+}
+
 static void wrong_level_and_gic_are_refused(void **state)
 {
     setup(state);
     REG(currentel) = 1u << 2;
-    assert_int_equal(run_boot()->stub_reason, RV_BOOT_BAD_EL);
+    assert_refused(RV_BOOT_BAD_EL, 0);
     setup(state);
     REG(ich_vtr_el2) = 6ull << 26 | 3; /* 7 bits of preemption */
-    assert_int_equal(run_boot()->stub_reason, RV_BOOT_NO_GICV3);
-    assert_int_equal(run_boot()->stub_detail, 6ull << 26 | 3);
+    assert_refused(RV_BOOT_NO_GICV3, 6ull << 26 | 3);
     setup(state);
     fake.core[0].gicr.waker = GICR_WAKER_CHILDREN_ASLEEP;
     fake.core[0].gicr.sleepless = true;
-    assert_int_equal(run_boot()->stub_reason, RV_BOOT_NO_GICV3);
+    assert_refused(RV_BOOT_NO_GICV3, 0);
+}
+
+static bool touched_gicv3;
+
+static void watch_gicv3(enum fake_register reg, uint64_t value)
+{
+    (void)value;
+    touched_gicv3 |= reg == REG_icc_sre_el2 || reg == REG_icc_sre_el1;
+}
+
+/* There, ICC_SRE_EL2 and ICH_VTR_EL2 are UNDEFINED, and nobody would learn why. */
+static void machine_without_gicv3_is_refused_before_its_registers_are_touched(void **state)
+{
+    setup(state);
+    REG(id_aa64pfr0_el1) = 0x22;
+    fake.on_write = watch_gicv3;
+    touched_gicv3 = false;
+    assert_refused(RV_BOOT_NO_GICV3, 0x22);
+    assert_false(touched_gicv3);
+}
+
+static void cpus_that_are_only_hosts_are_refused(void **state)
+{
+    setup(state);
+    REG(hcr_el2) = 1ull << 34 | 1ull << 31; /* E2H, which boot.S wrote as 0 */
+    assert_refused(RV_BOOT_E2H, 1ull << 34 | 1ull << 31);
+    setup(state);
+    REG(hcr_el2) = 1ull << 31;
+    REG(s3_0_c0_c7_4) = 0xfull << 24; /* ID_AA64MMFR4_EL1.E2H0: -1 */
+    assert_refused(RV_BOOT_E2H, 1ull << 31);
+    setup(state);
+    REG(hcr_el2) = 1ull << 31;
+    REG(s3_0_c0_c7_4) = 0xeull << 24; /* -2 */
+    assert_refused(RV_BOOT_E2H, 1ull << 31);
+}
+
+/* The vmm compares them: see machine_wait_ready(). */
+static void every_cpu_says_what_it_is_as_it_gets_ready(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    for (uint32_t i = 0; i < FAKE_CORES; i++) {
+        fake.core[i].reg[REG_midr_el1] = 0x410fd080 + i;
+        fake.core[i].reg[REG_id_aa64dfr0_el1] = 0x5000 + i;
+        fake.core[i].reg[REG_ich_vtr_el2] = 4ull << 26 | (3 + i);
+    }
+    assert_int_equal(run_boot()->stub_state, RV_STUB_READY);
+    assert_int_equal(cpu.nr_lrs, 4);
+    for (uint32_t i = 0; i < FAKE_CORES; i++) {
+        assert_true(fake_event(&pcpus[i], &event));
+        assert_int_equal(event.type, RV_EVENT_READY);
+        assert_int_equal(event.esr, 0x410fd080 + i);
+        assert_int_equal(event.ipa, 0x5000 + i);
+        assert_int_equal(event.value, 4 + i);
+    }
+}
+
+static void take_exception(struct pcpu *pcpu)
+{
+    boot_page_address = BOOT_PAGE;
+    panic(4, pcpu);
+}
+
+static void exception_during_the_start_is_the_reason_that_the_vmm_reads(void **state)
+{
+    setup(state);
+    REG(esr_el2) = 0x2000000;
+    assert_false(fake_run(&pcpus[0], take_exception));
+    assert_int_equal(PAGE_OF(BOOT_PAGE)->stub_state, RV_STUB_REFUSED);
+    assert_int_equal(PAGE_OF(BOOT_PAGE)->stub_reason, RV_BOOT_EXCEPTION);
+    assert_int_equal(PAGE_OF(BOOT_PAGE)->stub_detail, 0x2000000);
+}
+
+/*
+ * Caches. Until the MMU is on, this CPU stores past them. `memory` is what is there for
+ * a reader with its caches on: a line as it was when it was last cleaned.
+ */
+
+#define AREA_SIZE (BOOT_PAGE + RV_PAGE_SIZE - IMAGE)
+#define LINE      64u
+
+static struct {
+    uint8_t memory[AREA_SIZE];
+    bool cleaned[AREA_SIZE / LINE];
+    bool mmu_is_on;
+} cache;
+
+static void watch_clean(uint64_t va)
+{
+    uint64_t at = va - IMAGE;
+
+    if (va < IMAGE || at >= AREA_SIZE)
+        return;
+    assert_int_equal(at % LINE, 0);
+    cache.cleaned[at / LINE] = true;
+    memcpy(cache.memory + at, (void *)va, LINE);
+}
+
+static void watch_mmu_on(void)
+{
+    for (size_t i = 0; i < (IMAGE + STUB_SIZE - IMAGE) / LINE; i++)
+        assert_true(cache.cleaned[i]);
+    assert_memory_equal(cache.memory, (void *)IMAGE, STUB_SIZE);
+    cache.mmu_is_on = true;
+}
+
+static void start_with_caches(void **state)
+{
+    setup(state);
+    memset(&cache, 0, sizeof(cache));
+    fake.on_clean = watch_clean;
+    fake.on_mmu_on = watch_mmu_on;
+}
+
+static void assert_answer_is_seen(void)
+{
+    assert_memory_equal(cache.memory + (BOOT_PAGE - IMAGE), (void *)BOOT_PAGE, RV_PAGE_SIZE);
+}
+
+static void stores_with_the_caches_off_are_seen_when_they_are_on(void **state)
+{
+    start_with_caches(state);
+    assert_int_equal(run_boot()->stub_state, RV_STUB_READY);
+    assert_true(cache.mmu_is_on);
+    assert_answer_is_seen();
+}
+
+static void refusal_with_the_caches_off_is_seen_by_the_vmm(void **state)
+{
+    start_with_caches(state);
+    PAGE_OF(BOOT_PAGE)->magic = 0;
+    assert_refused(RV_BOOT_BAD_MAGIC, 0);
+    assert_answer_is_seen();
 }
 
 /* The map of a good one. */
@@ -330,10 +487,10 @@ static void features_are_what_the_id_registers_say(void **state)
 
     for (size_t i = 0; i < COUNT_OF(cpus); i++) {
         setup(state);
-        REG(s3_0_c0_c6_1) = cpus[i].isar1;
-        REG(s3_0_c0_c6_2) = cpus[i].isar2;
-        REG(id_aa64pfr0_el1) = cpus[i].pfr0;
-        REG(id_aa64dfr0_el1) = cpus[i].dfr0;
+        SET_ALL(s3_0_c0_c6_1, cpus[i].isar1);
+        SET_ALL(s3_0_c0_c6_2, cpus[i].isar2);
+        SET_ALL(id_aa64pfr0_el1, cpus[i].pfr0 | GICV3);
+        SET_ALL(id_aa64dfr0_el1, cpus[i].dfr0);
         REG(s3_0_c0_c4_0) = 0x1234;
         assert_int_equal(run_boot()->stub_state, RV_STUB_READY);
         assert_int_equal(cpu.groups & optional, cpus[i].groups);
@@ -356,6 +513,12 @@ int main(void)
         cmocka_unit_test(bad_boot_pages_are_refused_with_their_reason),
         cmocka_unit_test(boot_page_of_its_own_must_be_in_the_memory),
         cmocka_unit_test(wrong_level_and_gic_are_refused),
+        cmocka_unit_test(machine_without_gicv3_is_refused_before_its_registers_are_touched),
+        cmocka_unit_test(cpus_that_are_only_hosts_are_refused),
+        cmocka_unit_test(every_cpu_says_what_it_is_as_it_gets_ready),
+        cmocka_unit_test(exception_during_the_start_is_the_reason_that_the_vmm_reads),
+        cmocka_unit_test(stores_with_the_caches_off_are_seen_when_they_are_on),
+        cmocka_unit_test(refusal_with_the_caches_off_is_seen_by_the_vmm),
         cmocka_unit_test(good_boot_page_is_mapped_as_it_says_and_nothing_else),
         cmocka_unit_test(areas_up_to_the_last_page_are_accepted),
         cmocka_unit_test(features_are_what_the_id_registers_say),

@@ -40,7 +40,6 @@ static const enum fake_register guest_registers[] = {
     REG_pmcntenset_el0, REG_pmintenset_el1, REG_pmovsset_el0, REG_pmcr_el0,
     /* clang-format on */
 };
-#undef ENTRY
 
 static uint64_t canary(enum fake_register reg)
 {
@@ -263,6 +262,61 @@ static void save_has_the_hcr_bits_and_only_these(void **state)
     assert_int_equal(page->el1.hcr_el2, HCR_TWI);
 }
 
+/* Controls of features that may or may not be there; the fake refuses to touch what is not. */
+
+static void fine_grained_traps_are_set_where_they_exist(void **state)
+{
+    /* clang-format off */
+    static const enum fake_register traps[] = {
+        FAKE_FGT_REGISTERS(ENTRY) FAKE_FGT_AMU_REGISTERS(ENTRY)
+    };
+    /* clang-format on */
+    static const struct {
+        uint64_t fgt, amu;
+        size_t set; /* the first so many of `traps` */
+    } cpus[] = {{0, 0, 0}, {0, 1, 0}, {1, 0, 5}, {1, 1, 6}, {2, 1, 6}};
+    const uint64_t shared_debug = 1u << 5 | 1u << 10; /* DBGCLAIM, OSECCR_EL1 */
+
+    for (size_t i = 0; i < COUNT_OF(cpus); i++) {
+        setup(state);
+        for (size_t j = 0; j < COUNT_OF(traps); j++)
+            fake_core->reg[traps[j]] = ~0ull; /* as firmware may have left them */
+        REG(id_aa64mmfr0_el1) = cpus[i].fgt << 56;
+        REG(id_aa64pfr0_el1) = cpus[i].amu << 44;
+        world_init_cpu();
+        for (size_t j = 0; j < COUNT_OF(traps); j++) {
+            bool debug = traps[j] == REG_s3_4_c3_c1_4 || traps[j] == REG_s3_4_c3_c1_5;
+            uint64_t wanted = j >= cpus[i].set ? ~0ull : debug ? shared_debug : 0;
+
+            assert_int_equal(fake_core->reg[traps[j]], wanted);
+        }
+        assert_int_equal(REG(mdcr_el2) >> 27 & 1, cpus[i].fgt != 0); /* TDCC */
+    }
+}
+
+static void extended_hypervisor_configuration_is_zero_where_it_exists(void **state)
+{
+    for (uint64_t hcx = 0; hcx <= 1; hcx++) {
+        setup(state);
+        REG(s3_4_c1_c2_2) = ~0ull;
+        REG(id_aa64mmfr1_el1) = hcx << 40;
+        world_init_cpu();
+        assert_int_equal(REG(s3_4_c1_c2_2), hcx ? 0 : ~0ull);
+    }
+}
+
+/* MPAM2_EL2: TRAPMPAM1EL1, TRAPMPAM0EL1, TIDR; partition 0. */
+static void memory_partitions_are_not_the_guests(void **state)
+{
+    for (uint64_t mpam = 0; mpam <= 1; mpam++) {
+        setup(state);
+        REG(s3_4_c10_c5_0) = 0x55;
+        REG(id_aa64pfr0_el1) = mpam << 40;
+        world_init_cpu();
+        assert_int_equal(REG(s3_4_c10_c5_0), mpam ? 3ull << 48 | 1ull << 58 : 0x55);
+    }
+}
+
 /* The PMU */
 
 static void save_leaves_the_pmu_as_it_is(void **state)
@@ -364,11 +418,11 @@ static void leaving_reports_ends_that_were_not_reported(void **state)
     assert_int_equal(event.type, RV_EVENT_STOPPED);
 }
 
-static void stage_1_entries_are_flushed_when_vcpus_of_a_vm_change(void **state)
+static void stage_1_entries_are_flushed_whenever_a_vcpu_is_entered(void **state)
 {
     static const struct {
         unsigned vcpu, flushes;
-    } steps[] = {{0, 0}, {1, 1}, {1, 0}, {0, 1}};
+    } steps[] = {{0, 1}, {1, 1}, {1, 1}, {0, 1}};
 
     setup(state);
     for (size_t i = 0; i < COUNT_OF(steps); i++) {
@@ -569,6 +623,9 @@ int main(void)
         cmocka_unit_test(registers_that_the_cpu_does_not_have_are_not_touched),
         cmocka_unit_test(no_other_bit_of_hcr_gets_in),
         cmocka_unit_test(save_has_the_hcr_bits_and_only_these),
+        cmocka_unit_test(fine_grained_traps_are_set_where_they_exist),
+        cmocka_unit_test(extended_hypervisor_configuration_is_zero_where_it_exists),
+        cmocka_unit_test(memory_partitions_are_not_the_guests),
         cmocka_unit_test(save_leaves_the_pmu_as_it_is),
         cmocka_unit_test(load_clears_what_the_page_has_not),
         cmocka_unit_test(counters_do_not_count_at_el2),
@@ -576,7 +633,7 @@ int main(void)
         cmocka_unit_test(guests_vector_length_does_not_matter),
         cmocka_unit_test(leaving_stops_timers_and_the_virtual_gic),
         cmocka_unit_test(leaving_reports_ends_that_were_not_reported),
-        cmocka_unit_test(stage_1_entries_are_flushed_when_vcpus_of_a_vm_change),
+        cmocka_unit_test(stage_1_entries_are_flushed_whenever_a_vcpu_is_entered),
         cmocka_unit_test(every_mode_but_those_below_el2_is_refused),
         cmocka_unit_test(aarch32_is_refused_where_the_cpu_has_none),
         cmocka_unit_test(list_registers_are_refused_unless_their_own),
