@@ -13,6 +13,8 @@ struct rv_disk {
     struct device_handle handle;
     struct disk *disk;
     struct rv_disk_info info;
+    void (*changed)(void *opaque);
+    void *opaque;
 };
 
 /* The back end's request, in the part of the device's that is the core's. */
@@ -46,6 +48,15 @@ static void device_disk_fill_info(struct rv_disk *disk)
         .can_discard = info->can_discard,
         .write_cache = info->write_cache,
     };
+}
+
+static void device_disk_changed(void *opaque)
+{
+    struct rv_disk *disk = opaque;
+
+    device_disk_fill_info(disk);
+    if (disk->changed)
+        disk->changed(disk->opaque);
 }
 
 int device_disk_open(struct rv_instance *instance, const struct rv_disk_options *options,
@@ -82,7 +93,10 @@ int device_disk_open(struct rv_instance *instance, const struct rv_disk_options 
         free(disk);
         return err;
     }
+    disk->changed = known.changed;
+    disk->opaque = known.opaque;
     disk_on_round(disk->disk, known.round_end, known.opaque);
+    disk_on_change(disk->disk, device_disk_changed, disk);
     device_disk_fill_info(disk);
     device_handle_add(instance, &disk->handle, DEVICE_HANDLE_DISK);
     *result = disk;
@@ -143,4 +157,11 @@ int device_disk_drain(struct rv_instance *instance, struct rv_disk *disk, int ti
     if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_drain"))
         return -EINVAL;
     return disk_drain(disk->disk, timeout_ms);
+}
+
+int device_disk_resize(struct rv_instance *instance, struct rv_disk *disk, uint64_t capacity)
+{
+    if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_resize"))
+        return -EINVAL;
+    return disk_resize(disk->disk, capacity);
 }

@@ -108,3 +108,4 @@ void device_disk_submit(struct rv_instance *instance, struct rv_disk *disk,
 void device_disk_kick(struct rv_instance *instance, struct rv_disk *disk);
 void device_disk_close(struct rv_instance *instance, struct rv_disk *disk);
 int device_disk_drain(struct rv_instance *instance, struct rv_disk *disk, int timeout_ms);
+int device_disk_resize(struct rv_instance *instance, struct rv_disk *disk, uint64_t capacity);

@@ -309,6 +309,7 @@ const struct rv_vmm_ops device_ops = {
     .disk_kick = device_disk_kick,
     .disk_close = device_disk_close,
     .disk_drain = device_disk_drain,
+    .disk_resize = device_disk_resize,
     .mem_region = device_mem_region,
     .mem_discard = device_mem_discard,
 };

@@ -208,6 +208,13 @@ struct rv_vmm_ops {
      */
     int (*mem_region)(struct rv_instance *instance, unsigned index, struct rv_mem_region *region);
     int (*mem_discard)(struct rv_instance *instance, uint64_t ipa, uint64_t len);
+
+    /*
+     * The image has another size (`capacity` 0: look how long it is), or is to get one. 0, and
+     * changed() of the disk's options has been called if it is a new one; or -errno after a
+     * message.
+     */
+    int (*disk_resize)(struct rv_instance *instance, struct rv_disk *disk, uint64_t capacity);
 };
 
 /* Has the core that runs this operation? For those that version 1 did not have. */

@@ -39,9 +39,11 @@ struct rv_disk_options {
     void (*round_end)(void *opaque);
     void *opaque;
     bool pause_when_full; /* writes that the host has no room for wait, and do not fail */
+    /* disk_info's capacity is another one; from the loop. May be NULL. */
+    void (*changed)(void *opaque);
 };
 
-/* Does not change while the disk is open. */
+/* Only the capacity changes while the disk is open, and changed() tells. */
 struct rv_disk_info {
     size_t size;         /* of this struct in the core that runs */
     uint64_t capacity;   /* bytes; a multiple of block_size */

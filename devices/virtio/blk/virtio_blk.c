@@ -243,6 +243,14 @@ static void blk_round_end(void *opaque)
     blk_tell(opaque);
 }
 
+/* 5.2.4.1: the driver reads the capacity again. */
+static void blk_changed(void *opaque)
+{
+    struct blk *blk = opaque;
+
+    virtio_mmio_config_changed(&blk->plugin->mmio);
+}
+
 static int blk_open(struct blk *blk)
 {
     const struct virtio_plugin *plugin = blk->plugin;
@@ -260,6 +268,7 @@ static int blk_open(struct blk *blk)
         .no_lock = !ops->property_bool(instance, "lock"),
         .round_end = blk_round_end,
         .opaque = blk,
+        .changed = blk_changed,
         .pause_when_full = ops->property_enum(instance, "werror") == WERROR_STOP,
     };
     int error = ops->disk_open(instance, &options, &blk->disk);

@@ -522,6 +522,26 @@ static void reset_that_cannot_wait_goes_on_until_all_is_done(void **state)
     assert_int_equal(run(f, VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_OK);
 }
 
+static void another_capacity_is_told_and_can_be_used(void **state)
+{
+    struct fixture *f = *state;
+    struct rv_disk *disk = &f->host.disk;
+    uint64_t generation;
+
+    start(f, 0);
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, SECTORS, 512), VIRTIO_BLK_S_IOERR);
+    generation = driver_read(mmio_of(f), 0x0fc);
+    disk->image = realloc(disk->image, (SECTORS + 1) * 512);
+    memset(disk->image + SECTORS * 512, 0x77, 512);
+    disk->info.capacity = (SECTORS + 1) * 512;
+    disk->options.changed(disk->options.opaque);
+    assert_int_equal(driver_read(mmio_of(f), 0x060) & 2, 2); /* configuration change */
+    assert_int_not_equal(driver_read(mmio_of(f), 0x0fc), generation);
+    assert_int_equal(driver_read(mmio_of(f), 0x100), SECTORS + 1);
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, SECTORS, 512), VIRTIO_BLK_S_OK);
+    assert_int_equal(*at(f, DATA), 0x77);
+}
+
 static void one_queue_is_reset_alone(void **state)
 {
     struct fixture *f = *state;
@@ -693,6 +713,7 @@ int main(void)
         TEST(config_space_tells_the_geometry),
         TEST(reset_waits_for_what_is_in_flight_and_the_loop_does_not),
         TEST(reset_that_cannot_wait_goes_on_until_all_is_done),
+        TEST(another_capacity_is_told_and_can_be_used),
         TEST(one_queue_is_reset_alone),
         TEST(quiesce_lets_end_what_is_in_flight_and_begins_nothing),
         TEST(quiesce_of_a_write_through_disk_waits_for_the_flush_too),
