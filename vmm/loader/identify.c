@@ -114,5 +114,5 @@ const char *identify(const uint8_t *data, size_t size)
         return "a text file";
     if (size >= 512 && data[510] == 0x55 && data[511] == 0xaa)
         return "a disk image";
-    return "unknown data; a bare binary needs raw=ADDRESS";
+    return "unknown data; a bare binary needs --raw ADDRESS";
 }

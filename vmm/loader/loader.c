@@ -84,14 +84,14 @@ static int load_raw(const struct loader *loader, const struct guest_ram *ram, st
 
     if (start % 4 != 0) {
         input_error(&loader->kernel,
-                    "raw=0x%" PRIx64 " is not a multiple of 4, so no instruction can be there",
+                    "--raw 0x%" PRIx64 " is not a multiple of 4, so no instruction can be there",
                     start);
         return -EINVAL;
     }
     if (!guest_ram_has(ram, start, 4)) {
         input_error(&loader->kernel,
-                    "raw=0x%" PRIx64 " is not in RAM, which is 0x%" PRIx64 " to 0x%" PRIx64, start,
-                    ram->ipa, guest_ram_end(ram) - 1);
+                    "--raw 0x%" PRIx64 " is not in RAM, which is 0x%" PRIx64 " to 0x%" PRIx64,
+                    start, ram->ipa, guest_ram_end(ram) - 1);
         return -ENOSPC;
     }
     room = guest_ram_end(ram) - start;

@@ -451,7 +451,7 @@ static void loader_says_what_it_refuses(void **state)
          "\x7f"
          "ELF\1\1\1\0\0\0\0\0\0\0\0\0\2\0\xb7\0",
          20},
-        {"looks like unknown data; a bare binary needs raw=", 0, "\x01\x02\x03", 3},
+        {"looks like unknown data; a bare binary needs --raw ADDRESS", 0, "\x01\x02\x03", 3},
     };
 
     (void)state;
