@@ -2,6 +2,7 @@
 #include "vmm/chardev/chardev_internal.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -34,12 +35,9 @@ enum chardev_out {
     CHARDEV_OUT_POLL,   /* poll(), then little enough to fit for sure */
 };
 
-/* A ring of bytes; the capacity is a power of two and the counters run freely. */
 struct chardev_queue {
-    uint8_t *data;
+    struct evbuffer *bytes;
     size_t capacity;
-    size_t head;
-    size_t tail;
 };
 
 struct chardev_stdio {
@@ -94,7 +92,7 @@ static const struct timeval chardev_now;
 
 static size_t queue_used(const struct chardev_queue *q)
 {
-    return q->tail - q->head;
+    return evbuffer_get_length(q->bytes);
 }
 
 static size_t queue_room(const struct chardev_queue *q)
@@ -102,28 +100,24 @@ static size_t queue_room(const struct chardev_queue *q)
     return q->capacity - queue_used(q);
 }
 
+/* How many of the bytes fit. */
 static size_t queue_put(struct chardev_queue *q, const uint8_t *data, size_t len)
 {
-    size_t at = q->tail & (q->capacity - 1);
-    size_t first;
-
     if (len > queue_room(q))
         len = queue_room(q);
-    first = len < q->capacity - at ? len : q->capacity - at;
-    memcpy(q->data + at, data, first);
-    memcpy(q->data, data + first, len - first);
-    q->tail += len;
-    return len;
+    return evbuffer_add(q->bytes, data, len) ? 0 : len;
 }
 
-/* The oldest bytes that lie in one piece. */
+/* All bytes, the oldest first. */
 static size_t queue_peek(const struct chardev_queue *q, const uint8_t **data)
 {
-    size_t at = q->head & (q->capacity - 1);
-    size_t used = queue_used(q);
+    *data = evbuffer_pullup(q->bytes, -1);
+    return *data ? queue_used(q) : 0;
+}
 
-    *data = q->data + at;
-    return used < q->capacity - at ? used : q->capacity - at;
+static void queue_drop(struct chardev_queue *q, size_t len)
+{
+    evbuffer_drain(q->bytes, len);
 }
 
 /*
@@ -187,7 +181,7 @@ static ssize_t chardev_try_write(const struct chardev_stdio *c, const uint8_t *d
 /* Output failed for good or for now: what waits is discarded, the guest goes on. */
 static void chardev_out_failed(struct chardev_stdio *c, int error)
 {
-    c->out.head = c->out.tail;
+    queue_drop(&c->out, queue_used(&c->out));
     if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
         if (!c->out_full)
             log_error("console output: %s: it is discarded until there is room", strerror(error));
@@ -207,7 +201,7 @@ static bool chardev_out_push(struct chardev_stdio *c)
         ssize_t n = chardev_try_write(c, data, len);
 
         if (n > 0) {
-            c->out.head += (size_t)n;
+            queue_drop(&c->out, (size_t)n);
             c->out_full = false;
         } else if (n == 0 || errno == EAGAIN) {
             return false;
@@ -329,12 +323,12 @@ static void chardev_deliver(struct chardev_stdio *c)
         size_t len = queue_peek(&c->in, &data);
         size_t room = chardev_client_room(c);
 
-        if (room == 0)
+        if (room == 0 || len == 0) /* 0 bytes: out of memory for now */
             return;
         if (len > room)
             len = room;
         c->chardev.client->receive(c->chardev.opaque, data, len);
-        c->in.head += len;
+        queue_drop(&c->in, len);
     }
 }
 
@@ -535,7 +529,8 @@ static void chardev_stdio_free(struct chardev *chardev)
 {
     struct chardev_stdio *c = chardev_stdio_of(chardev);
 
-    chardev_last_output(c);
+    if (c->out.bytes)
+        chardev_last_output(c);
     if (c->signal_tstp) {
         chardev_restore();
         chardev_tty_fd = -1;
@@ -552,8 +547,10 @@ static void chardev_stdio_free(struct chardev *chardev)
         close(c->out_fd);
     if (c->in_private)
         close(c->in_fd);
-    free(c->out.data);
-    free(c->in.data);
+    if (c->out.bytes)
+        evbuffer_free(c->out.bytes);
+    if (c->in.bytes)
+        evbuffer_free(c->in.bytes);
     free(c);
 }
 
@@ -592,14 +589,15 @@ struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd
     c->in_pollable = !c->in_eof && chardev_pollable(c->in_fd);
 
     c->out.capacity = CHARDEV_OUT;
-    c->out.data = malloc(CHARDEV_OUT);
+    c->out.bytes = evbuffer_new();
     c->in.capacity = CHARDEV_IN;
-    c->in.data = malloc(CHARDEV_IN);
+    c->in.bytes = evbuffer_new();
     c->out_next = event_new(base, -1, 0, chardev_on_out, c);
     c->out_ready = event_new(base, c->out_fd, EV_WRITE, chardev_on_out, c);
     c->in_next = event_new(base, -1, 0, chardev_on_next, c);
     c->in_ready = event_new(base, c->in_fd, EV_READ | EV_PERSIST, chardev_on_in, c);
-    if (!c->out.data || !c->in.data || !c->out_next || !c->out_ready || !c->in_next || !c->in_ready)
+    if (!c->out.bytes || !c->in.bytes || !c->out_next || !c->out_ready || !c->in_next ||
+        !c->in_ready)
         goto no_memory;
 
     if (isatty(c->out_fd)) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/device/device_internal.h"
+#include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 #include "vmm/device/property.h"
 
@@ -82,78 +83,43 @@ static void device_property_wrong(const struct rv_device_class *class, const str
     free(help);
 }
 
-/*
- * Copies a value up to the comma that ends it; two commas are one of the value.
- * `*text` moves on to the ending comma or the end. NULL: out of memory.
- */
-static char *device_property_copy(const char **text)
+static int device_property_set(struct rv_instance *instance, const struct keyval *keyval)
 {
-    const char *p = *text;
-    char *value = malloc(strlen(p) + 1);
-    size_t len = 0;
-
-    if (!value)
-        return NULL;
-    for (; *p != '\0'; p++) {
-        if (*p == ',' && *++p != ',') {
-            p--;
-            break;
-        }
-        value[len++] = *p;
-    }
-    value[len] = '\0';
-    *text = p;
-    return value;
-}
-
-/* One "property=value" or "property". `*text` moves on behind it. */
-static int device_property_parse(struct rv_instance *instance, const char **text)
-{
+    size_t len = strlen(keyval->key);
+    int i = property_find(instance->class->properties, keyval->key, len);
+    const char *value = keyval->value;
     const struct rv_property *p;
-    const char *name = *text;
-    size_t len = strcspn(name, ",=");
-    int i = property_find(instance->class->properties, name, len);
-    char *value;
 
     if (i < 0) {
-        device_property_unknown(instance->class, name, len);
+        device_property_unknown(instance->class, keyval->key, len);
         return -EINVAL;
     }
     p = &instance->class->properties[i];
-    *text = name + len;
-    if (**text == '=') {
-        ++*text;
-        value = device_property_copy(text);
-    } else if (p->type == RV_PROPERTY_BOOL) {
-        value = strdup("on");
-    } else {
-        device_property_wrong(instance->class, p, NULL);
-        return -EINVAL;
-    }
-    if (!value)
-        return -ENOMEM;
-    if (!property_valid(p, value)) {
+    if (!value && p->type == RV_PROPERTY_BOOL)
+        value = "on";
+    if (!value || !property_valid(p, value)) {
         device_property_wrong(instance->class, p, value);
-        free(value);
         return -EINVAL;
     }
     if (instance->values[i]) {
         log_error("device '%s': property '%s' is given twice", instance->class->name, p->name);
-        free(value);
         return -EINVAL;
     }
-    instance->values[i] = value;
-    return 0;
+    instance->values[i] = strdup(value);
+    return instance->values[i] ? 0 : -ENOMEM;
 }
 
 int device_properties_parse(struct rv_instance *instance, const char *text)
 {
     const struct rv_property *p = instance->class->properties;
-    int err = 0;
+    const char *list = *text == ',' ? text + 1 : NULL;
+    struct keyval keyval;
+    int err = 0, found;
 
-    while (!err && *text == ',') {
-        text++;
-        err = device_property_parse(instance, &text);
+    while (!err && (found = keyval_next(&list, &keyval)) != 0) {
+        err = found < 0 ? found : device_property_set(instance, &keyval);
+        if (found > 0)
+            keyval_free(&keyval);
     }
     for (int i = 0; !err && p && p[i].name; i++) {
         if (p[i].required && !instance->values[i]) {

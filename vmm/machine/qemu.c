@@ -24,6 +24,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
+#include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 #include "vmm/util/memfile.h"
 #include "vmm/machine/machine.h"
@@ -60,24 +61,11 @@ struct qemu {
 
 /* Options after "qemu,": key=value, separated by commas; a doubled comma is a comma. */
 struct options {
-    char *copy;
-    const char *cpu;
-    const char *path;
-    const char *gdb;
+    char *cpu;
+    char *path;
+    char *gdb;
     bool blocks;
 };
-
-static void unescape_commas(char *text)
-{
-    char *to = text;
-
-    for (const char *from = text; *from; from++) {
-        *to++ = *from;
-        if (from[0] == ',' && from[1] == ',')
-            from++;
-    }
-    *to = '\0';
-}
 
 static bool is_port(const char *text)
 {
@@ -87,23 +75,24 @@ static bool is_port(const char *text)
     return *text >= '0' && *text <= '9' && !*end && port >= 1 && port <= 65535;
 }
 
-static int option_set(struct options *options, char *option)
+static void set_text(char **text, const char *value)
+{
+    free(*text);
+    *text = strdup(value);
+}
+
+static int option_set(struct options *options, const char *option, const char *value)
 {
     const char *wanted = NULL;
-    char *value = strchr(option, '=');
 
-    if (value)
-        *value++ = '\0';
-    else
-        value = option + strlen(option);
     if (strcmp(option, "cpu") == 0) {
-        options->cpu = value;
+        set_text(&options->cpu, value);
         wanted = *value ? NULL : "the name of a CPU model";
     } else if (strcmp(option, "path") == 0) {
-        options->path = value;
+        set_text(&options->path, value);
         wanted = *value ? NULL : "the program's path";
     } else if (strcmp(option, "gdb") == 0) {
-        options->gdb = value;
+        set_text(&options->gdb, value);
         wanted = is_port(value) ? NULL : "a port, 1 to 65535";
     } else if (strcmp(option, "stage2") == 0) {
         options->blocks = strcmp(value, "blocks") == 0;
@@ -120,27 +109,31 @@ static int option_set(struct options *options, char *option)
     return -EINVAL;
 }
 
+static void options_free(struct options *options)
+{
+    free(options->cpu);
+    free(options->path);
+    free(options->gdb);
+}
+
+/* options_free() is due, whatever the result. */
 static int options_parse(struct options *options, const char *text)
 {
-    char *start;
+    const char *list = text && *text ? text : NULL;
+    struct keyval keyval;
+    int error = 0, found;
 
-    *options = (struct options){.cpu = "max,pauth-impdef=on", .path = "qemu-system-aarch64"};
-    if (!text || !*text)
-        return 0;
-    start = options->copy = strdup(text);
-    while (start) {
-        char *end = start;
-
-        while ((end = strchr(end, ',')) && end[1] == ',')
-            end += 2;
-        if (end)
-            *end++ = '\0';
-        unescape_commas(start);
-        if (option_set(options, start))
-            return -EINVAL;
-        start = end;
+    *options = (struct options){.cpu = strdup("max,pauth-impdef=on"),
+                                .path = strdup("qemu-system-aarch64")};
+    while (!error && (found = keyval_next(&list, &keyval)) != 0) {
+        error =
+            found < 0 ? found : option_set(options, keyval.key, keyval.value ? keyval.value : "");
+        if (found > 0)
+            keyval_free(&keyval);
     }
-    return 0;
+    if (!error && (!options->cpu || !options->path))
+        error = -ENOMEM;
+    return error;
 }
 
 int machine_qemu_check(const char *text)
@@ -148,7 +141,7 @@ int machine_qemu_check(const char *text)
     struct options options;
     int error = options_parse(&options, text);
 
-    free(options.copy);
+    options_free(&options);
     return error;
 }
 
@@ -512,7 +505,7 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
     qemu->died = died;
     qemu->ctx = ctx;
     if (options_parse(&options, config->options) || stub_image_open(&image, config->stub)) {
-        free(options.copy);
+        options_free(&options);
         free(qemu);
         return NULL;
     }
@@ -531,11 +524,11 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
     if (spawn(qemu, &options, config->nr_pcpus, image.entry, base))
         goto fail;
     stub_image_close(&image);
-    free(options.copy);
+    options_free(&options);
     return m;
 fail:
     stub_image_close(&image);
-    free(options.copy);
+    options_free(&options);
     qemu_stop(m);
     return NULL;
 }
