@@ -51,7 +51,7 @@ struct chardev_client {
  * memory, or there is one on a terminal already.
  */
 struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd,
-                                  void (*quit)(void *ctx), void *ctx);
+                                  void (*quit)(void *opaque), void *opaque);
 
 /*
  * A back end by what the user typed, but for "stdio": see ringvisor/chr.h. 0,

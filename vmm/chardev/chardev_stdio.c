@@ -42,8 +42,8 @@ struct chardev_queue {
 
 struct chardev_stdio {
     struct chardev chardev; /* first */
-    void (*quit)(void *ctx);
-    void *quit_ctx;
+    void (*quit)(void *opaque);
+    void *quit_opaque;
 
     int out_fd;
     bool out_private; /* opened here */
@@ -270,7 +270,7 @@ static bool chardev_key(struct chardev_stdio *c, uint8_t *key)
     switch (*key) {
     case 'a':
     case CHARDEV_ESCAPE: *key = CHARDEV_ESCAPE; return true;
-    case 'x': c->quit(c->quit_ctx); return false;
+    case 'x': c->quit(c->quit_opaque); return false;
     case 'h':
     case '?': chardev_show_keys(); return false;
     default: return false;
@@ -417,10 +417,10 @@ static int chardev_tty_init(struct chardev_stdio *c, struct event_base *base, in
         return -EBUSY;
     }
     if (tcgetattr(fd, &chardev_tty_mode) != 0) {
-        int err = -errno;
+        int error = -errno;
 
-        log_error("console: the terminal does not tell its mode: %s", strerror(-err));
-        return err;
+        log_error("console: the terminal does not tell its mode: %s", strerror(-error));
+        return error;
     }
     c->in_foreground = event_new(base, -1, 0, chardev_on_foreground, c);
     c->signal_cont = evsignal_new(base, SIGCONT, chardev_on_foreground, c);
@@ -562,7 +562,7 @@ static const struct chardev_ops chardev_stdio_ops = {
 };
 
 struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd,
-                                  void (*quit)(void *ctx), void *ctx)
+                                  void (*quit)(void *opaque), void *opaque)
 {
     struct chardev_stdio *c = calloc(1, sizeof(*c));
     int own;
@@ -573,7 +573,7 @@ struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd
     }
     c->chardev.ops = &chardev_stdio_ops;
     c->quit = quit;
-    c->quit_ctx = ctx;
+    c->quit_opaque = opaque;
 
     own = chardev_reopen(out_fd, O_WRONLY);
     c->out_private = own >= 0;
@@ -607,11 +607,11 @@ struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd
     }
     signal(SIGPIPE, SIG_IGN);
     if (c->in_tty) {
-        int err = chardev_tty_init(c, base, in_fd);
+        int error = chardev_tty_init(c, base, in_fd);
 
-        if (err == -ENOMEM)
+        if (error == -ENOMEM)
             goto no_memory;
-        if (err) {
+        if (error) {
             chardev_free(&c->chardev);
             return NULL;
         }

@@ -11,7 +11,6 @@
 #include <event2/buffer.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 
 #include "vmm/chardev/chardev_internal.h"
 #include "vmm/util/log.h"
+#include "vmm/util/thread.h"
 
 #define WRITER_BUFFER 0x40000u /* bytes that wait for the thread */
 #define WRITER_CHUNK  0x4000u  /* bytes of one write */
@@ -167,15 +167,10 @@ static void *writer_main(void *opaque)
 
 static int writer_start(struct chardev_writer *w)
 {
-    sigset_t all, old;
-    int error;
+    int error = thread_start(&w->thread, writer_main, w);
 
-    sigfillset(&all); /* signals are for the loop's thread */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&w->thread, NULL, writer_main, w);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
     w->has_thread = error == 0;
-    return -error;
+    return error;
 }
 
 /*

@@ -43,19 +43,19 @@ static void end(struct session *session, enum loop_end how)
         loop_end(&session->loop, how);
 }
 
-static void machine_died(void *ctx)
+static void machine_died(void *opaque)
 {
-    end(ctx, LOOP_VMM_FAILED);
+    end(opaque, LOOP_VMM_FAILED);
 }
 
-static void user_quits(void *ctx)
+static void user_quits(void *opaque)
 {
-    end(ctx, LOOP_QUIT);
+    end(opaque, LOOP_QUIT);
 }
 
-static void signalled(evutil_socket_t signal, short what, void *ctx)
+static void signalled(evutil_socket_t signal, short what, void *opaque)
 {
-    struct session *session = ctx;
+    struct session *session = opaque;
 
     session->signal = signal;
     end(session, LOOP_SIGNAL);
@@ -68,16 +68,16 @@ static bool press_power_button(const struct session *session)
 }
 
 /* As of a machine that is about to lose its power. */
-static void power_failed(evutil_socket_t signal, short what, void *ctx)
+static void power_failed(evutil_socket_t signal, short what, void *opaque)
 {
-    if (!press_power_button(ctx))
+    if (!press_power_button(opaque))
         log_warn("SIGPWR: the guest has no driver that listens to the power button");
 }
 
 /* The first asks the guest, if there is anything to ask; the second does not. */
-static void terminated(evutil_socket_t signal, short what, void *ctx)
+static void terminated(evutil_socket_t signal, short what, void *opaque)
 {
-    struct session *session = ctx;
+    struct session *session = opaque;
     struct timeval limit = {.tv_sec = session->grace_s};
 
     if (evtimer_pending(session->grace, NULL)) {
@@ -92,9 +92,9 @@ static void terminated(evutil_socket_t signal, short what, void *ctx)
     signalled(signal, what, session);
 }
 
-static void grace_is_over(evutil_socket_t fd, short what, void *ctx)
+static void grace_is_over(evutil_socket_t fd, short what, void *opaque)
 {
-    struct session *session = ctx;
+    struct session *session = opaque;
 
     log_warn("the guest has not shut down within %u s: it is ended", session->grace_s);
     signalled(SIGTERM, what, session);

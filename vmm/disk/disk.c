@@ -83,9 +83,9 @@ void disk_handled(struct disk *disk)
     deliver(disk);
 }
 
-static void pass(evutil_socket_t fd, short what, void *ctx)
+static void pass(evutil_socket_t fd, short what, void *opaque)
 {
-    struct disk *disk = ctx;
+    struct disk *disk = opaque;
 
     disk->armed = false;
     disk->driver->kick(disk);

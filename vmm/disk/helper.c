@@ -160,9 +160,9 @@ static void say(struct helper *helper, const char *data, size_t size)
     }
 }
 
-static void read_messages(evutil_socket_t fd, short what, void *ctx)
+static void read_messages(evutil_socket_t fd, short what, void *opaque)
 {
-    struct helper *helper = ctx;
+    struct helper *helper = opaque;
     char data[MESSAGE_MAX];
     ssize_t n = read(fd, data, sizeof(data));
 

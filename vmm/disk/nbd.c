@@ -69,17 +69,17 @@ static void step(struct nbd *nbd, struct disk_request *request);
  * note. forget() comes for every command, also for one that could not be sent,
  * and for those that are in flight when the handle is closed.
  */
-static int answer(void *ctx, int *error)
+static int answer(void *opaque, int *error)
 {
-    struct disk_request *request = ctx;
+    struct disk_request *request = opaque;
 
     request->work.result = -*error;
     return 1; /* libnbd can forget the command */
 }
 
-static void forget(void *ctx)
+static void forget(void *opaque)
 {
-    struct disk_request *request = ctx;
+    struct disk_request *request = opaque;
     struct nbd *nbd = (struct nbd *)request->work.disk;
 
     disk_list_push(&nbd->answered, request);
@@ -276,9 +276,9 @@ static void unwatch(struct nbd *nbd)
     nbd->readable = nbd->writable = NULL;
 }
 
-static void turned(evutil_socket_t fd, short what, void *ctx)
+static void turned(evutil_socket_t fd, short what, void *opaque)
 {
-    struct nbd *nbd = ctx;
+    struct nbd *nbd = opaque;
     unsigned direction = nbd_aio_get_direction(nbd->handle);
 
     disk_handling(&nbd->disk);
@@ -317,7 +317,7 @@ static void watch_direction(struct nbd *nbd)
 /* Start the helper if there is to be one, and begin to connect. 0 or -errno after a message. */
 static int start_connection(struct nbd *nbd)
 {
-    int socket, error, rc;
+    int socket, error, result;
 
     nbd->handle = nbd_create();
     if (!nbd->handle) {
@@ -331,7 +331,7 @@ static int start_connection(struct nbd *nbd)
     nbd_set_request_structured_replies(nbd->handle, false);
     nbd->give_up = clock_now_ms() + CONNECT_MS;
     if (!nbd->config.driver) {
-        rc = nbd_aio_connect_uri(nbd->handle, nbd->disk.path);
+        result = nbd_aio_connect_uri(nbd->handle, nbd->disk.path);
     } else {
         error = helper_start(nbd->disk.base, &nbd->config, &nbd->helper, &socket);
         if (error) {
@@ -340,9 +340,9 @@ static int start_connection(struct nbd *nbd)
             return error;
         }
         nbd_set_export_name(nbd->handle, HELPER_EXPORT);
-        rc = nbd_aio_connect_socket(nbd->handle, socket);
+        result = nbd_aio_connect_socket(nbd->handle, socket);
     }
-    if (rc < 0 && !nbd_aio_is_dead(nbd->handle)) {
+    if (result < 0 && !nbd_aio_is_dead(nbd->handle)) {
         log_error("disk '%s': %s", nbd->disk.path, nbd_get_error());
         return -EINVAL;
     }
@@ -533,9 +533,9 @@ static void settle(struct nbd *nbd)
     nbd->settling = false;
 }
 
-static void deadline_passed(evutil_socket_t fd, short what, void *ctx)
+static void deadline_passed(evutil_socket_t fd, short what, void *opaque)
 {
-    struct nbd *nbd = ctx;
+    struct nbd *nbd = opaque;
 
     disk_handling(&nbd->disk);
     settle(nbd);

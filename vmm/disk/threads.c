@@ -9,7 +9,6 @@
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "vmm/disk/engine.h"
+#include "vmm/util/thread.h"
 
 #define THREADS_MAX 8u
 
@@ -86,19 +86,14 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* Signals are for the loop's thread. -errno: there is no further thread to be had. */
-static int thread_start(struct threads *t)
+/* -errno: there is no further thread to be had. */
+static int threads_add(struct threads *t)
 {
-    sigset_t all, old;
-    int error;
+    int error = thread_start(&t->threads[t->nr_threads], thread_main, t);
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    error = pthread_create(&t->threads[t->nr_threads], NULL, thread_main, t);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (error == 0)
+    if (!error)
         t->nr_threads++;
-    return -error;
+    return error;
 }
 
 static void threads_submit(struct engine *engine, struct disk_request *request)
@@ -114,7 +109,7 @@ static void threads_submit(struct engine *engine, struct disk_request *request)
     pthread_mutex_unlock(&t->lock);
     /* One thread is there from the start, so that it goes on, slower, if this fails. */
     if (more)
-        thread_start(t);
+        threads_add(t);
 }
 
 static bool threads_kick(struct engine *engine)
@@ -173,7 +168,7 @@ int engine_threads_open(int fd, struct engine **engine)
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->work, NULL);
     t->engine.ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    error = t->engine.ready < 0 ? -errno : thread_start(t);
+    error = t->engine.ready < 0 ? -errno : threads_add(t);
     if (error) {
         threads_close(&t->engine);
         return error;

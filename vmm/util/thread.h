@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Threads that do what would block the loop. */
+#pragma once
+
+#include <pthread.h>
+#include <signal.h>
+
+/* Signals are for the loop's thread: the new one gets none. 0 or -errno. */
+static inline int thread_start(pthread_t *thread, void *(*main)(void *opaque), void *opaque)
+{
+    sigset_t all, old;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    error = pthread_create(thread, NULL, main, opaque);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return -error;
+}
