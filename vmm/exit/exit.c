@@ -197,16 +197,21 @@ void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event 
     struct exit_info info;
     struct exit_run run = {.ctx = ctx, .vcpu = vcpu, .event = event, .info = &info, .reply = reply};
 
+    int64_t begun;
+
     *reply = (struct exit_reply){0};
     decode_exit(event, &info);
+    begun = exit_stats_begin(&ctx->stats, info.kind);
     run.answer = answer_to(&info);
     exit_table[run.answer.kind](&run);
+    exit_stats_end(&ctx->stats, info.kind, begun);
 }
 
 void exit_handle_posted(struct exit_ctx *ctx, const struct rv_event *event)
 {
     const struct exit_abort *a;
     struct exit_info info;
+    int64_t begun = exit_stats_begin(&ctx->stats, EXIT_STATS_POSTED);
     uint64_t value;
     int err;
 
@@ -227,4 +232,5 @@ void exit_handle_posted(struct exit_ctx *ctx, const struct rv_event *event)
                  " failed (error %d): too late to tell the guest",
                  event->vcpu, a->size, a->ipa.v, -err);
     }
+    exit_stats_end(&ctx->stats, EXIT_STATS_POSTED, begun);
 }

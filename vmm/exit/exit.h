@@ -11,6 +11,7 @@
 
 #include "proto/boot.h"
 #include "proto/message.h"
+#include "vmm/exit/exit_stats.h"
 #include "vmm/vm/bus.h"
 #include "vmm/insn/insn_mmio.h"
 #include "vmm/firmware/psci.h"
@@ -27,15 +28,15 @@ struct exit_ctx {
     struct sysreg sysreg;
     struct sysreg_cpu *sysreg_cpus; /* by vCPU index */
     struct insn_mmio insn_mmio;
-    const struct stale
-        *stale; /* NULL, or: when there are any pages in it, `invalidate` is called */
+    const struct stale *stale; /* NULL, or: when it has any pages, `invalidate` is called */
     /* Before that: add what other processes have written and the guest can know of. */
     void (*sync)(void *opaque);
     /* The guest tells its cores of new code: on this page, or (NULL) anywhere. */
     void (*invalidate)(void *opaque, const ipa_t *addr);
     void *opaque;
-    uint8_t tries
-        [RV_MAX_VCPUS]; /* exits in a row for which the guest's tables were not as at the fault */
+    /* Exits in a row for which the guest's tables were not as they were at the fault. */
+    uint8_t tries[RV_MAX_VCPUS];
+    struct exit_stats stats;
 };
 
 /* The core makes RV_COMMAND_REPLY of it; RV_REPLY_REG comes with reg 0 to 30 only. */

@@ -2,6 +2,7 @@
 #include "vmm/vm/vm.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/board/board.h"
@@ -127,8 +128,17 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     return error;
 }
 
+static void show_exits(void *opaque, const struct exit_stats_row *row)
+{
+    log_debug("%12" PRIu64 " %3u.%u %% %8" PRIu64 " ns  %s", row->count, row->permille / 10,
+              row->permille % 10, row->mean_ns, row->name);
+}
+
 void vm_destroy(struct vm *vm)
 {
+    log_debug("%12" PRIu64 " exits: count, share, mean time until the answer",
+              exit_stats_total(&vm->exits.stats));
+    exit_stats_each(&vm->exits.stats, show_exits, NULL);
     vm_devices_destroy(vm);
     if (vm->bus)
         bus_free(vm->bus);

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "proto/arm/esr.h"
 #include "tests/unit/vmm/exit/test_exit_fake.h"
 #include "vmm/util/log.h"
 
@@ -597,9 +598,31 @@ static void exit_call_writes_x1_to_x3_only_with_results(void **state)
     assert_memory_equal(&page, &before, sizeof(page));
 }
 
+static void exit_is_counted_by_its_kind(void **state)
+{
+    const struct rv_event posted = {
+        .type = RV_EVENT_POSTED,
+        .vcpu = 1,
+        .esr = ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | dabt(2, 0, 0, 3, 1),
+        .ipa = 0x9000000,
+    };
+
+    (void)state;
+    handle(ESR_EC_DABT_LOWER, dabt(2, 0, 0, 3, 1), 5, 0x9000000);
+    handle(ESR_EC_DABT_LOWER, dabt(2, 0, 0, 3, 0), 5, 0x9000000);
+    handle(ESR_EC_UNKNOWN, 0, 0, 0);
+    exit_handle_posted(&ctx, &posted);
+    assert_int_equal(ctx.stats.kind[EXIT_DATA_ABORT].count, 2);
+    assert_int_equal(ctx.stats.kind[EXIT_DATA_ABORT].timed, 1);
+    assert_int_equal(ctx.stats.kind[EXIT_UNKNOWN].count, 1);
+    assert_int_equal(ctx.stats.kind[EXIT_STATS_POSTED].count, 1);
+    assert_int_equal(exit_stats_total(&ctx.stats), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(exit_is_counted_by_its_kind, setup),
         cmocka_unit_test_setup(exit_exclusive_access_to_a_device_is_an_unsupported_exclusive_fault,
                                setup),
         cmocka_unit_test_setup(exit_of_thumb_steps_its_it_block_too, setup),

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which exits there were, and how long they took. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "vmm/exit/exit_stats.h"
+#include "vmm/util/clock.h"
+
+static struct exit_stats_row rows[EXIT_STATS_KINDS + 1];
+static unsigned nr_rows;
+
+static void collect(void *opaque, const struct exit_stats_row *row)
+{
+    assert_ptr_equal(opaque, rows);
+    assert_true(nr_rows < EXIT_STATS_KINDS);
+    rows[nr_rows++] = *row;
+}
+
+static void show(const struct exit_stats *stats)
+{
+    nr_rows = 0;
+    exit_stats_each(stats, collect, rows);
+}
+
+static void kinds_that_occurred_are_shown_the_most_frequent_first(void **state)
+{
+    struct exit_stats stats = {0};
+
+    (void)state;
+    stats.kind[EXIT_WFX].count = 250;
+    stats.kind[EXIT_DATA_ABORT].count = 700;
+    stats.kind[EXIT_STATS_POSTED].count = 49;
+    stats.kind[EXIT_RESERVED].count = 1;
+    show(&stats);
+    assert_int_equal(nr_rows, 4);
+    assert_string_equal(rows[0].name, decode_kind_name(EXIT_DATA_ABORT));
+    assert_int_equal(rows[0].count, 700);
+    assert_int_equal(rows[0].permille, 700);
+    assert_string_equal(rows[1].name, decode_kind_name(EXIT_WFX));
+    assert_string_equal(rows[2].name, "posted write");
+    assert_int_equal(rows[2].permille, 49);
+    assert_int_equal(rows[3].permille, 1);
+    assert_int_equal(exit_stats_total(&stats), 1000);
+}
+
+static void every_kind_can_be_shown_and_none_needs_to(void **state)
+{
+    struct exit_stats stats = {0};
+
+    (void)state;
+    show(&stats);
+    assert_int_equal(nr_rows, 0);
+    for (unsigned kind = 0; kind < EXIT_STATS_KINDS; kind++)
+        stats.kind[kind].count = UINT64_MAX / EXIT_STATS_KINDS;
+    show(&stats);
+    assert_int_equal(nr_rows, EXIT_STATS_KINDS);
+    for (unsigned i = 0; i < nr_rows; i++) {
+        assert_true(rows[i].name[0] != '\0');
+        assert_int_equal(rows[i].permille, 1000 / EXIT_STATS_KINDS);
+    }
+}
+
+static void the_first_and_every_16th_of_a_kind_is_timed(void **state)
+{
+    struct exit_stats stats = {0};
+    int64_t start = clock_now_ns(), took;
+    unsigned timed = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 33; i++) {
+        int64_t begun = exit_stats_begin(&stats, EXIT_HVC64);
+
+        assert_int_equal(begun != 0, i % 16 == 0);
+        timed += begun != 0;
+        while (begun && clock_now_ns() < begun + 1000)
+            ;
+        exit_stats_end(&stats, EXIT_HVC64, begun);
+    }
+    took = clock_now_ns() - start;
+    assert_int_equal(exit_stats_begin(&stats, EXIT_SMC64) != 0, 1); /* each kind has its own */
+    show(&stats);
+    assert_int_equal(stats.kind[EXIT_HVC64].count, 33);
+    assert_int_equal(stats.kind[EXIT_HVC64].timed, timed);
+    assert_true(rows[0].mean_ns >= 1000 && (int64_t)rows[0].mean_ns * timed <= took);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kinds_that_occurred_are_shown_the_most_frequent_first),
+        cmocka_unit_test(every_kind_can_be_shown_and_none_needs_to),
+        cmocka_unit_test(the_first_and_every_16th_of_a_kind_is_timed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
