@@ -45,18 +45,33 @@ static struct answer abort_with(unsigned fsc)
     return (struct answer){.kind = ANSWER_ABORT, .fsc = (uint8_t)fsc};
 }
 
-static struct answer answer_data_abort(const struct exit_info *info)
+/*
+ * The fault is not stage 2 saying "no RAM here" to the access itself: it is another one,
+ * or it is of the walk of the guest's own tables. False: it says so.
+ */
+static bool answer_other_fault(const struct exit_abort *a, struct answer *answer)
 {
-    const struct exit_abort *a = &info->u.abort;
     bool permission = a->fsc.fault == EXIT_FAULT_PERMISSION;
 
     if (a->fsc.fault != EXIT_FAULT_TRANSLATION && !permission)
-        return abort_with(fault_statuses[a->fsc.fault]);
-    if (a->s1ptw)
-        return (struct answer){ANSWER_WALK, ESR_FSC_EXTERNAL_WALK};
+        *answer = abort_with(fault_statuses[a->fsc.fault]);
+    else if (a->s1ptw)
+        *answer = (struct answer){ANSWER_WALK, ESR_FSC_EXTERNAL_WALK};
     /* A permission fault has no IPA, but then it is of an address that is mapped. */
-    if (!permission && a->ipa.v >> RV_IPA_BITS)
-        return (struct answer){ANSWER_WALK, ESR_FSC_ADDRESS_SIZE};
+    else if (!permission && a->ipa.v >> RV_IPA_BITS)
+        *answer = (struct answer){ANSWER_WALK, ESR_FSC_ADDRESS_SIZE};
+    else
+        return false;
+    return true;
+}
+
+static struct answer answer_data_abort(const struct exit_info *info)
+{
+    const struct exit_abort *a = &info->u.abort;
+    struct answer answer;
+
+    if (answer_other_fault(a, &answer))
+        return answer;
     /* Cache maintenance by address, where no cache holds anything. */
     if (a->cm)
         return simple(ANSWER_STEP);
@@ -65,16 +80,9 @@ static struct answer answer_data_abort(const struct exit_info *info)
 
 static struct answer answer_instruction_abort(const struct exit_info *info)
 {
-    const struct exit_abort *a = &info->u.abort;
-    bool permission = a->fsc.fault == EXIT_FAULT_PERMISSION;
+    struct answer answer;
 
-    if (a->fsc.fault != EXIT_FAULT_TRANSLATION && !permission)
-        return abort_with(fault_statuses[a->fsc.fault]);
-    if (a->s1ptw)
-        return (struct answer){ANSWER_WALK, ESR_FSC_EXTERNAL_WALK};
-    if (!permission && a->ipa.v >> RV_IPA_BITS)
-        return (struct answer){ANSWER_WALK, ESR_FSC_ADDRESS_SIZE};
-    return abort_with(ESR_FSC_EXTERNAL);
+    return answer_other_fault(&info->u.abort, &answer) ? answer : abort_with(ESR_FSC_EXTERNAL);
 }
 
 /* WFE may end at any time, and so may WFIT and WFET: who uses them looks again. */

@@ -127,33 +127,50 @@ static const struct reg sgi_table[] = {
 static const struct regs rd_regs = REGS(rd_table);
 static const struct regs sgi_regs = REGS(sgi_table);
 
-static int redist_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
+/* The frame that an offset lies in, and whose it is. */
+struct redist_frame {
+    const struct regs *regs;
+    unsigned vcpu;
+    uint32_t *statusr;
+    uint32_t offset;
+};
+
+static int redist_find(struct vgic *vgic, uint64_t offset, struct redist_frame *frame)
 {
-    struct vgic *vgic = opaque;
-    uint32_t in_frame = (uint32_t)offset % GICR_SGI_BASE;
-    const struct regs *regs = offset & GICR_SGI_BASE ? &sgi_regs : &rd_regs;
+    unsigned vcpu = (unsigned)(offset / VGIC_REDIST_SIZE);
 
     if (offset / VGIC_REDIST_SIZE >= vgic->state->nr_vcpus)
         return -ENXIO;
-    unsigned vcpu = (unsigned)(offset / VGIC_REDIST_SIZE);
+    *frame = (struct redist_frame){
+        .regs = offset & GICR_SGI_BASE ? &sgi_regs : &rd_regs,
+        .vcpu = vcpu,
+        .statusr = &vgic->state->vcpu[vcpu].statusr,
+        .offset = (uint32_t)offset % GICR_SGI_BASE,
+    };
+    return 0;
+}
 
-    *value = regs_read(regs, vgic, vcpu, &vgic->state->vcpu[vcpu].statusr, in_frame, size);
-    deliver_backlog(vgic);
+static int redist_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
+{
+    struct redist_frame f;
+    int error = redist_find(opaque, offset, &f);
+
+    if (error)
+        return error;
+    *value = regs_read(f.regs, opaque, f.vcpu, f.statusr, f.offset, size);
+    deliver_backlog(opaque);
     return 0;
 }
 
 static int redist_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
 {
-    struct vgic *vgic = opaque;
-    uint32_t in_frame = (uint32_t)offset % GICR_SGI_BASE;
-    const struct regs *regs = offset & GICR_SGI_BASE ? &sgi_regs : &rd_regs;
+    struct redist_frame f;
+    int error = redist_find(opaque, offset, &f);
 
-    if (offset / VGIC_REDIST_SIZE >= vgic->state->nr_vcpus)
-        return -ENXIO;
-    unsigned vcpu = (unsigned)(offset / VGIC_REDIST_SIZE);
-
-    regs_write(regs, vgic, vcpu, &vgic->state->vcpu[vcpu].statusr, in_frame, size, value);
-    deliver_backlog(vgic);
+    if (error)
+        return error;
+    regs_write(f.regs, opaque, f.vcpu, f.statusr, f.offset, size, value);
+    deliver_backlog(opaque);
     return 0;
 }
 

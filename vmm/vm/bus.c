@@ -114,7 +114,17 @@ static bool bus_contains(const struct bus_region *region, uint64_t addr)
     return addr >= region->start && addr <= region->last;
 }
 
-static int bus_find(struct bus *bus, uint64_t addr, unsigned size, const struct bus_region **found)
+/*
+ * Where an access goes: a copy of the region's fields, since the device may change the
+ * bus in a callback.
+ */
+struct bus_target {
+    const struct bus_ops *ops;
+    void *opaque;
+    uint64_t offset;
+};
+
+static int bus_find(struct bus *bus, uint64_t addr, unsigned size, struct bus_target *target)
 {
     const struct bus_region *region;
 
@@ -130,78 +140,57 @@ static int bus_find(struct bus *bus, uint64_t addr, unsigned size, const struct 
     region = &bus->regions[bus->hit];
     if (region->last - addr < size - 1)
         return -ENXIO;
+    *target = (struct bus_target){region->ops, region->opaque, addr - region->start};
     /* The device is promised an aligned offset too, wherever its region starts. */
-    if (((addr - region->start) & (size - 1)) != 0)
-        return -EINVAL;
-    *found = region;
-    return 0;
+    return target->offset & (size - 1) ? -EINVAL : 0;
 }
 
-/*
- * The device may change the bus in a callback: these work on copies of the region's
- * fields, and the region itself is not used after the first call.
- */
-static int read_halves(const struct bus_ops *ops, void *opaque, uint64_t offset, uint64_t *value)
+static int read_halves(const struct bus_target *to, uint64_t *value)
 {
     uint64_t low = 0, high = 0;
-    int error = ops->read(opaque, offset, 4, &low);
+    int error = to->ops->read(to->opaque, to->offset, 4, &low);
 
     if (!error)
-        error = ops->read(opaque, offset + 4, 4, &high);
+        error = to->ops->read(to->opaque, to->offset + 4, 4, &high);
     *value = (low & UINT32_MAX) | high << 32;
     return error;
 }
 
-static int write_halves(const struct bus_ops *ops, void *opaque, uint64_t offset, uint64_t value)
+static int write_halves(const struct bus_target *to, uint64_t value)
 {
-    int error = ops->write(opaque, offset, 4, value & UINT32_MAX);
+    int error = to->ops->write(to->opaque, to->offset, 4, value & UINT32_MAX);
 
-    return error ? error : ops->write(opaque, offset + 4, 4, value >> 32);
+    return error ? error : to->ops->write(to->opaque, to->offset + 4, 4, value >> 32);
 }
 
 int bus_read(struct bus *bus, ipa_t addr, unsigned size, uint64_t *value)
 {
-    const struct bus_region *region;
-    const struct bus_ops *ops;
-    int error = bus_find(bus, addr.v, size, &region);
-    uint64_t offset;
-    void *opaque;
+    struct bus_target to;
+    int error = bus_find(bus, addr.v, size, &to);
 
     if (error)
         return error;
-    ops = region->ops;
-    opaque = region->opaque;
-    offset = addr.v - region->start;
-    if (!ops->read)
+    if (!to.ops->read)
         return -ENXIO;
     *value = 0;
-    error = ops->read(opaque, offset, size, value);
+    error = to.ops->read(to.opaque, to.offset, size, value);
     if (error == -EINVAL && size == 8)
-        error = read_halves(ops, opaque, offset, value);
-    if (error)
-        return error;
-    *value &= UINT64_MAX >> (64 - 8 * size);
-    return 0;
+        error = read_halves(&to, value);
+    if (!error)
+        *value &= UINT64_MAX >> (64 - 8 * size);
+    return error;
 }
 
 int bus_write(struct bus *bus, ipa_t addr, unsigned size, uint64_t value)
 {
-    const struct bus_region *region;
-    const struct bus_ops *ops;
-    int error = bus_find(bus, addr.v, size, &region);
-    uint64_t offset;
-    void *opaque;
+    struct bus_target to;
+    int error = bus_find(bus, addr.v, size, &to);
 
     if (error)
         return error;
-    ops = region->ops;
-    opaque = region->opaque;
-    offset = addr.v - region->start;
-    if (!ops->write)
+    if (!to.ops->write)
         return -ENXIO;
     value &= UINT64_MAX >> (64 - 8 * size);
-    error = ops->write(opaque, offset, size, value);
-    if (error == -EINVAL && size == 8)
-        error = write_halves(ops, opaque, offset, value);
-    return error;
+    error = to.ops->write(to.opaque, to.offset, size, value);
+    return error == -EINVAL && size == 8 ? write_halves(&to, value) : error;
 }
