@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,39 +29,53 @@ static const char *const balloon_names[BALLOON_STATS_TAGS] = {
     [VIRTIO_BALLOON_S_HTLB_PGFAIL] = "huge-pages-failed",
 };
 
+/* A peer that does not read loses the rest. */
+static void balloon_write(struct balloon *b, const char *text)
+{
+    b->plugin->ops->chr_write(b->plugin->instance, b->chr, (const uint8_t *)text, strlen(text));
+}
+
 static void balloon_say(struct balloon *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A peer that does not read loses the rest. */
 static void balloon_say(struct balloon *b, const char *fmt, ...)
 {
     char text[256];
     va_list ap;
-    int len;
 
     va_start(ap, fmt);
-    len = vsnprintf(text, sizeof(text), fmt, ap);
+    vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
-    if (len > 0)
-        b->plugin->ops->chr_write(b->plugin->instance, b->chr, (const uint8_t *)text,
-                                  (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+    balloon_write(b, text);
+}
+
+/* JSON's numbers are signed here: what the guest said beyond that is told as the most. */
+static void balloon_put(json_t *object, const char *name, uint64_t value)
+{
+    json_object_set_new(object, name,
+                        json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX));
 }
 
 static void balloon_tell(struct balloon *b)
 {
     const struct balloon_state *state = b->state;
     struct stat st = {0};
+    json_t *answer = json_object();
+    char *text;
 
     b->asked = false;
-    balloon_say(b, "{\"size\": %" PRIu64 ", \"actual\": %" PRIu64,
-                b->ram.bytes - (uint64_t)state->num_pages * BALLOON_PAGE,
-                b->ram.bytes - (uint64_t)state->actual * BALLOON_PAGE);
+    balloon_put(answer, "size", b->ram.bytes - (uint64_t)state->num_pages * BALLOON_PAGE);
+    balloon_put(answer, "actual", b->ram.bytes - (uint64_t)state->actual * BALLOON_PAGE);
     if (fstat(b->ram.fd, &st) == 0)
-        balloon_say(b, ", \"host\": %" PRIu64, (uint64_t)st.st_blocks * 512);
+        balloon_put(answer, "host", (uint64_t)st.st_blocks * 512);
     for (unsigned i = 0; i < BALLOON_STATS_TAGS; i++)
         if (state->have >> i & 1)
-            balloon_say(b, ", \"%s\": %" PRIu64, balloon_names[i], state->stats[i]);
-    balloon_say(b, "}\n");
+            balloon_put(answer, balloon_names[i], state->stats[i]);
+    text = json_dumps(answer, 0); /* NULL when out of memory */
+    balloon_write(b, text ? text : "{}");
+    balloon_write(b, "\n");
+    free(text);
+    json_decref(answer);
 }
 
 void balloon_control_news(struct balloon *b)

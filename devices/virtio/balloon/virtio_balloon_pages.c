@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Memory balloon: pages that go back to the host. */
 #include <endian.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -18,9 +19,16 @@ static uint64_t balloon_discard(struct balloon *b, uint64_t ipa, uint64_t bytes)
 {
     const struct virtio_plugin *plugin = b->plugin;
     int error = plugin->ops->mem_discard(plugin->instance, ipa, bytes);
+    uint64_t discarded = 0;
 
     if (!error)
         return bytes;
+    if (error == -EFAULT && bytes > BALLOON_PAGE) {
+        /* One wrong page number among its neighbours: the others are good. */
+        for (uint64_t at = 0; at < bytes; at += BALLOON_PAGE)
+            discarded += balloon_discard(b, ipa + at, BALLOON_PAGE);
+        return discarded;
+    }
     if (!b->complained)
         plugin->ops->log(plugin->instance, RV_LOG_WARN,
                          "0x%" PRIx64 " bytes at 0x%" PRIx64 " that the guest gave are not given "

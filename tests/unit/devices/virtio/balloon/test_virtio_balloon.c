@@ -112,8 +112,20 @@ static void pages_that_are_no_ram_are_ignored_and_said_once(void **state)
     assert_true(inflates(f, pages, sizeof(pages)));
     assert_true(inflates(f, pages, 3)); /* less than a number */
     assert_int_equal(f->host.warnings, 1);
-    /* The last page of RAM and its neighbour outside are one piece, of which nothing is taken. */
-    assert_int_equal(f->host.discarded, 0);
+    assert_int_equal(f->host.discarded, 2 * PAGE); /* the last page of RAM, twice */
+}
+
+static void a_wrong_number_among_neighbours_does_not_spoil_them(void **state)
+{
+    const uint32_t end = (uint32_t)((DRIVER_RAM_BASE + DRIVER_RAM_SIZE) / PAGE);
+    const uint32_t pages[] = {end + 1, end - 1, end, end - 3, end - 2};
+    struct fixture *f = *state;
+
+    start(f, 0, 2);
+    assert_true(inflates(f, pages, sizeof(pages)));
+    assert_int_equal(f->host.discarded, 3 * PAGE);
+    assert_int_equal(plugin_host_counter(&f->host, "inflated"), 3 * PAGE);
+    assert_int_equal(f->host.warnings, 1);
 }
 
 static void a_list_without_end_breaks_the_device(void **state)
@@ -252,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(neighbours_are_discarded_together_in_whatever_order),
         TEST(pages_that_are_no_ram_are_ignored_and_said_once),
+        TEST(a_wrong_number_among_neighbours_does_not_spoil_them),
         TEST(a_list_without_end_breaks_the_device),
         TEST(reported_pages_are_discarded_but_not_parts_of_them),
         TEST(size_is_the_users_and_actual_the_drivers),
