@@ -9,6 +9,9 @@
 #include <errno.h>
 #include <ringvisor/device.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 /* Register offsets, 3.2. */
 #define RTCDR        0x000u
@@ -46,6 +49,8 @@ struct pl031 {
     const struct rv_vmm_ops *ops;
     struct pl031_state *s;
     struct rv_timer *timer;
+    int steps; /* a timer that is there to be cancelled when the host's clock is set */
+    struct rv_watch *steps_watch;
 };
 
 static const uint8_t pl031_id[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
@@ -82,6 +87,29 @@ static void pl031_look(struct pl031 *p)
 static void pl031_fired(void *opaque)
 {
     pl031_look(opaque);
+}
+
+/*
+ * The timer of the match counts time that passes. When the host's clock is set, a match may
+ * be over that would not come for long.
+ */
+static int pl031_wait_for_step(const struct pl031 *p)
+{
+    static const struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
+
+    return timerfd_settime(p->steps, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+}
+
+static void pl031_clock_was_set(void *opaque, unsigned events)
+{
+    struct pl031 *p = opaque;
+    uint64_t expirations;
+
+    (void)events;
+    /* -1 with ECANCELED is the news. */
+    if (read(p->steps, &expirations, sizeof(expirations)) >= 0 || pl031_wait_for_step(p))
+        p->ops->fd_change(p->instance, p->steps_watch, 0); /* not before 2038: not any more */
+    pl031_look(p);
 }
 
 /* RTCMR or the counter was written: does the match lie ahead? */
@@ -152,24 +180,49 @@ static void pl031_reset(void *device)
     pl031_update(p);
 }
 
+static void pl031_destroy(void *device)
+{
+    struct pl031 *p = device;
+
+    if (p->steps_watch)
+        p->ops->fd_remove(p->instance, p->steps_watch);
+    if (p->steps >= 0)
+        close(p->steps);
+    if (p->timer)
+        p->ops->timer_free(p->instance, p->timer);
+    free(p);
+}
+
+static int pl031_open(struct pl031 *p)
+{
+    p->timer = p->ops->timer_new(p->instance, pl031_fired, p);
+    if (!p->timer)
+        return -ENOMEM;
+    p->steps = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (p->steps < 0 || pl031_wait_for_step(p))
+        return -errno;
+    p->steps_watch = p->ops->fd_watch(p->instance, p->steps, RV_FD_READ, pl031_clock_was_set, p);
+    return p->steps_watch ? 0 : -ENOMEM;
+}
+
 static int pl031_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     struct pl031 *p = calloc(1, sizeof(*p));
+    int error = -ENOMEM;
 
     (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
-    if (!p) {
-        ops->log(instance, RV_LOG_ERROR, "out of memory");
-        return -ENOMEM;
+    if (p) {
+        *p = (struct pl031){.instance = instance, .ops = ops, .s = state, .steps = -1};
+        p->s->imsc &= RTCINT;
+        p->s->ris &= RTCINT;
+        error = pl031_open(p);
     }
-    *p = (struct pl031){.instance = instance, .ops = ops, .s = state};
-    p->s->imsc &= RTCINT;
-    p->s->ris &= RTCINT;
-    p->timer = ops->timer_new(instance, pl031_fired, p);
-    if (!p->timer) {
-        ops->log(instance, RV_LOG_ERROR, "out of memory");
-        free(p);
-        return -ENOMEM;
+    if (error) {
+        ops->log(instance, RV_LOG_ERROR, "%s", strerror(-error));
+        if (p)
+            pl031_destroy(p);
+        return error;
     }
     pl031_update(p);
     *device = p;
@@ -180,14 +233,6 @@ static int pl031_create(struct rv_instance *instance, const struct rv_vmm_ops *o
 static void pl031_resume(void *device)
 {
     pl031_look(device);
-}
-
-static void pl031_destroy(void *device)
-{
-    struct pl031 *p = device;
-
-    p->ops->timer_free(p->instance, p->timer);
-    free(p);
 }
 
 static const char *const pl031_compatible[] = {"arm,pl031", "arm,primecell", NULL};

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/timerfd.h>
 
 #include <cmocka.h>
 
@@ -118,6 +119,25 @@ static void match_follows_the_hosts_clock_when_that_is_set(void **state)
     assert_true(host.irq);
 }
 
+/* The timer that waits for the match would come 100 s too late. */
+static void match_comes_at_once_when_the_hosts_clock_is_set_beyond_it(void **state)
+{
+    struct itimerspec timer;
+
+    (void)state;
+    put(IMSC, 1);
+    put(MR, 1700000100);
+    host.wall += 50 * S;
+    host.watch[0].ready(host.watch[0].opaque, RV_FD_READ);
+    assert_false(host.irq);
+    host.wall += 60 * S;
+    host.watch[0].ready(host.watch[0].opaque, RV_FD_READ);
+    assert_true(host.irq);
+    /* It is told of the next time as well. */
+    assert_int_equal(timerfd_gettime(host.watch[0].fd, &timer), 0);
+    assert_true(timer.it_value.tv_sec > 0);
+}
+
 static void identification_is_what_drivers_look_for(void **state)
 {
     static const uint8_t id[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
@@ -196,6 +216,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(match_follows_a_counter_that_is_set, setup, teardown),
         cmocka_unit_test_setup_teardown(match_follows_the_hosts_clock_when_that_is_set, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(match_comes_at_once_when_the_hosts_clock_is_set_beyond_it,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(identification_is_what_drivers_look_for, setup, teardown),
         cmocka_unit_test_setup_teardown(accesses_of_every_kind_end, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_forgets_all, setup, teardown),
