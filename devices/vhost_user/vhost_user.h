@@ -82,6 +82,7 @@ struct vhost_user {
     uint64_t own_features; /* offered, whatever the back end says */
     unsigned nr_queues;
     uint16_t queue_size;
+    uint8_t mac[6]; /* of a network card */
 
     struct vhost_user_setup setup;
     struct vhost_user_engine engine;

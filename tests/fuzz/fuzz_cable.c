@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/fuzz/plugin_fuzzer.h"
+#include "tests/unit/support/plugin_net.h"
 
 static char path[64];
 static int peer = -1;
@@ -17,7 +18,7 @@ const struct plugin_host_property plugin_fuzzer_properties[] = {
 
 void plugin_fuzzer_begin(struct rv_instance *host)
 {
-    (void)host;
+    plugin_net_init(host);
     snprintf(path, sizeof(path), "/tmp/fuzz-cable-%d", (int)getpid());
 }
 

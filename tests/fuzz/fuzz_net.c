@@ -4,13 +4,14 @@
  * libslirp, which reaches nothing outside (restrict=on).
  */
 #include "tests/fuzz/plugin_fuzzer.h"
+#include "tests/unit/support/plugin_net.h"
 
 const struct plugin_host_property plugin_fuzzer_properties[] = {
     {"backend", "user"}, {"restrict", "on"}, {"mac", "52:54:00:12:34:56"}, {0}};
 
 void plugin_fuzzer_begin(struct rv_instance *host)
 {
-    (void)host;
+    plugin_net_init(host);
 }
 
 void plugin_fuzzer_end(struct rv_instance *host)

@@ -178,7 +178,7 @@ static const struct option_row rows[] = {
      .argument = "NAME",
      .what = "name",
      .set = set_name,
-     .help = "name of the guest, for messages"},
+     .help = "name of the guest, from which its network cards have their addresses"},
     {.name = "device",
      .letter = 'd',
      .type = OPTION_LIST,
@@ -297,7 +297,7 @@ void run_options_help(void)
 void run_options_init(struct run_options *o, struct option_set *set)
 {
     *o = (struct run_options){
-        .vm = {.nr_vcpus = 1, .ram_size = DEFAULT_RAM, .name = "guest"},
+        .vm = {.nr_vcpus = 1, .ram_size = DEFAULT_RAM},
         .slice_ms = DEFAULT_SLICE_MS,
         .grace_s = DEFAULT_GRACE_S,
     };

@@ -125,11 +125,20 @@ int device_create(const struct device_env *env, const char *spec, struct rv_inst
     return 0;
 }
 
+/* A network back end has timers and watches of the instance: it goes before them. */
+static struct device_handle *device_first_handle(struct rv_instance *instance)
+{
+    for (struct device_handle *handle = instance->handles; handle; handle = handle->next)
+        if (handle->kind == DEVICE_HANDLE_NET)
+            return handle;
+    return instance->handles;
+}
+
 /* What the plugin has not freed itself. */
 static void device_free_handles(struct rv_instance *instance)
 {
     while (instance->handles) {
-        struct device_handle *handle = instance->handles;
+        struct device_handle *handle = device_first_handle(instance);
 
         switch (handle->kind) {
         case DEVICE_HANDLE_TIMER:
@@ -142,6 +151,7 @@ static void device_free_handles(struct rv_instance *instance)
         case DEVICE_HANDLE_DISK:
             device_disk_close(instance, (struct rv_disk *)(void *)handle);
             break;
+        case DEVICE_HANDLE_NET: device_net_close(instance, (struct rv_net *)(void *)handle); break;
         }
     }
 }

@@ -28,6 +28,8 @@ struct device_console {
     const char *user;        /* the name of the instance that has it, or NULL */
 };
 
+struct net_cards;
+
 /* What the core gives a device. The struct is copied. */
 struct device_env {
     const struct plugins *plugins;
@@ -37,6 +39,7 @@ struct device_env {
     int ram_fd; /* shared memory in which the guest's RAM begins at ram_offset; -1: none */
     uint64_t ram_offset;
     struct device_console *console;
+    struct net_cards *cards; /* the guest's */
     /* The state blocks hold a guest that runs: devices take it over, they are not reset. */
     bool resume;
 

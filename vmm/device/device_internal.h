@@ -18,6 +18,7 @@ enum device_handle_kind {
     DEVICE_HANDLE_WATCH,
     DEVICE_HANDLE_CHR,
     DEVICE_HANDLE_DISK,
+    DEVICE_HANDLE_NET,
 };
 
 struct device_handle {
@@ -109,3 +110,17 @@ void device_disk_kick(struct rv_instance *instance, struct rv_disk *disk);
 void device_disk_close(struct rv_instance *instance, struct rv_disk *disk);
 int device_disk_drain(struct rv_instance *instance, struct rv_disk *disk, int timeout_ms);
 int device_disk_resize(struct rv_instance *instance, struct rv_disk *disk, uint64_t capacity);
+
+/* device_net.c */
+int device_net_open(struct rv_instance *instance, const struct rv_net_options *options,
+                    struct rv_net **net);
+const struct rv_net_info *device_net_info(struct rv_instance *instance, struct rv_net *net);
+int device_net_send(struct rv_instance *instance, struct rv_net *net, uint32_t pair,
+                    const struct iovec *iov, uint32_t count);
+int64_t device_net_receive(struct rv_instance *instance, struct rv_net *net, uint32_t pair,
+                           const struct iovec *iov, uint32_t count);
+void device_net_want(struct rv_instance *instance, struct rv_net *net, uint32_t pair, bool want);
+void device_net_set_offloads(struct rv_instance *instance, struct rv_net *net, uint64_t features);
+int device_net_set_pairs(struct rv_instance *instance, struct rv_net *net, uint32_t pairs);
+void device_net_close(struct rv_instance *instance, struct rv_net *net);
+int device_net_address(struct rv_instance *instance, const char *text, uint8_t address[6]);

@@ -91,6 +91,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     int error;
 
     memset(vm, 0, sizeof(*vm));
+    net_cards_init(&vm->cards, config->name);
     vm->config = *config;
     vm->share = *share;
     vm->cores = cores;
@@ -143,6 +144,7 @@ void vm_destroy(struct vm *vm)
     if (vm->bus)
         bus_free(vm->bus);
     stale_free(&vm->stale);
+    net_cards_free(&vm->cards);
 }
 
 static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)

@@ -12,6 +12,7 @@
 #include "vmm/gic/vgic.h"
 #include "vmm/loader/loader.h"
 #include "vmm/machine/machine.h"
+#include "vmm/net/net_address.h"
 #include "vmm/device/plugin.h"
 #include "vmm/vm/stale.h"
 #include "vmm/vm/state.h"
@@ -23,7 +24,7 @@
 #define VM_MAX_LINES   64u /* interrupt lines of one device */
 
 struct vm_config {
-    const char *name;
+    const char *name; /* or NULL */
     unsigned nr_vcpus;
     uint64_t ram_size;
     const char *bootargs; /* or NULL */
@@ -55,6 +56,7 @@ struct vm {
     struct event_base *base;
     struct guest_ram ram;
     struct device_console console;
+    struct net_cards cards;
     struct vgic vgic;
     struct exit_ctx exits;
     struct stale stale;

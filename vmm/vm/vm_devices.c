@@ -139,6 +139,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .ram_fd = vm->machine->memory_fd,
         .ram_offset = vm->machine->layout.ram + vm->share.ram_offset,
         .console = &vm->console,
+        .cards = &vm->cards,
         .ctx = vm,
         .place = device_place,
         .state_alloc = device_state,

@@ -36,6 +36,7 @@
 #include <ringvisor/chr.h>
 #include <ringvisor/disk.h>
 #include <ringvisor/fdt.h>
+#include <ringvisor/net.h>
 
 #define RV_DEVICE_ABI_MIN 1u /* oldest version that this header's structs serve */
 #define RV_DEVICE_ABI     1u
@@ -215,6 +216,19 @@ struct rv_vmm_ops {
      * message.
      */
     int (*disk_resize)(struct rv_instance *instance, struct rv_disk *disk, uint64_t capacity);
+    /* Network back ends: see ringvisor/net.h. */
+    int (*net_open)(struct rv_instance *instance, const struct rv_net_options *options,
+                    struct rv_net **net);
+    const struct rv_net_info *(*net_info)(struct rv_instance *instance, struct rv_net *net);
+    int (*net_send)(struct rv_instance *instance, struct rv_net *net, uint32_t pair,
+                    const struct iovec *iov, uint32_t count);
+    int64_t (*net_receive)(struct rv_instance *instance, struct rv_net *net, uint32_t pair,
+                           const struct iovec *iov, uint32_t count);
+    void (*net_want)(struct rv_instance *instance, struct rv_net *net, uint32_t pair, bool want);
+    void (*net_set_offloads)(struct rv_instance *instance, struct rv_net *net, uint64_t features);
+    int (*net_set_pairs)(struct rv_instance *instance, struct rv_net *net, uint32_t pairs);
+    void (*net_close)(struct rv_instance *instance, struct rv_net *net);
+    int (*net_address)(struct rv_instance *instance, const char *text, uint8_t address[6]);
 };
 
 /* Has the core that runs this operation? For those that version 1 did not have. */

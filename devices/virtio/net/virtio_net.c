@@ -8,10 +8,8 @@
 #include <endian.h>
 #include <errno.h>
 #include <linux/virtio_ids.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define NET_QUEUE_MAX   1024u
 #define NET_CONTROL_MAX 64u
@@ -89,19 +87,19 @@ static void net_resubmit(void *device, struct virtqueue *vq, const struct virtq_
  * The back end's calls
  */
 
-static void net_readable(void *ctx, unsigned pair)
+static void net_readable(void *opaque, uint32_t pair)
 {
-    net_receive(&((struct net *)ctx)->pair[pair]);
+    net_receive(&((struct net *)opaque)->pair[pair]);
 }
 
-static void net_writable(void *ctx, unsigned pair)
+static void net_writable(void *opaque, uint32_t pair)
 {
-    net_send(&((struct net *)ctx)->pair[pair]);
+    net_send(&((struct net *)opaque)->pair[pair]);
 }
 
-static void net_link(void *ctx, bool up)
+static void net_link(void *opaque, bool up)
 {
-    struct net *net = ctx;
+    struct net *net = opaque;
 
     if (net->state->link_down == !up)
         return;
@@ -116,7 +114,7 @@ static void net_link(void *ctx, bool up)
 static uint64_t net_features(const struct net *net)
 {
     uint64_t features =
-        VIRTIO_RING_FEATURES | net->backend->features | VIRTIO_FEATURE(VIRTIO_NET_F_MAC) |
+        VIRTIO_RING_FEATURES | net->info->features | VIRTIO_FEATURE(VIRTIO_NET_F_MAC) |
         VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) | VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) |
         VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR);
 
@@ -124,7 +122,7 @@ static uint64_t net_features(const struct net *net)
         features |= VIRTIO_FEATURE(VIRTIO_NET_F_MTU);
     if (net->nr_pairs > 1)
         features |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
-    if (net->backend->features & NET_GUEST_OFFLOADS)
+    if (net->info->features & NET_GUEST_OFFLOADS)
         features |= VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
     return features;
 }
@@ -158,15 +156,13 @@ static bool net_features_ok(void *device, uint64_t features)
 
 static void net_apply_offloads(struct net *net)
 {
-    if (net->backend->ops->set_offloads)
-        net->backend->ops->set_offloads(net->backend, net->state->offloads);
+    net->plugin->ops->net_set_offloads(net->plugin->instance, net->backend, net->state->offloads);
 }
 
 /* What it was before is what it stays where the back end cannot: it has no other way. */
 static void net_apply_pairs(struct net *net)
 {
-    if (net->backend->ops->set_pairs)
-        (void)net->backend->ops->set_pairs(net->backend, net->state->pairs);
+    net->plugin->ops->net_set_pairs(net->plugin->instance, net->backend, net->state->pairs);
 }
 
 static void net_driver_ok(void *device)
@@ -240,24 +236,11 @@ static int net_quiesce(void *device)
  * The instance
  */
 
-static const char *const net_backends[] = {"user", "tap", "socket", NULL};
-
-static struct net_backend *(*const net_openers[])(struct virtio_plugin *plugin,
-                                                  const struct net_callbacks *callbacks,
-                                                  unsigned pairs) = {
-    net_user_open,
-    net_tap_open,
-    net_socket_open,
-};
-
 static const struct rv_property net_properties[] = {
-    {.name = "backend",
-     .type = RV_PROPERTY_ENUM,
-     .required = true,
-     .choices = net_backends,
-     .help = "a network of the vmm's own that needs no privileges, a tap interface, or a socket "
-             "that two guests share"},
-    {.name = "mac", .type = RV_PROPERTY_STRING, .help = "MAC address (default: a random one)"},
+    RV_NET_PROPERTIES,
+    {.name = "mac",
+     .type = RV_PROPERTY_STRING,
+     .help = "MAC address (default: made from the guest's name and the number of the card)"},
     {.name = "mtu",
      .type = RV_PROPERTY_UINT,
      .value = "0",
@@ -267,7 +250,7 @@ static const struct rv_property net_properties[] = {
      .type = RV_PROPERTY_UINT,
      .value = "1",
      .min = 1,
-     .max = NET_PAIRS_MAX,
+     .max = RV_NET_PAIRS_MAX,
      .help = "pairs of queues: more than one is of use with as many CPUs (tap)"},
     {.name = "queue-size",
      .type = RV_PROPERTY_UINT,
@@ -275,70 +258,16 @@ static const struct rv_property net_properties[] = {
      .min = 4,
      .max = NET_QUEUE_MAX,
      .help = "entries of a queue, a power of two"},
-    {.name = "ifname", .type = RV_PROPERTY_STRING, .help = "tap: the interface"},
-    {.name = "offload",
-     .type = RV_PROPERTY_BOOL,
-     .value = "on",
-     .help = "tap: checksums and segmentation are the host's kernel's"},
-    {.name = "fd",
-     .type = RV_PROPERTY_STRING,
-     .help = "tap: open descriptors of the interface instead, one for each queue: 5 or 5:6"},
-    {.name = "hostfwd",
-     .type = RV_PROPERTY_STRING,
-     .help =
-         "user: ports of the host that lead into the guest, "
-         "tcp|udp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, IPv6 addresses in brackets, several with "
-         "'+' or ';' between them"},
-    {.name = "restrict",
-     .type = RV_PROPERTY_BOOL,
-     .value = "off",
-     .help = "user: the guest reaches nothing outside, not even the host"},
-    {.name = "net",
-     .type = RV_PROPERTY_STRING,
-     .value = "10.0.2.0/24",
-     .help = "user: the network; the host is .2 in it, the guest .15"},
-    {.name = "dns",
-     .type = RV_PROPERTY_STRING,
-     .help = "user: where in it the guest finds the host's name server (default: .3)"},
-    {.name = "ipv6", .type = RV_PROPERTY_BOOL, .value = "on", .help = "user: IPv6 as well"},
-    {.name = "hostname", .type = RV_PROPERTY_STRING, .help = "user: the guest's name by DHCP"},
-    {.name = "path",
-     .type = RV_PROPERTY_PATH,
-     .help = "socket: Unix socket; the first vmm listens on it, the second connects"},
     VIRTIO_PLUGIN_PROPERTIES,
     {0},
 };
-
-/* 0, or -EINVAL after a message. */
-static int net_read_mac(struct net *net, const char *text)
-{
-    uint8_t *mac = net->state->first_mac;
-    char more;
-
-    if (!text) {
-        if (getrandom(mac, 6, 0) != 6)
-            return -EINVAL;
-        /* As QEMU's addresses begin: locally administered. */
-        memcpy(mac, (const uint8_t[]){0x52, 0x54, 0x00}, 3);
-        return 0;
-    }
-    if (strlen(text) != 17 ||
-        sscanf(text, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%c", &mac[0], &mac[1], &mac[2], &mac[3],
-               &mac[4], &mac[5], &more) != 6 ||
-        mac[0] & 1) {
-        net->plugin->ops->log(
-            net->plugin->instance, RV_LOG_ERROR,
-            "mac '%s': give one such as 52:54:00:12:34:56, with an even first byte", text);
-        return -EINVAL;
-    }
-    return 0;
-}
 
 static int net_read_properties(struct net *net, bool fresh)
 {
     const struct rv_vmm_ops *ops = net->plugin->ops;
     struct rv_instance *instance = net->plugin->instance;
     uint64_t size = ops->property_uint(instance, "queue-size");
+    uint8_t address[6];
 
     if (size & (size - 1)) {
         ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
@@ -355,10 +284,12 @@ static int net_read_properties(struct net *net, bool fresh)
         net->limits[i] = (struct virtqueue_limits){.size = (uint16_t)size, .segs = NET_SEGS_MAX};
     net->limits[2 * net->nr_pairs] =
         (struct virtqueue_limits){.size = NET_CONTROL_MAX, .segs = NET_SEGS_MAX};
+    /* Of one that is taken over, the address is in the state. */
+    if (ops->net_address(instance, ops->property_string(instance, "mac"), address))
+        return -EINVAL;
     if (!fresh)
         return 0;
-    if (net_read_mac(net, ops->property_string(instance, "mac")))
-        return -EINVAL;
+    memcpy(net->state->first_mac, address, sizeof(address));
     memcpy(net->state->mac, net->state->first_mac, sizeof(net->state->mac));
     net->state->pairs = 1;
     return 0;
@@ -380,33 +311,42 @@ static void net_check_state(struct net *net)
 
 static int net_open(struct net *net)
 {
-    const struct rv_vmm_ops *ops = net->plugin->ops;
-    const struct net_callbacks callbacks = {
-        .ctx = net,
+    static const struct rv_net_callbacks callbacks = {
+        .size = sizeof(callbacks),
         .readable = net_readable,
         .writable = net_writable,
         .link = net_link,
     };
+    const struct rv_net_options options = {
+        .size = sizeof(options),
+        .pairs = net->nr_pairs,
+        .callbacks = &callbacks,
+        .opaque = net,
+    };
+    const struct rv_vmm_ops *ops = net->plugin->ops;
+    struct rv_instance *instance = net->plugin->instance;
+    int error;
 
     for (unsigned i = 0; i < net->nr_pairs; i++) {
         net->pair[i].net = net;
         net->pair[i].index = i;
-        net->pair[i].rest = malloc(NET_HEADER_BYTES + NET_FRAME_MAX);
+        net->pair[i].rest = malloc(RV_NET_HEADER_BYTES + RV_NET_FRAME_MAX);
         if (!net->pair[i].rest)
             return -ENOMEM;
     }
-    net->timer = ops->timer_new(net->plugin->instance, net_go_on, net);
+    net->timer = ops->timer_new(instance, net_go_on, net);
     if (!net->timer)
         return -ENOMEM;
-    net->backend = net_openers[ops->property_enum(net->plugin->instance, "backend")](
-        net->plugin, &callbacks, net->nr_pairs);
-    if (net->backend && net->backend->pairs < net->nr_pairs) {
-        ops->log(net->plugin->instance, RV_LOG_ERROR,
-                 "queues %u: this back end has no more than %u", net->nr_pairs,
-                 net->backend->pairs);
+    error = ops->net_open(instance, &options, &net->backend);
+    if (error)
+        return error;
+    net->info = ops->net_info(instance, net->backend);
+    if (net->info->pairs < net->nr_pairs) {
+        ops->log(instance, RV_LOG_ERROR, "queues %u: this back end has no more than %u",
+                 net->nr_pairs, net->info->pairs);
         return -EINVAL;
     }
-    return net->backend ? 0 : -EINVAL;
+    return 0;
 }
 
 static void net_destroy(void *device)
@@ -414,7 +354,7 @@ static void net_destroy(void *device)
     struct net *net = device;
 
     if (net->backend)
-        net->backend->ops->destroy(net->backend);
+        net->plugin->ops->net_close(net->plugin->instance, net->backend);
     if (net->timer)
         net->plugin->ops->timer_free(net->plugin->instance, net->timer);
     for (unsigned i = 0; i < net->nr_pairs; i++)

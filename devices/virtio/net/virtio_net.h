@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Network device: virtio 1.2, 5.1. Frames go between the guest's buffers and the
- * back end without a copy of the device's own, wherever the back end can.
+ * Network device: virtio 1.2, 5.1. Frames go between the guest's buffers and a back end of
+ * the vmm's without a copy of the device's own, wherever the back end can.
  *
  * Queue 2n receives and queue 2n + 1 sends; the control queue is behind them.
  */
 #pragma once
 
-#include "devices/virtio/net/net_backend.h"
+#include <ringvisor/net.h>
+#include <ringvisor/virtio/virtio_plugin.h>
 
 #define NET_SEGS_MAX 64u  /* descriptors in a chain */
 #define NET_HELD_MAX 64u  /* receive buffers that are popped and not used yet */
@@ -54,12 +55,13 @@ struct net_pair {
 
 struct net {
     struct virtio_plugin *plugin;
-    struct net_backend *backend;
+    struct rv_net *backend; /* of the vmm's */
+    const struct rv_net_info *info;
     struct net_state *state;
     struct rv_timer *timer;
     struct net_counters count;
-    struct virtqueue_limits limits[2 * NET_PAIRS_MAX + 1];
-    struct net_pair pair[NET_PAIRS_MAX];
+    struct virtqueue_limits limits[2 * RV_NET_PAIRS_MAX + 1];
+    struct net_pair pair[RV_NET_PAIRS_MAX];
     unsigned nr_pairs;
     uint16_t mtu;   /* 0: not announced */
     uint32_t again; /* queues that had their turn and may have more to do */

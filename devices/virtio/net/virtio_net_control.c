@@ -27,7 +27,7 @@ static uint8_t net_set_pairs(struct net *net, const uint8_t *data, size_t len)
     pairs = le16toh(pairs);
     if (pairs < 1 || pairs > net->nr_pairs)
         return VIRTIO_NET_ERR;
-    if (net->backend->ops->set_pairs && net->backend->ops->set_pairs(net->backend, pairs))
+    if (net->plugin->ops->net_set_pairs(net->plugin->instance, net->backend, pairs))
         return VIRTIO_NET_ERR;
     net->state->pairs = pairs;
     for (unsigned i = 0; i < net->nr_pairs; i++) {
@@ -48,8 +48,7 @@ static uint8_t net_set_offloads(struct net *net, const uint8_t *data, size_t len
     if (offloads & ~(features & NET_GUEST_OFFLOADS))
         return VIRTIO_NET_ERR;
     net->state->offloads = offloads;
-    if (net->backend->ops->set_offloads)
-        net->backend->ops->set_offloads(net->backend, offloads);
+    net->plugin->ops->net_set_offloads(net->plugin->instance, net->backend, offloads);
     return VIRTIO_NET_OK;
 }
 

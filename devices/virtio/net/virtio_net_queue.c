@@ -32,8 +32,8 @@ static size_t net_usual(const struct net_pair *pair)
     const struct net *net = pair->net;
 
     if (net->state->offloads & NET_GUEST_SEGMENTS)
-        return NET_HEADER_BYTES + NET_FRAME_MAX;
-    return NET_HEADER_BYTES + NET_FRAME_MIN + 4 + (net->mtu ? net->mtu : 1500u);
+        return RV_NET_HEADER_BYTES + RV_NET_FRAME_MAX;
+    return RV_NET_HEADER_BYTES + RV_NET_FRAME_MIN + 4 + (net->mtu ? net->mtu : 1500u);
 }
 
 void net_rx_hold(struct net_pair *pair, const struct virtq_chain *chain)
@@ -54,7 +54,7 @@ static bool net_rx_gather(struct net_pair *pair, size_t want)
     struct virtq_chain chain;
 
     while (pair->held_bytes < want && pair->nr_held < most && virtqueue_pop(vq, &chain)) {
-        if (chain.writable_bytes < NET_HEADER_BYTES) {
+        if (chain.writable_bytes < RV_NET_HEADER_BYTES) {
             virtio_mmio_broken(&pair->net->plugin->mmio, vq->index,
                                "a receive buffer without room for a header, of bytes",
                                chain.writable_bytes);
@@ -93,7 +93,7 @@ static void net_rx_use(struct net_pair *pair, size_t len)
     size_t bytes = 0;
 
     ++*net->count.received;
-    *net->count.received_bytes += len - NET_HEADER_BYTES;
+    *net->count.received_bytes += len - RV_NET_HEADER_BYTES;
     while (used < pair->nr_held && bytes < len)
         bytes += pair->held[used++].writable_bytes;
     /* 5.1.6.4: set in any case, as 1 if buffers are not merged. */
@@ -114,18 +114,19 @@ static void net_rx_use(struct net_pair *pair, size_t len)
 
 /*
  * One frame into the buffers themselves, and what is too long for them aside: how long it
- * is shows only then. Its bytes, or as net_backend_ops.receive.
+ * is shows only then. Its bytes, or as net_receive.
  */
 static ssize_t net_rx_read(struct net_pair *pair)
 {
-    struct net_backend *backend = pair->net->backend;
+    const struct net *net = pair->net;
     struct iovec iov[NET_IOV_MAX + 1];
     unsigned count = net_rx_pieces(pair, iov, &pair->frame_head);
     ssize_t len;
 
-    iov[count] = (struct iovec){pair->rest, NET_HEADER_BYTES + NET_FRAME_MAX};
-    len = backend->ops->receive(backend, pair->index, iov, count + 1);
-    if (len > (ssize_t)(NET_HEADER_BYTES + NET_FRAME_MAX))
+    iov[count] = (struct iovec){pair->rest, RV_NET_HEADER_BYTES + RV_NET_FRAME_MAX};
+    len = net->plugin->ops->net_receive(net->plugin->instance, net->backend, pair->index, iov,
+                                        count + 1);
+    if (len > (ssize_t)(RV_NET_HEADER_BYTES + RV_NET_FRAME_MAX))
         return -EMSGSIZE;
     if (len > (ssize_t)pair->frame_head)
         pair->frame_len = (size_t)len;
@@ -181,10 +182,10 @@ static bool net_rx_frames(struct net_pair *pair)
 
 static void net_want(struct net_pair *pair, bool want)
 {
-    struct net_backend *backend = pair->net->backend;
+    const struct net *net = pair->net;
 
     if (pair->wants != want)
-        backend->ops->want(backend, pair->index, want);
+        net->plugin->ops->net_want(net->plugin->instance, net->backend, pair->index, want);
     pair->wants = want;
 }
 
@@ -242,11 +243,11 @@ static int net_tx_one(struct net *net, unsigned pair, const struct virtq_chain *
     struct virtio_net_hdr_mrg_rxbuf header;
     struct iovec iov[NET_SEGS_MAX + 1], *rest = iov + 1;
     unsigned count = chain->readable_count;
-    size_t len = chain->readable_bytes - NET_HEADER_BYTES;
+    size_t len = chain->readable_bytes - RV_NET_HEADER_BYTES;
     int error;
 
     /* The copy is what is checked and sent. The driver's may change meanwhile. */
-    if (chain->readable_bytes < NET_HEADER_BYTES + NET_FRAME_MIN || len > NET_FRAME_MAX ||
+    if (chain->readable_bytes < RV_NET_HEADER_BYTES + RV_NET_FRAME_MIN || len > RV_NET_FRAME_MAX ||
         iov_read(chain->readable, count, 0, &header, sizeof(header)) != sizeof(header) ||
         !net_header_is_sound(net, &header.hdr, len)) {
         ++*net->count.dropped;
@@ -257,7 +258,7 @@ static int net_tx_one(struct net *net, unsigned pair, const struct virtq_chain *
     rest--;
     header.num_buffers = 0;
     *rest = (struct iovec){&header, sizeof(header)};
-    error = net->backend->ops->send(net->backend, pair, rest, count + 1);
+    error = net->plugin->ops->net_send(net->plugin->instance, net->backend, pair, rest, count + 1);
     if (!error) {
         ++*net->count.sent;
         *net->count.sent_bytes += len;

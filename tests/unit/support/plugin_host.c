@@ -151,8 +151,18 @@ static uint64_t *host_counter(struct rv_instance *host, const char *name, const 
     return &host->counter[i].value;
 }
 
+static int host_net_address(struct rv_instance *host, const char *text, uint8_t address[6])
+{
+    net_cards_next(&host->cards, address);
+    if (!text || net_address_parse(text, address))
+        return 0;
+    host_log(host, RV_LOG_ERROR, "'%s' is no address of a network card", text);
+    return -EINVAL;
+}
+
 static const struct rv_vmm_ops host_ops = {
     .size = sizeof(struct rv_vmm_ops),
+    .net_address = host_net_address,
     .abi = RV_DEVICE_ABI,
     .log = host_log,
     .name = host_name,
@@ -198,6 +208,8 @@ void plugin_host_init_class(struct rv_instance *host, const struct rv_device_cla
 {
     memset(host, 0, sizeof(*host));
     host->class = class;
+    host->ops = host_ops;
+    net_cards_init(&host->cards, "test");
     host->ram = ram;
     host->ram_base = base;
     host->ram_size = size;
@@ -231,7 +243,7 @@ int plugin_host_create(struct rv_instance *host, uint32_t flags)
     if (!(flags & RV_CREATE_RESUME))
         forget_state(host);
     host->irq = false;
-    error = host->class->create(host, &host_ops, host->class->state_size ? host->state : NULL,
+    error = host->class->create(host, &host->ops, host->class->state_size ? host->state : NULL,
                                 flags, &host->device);
     if (error)
         host->device = NULL;

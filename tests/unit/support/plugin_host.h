@@ -11,6 +11,8 @@
 
 #include <ringvisor/virtio/virtio_plugin.h>
 
+#include "vmm/net/net_address.h"
+
 #define PLUGIN_HOST_TIMERS    16u
 #define PLUGIN_HOST_WATCHES   300u
 #define PLUGIN_HOST_STATE     4096u /* bytes */
@@ -68,6 +70,8 @@ struct plugin_host_property {
 
 struct rv_instance {
     const struct rv_device_class *class;
+    struct rv_vmm_ops ops; /* what the device gets: the caller may put its own in */
+    struct net_cards cards;
     void *device; /* NULL: there is none */
 
     /* Guest RAM, which is the caller's. */

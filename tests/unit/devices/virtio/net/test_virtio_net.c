@@ -8,18 +8,18 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/net/net_backend.h"
 #include "tests/unit/support/plugin_host.h"
 #include "tests/unit/support/virtio_driver.h"
 
 #define QUEUES       5u /* of two pairs */
 #define BUFFER(q, n) (DRIVER_DATA + 0x60000ull * (q) + 0x2000ull * (n))
-#define HEADER       ((uint32_t)NET_HEADER_BYTES)
+#define HEADER       ((uint32_t)RV_NET_HEADER_BYTES)
 
 /* The back end: frames that wait for the guest, and the last that came from it. */
-struct wire {
-    struct net_backend backend;
-    struct net_callbacks callbacks;
+struct rv_net {
+    struct rv_net_info info;
+    struct rv_net_callbacks callbacks;
+    void *opaque;
     struct {
         uint8_t bytes[0x10100];
         size_t len;
@@ -29,19 +29,19 @@ struct wire {
     size_t out_len;
     unsigned sent;
     bool full;
-    bool want[NET_PAIRS_MAX];
+    bool want[RV_NET_PAIRS_MAX];
     uint64_t offloads;
     unsigned pairs; /* in use */
     int pairs_error;
 };
 
-static struct wire *wire;
+static struct rv_net *wire;
 static uint64_t wire_features;
 
-static int wire_send(struct net_backend *b, unsigned pair, const struct iovec *iov, unsigned count)
+static int wire_send(struct rv_instance *host, struct rv_net *w, uint32_t pair,
+                     const struct iovec *iov, uint32_t count)
 {
-    struct wire *w = (struct wire *)(void *)b;
-
+    (void)host;
     (void)pair;
     if (w->full)
         return -EAGAIN;
@@ -50,79 +50,83 @@ static int wire_send(struct net_backend *b, unsigned pair, const struct iovec *i
     return 0;
 }
 
-static ssize_t wire_receive(struct net_backend *b, unsigned pair, const struct iovec *iov,
-                            unsigned count)
+static int64_t wire_receive(struct rv_instance *host, struct rv_net *w, uint32_t pair,
+                            const struct iovec *iov, uint32_t count)
 {
-    struct wire *w = (struct wire *)(void *)b;
     size_t len, done;
 
+    (void)host;
     (void)pair;
     if (w->nr_in == 0)
         return -EAGAIN;
     len = w->in[0].len;
     done = iov_write(iov, count, 0, w->in[0].bytes, len);
     memmove(&w->in[0], &w->in[1], sizeof(w->in[0]) * --w->nr_in);
-    return done == len ? (ssize_t)len : -EMSGSIZE;
+    return done == len ? (int64_t)len : -EMSGSIZE;
 }
 
-static void wire_want(struct net_backend *b, unsigned pair, bool want)
+static void wire_want(struct rv_instance *host, struct rv_net *w, uint32_t pair, bool want)
 {
-    ((struct wire *)(void *)b)->want[pair] = want;
+    (void)host;
+    w->want[pair] = want;
 }
 
-static void wire_set_offloads(struct net_backend *b, uint64_t features)
+static void wire_set_offloads(struct rv_instance *host, struct rv_net *w, uint64_t features)
 {
-    ((struct wire *)(void *)b)->offloads = features;
+    (void)host;
+    w->offloads = features;
 }
 
-static int wire_set_pairs(struct net_backend *b, unsigned pairs)
+static int wire_set_pairs(struct rv_instance *host, struct rv_net *w, uint32_t pairs)
 {
-    struct wire *w = (struct wire *)(void *)b;
-
+    (void)host;
     if (!w->pairs_error)
         w->pairs = pairs;
     return w->pairs_error;
 }
 
-static void wire_destroy(struct net_backend *b)
+static void wire_close(struct rv_instance *host, struct rv_net *w)
 {
-    (void)b;
+    (void)host;
+    assert_ptr_equal(w, wire);
     free(wire);
     wire = NULL;
 }
 
-static const struct net_backend_ops wire_ops = {
-    .send = wire_send,
-    .receive = wire_receive,
-    .want = wire_want,
-    .set_offloads = wire_set_offloads,
-    .set_pairs = wire_set_pairs,
-    .destroy = wire_destroy,
-};
-
-struct net_backend *net_tap_open(struct virtio_plugin *plugin,
-                                 const struct net_callbacks *callbacks, unsigned pairs)
+static const struct rv_net_info *wire_info(struct rv_instance *host, struct rv_net *w)
 {
-    (void)plugin;
+    (void)host;
+    return &w->info;
+}
+
+static int wire_open(struct rv_instance *host, const struct rv_net_options *options,
+                     struct rv_net **net)
+{
+    (void)host;
+    assert_int_equal(options->size, sizeof(*options));
+    assert_int_equal(options->callbacks->size, sizeof(*options->callbacks));
     wire = calloc(1, sizeof(*wire));
-    wire->callbacks = *callbacks;
-    wire->backend = (struct net_backend){&wire_ops, wire_features, pairs < 2 ? pairs : 2};
-    return &wire->backend;
+    wire->callbacks = *options->callbacks;
+    wire->opaque = options->opaque;
+    wire->info = (struct rv_net_info){.size = sizeof(wire->info),
+                                      .pairs = options->pairs < 2 ? options->pairs : 2,
+                                      .features = wire_features,
+                                      .link = 1,
+                                      .name = "wire"};
+    *net = wire;
+    return 0;
 }
 
-struct net_backend *net_user_open(struct virtio_plugin *plugin,
-                                  const struct net_callbacks *callbacks, unsigned pairs)
+static void wire_init(struct rv_vmm_ops *ops)
 {
-    (void)plugin;
-    (void)callbacks;
-    (void)pairs;
-    return NULL;
-}
-
-struct net_backend *net_socket_open(struct virtio_plugin *plugin,
-                                    const struct net_callbacks *callbacks, unsigned pairs)
-{
-    return net_user_open(plugin, callbacks, pairs);
+    ops->net_open = wire_open;
+    ops->net_info = wire_info;
+    ops->net_send = wire_send;
+    ops->net_receive = wire_receive;
+    ops->net_want = wire_want;
+    ops->net_set_offloads = wire_set_offloads;
+    ops->net_set_pairs = wire_set_pairs;
+    ops->net_close = wire_close;
 }
 
 /*
@@ -150,6 +154,7 @@ static int setup(void **state)
 
     driver_world_init(&f->world);
     plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    wire_init(&f->host.ops);
     f->host.properties = usual;
     wire_features = OFFLOADS;
     *state = f;
@@ -218,7 +223,7 @@ static void comes(struct fixture *f, size_t len)
     for (size_t i = 0; i < HEADER + len; i++)
         wire->in[wire->nr_in].bytes[i] = i < HEADER ? 0 : (uint8_t)(i * 7);
     wire->in[wire->nr_in++].len = HEADER + len;
-    wire->callbacks.readable(wire->callbacks.ctx, 0);
+    wire->callbacks.readable(wire->opaque, 0);
 }
 
 /* Sends a frame whose header is `h`. */
@@ -371,7 +376,7 @@ static void without_buffers_nothing_is_asked_for(void **state)
     give_buffers(f, 0, 1, 1530);
     assert_true(wire->want[0]);
     ringvisor_device.write(f->host.device, 0x070, 4, 0); /* the driver resets the device */
-    wire->callbacks.readable(wire->callbacks.ctx, 0);
+    wire->callbacks.readable(wire->opaque, 0);
     assert_false(wire->want[0]);
 }
 
@@ -485,7 +490,7 @@ static void frames_of_impossible_lengths_are_dropped(void **state)
     uint32_t len;
 
     start(f, F(CSUM));
-    for (uint32_t size = 1; size < HEADER + NET_FRAME_MIN; size++) {
+    for (uint32_t size = 1; size < HEADER + RV_NET_FRAME_MIN; size++) {
         add(f, 1, 0, size, false);
         kick(f, 1);
         assert_non_null(driver_get(&f->q[1], &len));
@@ -497,8 +502,8 @@ static void frames_of_impossible_lengths_are_dropped(void **state)
     kick(f, 1);
     assert_non_null(driver_get(&f->q[1], &len));
     assert_int_equal(wire->sent, 0);
-    assert_int_equal(plugin_host_counter(&f->host, "dropped"), HEADER + NET_FRAME_MIN);
-    send(f, NULL, NET_FRAME_MIN);
+    assert_int_equal(plugin_host_counter(&f->host, "dropped"), HEADER + RV_NET_FRAME_MIN);
+    send(f, NULL, RV_NET_FRAME_MIN);
     assert_int_equal(wire->sent, 1);
 }
 
@@ -517,7 +522,7 @@ static void a_full_back_end_keeps_the_frame_and_the_order(void **state)
     kick(f, 1);
     assert_null(driver_get(&f->q[1], &len));
     wire->full = false;
-    wire->callbacks.writable(wire->callbacks.ctx, 0);
+    wire->callbacks.writable(wire->opaque, 0);
     assert_int_equal(wire->sent, 3);
     assert_int_equal(wire->out_len, HEADER + 62);
     for (unsigned n = 0; n < 3; n++)
@@ -632,8 +637,8 @@ static void a_link_that_goes_down_is_told(void **state)
     start(f, F(STATUS));
     ringvisor_device.read(f->host.device, 0x106, 2, &value);
     assert_int_equal(value, 1);
-    wire->callbacks.link(wire->callbacks.ctx, false);
-    wire->callbacks.link(wire->callbacks.ctx, false);
+    wire->callbacks.link(wire->opaque, false);
+    wire->callbacks.link(wire->opaque, false);
     ringvisor_device.read(f->host.device, 0x106, 2, &value);
     assert_int_equal(value, 0);
     assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
@@ -645,7 +650,7 @@ static void the_link_is_back_with_another_vmm(void **state)
     uint64_t value;
 
     start(f, F(STATUS));
-    wire->callbacks.link(wire->callbacks.ctx, false);
+    wire->callbacks.link(wire->opaque, false);
     ringvisor_device.write(f->host.device, 0x064, 4, 2);
     plugin_host_stop(&f->host);
     assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);

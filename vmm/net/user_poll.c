@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/net/user_poll.h"
+#include "vmm/net/user_poll.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "devices/virtio/net/user_evict.h"
+#include "vmm/net/user_evict.h"
 
 #define POLL_BATCH 64 /* descriptors served before others have their turn */
 #define NS_PER_MS  UINT64_C(1000000)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/net/net_frames.h"
+#include "vmm/net/net_frames.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -18,15 +18,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "devices/virtio/net/net_backend.h"
+#include "vmm/net/net_backend.h"
 
 #define CABLE_RETRY_NS 200000000u /* until it is tried again to connect */
 #define CABLE_LENGTH   sizeof(uint32_t)
-#define CABLE_BUFFER   (4 * (CABLE_LENGTH + NET_FRAME_MAX))
+#define CABLE_BUFFER   (4 * (CABLE_LENGTH + RV_NET_FRAME_MAX))
 
 struct cable {
     struct net_backend backend; /* first */
-    struct virtio_plugin *plugin;
+    const struct net_context *context;
     struct net_callbacks callbacks;
     struct sockaddr_un address;
     int listener, peer; /* -1: none */
@@ -38,7 +38,7 @@ struct cable {
 
     uint8_t in[CABLE_BUFFER];
     size_t in_start, in_end;
-    uint8_t out[CABLE_LENGTH + NET_FRAME_MAX]; /* the rest of a frame that was sent in part */
+    uint8_t out[CABLE_LENGTH + RV_NET_FRAME_MAX]; /* the rest of a frame that was sent in part */
     size_t out_start, out_end;
 };
 
@@ -50,15 +50,15 @@ static void cable_watch(struct cable *cable)
                       (cable->full || cable->out_start < cable->out_end ? RV_FD_WRITE : 0);
 
     if (cable->watch)
-        cable->plugin->ops->fd_change(cable->plugin->instance, cable->watch, events);
+        cable->context->ops->fd_change(cable->context->instance, cable->watch, events);
 }
 
 static void cable_soon(struct cable *cable, uint64_t ns)
 {
-    const struct rv_vmm_ops *ops = cable->plugin->ops;
+    const struct rv_vmm_ops *ops = cable->context->ops;
 
-    ops->timer_set(cable->plugin->instance, cable->timer,
-                   ops->now_ns(cable->plugin->instance) + ns);
+    ops->timer_set(cable->context->instance, cable->timer,
+                   ops->now_ns(cable->context->instance) + ns);
 }
 
 /* In a call of the device's: it is told from the loop. */
@@ -73,7 +73,7 @@ static void cable_link(struct cable *cable, bool up)
     if (cable->up == up)
         return;
     cable->up = up;
-    cable->callbacks.link(cable->callbacks.ctx, up);
+    cable->callbacks.link(cable->callbacks.opaque, up);
 }
 
 /*
@@ -119,7 +119,7 @@ static int cable_send(struct net_backend *b, unsigned pair, const struct iovec *
         return -EAGAIN;
     }
     memcpy(rest, iov, count * sizeof(*iov));
-    iov_advance(&rest, &n, NET_HEADER_BYTES);
+    iov_advance(&rest, &n, RV_NET_HEADER_BYTES);
     len = iov_size(rest, n);
     length = htonl((uint32_t)len);
     *--rest = (struct iovec){&length, sizeof(length)};
@@ -152,12 +152,12 @@ static size_t cable_next(struct cable *cable)
         return 0;
     memcpy(&length, cable->in + cable->in_start, sizeof(length));
     length = ntohl(length);
-    if (length < NET_FRAME_MIN || length > NET_FRAME_MAX) {
+    if (length < RV_NET_FRAME_MIN || length > RV_NET_FRAME_MAX) {
         if (!cable->complained)
-            cable->plugin->ops->log(cable->plugin->instance, RV_LOG_WARN,
-                                    "the peer at '%s' sent a frame of %u bytes, which cannot be: "
-                                    "disconnected; further ones without a message",
-                                    cable->address.sun_path, length);
+            cable->context->ops->log(cable->context->instance, RV_LOG_WARN,
+                                     "the peer at '%s' sent a frame of %u bytes, which cannot be: "
+                                     "disconnected; further ones without a message",
+                                     cable->address.sun_path, length);
         cable->complained = true;
         cable_break(cable);
         return 0;
@@ -225,10 +225,10 @@ static void cable_ready(void *opaque, unsigned events)
         cable->full = false;
         cable_watch(cable);
         if (full)
-            cable->callbacks.writable(cable->callbacks.ctx, 0);
+            cable->callbacks.writable(cable->callbacks.opaque, 0);
     }
     if (events & RV_FD_READ && cable->want)
-        cable->callbacks.readable(cable->callbacks.ctx, 0);
+        cable->callbacks.readable(cable->callbacks.opaque, 0);
     if (cable->broken)
         cable_look(cable);
 }
@@ -240,7 +240,7 @@ static void cable_ready(void *opaque, unsigned events)
 static void cable_drop(struct cable *cable)
 {
     if (cable->watch)
-        cable->plugin->ops->fd_remove(cable->plugin->instance, cable->watch);
+        cable->context->ops->fd_remove(cable->context->instance, cable->watch);
     if (cable->peer >= 0)
         close(cable->peer);
     cable->watch = NULL;
@@ -252,8 +252,8 @@ static void cable_drop(struct cable *cable)
 static void cable_plug(struct cable *cable, int fd)
 {
     cable->peer = fd;
-    cable->watch = cable->plugin->ops->fd_watch(cable->plugin->instance, fd,
-                                                cable->want ? RV_FD_READ : 0, cable_ready, cable);
+    cable->watch = cable->context->ops->fd_watch(cable->context->instance, fd,
+                                                 cable->want ? RV_FD_READ : 0, cable_ready, cable);
     if (!cable->watch)
         cable_drop(cable);
 }
@@ -266,7 +266,7 @@ static void cable_accept(void *opaque, unsigned events)
     (void)events;
     if (cable->peer >= 0) {
         /* A cable has two ends: a third waits until one has gone. */
-        cable->plugin->ops->fd_change(cable->plugin->instance, cable->listening, 0);
+        cable->context->ops->fd_change(cable->context->instance, cable->listening, 0);
         return;
     }
     fd = accept4(cable->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -313,8 +313,8 @@ static int cable_listen(struct cable *cable)
         error = -errno;
         goto out_unlink;
     }
-    cable->listening =
-        cable->plugin->ops->fd_watch(cable->plugin->instance, fd, RV_FD_READ, cable_accept, cable);
+    cable->listening = cable->context->ops->fd_watch(cable->context->instance, fd, RV_FD_READ,
+                                                     cable_accept, cable);
     if (!cable->listening) {
         error = -ENOMEM;
         goto out_unlink;
@@ -373,14 +373,14 @@ static void cable_look(struct cable *cable)
     if (cable->peer < 0) {
         cable_link(cable, false);
         if (cable->listener >= 0)
-            cable->plugin->ops->fd_change(cable->plugin->instance, cable->listening, RV_FD_READ);
+            cable->context->ops->fd_change(cable->context->instance, cable->listening, RV_FD_READ);
         else if (cable_join(cable))
             cable_soon(cable, CABLE_RETRY_NS);
     }
     if (cable->peer >= 0) {
         cable_link(cable, true);
         if (cable->want && cable->in_start < cable->in_end)
-            cable->callbacks.readable(cable->callbacks.ctx, 0);
+            cable->callbacks.readable(cable->callbacks.opaque, 0);
     }
 }
 
@@ -394,14 +394,14 @@ static void cable_destroy(struct net_backend *b)
     struct cable *cable = (struct cable *)(void *)b;
 
     if (cable->listener >= 0) {
-        cable->plugin->ops->fd_remove(cable->plugin->instance, cable->listening);
+        cable->context->ops->fd_remove(cable->context->instance, cable->listening);
         /* In this order: behind a closed socket the name may be another's already. */
         unlink(cable->address.sun_path);
         close(cable->listener);
     }
     cable_drop(cable);
     if (cable->timer)
-        cable->plugin->ops->timer_free(cable->plugin->instance, cable->timer);
+        cable->context->ops->timer_free(cable->context->instance, cable->timer);
     free(cable);
 }
 
@@ -412,17 +412,17 @@ static const struct net_backend_ops cable_ops = {
     .destroy = cable_destroy,
 };
 
-struct net_backend *net_socket_open(struct virtio_plugin *plugin,
+struct net_backend *net_socket_open(const struct net_context *context,
                                     const struct net_callbacks *callbacks, unsigned pairs)
 {
-    const struct rv_vmm_ops *ops = plugin->ops;
-    const char *path = ops->property_string(plugin->instance, "path");
+    const struct rv_vmm_ops *ops = context->ops;
+    const char *path = ops->property_string(context->instance, "path");
     struct cable *cable;
     int error;
 
     (void)pairs; /* one cable */
     if (!path || strlen(path) >= sizeof(cable->address.sun_path)) {
-        ops->log(plugin->instance, RV_LOG_ERROR,
+        ops->log(context->instance, RV_LOG_ERROR,
                  "socket: give path=PATH, of %zu characters at most",
                  sizeof(cable->address.sun_path) - 1);
         return NULL;
@@ -431,16 +431,16 @@ struct net_backend *net_socket_open(struct virtio_plugin *plugin,
     if (!cable)
         return NULL;
     cable->backend = (struct net_backend){.ops = &cable_ops, .pairs = 1};
-    cable->plugin = plugin;
+    cable->context = context;
     cable->callbacks = *callbacks;
     cable->listener = cable->peer = -1;
     cable->up = true; /* as the device takes it to be */
     cable->address.sun_family = AF_UNIX;
     memcpy(cable->address.sun_path, path, strlen(path) + 1);
-    cable->timer = ops->timer_new(plugin->instance, cable_timer, cable);
+    cable->timer = ops->timer_new(context->instance, cable_timer, cable);
     error = !cable->timer ? -ENOMEM : cable_join(cable);
     if (error && error != -EAGAIN) {
-        ops->log(plugin->instance, RV_LOG_ERROR, "socket '%s': %s", path, strerror(-error));
+        ops->log(context->instance, RV_LOG_ERROR, "socket '%s': %s", path, strerror(-error));
         cable_destroy(&cable->backend);
         return NULL;
     }

@@ -10,14 +10,14 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/net/hostfwd.h"
-#include "devices/virtio/net/net_backend.h"
-#include "devices/virtio/net/net_checksum.h"
-#include "devices/virtio/net/net_frames.h"
-#include "devices/virtio/net/user_fragment.h"
-#include "devices/virtio/net/user_guard.h"
-#include "devices/virtio/net/user_options.h"
-#include "devices/virtio/net/user_segment.h"
+#include "vmm/net/hostfwd.h"
+#include "vmm/net/net_backend.h"
+#include "vmm/net/net_checksum.h"
+#include "vmm/net/net_frames.h"
+#include "vmm/net/user_fragment.h"
+#include "vmm/net/user_guard.h"
+#include "vmm/net/user_options.h"
+#include "vmm/net/user_segment.h"
 
 #define SECOND UINT64_C(1000000000)
 

@@ -13,7 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "devices/virtio/net/net_backend.h"
+#include "vmm/net/net_backend.h"
 
 struct tap;
 
@@ -28,12 +28,12 @@ struct tap_queue {
 
 struct tap {
     struct net_backend backend; /* first */
-    struct virtio_plugin *plugin;
+    const struct net_context *context;
     struct net_callbacks callbacks;
     char name[IFNAMSIZ];
     int lost;  /* the errno that said so */
     bool gone; /* and it was told */
-    struct tap_queue queue[NET_PAIRS_MAX];
+    struct tap_queue queue[RV_NET_PAIRS_MAX];
 };
 
 #define TAP_FEATURES                                                                     \
@@ -52,23 +52,23 @@ static void tap_watch(struct tap_queue *q)
     unsigned events = (q->want ? RV_FD_READ : 0) | (q->full ? RV_FD_WRITE : 0);
 
     if (!q->tap->gone && !q->idle)
-        q->tap->plugin->ops->fd_change(q->tap->plugin->instance, q->watch, events);
+        q->tap->context->ops->fd_change(q->tap->context->instance, q->watch, events);
 }
 
 /* The interface was deleted: its descriptors are of no more use, and would be ready for ever. */
 static void tap_is_gone(struct tap *tap)
 {
-    const struct rv_vmm_ops *ops = tap->plugin->ops;
+    const struct rv_vmm_ops *ops = tap->context->ops;
 
     if (tap->gone)
         return;
-    ops->log(tap->plugin->instance, RV_LOG_ERROR,
+    ops->log(tap->context->instance, RV_LOG_ERROR,
              "the interface '%s' is gone (%s): the guest's link is down from now on", tap->name,
              strerror(tap->lost));
     tap->gone = true;
     for (unsigned i = 0; i < tap->backend.pairs; i++)
-        ops->fd_change(tap->plugin->instance, tap->queue[i].watch, 0);
-    tap->callbacks.link(tap->callbacks.ctx, false);
+        ops->fd_change(tap->context->instance, tap->queue[i].watch, 0);
+    tap->callbacks.link(tap->callbacks.opaque, false);
 }
 
 /* Noticed in a call, and told from the loop: such a descriptor is always ready. */
@@ -102,7 +102,7 @@ static ssize_t tap_receive(struct net_backend *b, unsigned pair, const struct io
     if (tap->gone || tap->queue[pair].idle)
         return -EAGAIN;
     len = readv(tap->queue[pair].fd, iov, (int)count);
-    if (len >= (ssize_t)(NET_HEADER_BYTES + NET_FRAME_MIN))
+    if (len >= (ssize_t)(RV_NET_HEADER_BYTES + RV_NET_FRAME_MIN))
         return len;
     if (len >= 0 || errno == EFAULT)
         return -EMSGSIZE;
@@ -156,7 +156,7 @@ static int tap_set_pairs(struct net_backend *b, unsigned pairs)
         if (q->idle == (i >= pairs))
             continue;
         if (i >= pairs)
-            tap->plugin->ops->fd_change(tap->plugin->instance, q->watch, 0);
+            tap->context->ops->fd_change(tap->context->instance, q->watch, 0);
         if (ioctl(q->fd, TUNSETQUEUE, &request) < 0) {
             int error = errno;
 
@@ -178,10 +178,10 @@ static void tap_ready(void *opaque, unsigned events)
     if (events & RV_FD_WRITE && q->full) {
         q->full = false;
         tap_watch(q);
-        tap->callbacks.writable(tap->callbacks.ctx, q->index);
+        tap->callbacks.writable(tap->callbacks.opaque, q->index);
     }
     if (events & RV_FD_READ && q->want)
-        tap->callbacks.readable(tap->callbacks.ctx, q->index);
+        tap->callbacks.readable(tap->callbacks.opaque, q->index);
     if (tap->lost)
         tap_is_gone(tap);
 }
@@ -190,9 +190,9 @@ static void tap_destroy(struct net_backend *b)
 {
     struct tap *tap = (struct tap *)(void *)b;
 
-    for (unsigned i = 0; i < NET_PAIRS_MAX; i++) {
+    for (unsigned i = 0; i < RV_NET_PAIRS_MAX; i++) {
         if (tap->queue[i].watch)
-            tap->plugin->ops->fd_remove(tap->plugin->instance, tap->queue[i].watch);
+            tap->context->ops->fd_remove(tap->context->instance, tap->queue[i].watch);
         if (tap->queue[i].fd >= 0)
             close(tap->queue[i].fd);
     }
@@ -221,8 +221,8 @@ static void tap_refuse(const struct tap *tap, const char *what, int error)
                                              "queues (ip tuntap add ... multi_queue)"
                                            : "";
 
-    tap->plugin->ops->log(tap->plugin->instance, RV_LOG_ERROR, "tap interface '%s': %s: %s%s",
-                          tap->name, what, strerror(error), advice);
+    tap->context->ops->log(tap->context->instance, RV_LOG_ERROR, "tap interface '%s': %s: %s%s",
+                           tap->name, what, strerror(error), advice);
 }
 
 /* A descriptor of the interface `ifname`. -1 after a message. */
@@ -269,11 +269,11 @@ static int tap_passed(struct tap *tap, const char *list, unsigned index)
     if (!list || end == list || (*end != ':' && *end != '\0') || fd < 3 || fd > 1 << 20 ||
         ioctl((int)fd, TUNGETIFF, &request) < 0 || !(request.ifr_flags & IFF_TAP) ||
         !(request.ifr_flags & IFF_VNET_HDR) || !(request.ifr_flags & IFF_NO_PI)) {
-        tap->plugin->ops->log(tap->plugin->instance, RV_LOG_ERROR,
-                              "fd: descriptor %u of '%s' is not one of a tap interface with "
-                              "IFF_VNET_HDR and IFF_NO_PI",
-                              index,
-                              tap->plugin->ops->property_string(tap->plugin->instance, "fd"));
+        tap->context->ops->log(tap->context->instance, RV_LOG_ERROR,
+                               "fd: descriptor %u of '%s' is not one of a tap interface with "
+                               "IFF_VNET_HDR and IFF_NO_PI",
+                               index,
+                               tap->context->ops->property_string(tap->context->instance, "fd"));
         return -1;
     }
     memcpy(tap->name, request.ifr_name, sizeof(tap->name) - 1);
@@ -287,9 +287,9 @@ static int tap_passed(struct tap *tap, const char *list, unsigned index)
 static bool tap_open_queue(struct tap *tap, unsigned index, const char *ifname, const char *fds,
                            unsigned pairs)
 {
-    const struct rv_vmm_ops *ops = tap->plugin->ops;
+    const struct rv_vmm_ops *ops = tap->context->ops;
     struct tap_queue *q = &tap->queue[index];
-    int header = (int)NET_HEADER_BYTES;
+    int header = (int)RV_NET_HEADER_BYTES;
     const unsigned usual = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
 
     q->tap = tap;
@@ -305,33 +305,36 @@ static bool tap_open_queue(struct tap *tap, unsigned index, const char *ifname, 
     if (index == 0 && tap->backend.features && ioctl(q->fd, TUNSETOFFLOAD, usual | TAP_USO) == 0)
         tap->backend.features |= TAP_GUEST_USO | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_USO);
     (void)ioctl(q->fd, TUNSETOFFLOAD, 0); /* until the driver wants them */
-    q->watch = ops->fd_watch(tap->plugin->instance, q->fd, 0, tap_ready, q);
+    q->watch = ops->fd_watch(tap->context->instance, q->fd, 0, tap_ready, q);
     return q->watch != NULL;
 }
 
-struct net_backend *net_tap_open(struct virtio_plugin *plugin,
+struct net_backend *net_tap_open(const struct net_context *context,
                                  const struct net_callbacks *callbacks, unsigned pairs)
 {
-    const struct rv_vmm_ops *ops = plugin->ops;
-    const char *ifname = ops->property_string(plugin->instance, "ifname");
-    const char *fds = ops->property_string(plugin->instance, "fd");
+    const struct rv_vmm_ops *ops = context->ops;
+    const char *ifname = ops->property_string(context->instance, "ifname");
+    const char *fds = ops->property_string(context->instance, "fd");
     struct tap *tap;
 
     if (!ifname == !fds || (ifname && (!*ifname || strlen(ifname) >= IFNAMSIZ))) {
-        ops->log(plugin->instance, RV_LOG_ERROR,
+        ops->log(context->instance, RV_LOG_ERROR,
                  "tap: give ifname=NAME, of 15 characters at most, or fd=N");
         return NULL;
     }
     tap = calloc(1, sizeof(*tap));
     if (!tap)
         return NULL;
-    tap->plugin = plugin;
+    tap->context = context;
     tap->callbacks = *callbacks;
     tap->backend = (struct net_backend){
-        &tap_ops, ops->property_bool(plugin->instance, "offload") ? TAP_FEATURES : 0, pairs};
+        .ops = &tap_ops,
+        .features = ops->property_bool(context->instance, "offload") ? TAP_FEATURES : 0,
+        .pairs = pairs,
+    };
     if (ifname)
         memcpy(tap->name, ifname, strlen(ifname));
-    for (unsigned i = 0; i < NET_PAIRS_MAX; i++)
+    for (unsigned i = 0; i < RV_NET_PAIRS_MAX; i++)
         tap->queue[i].fd = -1;
     for (unsigned i = 0; i < pairs; i++) {
         if (!tap_open_queue(tap, i, ifname, fds, pairs)) {

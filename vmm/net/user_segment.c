@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/net/user_segment.h"
+#include "vmm/net/user_segment.h"
 
 #include <endian.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include "devices/virtio/net/net_backend.h"
-#include "devices/virtio/net/net_bytes.h"
+#include "vmm/net/net_backend.h"
+#include "vmm/net/net_bytes.h"
 
 #define TCP_DATA_AT     12u
 #define TCP_CHECKSUM_AT 16u
@@ -56,13 +56,13 @@ static uint16_t segment_pseudo(const uint8_t *addresses, size_t bytes, size_t tc
 void user_segment_header(uint8_t *frame, size_t len, size_t mtu, bool large,
                          struct virtio_net_hdr_mrg_rxbuf *header)
 {
-    uint8_t *packet = frame + NET_FRAME_MIN, *tcp;
+    uint8_t *packet = frame + RV_NET_FRAME_MIN, *tcp;
     unsigned type = net_be16(frame + NET_ETHERTYPE_AT), gso;
     size_t headers;
     uint16_t pseudo;
 
     header->hdr.flags = VIRTIO_NET_HDR_F_DATA_VALID; /* libslirp makes right checksums */
-    if (!large || len <= NET_FRAME_MIN + mtu)
+    if (!large || len <= RV_NET_FRAME_MIN + mtu)
         return;
     if (type == NET_ETHERTYPE_IPV4 && packet[9] == IPPROTO_TCP) {
         tcp = packet + (packet[0] & 0xfu) * 4;

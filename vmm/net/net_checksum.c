@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/net/net_checksum.h"
+#include "vmm/net/net_checksum.h"
 
 #include <string.h>
 

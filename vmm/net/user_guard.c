@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/net/user_guard.h"
+#include "vmm/net/user_guard.h"
 
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/resource.h>
 
-#include "devices/virtio/net/net_backend.h"
-#include "devices/virtio/net/net_bytes.h"
+#include "vmm/net/net_backend.h"
+#include "vmm/net/net_bytes.h"
 
 #define GUARD_SOCKETS_MAX    512u /* with 256 KiB of buffers each */
 #define GUARD_SOCKETS_MIN    8u
@@ -115,11 +115,11 @@ static bool guard_ipv6(const uint8_t *ip, size_t bytes, struct guard_packet *pac
 enum user_verdict user_guard_check(struct user_guard *guard, const uint8_t *frame, size_t len,
                                    unsigned sockets, uint64_t now_ns)
 {
-    const uint8_t *ip = frame + NET_FRAME_MIN;
-    size_t bytes = len - NET_FRAME_MIN;
+    const uint8_t *ip = frame + RV_NET_FRAME_MIN;
+    size_t bytes = len - RV_NET_FRAME_MIN;
     struct guard_packet packet;
 
-    if (len < NET_FRAME_MIN || len > NET_FRAME_MAX)
+    if (len < RV_NET_FRAME_MIN || len > RV_NET_FRAME_MAX)
         return USER_MALFORMED;
     switch (net_be16(frame + NET_ETHERTYPE_AT)) {
     case NET_ETHERTYPE_ARP: return bytes < ARP_BYTES ? USER_MALFORMED : USER_PASS;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/net/user_options.h"
+#include "vmm/net/user_options.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/net/hostfwd.h"
+#include "vmm/net/hostfwd.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>

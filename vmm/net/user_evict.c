@@ -5,7 +5,7 @@
  * have left. TCP does not notice much: its timers count at most one tick for each change of
  * the clock, which is why several flows end at once.
  */
-#include "devices/virtio/net/user_evict.h"
+#include "vmm/net/user_evict.h"
 
 #include <stdint.h>
 #include <stdio.h>

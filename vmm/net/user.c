@@ -14,16 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "devices/virtio/net/hostfwd.h"
-#include "devices/virtio/net/net_backend.h"
-#include "devices/virtio/net/net_checksum.h"
-#include "devices/virtio/net/net_frames.h"
-#include "devices/virtio/net/user_evict.h"
-#include "devices/virtio/net/user_fragment.h"
-#include "devices/virtio/net/user_guard.h"
-#include "devices/virtio/net/user_options.h"
-#include "devices/virtio/net/user_poll.h"
-#include "devices/virtio/net/user_segment.h"
+#include "vmm/net/hostfwd.h"
+#include "vmm/net/net_backend.h"
+#include "vmm/net/net_checksum.h"
+#include "vmm/net/net_frames.h"
+#include "vmm/net/user_evict.h"
+#include "vmm/net/user_fragment.h"
+#include "vmm/net/user_guard.h"
+#include "vmm/net/user_options.h"
+#include "vmm/net/user_poll.h"
+#include "vmm/net/user_segment.h"
 
 #define USER_QUEUE_BYTES (2u << 20) /* frames for a guest that is behind */
 #define USER_QUEUE_HIGH  (USER_QUEUE_BYTES / 4)
@@ -39,7 +39,7 @@
 
 struct user {
     struct net_backend backend; /* first */
-    struct virtio_plugin *plugin;
+    const struct net_context *context;
     struct net_callbacks callbacks;
     Slirp *slirp;
     struct user_poll poll;
@@ -51,7 +51,7 @@ struct user {
     bool want;
     bool complained[USER_TOO_MANY_FRAGMENTS + 1];
     uint64_t *lost, *refused;
-    uint8_t frame[NET_FRAME_MAX]; /* from the guest */
+    uint8_t frame[RV_NET_FRAME_MAX]; /* from the guest */
 };
 
 struct user_timer {
@@ -70,7 +70,7 @@ static ssize_t user_send_packet(const void *bytes, size_t len, void *opaque)
 {
     struct user *user = opaque;
 
-    if (len > NET_FRAME_MAX || !net_frames_push(&user->frames, bytes, len))
+    if (len > RV_NET_FRAME_MAX || !net_frames_push(&user->frames, bytes, len))
         ++*user->lost;
     return (ssize_t)len;
 }
@@ -128,7 +128,7 @@ static ssize_t user_receive(struct net_backend *b, unsigned pair, const struct i
     if (user->offloads & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) && !user->fragment.done)
         user_segment_header(frame, frame_len, user->mtu,
                             (user->offloads & USER_LARGE) == USER_LARGE, &header);
-    if (header.hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE && frame_len > NET_FRAME_MIN + user->mtu)
+    if (header.hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE && frame_len > RV_NET_FRAME_MIN + user->mtu)
         return user_receive_part(user, frame, frame_len, iov, count);
     len = iov_write(iov, count, 0, &header, sizeof(header));
     len += iov_write(iov, count, len, frame, frame_len);
@@ -143,7 +143,7 @@ static void user_deliver(void *opaque)
 
     user_throttle(user);
     if (user->frames.used != 0 && user->want)
-        user->callbacks.readable(user->callbacks.ctx, 0);
+        user->callbacks.readable(user->callbacks.opaque, 0);
 }
 
 static void user_want(struct net_backend *b, unsigned pair, bool want)
@@ -175,9 +175,9 @@ static void user_complain(struct user *user, enum user_verdict verdict)
 
     ++*user->refused;
     if (!user->complained[verdict])
-        user->plugin->ops->log(user->plugin->instance,
-                               verdict == USER_MALFORMED ? RV_LOG_DEBUG : RV_LOG_WARN,
-                               "%s: dropped, further ones without a message", text[verdict]);
+        user->context->ops->log(user->context->instance,
+                                verdict == USER_MALFORMED ? RV_LOG_DEBUG : RV_LOG_WARN,
+                                "%s: dropped, further ones without a message", text[verdict]);
     user->complained[verdict] = true;
 }
 
@@ -185,7 +185,7 @@ static void user_complain(struct user *user, enum user_verdict verdict)
 static int user_send(struct net_backend *b, unsigned pair, const struct iovec *iov, unsigned count)
 {
     struct user *user = (struct user *)(void *)b;
-    const struct rv_vmm_ops *ops = user->plugin->ops;
+    const struct rv_vmm_ops *ops = user->context->ops;
     struct virtio_net_hdr_mrg_rxbuf header;
     enum user_verdict verdict = USER_MALFORMED;
     size_t len;
@@ -203,9 +203,9 @@ static int user_send(struct net_backend *b, unsigned pair, const struct iovec *i
     }
     if (user_poll_full(&user->poll))
         user_evict(&user->poll);
-    if (len >= NET_FRAME_MIN)
+    if (len >= RV_NET_FRAME_MIN)
         verdict = user_guard_check(&user->guard, user->frame, len, user->poll.open,
-                                   ops->now_ns(user->plugin->instance));
+                                   ops->now_ns(user->context->instance));
     if (verdict != USER_PASS) {
         user_complain(user, verdict);
         return 0;
@@ -223,14 +223,15 @@ static void user_guest_error(const char *message, void *opaque)
 {
     struct user *user = opaque;
 
-    user->plugin->ops->log(user->plugin->instance, RV_LOG_DEBUG, "the guest's frames: %s", message);
+    user->context->ops->log(user->context->instance, RV_LOG_DEBUG, "the guest's frames: %s",
+                            message);
 }
 
 static int64_t user_clock_ns(void *opaque)
 {
     struct user *user = opaque;
 
-    return (int64_t)(user->plugin->ops->now_ns(user->plugin->instance) +
+    return (int64_t)(user->context->ops->now_ns(user->context->instance) +
                      user->poll.clock_ahead_ms * NS_PER_MS);
 }
 
@@ -250,7 +251,7 @@ static void *user_timer_new(SlirpTimerCb fired, void *fired_opaque, void *opaque
     if (!timer)
         return NULL;
     *timer = (struct user_timer){.user = user, .fired = fired, .opaque = fired_opaque};
-    timer->timer = user->plugin->ops->timer_new(user->plugin->instance, user_timer_fired, timer);
+    timer->timer = user->context->ops->timer_new(user->context->instance, user_timer_fired, timer);
     if (!timer->timer) {
         free(timer);
         return NULL;
@@ -263,7 +264,8 @@ static void user_timer_free(void *timer, void *opaque)
     struct user *user = opaque;
 
     if (timer)
-        user->plugin->ops->timer_free(user->plugin->instance, ((struct user_timer *)timer)->timer);
+        user->context->ops->timer_free(user->context->instance,
+                                       ((struct user_timer *)timer)->timer);
     free(timer);
 }
 
@@ -272,8 +274,8 @@ static void user_timer_mod(void *timer, int64_t expire_ms, void *opaque)
     struct user *user = opaque;
 
     if (timer)
-        user->plugin->ops->timer_set(user->plugin->instance, ((struct user_timer *)timer)->timer,
-                                     (uint64_t)expire_ms * NS_PER_MS);
+        user->context->ops->timer_set(user->context->instance, ((struct user_timer *)timer)->timer,
+                                      (uint64_t)expire_ms * NS_PER_MS);
 }
 
 static void user_register_fd(int fd, void *opaque)
@@ -329,14 +331,14 @@ static const struct net_backend_ops user_ops = {
 /* 0, or -EINVAL after a message. */
 static int user_forward(struct user *user, const char *text, bool ipv6)
 {
-    const struct rv_vmm_ops *ops = user->plugin->ops;
+    const struct rv_vmm_ops *ops = user->context->ops;
 
     while (text && *text) {
         struct hostfwd fwd;
         size_t len = hostfwd_parse(text, &fwd);
 
         if (len == 0) {
-            ops->log(user->plugin->instance, RV_LOG_ERROR,
+            ops->log(user->context->instance, RV_LOG_ERROR,
                      "hostfwd '%s': give tcp:[ADDRESS]:PORT-[GUEST-ADDRESS]:PORT, such as "
                      "tcp:127.0.0.1:2222-:22, or udp:...; an IPv6 address is in brackets, as in "
                      "tcp:[::1]:2222-:22, and a forward has addresses of one kind",
@@ -344,13 +346,13 @@ static int user_forward(struct user *user, const char *text, bool ipv6)
             return -EINVAL;
         }
         if (fwd.host.any.sa_family == AF_INET6 && !ipv6) {
-            ops->log(user->plugin->instance, RV_LOG_ERROR,
+            ops->log(user->context->instance, RV_LOG_ERROR,
                      "hostfwd '%.*s': with ipv6=off there are no IPv6 addresses", (int)len, text);
             return -EINVAL;
         }
         if (slirp_add_hostxfwd(user->slirp, &fwd.host.any, fwd.len, &fwd.guest.any, fwd.len,
                                SLIRP_HOSTFWD_V6ONLY | (fwd.udp ? SLIRP_HOSTFWD_UDP : 0)) < 0) {
-            ops->log(user->plugin->instance, RV_LOG_ERROR,
+            ops->log(user->context->instance, RV_LOG_ERROR,
                      "hostfwd '%.*s': cannot listen on port %u of the host: %s", (int)len, text,
                      hostfwd_port(&fwd.host), strerror(errno));
             return -EINVAL;
@@ -363,8 +365,8 @@ static int user_forward(struct user *user, const char *text, bool ipv6)
 /* 0, or -EINVAL after a message. */
 static int user_start(struct user *user)
 {
-    const struct rv_vmm_ops *ops = user->plugin->ops;
-    struct rv_instance *instance = user->plugin->instance;
+    const struct rv_vmm_ops *ops = user->context->ops;
+    struct rv_instance *instance = user->context->instance;
     uint64_t mtu = ops->property_uint(instance, "mtu");
     struct user_network network;
     char error[160];
@@ -406,35 +408,35 @@ static int user_start(struct user *user)
     return 0;
 }
 
-struct net_backend *net_user_open(struct virtio_plugin *plugin,
+struct net_backend *net_user_open(const struct net_context *context,
                                   const struct net_callbacks *callbacks, unsigned pairs)
 {
-    const struct rv_vmm_ops *ops = plugin->ops;
+    const struct rv_vmm_ops *ops = context->ops;
     struct user *user = calloc(1, sizeof(*user));
     int error;
 
     (void)pairs; /* it has one */
     if (!user)
         return NULL;
-    user->backend = (struct net_backend){&user_ops, USER_FEATURES, 1};
-    user->plugin = plugin;
+    user->backend = (struct net_backend){.ops = &user_ops, .features = USER_FEATURES, .pairs = 1};
+    user->context = context;
     user->callbacks = *callbacks;
-    user->lost = ops->counter(plugin->instance, "lost", "frames for which the guest had no room");
+    user->lost = ops->counter(context->instance, "lost", "frames for which the guest had no room");
     user->refused =
-        ops->counter(plugin->instance, "refused", "frames that the user network refused");
-    user->poll = (struct user_poll){.instance = plugin->instance,
+        ops->counter(context->instance, "refused", "frames that the user network refused");
+    user->poll = (struct user_poll){.instance = context->instance,
                                     .ops = ops,
                                     .epoll = -1,
                                     .worked = user_deliver,
                                     .opaque = user};
-    user_guard_init(&user->guard, ops->now_ns(plugin->instance));
+    user_guard_init(&user->guard, ops->now_ns(context->instance));
     user->poll.open_max = user->guard.sockets_max;
     signal(SIGPIPE, SIG_IGN); /* libslirp writes to sockets that the peer may have closed */
     error = net_frames_init(&user->frames, USER_QUEUE_BYTES);
     if (!error)
         error = user_poll_init(&user->poll);
     if (error)
-        ops->log(plugin->instance, RV_LOG_ERROR, "the user network: %s", strerror(-error));
+        ops->log(context->instance, RV_LOG_ERROR, "the user network: %s", strerror(-error));
     else
         error = user_start(user);
     if (error) {

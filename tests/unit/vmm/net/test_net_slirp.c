@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/net/net_backend.h"
-#include "devices/virtio/net/net_checksum.h"
+#include "vmm/net/net_backend.h"
+#include "vmm/net/net_checksum.h"
 #include "tests/unit/support/plugin_host.h"
 
 #define DESCRIPTORS 100u /* that the vmm may have: the user network takes half of them */
@@ -26,7 +26,7 @@
 
 static char forward[80];
 static struct rv_instance host;
-static struct virtio_plugin plugin;
+static struct net_context context;
 static struct net_backend *network;
 
 static void guest_readable(void *ctx, unsigned pair)
@@ -49,9 +49,8 @@ static int guest_create(struct rv_instance *h, const struct rv_vmm_ops *ops, voi
 
     (void)state;
     (void)flags;
-    plugin.instance = h;
-    plugin.ops = ops;
-    network = net_user_open(&plugin, &callbacks, 1);
+    context = (struct net_context){.ops = ops, .instance = h};
+    network = net_user_open(&context, &callbacks, 1);
     *device = network;
     return network ? 0 : -EINVAL;
 }
@@ -114,8 +113,8 @@ static void turns(unsigned count)
  * The guest
  */
 
-static uint8_t got[NET_HEADER_BYTES + NET_FRAME_MAX];
-static const uint8_t *const got_frame = got + NET_HEADER_BYTES;
+static uint8_t got[RV_NET_HEADER_BYTES + RV_NET_FRAME_MAX];
+static const uint8_t *const got_frame = got + RV_NET_HEADER_BYTES;
 
 /* The next frame to the guest, in `got`: its bytes, or 0. */
 static size_t guest_next(void)
@@ -123,8 +122,8 @@ static size_t guest_next(void)
     const struct iovec iov = {got, sizeof(got)};
     ssize_t len = network->ops->receive(network, 0, &iov, 1);
 
-    assert_true(len == -EAGAIN || len > (ssize_t)NET_HEADER_BYTES);
-    return len < 0 ? 0 : (size_t)len - NET_HEADER_BYTES;
+    assert_true(len == -EAGAIN || len > (ssize_t)RV_NET_HEADER_BYTES);
+    return len < 0 ? 0 : (size_t)len - RV_NET_HEADER_BYTES;
 }
 
 static void guest_send(uint8_t *frame, size_t len)

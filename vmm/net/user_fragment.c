@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "devices/virtio/net/user_fragment.h"
+#include "vmm/net/user_fragment.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include "devices/virtio/net/net_backend.h"
-#include "devices/virtio/net/net_bytes.h"
-#include "devices/virtio/net/net_checksum.h"
+#include "vmm/net/net_backend.h"
+#include "vmm/net/net_bytes.h"
+#include "vmm/net/net_checksum.h"
 
 #define IPV4_LENGTH_AT   2u
 #define IPV4_OFFSET_AT   6u
@@ -89,19 +89,19 @@ int user_fragment_next(struct user_fragment *fragment, const uint8_t *frame, siz
                        uint8_t head[USER_FRAGMENT_HEAD], size_t *head_len, const uint8_t **part,
                        size_t *part_len)
 {
-    const uint8_t *packet = frame + NET_FRAME_MIN;
-    size_t bytes = len - NET_FRAME_MIN;
+    const uint8_t *packet = frame + RV_NET_FRAME_MIN;
+    size_t bytes = len - RV_NET_FRAME_MIN;
     int error = -EINVAL;
 
-    memcpy(head, frame, NET_FRAME_MIN);
+    memcpy(head, frame, RV_NET_FRAME_MIN);
     if (net_be16(frame + NET_ETHERTYPE_AT) == NET_ETHERTYPE_IPV4 && bytes > NET_IPV4_BYTES)
-        error = fragment_ipv4(fragment, packet, bytes, mtu, head + NET_FRAME_MIN, head_len, part,
+        error = fragment_ipv4(fragment, packet, bytes, mtu, head + RV_NET_FRAME_MIN, head_len, part,
                               part_len);
     else if (net_be16(frame + NET_ETHERTYPE_AT) == NET_ETHERTYPE_IPV6 && bytes > NET_IPV6_BYTES)
-        error = fragment_ipv6(fragment, packet, bytes, mtu, head + NET_FRAME_MIN, head_len, part,
+        error = fragment_ipv6(fragment, packet, bytes, mtu, head + RV_NET_FRAME_MIN, head_len, part,
                               part_len);
     if (error)
         fragment->done = 0;
-    *head_len += NET_FRAME_MIN;
+    *head_len += RV_NET_FRAME_MIN;
     return error;
 }

@@ -17,7 +17,7 @@ struct user_fragment {
 };
 
 /*
- * The next fragment of `frame`, which is longer than NET_FRAME_MIN + `mtu`: its headers in
+ * The next fragment of `frame`, which is longer than RV_NET_FRAME_MIN + `mtu`: its headers in
  * `head`, `*head_len` bytes, and behind them `*part_len` bytes of the frame from `*part` on.
  * With the last one, `done` is 0 again. 0; -EINVAL: not an IP packet, or not a sound one.
  */

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "devices/virtio/net/user_poll.h"
+#include "vmm/net/user_poll.h"
 
 /*
  * End the flows that have been idle for the longest time: about one of eight, at least one.

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "devices/virtio/net/net_backend.h"
+#include "vmm/net/net_backend.h"
 #include "tests/unit/support/plugin_host.h"
 
 #define SECOND 1000000000ull
@@ -26,10 +26,10 @@ static char folder[32], path[48];
 
 static struct end {
     struct rv_instance host;
-    struct virtio_plugin plugin;
+    struct net_context context;
     struct net_backend *cable; /* NULL: not open */
     bool up, writable;
-    uint8_t frame[NET_HEADER_BYTES + NET_FRAME_MAX + 1];
+    uint8_t frame[RV_NET_HEADER_BYTES + RV_NET_FRAME_MAX + 1];
     ssize_t frame_len; /* of one that came in the loop; not positive: none */
 } ends[ENDS];
 
@@ -74,11 +74,10 @@ static int end_create(struct rv_instance *host, const struct rv_vmm_ops *ops, vo
 
     (void)state;
     (void)flags;
-    end->plugin.instance = host;
-    end->plugin.ops = ops;
+    end->context = (struct net_context){.ops = ops, .instance = host};
     end->up = true;
     end->frame_len = 0;
-    end->cable = net_socket_open(&end->plugin, &callbacks, 1);
+    end->cable = net_socket_open(&end->context, &callbacks, 1);
     *device = end;
     return end->cable ? 0 : -EINVAL;
 }
@@ -154,7 +153,7 @@ static int teardown(void **context)
  * Frames
  */
 
-static uint8_t scratch[NET_HEADER_BYTES + NET_FRAME_MAX];
+static uint8_t scratch[RV_NET_HEADER_BYTES + RV_NET_FRAME_MAX];
 
 /* `len` bytes that tell of `seed`. */
 static void fill(uint8_t *frame, size_t len, unsigned seed)
@@ -165,28 +164,28 @@ static void fill(uint8_t *frame, size_t len, unsigned seed)
 
 static int send_frame(unsigned n, size_t len, unsigned seed)
 {
-    struct iovec iov = {scratch, NET_HEADER_BYTES + len};
+    struct iovec iov = {scratch, RV_NET_HEADER_BYTES + len};
 
-    memset(scratch, 0, NET_HEADER_BYTES);
-    fill(scratch + NET_HEADER_BYTES, len, seed);
+    memset(scratch, 0, RV_NET_HEADER_BYTES);
+    fill(scratch + RV_NET_HEADER_BYTES, len, seed);
     return ends[n].cable->ops->send(ends[n].cable, 0, &iov, 1);
 }
 
 /* The frame's bytes, header not included; -EAGAIN: none. */
 static ssize_t receive(unsigned n, unsigned seed)
 {
-    static uint8_t expected[NET_FRAME_MAX];
+    static uint8_t expected[RV_NET_FRAME_MAX];
     struct end *end = &ends[n];
     ssize_t len = end->frame_len > 0 ? end->frame_len : end_take(end);
 
     end->frame_len = 0;
     if (len < 0)
         return len;
-    assert_true(len >= (ssize_t)NET_HEADER_BYTES);
-    len -= (ssize_t)NET_HEADER_BYTES;
+    assert_true(len >= (ssize_t)RV_NET_HEADER_BYTES);
+    len -= (ssize_t)RV_NET_HEADER_BYTES;
     fill(expected, (size_t)len, seed);
-    assert_memory_equal(end->frame + NET_HEADER_BYTES, expected, (size_t)len);
-    for (size_t i = 0; i < NET_HEADER_BYTES; i++)
+    assert_memory_equal(end->frame + RV_NET_HEADER_BYTES, expected, (size_t)len);
+    for (size_t i = 0; i < RV_NET_HEADER_BYTES; i++)
         assert_int_equal(end->frame[i], 0);
     return len;
 }
@@ -225,7 +224,7 @@ static void two_ends(void)
 
 static void frames_of_all_lengths_arrive_in_order_both_ways(void **context)
 {
-    static const size_t lengths[] = {NET_FRAME_MIN, 60, 1514, 9014, NET_FRAME_MAX};
+    static const size_t lengths[] = {RV_NET_FRAME_MIN, 60, 1514, 9014, RV_NET_FRAME_MAX};
 
     (void)context;
     two_ends();
@@ -281,7 +280,7 @@ static void the_wire_has_the_length_and_no_virtio_header(void **context)
 
 static void lengths_that_cannot_be_end_the_connection_with_one_message(void **context)
 {
-    static const uint32_t lengths[] = {0, NET_FRAME_MIN - 1, NET_FRAME_MAX + 1, 1u << 31,
+    static const uint32_t lengths[] = {0, RV_NET_FRAME_MIN - 1, RV_NET_FRAME_MAX + 1, 1u << 31,
                                        UINT32_MAX};
     uint8_t byte;
 
@@ -332,7 +331,7 @@ static void what_a_slow_peer_does_not_take_yet_is_offered_again_and_whole(void *
 
     (void)context;
     two_ends();
-    while (send_frame(0, NET_FRAME_MAX, sent) == 0)
+    while (send_frame(0, RV_NET_FRAME_MAX, sent) == 0)
         assert_true(++sent < 10000);
     assert_true(sent > 0);
     assert_false(ends[0].writable);
