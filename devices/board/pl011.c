@@ -327,7 +327,8 @@ static void pl011_write_cr(struct pl011 *p, uint32_t value)
     pl011_drain(p);
 }
 
-static int pl011_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int pl011_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                      const struct rv_access *access)
 {
     struct pl011 *p = device;
     const struct pl011_state *s = p->s;
@@ -363,7 +364,8 @@ static int pl011_read(void *device, uint64_t offset, unsigned size, uint64_t *va
     return 0;
 }
 
-static int pl011_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static int pl011_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                       const struct rv_access *access)
 {
     struct pl011 *p = device;
     struct pl011_state *s = p->s;
@@ -440,13 +442,13 @@ static void pl011_reset(void *device)
     pl011_accept(p);
 }
 
+/* A state that is zeroed is one that is taken over, until reset(): `flags` do not matter. */
 static int pl011_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     struct pl011_state *s = state;
     struct pl011 *p;
 
-    (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (s->rx.count > PL011_FIFO || s->rx.head >= PL011_FIFO || s->tx.count > PL011_FIFO ||
         s->tx.head >= PL011_FIFO) {
         ops->log(instance, RV_LOG_ERROR, "the saved state is damaged: start the guest anew");
@@ -521,24 +523,31 @@ static const struct rv_fdt_node pl011_fdt = {
  */
 static const struct rv_range pl011_posted[] = {{UARTDR, 4}, {0, 0}};
 
+static const struct rv_region pl011_regions[] = {
+    {
+        .bytes = PL011_SIZE,
+        .fixed_base = 0x09000000,
+        .read = pl011_read,
+        .write = pl011_write,
+        .posted = pl011_posted,
+    },
+    {0},
+};
+
 const struct rv_device_class ringvisor_device = {
     RV_CLASS_HEADER,
     .name = "pl011",
     .description = "Arm PrimeCell UART (PL011): serial console",
+    .regions = pl011_regions,
     .properties = pl011_properties,
-    .mmio_size = PL011_SIZE,
     .place = RV_PLACE_FIXED,
-    .fixed_base = 0x09000000,
     .fixed_spi = 1,
     .irq_lines = 1,
     .state_size = sizeof(struct pl011_state),
     .state_version = PL011_STATE_VERSION,
     .fdt = &pl011_fdt,
-    .posted = pl011_posted,
     .create = pl011_create,
     .destroy = pl011_destroy,
     .reset = pl011_reset,
-    .read = pl011_read,
-    .write = pl011_write,
     .resume = pl011_resume,
 };

@@ -105,7 +105,6 @@ static void pl031_clock_was_set(void *opaque, unsigned events)
     struct pl031 *p = opaque;
     uint64_t expirations;
 
-    (void)events;
     /* -1 with ECANCELED is the news. */
     if (read(p->steps, &expirations, sizeof(expirations)) >= 0 || pl031_wait_for_step(p))
         p->ops->fd_change(p->instance, p->steps_watch, 0); /* not before 2038: not any more */
@@ -119,7 +118,8 @@ static void pl031_arm(struct pl031 *p)
     pl031_look(p);
 }
 
-static int pl031_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int pl031_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                      const struct rv_access *access)
 {
     struct pl031 *p = device;
     const struct pl031_state *s = p->s;
@@ -145,7 +145,8 @@ static int pl031_read(void *device, uint64_t offset, unsigned size, uint64_t *va
     return 0;
 }
 
-static int pl031_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static int pl031_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                       const struct rv_access *access)
 {
     struct pl031 *p = device;
     struct pl031_state *s = p->s;
@@ -211,7 +212,6 @@ static int pl031_create(struct rv_instance *instance, const struct rv_vmm_ops *o
     struct pl031 *p = calloc(1, sizeof(*p));
     int error = -ENOMEM;
 
-    (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (p) {
         *p = (struct pl031){.instance = instance, .ops = ops, .s = state, .steps = -1};
         p->s->imsc &= RTCINT;
@@ -245,13 +245,22 @@ static const struct rv_fdt_node pl031_fdt = {
     .clocks = pl031_clocks,
 };
 
+static const struct rv_region pl031_regions[] = {
+    {
+        .bytes = PL031_SIZE,
+        .fixed_base = 0x09010000,
+        .read = pl031_read,
+        .write = pl031_write,
+    },
+    {0},
+};
+
 const struct rv_device_class ringvisor_device = {
     RV_CLASS_HEADER,
     .name = "pl031",
     .description = "Arm PrimeCell real time clock (PL031): the host's time, and an alarm",
-    .mmio_size = PL031_SIZE,
+    .regions = pl031_regions,
     .place = RV_PLACE_FIXED,
-    .fixed_base = 0x09010000,
     .fixed_spi = 2,
     .irq_lines = 1,
     .state_size = sizeof(struct pl031_state),
@@ -260,7 +269,5 @@ const struct rv_device_class ringvisor_device = {
     .create = pl031_create,
     .destroy = pl031_destroy,
     .reset = pl031_reset,
-    .read = pl031_read,
-    .write = pl031_write,
     .resume = pl031_resume,
 };

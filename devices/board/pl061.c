@@ -107,12 +107,12 @@ static void pl061_released(void *opaque)
 }
 
 /* Pressed, if the guest looks at the line: with an interrupt, as all drivers of keys do. */
-static bool pl061_event(void *device, enum rv_device_event event)
+static bool pl061_event(void *device, const struct rv_device_event *event)
 {
     struct pl061 *p = device;
     struct pl061_state *s = p->s;
 
-    if (event != RV_EVENT_POWER_BUTTON || !(s->ie & BUTTON) || s->dir & BUTTON)
+    if (event->type != RV_EVENT_POWER_BUTTON || !(s->ie & BUTTON) || s->dir & BUTTON)
         return false;
     pl061_hold(p, PRESS_NS);
     pl061_input(p, s->in | BUTTON);
@@ -132,7 +132,8 @@ static void pl061_clear(struct pl061 *p, unsigned v)
         pl061_hold(p, PRESS_NS);
 }
 
-static int pl061_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int pl061_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                      const struct rv_access *access)
 {
     const struct pl061_state *s = ((struct pl061 *)device)->s;
     unsigned v = 0;
@@ -160,7 +161,8 @@ static int pl061_read(void *device, uint64_t offset, unsigned size, uint64_t *va
     return 0;
 }
 
-static int pl061_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static int pl061_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                       const struct rv_access *access)
 {
     struct pl061 *p = device;
     struct pl061_state *s = p->s;
@@ -194,12 +196,12 @@ static void pl061_reset(void *device)
     pl061_update(p);
 }
 
+/* A state that is zeroed is one that is taken over, until reset(): `flags` do not matter. */
 static int pl061_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     struct pl061 *p = calloc(1, sizeof(*p));
 
-    (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (p)
         *p = (struct pl061){.instance = instance, .ops = ops, .s = state};
     if (!p || !(p->timer = ops->timer_new(instance, pl061_released, p))) {
@@ -236,7 +238,6 @@ static void pl061_destroy(void *device)
 
 static void pl061_fdt_node(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->empty(fdt, "gpio-controller");
     ops->u32(fdt, "#gpio-cells", 2);
     ops->empty(fdt, "interrupt-controller");
@@ -248,7 +249,6 @@ static void pl061_fdt_root(void *device, struct rv_fdt *fdt, const struct rv_fdt
 {
     uint32_t gpios[] = {ops->phandle(fdt, RV_FDT_SELF), BUTTON_LINE, 0};
 
-    (void)device;
     ops->begin(fdt, "gpio-keys");
     ops->string(fdt, "compatible", "gpio-keys");
     ops->begin(fdt, "poweroff");
@@ -271,13 +271,22 @@ static const struct rv_fdt_node pl061_fdt = {
     .phandle = true,
 };
 
+static const struct rv_region pl061_regions[] = {
+    {
+        .bytes = PL061_SIZE,
+        .fixed_base = 0x09030000,
+        .read = pl061_read,
+        .write = pl061_write,
+    },
+    {0},
+};
+
 const struct rv_device_class ringvisor_device = {
     RV_CLASS_HEADER,
     .name = "pl061",
     .description = "Arm PrimeCell GPIO (PL061) with the power button",
-    .mmio_size = PL061_SIZE,
+    .regions = pl061_regions,
     .place = RV_PLACE_FIXED,
-    .fixed_base = 0x09030000,
     .fixed_spi = 7,
     .irq_lines = 1,
     .state_size = sizeof(struct pl061_state),
@@ -286,8 +295,6 @@ const struct rv_device_class ringvisor_device = {
     .create = pl061_create,
     .destroy = pl061_destroy,
     .reset = pl061_reset,
-    .read = pl061_read,
-    .write = pl061_write,
     .resume = pl061_resume,
     .event = pl061_event,
     .fdt_node = pl061_fdt_node,

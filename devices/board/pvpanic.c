@@ -22,10 +22,9 @@ struct pvpanic {
     uint64_t quiet_until[2]; /* now_ns, of each event */
 };
 
-static int pvpanic_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int pvpanic_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                        const struct rv_access *access)
 {
-    (void)device;
-    (void)size;
     *value = offset == 0 ? PVPANIC_PANICKED | PVPANIC_CRASHED : 0;
     return 0;
 }
@@ -42,11 +41,18 @@ static void pvpanic_say(struct pvpanic *p, unsigned event, const char *what)
     *quiet_until = now + QUIET_NS;
 }
 
-static int pvpanic_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static void pvpanic_ask(struct pvpanic *p, uint32_t type, int32_t code)
+{
+    const struct rv_request request = {.size = sizeof(request), .type = type, .code = code};
+
+    p->ops->request(p->instance, &request);
+}
+
+static int pvpanic_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                         const struct rv_access *access)
 {
     struct pvpanic *p = device;
 
-    (void)size;
     if (offset != 0)
         return 0;
     if (!(value & PVPANIC_PANICKED)) {
@@ -54,12 +60,12 @@ static int pvpanic_write(void *device, uint64_t offset, unsigned size, uint64_t 
             pvpanic_say(p, PVPANIC_CRASHED, "its crash kernel takes over");
     } else if (p->action == PVPANIC_RESET) {
         pvpanic_say(p, PVPANIC_PANICKED, "it is reset");
-        p->ops->request(p->instance, RV_REQUEST_RESET, 0);
+        pvpanic_ask(p, RV_REQUEST_RESET, 0);
     } else if (p->action == PVPANIC_NONE) {
         pvpanic_say(p, PVPANIC_PANICKED, "nothing is done");
     } else {
         pvpanic_say(p, PVPANIC_PANICKED, "it is ended");
-        p->ops->request(p->instance, RV_REQUEST_PANIC, (int)(value & 0xff));
+        pvpanic_ask(p, RV_REQUEST_PANIC, (int32_t)(value & 0xff));
     }
     return 0;
 }
@@ -71,8 +77,6 @@ static int pvpanic_create(struct rv_instance *instance, const struct rv_vmm_ops 
 {
     struct pvpanic *p = calloc(1, sizeof(*p));
 
-    (void)state;
-    (void)flags;
     if (!p) {
         ops->log(instance, RV_LOG_ERROR, "out of memory");
         return -ENOMEM;
@@ -88,9 +92,9 @@ static void pvpanic_destroy(void *device)
     free(device);
 }
 
+/* What it remembers is the log's, not the guest's. */
 static void pvpanic_reset(void *device)
 {
-    (void)device; /* what it remembers is the log's, not the guest's */
 }
 
 static const struct rv_property pvpanic_properties[] = {
@@ -110,17 +114,24 @@ static const struct rv_fdt_node pvpanic_fdt = {
     .compatible = pvpanic_compatible,
 };
 
+static const struct rv_region pvpanic_regions[] = {
+    {
+        .bytes = PVPANIC_SIZE,
+        .read = pvpanic_read,
+        .write = pvpanic_write,
+    },
+    {0},
+};
+
 const struct rv_device_class ringvisor_device = {
     RV_CLASS_HEADER,
     .name = "pvpanic",
     .description = "panic notifier: the vmm ends with status 3 when the guest's kernel panics",
+    .regions = pvpanic_regions,
     .properties = pvpanic_properties,
-    .mmio_size = PVPANIC_SIZE,
     .place = RV_PLACE_PLATFORM,
     .fdt = &pvpanic_fdt,
     .create = pvpanic_create,
     .destroy = pvpanic_destroy,
     .reset = pvpanic_reset,
-    .read = pvpanic_read,
-    .write = pvpanic_write,
 };

@@ -99,7 +99,7 @@ static void sp805_expired(struct sp805 *p)
     static const struct {
         const char *text;
         bool asks;
-        enum rv_request request;
+        uint32_t request;
     } actions[] = {
         [SP805_RESET] = {"it is reset", true, RV_REQUEST_RESET},
         [SP805_POWEROFF] = {"it is switched off", true, RV_REQUEST_POWER_OFF},
@@ -114,8 +114,12 @@ static void sp805_expired(struct sp805 *p)
                     actions[p->action].text);
         p->quiet_until = now + QUIET_NS;
     }
-    if (actions[p->action].asks)
-        p->ops->request(p->instance, actions[p->action].request, 0);
+    if (actions[p->action].asks) {
+        const struct rv_request request = {.size = sizeof(request),
+                                           .type = actions[p->action].request};
+
+        p->ops->request(p->instance, &request);
+    }
 }
 
 static void sp805_zero(void *opaque)
@@ -146,7 +150,8 @@ static void sp805_control(struct sp805 *p, uint32_t v)
         sp805_start(p); /* 3.3.3: from WdogLoad */
 }
 
-static int sp805_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int sp805_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                      const struct rv_access *access)
 {
     struct sp805 *p = device;
     const struct sp805_state *s = p->s;
@@ -171,7 +176,8 @@ static int sp805_read(void *device, uint64_t offset, unsigned size, uint64_t *va
     return 0;
 }
 
-static int sp805_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static int sp805_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                       const struct rv_access *access)
 {
     struct sp805 *p = device;
     struct sp805_state *s = p->s;
@@ -209,12 +215,12 @@ static void sp805_reset(void *device)
 
 static const char *const sp805_actions[] = {"reset", "poweroff", "exit", "none", NULL};
 
+/* A state that is zeroed is one that is taken over, until reset(): `flags` do not matter. */
 static int sp805_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
                         uint32_t flags, void **device)
 {
     struct sp805 *p = calloc(1, sizeof(*p));
 
-    (void)flags; /* a state that is zeroed is one that is taken over, until reset() */
     if (p)
         *p = (struct sp805){.instance = instance,
                             .ops = ops,
@@ -279,12 +285,21 @@ static const struct rv_fdt_node sp805_fdt = {
     .clocks = sp805_clocks,
 };
 
+static const struct rv_region sp805_regions[] = {
+    {
+        .bytes = SP805_SIZE,
+        .read = sp805_read,
+        .write = sp805_write,
+    },
+    {0},
+};
+
 const struct rv_device_class ringvisor_device = {
     RV_CLASS_HEADER,
     .name = "sp805",
     .description = "Arm watchdog (SP805): resets a guest that hangs",
+    .regions = sp805_regions,
     .properties = sp805_properties,
-    .mmio_size = SP805_SIZE,
     .place = RV_PLACE_PLATFORM,
     .irq_lines = 1,
     .state_size = sizeof(struct sp805_state),
@@ -293,8 +308,6 @@ const struct rv_device_class ringvisor_device = {
     .create = sp805_create,
     .destroy = sp805_destroy,
     .reset = sp805_reset,
-    .read = sp805_read,
-    .write = sp805_write,
     .quiesce = sp805_quiesce,
     .resume = sp805_resume,
 };

@@ -217,7 +217,8 @@ int vhost_user_quiesce(void *device)
     return vu->waited_for ? -EINPROGRESS : 0;
 }
 
-void vhost_user_sync(void *device)
+/* What a back end has written shows in its rings, so each mode is the same. */
+void vhost_user_sync(void *device, uint32_t mode)
 {
     struct virtio_plugin *plugin = device;
     struct vhost_user *vu = plugin->device;
@@ -393,9 +394,7 @@ static uint32_t vhost_user_mode(const struct vhost_user *vu)
 
 static void *vhost_user_span(void *ctx, uint64_t ipa, uint64_t len)
 {
-    const struct virtio_plugin *plugin = ctx;
-
-    return plugin->ops->mem_span(plugin->instance, ipa, len);
+    return virtio_plugin_span(ctx, ipa, len, true);
 }
 
 static int vhost_user_rings(struct vhost_user *vu)

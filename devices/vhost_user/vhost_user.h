@@ -126,7 +126,7 @@ int vhost_user_quiesce(void *device);
 void vhost_user_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain);
 
 /* rv_device_class.sync: `device` is the plugin. */
-void vhost_user_sync(void *device);
+void vhost_user_sync(void *device, uint32_t mode);
 
 #define VHOST_USER_VIRTIO(device_id)                                                       \
     {                                                                                      \

@@ -55,7 +55,8 @@ static void countdown_start(struct countdown *c, uint64_t ticks)
     c->ops->timer_set(c->instance, c->timer, c->state->deadline_ns);
 }
 
-static int countdown_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int countdown_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                          const struct rv_access *access)
 {
     const struct countdown *c = device;
 
@@ -69,7 +70,8 @@ static int countdown_read(void *device, uint64_t offset, unsigned size, uint64_t
     }
 }
 
-static int countdown_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static int countdown_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                           const struct rv_access *access)
 {
     struct countdown *c = device;
 
@@ -154,21 +156,28 @@ static const struct rv_fdt_node countdown_fdt = {
 /* TICKS: that the countdown has started is nothing which the guest could miss at once. */
 static const struct rv_range countdown_posted[] = {{TICKS, 4}, {0, 0}};
 
+static const struct rv_region countdown_regions[] = {
+    {
+        .bytes = 0x1000,
+        .read = countdown_read,
+        .write = countdown_write,
+        .posted = countdown_posted,
+    },
+    {0},
+};
+
 const struct rv_device_class ringvisor_device = {
     RV_CLASS_HEADER,
     .name = "countdown",
     .description = "countdown with an interrupt: the example of docs/plugins.md",
     .properties = countdown_properties,
-    .mmio_size = 0x1000,
+    .regions = countdown_regions,
     .irq_lines = 1,
     .state_size = sizeof(struct countdown_state),
     .state_version = 1,
     .fdt = &countdown_fdt,
-    .posted = countdown_posted,
     .create = countdown_create,
     .destroy = countdown_destroy,
     .reset = countdown_reset,
-    .read = countdown_read,
-    .write = countdown_write,
     .resume = countdown_resume,
 };

@@ -179,8 +179,6 @@ static int make(struct event_base *base, const struct plugins *plugins, char **a
         struct vm_share share = {
             .id = i,
             .ram_offset = i * vm_memory_size(NEIGHBOUR_RAM),
-            .state_offset = i * (run.machine->layout.state_size / NR_VMS),
-            .state_size = run.machine->layout.state_size / NR_VMS,
         };
 
         if (vm_create(&run.vms[i], &vm, &share, &run.cores, base, plugins, NULL))

@@ -35,7 +35,7 @@ static uint32_t take(struct input *in, unsigned bytes)
 
 static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
 {
-    ringvisor_device.write(host->device, reg, 4, value);
+    ringvisor_device.regions[0].write(host->device, reg, 4, value, NULL);
 }
 
 /* The driver, where it wants to get somewhere: queue 0 is there. */
@@ -111,8 +111,9 @@ static void step(struct rv_instance *host, struct input *in, bool *still)
         where = take(in, 1) * 4 + (choice & 3u);
         where -= where % sizes[choice >> 2];
         if (!*still && where + sizes[choice >> 2] <= VIRTIO_MMIO_SIZE) {
-            ringvisor_device.write(host->device, where, sizes[choice >> 2], take(in, 4));
-            ringvisor_device.read(host->device, where, sizes[choice >> 2], &value);
+            ringvisor_device.regions[0].write(host->device, where, sizes[choice >> 2], take(in, 4),
+                                              NULL);
+            ringvisor_device.regions[0].read(host->device, where, sizes[choice >> 2], &value, NULL);
         }
         break;
     case 2:

@@ -100,8 +100,9 @@ static void show(struct rv_instance *h, uint64_t shown[SHOWN][16])
             uint64_t offset = starts[i] + 4 * r;
 
             shown[i][r] = 0;
-            if (offset + 4 <= h->class->mmio_size && !(h->class == &fuzz_pl011 && offset == 0))
-                CHECK(h->class->read(h->device, offset, 4, &shown[i][r]) == 0);
+            if (offset + 4 <= h->class->regions[0].bytes &&
+                !(h->class == &fuzz_pl011 && offset == 0))
+                CHECK(h->class->regions[0].read(h->device, offset, 4, &shown[i][r], NULL) == 0);
         }
     }
 }
@@ -177,9 +178,9 @@ static uint64_t take_offset(const struct rv_instance *h, struct input *in, unsig
 
     if (choice == 0x3f)
         offset = take(in, 2);
-    if (h->class->mmio_size < size)
+    if (h->class->regions[0].bytes < size)
         return 0;
-    return offset % (h->class->mmio_size - size + 1) / size * size;
+    return offset % (h->class->regions[0].bytes - size + 1) / size * size;
 }
 
 static uint32_t take_value(struct input *in)
@@ -200,14 +201,14 @@ static void access_registers(struct rv_instance *h, struct input *in, bool is_wr
     uint64_t offset = take_offset(h, in, size), value = 0;
     int error;
 
-    if (size > h->class->mmio_size)
+    if (size > h->class->regions[0].bytes)
         return; /* the bus lets none through that is not inside */
     if (is_write)
-        error = h->class->write(h->device, offset, size,
-                                size == 8 ? take(in, 8)
-                                          : take_value(in) & (UINT64_MAX >> (64 - 8 * size)));
+        error = h->class->regions[0].write(
+            h->device, offset, size,
+            size == 8 ? take(in, 8) : take_value(in) & (UINT64_MAX >> (64 - 8 * size)), NULL);
     else
-        error = h->class->read(h->device, offset, size, &value);
+        error = h->class->regions[0].read(h->device, offset, size, &value, NULL);
     CHECK(error <= 0);
     CHECK(size != 4 || error == 0); /* a whole register is always there, or reads as 0 */
 }
@@ -230,7 +231,9 @@ static void step(struct board *b, struct input *in)
     case 8: pass(h, take(in, 1) * units[what >> 6]); break;
     case 9:
         if (h->class->event)
-            h->class->event(h->device, RV_EVENT_POWER_BUTTON);
+            h->class->event(h->device,
+                            &(struct rv_device_event){.size = sizeof(struct rv_device_event),
+                                                      .type = RV_EVENT_POWER_BUTTON});
         break;
     case 10:
         quiesce(b);

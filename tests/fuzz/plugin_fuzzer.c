@@ -46,7 +46,7 @@ static size_t take_bytes(struct input *in, uint8_t *to, size_t len)
 
 static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
 {
-    ringvisor_device.write(host->device, reg, 4, value);
+    ringvisor_device.regions[0].write(host->device, reg, 4, value, NULL);
 }
 
 static uint64_t offered(struct rv_instance *host)
@@ -54,9 +54,9 @@ static uint64_t offered(struct rv_instance *host)
     uint64_t low, high;
 
     write32(host, VIRTIO_MMIO_DEVICE_FEATURES_SEL, 0);
-    ringvisor_device.read(host->device, VIRTIO_MMIO_DEVICE_FEATURES, 4, &low);
+    ringvisor_device.regions[0].read(host->device, VIRTIO_MMIO_DEVICE_FEATURES, 4, &low, NULL);
     write32(host, VIRTIO_MMIO_DEVICE_FEATURES_SEL, 1);
-    ringvisor_device.read(host->device, VIRTIO_MMIO_DEVICE_FEATURES, 4, &high);
+    ringvisor_device.regions[0].read(host->device, VIRTIO_MMIO_DEVICE_FEATURES, 4, &high, NULL);
     return low | high << 32;
 }
 
@@ -130,8 +130,8 @@ static void access_registers(struct rv_instance *host, struct input *in)
 
     where %= VIRTIO_MMIO_SIZE;
     where -= where % size;
-    ringvisor_device.write(host->device, where, size, take(in, 4));
-    ringvisor_device.read(host->device, where, size, &value);
+    ringvisor_device.regions[0].write(host->device, where, size, take(in, 4), NULL);
+    ringvisor_device.regions[0].read(host->device, where, size, &value, NULL);
 }
 
 static void step(struct rv_instance *host, struct input *in)

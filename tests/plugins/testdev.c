@@ -98,25 +98,29 @@ static void testdev_resume(void *device)
     }
 }
 
-static bool testdev_event(void *device, enum rv_device_event event)
+static bool testdev_event(void *device, const struct rv_device_event *event)
 {
     struct testdev *dev = device;
 
-    dev->state->events += event == RV_EVENT_POWER_BUTTON;
-    return event == RV_EVENT_POWER_BUTTON;
+    dev->state->events += event->type == RV_EVENT_POWER_BUTTON;
+    return event->type == RV_EVENT_POWER_BUTTON;
 }
 
 static void copy(struct testdev *dev, uint64_t len)
 {
     struct testdev_state *state = dev->state;
-    const void *from = dev->ops->mem_span(dev->instance, state->dma_from, len);
-    void *to = dev->ops->mem_span(dev->instance, state->dma_to, len);
+    void *from = dev->ops->mem_map(dev->instance, state->dma_from, len, RV_MEM_READ);
+    void *to = dev->ops->mem_map(dev->instance, state->dma_to, len, RV_MEM_WRITE);
 
     state->dma_refused = !from || !to;
-    if (state->dma_refused)
-        return;
-    memmove(to, from, len);
-    dev->ops->mem_dirty(dev->instance, state->dma_to, len);
+    if (!state->dma_refused) {
+        memmove(to, from, len);
+        dev->ops->mem_dirty(dev->instance, state->dma_to, len);
+    }
+    if (from)
+        dev->ops->mem_unmap(dev->instance, from, len);
+    if (to)
+        dev->ops->mem_unmap(dev->instance, to, len);
 }
 
 static int testdev_create(struct rv_instance *instance, const struct rv_vmm_ops *ops, void *state,
@@ -124,7 +128,6 @@ static int testdev_create(struct rv_instance *instance, const struct rv_vmm_ops 
 {
     struct testdev *dev = calloc(1, sizeof(*dev));
 
-    (void)flags;
     if (dev == NULL) {
         ops->log(instance, RV_LOG_ERROR, "testdev: out of memory");
         return -ENOMEM;
@@ -220,7 +223,8 @@ static int read_register(const struct testdev_state *state, uint64_t offset, uin
     }
 }
 
-static int testdev_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int testdev_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                        const struct rv_access *access)
 {
     struct testdev *dev = device;
     struct testdev_state *state = dev->state;
@@ -280,7 +284,9 @@ static void write_register(struct testdev *dev, uint64_t offset, unsigned size, 
         dev->ops->timer_set(dev->instance, dev->late, state->late_ns);
         break;
     case TESTDEV_REQUEST:
-        dev->ops->request(dev->instance, (enum rv_request)(value & 0xff), (int)(value >> 8 & 0xff));
+        dev->ops->request(dev->instance, &(struct rv_request){.size = sizeof(struct rv_request),
+                                                              .type = (uint32_t)(value & 0xff),
+                                                              .code = (int)(value >> 8 & 0xff)});
         break;
     case TESTDEV_LOG_CLEAR: clear_log(state); break;
     case TESTDEV_LOG_INDEX: state->log_index = value; break;
@@ -289,7 +295,8 @@ static void write_register(struct testdev *dev, uint64_t offset, unsigned size, 
     }
 }
 
-static int testdev_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static int testdev_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                         const struct rv_access *access)
 {
     struct testdev *dev = device;
     struct testdev_state *state = dev->state;
@@ -313,21 +320,23 @@ static const struct rv_fdt_node fdt_node = {
     .size = sizeof(fdt_node), .name = "testdev", .compatible = compatible};
 static const struct rv_range posted[] = {{TESTDEV_POSTED, TESTDEV_POSTED_SIZE}, {0, 0}};
 
+static const struct rv_region regions[] = {
+    {.bytes = TESTDEV_SIZE, .read = testdev_read, .write = testdev_write, .posted = posted},
+    {0},
+};
+
 const struct rv_device_class ringvisor_device = {
     RV_CLASS_HEADER,
     .name = "testdev",
     .description = "device of the guest tests: accesses, interrupts and failures on demand",
-    .mmio_size = TESTDEV_SIZE,
+    .regions = regions,
     .irq_lines = TESTDEV_LINES,
     .state_size = sizeof(struct testdev_state),
     .state_version = 2,
     .fdt = &fdt_node,
-    .posted = posted,
     .create = testdev_create,
     .destroy = testdev_destroy,
     .reset = testdev_reset,
-    .read = testdev_read,
-    .write = testdev_write,
     .quiesce = testdev_quiesce,
     .resume = testdev_resume,
     .event = testdev_event,

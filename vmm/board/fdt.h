@@ -10,12 +10,21 @@
 
 #include "vmm/util/types.h"
 
+#define FDT_MORE_MAX 7u
+
+struct fdt_region {
+    ipa_t base;
+    uint64_t size;
+};
+
 /* One device on the board: what the plugin says of itself, and where it is. */
 struct fdt_device {
     const struct rv_fdt_node *node;
-    ipa_t base;
+    ipa_t base; /* of the first region of registers, after which the node is named */
     uint64_t size;
-    const uint32_t *spis; /* SPI numbers (INTID - 32) */
+    const struct fdt_region *more; /* further ones */
+    unsigned nr_more;              /* FDT_MORE_MAX at most */
+    const uint32_t *spis;          /* SPI numbers (INTID - 32) */
     unsigned nr_spis;
     uint64_t irq_edge; /* bit n: the n-th is edge-triggered, others are level, active high */
 

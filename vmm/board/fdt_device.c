@@ -52,7 +52,7 @@ static bool is_node_name(const char *name)
            is_name(at + 1, NODE_NAME_CHARS);
 }
 
-/* In the device's own node these are the core's. */
+/* In the device's own node these are the vmm's. */
 static bool is_taken(const char *name)
 {
     static const char *const taken[] = {"compatible",    "reg",     "interrupts", "clocks",
@@ -77,7 +77,7 @@ static bool property(struct rv_fdt *fdt, const char *name)
     else if (fdt->has_child[fdt->depth])
         fail(fdt, "behind a child node there can be no property", name);
     else if (fdt->depth == 0 && is_taken(name))
-        fail(fdt, "the core has written property", name);
+        fail(fdt, "the vmm has written property", name);
     return fdt->w->error == 0;
 }
 
@@ -150,7 +150,7 @@ static void op_bytes(struct rv_fdt *fdt, const char *name, const void *data, siz
         fdt_writer_bytes(fdt->w, name, data, len);
 }
 
-static uint32_t op_phandle(struct rv_fdt *fdt, enum rv_fdt_phandle which)
+static uint32_t op_phandle(struct rv_fdt *fdt, uint32_t which)
 {
     switch (which) {
     case RV_FDT_CLOCK: return PHANDLE_CLOCK;
@@ -235,9 +235,15 @@ void fdt_device_build(struct fdt_writer *w, const struct fdt_config *config, uns
     const struct fdt_device *device = &config->devices[index];
     const struct rv_fdt_node *node = device->node;
 
+    uint64_t reg[1 + FDT_MORE_MAX][2] = {{device->base.v, device->size}};
+
+    for (unsigned i = 0; i < device->nr_more && i < FDT_MORE_MAX; i++) {
+        reg[1 + i][0] = device->more[i].base.v;
+        reg[1 + i][1] = device->more[i].size;
+    }
     fdt_writer_begin_at(w, node->name, device->base.v);
     fdt_writer_strings(w, "compatible", node->compatible);
-    fdt_writer_reg(w, (const uint64_t[]){device->base.v, device->size}, 1);
+    fdt_writer_reg(w, reg[0], 1 + device->nr_more);
     interrupts(w, device);
     clocks(w, node);
     if (node->dma_coherent)

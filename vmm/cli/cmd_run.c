@@ -155,7 +155,6 @@ static int serve(const struct run_options *o)
     if (!console)
         goto out;
     created = true;
-    share.state_size = machine->layout.state_size;
     session.vm = &vm;
     cores_init(&cores, machine, o->slice_ms * NS_PER_MS);
     if (vm_create(&vm, &o->vm, &share, &cores, base, plugins, console) ||

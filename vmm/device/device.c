@@ -12,21 +12,90 @@
 
 #define DEVICE_SPIS 988u /* INTIDs 32 to 1019 */
 
+static const struct device_handle_ops *const device_handle_kinds[DEVICE_HANDLE_KINDS] = {
+    [DEVICE_HANDLE_TIMER] = &device_timer_handle, [DEVICE_HANDLE_WATCH] = &device_watch_handle,
+    [DEVICE_HANDLE_WORK] = &device_work_handle,   [DEVICE_HANDLE_REPLY] = &device_reply_handle,
+    [DEVICE_HANDLE_CHR] = &device_chr_handle,     [DEVICE_HANDLE_DISK] = &device_disk_handle,
+    [DEVICE_HANDLE_NET] = &device_net_handle,
+};
+
+/*
+ * Registers: from the bus to the plugin
+ */
+
+static struct rv_access device_access(const struct device_region *region)
+{
+    struct bus_access access = bus_access(region->instance->env.bus);
+
+    return (struct rv_access){
+        .size = sizeof(struct rv_access),
+        .region = region->index,
+        .vcpu = access.vcpu,
+        .flags = access.posted ? RV_ACCESS_POSTED : 0,
+    };
+}
+
+static int device_bus_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
+{
+    const struct device_region *region = opaque;
+    const struct rv_access access = device_access(region);
+
+    return region->region->read(region->instance->device, offset, width, value, &access);
+}
+
+static int device_bus_write(void *opaque, uint64_t offset, unsigned width, uint64_t value)
+{
+    const struct device_region *region = opaque;
+    const struct rv_access access = device_access(region);
+
+    return region->region->write(region->instance->device, offset, width, value, &access);
+}
+
+static const struct bus_ops device_bus_ops = {.read = device_bus_read, .write = device_bus_write};
+
+static int device_connect(struct rv_instance *instance)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < instance->nr_regions && !error; i++) {
+        struct device_region *region = &instance->regions[i];
+
+        error = bus_add(instance->env.bus, instance->name, region->base, region->region->bytes,
+                        &device_bus_ops, region);
+        region->on_bus = error == 0;
+    }
+    return error;
+}
+
+static void device_disconnect(struct rv_instance *instance)
+{
+    for (unsigned i = 0; i < instance->nr_regions; i++)
+        if (instance->regions[i].on_bus)
+            bus_remove(instance->env.bus, instance->regions[i].base);
+}
+
+/*
+ * Making one
+ */
+
 /* Its place on the board and its name. */
 static int device_place(struct rv_instance *instance)
 {
     const struct rv_device_class *class = instance->class;
-    int err = instance->env.place(instance->env.ctx, class, &instance->base, &instance->first_spi);
+    ipa_t bases[PLUGIN_REGIONS_MAX];
+    int error = instance->env.place(instance->env.opaque, class, bases, &instance->first_spi);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     if (instance->first_spi >= DEVICE_SPIS ||
         class->irq_lines > DEVICE_SPIS - instance->first_spi) {
         log_error("device '%s': there are SPIs 0 to %u, not %u", class->name, DEVICE_SPIS - 1,
                   instance->first_spi);
         return -EINVAL;
     }
-    if (asprintf(&instance->name, "%s@%" PRIx64, class->name, instance->base.v) < 0) {
+    for (unsigned i = 0; i < instance->nr_regions; i++)
+        instance->regions[i].base = bases[i];
+    if (asprintf(&instance->name, "%s@%" PRIx64, class->name, bases[0].v) < 0) {
         instance->name = NULL;
         return -ENOMEM;
     }
@@ -43,15 +112,19 @@ static struct rv_instance *device_alloc(const struct device_env *env,
         return NULL;
     while (class->properties && class->properties[properties].name)
         properties++;
-    *instance = (struct rv_instance){
-        .env = *env,
-        .class = class,
-        /* The bus calls the plugin itself: the signatures are the same. */
-        .bus_ops = {.read = class->read, .write = class->write},
-        /* One more than there are, since calloc may give NULL for none. */
-        .values = calloc(properties + 1, sizeof(char *)),
-        .lines = calloc(class->irq_lines + 1, sizeof(enum device_line)),
-    };
+    instance->env = *env;
+    instance->class = class;
+    while (class->regions[instance->nr_regions].bytes) {
+        instance->regions[instance->nr_regions] = (struct device_region){
+            .instance = instance,
+            .region = &class->regions[instance->nr_regions],
+            .index = instance->nr_regions,
+        };
+        instance->nr_regions++;
+    }
+    /* One more than there are, since calloc may give NULL for none. */
+    instance->values = calloc(properties + 1, sizeof(*instance->values));
+    instance->lines = calloc(class->irq_lines + 1, sizeof(enum device_line));
     if (!instance->values || !instance->lines) {
         device_destroy(instance);
         return NULL;
@@ -64,33 +137,29 @@ static int device_start(struct rv_instance *instance)
 {
     const struct rv_device_class *class = instance->class;
     void *state = NULL;
-    int err;
+    int error;
 
     if (class->state_size > 0) {
-        state = instance->env.state_alloc(instance->env.ctx, instance->name, class->state_version,
-                                          class->state_size);
+        state = device_state_open(instance, NULL, class->state_version, class->state_size);
         if (!state)
             return -ENOMEM;
     }
     instance->creating = true;
-    err = class->create(instance, &device_ops, state, instance->env.resume ? RV_CREATE_RESUME : 0,
-                        &instance->device);
+    error = class->create(instance, &device_ops, state, instance->env.resume ? RV_CREATE_RESUME : 0,
+                          &instance->device);
     instance->creating = false;
-    if (err) {
-        if (err > 0) {
-            device_bug(instance, "create() returned %d, which is no -errno", err);
-            err = -EINVAL;
+    if (error) {
+        if (error > 0) {
+            device_bug(instance, "create() returned %d, which is no -errno", error);
+            error = -EINVAL;
         }
-        log_error("device '%s': cannot be made: %s", instance->name, strerror(-err));
-        return err;
+        log_error("device '%s': cannot be made: %s", instance->name, strerror(-error));
+        return error;
     }
     instance->created = true;
     if (!instance->env.resume)
-        class->reset(instance->device);
-    err = bus_add(instance->env.bus, instance->name, instance->base, class->mmio_size,
-                  &instance->bus_ops, instance->device);
-    instance->on_bus = err == 0;
-    return err;
+        device_reset(instance);
+    return device_connect(instance);
 }
 
 int device_create(const struct device_env *env, const char *spec, struct rv_instance **device)
@@ -99,7 +168,7 @@ int device_create(const struct device_env *env, const char *spec, struct rv_inst
     char *name = strndup(spec, len);
     const struct plugin *plugin;
     struct rv_instance *instance = NULL;
-    int err;
+    int error;
 
     if (!name)
         return -ENOMEM;
@@ -110,16 +179,16 @@ int device_create(const struct device_env *env, const char *spec, struct rv_inst
     if (!plugin)
         return -ENOENT;
     instance = device_alloc(env, &plugin->class);
-    err = instance ? device_properties_parse(instance, spec + len) : -ENOMEM;
-    if (!err)
-        err = device_place(instance);
-    if (!err)
-        err = device_start(instance);
-    if (err == -ENOMEM)
+    error = instance ? device_properties_parse(instance, spec + len) : -ENOMEM;
+    if (!error)
+        error = device_place(instance);
+    if (!error)
+        error = device_start(instance);
+    if (error == -ENOMEM)
         log_error("device '%s': out of memory", plugin->class.name);
-    if (err) {
+    if (error) {
         device_destroy(instance);
-        return err;
+        return error;
     }
     *device = instance;
     return 0;
@@ -140,19 +209,7 @@ static void device_free_handles(struct rv_instance *instance)
     while (instance->handles) {
         struct device_handle *handle = device_first_handle(instance);
 
-        switch (handle->kind) {
-        case DEVICE_HANDLE_TIMER:
-            device_timer_free(instance, (struct rv_timer *)(void *)handle);
-            break;
-        case DEVICE_HANDLE_WATCH:
-            device_fd_remove(instance, (struct rv_watch *)(void *)handle);
-            break;
-        case DEVICE_HANDLE_CHR: device_chr_close(instance, (struct rv_chr *)(void *)handle); break;
-        case DEVICE_HANDLE_DISK:
-            device_disk_close(instance, (struct rv_disk *)(void *)handle);
-            break;
-        case DEVICE_HANDLE_NET: device_net_close(instance, (struct rv_net *)(void *)handle); break;
-        }
+        device_handle_kinds[handle->kind]->free(instance, handle);
     }
 }
 
@@ -160,8 +217,8 @@ void device_destroy(struct rv_instance *instance)
 {
     if (!instance)
         return;
-    if (instance->on_bus)
-        bus_remove(instance->env.bus, instance->base);
+    device_disconnect(instance);
+    instance->may_act = true;
     if (instance->created)
         instance->class->destroy(instance->device);
     device_free_handles(instance);
@@ -169,6 +226,7 @@ void device_destroy(struct rv_instance *instance)
         struct device_counter *counter = instance->counters;
 
         instance->counters = counter->next;
+        free(counter->help);
         free(counter);
     }
     device_properties_free(instance);
@@ -177,22 +235,38 @@ void device_destroy(struct rv_instance *instance)
     free(instance);
 }
 
+/*
+ * Standing still and going on
+ */
+
+static void device_quieten(struct rv_instance *instance)
+{
+    instance->phase = DEVICE_STOPPED;
+    for (struct device_handle *h = instance->handles; h; h = h->next)
+        if (device_handle_kinds[h->kind]->hold)
+            device_handle_kinds[h->kind]->hold(h);
+}
+
+void device_is_quiesced(struct rv_instance *instance)
+{
+    if (instance->phase == DEVICE_QUIESCING)
+        device_quieten(instance);
+    else
+        device_bug(instance, "quiesced() without a quiesce() that waits");
+}
+
 int device_quiesce(struct rv_instance *instance)
 {
-    int err;
+    int error;
 
     if (instance->phase != DEVICE_RUNS)
         return instance->phase == DEVICE_STOPPED ? 0 : -EINPROGRESS;
-    if (!instance->class->quiesce) {
-        instance->phase = DEVICE_STOPPED;
-        return 0;
-    }
     instance->phase = DEVICE_QUIESCING; /* before: what ends at once may say so from in there */
-    err = instance->class->quiesce(instance->device);
-    if (err && err != -EINPROGRESS)
-        device_bug(instance, "quiesce() returned %d", err);
-    if (err != -EINPROGRESS)
-        instance->phase = DEVICE_STOPPED;
+    error = instance->class->quiesce ? instance->class->quiesce(instance->device) : 0;
+    if (error && error != -EINPROGRESS)
+        device_bug(instance, "quiesce() returned %d", error);
+    if (error != -EINPROGRESS && instance->phase == DEVICE_QUIESCING)
+        device_quieten(instance);
     return device_is_quiet(instance) ? 0 : -EINPROGRESS;
 }
 
@@ -208,30 +282,71 @@ void device_resume(struct rv_instance *instance)
     instance->phase = DEVICE_RUNS;
     if (instance->class->resume)
         instance->class->resume(instance->device);
+    for (struct device_handle *h = instance->handles; h; h = h->next)
+        if (device_handle_kinds[h->kind]->release)
+            device_handle_kinds[h->kind]->release(h);
 }
 
 void device_reset(struct rv_instance *instance)
 {
+    instance->may_act = true;
     instance->class->reset(instance->device);
+    instance->may_act = false;
 }
 
-bool device_event(struct rv_instance *instance, enum rv_device_event event)
+int device_before_save(struct rv_instance *instance)
 {
-    return instance->class->event && instance->class->event(instance->device, event);
+    int error = instance->class->before_save ? instance->class->before_save(instance->device) : 0;
+
+    if (error)
+        log_error("device '%s': cannot be saved now: %s", instance->name, strerror(-error));
+    return error;
 }
 
-void device_sync(struct rv_instance *instance)
+void device_after_save(struct rv_instance *instance, int error)
 {
-    if (instance->class->sync)
-        instance->class->sync(instance->device);
+    if (instance->class->after_save)
+        instance->class->after_save(instance->device, error);
+}
+
+bool device_event(struct rv_instance *instance, uint32_t type)
+{
+    const struct rv_device_event event = {.size = sizeof(event), .type = type};
+
+    return instance->class->event && !device_is_quiet(instance) &&
+           instance->class->event(instance->device, &event);
+}
+
+void device_sync(struct rv_instance *instance, uint32_t mode)
+{
+    bool may_act = instance->may_act;
+
+    if (!instance->class->sync)
+        return;
+    instance->may_act = true;
+    instance->class->sync(instance->device, mode);
+    instance->may_act = may_act;
+}
+
+void device_mem_changed(struct rv_instance *instance, uint32_t change,
+                        const struct rv_mem_region *region)
+{
+    bool may_act = instance->may_act;
+
+    if (!instance->class->mem_changed)
+        return;
+    instance->may_act = true;
+    instance->class->mem_changed(instance->device, change, region);
+    instance->may_act = may_act;
 }
 
 void device_counters(const struct rv_instance *instance,
-                     void (*show)(void *ctx, const char *device, const char *name, uint64_t value),
-                     void *ctx)
+                     void (*show)(void *opaque, const char *device, const char *name,
+                                  const char *help, uint64_t value),
+                     void *opaque)
 {
     for (const struct device_counter *c = instance->counters; c; c = c->next)
-        show(ctx, instance->name, c->name, c->value);
+        show(opaque, instance->name, c->name, c->help, c->value);
 }
 
 const char *device_name(const struct rv_instance *instance)
@@ -249,9 +364,9 @@ void *device_opaque(const struct rv_instance *instance)
     return instance->device;
 }
 
-ipa_t device_base(const struct rv_instance *instance)
+ipa_t device_base(const struct rv_instance *instance, unsigned region)
 {
-    return instance->base;
+    return instance->regions[region].base;
 }
 
 uint32_t device_first_spi(const struct rv_instance *instance)

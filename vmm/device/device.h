@@ -13,6 +13,8 @@
 #include "vmm/vm/bus.h"
 #include "vmm/chardev/chardev.h"
 #include "vmm/vm/ram.h"
+#include "vmm/vm/state.h"
+#include "vmm/vm/vm_clock.h"
 #include "vmm/device/plugin.h"
 #include "vmm/util/types.h"
 
@@ -30,7 +32,7 @@ struct device_console {
 
 struct net_cards;
 
-/* What the core gives a device. The struct is copied. */
+/* What the vmm gives a device. The struct is copied. */
 struct device_env {
     const struct plugins *plugins;
     struct bus *bus;
@@ -39,24 +41,24 @@ struct device_env {
     int ram_fd; /* shared memory in which the guest's RAM begins at ram_offset; -1: none */
     uint64_t ram_offset;
     struct device_console *console;
-    struct net_cards *cards; /* the guest's */
+    struct net_cards *cards;      /* the guest's */
+    struct state_area *state;     /* outlives the instance */
+    const struct vm_clock *clock; /* the VM's time */
     /* The state blocks hold a guest that runs: devices take it over, they are not reset. */
     bool resume;
 
-    void *ctx;
-    /* Where an instance goes, and the SPI of its first line. 0 or -errno after a message. */
-    int (*place)(void *ctx, const struct rv_device_class *class, ipa_t *base, uint32_t *first_spi);
+    void *opaque;
     /*
-     * Memory for an instance's guest-visible state: zeroed, or what was there
-     * under that name when `resume` is set. Outlives the instance. NULL after
-     * a message: out of memory, or the version or size is another than it was.
+     * Where the instance's regions go, in order, and the SPI of its first line. 0 or -errno
+     * after a message.
      */
-    void *(*state_alloc)(void *ctx, const char *name, uint32_t version, size_t size);
+    int (*place)(void *opaque, const struct rv_device_class *class, ipa_t *bases,
+                 uint32_t *first_spi);
     /* Called for each change of a line, and once for its first level. */
-    void (*irq_set)(void *ctx, uint32_t intid, bool level);
+    void (*irq_set)(void *opaque, uint32_t intid, bool level);
     /* A range of guest RAM was written by a device; the guest does not know it yet. */
-    void (*mem_dirty)(void *ctx, ipa_t ipa, uint64_t size);
-    void (*request)(void *ctx, const char *device, enum rv_request what, int code);
+    void (*mem_dirty)(void *opaque, ipa_t ipa, uint64_t size);
+    void (*request)(void *opaque, const char *device, const struct rv_request *request);
 };
 
 /* The instance, by its name in the plugin ABI. */
@@ -84,20 +86,49 @@ void device_resume(struct rv_instance *device);
 /* The guest's system reset, of a device that is quiet. */
 void device_reset(struct rv_instance *device);
 
-/* Did the device take the event? */
-bool device_event(struct rv_instance *device, enum rv_device_event event);
+/*
+ * Around the copying of the state blocks of a device that is quiet. device_before_save: 0, or
+ * -errno after a message; then device_after_save is not called.
+ */
+int device_before_save(struct rv_instance *device);
+void device_after_save(struct rv_instance *device, int error);
 
-/* Has the device tell of what another process has written for it. */
-void device_sync(struct rv_instance *device);
+/* Did the device take the event? `type` is an enum rv_device_event_type. */
+bool device_event(struct rv_instance *device, uint32_t type);
 
-/* Calls `show` for each of the device's counters. */
+/* Has the device tell of what another process has written for it: enum rv_sync_mode. */
+void device_sync(struct rv_instance *device, uint32_t mode);
+
+/* Guest memory comes or goes (enum rv_mem_change); before it goes, the device is quiet. */
+void device_mem_changed(struct rv_instance *device, uint32_t change,
+                        const struct rv_mem_region *region);
+
+/* Calls `show` for each of the device's counters, in the order in which it made them. */
 void device_counters(const struct rv_instance *device,
-                     void (*show)(void *ctx, const char *device, const char *name, uint64_t value),
-                     void *ctx);
+                     void (*show)(void *opaque, const char *device, const char *name,
+                                  const char *help, uint64_t value),
+                     void *opaque);
+
+/*
+ * Run time. device_get: the property's value as text: free() it; several values of a list are
+ * separated by '\n'. NULL: no such property, or no value. device_set: 0; or, after a message,
+ * -ENOENT (no such property), -EPERM (not at run time), -EINVAL (the value), or what the
+ * device said.
+ */
+char *device_get(struct rv_instance *device, const char *name);
+int device_set(struct rv_instance *device, const char *name, const char *value);
+
+/*
+ * A command with its arguments, a JSON object as text or NULL. `answer` is called once, from
+ * inside of here or later: `error` is 0 or -errno, `json` an object or NULL. -ENOENT: the class
+ * has no such command; -ECANCELED: the device has gone.
+ */
+void device_command(struct rv_instance *device, const char *name, const char *json,
+                    void (*answer)(void *opaque, int error, const char *json), void *opaque);
 
 /* "pl011@9000000": unique, and the unit name in the device tree. */
 const char *device_name(const struct rv_instance *device);
 const struct rv_device_class *device_class(const struct rv_instance *device);
 void *device_opaque(const struct rv_instance *device); /* what the class's callbacks take */
-ipa_t device_base(const struct rv_instance *device);
+ipa_t device_base(const struct rv_instance *device, unsigned region);
 uint32_t device_first_spi(const struct rv_instance *device);

@@ -13,15 +13,22 @@ struct rv_chr {
     bool is_console;         /* the process's own: not ours to free */
     struct rv_chr_callbacks callbacks;
     void *opaque;
+    struct event *held; /* tells of what happened while the instance was quiet: */
+    bool held_writable;
+    bool held_connected;
+    bool held_size;
+    bool connected; /* the last that was heard, as are: */
+    uint16_t columns, rows;
 };
 
 static size_t device_chr_can_receive(void *opaque)
 {
     const struct rv_chr *chr = opaque;
 
-    return chr->callbacks.receive && chr->callbacks.can_receive
-               ? chr->callbacks.can_receive(chr->opaque)
-               : 0;
+    if (device_is_quiet(chr->handle.instance) || !chr->callbacks.receive ||
+        !chr->callbacks.can_receive)
+        return 0;
+    return chr->callbacks.can_receive(chr->opaque);
 }
 
 static void device_chr_receive(void *opaque, const uint8_t *data, size_t len)
@@ -33,26 +40,57 @@ static void device_chr_receive(void *opaque, const uint8_t *data, size_t len)
 
 static void device_chr_writable(void *opaque)
 {
-    const struct rv_chr *chr = opaque;
+    struct rv_chr *chr = opaque;
 
-    if (chr->callbacks.writable)
+    chr->held_writable = device_is_quiet(chr->handle.instance);
+    if (chr->callbacks.writable && !chr->held_writable)
         chr->callbacks.writable(chr->opaque);
 }
 
 static void device_chr_connected(void *opaque, bool connected)
 {
-    const struct rv_chr *chr = opaque;
+    struct rv_chr *chr = opaque;
 
-    if (chr->callbacks.connected)
+    chr->connected = connected;
+    chr->held_connected = device_is_quiet(chr->handle.instance);
+    if (chr->callbacks.connected && !chr->held_connected)
         chr->callbacks.connected(chr->opaque, connected);
 }
 
 static void device_chr_resized(void *opaque, uint16_t columns, uint16_t rows)
 {
-    const struct rv_chr *chr = opaque;
+    struct rv_chr *chr = opaque;
 
-    if (chr->callbacks.resized)
+    chr->columns = columns;
+    chr->rows = rows;
+    chr->held_size = device_is_quiet(chr->handle.instance);
+    if (chr->callbacks.resized && !chr->held_size)
         chr->callbacks.resized(chr->opaque, columns, rows);
+}
+
+static void device_chr_held(evutil_socket_t fd, short what, void *opaque)
+{
+    struct rv_chr *chr = opaque;
+
+    if (device_is_quiet(chr->handle.instance))
+        return;
+    if (chr->held_connected)
+        device_chr_connected(chr, chr->connected);
+    if (chr->held_size)
+        device_chr_resized(chr, chr->columns, chr->rows);
+    if (chr->held_writable)
+        device_chr_writable(chr);
+}
+
+static void device_chr_release(void *handle)
+{
+    struct rv_chr *chr = handle;
+
+    if (!chr->chardev)
+        return;
+    chardev_accept(chr->chardev);
+    if (chr->held_writable || chr->held_connected || chr->held_size)
+        event_active(chr->held, EV_TIMEOUT, 0);
 }
 
 static const struct chardev_client device_chr_client = {
@@ -97,14 +135,17 @@ struct rv_chr *device_chr_open(struct rv_instance *instance, const char *spec,
                                const struct rv_chr_callbacks *callbacks, void *opaque)
 {
     struct rv_chr *chr;
-    int err;
+    int error;
 
-    if (!callbacks || callbacks->size < offsetof(struct rv_chr_callbacks, connected)) {
+    if (!callbacks || callbacks->size < sizeof(struct rv_chr_callbacks)) {
         device_bug(instance, "chr_open without callbacks, or without their size");
         return NULL;
     }
     chr = calloc(1, sizeof(*chr));
-    if (!chr) {
+    if (chr)
+        chr->held = event_new(instance->env.base, -1, 0, device_chr_held, chr);
+    if (!chr || !chr->held) {
+        free(chr);
         log_error("device '%s': out of memory", instance->name);
         return NULL;
     }
@@ -112,18 +153,18 @@ struct rv_chr *device_chr_open(struct rv_instance *instance, const char *spec,
            callbacks->size < sizeof(*callbacks) ? callbacks->size : sizeof(*callbacks));
     chr->opaque = opaque;
     device_handle_add(instance, &chr->handle, DEVICE_HANDLE_CHR);
-    err = device_chr_find(chr, spec);
-    if (!err && chr->chardev)
-        err = chardev_attach(chr->chardev, &device_chr_client, chr);
-    if (err) {
+    error = device_chr_find(chr, spec);
+    if (!error && chr->chardev)
+        error = chardev_attach(chr->chardev, &device_chr_client, chr);
+    if (error) {
         device_chr_close(instance, chr);
         return NULL;
     }
     return chr;
 }
 
-size_t device_chr_write(struct rv_instance *instance, struct rv_chr *chr, const uint8_t *data,
-                        size_t len)
+uint64_t device_chr_write(struct rv_instance *instance, struct rv_chr *chr, const uint8_t *data,
+                          uint64_t len)
 {
     if (!device_handle_check(instance, chr, DEVICE_HANDLE_CHR, "chr_write"))
         return len;
@@ -141,6 +182,7 @@ void device_chr_close(struct rv_instance *instance, struct rv_chr *chr)
     if (!device_handle_check(instance, chr, DEVICE_HANDLE_CHR, "chr_close"))
         return;
     device_handle_remove(instance, &chr->handle);
+    event_free(chr->held);
     if (chr->chardev)
         chardev_detach(chr->chardev);
     if (chr->is_console)
@@ -149,3 +191,13 @@ void device_chr_close(struct rv_instance *instance, struct rv_chr *chr)
         chardev_free(chr->chardev);
     free(chr);
 }
+
+static void device_chr_handle_free(struct rv_instance *instance, void *handle)
+{
+    device_chr_close(instance, handle);
+}
+
+const struct device_handle_ops device_chr_handle = {
+    .free = device_chr_handle_free,
+    .release = device_chr_release,
+};

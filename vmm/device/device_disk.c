@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A device's disks: the plugin ABI's disk operations on vmm/disk/. */
 #include <errno.h>
-#include <limits.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,19 +13,26 @@ struct rv_disk {
     struct device_handle handle;
     struct disk *disk;
     struct rv_disk_info info;
+    struct device_disk_request *all;  /* by `link` */
+    struct device_disk_request *free; /* of these, by `next` */
+    struct rv_disk_request *failed;   /* there was no memory for these: by `vmm` */
+    uint32_t in_flight;
     void (*changed)(void *opaque);
     void *opaque;
+    void (*drained)(void *opaque); /* NULL: nobody waits */
+    void *drained_opaque;
+    struct event *later; /* tells in the loop's next pass: */
+    bool held_change;    /* the size has changed */
 };
 
-/* The back end's request, in the part of the device's that is the core's. */
+/* What serves a request of the device. They are kept: there are as many as ever were in flight. */
 struct device_disk_request {
     struct disk_request request; /* first */
     struct rv_disk_request *of;
+    struct rv_disk *disk;
+    struct device_disk_request *next;
+    struct device_disk_request *link;
 };
-_Static_assert(sizeof(struct device_disk_request) <= sizeof(((struct rv_disk_request *)0)->core),
-               "the core's part of a request");
-_Static_assert(_Alignof(struct device_disk_request) <= _Alignof(struct rv_disk_request),
-               "the core's part of a request");
 
 _Static_assert((int)RV_DISK_READ == DISK_READ && (int)RV_DISK_WRITE == DISK_WRITE &&
                    (int)RV_DISK_FLUSH == DISK_FLUSH && (int)RV_DISK_DISCARD == DISK_DISCARD &&
@@ -50,13 +57,70 @@ static void device_disk_fill_info(struct rv_disk *disk)
     };
 }
 
+/* disk_drain_begin() and a change of the size, outside of whatever made them so. */
+static void device_disk_later(evutil_socket_t fd, short what, void *opaque)
+{
+    struct rv_disk *disk = opaque;
+    void (*drained)(void *);
+
+    while (disk->failed) {
+        struct rv_disk_request *request = disk->failed;
+
+        disk->failed = request->vmm;
+        request->vmm = NULL;
+        disk->in_flight--;
+        request->done(request, -ENOMEM);
+    }
+    if (disk->held_change && !device_is_quiet(disk->handle.instance)) {
+        disk->held_change = false;
+        if (disk->changed)
+            disk->changed(disk->opaque);
+    }
+    drained = disk->drained;
+    if (drained && disk->in_flight == 0) {
+        disk->drained = NULL;
+        drained(disk->drained_opaque);
+    }
+}
+
 static void device_disk_changed(void *opaque)
 {
     struct rv_disk *disk = opaque;
 
     device_disk_fill_info(disk);
-    if (disk->changed)
-        disk->changed(disk->opaque);
+    disk->held_change = true;
+    event_active(disk->later, EV_TIMEOUT, 0);
+}
+
+/* What the device must not have any more when it says that it is quiet. */
+static void device_disk_hold(void *handle)
+{
+    const struct rv_disk *disk = handle;
+
+    if (disk->in_flight)
+        device_bug(disk->handle.instance, "it is quiet with %" PRIu32 " disk requests in flight",
+                   disk->in_flight);
+}
+
+static void device_disk_release(void *handle)
+{
+    struct rv_disk *disk = handle;
+
+    if (disk->held_change)
+        event_active(disk->later, EV_TIMEOUT, 0);
+}
+
+static void device_disk_free(struct rv_disk *disk)
+{
+    if (disk->later)
+        event_free(disk->later);
+    while (disk->all) {
+        struct device_disk_request *request = disk->all;
+
+        disk->all = request->link;
+        free(request);
+    }
+    free(disk);
 }
 
 int device_disk_open(struct rv_instance *instance, const struct rv_disk_options *options,
@@ -64,34 +128,37 @@ int device_disk_open(struct rv_instance *instance, const struct rv_disk_options 
 {
     struct rv_disk_options known = {0};
     struct rv_disk *disk;
-    int err;
+    int error;
 
-    if (!options || options->size < offsetof(struct rv_disk_options, round_end) || !options->path) {
+    if (!options || options->size < sizeof(known) || !options->path) {
         device_bug(instance, "disk_open without options, their size or a path");
         return -EINVAL;
     }
     memcpy(&known, options, options->size < sizeof(known) ? options->size : sizeof(known));
     disk = calloc(1, sizeof(*disk));
-    if (!disk) {
+    if (disk)
+        disk->later = event_new(instance->env.base, -1, 0, device_disk_later, disk);
+    if (!disk || !disk->later) {
+        free(disk);
         log_error("device '%s': out of memory", instance->name);
         return -ENOMEM;
     }
-    err = disk_open(instance->env.base,
-                    &(struct disk_config){
-                        .path = known.path,
-                        .format = known.format,
-                        .cache = known.cache,
-                        .aio = known.aio,
-                        .helper = known.helper,
-                        .read_only = known.read_only,
-                        .no_discard = known.no_discard,
-                        .no_lock = known.no_lock,
-                        .pause_when_full = known.pause_when_full,
-                    },
-                    &disk->disk);
-    if (err) {
-        free(disk);
-        return err;
+    error = disk_open(instance->env.base,
+                      &(struct disk_config){
+                          .path = known.path,
+                          .format = known.format,
+                          .cache = known.cache,
+                          .aio = known.aio,
+                          .helper = known.helper,
+                          .read_only = known.read_only,
+                          .no_discard = known.no_discard,
+                          .no_lock = known.no_lock,
+                          .pause_when_full = known.pause_when_full,
+                      },
+                      &disk->disk);
+    if (error) {
+        device_disk_free(disk);
+        return error;
     }
     disk->changed = known.changed;
     disk->opaque = known.opaque;
@@ -111,29 +178,96 @@ const struct rv_disk_info *device_disk_info(struct rv_instance *instance, struct
 
 static void device_disk_done(struct disk_request *request, int error)
 {
-    struct rv_disk_request *of = ((struct device_disk_request *)(void *)request)->of;
+    struct device_disk_request *own = (struct device_disk_request *)(void *)request;
+    struct rv_disk_request *of = own->of;
+    struct rv_disk *disk = own->disk;
 
+    own->next = disk->free;
+    disk->free = own;
+    of->vmm = NULL;
+    if (--disk->in_flight == 0 && disk->drained)
+        event_active(disk->later, EV_TIMEOUT, 0);
     of->done(of, error);
+}
+
+/* One that is free, or a new one. NULL: out of memory. */
+static struct device_disk_request *device_disk_take(struct rv_disk *disk)
+{
+    struct device_disk_request *own = disk->free;
+
+    if (own) {
+        disk->free = own->next;
+        return own;
+    }
+    own = calloc(1, sizeof(*own));
+    if (own) {
+        own->link = disk->all;
+        disk->all = own;
+    }
+    return own;
 }
 
 void device_disk_submit(struct rv_instance *instance, struct rv_disk *disk,
                         struct rv_disk_request *request)
 {
-    struct device_disk_request *core = (struct device_disk_request *)(void *)request->core;
+    struct device_disk_request *own;
 
     if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_submit"))
         return;
-    core->of = request;
-    core->request.op = request->op;
-    core->request.flags = request->flags;
-    core->request.offset = request->offset;
-    core->request.length = request->length;
-    core->request.iov = request->iov;
-    /* As many as are too many for the back end, whatever a size_t has above. */
-    core->request.iov_count =
-        request->iov_count > DISK_IOV_MAX ? UINT_MAX : (unsigned)request->iov_count;
-    core->request.done = device_disk_done;
-    disk_submit(disk->disk, &core->request);
+    if (request->size < sizeof(*request))
+        device_bug(instance, "a disk request without its size");
+    if (device_is_quiet(instance) && !instance->may_act)
+        device_bug(instance, "a disk request while it is quiet");
+    disk->in_flight++;
+    own = device_disk_take(disk);
+    if (!own) {
+        request->vmm = disk->failed;
+        disk->failed = request;
+        event_active(disk->later, EV_TIMEOUT, 0);
+        return;
+    }
+    own->of = request;
+    own->disk = disk;
+    own->request = (struct disk_request){
+        /* What is no request the back end refuses in its own time. */
+        .op = request->size < sizeof(*request) ? UINT32_MAX : request->op,
+        .flags = request->flags,
+        .offset = request->offset,
+        .length = request->length,
+        .iov = request->iov,
+        .iov_count = request->iov_count,
+        .done = device_disk_done,
+    };
+    request->vmm = own;
+    disk_submit(disk->disk, &own->request);
+}
+
+int device_disk_cancel(struct rv_instance *instance, struct rv_disk *disk,
+                       struct rv_disk_request *request)
+{
+    struct device_disk_request *own;
+
+    if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_cancel"))
+        return -EINVAL;
+    if (disk->failed)
+        return -EBUSY;
+    own = request->vmm;
+    return own && own->of == request ? disk_cancel(disk->disk, &own->request) : -ENOENT;
+}
+
+void device_disk_drain_begin(struct rv_instance *instance, struct rv_disk *disk,
+                             void (*drained)(void *opaque), void *opaque)
+{
+    if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_drain_begin"))
+        return;
+    if (!drained) {
+        device_bug(instance, "disk_drain_begin without a function");
+        return;
+    }
+    disk->drained = drained;
+    disk->drained_opaque = opaque;
+    if (disk->in_flight == 0)
+        event_active(disk->later, EV_TIMEOUT, 0);
 }
 
 void device_disk_kick(struct rv_instance *instance, struct rv_disk *disk)
@@ -142,26 +276,37 @@ void device_disk_kick(struct rv_instance *instance, struct rv_disk *disk)
         disk_kick(disk->disk);
 }
 
-/* A plugin that leaves this to the core must not have freed its requests: they may be in flight. */
+int device_disk_resize(struct rv_instance *instance, struct rv_disk *disk, uint64_t size)
+{
+    if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_resize"))
+        return -EINVAL;
+    return disk_resize(disk->disk, size);
+}
+
+/* A plugin that leaves this to the vmm must not have freed its requests: they may be in flight. */
 void device_disk_close(struct rv_instance *instance, struct rv_disk *disk)
 {
     if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_close"))
         return;
     device_handle_remove(instance, &disk->handle);
     disk_close(disk->disk);
-    free(disk);
+    device_disk_free(disk);
 }
 
-int device_disk_drain(struct rv_instance *instance, struct rv_disk *disk, int timeout_ms)
+int device_disk_drain(struct rv_instance *instance, struct rv_disk *disk, int32_t timeout_ms)
 {
     if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_drain"))
         return -EINVAL;
     return disk_drain(disk->disk, timeout_ms);
 }
 
-int device_disk_resize(struct rv_instance *instance, struct rv_disk *disk, uint64_t capacity)
+static void device_disk_handle_free(struct rv_instance *instance, void *handle)
 {
-    if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_resize"))
-        return -EINVAL;
-    return disk_resize(disk->disk, capacity);
+    device_disk_close(instance, handle);
 }
+
+const struct device_handle_ops device_disk_handle = {
+    .free = device_disk_handle_free,
+    .hold = device_disk_hold,
+    .release = device_disk_release,
+};

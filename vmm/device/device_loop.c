@@ -21,14 +21,15 @@ struct rv_timer {
     void (*fired)(void *opaque);
     void *opaque;
     uint64_t at_ns;
+    bool held; /* it is due, and the instance is quiet */
 };
 
 struct rv_watch {
     struct device_handle handle;
     struct event *event; /* NULL: for none of the events now */
     int fd;
-    unsigned events;
-    void (*ready)(void *opaque, unsigned events);
+    uint32_t events;
+    void (*ready)(void *opaque, uint32_t events);
     void *opaque;
 };
 
@@ -47,19 +48,17 @@ struct event_base *device_event_base(void)
 
 uint64_t device_now_ns(struct rv_instance *instance)
 {
-    (void)instance;
-    return (uint64_t)clock_now_ns();
+    return vm_clock_now(instance->env.clock);
 }
 
 uint64_t device_wall_ns(struct rv_instance *instance)
 {
-    (void)instance;
     return (uint64_t)clock_wall_ns();
 }
 
 static void device_timer_arm(struct rv_timer *timer)
 {
-    uint64_t now = (uint64_t)clock_now_ns();
+    uint64_t now = device_now_ns(timer->handle.instance);
     uint64_t wait_us =
         timer->at_ns > now ? (timer->at_ns - now - 1) / NS_PER_US + 1 : 0; /* rounded up */
     struct timeval wait = {
@@ -76,13 +75,22 @@ static void device_timer_fired(evutil_socket_t fd, short what, void *arg)
 {
     struct rv_timer *timer = arg;
 
-    (void)fd;
-    (void)what;
     /* The base counts from when its pass began: that may be early. */
-    if ((uint64_t)clock_now_ns() < timer->at_ns)
+    if (device_now_ns(timer->handle.instance) < timer->at_ns)
         device_timer_arm(timer);
+    else if (device_is_quiet(timer->handle.instance))
+        timer->held = true;
     else
         timer->fired(timer->opaque); /* it may be gone after this */
+}
+
+static void device_timer_release(void *handle)
+{
+    struct rv_timer *timer = handle;
+
+    if (timer->held)
+        device_timer_arm(timer);
+    timer->held = false;
 }
 
 struct rv_timer *device_timer_new(struct rv_instance *instance, void (*fired)(void *opaque),
@@ -113,13 +121,16 @@ void device_timer_set(struct rv_instance *instance, struct rv_timer *timer, uint
     if (!device_handle_check(instance, timer, DEVICE_HANDLE_TIMER, "timer_set"))
         return;
     timer->at_ns = at_ns;
+    timer->held = false;
     device_timer_arm(timer);
 }
 
 void device_timer_cancel(struct rv_instance *instance, struct rv_timer *timer)
 {
-    if (device_handle_check(instance, timer, DEVICE_HANDLE_TIMER, "timer_cancel"))
-        event_del(timer->event);
+    if (!device_handle_check(instance, timer, DEVICE_HANDLE_TIMER, "timer_cancel"))
+        return;
+    timer->held = false;
+    event_del(timer->event);
 }
 
 void device_timer_free(struct rv_instance *instance, struct rv_timer *timer)
@@ -131,17 +142,26 @@ void device_timer_free(struct rv_instance *instance, struct rv_timer *timer)
     free(timer);
 }
 
+static void device_timer_handle_free(struct rv_instance *instance, void *handle)
+{
+    device_timer_free(instance, handle);
+}
+
+const struct device_handle_ops device_timer_handle = {
+    .free = device_timer_handle_free,
+    .release = device_timer_release,
+};
+
 static void device_watch_ready(evutil_socket_t fd, short what, void *arg)
 {
     struct rv_watch *watch = arg;
 
-    (void)fd;
     watch->ready(watch->opaque,
                  (what & EV_READ ? RV_FD_READ : 0) | (what & EV_WRITE ? RV_FD_WRITE : 0));
 }
 
 /* An error is the plugin's own, as of a descriptor that is closed, or one like a file's. */
-static int device_watch_arm(struct rv_watch *watch, unsigned events)
+static int device_watch_arm(struct rv_watch *watch, uint32_t events)
 {
     struct rv_instance *instance = watch->handle.instance;
     short what = (short)(EV_PERSIST | (events & RV_FD_READ ? EV_READ : 0) |
@@ -172,11 +192,29 @@ static int device_watch_arm(struct rv_watch *watch, unsigned events)
         return -EPERM;
     }
     watch->event = event;
+    if (device_is_quiet(instance))
+        event_del(event); /* it could be waited for, which is all that we had to know */
     return 0;
 }
 
-struct rv_watch *device_fd_watch(struct rv_instance *instance, int fd, unsigned events,
-                                 void (*ready)(void *opaque, unsigned events), void *opaque)
+static void device_watch_hold(void *handle)
+{
+    struct rv_watch *watch = handle;
+
+    if (watch->event)
+        event_del(watch->event);
+}
+
+static void device_watch_release(void *handle)
+{
+    struct rv_watch *watch = handle;
+
+    if (watch->event)
+        event_add(watch->event, NULL);
+}
+
+struct rv_watch *device_fd_watch(struct rv_instance *instance, int fd, uint32_t events,
+                                 void (*ready)(void *opaque, uint32_t events), void *opaque)
 {
     struct rv_watch *watch;
 
@@ -200,7 +238,7 @@ struct rv_watch *device_fd_watch(struct rv_instance *instance, int fd, unsigned 
     return watch;
 }
 
-int device_fd_change(struct rv_instance *instance, struct rv_watch *watch, unsigned events)
+int device_fd_change(struct rv_instance *instance, struct rv_watch *watch, uint32_t events)
 {
     if (!device_handle_check(instance, watch, DEVICE_HANDLE_WATCH, "fd_change"))
         return -EINVAL;
@@ -216,3 +254,14 @@ void device_fd_remove(struct rv_instance *instance, struct rv_watch *watch)
         event_free(watch->event);
     free(watch);
 }
+
+static void device_watch_handle_free(struct rv_instance *instance, void *handle)
+{
+    device_fd_remove(instance, handle);
+}
+
+const struct device_handle_ops device_watch_handle = {
+    .free = device_watch_handle_free,
+    .hold = device_watch_hold,
+    .release = device_watch_release,
+};

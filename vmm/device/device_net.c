@@ -173,3 +173,10 @@ int device_net_address(struct rv_instance *instance, const char *text, uint8_t a
               instance->name, text);
     return -EINVAL;
 }
+
+static void device_net_handle_free(struct rv_instance *instance, void *handle)
+{
+    device_net_close(instance, handle);
+}
+
+const struct device_handle_ops device_net_handle = {.free = device_net_handle_free};

@@ -13,14 +13,13 @@
 
 #define DEVICE_LOG_MAX   512
 #define DEVICE_BUGS_MAX  8u
-#define DEVICE_BLOCK_MAX 12u /* characters of a further state block's name */
 #define DEVICE_PAGE_SIZE 4096u
 #define DEVICE_CODE_MAX  125 /* exit statuses from 126 on are the shell's */
 
-static void device_log(struct rv_instance *instance, enum rv_log_level level, const char *fmt, ...)
+static void device_log(struct rv_instance *instance, uint32_t level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void device_log(struct rv_instance *instance, enum rv_log_level level, const char *fmt, ...)
+static void device_log(struct rv_instance *instance, uint32_t level, const char *fmt, ...)
 {
     static const enum log_level levels[] = {
         [RV_LOG_ERROR] = LOG_ERROR,
@@ -31,7 +30,7 @@ static void device_log(struct rv_instance *instance, enum rv_log_level level, co
     char text[DEVICE_LOG_MAX];
     va_list ap;
 
-    if ((unsigned)level > RV_LOG_DEBUG || !log_enabled(levels[level]))
+    if (level > RV_LOG_DEBUG || !log_enabled(levels[level]))
         return;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
@@ -93,13 +92,14 @@ static const char *device_get_name(struct rv_instance *instance)
     return instance->name;
 }
 
-static void device_drive(struct rv_instance *instance, unsigned line, bool level)
+static void device_drive(struct rv_instance *instance, uint32_t line, bool level)
 {
     instance->lines[line] = level ? DEVICE_LINE_HIGH : DEVICE_LINE_LOW;
-    instance->env.irq_set(instance->env.ctx, DEVICE_SPI_BASE + instance->first_spi + line, level);
+    instance->env.irq_set(instance->env.opaque, DEVICE_SPI_BASE + instance->first_spi + line,
+                          level);
 }
 
-static bool device_line_is(struct rv_instance *instance, unsigned line, bool edge)
+static bool device_line_is(struct rv_instance *instance, uint32_t line, bool edge)
 {
     if (line >= instance->class->irq_lines) {
         device_bug(instance, "interrupt line %u, but it has %u", line, instance->class->irq_lines);
@@ -113,19 +113,29 @@ static bool device_line_is(struct rv_instance *instance, unsigned line, bool edg
     return true;
 }
 
-static void device_irq_set(struct rv_instance *instance, unsigned line, bool level)
+/* A device that is quiet touches nothing that the guest can see. */
+static void device_check_act(struct rv_instance *instance, const char *what)
+{
+    if (device_is_quiet(instance) && !instance->may_act && !instance->creating)
+        device_bug(instance, "%s while it is quiet", what);
+}
+
+static void device_irq_set(struct rv_instance *instance, uint32_t line, bool level)
 {
     if (!device_line_is(instance, line, false))
         return;
     /* Devices call this after every register access: most change nothing. */
-    if (instance->lines[line] != (level ? DEVICE_LINE_HIGH : DEVICE_LINE_LOW))
-        device_drive(instance, line, level);
+    if (instance->lines[line] == (level ? DEVICE_LINE_HIGH : DEVICE_LINE_LOW))
+        return;
+    device_check_act(instance, "an interrupt line changes");
+    device_drive(instance, line, level);
 }
 
-static void device_irq_pulse(struct rv_instance *instance, unsigned line)
+static void device_irq_pulse(struct rv_instance *instance, uint32_t line)
 {
     if (!device_line_is(instance, line, true))
         return;
+    device_check_act(instance, "an interrupt");
     device_drive(instance, line, true);
     device_drive(instance, line, false);
 }
@@ -134,7 +144,7 @@ static void device_irq_pulse(struct rv_instance *instance, unsigned line)
  * Guest memory
  */
 
-static int device_mem_read(struct rv_instance *instance, uint64_t ipa, void *to, size_t len)
+static int device_mem_read(struct rv_instance *instance, uint64_t ipa, void *to, uint64_t len)
 {
     const uint8_t *from = guest_ram_at(instance->env.ram, ipa, len);
 
@@ -151,24 +161,46 @@ static int device_mem_write(struct rv_instance *instance, uint64_t ipa, const vo
 
     if (!to)
         return -EFAULT;
+    device_check_act(instance, "a write to guest memory");
     memcpy(to, from, len);
     if (len)
-        instance->env.mem_dirty(instance->env.ctx, (ipa_t){ipa}, len);
+        instance->env.mem_dirty(instance->env.opaque, (ipa_t){ipa}, len);
     return 0;
 }
 
-static void *device_mem_span(struct rv_instance *instance, uint64_t ipa, uint64_t len)
+static void *device_mem_map(struct rv_instance *instance, uint64_t ipa, uint64_t len,
+                            uint32_t access)
 {
-    return len ? guest_ram_at(instance->env.ram, ipa, len) : NULL;
+    void *at = len ? guest_ram_at(instance->env.ram, ipa, len) : NULL;
+
+    if (!access || access & ~(RV_MEM_READ | RV_MEM_WRITE)) {
+        device_bug(instance, "a mapping for 0x%" PRIx32, access);
+        return NULL;
+    }
+    instance->mappings += at != NULL;
+    return at;
+}
+
+static void device_mem_unmap(struct rv_instance *instance, void *at, uint64_t len)
+{
+    const struct guest_ram *ram = instance->env.ram;
+    uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)ram->host);
+
+    if (instance->mappings == 0 || offset >= ram->size || len == 0 || len > ram->size - offset)
+        device_bug(instance, "the end of a mapping that it does not have");
+    else
+        instance->mappings--;
 }
 
 static void device_mem_dirty(struct rv_instance *instance, uint64_t ipa, uint64_t len)
 {
-    if (!guest_ram_has(instance->env.ram, ipa, len))
+    if (!guest_ram_has(instance->env.ram, ipa, len)) {
         device_bug(instance, "0x%" PRIx64 " bytes at 0x%" PRIx64 " are dirty, which are not RAM",
                    len, ipa);
-    else if (len)
-        instance->env.mem_dirty(instance->env.ctx, (ipa_t){ipa}, len);
+    } else if (len) {
+        device_check_act(instance, "a write to guest memory");
+        instance->env.mem_dirty(instance->env.opaque, (ipa_t){ipa}, len);
+    }
 }
 
 static int device_mem_region(struct rv_instance *instance, unsigned index,
@@ -203,71 +235,50 @@ static int device_mem_discard(struct rv_instance *instance, uint64_t ipa, uint64
         return -EINVAL;
     if (!len)
         return 0;
+    device_check_act(instance, "a write to guest memory");
     /* RAM is shared memory: a hole in it, for every process that maps it. */
     if (madvise(at, len, MADV_REMOVE))
         return -errno;
-    instance->env.mem_dirty(instance->env.ctx, (ipa_t){ipa}, len);
+    instance->env.mem_dirty(instance->env.opaque, (ipa_t){ipa}, len);
     return 0;
 }
 
 /*
- * State, requests and counters
+ * Requests and counters
  */
 
-static void *device_state_block(struct rv_instance *instance, const char *name, uint32_t version,
-                                size_t size)
+static void device_request(struct rv_instance *instance, const struct rv_request *request)
 {
-    void *block;
-    char *full;
-
-    if (!instance->creating) {
-        device_bug(instance, "a state block outside of create()");
-        return NULL;
-    }
-    if (!name || !name[0] || strlen(name) > DEVICE_BLOCK_MAX || size == 0) {
-        device_bug(instance,
-                   "a state block without a size, or whose name is not 1 to %u characters",
-                   DEVICE_BLOCK_MAX);
-        return NULL;
-    }
-    if (asprintf(&full, "%s/%s", instance->name, name) < 0)
-        return NULL;
-    block = instance->env.state_alloc(instance->env.ctx, full, version, size);
-    free(full);
-    return block;
-}
-
-static void device_quiesced(struct rv_instance *instance)
-{
-    if (instance->phase == DEVICE_QUIESCING)
-        instance->phase = DEVICE_STOPPED;
+    if (!request || request->size < sizeof(*request) || request->type > RV_REQUEST_PANIC ||
+        (request->type == RV_REQUEST_POWER_OFF &&
+         (request->code < 0 || request->code > DEVICE_CODE_MAX)))
+        device_bug(instance, "a request without a size, of an unknown type, or with a bad code");
     else
-        device_bug(instance, "quiesced() without a quiesce() that waits");
-}
-
-static void device_request(struct rv_instance *instance, enum rv_request what, int code)
-{
-    if ((unsigned)what > RV_REQUEST_PANIC ||
-        (what == RV_REQUEST_POWER_OFF && (code < 0 || code > DEVICE_CODE_MAX)))
-        device_bug(instance, "request %d with code %d", (int)what, code);
-    else
-        instance->env.request(instance->env.ctx, instance->name, what, code);
+        instance->env.request(instance->env.opaque, instance->name, request);
 }
 
 static uint64_t *device_counter(struct rv_instance *instance, const char *name, const char *help)
 {
+    struct device_counter **link = &instance->counters;
     struct device_counter *counter;
 
     if (!name || !help) {
         device_bug(instance, "a counter without a name or help");
         return &instance->lost_counter;
     }
+    while (*link && strcmp((*link)->name, name) != 0)
+        link = &(*link)->next;
+    if (*link)
+        return &(*link)->value;
     counter = calloc(1, sizeof(*counter) + strlen(name) + 1);
-    if (!counter)
+    if (counter)
+        counter->help = strdup(help);
+    if (!counter || !counter->help) {
+        free(counter);
         return &instance->lost_counter;
+    }
     strcpy(counter->name, name);
-    counter->next = instance->counters;
-    instance->counters = counter;
+    *link = counter;
     return &counter->value;
 }
 
@@ -280,7 +291,8 @@ const struct rv_vmm_ops device_ops = {
     .irq_pulse = device_irq_pulse,
     .mem_read = device_mem_read,
     .mem_write = device_mem_write,
-    .mem_span = device_mem_span,
+    .mem_map = device_mem_map,
+    .mem_unmap = device_mem_unmap,
     .mem_dirty = device_mem_dirty,
     .now_ns = device_now_ns,
     .wall_ns = device_wall_ns,
@@ -291,12 +303,20 @@ const struct rv_vmm_ops device_ops = {
     .fd_watch = device_fd_watch,
     .fd_change = device_fd_change,
     .fd_remove = device_fd_remove,
+    .work_new = device_work_new,
+    .post = device_post,
+    .work_free = device_work_free,
     .property_string = device_property_string,
     .property_uint = device_property_uint,
     .property_bool = device_property_bool,
     .property_enum = device_property_enum,
+    .property_count = device_property_count,
+    .property_item = device_property_item,
+    .reply = device_reply,
     .state_block = device_state_block,
-    .quiesced = device_quiesced,
+    .state_resize = device_state_resize,
+    .state_size = device_state_size,
+    .quiesced = device_is_quiesced,
     .request = device_request,
     .counter = device_counter,
     .chr_open = device_chr_open,
@@ -307,8 +327,8 @@ const struct rv_vmm_ops device_ops = {
     .disk_info = device_disk_info,
     .disk_submit = device_disk_submit,
     .disk_kick = device_disk_kick,
-    .disk_close = device_disk_close,
-    .disk_drain = device_disk_drain,
+    .disk_cancel = device_disk_cancel,
+    .disk_drain_begin = device_disk_drain_begin,
     .disk_resize = device_disk_resize,
     .net_open = device_net_open,
     .net_info = device_net_info,
@@ -319,6 +339,8 @@ const struct rv_vmm_ops device_ops = {
     .net_set_pairs = device_net_set_pairs,
     .net_close = device_net_close,
     .net_address = device_net_address,
+    .disk_close = device_disk_close,
+    .disk_drain = device_disk_drain,
     .mem_region = device_mem_region,
     .mem_discard = device_mem_discard,
 };

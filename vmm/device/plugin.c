@@ -15,20 +15,23 @@
 
 #define PLUGIN_ENV       "VMM_PLUGIN_PATH"
 #define PLUGIN_SUFFIX    ".so"
-#define PLUGIN_NAME_MAX  32u
 #define PLUGIN_IRQS_MAX  64u
 #define PLUGIN_STATE_MAX 0x10000000u /* 256 MiB: more is a mistake, not a device */
 
 /* What the structs of version 1 end with: the oldest that are served. */
 #define PLUGIN_END(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
-#define PLUGIN_CLASS_MIN        PLUGIN_END(struct rv_device_class, fdt_root)
+#define PLUGIN_CLASS_MIN        PLUGIN_END(struct rv_device_class, command)
 #define PLUGIN_PROPERTY_MIN     PLUGIN_END(struct rv_property, max)
-#define PLUGIN_FDT_MIN          PLUGIN_END(struct rv_fdt_node, phandle)
-#define PLUGIN_PROPERTIES_MAX   256u
+#define PLUGIN_COMMAND_MIN      PLUGIN_END(struct rv_command_info, help)
+#define PLUGIN_REGION_MIN       PLUGIN_END(struct rv_region, posted)
+#define PLUGIN_RANGE_MIN        PLUGIN_END(struct rv_range, size)
+#define PLUGIN_FDT_MIN          PLUGIN_END(struct rv_fdt_node, clocks)
+#define PLUGIN_LIST_MAX         256u
 
 struct plugins {
     struct plugin **all; /* pointers, because devices keep theirs */
     size_t count;
+    struct plugin_object *objects;
 };
 
 struct plugins *plugin_new(void)
@@ -38,11 +41,20 @@ struct plugins *plugin_new(void)
 
 static void plugin_release(struct plugin *plugin)
 {
-    if (plugin->handle)
-        dlclose(plugin->handle);
     free(plugin->properties);
-    free(plugin->file);
+    free(plugin->commands);
+    free(plugin->regions);
+    for (unsigned i = 0; i < PLUGIN_REGIONS_MAX; i++)
+        free(plugin->posted[i]);
     free(plugin);
+}
+
+static void plugin_object_release(struct plugin_object *object)
+{
+    if (object->handle)
+        dlclose(object->handle);
+    free(object->file);
+    free(object);
 }
 
 void plugin_free(struct plugins *plugins)
@@ -52,6 +64,12 @@ void plugin_free(struct plugins *plugins)
     for (size_t i = 0; i < plugins->count; i++)
         plugin_release(plugins->all[i]);
     free(plugins->all);
+    while (plugins->objects) {
+        struct plugin_object *object = plugins->objects;
+
+        plugins->objects = object->next;
+        plugin_object_release(object);
+    }
     free(plugins);
 }
 
@@ -78,28 +96,37 @@ const struct plugin *plugin_find(const struct plugins *plugins, const char *name
  * process, so this is no defence: it is to find a mistake where it was made.
  */
 
-static const char *plugin_check_posted(const struct rv_device_class *class)
+static const char *plugin_check_region(const struct rv_device_class *class,
+                                       const struct rv_region *region)
 {
-    for (const struct rv_range *r = class->posted; r && r->size > 0; r++)
-        if (r->start >= class->mmio_size || r->size > class->mmio_size - r->start)
+    if (!region->read || !region->write)
+        return "read or write of a region is missing";
+    if (class->place == RV_PLACE_FIXED &&
+        region->fixed_base + (region->bytes - 1) < region->fixed_base)
+        return "its fixed place is not in the address space";
+    for (const struct rv_range *r = region->posted; r && r->size > 0; r++)
+        if (r->start >= region->bytes || r->size > region->bytes - r->start)
             return "a posted range lies outside of its registers";
     return NULL;
 }
 
-static const char *plugin_check_place(const struct rv_device_class *class)
+static const char *plugin_check_regions(const struct rv_device_class *class)
 {
-    switch (class->place) {
-    case RV_PLACE_PLATFORM: return NULL;
-    case RV_PLACE_FIXED:
-        if (class->fixed_base + (class->mmio_size - 1) < class->fixed_base)
-            return "its fixed place is not in the address space";
-        return NULL;
-    case RV_PLACE_VIRTIO_MMIO:
-        if (class->mmio_size != BOARD_VIRTIO_STEP || class->irq_lines > 1)
-            return "a virtio-mmio transport has 0x200 bytes of registers and one line";
-        return NULL;
-    }
-    return "its place is unknown";
+    const char *wrong = NULL;
+    unsigned count = 0;
+
+    for (; class->regions && class->regions[count].bytes && !wrong; count++)
+        wrong = plugin_check_region(class, &class->regions[count]);
+    if (wrong)
+        return wrong;
+    if (count == 0)
+        return "it has no registers (regions is empty)";
+    if (class->place > RV_PLACE_VIRTIO_MMIO)
+        return "its place is unknown";
+    if (class->place == RV_PLACE_VIRTIO_MMIO &&
+        (count > 1 || class->regions[0].bytes != BOARD_VIRTIO_STEP || class->irq_lines > 1))
+        return "a virtio-mmio transport has one region of 0x200 bytes and one line";
+    return NULL;
 }
 
 static const char *plugin_check_lines(const struct rv_device_class *class)
@@ -108,6 +135,17 @@ static const char *plugin_check_lines(const struct rv_device_class *class)
         return "it has more than 64 interrupt lines";
     if (class->irq_lines < PLUGIN_IRQS_MAX && class->irq_edge >> class->irq_lines)
         return "irq_edge names a line that it does not have";
+    return NULL;
+}
+
+static const char *plugin_check_commands(const struct rv_device_class *class)
+{
+    for (const struct rv_command_info *c = class->commands; c && c->name; c++)
+        if (!property_name_valid(c->name) || !c->help)
+            return "a command has no help, or its name is not 1 to 32 of a-z, 0-9, '-', '_' and "
+                   "'.'";
+    if (class->commands && class->commands->name && !class->command)
+        return "it has commands, but no command()";
     return NULL;
 }
 
@@ -121,10 +159,6 @@ static const char *plugin_check(const struct rv_device_class *class)
         return "it has no description";
     if (!class->create || !class->destroy || !class->reset)
         return "create, destroy or reset is missing";
-    if (!class->read || !class->write)
-        return "read or write is missing";
-    if (class->mmio_size == 0)
-        return "it has no registers (mmio_size is 0)";
     if (class->state_size > PLUGIN_STATE_MAX)
         return "its state is larger than 256 MiB";
     if (!class->fdt && (class->fdt_node || class->fdt_root))
@@ -133,12 +167,12 @@ static const char *plugin_check(const struct rv_device_class *class)
         return "its device tree node lacks name or compatible";
     if (class->fdt && class->fdt->size < PLUGIN_FDT_MIN)
         return "its device tree node has no size: set .size to sizeof(struct rv_fdt_node)";
-    wrong = plugin_check_place(class);
+    wrong = plugin_check_regions(class);
+    if (!wrong)
+        wrong = plugin_check_commands(class);
     if (!wrong)
         wrong = plugin_check_lines(class);
-    if (!wrong)
-        wrong = property_check(class->properties);
-    return wrong ? wrong : plugin_check_posted(class);
+    return wrong ? wrong : property_check(class->properties);
 }
 
 /*
@@ -151,56 +185,103 @@ static size_t plugin_min(size_t a, size_t b)
 }
 
 /*
- * The plugin's header may have been older or newer than ours, so its property
- * and node structs shorter or longer: from here on they are as we know them.
+ * The plugin's header may have been older or newer than ours, so the structs that its class
+ * points to shorter or longer: from here on they are as we know them. A list ends with an
+ * element whose first 8 bytes are 0, or whose 8 bytes at `end` are.
  */
+struct plugin_list {
+    const char *what; /* for messages */
+    size_t theirs, ours, least, end;
+};
+
+/* 0, with NULL for no list; or -errno after a message. */
+static int plugin_take_list(const struct plugin *plugin, const struct plugin_list *list,
+                            const void *from, void **to)
+{
+    const uint8_t *theirs = from;
+    size_t count = 0;
+    uint8_t *ours;
+
+    *to = NULL;
+    if (!from)
+        return 0;
+    if (list->theirs < list->least) {
+        log_error("plugin '%s': a %s has %zu bytes, at least %zu are needed: begin the "
+                  "class with RV_CLASS_HEADER",
+                  plugin->file, list->what, list->theirs, list->least);
+        return -EPROTO;
+    }
+    while (*(const uint64_t *)(const void *)(theirs + count * list->theirs + list->end)) {
+        if (++count == PLUGIN_LIST_MAX) {
+            log_error("plugin '%s': its list of %s elements does not end with {0}", plugin->file,
+                      list->what);
+            return -EINVAL;
+        }
+    }
+    ours = calloc(count + 1, list->ours);
+    if (!ours)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        memcpy(ours + i * list->ours, theirs + i * list->theirs,
+               plugin_min(list->theirs, list->ours));
+    *to = ours;
+    return 0;
+}
+
+static int plugin_take_regions(struct plugin *plugin)
+{
+    struct rv_device_class *class = &plugin->class;
+    const struct plugin_list regions = {"region", class->region_size, sizeof(struct rv_region),
+                                        PLUGIN_REGION_MIN, offsetof(struct rv_region, bytes)};
+    const struct plugin_list ranges = {"range", class->range_size, sizeof(struct rv_range),
+                                       PLUGIN_RANGE_MIN, offsetof(struct rv_range, size)};
+    void *list;
+    int error = plugin_take_list(plugin, &regions, class->regions, &list);
+
+    class->regions = plugin->regions = list;
+    for (unsigned i = 0; !error && list && plugin->regions[i].bytes; i++) {
+        void *posted;
+
+        if (i == PLUGIN_REGIONS_MAX) {
+            log_error("plugin '%s': it has more than %u regions", plugin->file, PLUGIN_REGIONS_MAX);
+            return -EINVAL;
+        }
+        error = plugin_take_list(plugin, &ranges, plugin->regions[i].posted, &posted);
+        plugin->regions[i].posted = plugin->posted[i] = posted;
+    }
+    return error;
+}
+
 static int plugin_take_parts(struct plugin *plugin)
 {
     struct rv_device_class *class = &plugin->class;
-    const uint8_t *theirs = (const uint8_t *)class->properties;
-    size_t step = class->property_size;
-    size_t count = 0;
+    const struct plugin_list properties = {"property", class->property_size,
+                                           sizeof(struct rv_property), PLUGIN_PROPERTY_MIN, 0};
+    const struct plugin_list commands = {"command", class->command_size,
+                                         sizeof(struct rv_command_info), PLUGIN_COMMAND_MIN, 0};
+    void *list;
+    int error = plugin_take_list(plugin, &properties, class->properties, &list);
 
+    class->properties = plugin->properties = list;
+    if (error)
+        return error;
+    error = plugin_take_list(plugin, &commands, class->commands, &list);
+    class->commands = plugin->commands = list;
+    if (error)
+        return error;
     if (class->fdt && class->fdt->size >= PLUGIN_FDT_MIN) {
         memcpy(&plugin->fdt, class->fdt, plugin_min(class->fdt->size, sizeof(plugin->fdt)));
         class->fdt = &plugin->fdt;
     }
-    if (!theirs)
-        return 0;
-    if (step < PLUGIN_PROPERTY_MIN) {
-        log_error("plugin '%s': a property has %zu bytes, at least %zu are needed: begin the "
-                  "class with RV_CLASS_HEADER",
-                  plugin->file, step, PLUGIN_PROPERTY_MIN);
-        return -EPROTO;
-    }
-    while (((const struct rv_property *)(const void *)(theirs + count * step))->name) {
-        if (++count == PLUGIN_PROPERTIES_MAX) {
-            log_error("plugin '%s': its list of properties does not end with {0}", plugin->file);
-            return -EINVAL;
-        }
-    }
-    plugin->properties = calloc(count + 1, sizeof(*plugin->properties));
-    if (!plugin->properties)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++)
-        memcpy(&plugin->properties[i], theirs + i * step,
-               plugin_min(step, sizeof(*plugin->properties)));
-    class->properties = plugin->properties;
-    return 0;
+    return plugin_take_regions(plugin);
 }
 
-/* Copies the class out of the loaded object. Nothing behind `size` is read before it is known. */
-static int plugin_take_class(struct plugin *plugin)
+/* Copies the class. Nothing behind `size` is read before it is known. */
+static int plugin_take_class(struct plugin *plugin, const struct rv_device_class *theirs)
 {
-    const struct rv_device_class *theirs = dlsym(plugin->handle, RV_DEVICE_SYMBOL);
     const char *wrong;
-    int err;
+    int error;
 
-    if (!theirs) {
-        log_error("plugin '%s': has no symbol '" RV_DEVICE_SYMBOL "': not a ringvisor device",
-                  plugin->file);
-        return -EPROTO;
-    }
     if (theirs->abi_min > theirs->abi_max || theirs->abi_min > RV_DEVICE_ABI ||
         theirs->abi_max < RV_DEVICE_ABI_MIN) {
         log_error("plugin '%s': is too %s: it speaks device ABI %" PRIu32 " to %" PRIu32
@@ -210,15 +291,15 @@ static int plugin_take_class(struct plugin *plugin)
         return -EPROTO;
     }
     if (theirs->size < PLUGIN_CLASS_MIN) {
-        log_error("plugin '%s': its device class has %zu bytes, at least %zu are needed: "
+        log_error("plugin '%s': its device class has %" PRIu32 " bytes, at least %zu are needed: "
                   "begin it with RV_CLASS_HEADER",
                   plugin->file, theirs->size, PLUGIN_CLASS_MIN);
         return -EPROTO;
     }
     memcpy(&plugin->class, theirs, plugin_min(theirs->size, sizeof(plugin->class)));
-    err = plugin_take_parts(plugin);
-    if (err)
-        return err;
+    error = plugin_take_parts(plugin);
+    if (error)
+        return error;
     wrong = plugin_check(&plugin->class);
     if (wrong) {
         log_error("plugin '%s': %s", plugin->file, wrong);
@@ -245,19 +326,77 @@ static int plugin_register(struct plugins *plugins, struct plugin *plugin)
     return 0;
 }
 
+static int plugin_add(struct plugins *plugins, const struct plugin_object *object,
+                      const struct rv_device_class *class)
+{
+    struct plugin *plugin = calloc(1, sizeof(*plugin));
+    int error;
+
+    if (!plugin)
+        return -ENOMEM;
+    plugin->object = object;
+    plugin->file = object->file;
+    error = plugin_take_class(plugin, class);
+    if (!error)
+        error = plugin_register(plugins, plugin);
+    if (error)
+        plugin_release(plugin);
+    return error;
+}
+
+/* All classes of an object. The first error, but the others are there. */
+static int plugin_add_all(struct plugins *plugins, const struct plugin_object *object)
+{
+    const struct rv_device_class *const *several = dlsym(object->handle, RV_DEVICES_SYMBOL);
+    const struct rv_device_class *one = dlsym(object->handle, RV_DEVICE_SYMBOL);
+    int first = 0;
+
+    if (!several && !one) {
+        log_error("plugin '%s': has no symbol '" RV_DEVICE_SYMBOL "' or '" RV_DEVICES_SYMBOL
+                  "': not a ringvisor device",
+                  object->file);
+        return -EPROTO;
+    }
+    if (one)
+        first = plugin_add(plugins, object, one);
+    for (; several && *several; several++) {
+        int error = plugin_add(plugins, object, *several);
+
+        first = first ? first : error;
+    }
+    return first;
+}
+
 static bool plugin_loaded(const struct plugins *plugins, const struct stat *st)
 {
-    for (size_t i = 0; i < plugins->count; i++)
-        if (plugins->all[i]->dev == st->st_dev && plugins->all[i]->ino == st->st_ino)
+    for (const struct plugin_object *o = plugins->objects; o; o = o->next)
+        if (o->dev == st->st_dev && o->ino == st->st_ino)
             return true;
     return false;
 }
 
+static int plugin_open(const char *file, struct plugin_object *object)
+{
+    /* A path with a slash in it: a bare name would be looked for in the system's libraries. */
+    if (asprintf(&object->file, "%s%s", strchr(file, '/') ? "" : "./", file) < 0) {
+        object->file = NULL;
+        return -ENOMEM;
+    }
+    /* NOW: a symbol that is missing is found here, not when the guest first gets there. */
+    object->handle = dlopen(object->file, RTLD_NOW | RTLD_LOCAL);
+    if (!object->handle) {
+        log_error("plugin '%s': cannot be loaded: %s", object->file, dlerror());
+        return -ENOENT;
+    }
+    return 0;
+}
+
 int plugin_load(struct plugins *plugins, const char *file)
 {
-    struct plugin *plugin;
+    struct plugin_object *object;
+    size_t count = plugins->count;
     struct stat st;
-    int err;
+    int error;
 
     if (stat(file, &st) != 0) {
         log_error("plugin '%s': %s", file, strerror(errno));
@@ -265,34 +404,23 @@ int plugin_load(struct plugins *plugins, const char *file)
     }
     if (plugin_loaded(plugins, &st))
         return 0;
-    plugin = calloc(1, sizeof(*plugin));
-    if (!plugin)
+    object = calloc(1, sizeof(*object));
+    if (!object)
         return -ENOMEM;
-    plugin->dev = st.st_dev;
-    plugin->ino = st.st_ino;
-    /* A path with a slash in it: a bare name would be looked for in the system's libraries. */
-    if (asprintf(&plugin->file, "%s%s", strchr(file, '/') ? "" : "./", file) < 0) {
-        plugin->file = NULL;
-        err = -ENOMEM;
-        goto fail;
-    }
-    /* NOW: a symbol that is missing is found here, not when the guest first gets there. */
-    plugin->handle = dlopen(plugin->file, RTLD_NOW | RTLD_LOCAL);
-    if (!plugin->handle) {
-        log_error("plugin '%s': cannot be loaded: %s", plugin->file, dlerror());
-        err = -ENOENT;
-        goto fail;
-    }
-    err = plugin_take_class(plugin);
-    if (!err)
-        err = plugin_register(plugins, plugin);
-    if (!err)
-        return 0;
-fail:
-    if (err == -ENOMEM)
+    object->dev = st.st_dev;
+    object->ino = st.st_ino;
+    error = plugin_open(file, object);
+    if (!error)
+        error = plugin_add_all(plugins, object);
+    if (error == -ENOMEM)
         log_error("plugin '%s': out of memory", file);
-    plugin_release(plugin);
-    return err;
+    if (plugins->count == count) {
+        plugin_object_release(object);
+        return error;
+    }
+    object->next = plugins->objects;
+    plugins->objects = object;
+    return error;
 }
 
 static int plugin_is_object(const struct dirent *entry)

@@ -8,15 +8,27 @@
 #include <stdint.h>
 #include <stdio.h>
 
-struct plugin {
-    /* A copy: a plugin that was built with an older, shorter struct gets zeros for the rest. */
-    struct rv_device_class class;
-    struct rv_property *properties; /* class.properties, as structs of our size */
-    struct rv_fdt_node fdt;         /* class.fdt, if it has one */
+#define PLUGIN_REGIONS_MAX 8u
+
+/* A shared object, which may have several classes. */
+struct plugin_object {
+    struct plugin_object *next;
     char *file;
     void *handle;
     uint64_t dev; /* st_dev and st_ino of the file: it counts once, by whatever path */
     uint64_t ino;
+};
+
+/* One class. What it points to is copied into structs of our size, with zeros for what is not there. */
+struct plugin {
+    struct rv_device_class class;
+    const struct plugin_object *object;
+    const char *file; /* the object's */
+    struct rv_property *properties;
+    struct rv_command_info *commands;
+    struct rv_region *regions;
+    struct rv_range *posted[PLUGIN_REGIONS_MAX];
+    struct rv_fdt_node fdt;
 };
 
 struct plugins;
@@ -29,8 +41,8 @@ void plugin_free(struct plugins *plugins);
 /*
  * Loads one shared object. 0, also when it is loaded already; or, after a message:
  * -ENOENT: cannot be loaded; -EPROTO: not a plugin of an ABI that we speak;
- * -EINVAL: its class is malformed; -EEXIST: a class of that name is there;
- * -ENOMEM.
+ * -EINVAL: a class is malformed; -EEXIST: a class of that name is there;
+ * -ENOMEM. The object's other classes are there nevertheless.
  */
 int plugin_load(struct plugins *plugins, const char *file);
 

@@ -37,27 +37,40 @@ void plugin_list(const struct plugins *plugins, FILE *out)
     free(sorted);
 }
 
+static void plugin_describe_posted(const struct rv_device_class *class, FILE *out)
+{
+    bool any = false;
+
+    fputs("posted writes:", out);
+    for (const struct rv_region *r = class->regions; r->bytes; r++) {
+        for (const struct rv_range *p = r->posted; p && p->size; p++) {
+            fprintf(out, " 0x%" PRIx64 "+0x%" PRIx64, p->start, p->size);
+            any = true;
+        }
+    }
+    fputs(any ? "\n" : " none\n", out);
+}
+
 /* What it is on the guest's board. */
 static void plugin_describe_board(const struct rv_device_class *class, FILE *out)
 {
     fprintf(out, "device ABI: %" PRIu32 " to %" PRIu32 "\n", class->abi_min, class->abi_max);
     switch (class->place) {
     case RV_PLACE_FIXED:
-        fprintf(out, "place: 0x%" PRIx64 ", else the platform bus", class->fixed_base);
+        fprintf(out, "place: 0x%" PRIx64 ", else the platform bus", class->regions[0].fixed_base);
         break;
     case RV_PLACE_VIRTIO_MMIO: fputs("place: virtio-mmio transport", out); break;
     default: fputs("place: platform bus", out); break;
     }
-    fprintf(out, "; 0x%" PRIx64 " bytes of registers\n", class->mmio_size);
-    fprintf(out, "interrupts: %u", class->irq_lines);
+    for (const struct rv_region *r = class->regions; r->bytes; r++)
+        fprintf(out, "%s 0x%" PRIx64, r == class->regions ? ";" : " +", r->bytes);
+    fputs(" bytes of registers\n", out);
+    fprintf(out, "interrupts: %" PRIu32, class->irq_lines);
     if (class->place == RV_PLACE_FIXED && class->irq_lines)
         fprintf(out, ", SPI %" PRIu32, class->fixed_spi);
-    fprintf(out, "\nstate: %zu bytes, version %" PRIu32 "\n", class->state_size,
+    fprintf(out, "\nstate: %" PRIu64 " bytes, version %" PRIu32 "\n", class->state_size,
             class->state_version);
-    fputs("posted writes:", out);
-    for (const struct rv_range *r = class->posted; r && r->size; r++)
-        fprintf(out, " 0x%" PRIx64 "+0x%" PRIx64, r->start, r->size);
-    fputs(class->posted && class->posted->size ? "\n" : " none\n", out);
+    plugin_describe_posted(class, out);
 }
 
 int plugin_describe(const struct plugins *plugins, const char *name, FILE *out)
@@ -76,6 +89,10 @@ int plugin_describe(const struct plugins *plugins, const char *name, FILE *out)
     for (; p && p->name; p++) {
         fprintf(out, "  %s: %s\n      ", p->name, p->help);
         property_help(p, out);
+        if (p->list)
+            fputs("; may be given several times", out);
+        if (p->runtime)
+            fputs("; may be changed while the guest runs", out);
         if (p->required)
             fputs("; must be given\n", out);
         else if (p->value)
@@ -83,6 +100,9 @@ int plugin_describe(const struct plugins *plugins, const char *name, FILE *out)
         else
             fputs("; no default\n", out);
     }
+    for (const struct rv_command_info *c = plugin->class.commands; c && c->name; c++)
+        fprintf(out, "%s  %s: %s\n", c == plugin->class.commands ? "commands:\n" : "", c->name,
+                c->help);
     return 0;
 }
 

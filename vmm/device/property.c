@@ -141,7 +141,7 @@ static const char *property_check_one(const struct rv_property *p)
 {
     if (!property_name_valid(p->name))
         return "a property's name is not made of a-z, 0-9, '-', '_' and '.'";
-    if ((unsigned)p->type > RV_PROPERTY_PATH)
+    if (p->type > RV_PROPERTY_PATH)
         return "a property's type is unknown";
     if (!p->help)
         return "a property has no help text";

@@ -235,6 +235,20 @@ void disk_on_round(struct disk *disk, void (*end)(void *opaque), void *opaque)
     disk->round_opaque = opaque;
 }
 
+void disk_on_change(struct disk *disk, void (*changed)(void *opaque), void *opaque)
+{
+    disk->changed = changed;
+    disk->changed_opaque = opaque;
+}
+
+int disk_cancel(struct disk *disk, struct disk_request *request)
+{
+    if (!disk->driver->cancel || !disk->driver->cancel(disk, request))
+        return -EBUSY;
+    disk_finish(request, -ECANCELED);
+    return 0;
+}
+
 unsigned disk_in_flight(const struct disk *disk)
 {
     return disk->in_flight;
@@ -323,12 +337,6 @@ int disk_resize(struct disk *disk, uint64_t size)
     if (disk->changed)
         disk->changed(disk->changed_opaque);
     return 0;
-}
-
-void disk_on_change(struct disk *disk, void (*changed)(void *opaque), void *opaque)
-{
-    disk->changed = changed;
-    disk->changed_opaque = opaque;
 }
 
 enum {

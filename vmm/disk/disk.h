@@ -155,6 +155,12 @@ int disk_resize(struct disk *disk, uint64_t size);
 /* Calls `changed` from disk_resize() when the size is another one. */
 void disk_on_change(struct disk *disk, void (*changed)(void *opaque), void *opaque);
 
+/*
+ * Takes a request back that has not been started: 0, and done(-ECANCELED) follows. -EBUSY: it
+ * is under way, or over; done() follows as if nothing had been asked.
+ */
+int disk_cancel(struct disk *disk, struct disk_request *request);
+
 /* Requests that the back end has. */
 unsigned disk_in_flight(const struct disk *disk);
 

@@ -19,6 +19,11 @@ struct disk_request *disk_list_pop(struct disk_list *list);
 struct disk_driver {
     /* Begin a request whose arguments are right. Ends in disk_finish(). */
     void (*issue)(struct disk *disk, struct disk_request *request);
+    /*
+     * Forget a request that was issued, if nothing has been done of it. False: it is too late.
+     * May be NULL: it always is.
+     */
+    bool (*cancel)(struct disk *disk, struct disk_request *request);
     /* Send what issue() has collected. */
     void (*kick)(struct disk *disk);
     /*

@@ -5,8 +5,7 @@
 #include "proto/ring.h"
 #include "proto/vcpu.h"
 
-#define GIB        (1ull << 30)
-#define STATE_SIZE (1ull << 20)
+#define GIB (1ull << 30)
 
 static uint64_t align_up(uint64_t value, uint64_t to)
 {
@@ -30,9 +29,8 @@ void layout_make(struct layout *layout, uint64_t stub, uint64_t image_size, unsi
     layout->boot = stub + layout->stub_size;
     layout->channels = layout->boot + RV_PAGE_SIZE;
     layout->vcpus = layout->channels + nr_pcpus * sizeof(struct rv_channel);
-    layout->state = layout->vcpus + nr_vcpus * sizeof(struct rv_vcpu_page);
-    layout->state_size = STATE_SIZE;
-    layout->ram = align_up(layout->state + layout->state_size, ram_align);
+    layout->own_end = layout->vcpus + nr_vcpus * sizeof(struct rv_vcpu_page);
+    layout->ram = align_up(layout->own_end, ram_align);
     layout->ram_size = ram_size;
     layout->total = layout->ram + ram_size;
 }

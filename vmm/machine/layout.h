@@ -11,8 +11,7 @@ struct layout {
     uint64_t boot;
     uint64_t channels;
     uint64_t vcpus;
-    uint64_t state; /* the vmm's own: guest-visible state; never mapped by the stub */
-    uint64_t state_size;
+    uint64_t own_end; /* the end of all that is not the guest's */
     uint64_t ram;
     uint64_t ram_size;
     uint64_t total;

@@ -44,7 +44,6 @@ struct machine {
     struct rv_boot_page *boot;
     struct rv_channel *channels;
     struct rv_vcpu_page *vcpus;
-    uint8_t *state;
     uint8_t *ram;
     int doorbell;         /* readable when the stub has rung: read it empty */
     uint64_t kick_ns;     /* what a kick of a guest that runs costs, about */

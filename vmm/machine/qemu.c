@@ -173,14 +173,13 @@ static int memory_create(struct qemu *qemu)
     }
     /* All but the guest's RAM is used at once: have it now, or say so now. */
     if (fallocate(qemu->machine.memory_fd, 0, (off_t)m->layout.stub,
-                  (off_t)(m->layout.state + m->layout.state_size - m->layout.stub)) < 0) {
+                  (off_t)(m->layout.own_end - m->layout.stub)) < 0) {
         log_error("no room in shared memory: %s", strerror(errno));
         return -ENOMEM;
     }
     m->boot = (struct rv_boot_page *)(m->memory + m->layout.boot);
     m->channels = (struct rv_channel *)(m->memory + m->layout.channels);
     m->vcpus = (struct rv_vcpu_page *)(m->memory + m->layout.vcpus);
-    m->state = m->memory + m->layout.state;
     m->ram = m->memory + m->layout.ram;
     return 0;
 }

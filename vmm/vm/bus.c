@@ -25,11 +25,16 @@ struct bus {
     struct bus_region *regions;
     size_t count;
     size_t hit;
+    struct bus_access access;
 };
 
 struct bus *bus_new(void)
 {
-    return calloc(1, sizeof(struct bus));
+    struct bus *bus = calloc(1, sizeof(*bus));
+
+    if (bus)
+        bus->access.vcpu = BUS_NOBODY;
+    return bus;
 }
 
 void bus_free(struct bus *bus)
@@ -193,4 +198,14 @@ int bus_write(struct bus *bus, ipa_t addr, unsigned size, uint64_t value)
     value &= UINT64_MAX >> (64 - 8 * size);
     error = to.ops->write(to.opaque, to.offset, size, value);
     return error == -EINVAL && size == 8 ? write_halves(&to, value) : error;
+}
+
+void bus_set_access(struct bus *bus, struct bus_access access)
+{
+    bus->access = access;
+}
+
+struct bus_access bus_access(const struct bus *bus)
+{
+    return bus->access;
 }

@@ -2,6 +2,7 @@
 /* The MMIO bus: which device answers at which IPA. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/util/types.h"
@@ -39,3 +40,13 @@ int bus_remove(struct bus *bus, ipa_t start);
  */
 int bus_read(struct bus *bus, ipa_t addr, unsigned size, uint64_t *value);
 int bus_write(struct bus *bus, ipa_t addr, unsigned size, uint64_t value);
+
+/* Who makes the accesses from now on, for a region that wants to know. At first: nobody. */
+struct bus_access {
+    uint32_t vcpu; /* its number in the VM; BUS_NOBODY: none */
+    bool posted;   /* it does not wait for its writes */
+};
+#define BUS_NOBODY UINT32_MAX
+
+void bus_set_access(struct bus *bus, struct bus_access access);
+struct bus_access bus_access(const struct bus *bus);

@@ -101,7 +101,11 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     vm->ram =
         (struct guest_ram){machine->ram + share->ram_offset, BOARD_RAM_BASE, config->ram_size};
     vm->console.chardev = console;
-    state_init(&vm->state, machine->state + share->state_offset, share->state_size);
+    error = state_create(&vm->state);
+    if (!error)
+        error = vm_clock_init(&vm->clock, &vm->state, false);
+    if (error)
+        return error;
     for (unsigned i = 0; i < config->nr_vcpus; i++) {
         vm->mpidr[i] = MPIDR_RES1 | (uint64_t)(i / CPUS_PER_AFF1) << 8 | i % CPUS_PER_AFF1;
         vm->vcpus[i] = (struct vcpu){
@@ -143,6 +147,7 @@ void vm_destroy(struct vm *vm)
     vm_devices_destroy(vm);
     if (vm->bus)
         bus_free(vm->bus);
+    state_close(&vm->state);
     stale_free(&vm->stale);
     net_cards_free(&vm->cards);
 }
@@ -410,6 +415,8 @@ static void handle_left(struct vcpu *vcpu, const struct rv_event *event)
 
 void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
 {
+    bus_set_access(vm->bus, (struct bus_access){.vcpu = vcpu->index,
+                                                .posted = event->type == RV_EVENT_POSTED});
     switch (event->type) {
     case RV_EVENT_SYNC:
     case RV_EVENT_SERROR: handle_exit(vm, vcpu, event); break;

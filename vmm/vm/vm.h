@@ -39,8 +39,6 @@ struct vm_config {
 struct vm_share {
     unsigned id;         /* the stub's number, below RV_MAX_VMS */
     uint64_t ram_offset; /* in the machine's RAM; vm_memory_size() bytes */
-    uint64_t state_offset;
-    uint64_t state_size;
 };
 
 /* What a guest asked for and the loop does, when no exit is half done. */
@@ -52,6 +50,7 @@ struct vm {
     struct cores *cores;
     struct machine *machine;
     struct state_area state;
+    struct vm_clock clock;
     struct bus *bus;
     struct event_base *base;
     struct guest_ram ram;

@@ -21,42 +21,37 @@ static const char *const board_devices[] = {"pl011", "pl031", "pl061"};
  * What devices ask of the VM
  */
 
-static int device_place(void *ctx, const struct rv_device_class *class, ipa_t *base,
+static int device_place(void *opaque, const struct rv_device_class *class, ipa_t *bases,
                         uint32_t *first_spi)
 {
-    return vm_place(&((struct vm *)ctx)->place, class, base, first_spi);
+    return vm_place(&((struct vm *)opaque)->place, class, bases, first_spi);
 }
 
-static void *device_state(void *ctx, const char *name, uint32_t version, size_t size)
+static void device_irq(void *opaque, uint32_t intid, bool level)
 {
-    return state_alloc(&((struct vm *)ctx)->state, name, version, size);
-}
-
-static void device_irq(void *ctx, uint32_t intid, bool level)
-{
-    if (vgic_set_line(&((struct vm *)ctx)->vgic, 0, intid, level) &&
+    if (vgic_set_line(&((struct vm *)opaque)->vgic, 0, intid, level) &&
         log_first(LOG_KIND_EXIT, (uint64_t)intid << 32)) {
         log_error("the interrupt controller has no wire for INTID %u: a bug of the vmm", intid);
     }
 }
 
-static void device_dirty(void *ctx, ipa_t start, uint64_t size)
+static void device_dirty(void *opaque, ipa_t start, uint64_t size)
 {
-    stale_mark(&((struct vm *)ctx)->stale, start.v - BOARD_RAM_BASE, size);
+    stale_mark(&((struct vm *)opaque)->stale, start.v - BOARD_RAM_BASE, size);
 }
 
-static void device_request(void *ctx, const char *device, enum rv_request what, int code)
+static void device_request(void *opaque, const char *device, const struct rv_request *request)
 {
-    struct vm *vm = ctx;
+    struct vm *vm = opaque;
 
-    switch (what) {
+    switch (request->type) {
     case RV_REQUEST_RESET: vm->request = VM_RESET; break;
     case RV_REQUEST_POWER_OFF:
         vm->request = VM_POWER_OFF;
-        vm->power_off_code = code;
+        vm->power_off_code = request->code;
         break;
     case RV_REQUEST_PANIC:
-        log_error("device '%s': the guest cannot go on (code %d)", device, code);
+        log_error("device '%s': the guest cannot go on (code %d)", device, request->code);
         vm->failed = true;
         break;
     }
@@ -140,9 +135,10 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .ram_offset = vm->machine->layout.ram + vm->share.ram_offset,
         .console = &vm->console,
         .cards = &vm->cards,
-        .ctx = vm,
+        .state = &vm->state,
+        .clock = &vm->clock,
+        .opaque = vm,
         .place = device_place,
-        .state_alloc = device_state,
         .irq_set = device_irq,
         .mem_dirty = device_dirty,
         .request = device_request,
@@ -157,7 +153,8 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
     return error ? error : add_empty_transports(vm);
 }
 
-static void show_counter(void *ctx, const char *device, const char *name, uint64_t value)
+static void show_counter(void *opaque, const char *device, const char *name, const char *help,
+                         uint64_t value)
 {
     log_debug("device '%s': %s: %llu", device, name, (unsigned long long)value);
 }
@@ -179,13 +176,17 @@ void vm_devices_destroy(struct vm *vm)
  * Posted windows
  */
 
-static const struct rv_range *posted_range(const struct rv_instance *device, unsigned n)
+/* The n-th range of all regions of a device, and its region. NULL: it has no more. */
+static const struct rv_range *posted_range(const struct rv_instance *device, unsigned n,
+                                           unsigned *region)
 {
-    const struct rv_range *range = device_class(device)->posted;
+    const struct rv_region *regions = device_class(device)->regions;
 
-    while (range && range->size && n--)
-        range++;
-    return range && range->size ? range : NULL;
+    for (*region = 0; regions[*region].bytes; ++*region)
+        for (const struct rv_range *r = regions[*region].posted; r && r->size; r++)
+            if (n-- == 0)
+                return r;
+    return NULL;
 }
 
 /*
@@ -201,7 +202,8 @@ int vm_devices_post(struct vm *vm)
     for (unsigned n = 0; more; n++) {
         more = false;
         for (unsigned i = 0; i < vm->nr_devices && !error; i++) {
-            const struct rv_range *range = posted_range(vm->devices[i], n);
+            unsigned region;
+            const struct rv_range *range = posted_range(vm->devices[i], n, &region);
 
             if (!range)
                 continue;
@@ -211,7 +213,7 @@ int vm_devices_post(struct vm *vm)
                           device_name(vm->devices[i]), (unsigned long long)range->start);
                 continue;
             }
-            command.arg[1] = device_base(vm->devices[i]).v + range->start;
+            command.arg[1] = device_base(vm->devices[i], region).v + range->start;
             command.arg[2] = range->size;
             error = cores_call(vm->cores, &command, NULL);
             command.arg[0]++;
@@ -281,10 +283,10 @@ void vm_devices_reset(struct vm *vm)
 void vm_devices_sync(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->nr_devices; i++)
-        device_sync(vm->devices[i]);
+        device_sync(vm->devices[i], RV_SYNC_VISIBLE);
 }
 
-bool vm_devices_event(struct vm *vm, enum rv_device_event event)
+bool vm_devices_event(struct vm *vm, uint32_t event)
 {
     for (unsigned i = 0; i < vm->nr_devices; i++)
         if (device_event(vm->devices[i], event))

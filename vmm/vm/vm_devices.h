@@ -34,4 +34,4 @@ void vm_devices_reset(struct vm *vm);
 void vm_devices_sync(struct vm *vm);
 
 /* Did one take the event? */
-bool vm_devices_event(struct vm *vm, enum rv_device_event event);
+bool vm_devices_event(struct vm *vm, uint32_t event); /* enum rv_device_event_type */

@@ -18,6 +18,7 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
 {
     struct fdt_device devices[VM_MAX_DEVICES];
     uint32_t spis[VM_MAX_DEVICES][VM_MAX_LINES];
+    struct fdt_region more[VM_MAX_DEVICES][FDT_MORE_MAX];
     uint8_t rng_seed[RNG_SEED_SIZE];
     struct fdt_config fdt = {
         .ram_base = ipa(ram->ipa),
@@ -42,14 +43,21 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
     for (unsigned i = 0; i < vm->nr_devices; i++) {
         const struct rv_device_class *class = device_class(vm->devices[i]);
 
+        unsigned nr_more = 0;
+
         if (!class->fdt)
             continue;
+        for (const struct rv_region *r = class->regions + 1; r->bytes; r++, nr_more++)
+            more[i][nr_more] =
+                (struct fdt_region){device_base(vm->devices[i], 1 + nr_more), r->bytes};
         for (unsigned line = 0; line < class->irq_lines; line++)
             spis[i][line] = device_first_spi(vm->devices[i]) + line;
         devices[fdt.nr_devices++] = (struct fdt_device){
             .node = class->fdt,
-            .base = device_base(vm->devices[i]),
-            .size = class->mmio_size,
+            .base = device_base(vm->devices[i], 0),
+            .size = class->regions[0].bytes,
+            .more = more[i],
+            .nr_more = nr_more,
             .spis = spis[i],
             .nr_spis = class->irq_lines,
             .irq_edge = class->irq_edge,

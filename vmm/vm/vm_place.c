@@ -29,10 +29,10 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 }
 
 /*
- * A class may choose its place, but none that is somebody's: the core's, of
- * whichever else is placed by the core, or of RAM.
+ * A class may choose its place, but none that is taken: by the vmm's own devices, by RAM, or
+ * by what the vmm places.
  */
-static bool place_fixed(struct vm_place *place, const struct rv_device_class *class)
+static bool is_free(const struct vm_place *place, uint64_t base, uint64_t size)
 {
     static const struct vm_place_range reserved[] = {
         {BOARD_GICD_BASE, BOARD_GICR_END - BOARD_GICD_BASE},
@@ -40,74 +40,99 @@ static bool place_fixed(struct vm_place *place, const struct rv_device_class *cl
         {BOARD_PLATFORM_BASE, BOARD_PLATFORM_SIZE},
         {BOARD_RAM_BASE, BOARD_RAM_SIZE_MAX},
     };
-    uint64_t base = class->fixed_base, size = class->mmio_size;
-    /* The SPIs of the virtio transports and the platform bus are dealt out there. */
-    bool is_free = class->fixed_spi + class->irq_lines <= BOARD_VIRTIO_SPI &&
-                   spis_free(place, class->fixed_spi, class->irq_lines) &&
-                   place->nr_fixed < FIXED_MAX;
+    bool free = true;
 
     for (unsigned i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
-        is_free &= !overlap(base, size, reserved[i].base, reserved[i].size);
+        free &= !overlap(base, size, reserved[i].base, reserved[i].size);
     for (unsigned i = 0; i < place->nr_fixed; i++)
-        is_free &= !overlap(base, size, place->fixed[i].base, place->fixed[i].size);
-    if (!is_free)
+        free &= !overlap(base, size, place->fixed[i].base, place->fixed[i].size);
+    return free;
+}
+
+/* All of its regions, or none. */
+static bool place_fixed(struct vm_place *place, const struct rv_device_class *class, ipa_t *bases)
+{
+    unsigned before = place->nr_fixed;
+
+    /* The SPIs of the virtio transports and the platform bus are dealt out there. */
+    if (class->fixed_spi + class->irq_lines > BOARD_VIRTIO_SPI ||
+        !spis_free(place, class->fixed_spi, class->irq_lines))
         return false;
-    place->fixed[place->nr_fixed++] = (struct vm_place_range){base, size};
+    for (const struct rv_region *r = class->regions; r->bytes; r++) {
+        if (place->nr_fixed == FIXED_MAX || !is_free(place, r->fixed_base, r->bytes)) {
+            place->nr_fixed = before;
+            return false;
+        }
+        place->fixed[place->nr_fixed++] = (struct vm_place_range){r->fixed_base, r->bytes};
+        bases[r - class->regions] = ipa(r->fixed_base);
+    }
     take_spis(place, class->fixed_spi, class->irq_lines);
     return true;
 }
 
-static int place_platform(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
+/* Bytes of the platform bus that a region takes; 0: more than there are. */
+static uint64_t platform_bytes(const struct vm_place *place, uint64_t size)
+{
+    if (size > BOARD_PLATFORM_SIZE - place->platform_used)
+        return 0;
+    return (size + BOARD_PLATFORM_STEP - 1) / BOARD_PLATFORM_STEP * BOARD_PLATFORM_STEP;
+}
+
+static int place_platform(struct vm_place *place, const struct rv_device_class *class, ipa_t *bases,
                           uint32_t *first_spi)
 {
-    uint64_t left = BOARD_PLATFORM_SIZE - place->platform_used;
+    uint64_t before = place->platform_used;
     uint32_t spi = BOARD_PLATFORM_SPI;
 
-    if (class->mmio_size > left) {
-        log_error("device '%s' does not fit on the platform bus, which has 0x%llx bytes left",
-                  class->name, (unsigned long long)left);
-        return -ENOSPC;
+    for (const struct rv_region *r = class->regions; r->bytes; r++) {
+        uint64_t bytes = platform_bytes(place, r->bytes);
+
+        if (!bytes) {
+            log_error("device '%s' does not fit on the platform bus, which has 0x%llx bytes left",
+                      class->name, (unsigned long long)(BOARD_PLATFORM_SIZE - before));
+            place->platform_used = before;
+            return -ENOSPC;
+        }
+        bases[r - class->regions] = ipa(BOARD_PLATFORM_BASE + place->platform_used);
+        place->platform_used += bytes;
     }
     while (!spis_free(place, spi, class->irq_lines)) {
         if (++spi >= BOARD_SPI_LIMIT) {
             log_error("device '%s' needs %u SPIs in a row, but the %u of the board are in use: "
                       "give fewer devices",
                       class->name, class->irq_lines, BOARD_SPI_LIMIT);
+            place->platform_used = before;
             return -ENOSPC;
         }
     }
     take_spis(place, spi, class->irq_lines);
-    *base = ipa(BOARD_PLATFORM_BASE + place->platform_used);
     *first_spi = spi;
-    place->platform_used +=
-        (class->mmio_size + BOARD_PLATFORM_STEP - 1) / BOARD_PLATFORM_STEP * BOARD_PLATFORM_STEP;
     return 0;
 }
 
 /* The board has 32 transports at fixed addresses. Further ones go to the platform bus. */
-static int place_virtio(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
+static int place_virtio(struct vm_place *place, const struct rv_device_class *class, ipa_t *bases,
                         uint32_t *first_spi)
 {
     for (unsigned i = 0; i < BOARD_VIRTIO_COUNT; i++) {
         if (place->transport_used[i])
             continue;
         place->transport_used[i] = true;
-        *base = ipa(BOARD_VIRTIO_BASE + i * BOARD_VIRTIO_STEP);
+        bases[0] = ipa(BOARD_VIRTIO_BASE + i * BOARD_VIRTIO_STEP);
         *first_spi = BOARD_VIRTIO_SPI + i;
         return 0;
     }
-    return place_platform(place, class, base, first_spi);
+    return place_platform(place, class, bases, first_spi);
 }
 
-int vm_place(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
+int vm_place(struct vm_place *place, const struct rv_device_class *class, ipa_t *bases,
              uint32_t *first_spi)
 {
     if (class->place == RV_PLACE_VIRTIO_MMIO)
-        return place_virtio(place, class, base, first_spi);
-    if (class->place == RV_PLACE_FIXED && place_fixed(place, class)) {
-        *base = ipa(class->fixed_base);
+        return place_virtio(place, class, bases, first_spi);
+    if (class->place == RV_PLACE_FIXED && place_fixed(place, class, bases)) {
         *first_spi = class->fixed_spi;
         return 0;
     }
-    return place_platform(place, class, base, first_spi);
+    return place_platform(place, class, bases, first_spi);
 }

@@ -21,6 +21,6 @@ struct vm_place {
     } fixed[16]; /* the fixed places that were given away */
 };
 
-/* 0, or -ENOSPC after a message. */
-int vm_place(struct vm_place *place, const struct rv_device_class *class, ipa_t *base,
+/* The address of each of the class's regions, and the SPI of line 0. 0, or -ENOSPC after a message. */
+int vm_place(struct vm_place *place, const struct rv_device_class *class, ipa_t *bases,
              uint32_t *first_spi);

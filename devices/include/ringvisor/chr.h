@@ -13,7 +13,6 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct rv_chr;
@@ -30,9 +29,10 @@ struct rv_chr;
  * input comes until chr_accept.
  */
 struct rv_chr_callbacks {
-    size_t size; /* sizeof(struct rv_chr_callbacks) */
-    size_t (*can_receive)(void *opaque);
-    void (*receive)(void *opaque, const uint8_t *data, size_t len);
+    uint32_t size; /* sizeof(struct rv_chr_callbacks) */
+    uint32_t reserved;
+    uint64_t (*can_receive)(void *opaque);
+    void (*receive)(void *opaque, const uint8_t *data, uint64_t len);
     void (*writable)(void *opaque);
     /*
      * The other end came or went. It is taken to be there at chr_open: one that is

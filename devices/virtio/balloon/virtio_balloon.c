@@ -239,7 +239,7 @@ static int balloon_begin(struct balloon *b, bool fresh)
     b->ram.size = sizeof(b->ram);
     if (ops->mem_region(instance, 0, &b->ram))
         return -ENOTSUP;
-    b->ram_at = ops->mem_span(instance, b->ram.ipa, b->ram.bytes);
+    b->ram_at = virtio_plugin_span(b->plugin, b->ram.ipa, b->ram.bytes, true);
     b->timer = ops->timer_new(instance, balloon_go_on, b);
     if (!b->timer || !b->ram_at)
         return -ENOMEM;

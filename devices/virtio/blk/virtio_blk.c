@@ -315,6 +315,7 @@ static int blk_allocate(struct blk *blk)
             return -ENOMEM;
         for (unsigned n = 0; n < blk->limits[i].size; n++) {
             q->requests[n].blk = blk;
+            q->requests[n].io.size = sizeof(struct rv_disk_request);
             q->requests[n].io.done = blk_done;
         }
     }

@@ -106,14 +106,13 @@ static bool console_port_is_open(const struct console_port *p)
  */
 
 /*
- * What follows the header of VIRTIO_CONSOLE_RESIZE: 5.3.6.2. Linux does not agree with itself:
- * 6.15, 6.16 and the stable kernels since January 2026 read it so, older ones and 6.17 have the
- * rows first. That is why a console alone is offered no MULTIPORT: it learns its size from the
- * configuration space, where all agree.
+ * What follows the header of VIRTIO_CONSOLE_RESIZE. Version 1.2 of the standard has the columns
+ * first. Linux has always read the rows first (but for 6.15, which took that back), and so do the
+ * devices that are in use: one that did as the standard says would turn every terminal round.
  */
 struct console_size {
-    uint16_t columns;
     uint16_t rows;
+    uint16_t columns;
 };
 
 static size_t
@@ -649,14 +648,13 @@ static int console_create(struct virtio_plugin *plugin, void *state, uint32_t fl
         s->news |= s->ready ? NEWS_OPEN : 0;
     }
     *config = (struct virtio_device_config){
-        .features = VIRTIO_RING_FEATURES | VIRTIO_FEATURE(VIRTIO_CONSOLE_F_EMERG_WRITE) |
+        .features = VIRTIO_RING_FEATURES | VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT) |
+                    VIRTIO_FEATURE(VIRTIO_CONSOLE_F_EMERG_WRITE) |
                     VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE),
         .config_size = sizeof(struct virtio_console_config),
         .queues = CONSOLE_QUEUES(c->nr_ports),
         .limits = limits,
     };
-    if (c->nr_ports > 1 || c->port[0].name)
-        config->features |= VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT);
     *device = c;
     return 0;
 }

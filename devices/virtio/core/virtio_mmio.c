@@ -18,7 +18,7 @@
 static void virtio_mmio_refuse(struct virtio_mmio *mmio, const char *what, uint64_t value)
 {
     if (!mmio->logged_register)
-        mmio->env.log(mmio->env.ctx,
+        mmio->env.log(mmio->env.opaque,
                       "the driver's access is ignored: %s 0x%" PRIx64 "; further ones without a "
                       "message",
                       what, value);
@@ -240,7 +240,7 @@ void virtio_mmio_write(struct virtio_mmio *mmio, uint64_t offset, unsigned size,
     case VIRTIO_MMIO_INTERRUPT_ACK:
         state->interrupt_status &= ~value32;
         /* What is not acknowledged interrupts anew: the line may be one of edges. */
-        mmio->env.irq(mmio->env.ctx, false);
+        mmio->env.irq(mmio->env.opaque, false);
         virtio_mmio_update_irq(mmio);
         break;
     case VIRTIO_MMIO_STATUS: virtio_mmio_set_status(mmio, value32); break;

@@ -22,7 +22,7 @@
 
 void virtio_mmio_update_irq(struct virtio_mmio *mmio)
 {
-    mmio->env.irq(mmio->env.ctx, mmio->state->interrupt_status != 0);
+    mmio->env.irq(mmio->env.opaque, mmio->state->interrupt_status != 0);
 }
 
 static void virtio_mmio_interrupt(struct virtio_mmio *mmio, uint32_t cause)
@@ -31,9 +31,9 @@ static void virtio_mmio_interrupt(struct virtio_mmio *mmio, uint32_t cause)
     virtio_mmio_update_irq(mmio);
 }
 
-static void virtio_mmio_interrupt_used(void *ctx)
+static void virtio_mmio_interrupt_used(void *opaque)
 {
-    virtio_mmio_interrupt(ctx, VIRTIO_MMIO_INT_VRING);
+    virtio_mmio_interrupt(opaque, VIRTIO_MMIO_INT_VRING);
 }
 
 void virtio_mmio_used(struct virtio_mmio *mmio)
@@ -78,7 +78,7 @@ void virtio_mmio_broken(struct virtio_mmio *mmio, unsigned queue, const char *wh
     if (mmio->state->status & NEEDS_RESET)
         return;
     if (!mmio->logged_violation)
-        mmio->env.log(mmio->env.ctx,
+        mmio->env.log(mmio->env.opaque,
                       "queue %u: the driver gave %s 0x%" PRIx64 ": stopped until the driver resets "
                       "the device",
                       queue, what, value);
@@ -89,9 +89,34 @@ void virtio_mmio_broken(struct virtio_mmio *mmio, unsigned queue, const char *wh
         virtio_mmio_interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
 }
 
-static void virtio_mmio_violation(void *ctx, unsigned queue, const char *what, uint64_t value)
+static bool virtio_mmio_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
 {
-    virtio_mmio_broken(ctx, queue, what, value);
+    return a - b < b_len || b - a < a_len;
+}
+
+void virtio_mmio_memory_gone(struct virtio_mmio *mmio, uint64_t ipa, uint64_t len)
+{
+    for (unsigned i = 0; i < mmio->queue_count; i++) {
+        const struct virtqueue *vq = &mmio->queues[i];
+        const struct virtq_state *queue = vq->state;
+        /* The areas' lengths do not matter: each is smaller than this. */
+        const uint64_t most = (uint64_t)VIRTQUEUE_SIZE_MAX * 16;
+
+        if (!queue->ready ||
+            !(virtio_mmio_overlap(queue->desc, most, ipa, len) ||
+              virtio_mmio_overlap(queue->driver, most, ipa, len) ||
+              virtio_mmio_overlap(queue->device, most, ipa, len) || virtqueue_inflight(vq)))
+            continue;
+        virtio_mmio_broken(mmio, i, "a queue in memory that went, of bytes", len);
+        if (mmio->class->reset)
+            mmio->class->reset(mmio->device);
+        return;
+    }
+}
+
+static void virtio_mmio_violation(void *opaque, unsigned queue, const char *what, uint64_t value)
+{
+    virtio_mmio_broken(opaque, queue, what, value);
 }
 
 /*
@@ -182,7 +207,7 @@ static bool virtio_mmio_accept(struct virtio_mmio *mmio)
         (!mmio->class->features_ok || mmio->class->features_ok(mmio->device, features)))
         return true;
     if (!mmio->logged_register)
-        mmio->env.log(mmio->env.ctx,
+        mmio->env.log(mmio->env.opaque,
                       "the driver's features 0x%" PRIx64 " are refused; 0x%" PRIx64 " are offered",
                       features, state->device_features);
     mmio->logged_register = true;
@@ -223,7 +248,7 @@ void virtio_mmio_set_status(struct virtio_mmio *mmio, uint32_t value)
         wrong |= new &order[i].bit && !(new &order[i].needs);
     if (wrong) {
         if (!mmio->logged_register)
-            mmio->env.log(mmio->env.ctx, "status 0x%" PRIx32 " after 0x%" PRIx32 " is ignored",
+            mmio->env.log(mmio->env.opaque, "status 0x%" PRIx32 " after 0x%" PRIx32 " is ignored",
                           value, old);
         mmio->logged_register = true;
         return;
@@ -258,12 +283,12 @@ static int virtio_mmio_init_queues(struct virtio_mmio *mmio,
     if (!mmio->queues)
         return -ENOMEM;
     for (unsigned i = 0; i < config->queues; i++) {
-        int rc = virtqueue_init(&mmio->queues[i], i, &config->limits[i], &mmio->env, &mmio->owner,
-                                &queues[i], slots);
+        int error = virtqueue_init(&mmio->queues[i], i, &config->limits[i], &mmio->env,
+                                   &mmio->owner, &queues[i], slots);
 
-        if (rc) {
+        if (error) {
             virtio_mmio_destroy(mmio);
-            return rc;
+            return error;
         }
         mmio->queues[i].held = true;
         mmio->queue_count++;
@@ -330,7 +355,7 @@ int virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_device_class 
                      void *device, const struct virtio_device_config *config,
                      const struct virtio_env *env, void *state)
 {
-    int rc;
+    int error;
 
     if (config->queues > VIRTIO_MMIO_QUEUES_MAX)
         return -EINVAL;
@@ -342,9 +367,9 @@ int virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_device_class 
         .state = state,
         .config_size = config->config_size,
     };
-    rc = virtio_mmio_init_queues(mmio, config);
-    if (rc)
-        return rc;
+    error = virtio_mmio_init_queues(mmio, config);
+    if (error)
+        return error;
     if (mmio->state->magic == 0) {
         for (unsigned i = 0; i < config->queues; i++)
             mmio->queues[i].state->max = config->limits[i].size;
@@ -356,12 +381,13 @@ int virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_device_class 
         __atomic_store_n(&mmio->state->magic, VIRTIO_STATE_MAGIC, __ATOMIC_RELEASE);
         return 0;
     }
-    rc = virtio_mmio_attach(mmio, config);
-    if (rc) {
-        env->log(env->ctx, "the state that was left is not that of this device: it cannot go on");
+    error = virtio_mmio_attach(mmio, config);
+    if (error) {
+        env->log(env->opaque,
+                 "the state that was left is not that of this device: it cannot go on");
         virtio_mmio_destroy(mmio);
     }
-    return rc;
+    return error;
 }
 
 void virtio_mmio_destroy(struct virtio_mmio *mmio)

@@ -21,39 +21,147 @@ const struct rv_fdt_node virtio_plugin_fdt = {
  * registers have one: InterruptACK lowers the line, and what follows the others
  * depends on them.
  */
-const struct rv_range virtio_plugin_posted[] = {{VIRTIO_MMIO_QUEUE_NOTIFY, 4}, {0, 0}};
+static const struct rv_range virtio_plugin_posted[] = {{VIRTIO_MMIO_QUEUE_NOTIFY, 4}, {0, 0}};
 
-static void *virtio_plugin_span(void *ctx, uint64_t ipa, uint64_t len, bool write)
+static int virtio_plugin_read(void *device, uint64_t offset, uint32_t width, uint64_t *value,
+                              const struct rv_access *access)
 {
-    const struct virtio_plugin *plugin = ctx;
+    struct virtio_plugin *plugin = device;
 
-    (void)write; /* all of RAM can be written */
-    return plugin->ops->mem_span(plugin->instance, ipa, len);
+    if (width > 4 && offset < VIRTIO_MMIO_CONFIG)
+        return -EINVAL; /* the registers have 32 bits: the vmm makes two accesses */
+    *value = virtio_mmio_read(&plugin->mmio, offset, width);
+    return 0;
 }
 
-static void virtio_plugin_dirty(void *ctx, uint64_t ipa, uint64_t len)
+static int virtio_plugin_write(void *device, uint64_t offset, uint32_t width, uint64_t value,
+                               const struct rv_access *access)
 {
-    const struct virtio_plugin *plugin = ctx;
+    struct virtio_plugin *plugin = device;
+
+    if (width > 4 && offset < VIRTIO_MMIO_CONFIG)
+        return -EINVAL;
+    virtio_mmio_write(&plugin->mmio, offset, width, value);
+    /* Drivers free their buffers when Status has been written: not before the reset is done. */
+    if (offset == VIRTIO_MMIO_STATUS && value == 0 && virtio_mmio_is_resetting(&plugin->mmio))
+        return -EAGAIN;
+    return 0;
+}
+
+const struct rv_region virtio_plugin_regions[] = {
+    {
+        .bytes = VIRTIO_MMIO_SIZE,
+        .read = virtio_plugin_read,
+        .write = virtio_plugin_write,
+        .posted = virtio_plugin_posted,
+    },
+    {0},
+};
+
+/*
+ * Guest memory: each region is mapped once, so that a descriptor costs a comparison and no call.
+ */
+
+static void virtio_plugin_map(struct virtio_plugin *plugin, const struct rv_mem_region *region)
+{
+    bool read_only = region->flags & RV_MEM_READ_ONLY;
+    struct virtio_plugin_memory *memory = &plugin->memory[plugin->nr_memory];
+
+    if (plugin->nr_memory == VIRTIO_PLUGIN_REGIONS_MAX) {
+        plugin->ops->log(plugin->instance, RV_LOG_ERROR,
+                         "more than %u regions of memory: the driver cannot use the further ones",
+                         VIRTIO_PLUGIN_REGIONS_MAX);
+        return;
+    }
+    *memory = (struct virtio_plugin_memory){
+        .ipa = region->ipa,
+        .bytes = region->bytes,
+        .at = plugin->ops->mem_map(plugin->instance, region->ipa, region->bytes,
+                                   read_only ? RV_MEM_READ : RV_MEM_READ | RV_MEM_WRITE),
+        .read_only = read_only,
+    };
+    if (memory->at)
+        plugin->nr_memory++;
+}
+
+static void virtio_plugin_map_all(struct virtio_plugin *plugin)
+{
+    struct rv_mem_region region = {.size = sizeof(region)};
+
+    for (uint32_t i = 0; plugin->ops->mem_region(plugin->instance, i, &region) == 0; i++)
+        virtio_plugin_map(plugin, &region);
+}
+
+static void virtio_plugin_unmap(struct virtio_plugin *plugin, unsigned index)
+{
+    struct virtio_plugin_memory *memory = &plugin->memory[index];
+
+    plugin->ops->mem_unmap(plugin->instance, memory->at, memory->bytes);
+    *memory = plugin->memory[--plugin->nr_memory];
+}
+
+void *virtio_plugin_span(struct virtio_plugin *plugin, uint64_t ipa, uint64_t len, bool write)
+{
+    for (unsigned i = 0; i < plugin->nr_memory; i++) {
+        const struct virtio_plugin_memory *memory = &plugin->memory[i];
+        uint64_t offset = ipa - memory->ipa;
+
+        if (offset < memory->bytes && len <= memory->bytes - offset &&
+            !(write && memory->read_only))
+            return memory->at + offset;
+    }
+    return NULL;
+}
+
+/*
+ * A driver whose rings or buffers are in memory that goes has made a mistake: the device stops
+ * until it is reset.
+ */
+void virtio_plugin_mem_changed(void *device, uint32_t change, const struct rv_mem_region *region)
+{
+    struct virtio_plugin *plugin = device;
+
+    if (change == RV_MEM_ADDED) {
+        virtio_plugin_map(plugin, region);
+        return;
+    }
+    for (unsigned i = 0; i < plugin->nr_memory; i++) {
+        if (plugin->memory[i].ipa != region->ipa)
+            continue;
+        virtio_mmio_memory_gone(&plugin->mmio, region->ipa, region->bytes);
+        virtio_plugin_unmap(plugin, i);
+        return;
+    }
+}
+
+static void *virtio_plugin_env_span(void *opaque, uint64_t ipa, uint64_t len, bool write)
+{
+    return virtio_plugin_span(opaque, ipa, len, write);
+}
+
+static void virtio_plugin_dirty(void *opaque, uint64_t ipa, uint64_t len)
+{
+    const struct virtio_plugin *plugin = opaque;
 
     plugin->ops->mem_dirty(plugin->instance, ipa, len);
 }
 
 /* An edge, as on QEMU's board: no end of interrupt has to be waited for, and none exits. */
-static void virtio_plugin_irq(void *ctx, bool level)
+static void virtio_plugin_irq(void *opaque, bool level)
 {
-    struct virtio_plugin *plugin = ctx;
+    struct virtio_plugin *plugin = opaque;
 
     if (level && !plugin->irq)
         plugin->ops->irq_pulse(plugin->instance, 0);
     plugin->irq = level;
 }
 
-static void virtio_plugin_log(void *ctx, const char *fmt, ...)
+static void virtio_plugin_log(void *opaque, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
-static void virtio_plugin_log(void *ctx, const char *fmt, ...)
+static void virtio_plugin_log(void *opaque, const char *fmt, ...)
 {
-    const struct virtio_plugin *plugin = ctx;
+    const struct virtio_plugin *plugin = opaque;
     char text[256];
     va_list ap;
 
@@ -64,7 +172,8 @@ static void virtio_plugin_log(void *ctx, const char *fmt, ...)
 }
 
 /* VIRTIO_PLUGIN_PROPERTIES: what the user has switched off is not offered. */
-static uint64_t virtio_plugin_features(const struct virtio_plugin *plugin, uint64_t features)
+static uint64_t virtio_plugin_features(const struct virtio_plugin *plugin,
+                                       const struct rv_property *p, uint64_t features)
 {
     static const struct {
         const char *property;
@@ -72,7 +181,6 @@ static uint64_t virtio_plugin_features(const struct virtio_plugin *plugin, uint6
     } switches[] = {{"packed", VIRTIO_F_RING_PACKED},
                     {"event-idx", VIRTIO_RING_F_EVENT_IDX},
                     {"indirect", VIRTIO_RING_F_INDIRECT_DESC}};
-    const struct rv_property *p = ringvisor_device.properties;
 
     for (; p && p->name; p++)
         for (unsigned i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
@@ -82,38 +190,47 @@ static uint64_t virtio_plugin_features(const struct virtio_plugin *plugin, uint6
     return features;
 }
 
-int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_instance *instance,
+static void virtio_plugin_free(struct virtio_plugin *plugin)
+{
+    while (plugin->nr_memory)
+        virtio_plugin_unmap(plugin, plugin->nr_memory - 1);
+    free(plugin);
+}
+
+int virtio_plugin_create(const struct virtio_plugin_class *class,
+                         const struct rv_property *properties, struct rv_instance *instance,
                          const struct rv_vmm_ops *ops, void *state, uint32_t flags, void **device)
 {
     struct virtio_plugin *plugin = calloc(1, sizeof(*plugin));
     struct virtio_device_config config = {0};
-    struct virtio_env env = {.ctx = plugin,
-                             .span = virtio_plugin_span,
+    struct virtio_env env = {.opaque = plugin,
+                             .span = virtio_plugin_env_span,
                              .dirty = virtio_plugin_dirty,
                              .irq = virtio_plugin_irq,
                              .log = virtio_plugin_log};
     void *block;
-    int rc;
+    int error;
 
     if (!plugin)
         return -ENOMEM;
     plugin->instance = instance;
     plugin->ops = ops;
     plugin->class = class;
-    rc = class->create(plugin, state, flags, &config, &plugin->device);
-    if (rc) {
-        free(plugin);
-        return rc;
+    virtio_plugin_map_all(plugin);
+    error = class->create(plugin, state, flags, &config, &plugin->device);
+    if (error) {
+        virtio_plugin_free(plugin);
+        return error;
     }
-    config.features = virtio_plugin_features(plugin, config.features);
+    config.features = virtio_plugin_features(plugin, properties, config.features);
     block =
         ops->state_block(instance, "virtio", VIRTIO_STATE_VERSION, virtio_mmio_state_size(&config));
-    rc = block
-             ? virtio_mmio_init(&plugin->mmio, &class->virtio, plugin->device, &config, &env, block)
-             : -ENOSPC;
-    if (rc) {
+    error = block ? virtio_mmio_init(&plugin->mmio, &class->virtio, plugin->device, &config, &env,
+                                     block)
+                  : -ENOSPC;
+    if (error) {
         virtio_plugin_destroy(plugin);
-        return rc;
+        return error;
     }
     plugin->made = true;
     *device = plugin;
@@ -129,7 +246,7 @@ void virtio_plugin_destroy(void *device)
         plugin->class->destroy(plugin->device);
     if (plugin->made)
         virtio_mmio_destroy(&plugin->mmio);
-    free(plugin);
+    virtio_plugin_free(plugin);
 }
 
 void virtio_plugin_reset(void *device)
@@ -137,29 +254,6 @@ void virtio_plugin_reset(void *device)
     struct virtio_plugin *plugin = device;
 
     virtio_mmio_reset(&plugin->mmio);
-}
-
-int virtio_plugin_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
-{
-    struct virtio_plugin *plugin = device;
-
-    if (size > 4 && offset < VIRTIO_MMIO_CONFIG)
-        return -EINVAL; /* the registers have 32 bits: the core makes two accesses */
-    *value = virtio_mmio_read(&plugin->mmio, offset, size);
-    return 0;
-}
-
-int virtio_plugin_write(void *device, uint64_t offset, unsigned size, uint64_t value)
-{
-    struct virtio_plugin *plugin = device;
-
-    if (size > 4 && offset < VIRTIO_MMIO_CONFIG)
-        return -EINVAL;
-    virtio_mmio_write(&plugin->mmio, offset, size, value);
-    /* Drivers free their buffers when Status has been written: not before the reset is done. */
-    if (offset == VIRTIO_MMIO_STATUS && value == 0 && virtio_mmio_is_resetting(&plugin->mmio))
-        return -EAGAIN;
-    return 0;
 }
 
 int virtio_plugin_quiesce(void *device)

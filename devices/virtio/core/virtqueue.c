@@ -13,7 +13,7 @@
 bool virtqueue_violation(struct virtqueue *vq, const char *what, uint64_t value)
 {
     vq->running = false;
-    vq->owner->violation(vq->owner->ctx, vq->index, what, value);
+    vq->owner->violation(vq->owner->opaque, vq->index, what, value);
     return false;
 }
 
@@ -98,13 +98,13 @@ int virtqueue_attach(struct virtqueue *vq, uint64_t features)
     struct virtq_state *state = vq->state;
     uint32_t order = virtqueue_order(vq);
     uint32_t oldest = 0;
-    int rc;
+    int error;
 
     if (state->size == 0 || state->size > state->max)
         return -EINVAL;
-    rc = virtqueue_map(vq, features);
-    if (rc || vq->external)
-        return rc;
+    error = virtqueue_map(vq, features);
+    if (error || vq->external)
+        return error;
     for (uint32_t i = 0; i < state->max; i++) {
         struct virtq_inflight *slot = &vq->slots[i];
 
@@ -177,7 +177,7 @@ static void virtqueue_dirty(struct virtqueue *vq, uint16_t slot, uint64_t writte
     for (unsigned n = vq->extent_count[slot]; n != 0 && written != 0; n--, extent++) {
         uint64_t len = extent->len < written ? extent->len : written;
 
-        vq->env->dirty(vq->env->ctx, extent->ipa, len);
+        vq->env->dirty(vq->env->opaque, extent->ipa, len);
         written -= len;
     }
 }
@@ -192,7 +192,7 @@ void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_
     if (!virtqueue_is_current(vq, chain))
         return;
     if (virtqueue_mark(&vq->slots[chain->slot]) != VIRTQ_SLOT_INFLIGHT) {
-        vq->env->log(vq->env->ctx, "queue %u: a buffer was pushed twice: a bug of the device",
+        vq->env->log(vq->env->opaque, "queue %u: a buffer was pushed twice: a bug of the device",
                      vq->index);
         return;
     }
@@ -207,7 +207,7 @@ void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_
 void virtqueue_flush_notify(struct virtqueue *vq)
 {
     if (vq->running && !vq->external && vq->format->publish(vq))
-        vq->owner->interrupt(vq->owner->ctx);
+        vq->owner->interrupt(vq->owner->opaque);
 }
 
 void virtqueue_notify_disable(struct virtqueue *vq)

@@ -65,9 +65,9 @@ static int virtqueue_packed_map(struct virtqueue *vq)
         virtqueue_violation(vq, "a ring that is not aligned, descriptors at", state->desc);
         return -EINVAL;
     }
-    vq->desc = env->span(env->ctx, state->desc, VIRTQUEUE_DESC_SIZE * state->size, true);
-    vq->driver = env->span(env->ctx, state->driver, EVENT_SIZE, false);
-    vq->device = env->span(env->ctx, state->device, EVENT_SIZE, true);
+    vq->desc = env->span(env->opaque, state->desc, VIRTQUEUE_DESC_SIZE * state->size, true);
+    vq->driver = env->span(env->opaque, state->driver, EVENT_SIZE, false);
+    vq->device = env->span(env->opaque, state->device, EVENT_SIZE, true);
     if (!vq->desc || !vq->driver || !vq->device) {
         virtqueue_violation(vq, "a ring outside of RAM, descriptors at", state->desc);
         return -EINVAL;
@@ -88,7 +88,7 @@ static void virtqueue_packed_publish_used(struct virtqueue *vq, uint16_t positio
     /* Pairs with the driver's read barrier between the flags, and ID and length: 2.8.1. */
     virtqueue_store16_release(desc + DESC_FLAGS,
                               (uint16_t)(flags | (written ? VRING_DESC_F_WRITE : 0)));
-    vq->env->dirty(vq->env->ctx, vq->state->desc + (uint64_t)(desc - vq->desc),
+    vq->env->dirty(vq->env->opaque, vq->state->desc + (uint64_t)(desc - vq->desc),
                    VIRTQUEUE_DESC_SIZE);
 }
 
@@ -296,7 +296,7 @@ static bool virtqueue_packed_publish(struct virtqueue *vq)
 
 static void virtqueue_packed_dirty_event(struct virtqueue *vq)
 {
-    vq->env->dirty(vq->env->ctx, vq->state->device, EVENT_SIZE);
+    vq->env->dirty(vq->env->opaque, vq->state->device, EVENT_SIZE);
 }
 
 static void virtqueue_packed_disable(struct virtqueue *vq)

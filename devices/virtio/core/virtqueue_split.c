@@ -45,9 +45,9 @@ static int virtqueue_split_map(struct virtqueue *vq)
         virtqueue_violation(vq, "a ring that is not aligned, descriptors at", state->desc);
         return -EINVAL;
     }
-    vq->desc = env->span(env->ctx, state->desc, VIRTQUEUE_DESC_SIZE * size, false);
-    vq->driver = env->span(env->ctx, state->driver, AVAIL_RING + AVAIL_ELEM * size + 2, false);
-    vq->device = env->span(env->ctx, state->device, USED_RING + USED_ELEM * size + 2, true);
+    vq->desc = env->span(env->opaque, state->desc, VIRTQUEUE_DESC_SIZE * size, false);
+    vq->driver = env->span(env->opaque, state->driver, AVAIL_RING + AVAIL_ELEM * size + 2, false);
+    vq->device = env->span(env->opaque, state->device, USED_RING + USED_ELEM * size + 2, true);
     if (!vq->desc || !vq->driver || !vq->device) {
         virtqueue_violation(vq, "a ring outside of RAM, descriptors at", state->desc);
         return -EINVAL;
@@ -160,10 +160,10 @@ static void virtqueue_split_dirty(struct virtqueue *vq, uint16_t from, uint16_t 
     uint32_t first = from & (vq->size - 1);
     uint32_t n = vq->size - first < count ? vq->size - first : count;
 
-    env->dirty(env->ctx, ring + USED_ELEM * first, USED_ELEM * n);
+    env->dirty(env->opaque, ring + USED_ELEM * first, USED_ELEM * n);
     if (n < count)
-        env->dirty(env->ctx, ring, USED_ELEM * (count - n));
-    env->dirty(env->ctx, vq->state->device + USED_IDX, 2);
+        env->dirty(env->opaque, ring, USED_ELEM * (count - n));
+    env->dirty(env->opaque, vq->state->device + USED_IDX, 2);
 }
 
 static bool virtqueue_split_publish(struct virtqueue *vq)
@@ -195,7 +195,7 @@ static void virtqueue_split_disable(struct virtqueue *vq)
     if (vq->event_idx)
         return;
     virtqueue_store16(vq->device + USED_FLAGS, VRING_USED_F_NO_NOTIFY);
-    vq->env->dirty(vq->env->ctx, vq->state->device + USED_FLAGS, 2);
+    vq->env->dirty(vq->env->opaque, vq->state->device + USED_FLAGS, 2);
 }
 
 static bool virtqueue_split_enable(struct virtqueue *vq)
@@ -204,7 +204,7 @@ static bool virtqueue_split_enable(struct virtqueue *vq)
     uint8_t *at = vq->event_idx ? virtqueue_split_avail_event(vq) : vq->device + USED_FLAGS;
 
     virtqueue_store16(at, vq->event_idx ? next : 0);
-    vq->env->dirty(vq->env->ctx, vq->state->device + (uint64_t)(at - vq->device), 2);
+    vq->env->dirty(vq->env->opaque, vq->state->device + (uint64_t)(at - vq->device), 2);
     /*
      * Pairs with the driver's full barrier between its store of the available
      * index and its load of avail_event (or flags), 2.7.13.4: either it notifies

@@ -30,7 +30,7 @@ bool virtqueue_walk_add(struct virtqueue_walk *walk, uint64_t addr, uint32_t len
         return true;
     if (walk->readable_bytes + walk->writable_bytes + len > VIRTQUEUE_BYTES_MAX)
         return virtqueue_violation(vq, "a chain of more bytes than", VIRTQUEUE_BYTES_MAX);
-    host = vq->env->span(vq->env->ctx, addr, len, write);
+    host = vq->env->span(vq->env->opaque, addr, len, write);
     if (!host)
         return virtqueue_violation(vq, "a buffer outside of RAM, at", addr);
     walk->iov[walk->readable + walk->writable] = (struct iovec){host, len};
@@ -57,7 +57,7 @@ static const uint8_t *virtqueue_walk_table(struct virtqueue *vq, uint64_t addr, 
         virtqueue_violation(vq, "an indirect table with a length of", len);
         return NULL;
     }
-    table = vq->env->span(vq->env->ctx, addr, len, false);
+    table = vq->env->span(vq->env->opaque, addr, len, false);
     if (!table)
         virtqueue_violation(vq, "an indirect table outside of RAM, at", addr);
     return table;

@@ -36,9 +36,9 @@ void every_access(uint64_t size)
         for (unsigned width = 1; width <= 8; width *= 2) {
             if (offset % width || offset + width > size)
                 continue;
-            ringvisor_device.read(host.device, offset, width, &value);
-            ringvisor_device.write(host.device, offset, width, ~0ull);
-            ringvisor_device.write(host.device, offset, width, 0);
+            ringvisor_device.regions[0].read(host.device, offset, width, &value, NULL);
+            ringvisor_device.regions[0].write(host.device, offset, width, ~0ull, NULL);
+            ringvisor_device.regions[0].write(host.device, offset, width, 0, NULL);
         }
     }
 }

@@ -41,65 +41,48 @@ struct fixture {
     struct event_base *base;
     ipa_t next_base; /* where the next device goes */
     uint32_t next_spi;
-    uint8_t state[2][0x1000];
-    char state_name[2][64];
-    uint32_t state_version[2];
-    size_t state_size[2];
-    bool no_memory;
-    char irqs[256];  /* "33+ 33- ..." */
-    char dirty[256]; /* "40000000+8 ..." */
-    enum rv_request request;
-    int code;
+    struct state_area state;
+    struct vm_clock clock;
+    char irqs[256];            /* "33+ 33- ..." */
+    char dirty[256];           /* "40000000+8 ..." */
+    struct rv_request request; /* the last of these: */
     unsigned requests;
 };
 
-static inline int fixture_place(void *ctx, const struct rv_device_class *class, ipa_t *base,
+static inline int fixture_place(void *opaque, const struct rv_device_class *class, ipa_t *bases,
                                 uint32_t *first_spi)
 {
-    struct fixture *f = ctx;
+    struct fixture *f = opaque;
 
-    (void)class;
-    *base = f->next_base;
+    for (unsigned i = 0; class->regions[i].bytes; i++)
+        bases[i] = ipa(f->next_base.v + i * 0x10000);
     *first_spi = f->next_spi;
     return 0;
 }
 
-/* Block 0 is the device's, block 1 a further one. */
-static inline void *fixture_state(void *ctx, const char *name, uint32_t version, size_t size)
+static inline void fixture_irq(void *opaque, uint32_t intid, bool level)
 {
-    struct fixture *f = ctx;
-    unsigned i = strchr(name, '/') != NULL;
-
-    snprintf(f->state_name[i], sizeof(f->state_name[i]), "%s", name);
-    f->state_version[i] = version;
-    f->state_size[i] = size;
-    return f->no_memory || size > sizeof(f->state[i]) ? NULL : f->state[i];
-}
-
-static inline void fixture_irq(void *ctx, uint32_t intid, bool level)
-{
-    struct fixture *f = ctx;
+    struct fixture *f = opaque;
     size_t len = strlen(f->irqs);
 
     snprintf(f->irqs + len, sizeof(f->irqs) - len, "%u%c ", intid, level ? '+' : '-');
 }
 
-static inline void fixture_dirty(void *ctx, ipa_t ipa, uint64_t size)
+static inline void fixture_dirty(void *opaque, ipa_t ipa, uint64_t size)
 {
-    struct fixture *f = ctx;
+    struct fixture *f = opaque;
     size_t len = strlen(f->dirty);
 
     snprintf(f->dirty + len, sizeof(f->dirty) - len, "%llx+%llu ", (unsigned long long)ipa.v,
              (unsigned long long)size);
 }
 
-static inline void fixture_request(void *ctx, const char *device, enum rv_request what, int code)
+static inline void fixture_request(void *opaque, const char *device,
+                                   const struct rv_request *request)
 {
-    struct fixture *f = ctx;
+    struct fixture *f = opaque;
 
-    (void)device;
-    f->request = what;
-    f->code = code;
+    f->request = *request;
     f->requests++;
 }
 
@@ -117,6 +100,8 @@ static inline struct fixture *fixture_new(const char *plugin)
     f->ram = (struct guest_ram){
         mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, f->env.ram_fd, FD_OFFSET),
         RAM_BASE, RAM_SIZE};
+    if (state_create(&f->state) || vm_clock_init(&f->clock, &f->state, false))
+        abort();
     f->next_base = ipa(BASE);
     f->next_spi = 1;
     f->env = (struct device_env){
@@ -127,9 +112,10 @@ static inline struct fixture *fixture_new(const char *plugin)
         .ram_fd = f->env.ram_fd,
         .ram_offset = FD_OFFSET,
         .console = &f->console,
-        .ctx = f,
+        .state = &f->state,
+        .clock = &f->clock,
+        .opaque = f,
         .place = fixture_place,
-        .state_alloc = fixture_state,
         .irq_set = fixture_irq,
         .mem_dirty = fixture_dirty,
         .request = fixture_request,
@@ -140,8 +126,17 @@ static inline struct fixture *fixture_new(const char *plugin)
     return f;
 }
 
+/* As after the end of the VM: the blocks are gone, so that a device can be made there anew. */
+static inline void fixture_forget(struct fixture *f)
+{
+    state_close(&f->state);
+    if (state_create(&f->state) || vm_clock_init(&f->clock, &f->state, false))
+        abort();
+}
+
 static inline void fixture_free(struct fixture *f)
 {
+    state_close(&f->state);
     bus_free(f->bus);
     plugin_free(f->plugins);
     event_base_free(f->base);

@@ -42,18 +42,33 @@ static void host_irq_pulse(struct rv_instance *host, unsigned line)
     host->rises++;
 }
 
-static void *host_mem_span(struct rv_instance *host, uint64_t ipa, uint64_t len)
+/* NULL: not all of it is RAM. */
+static void *host_ram(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
-    CHECK(len != 0);
     if (ipa < host->ram_base || ipa - host->ram_base > host->ram_size ||
         len > host->ram_size - (ipa - host->ram_base))
         return NULL;
     return host->ram + (ipa - host->ram_base);
 }
 
+static void *host_mem_map(struct rv_instance *host, uint64_t ipa, uint64_t len, uint32_t access)
+{
+    void *at = host_ram(host, ipa, len);
+
+    CHECK(len != 0 && access && !(access & ~(RV_MEM_READ | RV_MEM_WRITE)));
+    host->mappings += at != NULL;
+    return at;
+}
+
+static void host_mem_unmap(struct rv_instance *host, void *at, uint64_t len)
+{
+    CHECK(at && len != 0 && host->mappings != 0);
+    host->mappings--;
+}
+
 static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
-    CHECK(host_mem_span(host, ipa, len));
+    CHECK(host_ram(host, ipa, len));
     if (host->dirty)
         memset(host->dirty + (ipa - host->ram_base), 1, len);
     host->dirty_bytes += len;
@@ -61,7 +76,7 @@ static void host_mem_dirty(struct rv_instance *host, uint64_t ipa, uint64_t len)
 
 static int host_mem_read(struct rv_instance *host, uint64_t ipa, void *to, size_t len)
 {
-    const void *from = host_mem_span(host, ipa, len);
+    const void *from = host_ram(host, ipa, len);
 
     if (!from)
         return -EFAULT;
@@ -71,7 +86,7 @@ static int host_mem_read(struct rv_instance *host, uint64_t ipa, void *to, size_
 
 static int host_mem_write(struct rv_instance *host, uint64_t ipa, const void *from, size_t len)
 {
-    void *to = host_mem_span(host, ipa, len);
+    void *to = host_ram(host, ipa, len);
 
     if (!to)
         return -EFAULT;
@@ -82,7 +97,7 @@ static int host_mem_write(struct rv_instance *host, uint64_t ipa, const void *fr
 
 static int host_mem_discard(struct rv_instance *host, uint64_t ipa, uint64_t len)
 {
-    void *at = len ? host_mem_span(host, ipa, len) : NULL;
+    void *at = len ? host_ram(host, ipa, len) : NULL;
 
     CHECK((ipa | len) % 4096 == 0);
     if (!at)
@@ -96,8 +111,9 @@ static int host_mem_discard(struct rv_instance *host, uint64_t ipa, uint64_t len
 static int host_mem_region(struct rv_instance *host, unsigned index, struct rv_mem_region *region)
 {
     CHECK(region->size == sizeof(*region));
-    if (index)
+    if (index || host->ram_size == 0)
         return -ENOENT;
+    region->flags = 0;
     region->ipa = host->ram_base;
     region->bytes = host->ram_size;
     region->offset = host->ram_offset;
@@ -129,13 +145,13 @@ static void host_quiesced(struct rv_instance *host)
     host->quiesced++;
 }
 
-static void host_request(struct rv_instance *host, enum rv_request what, int code)
+static void host_request(struct rv_instance *host, const struct rv_request *request)
 {
-    CHECK((unsigned)what <= RV_REQUEST_PANIC);
-    CHECK(what != RV_REQUEST_POWER_OFF || (code >= 0 && code <= 125));
+    CHECK(request->size == sizeof(*request) && request->type <= RV_REQUEST_PANIC);
+    CHECK(request->type != RV_REQUEST_POWER_OFF || (request->code >= 0 && request->code <= 125));
     host->requests++;
-    host->request = what;
-    host->code = code;
+    host->request = request->type;
+    host->code = request->code;
 }
 
 static uint64_t *host_counter(struct rv_instance *host, const char *name, const char *help)
@@ -170,7 +186,8 @@ static const struct rv_vmm_ops host_ops = {
     .irq_pulse = host_irq_pulse,
     .mem_read = host_mem_read,
     .mem_write = host_mem_write,
-    .mem_span = host_mem_span,
+    .mem_map = host_mem_map,
+    .mem_unmap = host_mem_unmap,
     .mem_dirty = host_mem_dirty,
     .mem_region = host_mem_region,
     .mem_discard = host_mem_discard,
@@ -272,6 +289,7 @@ static void check_nothing_left(const struct rv_instance *host)
     for (unsigned i = 0; i < PLUGIN_HOST_CHRS; i++)
         CHECK(!host->chr[i].open);
     CHECK(!host->disk.open);
+    CHECK(host->mappings == 0);
 }
 
 void plugin_host_stop(struct rv_instance *host)
@@ -286,13 +304,13 @@ uint32_t plugin_host_get(struct rv_instance *host, uint64_t offset)
 {
     uint64_t value = ~0ull;
 
-    CHECK(host->class->read(host->device, offset, 4, &value) == 0);
+    CHECK(host->class->regions[0].read(host->device, offset, 4, &value, NULL) == 0);
     return (uint32_t)value;
 }
 
 void plugin_host_put(struct rv_instance *host, uint64_t offset, uint32_t value)
 {
-    CHECK(host->class->write(host->device, offset, 4, value) == 0);
+    CHECK(host->class->regions[0].write(host->device, offset, 4, value, NULL) == 0);
 }
 
 uint64_t plugin_host_counter(const struct rv_instance *host, const char *name)

@@ -83,6 +83,7 @@ struct rv_instance {
     uint64_t ram_offset;
     uint64_t discarded; /* bytes */
     unsigned discards;
+    unsigned mappings; /* mem_map without its mem_unmap */
 
     /* What the user gave. The list ends with {0}; plugin_host_set goes before it. */
     const struct plugin_host_property *properties;
@@ -117,7 +118,7 @@ struct rv_instance {
     } counter[16];
     unsigned quiesced;
     unsigned requests; /* of the machine */
-    enum rv_request request;
+    uint32_t request;
     int code; /* of the last */
 
     struct rv_chr chr[PLUGIN_HOST_CHRS];

@@ -129,7 +129,7 @@ void plugin_host_disk_complete(struct rv_disk *disk, unsigned index, int error, 
             (--disk->nr_pending - index) * sizeof(disk->pending[0]));
     if (!error)
         error = perform(disk, r);
-    memset(r->core, 0xa5, sizeof(r->core)); /* nothing of it is the device's */
+    memset(&r->vmm, 0xa5, sizeof(r->vmm)); /* it is not the device's */
     r->done(r, error);
     if (last && disk->open && disk->options.round_end)
         disk->options.round_end(disk->options.opaque);

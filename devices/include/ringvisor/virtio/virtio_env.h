@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct virtio_env {
-    void *ctx;
+    void *opaque;
 
     /*
      * The host address of guest memory [ipa, ipa + len), which stays where it
@@ -17,14 +17,14 @@ struct virtio_env {
      * the device may write). `len` is not 0; ipa + len may wrap.
      * The address is aligned as `ipa` is, up to 16.
      */
-    void *(*span)(void *ctx, uint64_t ipa, uint64_t len, bool write);
+    void *(*span)(void *opaque, uint64_t ipa, uint64_t len, bool write);
 
     /* The device has written these bytes, all inside of a span() for writing. */
-    void (*dirty)(void *ctx, uint64_t ipa, uint64_t len);
+    void (*dirty)(void *opaque, uint64_t ipa, uint64_t len);
 
     /* Level of the interrupt line. Idempotent. */
-    void (*irq)(void *ctx, bool level);
+    void (*irq)(void *opaque, bool level);
 
     /* A message for the user, once for each kind of fault of the guest. */
-    void (*log)(void *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+    void (*log)(void *opaque, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 };

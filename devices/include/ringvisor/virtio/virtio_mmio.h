@@ -108,6 +108,12 @@ int virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_device_class 
                      const struct virtio_env *env, void *state);
 void virtio_mmio_destroy(struct virtio_mmio *mmio);
 
+/*
+ * These bytes of guest memory go while the device is quiesced. If one of its queues needs them,
+ * it is broken from now on: VIRTIO_CONFIG_S_NEEDS_RESET.
+ */
+void virtio_mmio_memory_gone(struct virtio_mmio *mmio, uint64_t ipa, uint64_t len);
+
 /* An access of 1, 2, 4 or 8 bytes inside of VIRTIO_MMIO_SIZE. */
 uint64_t virtio_mmio_read(struct virtio_mmio *mmio, uint64_t offset, unsigned size);
 void virtio_mmio_write(struct virtio_mmio *mmio, uint64_t offset, unsigned size, uint64_t value);

@@ -15,6 +15,16 @@
 #include <ringvisor/virtio/iov.h>
 #include <ringvisor/virtio/virtio_mmio.h>
 
+#define VIRTIO_PLUGIN_REGIONS_MAX 8u
+
+/* A region of guest memory that is mapped for the device. */
+struct virtio_plugin_memory {
+    uint64_t ipa;
+    uint64_t bytes;
+    uint8_t *at;
+    bool read_only;
+};
+
 struct virtio_plugin {
     struct rv_instance *instance;
     const struct rv_vmm_ops *ops;
@@ -22,6 +32,8 @@ struct virtio_plugin {
     void *device; /* the device type's */
     bool made;    /* `mmio` is there */
     bool irq;     /* level of the transport's interrupt */
+    struct virtio_plugin_memory memory[VIRTIO_PLUGIN_REGIONS_MAX];
+    unsigned nr_memory;
     struct virtio_mmio mmio;
 };
 
@@ -48,6 +60,12 @@ struct virtio_plugin_class {
 void virtio_plugin_quiesced(struct virtio_plugin *plugin);
 
 /*
+ * The address of guest memory [ipa, ipa + len), len not 0, as struct virtio_env's span() has
+ * it. NULL: not all of it is memory (that can be written). It holds until the memory goes.
+ */
+void *virtio_plugin_span(struct virtio_plugin *plugin, uint64_t ipa, uint64_t len, bool write);
+
+/*
  * In a device's list of properties: what of the rings is offered to the driver. A feature
  * whose property the list does not have is offered if the device says so.
  */
@@ -66,37 +84,44 @@ void virtio_plugin_quiesced(struct virtio_plugin *plugin);
     }
 
 /* The callbacks of struct rv_device_class. */
-int virtio_plugin_create(const struct virtio_plugin_class *class, struct rv_instance *instance,
+int virtio_plugin_create(const struct virtio_plugin_class *class,
+                         const struct rv_property *properties, struct rv_instance *instance,
                          const struct rv_vmm_ops *ops, void *state, uint32_t flags, void **device);
 void virtio_plugin_destroy(void *device);
 void virtio_plugin_reset(void *device);
-int virtio_plugin_read(void *device, uint64_t offset, unsigned size, uint64_t *value);
-int virtio_plugin_write(void *device, uint64_t offset, unsigned size, uint64_t value);
 int virtio_plugin_quiesce(void *device);
 void virtio_plugin_resume(void *device);
+void virtio_plugin_mem_changed(void *device, uint32_t change, const struct rv_mem_region *region);
 
 extern const struct rv_fdt_node virtio_plugin_fdt;
-extern const struct rv_range virtio_plugin_posted[];
+extern const struct rv_region virtio_plugin_regions[];
 
-#define VIRTIO_PLUGIN(virtio_class, ...)                                                   \
-    static int virtio_plugin_create_this(struct rv_instance *instance,                     \
-                                         const struct rv_vmm_ops *ops, void *state,        \
-                                         uint32_t flags, void **device)                    \
-    {                                                                                      \
-        return virtio_plugin_create(&(virtio_class), instance, ops, state, flags, device); \
-    }                                                                                      \
-    const struct rv_device_class ringvisor_device = {RV_CLASS_HEADER,                      \
-                                                     .mmio_size = VIRTIO_MMIO_SIZE,        \
-                                                     .place = RV_PLACE_VIRTIO_MMIO,        \
-                                                     .irq_lines = 1,                       \
-                                                     .irq_edge = 1,                        \
-                                                     .fdt = &virtio_plugin_fdt,            \
-                                                     .posted = virtio_plugin_posted,       \
-                                                     .create = virtio_plugin_create_this,  \
-                                                     .destroy = virtio_plugin_destroy,     \
-                                                     .reset = virtio_plugin_reset,         \
-                                                     .read = virtio_plugin_read,           \
-                                                     .write = virtio_plugin_write,         \
-                                                     .quiesce = virtio_plugin_quiesce,     \
-                                                     .resume = virtio_plugin_resume,       \
-                                                     __VA_ARGS__}
+/*
+ * The class `symbol` of an instance of struct virtio_plugin_class; what follows are further
+ * fields of struct rv_device_class. For an object of several classes: each is static, and
+ * ringvisor_devices has their addresses.
+ */
+#define VIRTIO_PLUGIN_CLASS(symbol, virtio_class, ...)                                        \
+    static int symbol##_create(struct rv_instance *instance, const struct rv_vmm_ops *ops,    \
+                               void *state, uint32_t flags, void **device)                    \
+    {                                                                                         \
+        return virtio_plugin_create(&(virtio_class), symbol.properties, instance, ops, state, \
+                                    flags, device);                                           \
+    }                                                                                         \
+    const struct rv_device_class symbol = {RV_CLASS_HEADER,                                   \
+                                           .place = RV_PLACE_VIRTIO_MMIO,                     \
+                                           .irq_lines = 1,                                    \
+                                           .irq_edge = 1,                                     \
+                                           .fdt = &virtio_plugin_fdt,                         \
+                                           .regions = virtio_plugin_regions,                  \
+                                           .create = symbol##_create,                         \
+                                           .destroy = virtio_plugin_destroy,                  \
+                                           .reset = virtio_plugin_reset,                      \
+                                           .quiesce = virtio_plugin_quiesce,                  \
+                                           .resume = virtio_plugin_resume,                    \
+                                           .mem_changed = virtio_plugin_mem_changed,          \
+                                           __VA_ARGS__}
+
+/* The only class of an object. */
+#define VIRTIO_PLUGIN(virtio_class, ...) \
+    VIRTIO_PLUGIN_CLASS(ringvisor_device, virtio_class, __VA_ARGS__)

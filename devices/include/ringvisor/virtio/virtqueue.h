@@ -62,9 +62,9 @@ struct virtqueue_limits {
 
 /* Who owns the queues: the transport. */
 struct virtqueue_owner {
-    void *ctx;
-    void (*interrupt)(void *ctx); /* used buffer notification */
-    void (*violation)(void *ctx, unsigned queue, const char *what, uint64_t value);
+    void *opaque;
+    void (*interrupt)(void *opaque); /* used buffer notification */
+    void (*violation)(void *opaque, unsigned queue, const char *what, uint64_t value);
 };
 
 struct virtq_extent; /* guest addresses of a chain's writable part */

@@ -168,18 +168,18 @@ static void narrow_access_sees_its_bytes(void **state)
     struct rv_instance *host = *state;
     uint64_t value;
 
-    assert_int_equal(pl011->write(host->device, IBRD, 2, 0x1234), 0);
-    assert_int_equal(pl011->read(host->device, IBRD, 1, &value), 0);
+    assert_int_equal(pl011->regions[0].write(host->device, IBRD, 2, 0x1234, NULL), 0);
+    assert_int_equal(pl011->regions[0].read(host->device, IBRD, 1, &value, NULL), 0);
     assert_int_equal(value & 0xff, 0x34);
-    assert_int_equal(pl011->read(host->device, IBRD + 1, 1, &value), 0);
+    assert_int_equal(pl011->regions[0].read(host->device, IBRD + 1, 1, &value, NULL), 0);
     assert_int_equal(value & 0xff, 0x12);
-    assert_int_equal(pl011->read(host->device, IBRD + 2, 2, &value), 0);
+    assert_int_equal(pl011->regions[0].read(host->device, IBRD + 2, 2, &value, NULL), 0);
     assert_int_equal(value & 0xffff, 0);
-    assert_int_equal(pl011->write(host->device, DR, 1, 'x'), 0);
+    assert_int_equal(pl011->regions[0].write(host->device, DR, 1, 'x', NULL), 0);
     assert_out(host, "x");
     /* Not at a register's start: no register takes it. */
-    assert_int_equal(pl011->write(host->device, DR + 1, 1, 'y'), 0);
-    assert_int_equal(pl011->write(host->device, IBRD + 1, 1, 0xff), 0);
+    assert_int_equal(pl011->regions[0].write(host->device, DR + 1, 1, 'y', NULL), 0);
+    assert_int_equal(pl011->regions[0].write(host->device, IBRD + 1, 1, 0xff, NULL), 0);
     assert_out(host, "x");
     assert_int_equal(get(host, IBRD), 0x1234);
 }
@@ -189,8 +189,8 @@ static void access_of_eight_bytes_is_refused(void **state)
     struct rv_instance *host = *state;
     uint64_t value;
 
-    assert_int_equal(pl011->read(host->device, DR, 8, &value), -EINVAL);
-    assert_int_equal(pl011->write(host->device, DR, 8, 'x'), -EINVAL);
+    assert_int_equal(pl011->regions[0].read(host->device, DR, 8, &value, NULL), -EINVAL);
+    assert_int_equal(pl011->regions[0].write(host->device, DR, 8, 'x', NULL), -EINVAL);
     assert_out(host, "");
 }
 
@@ -600,9 +600,9 @@ static void random_accesses_stay_inside(void **state)
         uint64_t offset = (seed >> 12) & (i & 1 ? 0xfffu : 0x3fu) & ~(size - 1);
 
         if (seed & 0x80)
-            (void)pl011->read(host->device, offset, size, &value);
+            (void)pl011->regions[0].read(host->device, offset, size, &value, NULL);
         else
-            (void)pl011->write(host->device, offset, size, seed >> 3);
+            (void)pl011->regions[0].write(host->device, offset, size, seed >> 3, NULL);
         if ((seed & 0x70) == 0x70)
             type(host, "0123456789abcdef");
         if ((seed & 0x70) == 0x60)
@@ -615,9 +615,9 @@ static void random_accesses_stay_inside(void **state)
 static void data_register_alone_is_posted(void **state)
 {
     (void)state;
-    assert_int_equal(pl011->posted[0].start, DR);
-    assert_int_equal(pl011->posted[0].size, 4);
-    assert_int_equal(pl011->posted[1].size, 0);
+    assert_int_equal(pl011->regions[0].posted[0].start, DR);
+    assert_int_equal(pl011->regions[0].posted[0].size, 4);
+    assert_int_equal(pl011->regions[0].posted[1].size, 0);
 }
 
 int main(void)

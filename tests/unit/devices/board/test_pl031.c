@@ -156,15 +156,17 @@ static void accesses_of_every_kind_end(void **state)
         for (unsigned size = 1; size <= 4; size *= 2) {
             if (offset % size)
                 continue;
-            assert_int_equal(ringvisor_device.read(host.device, offset, size, &value), 0);
-            assert_int_equal(ringvisor_device.write(host.device, offset, size, ~0ull), 0);
+            assert_int_equal(
+                ringvisor_device.regions[0].read(host.device, offset, size, &value, NULL), 0);
+            assert_int_equal(
+                ringvisor_device.regions[0].write(host.device, offset, size, ~0ull, NULL), 0);
         }
     }
-    assert_int_equal(ringvisor_device.read(host.device, 0, 8, &value), -EINVAL);
-    assert_int_equal(ringvisor_device.write(host.device, 0, 8, 0), -EINVAL);
+    assert_int_equal(ringvisor_device.regions[0].read(host.device, 0, 8, &value, NULL), -EINVAL);
+    assert_int_equal(ringvisor_device.regions[0].write(host.device, 0, 8, 0, NULL), -EINVAL);
     value = 0;
     put(LR, 0x12345678);
-    assert_int_equal(ringvisor_device.read(host.device, 2, 1, &value), 0);
+    assert_int_equal(ringvisor_device.regions[0].read(host.device, 2, 1, &value, NULL), 0);
     assert_int_equal(value & 0xff, 0x34);
 }
 

@@ -39,7 +39,9 @@ static int teardown(void **state)
 
 static bool press(void)
 {
-    return ringvisor_device.event(host.device, RV_EVENT_POWER_BUTTON);
+    return ringvisor_device.event(host.device,
+                                  &(struct rv_device_event){.size = sizeof(struct rv_device_event),
+                                                            .type = RV_EVENT_POWER_BUTTON});
 }
 
 /* DDI 0190, 3.3.1: the address says which bits are meant. */
@@ -84,7 +86,9 @@ static void nobody_listens_until_the_interrupt_is_enabled(void **state)
     assert_false(press()); /* an output */
     put(DIR, 0);
     assert_true(press());
-    assert_false(ringvisor_device.event(host.device, (enum rv_device_event)77));
+    assert_false(ringvisor_device.event(
+        host.device,
+        &(struct rv_device_event){.size = sizeof(struct rv_device_event), .type = 77}));
 }
 
 /* How the line can be watched, and how many interrupts a press and its release make. */

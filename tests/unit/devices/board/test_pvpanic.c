@@ -15,7 +15,7 @@ static void start(const char *action)
 
 static void event(uint64_t offset, unsigned size, uint64_t value)
 {
-    assert_int_equal(ringvisor_device.write(host.device, offset, size, value), 0);
+    assert_int_equal(ringvisor_device.regions[0].write(host.device, offset, size, value, NULL), 0);
 }
 
 static int teardown(void **state)
@@ -31,9 +31,9 @@ static void both_events_are_known(void **state)
 
     (void)state;
     start("exit");
-    assert_int_equal(ringvisor_device.read(host.device, 0, 1, &value), 0);
+    assert_int_equal(ringvisor_device.regions[0].read(host.device, 0, 1, &value, NULL), 0);
     assert_int_equal(value, 3);
-    assert_int_equal(ringvisor_device.read(host.device, 1, 1, &value), 0);
+    assert_int_equal(ringvisor_device.regions[0].read(host.device, 1, 1, &value, NULL), 0);
     assert_int_equal(value, 0);
 }
 
@@ -45,7 +45,7 @@ static void events_ask_for_what_the_user_wants(void **state)
         unsigned size;
         uint64_t offset, value;
         unsigned requests, warnings;
-        enum rv_request request;
+        uint32_t request;
     } cases[] = {
         {"exit", 1, 0, 1, 1, 1, RV_REQUEST_PANIC},
         {"exit", 2, 0, 0x0101, 1, 1, RV_REQUEST_PANIC},

@@ -168,7 +168,7 @@ static void action_is_the_users(void **state)
     static const struct {
         const char *action;
         unsigned requests;
-        enum rv_request request;
+        uint32_t request;
     } wanted[] = {{"reset", 1, RV_REQUEST_RESET},
                   {"poweroff", 1, RV_REQUEST_POWER_OFF},
                   {"exit", 1, RV_REQUEST_PANIC},

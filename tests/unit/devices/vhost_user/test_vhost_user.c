@@ -196,7 +196,7 @@ static void use(struct setup *s, uint16_t n)
 static void sync_now(struct setup *s)
 {
     s->host.dirty_bytes = 0;
-    ringvisor_device.sync(s->host.device);
+    ringvisor_device.sync(s->host.device, RV_SYNC_VISIBLE);
 }
 
 static void what_the_back_end_offers_is_offered(void **state)

@@ -4,4 +4,9 @@
 
 static const struct rv_range ranges[] = {{0, 4}, {TEMPLATE_SIZE - 4, 8}, {0, 0}};
 
-PLUGIN_CLASS(.name = "posted", .posted = ranges)
+static const struct rv_region regions[] = {
+    {.bytes = TEMPLATE_SIZE, .read = template_read, .write = template_write, .posted = ranges},
+    {0},
+};
+
+PLUGIN_CLASS(.name = "posted", .regions = regions)

@@ -2,4 +2,9 @@
 /* A required callback is missing. */
 #include "tests/unit/support/plugins/template.h"
 
-PLUGIN_CLASS(.name = "read", .read = NULL)
+static const struct rv_region regions[] = {
+    {.bytes = TEMPLATE_SIZE, .write = template_write},
+    {0},
+};
+
+PLUGIN_CLASS(.name = "read", .regions = regions)

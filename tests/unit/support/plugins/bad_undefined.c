@@ -4,13 +4,15 @@
 
 int function_that_nobody_has(void);
 
-static int undefined_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int undefined_read(void *device, uint64_t offset, uint32_t width, uint64_t *value,
+                          const struct rv_access *access)
 {
-    (void)device;
-    (void)offset;
-    (void)size;
-    (void)value;
     return function_that_nobody_has();
 }
 
-PLUGIN_CLASS(.name = "undefined", .read = undefined_read)
+static const struct rv_region regions[] = {
+    {.bytes = TEMPLATE_SIZE, .read = undefined_read, .write = template_write},
+    {0},
+};
+
+PLUGIN_CLASS(.name = "undefined", .regions = regions)

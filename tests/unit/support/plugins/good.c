@@ -29,7 +29,7 @@ struct good {
 
 static void good_set(struct good *g, uint64_t offset, uint64_t value)
 {
-    template_write(&g->t, offset, 8, value);
+    template_write(&g->t, offset, 8, value, NULL);
 }
 
 static void good_reset(void *device)
@@ -47,13 +47,12 @@ static void good_reset(void *device)
     good_set(g, GOOD_SHAPE, t->ops->property_enum(t->instance, "shape"));
 }
 
-static size_t good_can_receive(void *opaque)
+static uint64_t good_can_receive(void *opaque)
 {
-    (void)opaque;
     return 1;
 }
 
-static void good_receive(void *opaque, const uint8_t *data, size_t len)
+static void good_receive(void *opaque, const uint8_t *data, uint64_t len)
 {
     good_set(opaque, GOOD_CHAR, data[len - 1]);
 }
@@ -95,27 +94,31 @@ static void good_destroy(void *device)
     free(device); /* the back end is left to the core */
 }
 
-static int good_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static int good_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                     const struct rv_access *access)
 {
     struct good *g = device;
 
     if (offset == GOOD_EXTRA)
         *value = g->extra[0];
     else
-        template_read(&g->t, offset, size, value);
+        template_read(&g->t, offset, size, value, access);
     return 0;
 }
 
 static void good_dma(struct template *t, uint64_t ipa)
 {
     uint64_t value;
+    void *at = t->ops->mem_map(t->instance, ipa, 16, RV_MEM_READ | RV_MEM_WRITE);
 
-    if (t->ops->mem_read(t->instance, ipa, &value, 8) == 0 &&
-        t->ops->mem_span(t->instance, ipa, 16))
+    if (at && t->ops->mem_read(t->instance, ipa, &value, 8) == 0)
         t->ops->mem_write(t->instance, ipa + 8, &value, 8);
+    if (at)
+        t->ops->mem_unmap(t->instance, at, 16);
 }
 
-static int good_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static int good_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                      const struct rv_access *access)
 {
     struct good *g = device;
     struct template *t = &g->t;
@@ -134,7 +137,7 @@ static int good_write(void *device, uint64_t offset, unsigned size, uint64_t val
         break;
     default: break;
     }
-    return template_write(t, offset, size, value);
+    return template_write(t, offset, size, value, access);
 }
 
 static int good_quiesce(void *device)
@@ -150,9 +153,8 @@ static void good_resume(void *device)
     good_set(device, GOOD_PHASE, 1);
 }
 
-static bool good_event(void *device, enum rv_device_event event)
+static bool good_event(void *device, const struct rv_device_event *event)
 {
-    (void)event;
     good_set(device, GOOD_EVENTS, 1);
     return true;
 }
@@ -180,7 +182,12 @@ static const struct rv_property good_properties[] = {
 
 static const struct rv_range good_posted[] = {{GOOD_CHAR, 8}, {0, 0}};
 
+static const struct rv_region good_regions[] = {
+    {.bytes = TEMPLATE_SIZE, .read = good_read, .write = good_write, .posted = good_posted},
+    {0},
+};
+
 PLUGIN_CLASS(.name = "good", .properties = good_properties, .irq_lines = 3, .irq_edge = 4,
-             .posted = good_posted, .reset = good_reset, .create = good_create,
-             .destroy = good_destroy, .read = good_read, .write = good_write,
-             .quiesce = good_quiesce, .resume = good_resume, .event = good_event)
+             .regions = good_regions, .reset = good_reset, .create = good_create,
+             .destroy = good_destroy, .quiesce = good_quiesce, .resume = good_resume,
+             .event = good_event)

@@ -24,7 +24,6 @@ static inline int template_create(struct rv_instance *instance, const struct rv_
 {
     struct template *t = malloc(sizeof(*t));
 
-    (void)flags;
     if (!t)
         return -ENOMEM;
     *t = (struct template){instance, ops, state};
@@ -44,7 +43,8 @@ static inline void template_reset(void *device)
     memset(t->registers, 0, TEMPLATE_SIZE);
 }
 
-static inline int template_read(void *device, uint64_t offset, unsigned size, uint64_t *value)
+static inline int template_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,
+                                const struct rv_access *access)
 {
     struct template *t = device;
 
@@ -52,7 +52,8 @@ static inline int template_read(void *device, uint64_t offset, unsigned size, ui
     return 0;
 }
 
-static inline int template_write(void *device, uint64_t offset, unsigned size, uint64_t value)
+static inline int template_write(void *device, uint64_t offset, uint32_t size, uint64_t value,
+                                 const struct rv_access *access)
 {
     struct template *t = device;
 
@@ -60,18 +61,22 @@ static inline int template_write(void *device, uint64_t offset, unsigned size, u
     return 0;
 }
 
+static const struct rv_region template_regions[] __attribute__((unused)) = {
+    {.bytes = TEMPLATE_SIZE, .read = template_read, .write = template_write},
+    {0},
+};
+
 /* The variant's fields come last: in an initializer the last one counts. */
-#define PLUGIN_CLASS(...)                                                                    \
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init\"")     \
-        const struct rv_device_class ringvisor_device = {RV_CLASS_HEADER,                    \
-                                                         .description = "Device for a test", \
-                                                         .mmio_size = TEMPLATE_SIZE,         \
-                                                         .state_size = TEMPLATE_SIZE,        \
-                                                         .state_version = 1,                 \
-                                                         .create = template_create,          \
-                                                         .destroy = template_destroy,        \
-                                                         .reset = template_reset,            \
-                                                         .read = template_read,              \
-                                                         .write = template_write,            \
-                                                         __VA_ARGS__};                       \
+#define PLUGIN_CLASS(...) PLUGIN_CLASS_AS(ringvisor_device, __VA_ARGS__)
+#define PLUGIN_CLASS_AS(symbol, ...)                                                     \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverride-init\"") \
+        const struct rv_device_class symbol = {RV_CLASS_HEADER,                          \
+                                               .description = "Device for a test",       \
+                                               .regions = template_regions,              \
+                                               .state_size = TEMPLATE_SIZE,              \
+                                               .state_version = 1,                       \
+                                               .create = template_create,                \
+                                               .destroy = template_destroy,              \
+                                               .reset = template_reset,                  \
+                                               __VA_ARGS__};                             \
     _Pragma("GCC diagnostic pop")

@@ -12,14 +12,11 @@
 
 static void never(void *opaque)
 {
-    (void)opaque;
     abort();
 }
 
-static void ready(void *opaque, unsigned events)
+static void ready(void *opaque, uint32_t events)
 {
-    (void)opaque;
-    (void)events;
 }
 
 static void wrong_lines(const struct rv_vmm_ops *ops, struct rv_instance *instance)
@@ -48,7 +45,7 @@ static void wrong_memory(const struct rv_vmm_ops *ops, struct rv_instance *insta
     char byte[8] = {0};
 
     for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
-        if (ops->mem_span(instance, ranges[i].ipa, ranges[i].len) ||
+        if (ops->mem_map(instance, ranges[i].ipa, ranges[i].len, RV_MEM_READ) ||
             ops->mem_read(instance, ranges[i].ipa, byte, (size_t)ranges[i].len) != -EFAULT ||
             ops->mem_write(instance, ranges[i].ipa, byte, (size_t)ranges[i].len) != -EFAULT)
             abort();
@@ -56,8 +53,9 @@ static void wrong_memory(const struct rv_vmm_ops *ops, struct rv_instance *insta
         if (ops->mem_discard(instance, ranges[i].ipa, ranges[i].len) != -EFAULT)
             abort();
     }
-    if (ops->mem_span(instance, RAM, 0))
+    if (ops->mem_map(instance, RAM, 0, RV_MEM_READ) || ops->mem_map(instance, RAM, 1, 0))
         abort();
+    ops->mem_unmap(instance, NULL, 1);
 }
 
 static void wrong_timers(const struct rv_vmm_ops *ops, struct rv_instance *instance)
@@ -128,14 +126,18 @@ static void wrong_back_ends(const struct rv_vmm_ops *ops, struct rv_instance *in
 static void wrong_rest(const struct rv_vmm_ops *ops, struct rv_instance *instance)
 {
     ops->quiesced(instance);
-    ops->request(instance, (enum rv_request)99, 0);
-    ops->request(instance, RV_REQUEST_POWER_OFF, 256);
+    ops->request(instance, &(struct rv_request){.size = sizeof(struct rv_request), .type = 99});
+    ops->request(instance, &(struct rv_request){.size = sizeof(struct rv_request),
+                                                .type = RV_REQUEST_POWER_OFF,
+                                                .code = 256});
+    ops->request(instance, &(struct rv_request){.type = RV_REQUEST_RESET});
+    ops->request(instance, NULL);
     if (ops->property_string(instance, "none") || ops->property_string(instance, NULL) ||
         ops->property_uint(instance, "text") || ops->property_bool(instance, "text") ||
         ops->property_enum(instance, "text"))
         abort();
     ops->counter(instance, NULL, NULL);
-    ops->log(instance, (enum rv_log_level)77, "unheard");
+    ops->log(instance, 77, "unheard");
 }
 
 static const struct {
@@ -160,7 +162,6 @@ static void wild_resume(void *device)
 
 static int wild_quiesce(void *device)
 {
-    (void)device;
     return 42;
 }
 

@@ -49,6 +49,7 @@ static int create_captured(struct fixture *f, const char *spec, uint64_t base, u
         device_destroy(device);
     else
         assert_null(device);
+    fixture_forget(f);
     return err;
 }
 
@@ -64,19 +65,20 @@ static void instance_is_on_the_bus_with_its_state_and_reset(void **state)
 {
     struct fixture *f = *state;
     struct rv_instance *device;
+    struct state_found block;
     uint64_t value;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_string_equal(device_name(device), "good@9000000");
-    assert_string_equal(f->state_name[0], "good@9000000");
-    assert_int_equal(f->state_version[0], 1);
-    assert_int_equal(f->state_size[0], 0x1000);
-    assert_string_equal(f->state_name[1], "good@9000000/extra");
-    assert_int_equal(f->state_version[1], 7);
-    assert_int_equal(f->state_size[1], 16);
+    assert_true(state_lookup(&f->state, "good@9000000", &block));
+    assert_int_equal(block.version, 1);
+    assert_int_equal(block.size, 0x1000);
+    assert_true(state_lookup(&f->state, "good@9000000/extra", &block));
+    assert_int_equal(block.version, 7);
+    assert_int_equal(block.size, 16);
     assert_int_equal(get(f, GOOD_EXTRA), 1);
     assert_int_equal(get(f, GOOD_FLAGS), 0);
-    assert_int_equal(device_base(device).v, BASE);
+    assert_int_equal(device_base(device, 0).v, BASE);
     assert_int_equal(device_first_spi(device), 1);
     assert_string_equal(device_class(device)->name, "good");
     assert_int_equal(get(f, GOOD_RESETS), 1);
@@ -93,8 +95,8 @@ static void instance_that_resumes_keeps_its_state(void **state)
     struct fixture *f = *state;
     struct rv_instance *device;
 
-    f->state[0][GOOD_FLAG] = 42;
-    f->state[1][0] = 3;
+    *(uint8_t *)state_alloc(&f->state, "good@9000000", 1, 0x1000) = 42;
+    *(uint8_t *)state_alloc(&f->state, "good@9000000/extra", 7, 16) = 3;
     f->env.resume = true;
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_int_equal(get(f, GOOD_FLAG), 42);
@@ -133,6 +135,7 @@ static void properties_reach_the_device_by_their_types(void **state)
         assert_true(get(f, GOOD_SIZE) == cases[i].size);
         assert_true(get(f, GOOD_SHAPE) == cases[i].shape);
         device_destroy(device);
+        fixture_forget(f);
     }
 }
 
@@ -183,10 +186,10 @@ static void failed_creation_leaves_nothing_behind(void **state)
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
     assert_int_equal(create_captured(f, "good", BASE + 0x800, 3), -EEXIST);
     assert_int_equal(create_captured(f, "good", UINT64_MAX - 5, 3), -EINVAL);
-    f->no_memory = true;
+    /* Its block is taken. */
+    assert_non_null(state_alloc(&f->state, "good@9001000", 1, 1));
     assert_int_equal(create_captured(f, "good", BASE + 0x1000, 3), -ENOMEM);
     device_destroy(device);
-    f->no_memory = false;
     assert_int_equal(create_captured(f, "good", BASE, 1), 0);
 }
 
@@ -197,6 +200,7 @@ static void line_drives_its_intid_on_changes_only(void **state)
     static const uint8_t writes[] = {0x0, 0x0, 0x1, 0x1, 0x3, 0x2, 0x0};
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    device_resume(device);
     for (size_t i = 0; i < sizeof(writes); i++)
         assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_IRQ), 1, writes[i]), 0);
     assert_string_equal(f->irqs, "33- 33+ 34+ 34- 33- ");
@@ -209,6 +213,7 @@ static void pulse_is_an_edge_each_time(void **state)
     struct rv_instance *device;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    device_resume(device);
     for (int i = 0; i < 2; i++)
         assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_PULSE), 1, 2), 0);
     assert_string_equal(f->irqs, "35+ 35- 35+ 35- ");
@@ -224,6 +229,7 @@ static void memory_is_given_to_others_and_given_back(void **state)
     uint8_t byte;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    device_resume(device);
     f->dirty[0] = '\0';
     assert_int_equal(device_ops.mem_region(device, 0, &region), 0);
     assert_int_equal(region.ipa, RAM_BASE);
@@ -248,12 +254,13 @@ static void memory_is_given_to_others_and_given_back(void **state)
     device_destroy(device);
 }
 
-static void device_copies_within_ram_and_the_core_knows_what_is_dirty(void **state)
+static void device_copies_within_ram_and_the_vmm_knows_what_is_dirty(void **state)
 {
     struct fixture *f = *state;
     struct rv_instance *device;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    device_resume(device);
     memcpy(f->ram.host + RAM_SIZE - 16, "wellknow", 8);
     assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_DMA), 8, RAM_BASE + RAM_SIZE - 16), 0);
     assert_memory_equal(f->ram.host + RAM_SIZE - 8, "wellknow", 8);
@@ -290,11 +297,13 @@ static void instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight(vo
     device_destroy(device);
 }
 
-static void take_counter(void *ctx, const char *device, const char *name, uint64_t value)
+static void take_counter(void *opaque, const char *device, const char *name, const char *help,
+                         uint64_t value)
 {
+    assert_string_equal(help, "register writes");
     assert_string_equal(device, "good@9000000");
     assert_string_equal(name, "writes");
-    *(uint64_t *)ctx = value;
+    *(uint64_t *)opaque = value;
 }
 
 static void event_and_counter_reach_the_other_side(void **state)
@@ -304,6 +313,7 @@ static void event_and_counter_reach_the_other_side(void **state)
     uint64_t value = 0;
 
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    device_resume(device);
     assert_true(device_event(device, RV_EVENT_POWER_BUTTON));
     assert_int_equal(get(f, GOOD_EVENTS), 1);
     assert_int_equal(bus_write(f->bus, ipa(BASE + 0x800), 4, 1), 0);
@@ -339,13 +349,13 @@ static void console_is_the_first_ones_that_asks(void **state)
     assert_int_equal(pipe(out), 0);
     f->console.chardev = chardev_stdio_new(f->base, in[0], out[1], quit, NULL);
     assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    device_resume(device);
     /* By default the others have none; who asks for it is told who has it. */
     assert_int_equal(create(f, "good", BASE + 0x1000, 4, &other), 0);
     assert_int_equal(bus_write(f->bus, ipa(BASE + 0x1000 + GOOD_CHAR), 1, 'x'), 0);
     assert_int_equal(create_captured(f, "good,chardev=stdio", BASE + 0x2000, 7), -ENODEV);
     assert_non_null(strstr(messages, "'stdio' is used by 'good@9000000'"));
 
-    memset(f->state, 0, sizeof(f->state));
     assert_int_equal(bus_write(f->bus, ipa(BASE + GOOD_CHAR), 1, 'o'), 0);
     assert_int_equal(write(in[1], "i", 1), 1);
     for (int i = 0; i < 10; i++)
@@ -385,7 +395,7 @@ int main(void)
         TEST(failed_creation_leaves_nothing_behind),
         TEST(line_drives_its_intid_on_changes_only),
         TEST(pulse_is_an_edge_each_time),
-        TEST(device_copies_within_ram_and_the_core_knows_what_is_dirty),
+        TEST(device_copies_within_ram_and_the_vmm_knows_what_is_dirty),
         TEST(memory_is_given_to_others_and_given_back),
         TEST(instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight),
         TEST(event_and_counter_reach_the_other_side),

@@ -22,7 +22,10 @@ static int setup(void **state)
     struct fixture *f = fixture_new("good");
 
     *state = f;
-    return device_create(&f->env, "good", &host);
+    if (device_create(&f->env, "good", &host))
+        return -1;
+    device_resume(host);
+    return 0;
 }
 
 static int teardown(void **state)
@@ -196,11 +199,14 @@ static void request_reaches_the_machine(void **state)
 {
     struct fixture *f = *state;
 
-    device_ops.request(host, RV_REQUEST_POWER_OFF, 7);
-    assert_int_equal(f->request, RV_REQUEST_POWER_OFF);
-    assert_int_equal(f->code, 7);
-    device_ops.request(host, RV_REQUEST_PANIC, -1);
-    assert_int_equal(f->request, RV_REQUEST_PANIC);
+    struct rv_request request = {.size = sizeof(request), .type = RV_REQUEST_POWER_OFF, .code = 7};
+
+    device_ops.request(host, &request);
+    assert_int_equal(f->request.type, RV_REQUEST_POWER_OFF);
+    assert_int_equal(f->request.code, 7);
+    request = (struct rv_request){.size = sizeof(request), .type = RV_REQUEST_PANIC, .code = -1};
+    device_ops.request(host, &request);
+    assert_int_equal(f->request.type, RV_REQUEST_PANIC);
     assert_int_equal(f->requests, 2);
 }
 

@@ -173,8 +173,8 @@ static void areas_of_the_layout_do_not_overlap(void **state)
             assert_true(l.stub + l.stub_size <= l.boot);
             assert_true(l.boot + RV_PAGE_SIZE <= l.channels);
             assert_true(l.channels + cpus * sizeof(struct rv_channel) <= l.vcpus);
-            assert_true(l.vcpus + cpus * sizeof(struct rv_vcpu_page) <= l.state);
-            assert_true(l.state + l.state_size <= l.ram);
+            assert_true(l.vcpus + cpus * sizeof(struct rv_vcpu_page) <= l.own_end);
+            assert_true(l.own_end <= l.ram);
             assert_int_equal(l.ram % RV_BLOCK_SIZE, 0);
             assert_true(l.ram + l.ram_size <= l.total);
             /* 4 KiB pages all the way need one table for each 2 MiB. */

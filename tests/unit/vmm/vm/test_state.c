@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "vmm/util/log.h"
 #include "vmm/vm/state.h"
-
-#define AREA (64u << 10)
 
 void log_msg(enum log_level level, const char *fmt, ...)
 {
@@ -19,21 +19,27 @@ void log_msg(enum log_level level, const char *fmt, ...)
     (void)fmt;
 }
 
+static struct state_area area;
+
 static int setup(void **state)
 {
-    static struct state_area area;
-    void *base = aligned_alloc(64, AREA);
-
-    memset(base, 0, AREA);
-    state_init(&area, base, AREA);
     *state = &area;
-    return 0;
+    return state_create(&area);
 }
 
 static int teardown(void **state)
 {
-    free(((struct state_area *)*state)->base);
+    state_close(*state);
     return 0;
+}
+
+/* As a vmm that comes after this one. */
+static int attach_again(void)
+{
+    int fd = dup(area.fd);
+
+    state_close(&area);
+    return state_attach(&area, fd);
 }
 
 static void blocks_are_aligned_zeroed_and_apart(void **state)
@@ -54,33 +60,128 @@ static void a_name_is_taken_once(void **state)
     assert_null(state_alloc(*state, "gic", 1, 8));
 }
 
-static void a_name_that_is_too_long_is_refused(void **state)
+/* A device's name has 32 characters, its address 16, a block's name 12. */
+static void each_name_of_legal_length_gets_its_block(void **state)
 {
-    assert_null(state_alloc(*state, "0123456789012345678901234567890123456789", 1, 8));
-    assert_non_null(state_alloc(*state, "012345678901234567890123456789012345678", 1, 8));
+    char longest[] = "01234567890123456789012345678901@0123456789abcdef/0123456789ab";
+    char too_long[STATE_NAME_MAX + 1];
+
+    memset(too_long, 'x', STATE_NAME_MAX);
+    too_long[STATE_NAME_MAX] = '\0';
+    assert_non_null(state_alloc(*state, longest, 1, 8));
+    assert_null(state_alloc(*state, too_long, 1, 8));
 }
 
-static void what_does_not_fit_is_refused_and_the_rest_still_works(void **state)
+static void the_area_grows_with_its_blocks_and_they_stay_where_they_are(void **state)
 {
-    assert_null(state_alloc(*state, "big", 1, AREA));
-    assert_null(state_alloc(*state, "huge", 1, SIZE_MAX));
-    assert_non_null(state_alloc(*state, "last", 1, AREA - 4096));
-    assert_null(state_alloc(*state, "more", 1, 1));
-}
+    struct state_found found;
+    char name[16];
+    uint8_t *first = state_alloc(*state, "first", 1, 100);
 
-static void the_directory_has_an_end(void **state)
-{
-    char name[8] = "x00";
-    unsigned n = 0;
+    memset(first, 7, 100);
+    for (unsigned i = 0; i < 300; i++) {
+        uint8_t *block;
 
-    while (n < 100) {
-        name[1] = (char)('a' + n / 26);
-        name[2] = (char)('a' + n % 26);
-        if (!state_alloc(*state, name, 1, 1))
-            break;
-        n++;
+        snprintf(name, sizeof(name), "%u", i);
+        block = state_alloc(*state, name, 1, 1 << 20);
+        assert_non_null(block);
+        block[(1 << 20) - 1] = 1;
     }
-    assert_int_equal(n, 63);
+    assert_true(state_lookup(*state, "first", &found));
+    assert_ptr_equal(found.at, first);
+    assert_int_equal(first[99], 7);
+    assert_null(state_alloc(*state, "huge", 1, SIZE_MAX));
+    assert_non_null(state_alloc(*state, "more", 1, 1));
+}
+
+static void blocks_are_there_for_the_vmm_that_attaches(void **state)
+{
+    struct state_found found;
+
+    strcpy(state_alloc(*state, "gic", 3, 100), "wired");
+    assert_int_equal(attach_again(), 0);
+    assert_true(state_lookup(*state, "gic", &found));
+    assert_int_equal(found.version, 3);
+    assert_int_equal(found.size, 100);
+    assert_string_equal(found.at, "wired");
+    assert_false(state_lookup(*state, "gi", &found));
+    assert_non_null(state_alloc(*state, "new", 1, 8));
+}
+
+static void a_block_that_is_resized_keeps_its_bytes(void **state)
+{
+    struct state_found found;
+    uint8_t *block = state_alloc(*state, "a", 5, 10), *old = block;
+
+    assert_non_null(state_alloc(*state, "b", 1, 64));
+    memset(block, 7, 10);
+    block = state_resize(*state, block, 60); /* there is room */
+    assert_ptr_equal(block, old);
+    assert_int_equal(block[9], 7);
+    assert_int_equal(block[10], 0);
+    block = state_resize(*state, block, 1000);
+    assert_ptr_not_equal(block, old);
+    assert_int_equal(block[9], 7);
+    assert_int_equal(block[10], 0);
+    assert_int_equal(block[999], 0);
+    assert_int_equal(state_size(block), 1000);
+    block[500] = 1;
+    block = state_resize(*state, block, 5);
+    block = state_resize(*state, block, 900);
+    assert_int_equal(block[4], 7);
+    assert_int_equal(block[5], 0);
+    assert_int_equal(block[500], 0);
+    assert_true(state_lookup(*state, "a", &found));
+    assert_ptr_equal(found.at, block);
+    assert_int_equal(found.version, 5);
+    /* What it left serves the next. */
+    assert_ptr_equal(state_alloc(*state, "c", 1, 40), old);
+}
+
+/* A vmm may die between any two stores of an update. */
+static void of_an_update_the_old_or_the_new_block_is_there(void **state)
+{
+    struct state_found found;
+    void *old = state_alloc(*state, "a", 1, 8), *new;
+
+    strcpy(old, "old");
+    new = state_begin(*state, old, 2, 16);
+    assert_non_null(new);
+    assert_non_null(state_alloc(*state, "b", 1, 16)); /* not in the same place */
+    strcpy(new, "new");
+    assert_int_equal(attach_again(), 0);
+    assert_true(state_lookup(*state, "a", &found));
+    assert_string_equal(found.at, "old");
+    assert_int_equal(found.version, 1);
+
+    new = state_begin(*state, found.at, 2, 16);
+    strcpy(new, "new");
+    state_commit(*state, found.at, new);
+    assert_int_equal(attach_again(), 0);
+    assert_true(state_lookup(*state, "a", &found));
+    assert_string_equal(found.at, "new");
+    assert_int_equal(found.version, 2);
+}
+
+static void a_damaged_area_is_refused(void **state)
+{
+    static const struct {
+        size_t at;
+        uint64_t value;
+    } damage[] = {
+        {0, 0},                                      /* the magic */
+        {8, 1ull << 40},                             /* used */
+        {8, 100},        {64 + 96, UINT64_MAX - 63}, /* the first block's room */
+        {64 + 96, 0},    {64 + 88, 1ull << 33},      /* and size */
+        {64 + 80, 1000},                             /* and sequence */
+    };
+
+    for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
+        assert_non_null(state_alloc(*state, "a", 1, 8));
+        memcpy(area.base + damage[i].at, &damage[i].value, 8);
+        assert_int_equal(attach_again(), -EINVAL);
+        assert_int_equal(state_create(&area), 0);
+    }
 }
 
 int main(void)
@@ -88,10 +189,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(blocks_are_aligned_zeroed_and_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(a_name_is_taken_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_name_that_is_too_long_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused_and_the_rest_still_works,
+        cmocka_unit_test_setup_teardown(each_name_of_legal_length_gets_its_block, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_area_grows_with_its_blocks_and_they_stay_where_they_are,
                                         setup, teardown),
-        cmocka_unit_test_setup_teardown(the_directory_has_an_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(blocks_are_there_for_the_vmm_that_attaches, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_block_that_is_resized_keeps_its_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(of_an_update_the_old_or_the_new_block_is_there, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_area_is_refused, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,10 +12,15 @@
 
 static struct vm_place place;
 
+/* Each class of a test has regions of its own: a pool of them, emptied by setup(). */
+static struct rv_region regions[64][2];
+static unsigned nr_regions;
+
 static int setup(void **state)
 {
     (void)state;
     place = (struct vm_place){0};
+    nr_regions = 0;
     return 0;
 }
 
@@ -29,13 +34,21 @@ static void put(const struct rv_device_class *class, uint64_t base, uint32_t spi
     assert_int_equal(first, spi);
 }
 
+static const struct rv_region *region(uint64_t base, uint64_t bytes)
+{
+    struct rv_region *r = regions[nr_regions++];
+
+    r[0] = (struct rv_region){.bytes = bytes, .fixed_base = base};
+    r[1] = (struct rv_region){0};
+    return r;
+}
+
 static struct rv_device_class fixed(uint64_t base, uint64_t size, uint32_t spi)
 {
     return (struct rv_device_class){
         .name = "fixed",
         .place = RV_PLACE_FIXED,
-        .mmio_size = size,
-        .fixed_base = base,
+        .regions = region(base, size),
         .fixed_spi = spi,
         .irq_lines = 1,
     };
@@ -43,8 +56,8 @@ static struct rv_device_class fixed(uint64_t base, uint64_t size, uint32_t spi)
 
 static void platform_devices_lie_one_after_the_other(void **state)
 {
-    struct rv_device_class big = {.name = "big", .mmio_size = 0x10001, .irq_lines = 3};
-    struct rv_device_class small = {.name = "small", .mmio_size = 4, .irq_lines = 1};
+    struct rv_device_class big = {.name = "big", .regions = region(0, 0x10001), .irq_lines = 3};
+    struct rv_device_class small = {.name = "small", .regions = region(0, 4), .irq_lines = 1};
 
     (void)state;
     put(&big, 0x0c000000, 112);
@@ -85,8 +98,9 @@ static void fixed_place_that_is_somebody_elses_is_not_given(void **state)
         put(&classes[i], 0x0c000000 + i * 0x10000, 112 + i);
 }
 
+static const struct rv_region transport[] = {{.bytes = 0x200}, {0}};
 static const struct rv_device_class virtio = {
-    .name = "virtio", .place = RV_PLACE_VIRTIO_MMIO, .mmio_size = 0x200, .irq_lines = 1};
+    .name = "virtio", .place = RV_PLACE_VIRTIO_MMIO, .regions = transport, .irq_lines = 1};
 
 static void transports_beyond_the_boards_32_go_to_the_platform_bus(void **state)
 {
@@ -100,7 +114,7 @@ static void transports_beyond_the_boards_32_go_to_the_platform_bus(void **state)
 /* The vgic has 256: one above them would be given out and never interrupt. */
 static void no_spi_is_given_out_that_the_interrupt_controller_does_not_have(void **state)
 {
-    struct rv_device_class lines = {.name = "lines", .mmio_size = 4, .irq_lines = 64};
+    struct rv_device_class lines = {.name = "lines", .regions = region(0, 4), .irq_lines = 64};
     unsigned given = 0;
     uint32_t first;
     ipa_t at;
@@ -119,9 +133,9 @@ static void no_spi_is_given_out_that_the_interrupt_controller_does_not_have(void
 
 static void bus_and_spis_have_an_end(void **state)
 {
-    struct rv_device_class huge = {.name = "huge", .mmio_size = 0x02000000};
-    struct rv_device_class small = {.name = "small", .mmio_size = 4, .irq_lines = 64};
-    struct rv_device_class endless = {.name = "endless", .mmio_size = UINT64_MAX};
+    struct rv_device_class huge = {.name = "huge", .regions = region(0, 0x02000000)};
+    struct rv_device_class small = {.name = "small", .regions = region(0, 4), .irq_lines = 64};
+    struct rv_device_class endless = {.name = "endless", .regions = region(0, UINT64_MAX)};
     ipa_t at;
     uint32_t first;
 

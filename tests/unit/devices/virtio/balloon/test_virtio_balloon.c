@@ -65,7 +65,7 @@ static bool gives(struct fixture *f, unsigned q, uint64_t addr, uint32_t len, bo
     uint32_t used;
 
     assert_true(driver_add(&f->q[q], &seg, 1, false, f));
-    ringvisor_device.write(f->host.device, 0x050, 4, q);
+    ringvisor_device.regions[0].write(f->host.device, 0x050, 4, q, NULL);
     return driver_get(&f->q[q], &used) != NULL;
 }
 
@@ -163,24 +163,24 @@ static void size_is_the_users_and_actual_the_drivers(void **state)
     uint64_t value;
 
     start(f, 0, 2);
-    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x100, 4, &value, NULL);
     assert_int_equal(value, (DRIVER_RAM_SIZE - (2u << 20)) / PAGE);
     assert_string_equal(says(f, "size 3M\n"), "ok\n");
-    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x100, 4, &value, NULL);
     assert_int_equal(value, (1u << 20) / PAGE);
     assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
-    ringvisor_device.write(f->host.device, 0x104, 4, 77);
-    ringvisor_device.write(f->host.device, 0x105, 1, 1); /* any width */
-    ringvisor_device.read(f->host.device, 0x104, 4, &value);
+    ringvisor_device.regions[0].write(f->host.device, 0x104, 4, 77, NULL);
+    ringvisor_device.regions[0].write(f->host.device, 0x105, 1, 1, NULL); /* any width */
+    ringvisor_device.regions[0].read(f->host.device, 0x104, 4, &value, NULL);
     assert_int_equal(value, 77 + 256);
-    ringvisor_device.write(f->host.device, 0x104, 4, 0xffffffff);
-    ringvisor_device.read(f->host.device, 0x104, 4, &value);
-    assert_int_equal(value, DRIVER_RAM_SIZE / PAGE);     /* more than there is cannot be */
-    ringvisor_device.write(f->host.device, 0x100, 4, 5); /* not the driver's */
-    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    ringvisor_device.regions[0].write(f->host.device, 0x104, 4, 0xffffffff, NULL);
+    ringvisor_device.regions[0].read(f->host.device, 0x104, 4, &value, NULL);
+    assert_int_equal(value, DRIVER_RAM_SIZE / PAGE); /* more than there is cannot be */
+    ringvisor_device.regions[0].write(f->host.device, 0x100, 4, 5, NULL); /* not the driver's */
+    ringvisor_device.regions[0].read(f->host.device, 0x100, 4, &value, NULL);
     assert_int_equal(value, (1u << 20) / PAGE);
-    ringvisor_device.write(f->host.device, 0x070, 4, 0);
-    ringvisor_device.read(f->host.device, 0x104, 4, &value);
+    ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL);
+    ringvisor_device.regions[0].read(f->host.device, 0x104, 4, &value, NULL);
     assert_int_equal(value, 0); /* the balloon is flat after a reset */
 }
 
@@ -251,7 +251,7 @@ static void another_vmm_goes_on(void **state)
     assert_false(gives(f, 2, LIST, sizeof(stat), false));
     plugin_host_stop(&f->host);
     assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
-    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x100, 4, &value, NULL);
     assert_int_equal(value, (1u << 20) / PAGE);
     says(f, "stats\n");
     assert_true(driver_pending(&f->q[2])); /* it has the driver's buffer */

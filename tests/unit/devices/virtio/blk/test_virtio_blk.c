@@ -81,7 +81,7 @@ static const uint64_t usual = VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) |
 
 static void kick(struct fixture *f)
 {
-    assert_int_equal(ringvisor_device.write(f->host.device, 0x050, 4, 0), 0);
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 0, NULL), 0);
 }
 
 static uint8_t *at(struct fixture *f, uint64_t ipa)
@@ -344,10 +344,11 @@ static void write_through_flushes_each_write(void **state)
         uint64_t wce = 9;
 
         negotiate(f, cases[i].features);
-        ringvisor_device.read(f->host.device, at_wce, 1, &wce);
+        ringvisor_device.regions[0].read(f->host.device, at_wce, 1, &wce, NULL);
         assert_int_equal(wce, 1);
         if (cases[i].wce >= 0)
-            ringvisor_device.write(f->host.device, at_wce, 1, (uint64_t)cases[i].wce);
+            ringvisor_device.regions[0].write(f->host.device, at_wce, 1, (uint64_t)cases[i].wce,
+                                              NULL);
         for (int error = 0; error >= -EIO; error -= EIO) {
             f->host.disk.flushes = 0;
             add(f, VIRTIO_BLK_T_OUT, 0, 512);
@@ -461,7 +462,8 @@ static void config_space_tells_the_geometry(void **state)
     plugin_host_set(&f->host, "queues", "3");
     start(f, 0);
     for (unsigned i = 0; i < sizeof(config); i++) {
-        assert_int_equal(ringvisor_device.read(f->host.device, 0x100 + i, 1, &value), 0);
+        assert_int_equal(
+            ringvisor_device.regions[0].read(f->host.device, 0x100 + i, 1, &value, NULL), 0);
         ((uint8_t *)&config)[i] = (uint8_t)value;
     }
     assert_int_equal(config.capacity, SECTORS);
@@ -471,12 +473,12 @@ static void config_space_tells_the_geometry(void **state)
     assert_int_equal(config.num_queues, 3);
     assert_int_equal(config.discard_sector_alignment, 8);
     assert_int_equal(config.max_discard_seg, 16);
-    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x100, 4, &value, NULL);
     assert_int_equal(value, SECTORS);
-    ringvisor_device.read(f->host.device, 0x100 + 34, 2, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x100 + 34, 2, &value, NULL);
     assert_int_equal(value, 3);
-    ringvisor_device.write(f->host.device, 0x100, 4, 7); /* read-only */
-    ringvisor_device.read(f->host.device, 0x100, 4, &value);
+    ringvisor_device.regions[0].write(f->host.device, 0x100, 4, 7, NULL); /* read-only */
+    ringvisor_device.regions[0].read(f->host.device, 0x100, 4, &value, NULL);
     assert_int_equal(value, SECTORS);
 }
 
@@ -492,15 +494,17 @@ static void reset_waits_for_what_is_in_flight_and_the_loop_does_not(void **state
     status = at(f, STATUS);
     *status = 0x5a;
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 0), -EAGAIN);
+        assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL),
+                         -EAGAIN);
         assert_int_not_equal(driver_read(mmio_of(f), 0x070), 0);
         assert_int_equal(f->host.disk.nr_pending, 1);
     }
-    assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 1), 0); /* ignored */
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 1, NULL),
+                     0); /* ignored */
     plugin_host_disk_complete_all(&f->host.disk);
     assert_int_equal(*status, 0x5a);
     assert_int_equal(driver_read(mmio_of(f), 0x070), 0);
-    assert_int_equal(ringvisor_device.write(f->host.device, 0x070, 4, 0), 0);
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL), 0);
     assert_false(driver_pending(&f->q)); /* it ended, and nobody is told */
     memset(at(f, DATA), 0x11, 512);
     negotiate(f, 0);
@@ -619,8 +623,8 @@ static void another_process_goes_on(void **state)
     for (unsigned packed = 0; packed <= 1; packed++) {
         start(f, usual | VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE) |
                      (packed ? VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) : 0));
-        ringvisor_device.write(f->host.device, 0x100 + offsetof(struct virtio_blk_config, wce), 1,
-                               0);
+        ringvisor_device.regions[0].write(
+            f->host.device, 0x100 + offsetof(struct virtio_blk_config, wce), 1, 0, NULL);
         for (unsigned i = 0; i < 3; i++) {
             struct driver_seg segs[3] = {
                 {HEADER + 16 * i, 16, false}, {DATA + 0x200 * i, 512, true}, {STATUS + i, 1, true}};

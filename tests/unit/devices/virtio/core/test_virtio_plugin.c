@@ -198,7 +198,7 @@ static void ask(struct fixture *f)
     memcpy(driver_at(&f->world, DRIVER_DATA), "hello", 5);
     memset(driver_at(&f->world, DRIVER_DATA + 64), 0, 16);
     assert_true(driver_add(&f->q, segs, 2, false, f));
-    assert_int_equal(ringvisor_device.write(f->host.device, 0x050, 4, 0), 0);
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 0, NULL), 0);
 }
 
 static void expect_answer(struct fixture *f)
@@ -212,21 +212,21 @@ static void expect_answer(struct fixture *f)
     f->seen_rises = f->host.rises;
     assert_int_equal(f->world.dirty[DRIVER_DATA + 64 - DRIVER_RAM_BASE], 1);
     assert_int_equal(rd(f, 0x060) & 1, 1);
-    assert_int_equal(ringvisor_device.write(f->host.device, 0x064, 4, 1), 0);
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x064, 4, 1, NULL), 0);
 }
 
 static void class_is_one_of_a_virtio_transport(void **state)
 {
     (void)state;
     assert_int_equal(ringvisor_device.size, sizeof(struct rv_device_class));
-    assert_int_equal(ringvisor_device.mmio_size, 0x200);
+    assert_int_equal(ringvisor_device.regions[0].bytes, 0x200);
     assert_int_equal(ringvisor_device.place, RV_PLACE_VIRTIO_MMIO);
     assert_int_equal(ringvisor_device.irq_lines, 1);
     assert_int_equal(ringvisor_device.irq_edge, 1);
     assert_string_equal(ringvisor_device.fdt->compatible[0], "virtio,mmio");
-    assert_int_equal(ringvisor_device.posted[0].start, 0x050);
-    assert_int_equal(ringvisor_device.posted[0].size, 4);
-    assert_int_equal(ringvisor_device.posted[1].size, 0);
+    assert_int_equal(ringvisor_device.regions[0].posted[0].start, 0x050);
+    assert_int_equal(ringvisor_device.regions[0].posted[0].size, 4);
+    assert_int_equal(ringvisor_device.regions[0].posted[1].size, 0);
 }
 
 static void device_answers(void **state)

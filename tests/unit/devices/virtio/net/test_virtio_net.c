@@ -194,7 +194,7 @@ static void start(struct fixture *f, uint64_t features)
 
 static void kick(struct fixture *f, unsigned q)
 {
-    assert_int_equal(ringvisor_device.write(f->host.device, 0x050, 4, q), 0);
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x050, 4, q, NULL), 0);
 }
 
 static void *buffer(struct fixture *f, unsigned q, unsigned n)
@@ -341,7 +341,7 @@ static void a_frame_that_waits_is_gone_after_a_reset(void **state)
     start(f, F(MRG_RXBUF));
     give_buffers(f, 0, 2, 1536);
     comes(f, 5000);
-    ringvisor_device.write(f->host.device, 0x070, 4, 0);
+    ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL);
     negotiate(f, F(MRG_RXBUF));
     give_buffers(f, 0, 8, 1536);
     assert_null(driver_get(&f->q[0], &len));
@@ -375,7 +375,8 @@ static void without_buffers_nothing_is_asked_for(void **state)
     wire->nr_in = 0;
     give_buffers(f, 0, 1, 1530);
     assert_true(wire->want[0]);
-    ringvisor_device.write(f->host.device, 0x070, 4, 0); /* the driver resets the device */
+    ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0,
+                                      NULL); /* the driver resets the device */
     wire->callbacks.readable(wire->opaque, 0);
     assert_false(wire->want[0]);
 }
@@ -462,7 +463,7 @@ static void segmentation_of_udp_needs_its_feature(void **state)
     start(f, F(CSUM));
     send(f, &udp, 5000);
     assert_int_equal(wire->sent, 0);
-    ringvisor_device.write(f->host.device, 0x070, 4, 0);
+    ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL);
     negotiate(f, F(CSUM) | F(HOST_USO) | F(HOST_ECN) | F(HOST_TSO4));
     send(f, &udp, 5000);
     assert_int_equal(wire->sent, 1);
@@ -573,9 +574,9 @@ static void control_queue_does_what_was_negotiated_and_no_more(void **state)
     f->host.properties = two;
     start(f, F(CTRL_VQ) | F(MQ) | F(CTRL_MAC_ADDR) | F(CTRL_GUEST_OFFLOADS) | F(GUEST_CSUM) |
                  F(GUEST_TSO4) | F(MTU));
-    ringvisor_device.read(f->host.device, 0x100 + 8, 2, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x100 + 8, 2, &value, NULL);
     assert_int_equal(value, 2);
-    ringvisor_device.read(f->host.device, 0x100 + 10, 2, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x100 + 10, 2, &value, NULL);
     assert_int_equal(value, 9000);
     assert_int_equal(control(f, 4, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &pairs, 2),
                      VIRTIO_NET_OK);
@@ -586,7 +587,7 @@ static void control_queue_does_what_was_negotiated_and_no_more(void **state)
     assert_int_equal(
         control(f, 4, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, sizeof(mac)),
         VIRTIO_NET_OK);
-    ringvisor_device.read(f->host.device, 0x100 + 4, 1, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x100 + 4, 1, &value, NULL);
     assert_int_equal(value, 2);
     assert_int_equal(control(f, 4, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 5),
                      VIRTIO_NET_ERR);
@@ -600,8 +601,8 @@ static void control_queue_does_what_was_negotiated_and_no_more(void **state)
     assert_int_equal(control(f, 4, VIRTIO_NET_CTRL_RX, 0, "\1", 1), VIRTIO_NET_ERR);
     assert_int_equal(control(f, 4, 0xff, 0xff, NULL, 0), VIRTIO_NET_ERR);
     /* The reset gives back what the device began with. */
-    ringvisor_device.write(f->host.device, 0x070, 4, 0);
-    ringvisor_device.read(f->host.device, 0x100 + 4, 1, &value);
+    ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL);
+    ringvisor_device.regions[0].read(f->host.device, 0x100 + 4, 1, &value, NULL);
     assert_int_equal(value, 0x34);
 }
 
@@ -625,7 +626,7 @@ static void the_back_end_knows_which_pairs_are_in_use(void **state)
     assert_int_equal(control(f, 4, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &pairs, 2),
                      VIRTIO_NET_ERR);
     wire->pairs_error = 0;
-    ringvisor_device.write(f->host.device, 0x070, 4, 0);
+    ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL);
     assert_int_equal(wire->pairs, 1);
 }
 
@@ -635,11 +636,11 @@ static void a_link_that_goes_down_is_told(void **state)
     uint64_t value;
 
     start(f, F(STATUS));
-    ringvisor_device.read(f->host.device, 0x106, 2, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x106, 2, &value, NULL);
     assert_int_equal(value, 1);
     wire->callbacks.link(wire->opaque, false);
     wire->callbacks.link(wire->opaque, false);
-    ringvisor_device.read(f->host.device, 0x106, 2, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x106, 2, &value, NULL);
     assert_int_equal(value, 0);
     assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
 }
@@ -651,11 +652,11 @@ static void the_link_is_back_with_another_vmm(void **state)
 
     start(f, F(STATUS));
     wire->callbacks.link(wire->opaque, false);
-    ringvisor_device.write(f->host.device, 0x064, 4, 2);
+    ringvisor_device.regions[0].write(f->host.device, 0x064, 4, 2, NULL);
     plugin_host_stop(&f->host);
     assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
     plugin_host_turn(&f->host, 1);
-    ringvisor_device.read(f->host.device, 0x106, 2, &value);
+    ringvisor_device.regions[0].read(f->host.device, 0x106, 2, &value, NULL);
     assert_int_equal(value, 1);
     assert_true(driver_read(plugin_host_mmio(&f->host), 0x060) & 2);
 }

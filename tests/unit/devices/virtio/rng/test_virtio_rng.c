@@ -51,7 +51,7 @@ static void bring_up(struct fixture *f, struct driver_queue *q, bool packed)
 
 static void kick(struct fixture *f)
 {
-    assert_int_equal(ringvisor_device.write(f->host.device, 0x050, 4, 0), 0);
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 0, NULL), 0);
 }
 
 /* Are there 64 bytes of one value? Random ones are not. */

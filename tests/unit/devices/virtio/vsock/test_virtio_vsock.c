@@ -76,7 +76,7 @@ static void add_rx(struct fixture *f)
 
     assert_true(driver_add(&f->q[0], &seg, 1, false, (void *)(uintptr_t)(f->next_rx % 64 + 1)));
     f->next_rx++;
-    ringvisor_device.write(f->host.device, 0x050, 4, 0);
+    ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 0, NULL);
 }
 
 static void start(struct fixture *f, unsigned buffers)
@@ -114,7 +114,7 @@ static bool send_packet(struct fixture *f, const struct virtio_vsock_hdr *h, uin
     memcpy(driver_at(&f->world, TX), h, sizeof(*h));
     memset(driver_at(&f->world, TX + 0x1000), 0x5a, payload);
     assert_true(driver_add(&f->q[1], segs, payload ? 2 : 1, false, f));
-    ringvisor_device.write(f->host.device, 0x050, 4, 1);
+    ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 1, NULL);
     return driver_get(&f->q[1], &len) != NULL;
 }
 
@@ -423,7 +423,7 @@ static void another_vmm_tells_that_connections_are_gone(void **state)
     start(f, 4);
     fd = connect_out(f, 99);
     assert_true(driver_add(&f->q[2], &seg, 1, false, f));
-    ringvisor_device.write(f->host.device, 0x050, 4, 2);
+    ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 2, NULL);
     plugin_host_stop(&f->host);
     assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
     assert_ptr_equal(driver_get(&f->q[2], &len), f);
@@ -452,7 +452,7 @@ static void a_connection_that_closes_does_not_put_off_the_rest(void **state)
     memcpy(driver_at(&f->world, TX), &h, sizeof(h));
     for (unsigned i = 0; i < 128; i++)
         assert_true(driver_add(&f->q[1], &seg, 1, false, f));
-    ringvisor_device.write(f->host.device, 0x050, 4, 1);
+    ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 1, NULL);
     for (unsigned i = 0; i < 128; i++)
         assert_ptr_equal(driver_get(&f->q[1], &len), f);
     /* The device has asked for no notification, and has to look by itself. */
@@ -808,7 +808,7 @@ static void a_buffer_for_a_header_alone_is_a_drivers_fault(void **state)
     start(f, 0);
     f->host.quiet = true;
     assert_true(driver_add(&f->q[0], &in, 1, false, f));
-    ringvisor_device.write(f->host.device, 0x050, 4, 0);
+    ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 0, NULL);
     sends(f, OP(REQUEST), 5, 99);
     assert_int_equal(f->host.warnings + f->host.errors, 1);
 }
