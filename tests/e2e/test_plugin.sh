@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The example of docs/plugins.md, built from the installed headers alone with the command
-# that the document gives; plugins that are wrong; a device that misuses the core.
+# The examples of docs/plugins.md, built from installed files alone with the commands that
+# the document gives; plugins that are wrong; a device that misuses the vmm.
+# Usage: test_plugin.sh GUEST-PROGRAM
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 make_payloads
@@ -20,6 +21,13 @@ if [[ -n $command ]] && (cd "$work/device" && eval "$command") 2>"$work/err" && 
     ok the_command_of_the_document_builds_the_example
 else
     bad the_command_of_the_document_builds_the_example "'$command'" "$(cat "$work/err")"
+fi
+cp "$root/docs/plugin-example/virtio_echo.c" "$work/device"
+command=$(sed -n 's/^    \(cc .*ringvisor-virtio)\)$/\1/p' "$root/docs/plugins.md")
+if [[ -n $command ]] && (cd "$work/device" && eval "$command") 2>"$work/err" && [[ ! -s $work/err ]]; then
+    ok the_command_of_the_document_builds_the_virtio_example
+else
+    bad the_command_of_the_document_builds_the_virtio_example "'$command'" "$(cat "$work/err")"
 fi
 plugins=$(pkg-config --variable=plugindir ringvisor-device)
 if [[ -f $plugins/pl011.so || -f $work/root$plugins/pl011.so ]]; then
@@ -87,6 +95,27 @@ if grep -q 'countdown@c000000' "$work/dts" && grep -q 'interrupts = <0x00 0x70 0
     ok the_guest_finds_it_in_the_device_tree
 else
     bad the_guest_finds_it_in_the_device_tree "$(grep -A6 countdown "$work/dts")"
+fi
+
+# A virtio device from outside of the tree, with a program of Debian's guest as its driver.
+mapfile -t encoded < <(gzip -9 <"$1" | base64 -w 100000)
+cat >"$work/script" <<'S'
+printf %s "$@" | base64 -d | gunzip >/run/echo && chmod +x /run/echo
+for device in /sys/bus/virtio/devices/*; do
+    [ "$(cat "$device/device")" = 0x003f ] || continue
+    name=$(basename "$(readlink -f "$device/..")")
+    exec /run/echo "0x${name%%.*}"
+done
+echo 'no device of this kind'
+S
+got=0
+timeout -k 5 170 "$root/tools/guest-exec" --timeout 150 --vmm "$vmm" -p iomem=relaxed -P "$work/device" \
+    --device virtio-echo -- sh -c "$(cat "$work/script")" sh "${encoded[@]}" \
+    >"$work/out" 2>"$work/err" </dev/null || got=$?
+if [[ $got -eq 0 && $(<"$work/out") == 'all echoed' ]]; then
+    ok a_virtio_device_built_from_installed_files_serves_debian
+else
+    bad a_virtio_device_built_from_installed_files_serves_debian "status $got" "$(cat "$work/out" "$work/err")"
 fi
 
 # Bad plugins beside good ones, and a device that does everything wrong: the guest runs.
