@@ -57,7 +57,10 @@ static int setup(void **state)
     f->env.cards = &cards;
     readable = links = 0;
     *state = f;
-    return device_create(&f->env, spec, &card);
+    if (device_create(&f->env, spec, &card))
+        return -1;
+    device_resume(card);
+    return 0;
 }
 
 static int teardown(void **state)
@@ -170,6 +173,7 @@ static void a_back_end_of_another_name_is_refused(void **state)
     struct fixture *f = *state;
 
     device_destroy(card);
+    card = NULL;
     assert_int_equal(device_create(&f->env, "card,backend=carrier-pigeon", &card), 0);
     capture();
     assert_int_equal(device_ops.net_open(card, &options, &net), -EINVAL);
