@@ -270,7 +270,7 @@ static void cable_accepted(void *opaque, int fd)
     cable_plug(cable, fd);
     if (cable->peer >= 0)
         listener_pause(cable->listener); /* a third waits until one has gone */
-    cable_link(cable, cable->peer >= 0);
+    cable_soon(cable, 0); /* the device is told by the timer, which waits while it stands still */
 }
 
 /* 0: connected; else -errno. */
