@@ -9,12 +9,6 @@
 #include "vmm/util/log.h"
 #include "vmm/util/relax.h"
 
-/*
- * Looking costs the host a core, sleeping costs the guest a doorbell each way (some
- * 80 us): look for as long as a disk or a peer takes to answer, less when that is in vain.
- */
-#define POLL_MAX_NS     1000000
-#define POLL_MIN_NS     100000
 #define EVENTS_PER_PASS 64u  /* exits between two turns of the event loop */
 #define LOOKS_PER_PASS  256u /* looks in vain between two turns of the event loop */
 
@@ -53,7 +47,6 @@ int loop_init(struct loop *loop, struct event_base *base, struct cores *cores)
         .base = base,
         .cores = cores,
         .alarm_at = SCHED_NEVER,
-        .poll_ns = POLL_MAX_NS,
     };
     loop->doorbell =
         event_new(base, cores->machine->doorbell, EV_READ | EV_PERSIST, doorbell_rang, loop);
@@ -144,8 +137,6 @@ static void core_event(struct loop *loop, struct pcpu *pcpu, const struct rv_eve
                   pcpu->index, event->flags, (unsigned long long)event->esr,
                   (unsigned long long)event->pc, (unsigned long long)event->far, event->pstate);
     } else {
-        log_error("interrupt %llu came to pCPU %u, and nobody asked for it",
-                  (unsigned long long)event->value, pcpu->index);
         return;
     }
     for (unsigned i = 0; i < loop->nr_vms; i++) {
@@ -161,8 +152,7 @@ static bool handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *
         event->vcpu < loop->cores->nr_vcpus ? loop->cores->vcpus[event->vcpu] : NULL;
     struct vm *vm = vcpu ? vcpu->vm : NULL;
 
-    if (event->type == RV_EVENT_REFUSED || event->type == RV_EVENT_PANIC ||
-        event->type == RV_EVENT_STRAY) {
+    if (event->type == RV_EVENT_REFUSED || event->type == RV_EVENT_PANIC) {
         core_event(loop, pcpu, event);
         return true;
     }
@@ -230,7 +220,7 @@ static void schedule(struct loop *loop)
 {
     struct sched *sched = &loop->cores->sched;
     struct timeval wait;
-    long long ns;
+    int64_t ns;
 
     if (sched_turn(sched))
         loop_end(loop, LOOP_VMM_FAILED);
@@ -241,36 +231,30 @@ static void schedule(struct loop *loop)
         event_del(loop->alarm);
         return;
     }
-    ns = (long long)sched->deadline - clock_now_ns();
+    ns = (int64_t)sched->deadline - clock_now_ns();
     ns = ns > 0 ? ns / 1000 + 1 : 0; /* us from here on */
     wait = (struct timeval){.tv_sec = ns / 1000000, .tv_usec = ns % 1000000};
     event_add(loop->alarm, &wait);
 }
 
-/*
- * Nothing came for a while: sleep until the doorbell or anything else. When it
- * was for less time than a look would have taken, looking longer pays.
- */
+/* Nothing came for a while: sleep until the doorbell or anything else. */
 static void sleep_once(struct loop *loop)
 {
-    long long start = clock_now_ns();
+    int64_t start = clock_now_ns();
 
     set_waiting(loop->cores, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
     turn(loop, !any_event(loop->cores));
     set_waiting(loop->cores, 0);
-    if (clock_now_ns() - start < POLL_MAX_NS)
-        loop->poll_ns = POLL_MAX_NS;
-    else if (loop->poll_ns > POLL_MIN_NS)
-        loop->poll_ns /= 2;
+    polling_woke(&loop->polling, start, clock_now_ns(), clock_thread_ns());
 }
 
 enum loop_end loop_run(struct loop *loop)
 {
-    long long last = clock_now_ns();
     unsigned since_turn = 0, looks = 0;
-    bool kick_due;
+    bool kick_due, sleep;
 
+    polling_init(&loop->polling, clock_now_ns(), clock_thread_ns());
     while (!loop->ended) {
         unsigned handled = take_events(loop);
 
@@ -288,14 +272,13 @@ enum loop_end loop_run(struct loop *loop)
             continue;
         turn(loop, false);
         kick_due = notify(loop->cores);
-        if (since_turn || kick_due) {
-            last = clock_now_ns();
-        } else if (clock_now_ns() - last > loop->poll_ns) {
+        sleep =
+            polling_turn(&loop->polling, clock_now_ns(), clock_thread_ns(), since_turn || kick_due);
+        if (sleep) {
             obey(loop);
             schedule(loop);
             if (!loop->ended && !notify(loop->cores))
                 sleep_once(loop);
-            last = clock_now_ns();
         }
         since_turn = 0;
         looks = 0;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "vmm/cpu/cores.h"
+#include "vmm/cpu/polling.h"
 #include "vmm/vm/vm.h"
 
 enum loop_end {
@@ -31,7 +32,7 @@ struct loop {
     uint64_t alarm_at;
     bool ended;
     enum loop_end end;
-    long long poll_ns; /* how long to look before sleeping: adapts */
+    struct polling polling;
 };
 
 /* 0 or -ENOMEM after a message. */

@@ -28,6 +28,12 @@ static inline int64_t clock_wall_ns(void)
     return clock_read_ns(CLOCK_REALTIME);
 }
 
+/* Nanoseconds that this thread has run on a processor. */
+static inline int64_t clock_thread_ns(void)
+{
+    return clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 static inline int64_t clock_now_ms(void)
 {
     return clock_now_ns() / CLOCK_NS_PER_MS;
