@@ -284,6 +284,7 @@ static int vhost_user_memory(struct vhost_user *vu)
                                                           .user = region.ipa,
                                                           .mmap_offset = region.offset};
         vu->setup.region_fds[n++] = region.fd;
+        vu->reports |= (region.flags & RV_MEM_REPORT) != 0;
     }
     vu->setup.nr_regions = n;
     if (n)
@@ -382,14 +383,23 @@ static int vhost_user_take_over(struct vhost_user *vu)
 
 /*
  * Whose rings? The guest's, if the back end keeps a record of requests in flight; without
- * one a relay keeps it, which needs indirect descriptors.
+ * one a relay keeps it, which needs indirect descriptors. A relay sees each buffer before the
+ * guest does, so it can tell of what was written (RV_MEM_REPORT); the guest's own rings cannot.
+ * 0, or -ENOTSUP after a message.
  */
-static uint32_t vhost_user_mode(const struct vhost_user *vu)
+static int vhost_user_mode(const struct vhost_user *vu, uint32_t *mode)
 {
-    return vhost_user_engine_has(&vu->engine, VHOST_USER_PROTOCOL_INFLIGHT_SHMFD) ||
-                   !(vu->engine.features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC))
-               ? VHOST_USER_DIRECT
-               : VHOST_USER_RELAYED;
+    bool records = vhost_user_engine_has(&vu->engine, VHOST_USER_PROTOCOL_INFLIGHT_SHMFD);
+    bool indirect = vu->engine.features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
+
+    if (vu->reports && !indirect) {
+        vu->plugin->ops->log(vu->plugin->instance, RV_LOG_ERROR,
+                             "the back end has no indirect descriptors "
+                             "(VIRTIO_RING_F_INDIRECT_DESC), which this machine needs");
+        return -ENOTSUP;
+    }
+    *mode = indirect && (vu->reports || !records) ? VHOST_USER_RELAYED : VHOST_USER_DIRECT;
+    return 0;
 }
 
 static void *vhost_user_span(void *ctx, uint64_t ipa, uint64_t len)
@@ -420,6 +430,7 @@ static int vhost_user_begin(struct vhost_user *vu, uint32_t flags)
     const struct rv_vmm_ops *ops = vu->plugin->ops;
     struct rv_instance *instance = vu->plugin->instance;
     struct vhost_user_state *state = vu->state;
+    uint32_t mode;
     int error;
 
     if (flags & RV_CREATE_RESUME) {
@@ -434,7 +445,9 @@ static int vhost_user_begin(struct vhost_user *vu, uint32_t flags)
         memset(state->stands, 1, sizeof(state->stands));
         state->features = vu->engine.features & (vu->type->features | VHOST_USER_RING_FEATURES);
         if (!error)
-            __atomic_store_n(&state->made, vhost_user_mode(vu), __ATOMIC_RELEASE);
+            error = vhost_user_mode(vu, &mode);
+        if (!error)
+            __atomic_store_n(&state->made, mode, __ATOMIC_RELEASE);
     }
     if (!error)
         error = vhost_user_rings(vu);

@@ -96,6 +96,7 @@ struct vhost_user {
     uint64_t delay_ns;
     uint64_t up;     /* queues that run, as the guest was told */
     bool relayed;    /* the back end has rings of ours, not the guest's */
+    bool reports;    /* what the back end writes must be told before the guest can know */
     bool introduced; /* hello is over, and was found to be good */
     bool lost;       /* it was said that it is gone */
     bool waited_for; /* virtio_plugin_quiesced() is due when the back end stands still */

@@ -29,7 +29,7 @@ refused too_long_a_time_slice 2 "time slice '1001'" -k "$off" --time-slice 1001
 refused cpus_that_are_no_number 2 "number of CPUs 'many'" -k "$off" -c many
 refused an_unknown_machine 2 "machine 'vax'" -k "$off" -M vax
 refused an_unknown_machine_option 2 "no option 'colour'" -k "$off" -M qemu,colour=red
-refused a_wrong_machine_option 2 "give pages or blocks" -k "$off" -M qemu,stage2=x
+refused a_wrong_machine_option 2 "no option 'stage2'" -k "$off" -M qemu,stage2=x
 refused a_port_that_is_none 2 "1 to 65535" -k "$off" -M qemu,gdb=99999
 refused an_unknown_log_level 2 "log level 'loud'" -k "$off" -l loud
 refused an_unknown_device 1 "nosuch" -k "$off" -d nosuch

@@ -198,7 +198,7 @@ static const struct option_row rows[] = {
     {.name = "machine",
      .letter = 'M',
      .type = OPTION_OWN,
-     .argument = "qemu[,cpu=MODEL][,path=PROGRAM][,stage2=pages|blocks][,gdb=PORT]",
+     .argument = "qemu[,cpu=MODEL][,path=PROGRAM][,gdb=PORT]",
      .what = "machine",
      .set = set_machine,
      .help = "where the guest runs; a comma in a value is written twice"},

@@ -216,6 +216,7 @@ static int device_mem_region(struct rv_instance *instance, unsigned index,
         return -ENOENT;
     is = (struct rv_mem_region){
         .size = region->size,
+        .flags = instance->env.report_writes ? RV_MEM_REPORT : 0,
         .ipa = instance->env.ram->ipa,
         .bytes = instance->env.ram->size,
         .offset = instance->env.ram_offset,

@@ -113,24 +113,6 @@ static void exit_call(struct exit_run *run)
         exit_step(run);
 }
 
-/* An address that has no translation has no code, either. */
-static void exit_invalidate(struct exit_run *run, enum sysreg_fetch fetch, gva_t addr)
-{
-    const struct exit_ctx *ctx = run->ctx;
-    struct walk_result result;
-
-    if (!ctx->stale)
-        return;
-    ctx->sync(ctx->opaque);
-    if (!ctx->stale->count)
-        return;
-    if (fetch == SYSREG_FETCH_ALL)
-        ctx->invalidate(ctx->opaque, NULL);
-    else if (exit_translate(run, &(struct walk_request){.addr = addr}, &result) &&
-             (result.fault == WALK_OK || result.fault == WALK_PERMISSION))
-        ctx->invalidate(ctx->opaque, &result.ipa);
-}
-
 static void exit_sysreg(struct exit_run *run)
 {
     const struct exit_sysreg *reg = &run->info->u.sysreg;
@@ -147,8 +129,6 @@ static void exit_sysreg(struct exit_run *run)
         return;
     }
     exit_step(run);
-    if (access.fetch != SYSREG_FETCH_NONE)
-        exit_invalidate(run, access.fetch, gva(access.value));
     run->reply->kick_vcpus = access.kick;
     if (reg->read)
         exit_set_reg(run, reg->rt, access.value);

@@ -17,7 +17,6 @@
 #include "vmm/firmware/psci.h"
 #include "vmm/firmware/smccc.h"
 #include "vmm/sysreg/sysreg.h"
-#include "vmm/vm/stale.h"
 #include "vmm/cpu/vcpu.h"
 
 /* What a VM's exits need; made by the core once. */
@@ -28,12 +27,6 @@ struct exit_ctx {
     struct sysreg sysreg;
     struct sysreg_cpu *sysreg_cpus; /* by vCPU index */
     struct insn_mmio insn_mmio;
-    const struct stale *stale; /* NULL, or: when it has any pages, `invalidate` is called */
-    /* Before that: add what other processes have written and the guest can know of. */
-    void (*sync)(void *opaque);
-    /* The guest tells its cores of new code: on this page, or (NULL) anywhere. */
-    void (*invalidate)(void *opaque, const ipa_t *addr);
-    void *opaque;
     /* Exits in a row for which the guest's tables were not as they were at the fault. */
     uint8_t tries[RV_MAX_VCPUS];
     struct exit_stats stats;

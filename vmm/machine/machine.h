@@ -47,7 +47,6 @@ struct machine {
     uint8_t *ram;
     int doorbell;         /* readable when the stub has rung: read it empty */
     uint64_t kick_ns;     /* what a kick of a guest that runs costs, about */
-    bool pages_only;      /* stage 2 is quicker in 4 KiB pages here than in blocks */
     bool blind;           /* cores do not see code that we write until they are told: FLUSH */
     bool is_ready;        /* machine_wait_ready() has succeeded */
     uint64_t stub_id[64]; /* copies of what the stub found out: see struct rv_boot_page */

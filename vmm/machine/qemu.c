@@ -64,7 +64,6 @@ struct options {
     char *cpu;
     char *path;
     char *gdb;
-    bool blocks;
 };
 
 static bool is_port(const char *text)
@@ -94,12 +93,8 @@ static int option_set(struct options *options, const char *option, const char *v
     } else if (strcmp(option, "gdb") == 0) {
         set_text(&options->gdb, value);
         wanted = is_port(value) ? NULL : "a port, 1 to 65535";
-    } else if (strcmp(option, "stage2") == 0) {
-        options->blocks = strcmp(value, "blocks") == 0;
-        wanted = options->blocks || strcmp(value, "pages") == 0 ? NULL : "pages or blocks";
     } else {
-        log_error("--machine qemu: no option '%s'; there are cpu=MODEL, path=PROGRAM, gdb=PORT, "
-                  "stage2=pages|blocks",
+        log_error("--machine qemu: no option '%s'; there are cpu=MODEL, path=PROGRAM, gdb=PORT",
                   option);
         return -EINVAL;
     }
@@ -509,7 +504,6 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
         return NULL;
     }
     qemu->path = strdup(options.path);
-    m->pages_only = !options.blocks;
     m->blind = true;
     m->kick_ns = KICK_NS;
     layout_make(&m->layout, image.start - QEMU_RAM_BASE, image.image_size, config->nr_pcpus,

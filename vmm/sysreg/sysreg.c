@@ -135,44 +135,6 @@ static uint64_t read_sre(const struct sysreg *sysreg, const struct sysreg_cpu *c
     return 0x7;
 }
 
-static void write_ic_ivau(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
-                          struct sysreg_access *access)
-{
-    access->fetch = SYSREG_FETCH_PAGE;
-}
-
-static void write_ic_iallu(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
-                           struct sysreg_access *access)
-{
-    access->fetch = SYSREG_FETCH_ALL;
-}
-
-/*
- * CTR_EL0 (Arm ARM D24.2): instruction cache lines of a page, so that the guest
- * invalidates a page at once (sysreg_fetch); it need not clean data (IDC), and
- * data cache lines are of 64 bytes.
- */
-static uint64_t read_ctr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                         const struct sysreg_access *access)
-{
-    const uint64_t res1 = 1ull << 31, idc = 1ull << 28, cwg = 4ull << 24, erg = 4ull << 20;
-    const uint64_t dminline = 4ull << 16, pipt = 3ull << 14, iminline = 10;
-
-    return res1 | idc | cwg | erg | dminline | pipt | iminline;
-}
-
-/*
- * CLIDR_EL1 (Arm ARM D24.2): there are first-level caches for data and instructions, as a
- * kernel wants to be told, and no level that has to be maintained by set and way.
- */
-static uint64_t read_clidr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                           const struct sysreg_access *access)
-{
-    const uint64_t ctype1_separate = 3;
-
-    return ctype1_separate;
-}
-
 /*
  * What traps, in the order of how often a guest does it; PROTOCOL.md, "Trapped",
  * has the controls. All that is emulated reads as zero after a reset, but OSLSR_EL1
@@ -196,20 +158,6 @@ static const struct sysreg_row rows[] = {
     /* HCR_EL2.TID3. Reserved encodings read as zero, as in the CPU. */
     {RANGE(3, 0, 0, 1, 0, 7, 7), read_id, NULL, "ID registers",
      "an ID register reads as the guest may see it"},
-
-    /* HCR_EL2.TPU, TID2, on a machine whose cores do not see code that devices write. */
-    {ONE(KEY(1, 3, 7, 5, 1)), NULL, write_ic_ivau, "IC IVAU", "code that a device wrote is seen"},
-    {ONE(KEY(1, 0, 7, 5, 0)), NULL, write_ic_iallu, "IC IALLU", "code that devices wrote is seen"},
-    {ONE(KEY(1, 0, 7, 1, 0)), NULL, write_ic_iallu, "IC IALLUIS",
-     "code that devices wrote is seen"},
-    {ONE(KEY(1, 3, 7, 11, 1)), WI, "DC CVAU", "nothing to do: memory is coherent"},
-    {ONE(KEY(3, 3, 0, 0, 1)), read_ctr, NULL, "CTR_EL0", "reads as the guest may see it"},
-    {ONE(KEY(3, 1, 0, 0, 1)), read_clidr, NULL, "CLIDR_EL1",
-     "first-level caches, none of which has to be maintained by set and way"},
-    {ONE(KEY(3, 1, 0, 0, 0)), RAZ, "CCSIDR_EL1", "reads as zero: the size is nobody's concern"},
-    {ONE(KEY(3, 1, 0, 0, 2)), RAZ, "CCSIDR2_EL1", "reads as zero: the size is nobody's concern"},
-    {ONE(KEY(3, 2, 0, 0, 0)), RAZ_WI, "CSSELR_EL1",
-     "reads as zero, ignores writes: all caches are described alike"},
 
     /* HCR_EL2.TACR. */
     {ONE(KEY(3, 0, 1, 0, 1)), RAZ_WI, "ACTLR_EL1",
@@ -355,7 +303,6 @@ bool sysreg_emulate(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     const struct sysreg_row *row = sysreg_find(access->reg->key);
 
     access->kick = 0;
-    access->fetch = SYSREG_FETCH_NONE;
     if (row && access->reg->read && row->read) {
         access->value = row->read(sysreg, cpu, access);
         return true;

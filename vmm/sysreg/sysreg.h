@@ -31,16 +31,12 @@ struct sysreg {
     void *opaque;
 };
 
-/* Instruction caches are invalidated: not, of the page of `value`, or all. */
-enum sysreg_fetch { SYSREG_FETCH_NONE, SYSREG_FETCH_PAGE, SYSREG_FETCH_ALL };
-
 struct sysreg_access {
     const struct exit_sysreg *reg;
-    unsigned vcpu;           /* index of the vCPU that does it */
-    uint64_t pc;             /* for the log */
-    uint64_t value;          /* in: what is written; out: what is read */
-    uint64_t kick;           /* out: vCPUs to kick */
-    enum sysreg_fetch fetch; /* out: what the cores fetch anew */
+    unsigned vcpu;  /* index of the vCPU that does it */
+    uint64_t pc;    /* for the log */
+    uint64_t value; /* in: what is written; out: what is read */
+    uint64_t kick;  /* out: vCPUs to kick */
 };
 
 /* The state after a cold reset. */

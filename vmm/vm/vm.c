@@ -52,12 +52,6 @@ static int create_gic(struct vm *vm)
     return error;
 }
 
-static void sync_devices(void *opaque)
-{
-    vm_devices_sync(opaque);
-}
-
-static void invalidate(void *opaque, const ipa_t *addr);
 static void handle_left(struct vcpu *vcpu, const struct rv_event *event);
 
 static int create_exits(struct vm *vm)
@@ -75,10 +69,6 @@ static int create_exits(struct vm *vm)
     vm->exits.sysreg.sgi = vm_irq_sgi;
     vm->exits.sysreg.deactivate = vm_irq_deactivate;
     vm->exits.sysreg.opaque = vm;
-    vm->exits.stale = &vm->stale;
-    vm->exits.sync = sync_devices;
-    vm->exits.invalidate = invalidate;
-    vm->exits.opaque = vm;
     return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
 }
 
@@ -112,7 +102,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
             .vm_id = share->id,
             .vm = vm,
             .mpidr = vm->mpidr[i],
-            .hcr = HCR_TWI | (machine->blind ? HCR_TID2 | HCR_TPU : 0),
+            .hcr = HCR_TWI,
         };
         if (cores_add(cores, &vm->vcpus[i])) {
             log_error("the machine has no room for another vCPU");
@@ -120,7 +110,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
         }
     }
     vm->bus = bus_new();
-    if (!vm->bus || (machine->blind && stale_init(&vm->stale, config->ram_size))) {
+    if (!vm->bus || (machine->blind && code_pages_init(&vm->code, config->ram_size))) {
         log_error("out of memory");
         return -ENOMEM;
     }
@@ -147,7 +137,7 @@ void vm_destroy(struct vm *vm)
     if (vm->bus)
         bus_free(vm->bus);
     state_close(&vm->state);
-    stale_free(&vm->stale);
+    code_pages_free(&vm->code);
     net_cards_free(&vm->cards);
 }
 
@@ -162,32 +152,6 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
     }
     pvtime_region_init(&vm->pvtime, vm->ram.host + vm->ram.size, BOARD_PVTIME_SIZE,
                        vm->config.nr_vcpus);
-}
-
-/*
- * Map the guest's RAM. One command maps RV_MAX_ENTRIES at most, tables included: 1 GiB is
- * 512 blocks of 2 MiB, 4 MiB are 1024 pages.
- */
-static int map_ram(struct vm *vm, uint64_t offset)
-{
-    bool pages = vm->machine->pages_only || offset % RV_BLOCK_SIZE;
-    uint64_t piece = pages ? 2 * RV_BLOCK_SIZE : 1ull << 30;
-    uint64_t prot = RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC;
-    int error = 0;
-
-    if (vm->machine->pages_only)
-        prot |= RV_MAP_PAGES_ONLY;
-    for (uint64_t done = 0; done < vm->config.ram_size && !error; done += piece) {
-        uint64_t left = vm->config.ram_size - done;
-        struct rv_command map = {
-            .op = RV_COMMAND_MAP,
-            .vm = (uint16_t)vm->share.id,
-            .arg = {BOARD_RAM_BASE + done, offset + done, left < piece ? left : piece, prot},
-        };
-
-        error = cores_call(vm->cores, &map, NULL);
-    }
-    return error;
 }
 
 /* Tell the stub of the VM: its memory, its vCPUs, its windows. */
@@ -205,10 +169,17 @@ static int announce(struct vm *vm)
         .vm = (uint16_t)vm->share.id,
         .arg = {BOARD_PVTIME_BASE, ram + vm->config.ram_size, BOARD_PVTIME_SIZE, RV_MAP_READ},
     };
+    struct rv_command map = {
+        .op = RV_COMMAND_MAP,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {BOARD_RAM_BASE, ram, vm->config.ram_size,
+                RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC |
+                    (vm->machine->blind ? RV_MAP_PAGES_ONLY : 0)},
+    };
     int error = cores_call(vm->cores, &create, NULL);
 
     if (!error)
-        error = map_ram(vm, ram);
+        error = cores_call(vm->cores, &map, NULL);
     if (!error)
         error = cores_call(vm->cores, &pvtime, NULL);
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
@@ -268,45 +239,6 @@ int vm_start(struct vm *vm, const bool *over)
     return 0;
 }
 
-/* In pieces: each is answered in time, and other commands get their turn. */
-int vm_flush(struct vm *vm, ipa_t start, uint64_t size)
-{
-    uint64_t from = start.v / RV_PAGE_SIZE * RV_PAGE_SIZE;
-    uint64_t to = (start.v + size + RV_PAGE_SIZE - 1) / RV_PAGE_SIZE * RV_PAGE_SIZE;
-    int error = 0;
-
-    for (; size && from < to && !error; from += RV_MAX_FLUSH) {
-        struct rv_command command = {
-            .op = RV_COMMAND_FLUSH,
-            .vm = (uint16_t)vm->share.id,
-            .arg = {vm->machine->layout.ram + vm->share.ram_offset + (from - BOARD_RAM_BASE),
-                    to - from < RV_MAX_FLUSH ? to - from : RV_MAX_FLUSH},
-        };
-
-        error = cores_call(vm->cores, &command, NULL);
-    }
-    return error;
-}
-
-/* exit_ctx.invalidate: IC IVAU of this page, or IC IALLU. */
-static void invalidate(void *opaque, const ipa_t *addr)
-{
-    struct vm *vm = opaque;
-    uint64_t offset = 0, size = RV_PAGE_SIZE;
-    int error = 0;
-
-    if (addr) {
-        offset = addr->v - BOARD_RAM_BASE;
-        if (addr->v >= BOARD_RAM_BASE && stale_take(&vm->stale, offset))
-            error = vm_flush(vm, ipa(BOARD_RAM_BASE + offset / RV_PAGE_SIZE * RV_PAGE_SIZE), size);
-    } else {
-        for (; !error && stale_take_run(&vm->stale, &offset, &size); offset += size)
-            error = vm_flush(vm, ipa(BOARD_RAM_BASE + offset), size);
-    }
-    if (error)
-        vm->broken = true;
-}
-
 int vm_stop(struct vm *vm)
 {
     int error = 0;
@@ -334,13 +266,11 @@ static int start_again(struct vm *vm)
         return error;
     reset_vcpus(vm, &layout);
     vgic_reset(&vm->vgic);
-    error = vm_flush(vm, layout.kernel, layout.kernel_size);
-    if (!error)
-        error = vm_flush(vm, layout.initrd, layout.initrd_size);
-    if (!error)
-        error = vm_flush(vm, layout.dtb, layout.dtb_size);
-    if (error)
-        return error;
+    vm_code_written(vm, layout.kernel, layout.kernel_size);
+    vm_code_written(vm, layout.initrd, layout.initrd_size);
+    vm_code_written(vm, layout.dtb, layout.dtb_size);
+    if (vm->broken)
+        return -EIO;
     vm_devices_resume(vm);
     sched_start(&vm->cores->sched, vm->vcpus[0].number);
     return 0;
@@ -394,7 +324,10 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     vcpu->dirty = 0;
     sched_wake(&vm->cores->sched, vcpu->number); /* it runs: a timer may have woken it */
     vm->cores->in_exit = pcpu;
-    exit_handle(&vm->exits, vcpu, event, &reply);
+    if (vm_code_is_fetch(vm, event))
+        vm_code_fetched(vm, ipa(event->ipa));
+    else
+        exit_handle(&vm->exits, vcpu, event, &reply);
     vm->cores->in_exit = NULL;
     if (reply.hold) {
         /* The vCPU is off now, or the guest goes down; else it was lost. */

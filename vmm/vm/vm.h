@@ -14,7 +14,7 @@
 #include "vmm/machine/machine.h"
 #include "vmm/net/net_address.h"
 #include "vmm/device/plugin.h"
-#include "vmm/vm/stale.h"
+#include "vmm/vm/code_pages.h"
 #include "vmm/vm/state.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/vm/vm_place.h"
@@ -58,7 +58,7 @@ struct vm {
     struct net_cards cards;
     struct vgic vgic;
     struct exit_ctx exits;
-    struct stale stale;
+    struct code_pages code;
     struct pvtime_region pvtime;
     struct loader loader;
     struct vcpu vcpus[VM_MAX_VCPUS];
@@ -112,10 +112,15 @@ void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event);
 int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu);
 
 /*
- * What another process wrote at these IPAs, where a core may have executed before,
- * is made known to the cores. Whole pages: nobody else may write to them
- * meanwhile. 0 or what pcpu_call() said.
+ * This process or a device wrote these IPAs, which are in RAM: call it before the guest can
+ * learn of the write. If the stub refuses, the VM is broken.
  */
-int vm_flush(struct vm *vm, ipa_t start, uint64_t size);
+void vm_code_written(struct vm *vm, ipa_t start, uint64_t size);
+
+/* Did the guest try to execute a page that vm_code_written() has taken its permission from? */
+bool vm_code_is_fetch(const struct vm *vm, const struct rv_event *event);
+
+/* The guest may execute the page at `addr`, and does not find old code there. */
+void vm_code_fetched(struct vm *vm, ipa_t addr);
 
 extern const struct psci_ops vm_psci_ops;

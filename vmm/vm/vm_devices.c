@@ -37,7 +37,7 @@ static void device_irq(void *opaque, uint32_t intid, bool level)
 
 static void device_dirty(void *opaque, ipa_t start, uint64_t size)
 {
-    stale_mark(&((struct vm *)opaque)->stale, start.v - BOARD_RAM_BASE, size);
+    vm_code_written(opaque, start, size);
 }
 
 static void device_request(void *opaque, const char *device, const struct rv_request *request)
@@ -132,6 +132,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .base = vm->base,
         .ram = &vm->ram,
         .ram_fd = vm->machine->memory_fd,
+        .report_writes = vm->machine->blind,
         .ram_offset = vm->machine->layout.ram + vm->share.ram_offset,
         .console = &vm->console,
         .cards = &vm->cards,

@@ -28,11 +28,16 @@ enum rv_log_level { RV_LOG_ERROR, RV_LOG_WARN, RV_LOG_INFO, RV_LOG_DEBUG };
 
 /* rv_mem_region.flags */
 #define RV_MEM_READ_ONLY 0x1u /* mem_map for writing is refused */
+/*
+ * Each write by another process must be told (mem_dirty) before the guest can learn of it, or
+ * the guest may execute what was there before.
+ */
+#define RV_MEM_REPORT 0x2u
 
 /* A piece of guest memory as another process can map it. */
 struct rv_mem_region {
     uint32_t size;   /* in: of this struct in the device */
-    uint32_t flags;  /* RV_MEM_READ_ONLY */
+    uint32_t flags;  /* RV_MEM_READ_ONLY, RV_MEM_REPORT */
     uint64_t ipa;    /* its first guest physical address */
     uint64_t bytes;  /* how long it is */
     uint64_t offset; /* where it begins in `fd` */

@@ -113,7 +113,7 @@ static int host_mem_region(struct rv_instance *host, unsigned index, struct rv_m
     CHECK(region->size == sizeof(*region));
     if (index || host->ram_size == 0)
         return -ENOENT;
-    region->flags = 0;
+    region->flags = host->ram_flags;
     region->ipa = host->ram_base;
     region->bytes = host->ram_size;
     region->offset = host->ram_offset;

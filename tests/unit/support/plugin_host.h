@@ -81,6 +81,7 @@ struct rv_instance {
     uint64_t dirty_bytes;
     int ram_fd; /* what mem_region tells; -1 at first */
     uint64_t ram_offset;
+    uint32_t ram_flags;
     uint64_t discarded; /* bytes */
     unsigned discards;
     unsigned mappings; /* mem_map without its mem_unmap */

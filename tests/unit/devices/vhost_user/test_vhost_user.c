@@ -758,6 +758,30 @@ static void what_cannot_start_says_why(void **state)
     back_end_stop(&s->back_end);
 }
 
+/* The back end keeps a record; but with the guest's rings nobody could tell of a write in time. */
+static void where_writes_must_be_told_a_relay_has_the_rings(void **state)
+{
+    struct setup *s = *state;
+
+    s->host.ram_flags = RV_MEM_REPORT;
+    s->back_end.features |= INDIRECT;
+    plugin_host_set(&s->host, "queue-size", "16");
+    start(s);
+    munmap(relay_ring(s).map, MAPPED);
+    stop(s);
+}
+
+static void where_writes_must_be_told_a_back_end_needs_indirect_descriptors(void **state)
+{
+    struct setup *s = *state;
+
+    s->host.ram_flags = RV_MEM_REPORT;
+    back_end_start(&s->back_end, s->path);
+    assert_int_not_equal(plugin_host_start(&s->host, 0), 0);
+    assert_non_null(strstr(s->host.log, "VIRTIO_RING_F_INDIRECT_DESC"));
+    back_end_stop(&s->back_end);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -781,6 +805,8 @@ int main(void)
         TEST(write_back_is_the_default_and_a_change_is_kept),
         TEST(a_back_end_cannot_cut_the_relays_rings),
         TEST(without_a_record_a_relay_has_the_rings),
+        TEST(where_writes_must_be_told_a_relay_has_the_rings),
+        TEST(where_writes_must_be_told_a_back_end_needs_indirect_descriptors),
         TEST(what_died_out_of_order_comes_again_in_order),
         TEST(a_new_process_relays_what_was_in_flight),
         TEST(a_used_buffer_that_is_none_ends_the_connection),

@@ -353,40 +353,6 @@ static void exit_wfi_waits_and_its_kin_only_step(void **state)
     assert_int_equal(handle(0x01, 0x1000000, 0, 0).flags, RV_REPLY_ADVANCE);
 }
 
-static struct stale stale_pages;
-static unsigned synced, invalidated;
-
-static void on_sync(void *opaque)
-{
-    (void)opaque;
-    synced++;
-    stale_pages.count = 1; /* what another process wrote is known only now */
-}
-
-static void on_invalidate(void *opaque, const ipa_t *addr)
-{
-    (void)opaque;
-    assert_null(addr);
-    assert_int_equal(synced, 1);
-    invalidated++;
-}
-
-static void exit_new_code_is_looked_for_before_there_is_known_to_be_none(void **state)
-{
-    const uint64_t ic_iallu = 1u << 20 | 7u << 10 | 31u << 5 | 5u << 1;
-
-    (void)state;
-    ctx.stale = &stale_pages;
-    ctx.sync = on_sync;
-    ctx.invalidate = on_invalidate;
-    handle(0x18, ic_iallu, 0, 0);
-    assert_int_equal(synced, 1);
-    assert_int_equal(invalidated, 1);
-    ctx.stale = NULL;
-    handle(0x18, ic_iallu, 0, 0);
-    assert_int_equal(synced, 1);
-}
-
 static void exit_aarch32_traps_are_undefined_unless_their_condition_fails(void **state)
 {
     static const unsigned classes[] = {0x03, 0x04, 0x05, 0x06, 0x08, 0x0c, 0x13};
@@ -652,7 +618,6 @@ int main(void)
         cmocka_unit_test_setup(exit_hvc_answers_in_x0_and_smc_steps_too, setup),
         cmocka_unit_test_setup(exit_cpu_suspend_waits_cpu_off_and_system_off_hold, setup),
         cmocka_unit_test_setup(exit_sysreg_reads_writes_and_kicks, setup),
-        cmocka_unit_test_setup(exit_new_code_is_looked_for_before_there_is_known_to_be_none, setup),
         cmocka_unit_test_setup(exit_wfi_waits_and_its_kin_only_step, setup),
         cmocka_unit_test_setup(exit_aarch32_traps_are_undefined_unless_their_condition_fails,
                                setup),

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/code_pages.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/boot.h"
+
+#define WORD_BITS 64u
+
+static bool get(const uint64_t *bits, uint64_t page)
+{
+    return bits[page / WORD_BITS] >> page % WORD_BITS & 1u;
+}
+
+/* Set or clear the bits [page, end), a word at a time. True: at least one of them was set. */
+static bool change(uint64_t *bits, uint64_t page, uint64_t end, bool value)
+{
+    bool was_set = false;
+
+    while (page < end) {
+        uint64_t left = WORD_BITS - page % WORD_BITS;
+        uint64_t n = left < end - page ? left : end - page;
+        uint64_t mask = ~0ull >> (WORD_BITS - n) << page % WORD_BITS;
+        uint64_t *word = &bits[page / WORD_BITS];
+
+        was_set |= (*word & mask) != 0;
+        *word = value ? *word | mask : *word & ~mask;
+        page += n;
+    }
+    return was_set;
+}
+
+static bool any(const uint64_t *bits, uint64_t page, uint64_t end)
+{
+    for (; page < end; page++) {
+        if (page % WORD_BITS == 0 && end - page >= WORD_BITS && !bits[page / WORD_BITS])
+            page += WORD_BITS - 1;
+        else if (get(bits, page))
+            return true;
+    }
+    return false;
+}
+
+int code_pages_init(struct code_pages *pages, uint64_t ram_size)
+{
+    uint64_t nr_pages = ram_size / RV_PAGE_SIZE;
+    uint64_t words = (nr_pages + WORD_BITS - 1) / WORD_BITS;
+
+    *pages = (struct code_pages){
+        .executable = calloc(words, sizeof(uint64_t)),
+        .stale = calloc(words, sizeof(uint64_t)),
+        .nr_pages = nr_pages,
+    };
+    if (!pages->executable || !pages->stale) {
+        code_pages_free(pages);
+        return -ENOMEM;
+    }
+    change(pages->executable, 0, nr_pages, true);
+    return 0;
+}
+
+void code_pages_free(struct code_pages *pages)
+{
+    free(pages->executable);
+    free(pages->stale);
+    *pages = (struct code_pages){0};
+}
+
+bool code_pages_written(struct code_pages *pages, uint64_t offset, uint64_t size,
+                        struct code_run *revoke)
+{
+    const uint64_t region = CODE_REGION / RV_PAGE_SIZE;
+    uint64_t page = offset / RV_PAGE_SIZE;
+    uint64_t end;
+
+    if (!pages->executable || !size || page >= pages->nr_pages)
+        return false;
+    end = (size - 1 > UINT64_MAX - offset ? UINT64_MAX : offset + size - 1) / RV_PAGE_SIZE + 1;
+    if (end > pages->nr_pages)
+        end = pages->nr_pages;
+    change(pages->stale, page, end, true);
+    if (!any(pages->executable, page, end))
+        return false;
+    page = page / region * region;
+    end = (end + region - 1) / region * region;
+    change(pages->executable, page, end, false);
+    *revoke = (struct code_run){page * RV_PAGE_SIZE, (end - page) * RV_PAGE_SIZE};
+    return true;
+}
+
+struct code_run code_pages_fetched(struct code_pages *pages, uint64_t offset)
+{
+    struct code_run chunk = {offset / CODE_CHUNK * CODE_CHUNK, CODE_CHUNK};
+
+    change(pages->executable, chunk.offset / RV_PAGE_SIZE,
+           (chunk.offset + chunk.size) / RV_PAGE_SIZE, true);
+    return chunk;
+}
+
+bool code_pages_take_stale(struct code_pages *pages, const struct code_run *within,
+                           struct code_run *run)
+{
+    uint64_t page = within->offset / RV_PAGE_SIZE;
+    uint64_t end = page + within->size / RV_PAGE_SIZE, first;
+
+    while (page < end && !get(pages->stale, page))
+        page++;
+    for (first = page; page < end && get(pages->stale, page); page++)
+        ;
+    change(pages->stale, first, page, false);
+    *run = (struct code_run){first * RV_PAGE_SIZE, (page - first) * RV_PAGE_SIZE};
+    return page > first;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Which pages of guest RAM the guest may execute, on a machine whose cores keep old
+ * code after this process wrote new code (machine.h, `blind`).
+ *
+ * At first all pages are executable: no core has seen any code yet. A device that writes
+ * to an executable page takes the permission away, together with that of the pages around
+ * it, and the page is stale from then on. When the guest executes a page without
+ * permission, the stub reports a permission fault (Arm ARM D8.4): the stale pages near it
+ * are flushed, and all of them are executable again. So data that a device writes costs a
+ * command once for each region, code that it brings an exit once for each chunk, and the
+ * guest's cache maintenance need not trap at all.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CODE_REGION 0x200000ull /* loses its permission at once */
+#define CODE_CHUNK  0x10000ull  /* gets it back at once */
+
+struct code_pages {
+    uint64_t *executable; /* a bit for each page; NULL: the machine sees every store */
+    uint64_t *stale;      /* the page was written since it was flushed last */
+    uint64_t nr_pages;
+};
+
+/* Bytes [offset, offset + size) of RAM: whole pages. */
+struct code_run {
+    uint64_t offset;
+    uint64_t size;
+};
+
+/* `ram_size` is a multiple of CODE_REGION. 0 or -ENOMEM. */
+int code_pages_init(struct code_pages *pages, uint64_t ram_size);
+void code_pages_free(struct code_pages *pages);
+
+/*
+ * Bytes [offset, offset + size) of RAM were written; what lies beyond RAM is ignored. True:
+ * the guest must not execute `revoke` any more, from before it can learn of the write.
+ */
+bool code_pages_written(struct code_pages *pages, uint64_t offset, uint64_t size,
+                        struct code_run *revoke);
+
+/*
+ * The guest executes the page at `offset`, which is in RAM. Gives what it may execute again,
+ * once the stale pages in it have been flushed.
+ */
+struct code_run code_pages_fetched(struct code_pages *pages, uint64_t offset);
+
+/* Takes the first run of stale pages in `within` out. False: there is none. */
+bool code_pages_take_stale(struct code_pages *pages, const struct code_run *within,
+                           struct code_run *run);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Code that this process or a device wrote: the guest's cores execute it, and not what was there. */
+#include "proto/arm/esr.h"
+#include "vmm/board/board.h"
+#include "vmm/util/log.h"
+#include "vmm/vm/vm.h"
+
+/* Commands are given in pieces, so that each is answered in time and others get their turn. */
+#define PROTECT_PIECE CODE_REGION
+#define FLUSH_PIECE   (16ull << 20)
+
+/* 0, or a negative value after a message. */
+static int protect(struct vm *vm, struct code_run run, uint64_t permissions)
+{
+    int error = 0;
+
+    for (uint64_t done = 0; done < run.size && !error; done += PROTECT_PIECE) {
+        uint64_t left = run.size - done;
+        struct rv_command command = {
+            .op = RV_COMMAND_PROTECT,
+            .vm = (uint16_t)vm->share.id,
+            .arg = {BOARD_RAM_BASE + run.offset + done, left < PROTECT_PIECE ? left : PROTECT_PIECE,
+                    permissions},
+        };
+
+        error = cores_call(vm->cores, &command, NULL);
+    }
+    return error;
+}
+
+static int flush(struct vm *vm, struct code_run run)
+{
+    int error = 0;
+
+    for (uint64_t done = 0; done < run.size && !error; done += FLUSH_PIECE) {
+        uint64_t left = run.size - done;
+        struct rv_command command = {
+            .op = RV_COMMAND_FLUSH,
+            .vm = (uint16_t)vm->share.id,
+            .arg = {vm->machine->layout.ram + vm->share.ram_offset + run.offset + done,
+                    left < FLUSH_PIECE ? left : FLUSH_PIECE},
+        };
+
+        error = cores_call(vm->cores, &command, NULL);
+    }
+    return error;
+}
+
+void vm_code_written(struct vm *vm, ipa_t start, uint64_t size)
+{
+    struct code_run revoke;
+
+    /* Before that no core has run any code of the guest's. */
+    if (!vm->running)
+        return;
+    if (code_pages_written(&vm->code, start.v - BOARD_RAM_BASE, size, &revoke) &&
+        protect(vm, revoke, RV_MAP_READ | RV_MAP_WRITE))
+        vm->broken = true;
+}
+
+bool vm_code_is_fetch(const struct vm *vm, const struct rv_event *event)
+{
+    return vm->code.executable && event->type == RV_EVENT_SYNC &&
+           ESR_GET(event->esr, ESR_ELx_EC) == ESR_EC_IABT_LOWER &&
+           (event->esr & ESR_FSC_TYPE) == ESR_FSC_PERMISSION &&
+           !(event->esr & ESR_ISS_IABT_S1PTW) &&
+           guest_ram_at(&vm->ram, event->ipa, sizeof(uint16_t));
+}
+
+void vm_code_fetched(struct vm *vm, ipa_t addr)
+{
+    struct code_run chunk = code_pages_fetched(&vm->code, addr.v - BOARD_RAM_BASE);
+    struct code_run stale;
+    int error = 0;
+
+    while (!error && code_pages_take_stale(&vm->code, &chunk, &stale))
+        error = flush(vm, stale);
+    if (!error)
+        error = protect(vm, chunk, RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC);
+    if (error)
+        vm->broken = true;
+}
