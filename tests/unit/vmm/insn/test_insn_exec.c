@@ -31,7 +31,8 @@ struct machine {
     uint64_t refused;  /* IPA where the bus says -ENXIO */
     bool unprivileged; /* the last translation was */
     unsigned writes;
-    char log[2048]; /* "r8:1000 w4:2000 " */
+    unsigned x_read, x_written, v_read, v_written, translated; /* calls, by the last run */
+    char log[2048];                                            /* "r8:1000 w4:2000 " */
 };
 
 struct registers {
@@ -41,12 +42,14 @@ struct registers {
 static uint64_t get_x(void *opaque, unsigned reg)
 {
     assert_true(reg < 31);
+    ((struct machine *)opaque)->x_read++;
     return ((struct machine *)opaque)->x[reg];
 }
 
 static void set_x(void *opaque, unsigned reg, uint64_t value)
 {
     assert_true(reg < 31);
+    ((struct machine *)opaque)->x_written++;
     ((struct machine *)opaque)->x[reg] = value;
 }
 
@@ -63,12 +66,14 @@ static void set_sp(void *opaque, uint64_t value)
 static void get_v(void *opaque, unsigned reg, uint64_t value[2])
 {
     assert_true(reg < 32);
+    ((struct machine *)opaque)->v_read++;
     memcpy(value, ((struct machine *)opaque)->v[reg], 16);
 }
 
 static void set_v(void *opaque, unsigned reg, const uint64_t value[2])
 {
     assert_true(reg < 32);
+    ((struct machine *)opaque)->v_written++;
     memcpy(((struct machine *)opaque)->v[reg], value, 16);
 }
 
@@ -79,6 +84,7 @@ static int translate(void *opaque, gva_t addr, bool write, bool unprivileged,
     uint64_t n = addr.v / PAGE;
 
     m->unprivileged = unprivileged;
+    m->translated++;
     if (n >= COUNT(m->map) || m->map[n] == NOWHERE) {
         *fsc = ESR_FSC_TRANSLATION | 3u;
         return -EFAULT;
@@ -118,6 +124,7 @@ static int write_bus(void *opaque, ipa_t addr, unsigned size, uint64_t value)
     struct machine *m = opaque;
 
     note(m, 'w', size, addr.v);
+    assert_true(size == 8 || value >> 8 * size == 0);
     m->writes++;
     if (addr.v == m->refused || addr.v > RAM_SIZE - size)
         return -ENXIO;
@@ -165,6 +172,7 @@ static int run(uint32_t word)
 
     insn_decode(word, &insn);
     m.log[0] = 0;
+    m.x_read = m.x_written = m.v_read = m.v_written = m.translated = 0;
     return insn_exec(&ctx, &insn, &fault);
 }
 
@@ -617,6 +625,67 @@ static void exec_address_wraps(void **state)
     assert_int_equal(fault.far.v, ~0ull - 3u);
 }
 
+/* One register too many is in bounds of the array, mostly: so they are counted. */
+static void exec_touches_its_own_registers_and_pages_only(void **state)
+{
+    static const struct {
+        uint32_t word;
+        uint64_t address;
+        unsigned x_read, x_written, v_read, v_written, translated;
+    } cases[] = {
+        {0xf9400020, 0x800, 1, 1, 0, 0, 1}, /* ldr x0, [x1] */
+        {0xf9400020, 0xffc, 1, 1, 0, 0, 2}, /* the same over the end of a page */
+        {0xf9000020, 0x800, 2, 0, 0, 0, 1}, /* str x0, [x1] */
+        {0x29000c22, 0x800, 3, 0, 0, 0, 1}, /* stp w2, w3, [x1] */
+        {0xa9400c22, 0x800, 1, 2, 0, 0, 1}, /* ldp x2, x3, [x1] */
+        {0xad000c22, 0x800, 1, 0, 2, 0, 1}, /* stp q2, q3, [x1] */
+        {0xad000c22, 0xff0, 1, 0, 2, 0, 2}, /* the same over the end of a page */
+        {0xad400c22, 0x800, 1, 0, 0, 2, 1}, /* ldp q2, q3, [x1] */
+        {0x4c007022, 0x800, 1, 0, 1, 0, 1}, /* st1 {v2.16b}, [x1] */
+        {0x4c000022, 0x800, 1, 0, 4, 0, 1}, /* st4 {v2.16b-v5.16b}, [x1] */
+        {0x4c400022, 0x800, 1, 0, 0, 4, 1}, /* ld4 {v2.16b-v5.16b}, [x1] */
+        {0x0d209022, 0x800, 1, 0, 2, 0, 1}, /* st2 {v2.s-v3.s}[1], [x1] */
+        {0x0d609022, 0x800, 1, 0, 2, 2, 1}, /* ld2 {v2.s-v3.s}[1], [x1] */
+        {0x0d40c022, 0x800, 1, 0, 0, 1, 1}, /* ld1r {v2.8b}, [x1] */
+        {0x48227c24, 0x800, 5, 2, 0, 0, 2}, /* casp x2, x3, x4, x5, [x1]: for both ways */
+    };
+
+    for (size_t n = 0; n < COUNT(cases); n++) {
+        setup(state);
+        m.x[1] = cases[n].address;
+        assert_int_equal(run(cases[n].word), 0);
+        if (m.x_read != cases[n].x_read || m.x_written != cases[n].x_written ||
+            m.v_read != cases[n].v_read || m.v_written != cases[n].v_written ||
+            m.translated != cases[n].translated)
+            fail_msg("%08x at %#llx: %u and %u X, %u and %u V, %u translations", cases[n].word,
+                     (unsigned long long)cases[n].address, m.x_read, m.x_written, m.v_read,
+                     m.v_written, m.translated);
+    }
+}
+
+static void exec_structures_have_all_their_elements(void **state)
+{
+    (void)state;
+    m.x[1] = 0x800;
+    assert_int_equal(run(0x4c400022), 0); /* ld4 {v2.16b-v5.16b}, [x1] */
+    for (unsigned n = 0; n < 64; n++)
+        assert_int_equal(((uint8_t *)m.v[2 + n % 4])[n / 4], ram(0x800 + n, 1));
+    m.x[1] = 0xc00;
+    memset(m.ram + 0xc00, 0, 65);
+    assert_int_equal(run(0x4c000022), 0); /* st4 {v2.16b-v5.16b}, [x1] */
+    assert_memory_equal(m.ram + 0xc00, m.ram + 0x800, 64);
+    assert_int_equal(ram(0xc40, 1), 0);
+}
+
+static void exec_replicated_load_of_half_a_vector_clears_the_other_half(void **state)
+{
+    (void)state;
+    m.x[1] = 0x800;
+    assert_int_equal(run(0x0d40c022), 0); /* ld1r {v2.8b}, [x1] */
+    assert_int_equal(m.v[2][0], ram(0x800, 1) * 0x0101010101010101ull);
+    assert_int_equal(m.v[2][1], 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -644,6 +713,9 @@ int main(void)
         TEST(exec_zva_clears_the_block_around_the_address),
         TEST(exec_refuses_what_it_does_not_know),
         TEST(exec_address_wraps),
+        TEST(exec_touches_its_own_registers_and_pages_only),
+        TEST(exec_structures_have_all_their_elements),
+        TEST(exec_replicated_load_of_half_a_vector_clears_the_other_half),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,6 +95,7 @@ static int write_bus(void *opaque, ipa_t addr, unsigned size, uint64_t value)
 {
     (void)opaque;
     note('w', size, addr.v);
+    assert_true(size == 8 || value >> 8 * size == 0);
     if (addr.v == m.refused)
         return -ENXIO;
     memcpy(m.ram + addr.v, &value, size);
@@ -369,6 +370,15 @@ static void sve_gather_reads_each_address(void **state)
     assert_memory_equal(m.ram + 0x100, sve.z + 24, 8); /* the last one's */
 }
 
+static void sve_gather_between_two_pages_translates_each_once(void **state)
+{
+    (void)state;
+    set_z2(0, 0x1000, 8, 0x1008);
+    assert_int_equal(run(LD1D_Z), 0);
+    assert_string_equal(m.log, "r8:100 r8:1100 r8:108 r8:1108 ");
+    assert_int_equal(m.translations, 2);
+}
+
 static void sve_gather_of_first_fault_stops_at_the_first_bad_address(void **state)
 {
     (void)state;
@@ -467,6 +477,49 @@ static void sve_length_is_what_zcr_allows_of_what_there_is(void **state)
         assert_int_equal(insn_sve_vl(cases[n].lengths, cases[n].zcr), cases[n].vl);
 }
 
+/* The predicate's bits beyond the vector length belong to no element. */
+static void sve_elements_beyond_the_length_are_not_there(void **state)
+{
+    (void)state;
+    set_p(0, 0);
+    memset(sve.p + VL / 8, 0xff, (STRIDE - VL) / 8);
+    assert_int_equal(run(0x84408020), 0); /* ld1rb {z0.b}, p0/z, [x1] */
+    assert_string_equal(m.log, "");
+    assert_int_equal(run(0xa400a020), 0); /* ld1b {z0.b}, p0/z, [x1] */
+    assert_string_equal(m.log, "");
+    memset(sve.p, 0xff, STRIDE / 8);
+    assert_int_equal(run(0x84408020), 0);
+    for (unsigned n = 0; n < STRIDE; n++)
+        assert_int_equal(sve.z[n], n < VL ? m.ram[0x100] : 0);
+}
+
+/* The longest vectors fill the emulation's tables: what is behind each must not be reached. */
+static void sve_longest_vectors_reach_nothing_behind_them(void **state)
+{
+    static uint8_t longest[32 * INSN_VL_MAX + 17 * INSN_VL_MAX / 8 + 16];
+
+    (void)state;
+    memset(longest, 0xff, sizeof(longest));
+    sve = insn_sve_at(longest, INSN_VL_MAX, INSN_VL_MAX);
+    memset(sve.p, 0, INSN_VL_MAX / 8);
+    sve.p[0] = 1;                         /* element 0 alone */
+    assert_int_equal(run(0xa400a020), 0); /* ld1b {z0.b}, p0/z, [x1] */
+    assert_int_equal(sve.z[0], m.ram[0x100]);
+    for (unsigned n = 1; n < INSN_VL_MAX; n++)
+        assert_int_equal(sve.z[n], 0);
+    /* A first-faulting load that leaves out all but the first element clears FFR, to its end. */
+    memset(sve.p, 0xff, INSN_VL_MAX / 8);
+    m.x[1] = PAGE - 1;
+    m.kind[1] = UNMAPPED;
+    assert_int_equal(run(0xa41f6020), 0); /* ldff1b {z0.b}, p0/z, [x1, xzr] */
+    assert_int_equal(sve.ffr[0], 1);
+    for (unsigned n = 1; n < INSN_VL_MAX / 8; n++)
+        assert_int_equal(sve.ffr[n], 0);
+    for (const uint8_t *guard = sve.ffr + INSN_VL_MAX / 8; guard < longest + sizeof(longest);
+         guard++)
+        assert_int_equal(*guard, 0xff);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -483,10 +536,13 @@ int main(void)
         TEST(sve_first_fault_takes_the_first_active_element_for_it),
         TEST(sve_non_fault_does_not_access_a_device),
         TEST(sve_gather_reads_each_address),
+        TEST(sve_gather_between_two_pages_translates_each_once),
         TEST(sve_gather_of_first_fault_stops_at_the_first_bad_address),
         TEST(sve_big_endian_swaps_elements_but_not_whole_registers),
         TEST(sve_checks_alignment),
         TEST(sve_stack_pointer_is_checked_if_something_is_accessed),
+        TEST(sve_elements_beyond_the_length_are_not_there),
+        TEST(sve_longest_vectors_reach_nothing_behind_them),
         TEST(sve_refuses_lengths_that_no_cpu_has),
         TEST(sve_length_is_what_zcr_allows_of_what_there_is),
     };
