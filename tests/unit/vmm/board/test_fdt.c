@@ -13,28 +13,15 @@
 
 #include <libfdt.h>
 
+#include "tests/unit/support/log_fake.h"
 #include "vmm/board/board.h"
 #include "vmm/board/fdt.h"
-#include "vmm/util/log.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define TREE_SIZE     65536u
 
 static uint64_t tree_words[TREE_SIZE / 8];
 static void *const tree = tree_words;
-static char last_message[1024];
-static unsigned warnings;
-
-/* The messages are part of what is tested: this takes the place of vmm/util/log.c. */
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(last_message, sizeof(last_message), fmt, args);
-    va_end(args);
-    warnings += level == LOG_WARN;
-}
 
 static const struct rv_fdt_node pl011 = {
     .name = "pl011",
@@ -114,7 +101,7 @@ static void build(const struct fdt_config *config)
 {
     memset(tree, 0xa5, TREE_SIZE);
     if (fdt_build(config, tree, TREE_SIZE) != 0)
-        fail_msg("%s", last_message);
+        fail_msg("%s", log_fake.last);
     assert_int_equal(fdt_check_full(tree, fdt_totalsize(tree)), 0);
 }
 
@@ -382,7 +369,7 @@ static void fdt_refuses_what_it_cannot_describe(void **state)
     config.mpidr = same;
     config.nr_vcpus = 2;
     assert_int_equal(fdt_build(&config, tree, TREE_SIZE), -EINVAL);
-    assert_non_null(strstr(last_message, "same MPIDR"));
+    assert_non_null(strstr(log_fake.last, "same MPIDR"));
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad_devices); i++) {
         config = full_config();
@@ -395,7 +382,7 @@ static void fdt_refuses_what_it_cannot_describe(void **state)
     config.devices = twice;
     config.nr_devices = 2;
     assert_int_equal(fdt_build(&config, tree, TREE_SIZE), -EINVAL);
-    assert_non_null(strstr(last_message, "both at 0xc000000"));
+    assert_non_null(strstr(log_fake.last, "both at 0xc000000"));
 }
 
 static void fdt_warns_of_a_command_line_that_linux_would_cut(void **state)
@@ -407,13 +394,13 @@ static void fdt_warns_of_a_command_line_that_linux_would_cut(void **state)
     memset(line, 'x', sizeof(line));
     line[2047] = '\0';
     config.bootargs = line;
-    warnings = 0;
+    log_fake.count[LOG_WARN] = 0;
     build(&config);
-    assert_int_equal(warnings, 0);
+    assert_int_equal(log_fake.count[LOG_WARN], 0);
     line[2047] = 'x';
     line[2048] = '\0';
     build(&config);
-    assert_int_equal(warnings, 1);
+    assert_int_equal(log_fake.count[LOG_WARN], 1);
 }
 
 static void fdt_of_all_vcpus_and_platform_devices_fits_in_two_mib(void **state)

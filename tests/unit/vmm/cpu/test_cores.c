@@ -12,21 +12,15 @@
 #include <cmocka.h>
 
 #include "proto/arm/esr.h"
-#include "vmm/cpu/cores.h"
+#include "tests/unit/support/log_fake.h"
 #include "vmm/board/board.h"
-#include "vmm/util/log.h"
+#include "vmm/cpu/cores.h"
 
 #define FREQUENCY 62500000ull
 #define SECOND    1000000000ull
 #define COUNT     0x100000000ull /* CNTPCT_EL0 at the STOP */
 #define ON        1u             /* CNT*_CTL_EL0 */
 #define MASKED    3u
-
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    (void)level;
-    (void)fmt;
-}
 
 static struct rv_channel *channel;
 static struct rv_vcpu_page *pages;

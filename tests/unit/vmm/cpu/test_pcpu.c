@@ -10,15 +10,9 @@
 
 #include <cmocka.h>
 
-#include "vmm/util/log.h"
+#include "tests/unit/support/log_fake.h"
 #include "vmm/cpu/pcpu.h"
 #include "vmm/cpu/vcpu.h"
-
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    (void)level;
-    (void)fmt;
-}
 
 static struct rv_channel *channel;
 static struct machine machine;

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/support/log_fake.h"
 #include "vmm/exit/inject.h"
-#include "vmm/util/log.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define GROUPS   (RV_GROUP_CORE | RV_GROUP_EL1)
@@ -36,12 +36,6 @@ void vcpu_mark_dirty(struct vcpu *v, uint32_t groups)
 {
     assert_ptr_equal(v, &vcpu);
     dirty |= groups;
-}
-
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    (void)level;
-    (void)fmt;
 }
 
 static void guest_at(uint64_t pstate, uint64_t sctlr)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/support/log_fake.h"
 #include "tests/unit/vmm/gic/test_vgic_fake.h"
 
 #include <errno.h>
@@ -12,11 +13,6 @@
 #include "vmm/util/log.h"
 
 const uint64_t fake_mpidr[FAKE_VCPUS] = {0x80000000, 0x80000001, 0x80000100, 0x0180000000 | 2};
-
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    (void)level, (void)fmt;
-}
 
 struct fake_entry *fake_find(struct fake *fake, unsigned vcpu, unsigned intid)
 {

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/unit/support/log_fake.h"
 #include "vmm/loader/input.h"
-#include "vmm/util/log.h"
 
 #define SIZE  ((size_t)200000) /* more than a pipe holds */
 #define LIMIT ((size_t)1 << 20)
@@ -22,18 +22,6 @@
 static char dir[] = "/tmp/ringvisor-input-XXXXXX";
 static char file_path[64];
 static uint8_t bytes[SIZE];
-static char last_message[2048];
-
-/* The messages are part of what is tested: this takes the place of vmm/util/log.c. */
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    va_list args;
-
-    (void)level;
-    va_start(args, fmt);
-    vsnprintf(last_message, sizeof(last_message), fmt, args);
-    va_end(args);
-}
 
 static void write_file(const void *data, size_t size)
 {
@@ -75,7 +63,7 @@ static void expect_too_big(const struct input *input, size_t room)
     assert_int_equal(input_slurp(input, room, &buffer), -EFBIG);
     buffer_free(&buffer);
     assert_int_equal(input_read(input, data, room, &size), -EFBIG);
-    assert_non_null(strstr(last_message, "bigger than"));
+    assert_non_null(strstr(log_fake.last, "bigger than"));
     free(data);
 }
 
@@ -115,8 +103,8 @@ static void input_refuses_what_is_no_file(void **state)
         struct input input;
         int err = input_open(&input, "kernel", table[i].path, LIMIT);
 
-        if (err != table[i].err || strstr(last_message, table[i].message) == NULL)
-            fail_msg("'%s': %d, '%s'", table[i].path, err, last_message);
+        if (err != table[i].err || strstr(log_fake.last, table[i].message) == NULL)
+            fail_msg("'%s': %d, '%s'", table[i].path, err, log_fake.last);
         assert_int_equal(input.fd, -1);
     }
 }
@@ -133,14 +121,14 @@ static void input_refuses_an_empty_or_too_big_file(void **state)
     assert_int_equal(input_open(&input, "initrd", file_path, LIMIT), 0);
     assert_int_equal(input_slurp(&input, LIMIT, &buffer), -ENODATA);
     assert_int_equal(input_read(&input, &byte, 1, &size), -ENODATA);
-    assert_non_null(strstr(last_message, "initrd '"));
-    assert_non_null(strstr(last_message, "empty"));
+    assert_non_null(strstr(log_fake.last, "initrd '"));
+    assert_non_null(strstr(log_fake.last, "empty"));
     buffer_free(&buffer);
     input_close(&input);
 
     write_file(bytes, SIZE);
     assert_int_equal(input_open(&input, "initrd", file_path, SIZE - 1), -EFBIG);
-    assert_non_null(strstr(last_message, "bigger than the 195 KiB of RAM"));
+    assert_non_null(strstr(log_fake.last, "bigger than the 195 KiB of RAM"));
 }
 
 static void input_survives_a_file_that_changes_its_size(void **state)
@@ -239,7 +227,7 @@ static void input_bounds_what_it_takes_from_a_pipe(void **state)
     assert_int_equal(open_pipe(&input, SIZE, SIZE - 1), -EFBIG);
     assert_int_equal(input.fd, -1);
     assert_int_equal(open_pipe(&input, 0, LIMIT), -ENODATA);
-    assert_non_null(strstr(last_message, "empty"));
+    assert_non_null(strstr(log_fake.last, "empty"));
 }
 
 static int setup(void **state)

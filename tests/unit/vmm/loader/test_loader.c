@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "tests/unit/support/kernel_files.h"
+#include "tests/unit/support/log_fake.h"
 #include "vmm/loader/image.h"
 #include "vmm/loader/loader.h"
-#include "vmm/util/log.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define RAM_SIZE      (UINT64_C(16) << 20)
@@ -25,19 +25,6 @@
 
 static char dir[] = "/tmp/ringvisor-loader-XXXXXX";
 static char kernel_path[64], initrd_path[64];
-static char last_message[2048];
-
-/* The messages are part of what is tested: this takes the place of vmm/util/log.c. */
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    va_list args;
-
-    if (level != LOG_ERROR)
-        return;
-    va_start(args, fmt);
-    vsnprintf(last_message, sizeof(last_message), fmt, args);
-    va_end(args);
-}
 
 static void write_file(const char *path, const void *data, size_t size)
 {
@@ -59,7 +46,7 @@ static void machine_init(struct machine *m, uint64_t size)
     *m = (struct machine){.ram = {malloc(size), RAM_IPA, size}};
     assert_non_null(m->ram.host);
     memset(m->ram.host, FILL, size);
-    last_message[0] = '\0';
+    log_fake.error[0] = '\0';
 }
 
 static int machine_load_config(struct machine *m, const struct loader_config *config)
@@ -141,7 +128,7 @@ static void loader_puts_an_image_where_its_header_says(void **state)
         make_image(table[i].text_offset, table[i].image_size, 0xa);
         write_file(kernel_path, image, IMAGE_SIZE);
         if (machine_load(&m) != 0)
-            fail_msg("%zu: %s", i, last_message);
+            fail_msg("%zu: %s", i, log_fake.error);
         expect_image_at(&m, RAM_IPA + table[i].start, table[i].size);
         free(m.ram.host);
     }
@@ -175,7 +162,7 @@ static void loader_unpacks_compressed_images(void **state)
         machine_init(&m, RAM_SIZE);
         write_file(kernel_path, files[i].data, files[i].size);
         if (machine_load(&m) != 0)
-            fail_msg("%zu: %s", i, last_message);
+            fail_msg("%zu: %s", i, log_fake.error);
         expect_image_at(&m, RAM_IPA, MIB);
         free(m.ram.host);
         free(files[i].data);
@@ -196,7 +183,7 @@ static void loader_puts_elf_segments_at_their_physical_addresses(void **state)
         ehdr->e_entry = entries[i];
         write_file(kernel_path, elf, sizeof(elf));
         if (machine_load(&m) != 0)
-            fail_msg("%s", last_message);
+            fail_msg("%s", log_fake.error);
         expect_sound_layout(&m);
         assert_int_equal(m.layout.entry.v, start + 0x10);
         assert_int_equal(m.layout.kernel.v, start);
@@ -259,8 +246,8 @@ static void loader_refuses_a_raw_address_that_cannot_be(void **state)
 
         machine_init(&m, RAM_SIZE);
         err = machine_load_config(&m, &config);
-        if (err != table[i].err || strstr(last_message, table[i].message) == NULL)
-            fail_msg("%zu: %d, '%s'", i, err, last_message);
+        if (err != table[i].err || strstr(log_fake.error, table[i].message) == NULL)
+            fail_msg("%zu: %d, '%s'", i, err, log_fake.error);
         if (err == 0)
             expect_sound_layout(&m);
         free(m.ram.host);
@@ -363,15 +350,15 @@ static void loader_puts_the_initrd_beside_kernel_and_tree(void **state)
         write_file(initrd_path, initrd, table[i].initrd_size);
         err = machine_load_config(&m, &config);
         if (err != table[i].err)
-            fail_msg("%zu: %d, %s", i, err, last_message);
+            fail_msg("%zu: %d, %s", i, err, log_fake.error);
         if (err == 0) {
             expect_sound_layout(&m);
             assert_int_equal(m.layout.initrd_size, table[i].initrd_size);
             assert_memory_equal(at(&m, m.layout.initrd.v), initrd, table[i].initrd_size);
             assert_memory_equal(at(&m, m.layout.kernel.v), image, IMAGE_SIZE);
         } else {
-            assert_non_null(strstr(last_message, "initrd '"));
-            assert_non_null(strstr(last_message, "give more RAM"));
+            assert_non_null(strstr(log_fake.error, "initrd '"));
+            assert_non_null(strstr(log_fake.error, "give more RAM"));
         }
         free(m.ram.host);
     }
@@ -409,7 +396,7 @@ static void loader_puts_several_initrds_together_at_multiples_of_4(void **state)
         assert_int_equal(machine_load_config(&m, &too_big), -EFBIG);
     too_big.initrds[LOADER_INITRDS_MAX - 1] = "/nonexistent/initrd";
     assert_int_equal(machine_load_config(&m, &too_big), -ENOENT);
-    assert_non_null(strstr(last_message, "initrd '/nonexistent/initrd'"));
+    assert_non_null(strstr(log_fake.error, "initrd '/nonexistent/initrd'"));
     unlink(second);
     free(m.ram.host);
 }
@@ -464,10 +451,10 @@ static void loader_says_what_it_refuses(void **state)
         write_file(kernel_path, big, sizeof(big));
         machine_init(&m, RAM_SIZE);
         err = machine_load(&m);
-        if (err != -ENOEXEC || strstr(last_message, table[i].message) == NULL ||
-            strstr(last_message, kernel_path) == NULL ||
-            strstr(last_message, "not an arm64 Image, ELF, gzip or zstd file") == NULL)
-            fail_msg("'%s': %d, '%s'", table[i].message, err, last_message);
+        if (err != -ENOEXEC || strstr(log_fake.error, table[i].message) == NULL ||
+            strstr(log_fake.error, kernel_path) == NULL ||
+            strstr(log_fake.error, "not an arm64 Image, ELF, gzip or zstd file") == NULL)
+            fail_msg("'%s': %d, '%s'", table[i].message, err, log_fake.error);
         free(m.ram.host);
     }
 }
@@ -480,8 +467,8 @@ static void expect_refusal(const void *data, size_t size, int want, const char *
     write_file(kernel_path, data, size);
     machine_init(&m, RAM_SIZE);
     err = machine_load(&m);
-    if (err != want || strstr(last_message, message) == NULL)
-        fail_msg("for '%s': %d, '%s'", message, err, last_message);
+    if (err != want || strstr(log_fake.error, message) == NULL)
+        fail_msg("for '%s': %d, '%s'", message, err, log_fake.error);
     free(m.ram.host);
 }
 
@@ -549,7 +536,7 @@ static void loader_sees_by_the_pe_header_that_an_image_was_cut_off(void **state)
         memcpy(exact, image, cuts[i]);
         machine_init(&m, RAM_SIZE);
         assert_int_equal(image_load(&input, exact, cuts[i], &m.ram, &kernel), -EBADMSG);
-        assert_non_null(strstr(last_message, "truncated: an arm64 Image"));
+        assert_non_null(strstr(log_fake.error, "truncated: an arm64 Image"));
         free(m.ram.host);
         free(exact);
     }
@@ -616,8 +603,8 @@ static void loader_refuses_bad_elf_files_and_leaves_ram_alone(void **state)
         write_file(kernel_path, elf, sizeof(elf));
         machine_init(&m, RAM_SIZE);
         err = machine_load(&m);
-        if (err != table[i].err || strstr(last_message, table[i].message) == NULL)
-            fail_msg("%zu, '%s': %d, '%s'", i, table[i].message, err, last_message);
+        if (err != table[i].err || strstr(log_fake.error, table[i].message) == NULL)
+            fail_msg("%zu, '%s': %d, '%s'", i, table[i].message, err, log_fake.error);
         for (size_t j = 0; j < RAM_SIZE; j++) {
             if (m.ram.host[j] != FILL)
                 fail_msg("%zu, '%s': wrote at 0x%zx", i, table[i].message, j);
@@ -698,17 +685,17 @@ static void loader_open_names_the_file_that_cannot_be_opened(void **state)
     (void)state;
     machine_init(&m, RAM_SIZE);
     assert_int_equal(machine_load_config(&m, &config), -ENOENT);
-    assert_non_null(strstr(last_message, "kernel '/nonexistent/kernel'"));
+    assert_non_null(strstr(log_fake.error, "kernel '/nonexistent/kernel'"));
     make_image(0, MIB, 0xa);
     write_file(kernel_path, image, IMAGE_SIZE);
     config.kernel = kernel_path;
     config.initrds[0] = "/nonexistent/initrd";
     assert_int_equal(machine_load_config(&m, &config), -ENOENT);
-    assert_non_null(strstr(last_message, "initrd '/nonexistent/initrd'"));
+    assert_non_null(strstr(log_fake.error, "initrd '/nonexistent/initrd'"));
     write_file(initrd_path, "", 0);
     config.initrds[0] = initrd_path;
     assert_int_equal(machine_load_config(&m, &config), -ENODATA);
-    assert_non_null(strstr(last_message, "empty"));
+    assert_non_null(strstr(log_fake.error, "empty"));
     free(m.ram.host);
 }
 

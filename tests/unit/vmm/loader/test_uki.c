@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 #include "tests/unit/support/kernel_files.h"
+#include "tests/unit/support/log_fake.h"
 #include "vmm/loader/loader.h"
 #include "vmm/loader/uki.h"
-#include "vmm/util/log.h"
 
 #define RAM_SIZE (UINT64_C(16) << 20)
 #define PE       0x80u /* offset of the PE header */
@@ -23,18 +23,6 @@
 
 static char dir[] = "/tmp/ringvisor-uki-XXXXXX";
 static char kernel_path[64], initrd_path[64];
-static char last_message[2048];
-
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    va_list args;
-
-    if (level != LOG_ERROR)
-        return;
-    va_start(args, fmt);
-    vsnprintf(last_message, sizeof(last_message), fmt, args);
-    va_end(args);
-}
 
 /* What follows in uki[] are sections, each at a multiple of 512 bytes. */
 static uint8_t uki[4u << 20];
@@ -88,7 +76,7 @@ static int load_with(const char *initrd)
     struct loader loader;
     int error;
 
-    last_message[0] = '\0';
+    log_fake.error[0] = '\0';
     write_file(kernel_path, uki, uki_size);
     error = loader_open(&loader, &config, RAM_SIZE);
     if (error == 0) {
@@ -125,7 +113,7 @@ static void kernel_initrd_and_command_line_of_a_uki_are_loaded(void **state)
     for (unsigned i = 0; i < 3; i++) {
         make_uki(files[i].data, files[i].size);
         if (load_with(NULL) != 0)
-            fail_msg("%u: %s", i, last_message);
+            fail_msg("%u: %s", i, log_fake.error);
         assert_int_equal(layout.entry.v, RAM_IPA);
         assert_memory_equal(at(layout.kernel), image, IMAGE_SIZE);
         assert_int_equal(layout.initrd_size, 10);
@@ -167,7 +155,7 @@ static void the_kernel_of_a_uki_may_be_an_elf_file(void **state)
     uki_begin(0xaa64);
     uki_add(".linux", elf, sizeof(elf));
     if (load_with(NULL) != 0)
-        fail_msg("%s", last_message);
+        fail_msg("%s", log_fake.error);
     assert_memory_equal(at(layout.kernel), elf + 512, 256);
 }
 
@@ -182,17 +170,17 @@ static void a_uki_that_cannot_be_booted_says_why(void **state)
     whole = uki_size;
     for (uki_size = 5120; uki_size < whole; uki_size += 9999) {
         assert_int_equal(load_with(NULL), -EBADMSG);
-        assert_non_null(strstr(last_message, "truncated: a unified kernel image (UKI)"));
+        assert_non_null(strstr(log_fake.error, "truncated: a unified kernel image (UKI)"));
     }
     make_uki(image, IMAGE_SIZE);
     put32(uki + SECTIONS + 2 * 40 + 20, UINT32_MAX); /* .initrd lies behind the end */
     assert_int_equal(load_with(NULL), -EBADMSG);
-    assert_non_null(strstr(last_message, ".initrd"));
+    assert_non_null(strstr(log_fake.error, ".initrd"));
 
     uki_begin(0x8664);
     uki_add(".linux", image, IMAGE_SIZE);
     assert_int_equal(load_with(NULL), -ENOTSUP);
-    assert_non_null(strstr(last_message, "(UKI) for another processor"));
+    assert_non_null(strstr(log_fake.error, "(UKI) for another processor"));
 
     uki_begin(0xaa64);
     uki_add(".linux", "MZ no kernel at all", 20);
@@ -203,7 +191,7 @@ static void a_uki_that_cannot_be_booted_says_why(void **state)
     uki_add(".linux", image, IMAGE_SIZE);
     uki_add(".cmdline", line, sizeof(line));
     assert_int_equal(load_with(NULL), -EFBIG);
-    assert_non_null(strstr(last_message, "command line of 4096 bytes"));
+    assert_non_null(strstr(log_fake.error, "command line of 4096 bytes"));
     uki_begin(0xaa64);
     uki_add(".linux", image, IMAGE_SIZE);
     uki_add(".cmdline", line, sizeof(line) - 1);
@@ -217,7 +205,7 @@ static void a_pe_file_without_a_kernel_is_not_taken_for_a_uki(void **state)
     uki_begin(0xaa64);
     uki_add(".text", "code", 4);
     assert_int_equal(load_with(NULL), -ENOEXEC);
-    assert_non_null(strstr(last_message, "a PE (EFI) executable for AArch64 that is no Linux"));
+    assert_non_null(strstr(log_fake.error, "a PE (EFI) executable for AArch64 that is no Linux"));
 }
 
 static int setup(void **state)

@@ -11,26 +11,15 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/support/log_fake.h"
 #include "vmm/machine/machine.h"
-#include "vmm/util/log.h"
 
 #define NR_PCPUS 3u
 
-static char last_message[512];
 static struct rv_boot_page boot;
 static struct rv_channel channels[NR_PCPUS];
 static struct machine machine;
 static bool over;
-
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    va_list ap;
-
-    (void)level;
-    va_start(ap, fmt);
-    vsnprintf(last_message, sizeof(last_message), fmt, ap);
-    va_end(ap);
-}
 
 /* Asked after each look that found the stub not ready: one such look is enough. */
 static bool is_dead(struct machine *unused)
@@ -47,7 +36,7 @@ static int setup(void **state)
     memset(&boot, 0, sizeof(boot));
     boot.stub_id[RV_ID_INDEX(7, 0)] = 0x1122; /* Cortex-A53: 40 bits */
     memset(channels, 0, sizeof(channels));
-    last_message[0] = '\0';
+    log_fake.last[0] = '\0';
     machine =
         (struct machine){.ops = &ops, .nr_pcpus = NR_PCPUS, .boot = &boot, .channels = channels};
     return 0;
@@ -81,7 +70,7 @@ static void like_cpus_are_ready_whatever_their_revision(void **state)
     all_cpus_are_up();
     cpu_is_up(2, 0x411fd080, 0x10305106, 4);
     assert_int_equal(wait_ready(), 0);
-    assert_string_equal(last_message, "");
+    assert_string_equal(log_fake.last, "");
 }
 
 static void cpus_that_differ_are_refused_by_number(void **state)
@@ -100,7 +89,7 @@ static void cpus_that_differ_are_refused_by_number(void **state)
         all_cpus_are_up();
         cpu_is_up(1, others[i].midr, others[i].dfr0, others[i].nr_lrs);
         assert_int_equal(wait_ready(), -EPROTO);
-        assert_non_null(strstr(last_message, "CPU 1 is not like CPU 0"));
+        assert_non_null(strstr(log_fake.last, "CPU 1 is not like CPU 0"));
     }
 }
 
@@ -113,7 +102,7 @@ static void cpus_with_fewer_than_40_bits_of_address_are_refused(void **state)
         all_cpus_are_up();
         boot.stub_id[RV_ID_INDEX(7, 0)] = 0x1120 | range;
         assert_int_equal(wait_ready(), enough ? 0 : -EPROTO);
-        assert_int_equal(strstr(last_message, "bits of physical address") != NULL, !enough);
+        assert_int_equal(strstr(log_fake.last, "bits of physical address") != NULL, !enough);
     }
 }
 
@@ -135,7 +124,7 @@ static void refusal_of_a_later_cpu_is_told(void **state)
     boot.stub_reason = RV_BOOT_NO_GICV3;
     boot.stub_detail = 2;
     assert_int_equal(wait_ready(), -EPROTO);
-    assert_non_null(strstr(last_message, "GICv3"));
+    assert_non_null(strstr(log_fake.last, "GICv3"));
 }
 
 static void every_reason_has_a_text(void **state)
@@ -145,11 +134,11 @@ static void every_reason_has_a_text(void **state)
         boot.stub_state = RV_STUB_REFUSED;
         boot.stub_reason = reason;
         assert_int_equal(wait_ready(), -EPROTO);
-        assert_null(strstr(last_message, "unknown reason"));
+        assert_null(strstr(log_fake.last, "unknown reason"));
     }
     boot.stub_reason = RV_BOOT_EXCEPTION + 1;
     assert_int_equal(wait_ready(), -EPROTO);
-    assert_non_null(strstr(last_message, "unknown reason"));
+    assert_non_null(strstr(log_fake.last, "unknown reason"));
 }
 
 /* The rings are in use by then, and their first entries are others. */

@@ -15,21 +15,9 @@
 #include "proto/boot.h"
 #include "proto/ring.h"
 #include "proto/vcpu.h"
-#include "vmm/util/log.h"
+#include "tests/unit/support/log_fake.h"
 #include "vmm/machine/layout.h"
 #include "vmm/machine/stub_image.h"
-
-static char last_message[512];
-
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    va_list ap;
-
-    (void)level;
-    va_start(ap, fmt);
-    vsnprintf(last_message, sizeof(last_message), fmt, ap);
-    va_end(ap);
-}
 
 /* The smallest file that is a stub. */
 struct file {
@@ -74,7 +62,7 @@ static int open_bytes(struct stub_image *image, const void *bytes, size_t size)
     assert_true(fd >= 0);
     assert_int_equal(write(fd, bytes, size), (ssize_t)size);
     close(fd);
-    last_message[0] = '\0';
+    log_fake.last[0] = '\0';
     result = stub_image_open(image, path);
     unlink(path);
     return result;
@@ -137,8 +125,8 @@ static void damaged_images_are_refused_with_the_reason(void **state)
     files[11].phdr[1].p_paddr = 0x80000000;
     for (unsigned i = 0; i < 12; i++) {
         assert_int_equal(open_bytes(&image, &files[i], sizeof(files[i])), -ENOEXEC);
-        if (!strstr(last_message, words[i]))
-            fail_msg("case %u: '%s' does not say '%s'", i, last_message, words[i]);
+        if (!strstr(log_fake.last, words[i]))
+            fail_msg("case %u: '%s' does not say '%s'", i, log_fake.last, words[i]);
     }
 }
 
@@ -158,7 +146,7 @@ static void a_missing_file_is_named(void **state)
 
     (void)state;
     assert_int_equal(stub_image_open(&image, "/nonexistent/stub.elf"), -ENOENT);
-    assert_non_null(strstr(last_message, "/nonexistent/stub.elf"));
+    assert_non_null(strstr(log_fake.last, "/nonexistent/stub.elf"));
 }
 
 static void areas_of_the_layout_do_not_overlap(void **state)

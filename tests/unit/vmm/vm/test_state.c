@@ -10,14 +10,8 @@
 
 #include <cmocka.h>
 
-#include "vmm/util/log.h"
+#include "tests/unit/support/log_fake.h"
 #include "vmm/vm/state.h"
-
-void log_msg(enum log_level level, const char *fmt, ...)
-{
-    (void)level;
-    (void)fmt;
-}
 
 static struct state_area area;
 
