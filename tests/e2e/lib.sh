@@ -30,6 +30,41 @@ refused() {
     fi
 }
 
+# check NAME COMMAND...: what was seen last is shown if the command fails.
+check() {
+    if "${@:2}"; then
+        ok "$1"
+    else
+        bad "$1" "wanted: ${*:2}; status ${got-of nothing}; the last lines that were seen:" \
+            "$(tail -n 40 "$work"/{out,console,peer,said,err} 2>/dev/null)"
+    fi
+}
+
+# What a run has said. An expectation of what is *not* said holds only for a run that ended
+# well: a crash says nothing either.
+says() { grep -qF -- "$1" "${2:-$work/out}"; }
+says_not() { [[ $got -eq 0 && -s $work/out ]] && ! grep -qF -- "$1" "$work/out"; }
+matches() { grep -qE -- "$1" "${2:-$work/out}"; }
+complains() { says "$1" "$work/err"; }
+answers() { [[ $got -eq 0 ]] && matches "$1"; } # the last command succeeded, and printed it
+counts() { [[ $(grep -cE -- "$2" "$work/out") -eq $1 ]]; }
+
+# guest OPTION...: the script on stdin runs in a guest, by guest-exec through the command
+# ${as[@]}; status in $got. The script may call `fails NAME COMMAND...`, which prints "NAME: "
+# and what the command complained of: a command that crashes complains of nothing.
+as=(env)
+guest_seconds=120
+guest() {
+    local prelude='fails() {
+        name=$1; shift
+        if said=$("$@" 2>&1 >/dev/null); then echo "$name: it succeeded"; else echo "$name: $said" | tr "\n" " "; echo; fi
+    }'
+    got=0
+    { printf '%s\n' "$prelude" && cat; } >"$work/script"
+    "${as[@]}" "$root/tools/guest-exec" -v --timeout "$guest_seconds" "$@" -- \
+        sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
+}
+
 # A payload that never ends by itself, and one that powers off.
 make_payloads() {
     cat >"$work/loop.s" <<'S'

@@ -24,9 +24,6 @@ S
 got=0
 "$root/tools/guest-exec" --rng -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
 after=$(date +%s)
-check() { # NAME CONDITION...
-    if "${@:2}"; then ok "$1"; else bad "$1" "$(cat "$work/out" "$work/err")"; fi
-}
 between() { [[ $1 =~ ^[0-9]+$ && $1 -ge $2 && $1 -le $3 ]]; }
 mapfile -t line <"$work/out"
 

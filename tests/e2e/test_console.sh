@@ -5,9 +5,6 @@
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 image=$("$root/tools/guest-image" 2>/dev/null)
-check() { # NAME CONDITION...
-    if "${@:2}"; then ok "$1"; else bad "$1"; fi
-}
 head -c 1000000 /dev/urandom >"$work/data"
 sum=$(sha256sum <"$work/data" | cut -c 1-64)
 
@@ -93,7 +90,6 @@ S
 wait "$peer" || true
 tr -d '\r' <"$work/out" >"$work/console"
 cat "$work/peer" "$work/err" >"$work/messages"
-says() { grep -qF -- "$1" "$2"; }
 check a_guest_on_a_virtio_console_ends_well test "$got" -eq 0
 check its_console_is_hvc0 grep -qx hvc0 "$work/console"
 check the_file_has_what_was_written says to-the-file "$work/file"

@@ -8,18 +8,6 @@ set -euo pipefail
 programs=$("$root/tools/guest-programs" e2fsprogs fio util-linux)
 make_payloads
 
-# guest OPTION... with the script on stdin: guest-exec; status in $got.
-guest() {
-    got=0
-    cat >"$work/script"
-    "$root/tools/guest-exec" -v --timeout 120 "$@" -- sh -c "$(cat "$work/script")" \
-        >"$work/out" 2>"$work/err" || got=$?
-}
-check() { # NAME CONDITION...
-    if "${@:2}"; then ok "$1"; else bad "$1" "$(cat "$work/out" "$work/err" 2>/dev/null)"; fi
-}
-says() { grep -qF -- "$1" "$work/out"; }
-complains() { grep -qF -- "$1" "$work/err"; }
 none_runs() { ! pgrep -f "$1" >/dev/null; }
 sum() { sha256sum | cut -c 1-64; }
 host_sum() { head -c "$2" "$1" | sum; }

@@ -31,15 +31,12 @@ for press in 1 2; do
 done
 got=0
 wait "$pid" || got=$?
-check() { # NAME PATTERN COUNT
-    if [[ $(grep -cE -- "$2" "$work/out") -eq $3 ]]; then ok "$1"; else bad "$1" "$(cat "$work/out" "$work/err")"; fi
-}
-check the_kernel_has_eight_lines_on_a_pl061 '^chip 9030000\.pl061 lines 8$' 1
-check an_output_reads_back_a_1 '^output 1$' 2
-check an_output_reads_back_a_0 '^output 0$' 1
-check the_line_is_low_before '^watching 0$' 1
+check the_kernel_has_eight_lines_on_a_pl061 counts 1 '^chip 9030000\.pl061 lines 8$'
+check an_output_reads_back_a_1 counts 2 '^output 1$'
+check an_output_reads_back_a_0 counts 1 '^output 0$'
+check the_line_is_low_before counts 1 '^watching 0$'
 # The guest sees it high when it looks, however late; and low after about 100 ms.
-check each_press_is_a_rising_edge '^rising value 1 after' 2
-check each_release_is_a_falling_edge_a_while_later '^falling value 0 after ([89][0-9]|[1-9][0-9]{2}|1[0-9]{3}) ms$' 2
+check each_press_is_a_rising_edge counts 2 '^rising value 1 after'
+check each_release_is_a_falling_edge_a_while_later counts 2 '^falling value 0 after ([89][0-9]|[1-9][0-9]{2}|1[0-9]{3}) ms$'
 [[ $got -eq 0 ]] && ok the_guest_goes_on || bad the_guest_goes_on "status $got" "$(cat "$work/out" "$work/err")"
 exit $failed

@@ -8,19 +8,7 @@ set -euo pipefail
 program=$1 steps=${SHARE_STEPS:-1500}
 programs=$("$root/tools/guest-programs" dash git tar)
 make_payloads
-check() { # NAME CONDITION...
-    if "${@:2}"; then ok "$1"; else bad "$1" "$(tail -n 40 "$work/out" "$work/err" 2>/dev/null)"; fi
-}
-says() { grep -qF -- "$1" "$work/out"; }
-says_not() { ! grep -qF -- "$1" "$work/out"; }
-# guest OPTION... with the script on stdin: guest-exec; status in $got.
-guest() {
-    got=0
-    cat >"$work/script"
-    "${as[@]}" "$root/tools/guest-exec" -v --timeout 150 "$@" -- sh -c "$(cat "$work/script")" \
-        >"$work/out" 2>"$work/err" || got=$?
-}
-as=(env)
+guest_seconds=150
 
 mkdir "$work/share" "$work/gone" "$work/ro" "$work/tree"
 cp "$program" "$work/share/files"

@@ -4,18 +4,9 @@
 # may have descriptors, and a container's upper folder of overlayfs.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
-check() { # NAME CONDITION...
-    if "${@:2}"; then ok "$1"; else bad "$1" "$(tail -n 40 "$work/out" "$work/err" 2>/dev/null)"; fi
-}
-says() { grep -qF -- "$1" "$work/out"; }
-says_not() { ! grep -qF -- "$1" "$work/out"; }
-# guest OPTION... with the script on stdin: guest-exec with few descriptors; status in $got.
-guest() {
-    got=0
-    cat >"$work/script"
-    bash -c 'ulimit -n 1024; exec "$@"' bash "$root/tools/guest-exec" -v --timeout 150 "$@" -- \
-        sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
-}
+
+as=(bash -c 'ulimit -n 1024; exec "$@"' bash)
+guest_seconds=150
 
 # SHARE_FOLDERS of 1,000 files each (default 10).
 folders=${SHARE_FOLDERS:-10}

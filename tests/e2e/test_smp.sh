@@ -7,15 +7,10 @@ set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 program=$1
 exec_in() { got=0; "$root/tools/guest-exec" --timeout 400 "$@" >"$work/out" 2>"$work/err" || got=$?; }
-check() { # NAME PATTERN: the last command succeeded and printed the pattern
-    if [[ $got -eq 0 ]] && grep -qE -- "$2" "$work/out"; then ok "$1"; else
-        bad "$1" "status $got; output:" "$(head -c 2000 "$work/out")" "$(tail -c 2000 "$work/err")"
-    fi
-}
 
 for cpus in 1 2 4 8; do
     exec_in -c "$cpus" -- nproc
-    check "${cpus}_cpus_come_up" "^$cpus\$"
+    check "${cpus}_cpus_come_up" answers "^$cpus\$"
 done
 
 # The same load wherever it runs: eight processes, and what they compute must be right.
@@ -55,16 +50,16 @@ for pcpus in 4 2 1; do
     on="on_${pcpus}_pcpus"
     start=$SECONDS
     exec_in -c 4 --pcpus "$pcpus" -- sh -c "$(cat "$work/load")"
-    check "eight_processes_compute_right_$on" '^right$'
+    check "eight_processes_compute_right_$on" answers '^right$'
     [[ $(grep -c '^right$' "$work/out") -eq 8 ]] || bad "all_eight_compute_right_$on" "$(cat "$work/out")"
     echo "# the load $on: $((SECONDS - start)) s with the boot"
     start=$SECONDS
     exec_in -c 4 --pcpus "$pcpus" -- sh -c "$(cat "$work/hotplug")" "$rounds"
-    check "every_cpu_goes_and_comes_$on" "^switched ([1-9][0-9]*) of \\1\$"
+    check "every_cpu_goes_and_comes_$on" answers "^switched ([1-9][0-9]*) of \\1\$"
     echo "# hotplug, $rounds rounds $on: $((SECONDS - start)) s with the boot"
     start=$SECONDS
     exec_in -c 4 --pcpus "$pcpus" -- sh -c "$unpack" sh "${encoded[@]}"
-    check "threads_pmu_debug_and_sve_$on" '^all good$'
+    check "threads_pmu_debug_and_sve_$on" answers '^all good$'
     echo "# the program $on: $((SECONDS - start)) s with the boot"
 done
 

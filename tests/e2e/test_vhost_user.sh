@@ -19,11 +19,6 @@ cleanup() {
 }
 trap cleanup EXIT
 
-check() { # NAME CONDITION...
-    if "${@:2}"; then ok "$1"; else bad "$1" "$(tail -n 30 "$work/out" "$work/err" 2>/dev/null)"; fi
-}
-says() { grep -qF -- "$1" "$work/out"; }
-complains() { grep -qF -- "$1" "$work/err"; }
 await() { # CONDITION: for a minute at most, and as long as the guest runs
     local n
     for n in {1..1200}; do

@@ -10,10 +10,6 @@ host=$(dirname -- "$0")/vsock_host.py
 make_payloads
 server=
 trap '[[ -z $server ]] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
-check() { # NAME CONDITION...
-    if "${@:2}"; then ok "$1"; else bad "$1" "$(tail -n 30 "$work/out" "$work/said" 2>/dev/null)"; fi
-}
-says() { grep -qF -- "$1" "$work/out"; }
 said() { grep -qF -- "$1" "$work/said"; }
 until_said() { for _ in {1..600}; do grep -qs -- "$1" "$work/out" && return; sleep 0.1; done; return 1; }
 
