@@ -48,6 +48,9 @@ for signal in TERM:143 HUP:129; do
     kill -s "${signal%:*}" "$pid"
     ended "SIG${signal%:*}_ends_it" "${signal#*:}"
 done
+start -l debug
+kill -TERM "$pid"
+ended a_debug_log_ends_with_the_exits_by_kind 143 'ns  posted write'
 start
 kill -9 "$pid"
 ended the_machine_does_not_outlive_a_killed_vmm 137

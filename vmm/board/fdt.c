@@ -119,7 +119,7 @@ static void build_psci(struct fdt_writer *w)
 /*
  * always-on: no power state that the guest can ask for stops its timer. A vCPU
  * in WFI or CPU_SUSPEND, to power-down too, has it live in its core, or saved
- * with the deadline kept by whoever took the core. Without the property Linux
+ * with the deadline kept by the scheduler. Without the property Linux
  * takes the timer for one that stops in deep idle (C3STOP), and as the board has
  * no other timer that could wake it, gives up high resolution and tickless idle.
  */

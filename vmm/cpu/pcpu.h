@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A physical CPU as the vmm sees it: the two rings of its channel. What comes
- * out of the event ring is the stub's word and is checked here, once, for all
- * who use it after.
+ * A physical CPU as the vmm sees it: the two rings of its channel. Events come from the
+ * stub, which the vmm does not trust: type and vCPU of each are checked here, once, and
+ * the rest of the vmm relies on that.
  */
 #pragma once
 

@@ -52,8 +52,8 @@ static void raise_floor(struct sched *sched)
 }
 
 /*
- * Who slept may not use up the time that it did not want: it is set to a slice
- * before those that compete, or that did last if nobody does now.
+ * A vCPU that slept long gets at most one slice of credit: its run time is raised to a
+ * slice less than that of the vCPUs which compete now, or which did last.
  */
 static void catch_up(struct sched *sched, struct sched_vcpu *v)
 {
@@ -129,7 +129,7 @@ void sched_wake(struct sched *sched, unsigned vcpu)
     }
 }
 
-/* Who is ready and has had the least; SCHED_NOBODY: none is ready. */
+/* The ready vCPU that has run least; SCHED_NOBODY: none is ready. */
 static unsigned next_ready(const struct sched *sched)
 {
     unsigned next = SCHED_NOBODY;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Which vCPU has which pCPU, and for how long. Only the policy is here: it acts
- * by struct sched_ops, and time is what they say it is.
+ * The scheduler: which vCPU has which pCPU, and for how long. This is policy only; the
+ * scheduler acts through struct sched_ops and reads the time from there.
  *
- * While there is a pCPU for each vCPU nobody is ever moved. With more vCPUs, a
- * pCPU goes to the vCPU that has had the least time. One that waits for an
- * interrupt keeps its pCPU until another wants it: then its wake-up is quick, and
- * needs nobody here. One that runs is taken off when its time slice is over, or
- * after a quarter of it when the other has had much less.
+ * While there are as many pCPUs as vCPUs, no vCPU moves. With more vCPUs, a pCPU goes
+ * to the vCPU that has run least. A vCPU that waits for an interrupt keeps its pCPU until
+ * another vCPU wants it, so that it wakes up quickly and without the scheduler. A running
+ * vCPU is stopped at the end of its time slice, or after a quarter of the slice when the
+ * other vCPU has run much less.
  *
  * vCPUs and pCPUs are numbers: those of the stub.
  */
@@ -87,7 +87,7 @@ void sched_wait(struct sched *sched, unsigned vcpu);
 void sched_wake(struct sched *sched, unsigned vcpu);
 
 /*
- * Give the pCPUs to whom they belong now. Not from inside an exit: any vCPU may
- * be moved. 0 or what an op said; nothing is done before `due` or `deadline`.
+ * Assign the pCPUs anew. Not from inside of an exit: any vCPU may be moved. 0 or what an
+ * op said; nothing is done before `due` or `deadline`.
  */
 int sched_turn(struct sched *sched);

@@ -23,7 +23,7 @@ struct vcpu {
     unsigned number;              /* the stub's: among all vCPUs of the machine */
     unsigned index;               /* 0 .. the VM's count - 1 */
     unsigned vm_id;               /* the stub's */
-    void *vm;                     /* whoever handles its events */
+    void *vm;                     /* the struct vm that handles its events */
     uint64_t mpidr, midr;         /* what MPIDR_EL1 and MIDR_EL1 read */
     uint64_t hcr;                 /* RV_HCR_BITS that it always has */
     uint32_t direct_enabled;      /* bit n: the physical PPI n is injected directly */

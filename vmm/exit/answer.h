@@ -14,8 +14,8 @@ enum answer_kind {
     ANSWER_UNEXPECTED, /* no guest of this VM can cause it: UNDEFINED, and a warning */
     ANSWER_UNDEFINED,
     ANSWER_REFLECT, /* the same exception, taken to EL1 */
-    ANSWER_STEP,    /* nothing to do: on behind the instruction */
-    ANSWER_WAIT,    /* on behind the instruction when an interrupt is pending */
+    ANSWER_STEP,    /* nothing to do: advance the PC past the instruction */
+    ANSWER_WAIT,    /* the same, when an interrupt is pending */
     ANSWER_CALL,    /* PSCI, SMCCC */
     ANSWER_SYSREG,  /* as its row in sysreg.c says */
     ANSWER_CP14,    /* the debug ROM's address, in AArch32: there is none, so it reads zero */

@@ -225,7 +225,7 @@ struct exit_info {
     bool il;         /* the instruction is 32 bits wide (or the class says 1 always) */
     uint32_t iss;    /* ESR_ELx[24:0] */
     uint32_t iss2;   /* ESR_ELx[55:32] */
-    uint64_t pc;     /* ELR_EL2: behind the instruction for HVC, at it otherwise */
+    uint64_t pc;     /* ELR_EL2: the next instruction for HVC, else the trapped one */
     uint32_t pstate; /* SPSR_EL2 */
     bool aarch32;    /* from AArch32 */
     union {

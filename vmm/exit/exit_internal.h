@@ -18,7 +18,7 @@ struct exit_run {
 /* X[reg] gets `value` with the reply. Register 31 is the zero register: what goes there is gone. */
 void exit_set_reg(struct exit_run *run, unsigned reg, uint64_t value);
 
-/* On behind the instruction. */
+/* Advance the PC past the trapped instruction. */
 void exit_step(struct exit_run *run);
 
 /* What an inject_*() returned. One that failed has said why: the guest cannot go on. */

@@ -125,7 +125,7 @@ static bool call_pvtime(const struct smccc *smccc, const struct call *call,
 }
 
 /*
- * Who answers: a range of fast calls, without CALL_SMC64. Absent means unknown:
+ * Which service answers: a range of fast calls, without CALL_SMC64. Absent means unknown:
  * yielding calls, other owners, and identifiers with reserved bits.
  */
 static const struct smccc_service {

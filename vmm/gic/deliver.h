@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Delivery: takes an interrupt's state to the vCPU's entry that it calls for.
- * Whoever changes what decides on delivery does so between deliver_begin() and
- * deliver_end(). Internal to vmm/gic.
+ * Delivery: brings the entry in a vCPU's list registers in line with an interrupt's state.
+ * Code that changes anything on which delivery depends (enable, group, priority, routing)
+ * does so between deliver_begin() and deliver_end(). Internal to vmm/gic.
  */
 #pragma once
 

@@ -23,7 +23,7 @@ struct input {
 
 /*
  * Regular files and pipes only. A pipe is read to its end here, and this waits
- * for whoever writes it. 0; -EISDIR; -EINVAL: a device or a socket; -EFBIG: more
+ * for the process that writes it. 0; -EISDIR; -EINVAL: a device or a socket; -EFBIG: more
  * than `limit` bytes; -ENODATA: an empty pipe; other: what open() and read() said.
  */
 int input_open(struct input *input, const char *what, const char *path, uint64_t limit);

@@ -105,7 +105,7 @@ int vm_stop(struct vm *vm);
 
 void vm_destroy(struct vm *vm);
 
-/* Handle one event of a vCPU of the VM: answer the exit, and notify whom it concerns. */
+/* Handle one event of a vCPU of the VM: answer the exit, and notify the other vCPUs that it concerns. */
 void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event);
 
 /* Switch the vCPU off: its registers are in its page then. 0 or -EIO. */
