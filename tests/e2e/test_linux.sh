@@ -59,6 +59,33 @@ else
     bad the_guest_reboots "status $got" "$(tail -c 1000 "$work/console")" "$(cat "$work/err")"
 fi
 
+# A unified kernel image: kernel, initrd and command line in one PE file, and no other option.
+printf 'console=ttyAMA0 quiet of.the.uki=1\n' >"$work/cmdline"
+python3 - "$work/uki" ".cmdline=$work/cmdline" ".initrd=$initrd" ".linux=$kernel" <<'P'
+import struct, sys
+sections = [(name, open(path, "rb").read()) for name, path in (a.split("=") for a in sys.argv[2:])]
+headers, body, at = b"", b"", 4096
+for name, data in sections:
+    padded = data + bytes(-len(data) % 512)
+    headers += struct.pack("<8sIIIIIIHHI", name.encode(), len(data), 0, len(padded), at, 0, 0, 0, 0, 0)
+    body, at = body + padded, at + len(padded)
+dos = b"MZ" + bytes(0x3A) + struct.pack("<I", 0x40)
+pe = b"PE\0\0" + struct.pack("<HHIIIHH", 0xAA64, len(sections), 0, 0, 0, 0, 0)
+with open(sys.argv[1], "wb") as out:
+    out.write((dos + pe + headers).ljust(4096, b"\0") + body)
+P
+{
+    for _ in $(seq 600); do grep -q 'ringvisor:' "$work/console" 2>/dev/null && break; sleep 0.1; done
+    sleep 0.5
+    printf 'cat /proc/cmdline; poweroff -f\n'
+    sleep 20
+} | timeout 90 "$vmm" run -k "$work/uki" -m 512M >"$work/console" 2>"$work/err" && got=0 || got=$?
+if [[ $got -eq 0 ]] && grep -q '^console=ttyAMA0 quiet of.the.uki=1' "$work/console"; then
+    ok a_unified_kernel_image_boots
+else
+    bad a_unified_kernel_image_boots "status $got" "$(tail -c 1000 "$work/console")" "$(cat "$work/err")"
+fi
+
 # Warnings and errors that plain QEMU's virt does not have with the same kernel.
 "$root/tests/e2e/dmesg-compare" "$vmm" >"$work/out" 2>&1 &&
     ok the_log_has_no_warning_of_its_own ||
