@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,7 +22,7 @@
 
 /* Room for what is appended to the path while the socket is made. */
 #define LISTENER_PATH_MAX    sizeof(((struct sockaddr_un *)0)->sun_path)
-#define LISTENER_SUFFIX_MAX  (sizeof(".2147483647.old") - 1)
+#define LISTENER_SUFFIX_MAX  (sizeof(".2147483647") - 1)
 #define LISTENER_PATH_LENGTH (LISTENER_PATH_MAX - 1 - LISTENER_SUFFIX_MAX)
 
 struct listener {
@@ -99,53 +100,59 @@ static int listener_probe(const char *path)
     return error;
 }
 
-/*
- * Take the dead socket `stale` away. Another process may do the same at this moment and listen
- * already: so what is at the path is first renamed, which only one process can do, then looked
- * at, and put back if it is another socket.
- */
-static int listener_remove(const struct listener *listener, const struct stat *stale)
+/* What is at the path is removed if it is a socket on which nobody listens. Under the lock. */
+static int listener_remove_dead(const struct listener *listener)
 {
-    char aside[LISTENER_PATH_MAX];
-    struct stat found;
-    int error = 0;
-
-    snprintf(aside, sizeof(aside), "%s.%ld.old", listener->path, (long)getpid());
-    if (rename(listener->path, aside))
-        return errno == ENOENT ? 0 : -errno;
-    if (lstat(aside, &found) || found.st_dev != stale->st_dev || found.st_ino != stale->st_ino) {
-        if (link(aside, listener->path))
-            log_warn("%s: the socket of another process lost its name", listener->config.what);
-        error = -EADDRINUSE;
-    }
-    unlink(aside);
-    return error;
-}
-
-/* What is at the path is removed if it is a socket on which nobody listens. */
-static int listener_make_room(const struct listener *listener)
-{
-    /* Held, so that the number of this inode is not given to another. */
-    int held = open(listener->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     struct stat st;
     int error;
 
-    if (held < 0)
+    if (lstat(listener->path, &st))
         return errno == ENOENT ? 0 : -errno;
-    if (fstat(held, &st)) {
-        error = -errno;
-    } else if (!S_ISSOCK(st.st_mode)) {
-        error = -EEXIST;
-    } else {
-        error = listener_probe(listener->path);
-        if (error == 0)
-            error = -EADDRINUSE;
-        else if (error == ECONNREFUSED)
-            error = listener_remove(listener, &st);
-        else
-            error = error == ENOENT ? 0 : -error;
-    }
-    close(held);
+    if (!S_ISSOCK(st.st_mode))
+        return -EEXIST;
+    error = listener_probe(listener->path);
+    if (error == 0)
+        return -EADDRINUSE;
+    if (error == ECONNREFUSED && unlink(listener->path))
+        error = errno;
+    return error == ECONNREFUSED || error == ENOENT ? 0 : -error;
+}
+
+/*
+ * The right to remove what is at the path. Without it, of two processes that both saw a dead
+ * socket the slower one would remove the new socket of the quicker one. A descriptor, or -errno:
+ * -EADDRINUSE if another process has it, which is about to listen there. The file is the user's
+ * own, so that no other user can hold it.
+ */
+static int listener_lock(const char *name)
+{
+    struct stat ours, now;
+    int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int error = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (flock(fd, LOCK_EX | LOCK_NB))
+        error = errno == EWOULDBLOCK ? -EADDRINUSE : -errno;
+    else if (fstat(fd, &ours) || lstat(name, &now) || ours.st_ino != now.st_ino)
+        error = -EADDRINUSE; /* the one who had it has removed it meanwhile */
+    if (error)
+        close(fd);
+    return error ? error : fd;
+}
+
+static int listener_make_room(const struct listener *listener)
+{
+    char name[LISTENER_PATH_MAX];
+    int lock, error;
+
+    snprintf(name, sizeof(name), "%s.lock", listener->path);
+    lock = listener_lock(name);
+    if (lock < 0)
+        return lock;
+    error = listener_remove_dead(listener);
+    unlink(name); /* before others can have it */
+    close(lock);
     return error;
 }
 

@@ -17,7 +17,7 @@ struct listener;
 
 struct listener_config {
     struct event_base *base;
-    const char *path; /* 1 to 92 characters; copied */
+    const char *path; /* 1 to 96 characters; copied */
     const char *what; /* begins each message and tells the path: "console 'socket:/tmp/s'"; lives as
                          long as the listener */
     mode_t mode;      /* of the socket's file (less the umask); 0: 0700 */

@@ -175,7 +175,7 @@ static void socket_of_another_at_the_path_outlives_the_close(void **state)
 static void of_many_that_start_at_once_exactly_one_gets_a_stale_path(void **state)
 {
     struct fixture *f = *state;
-    enum { CHILDREN = 6, ROUNDS = 60 };
+    enum { CHILDREN = 6, ROUNDS = 100 };
 
     f->config.quiet = true;
     for (unsigned round = 0; round < ROUNDS; round++) {
