@@ -106,13 +106,13 @@ static bool console_port_is_open(const struct console_port *p)
  */
 
 /*
- * What follows the header of VIRTIO_CONSOLE_RESIZE. Version 1.2 of the standard has the columns
- * first. Linux has always read the rows first (but for 6.15, which took that back), and so do the
- * devices that are in use: one that did as the standard says would turn every terminal round.
+ * What follows the header of VIRTIO_CONSOLE_RESIZE: 5.3.6.2. Linux does not agree with itself:
+ * 6.15, 6.16 and the stable kernels since January 2026 read it so (6.1.192 was tried), older ones
+ * and 6.17 have the rows first.
  */
 struct console_size {
-    uint16_t rows;
     uint16_t columns;
+    uint16_t rows;
 };
 
 static size_t

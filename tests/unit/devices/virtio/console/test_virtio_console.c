@@ -249,8 +249,8 @@ static void assert_size(struct fixture *f, unsigned port, uint16_t columns, uint
     uint16_t value, size[65] = {0};
 
     assert_int_equal(control_in(f, &value, (char *)size), VIRTIO_CONSOLE_RESIZE << 16 | port);
-    assert_int_equal(size[0], rows);
-    assert_int_equal(size[1], columns);
+    assert_int_equal(size[0], columns);
+    assert_int_equal(size[1], rows);
 }
 
 static void size_of_the_terminal_is_told(void **state)
