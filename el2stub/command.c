@@ -10,37 +10,25 @@
 /* What must exist before a handler is called. */
 enum need { NOTHING, A_VM, A_VCPU_HERE };
 
+#define COMMANDS_AT_ONCE 8u
+
 /* One lock for what several cores may change: VMs, their tables, which vCPU is where. */
 static uint8_t lock;
 
-static void lock_take(void)
+/* The VM that the command names; out of range: the one that does not exist. */
+static struct vm *vm_named(const struct rv_command *c)
 {
-    while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
-        cpu_relax();
-}
-
-static void lock_release(void)
-{
-    __atomic_clear(&lock, __ATOMIC_RELEASE);
+    return c->vm < RV_MAX_VMS ? &vms[index_nospec(c->vm, RV_MAX_VMS)] : &vms[RV_MAX_VMS];
 }
 
 /* The vCPU that the command names; NULL: it does not exist, or its VM is stopped. */
 static struct vcpu *vcpu_named(const struct rv_command *c)
 {
-    struct vcpu *vcpu;
+    struct vcpu *vcpu = &vcpus[index_nospec(c->vcpu, RV_MAX_VCPUS)];
 
-    if (c->vcpu >= RV_MAX_VCPUS)
-        return NULL;
-    vcpu = &vcpus[c->vcpu];
-    if (!vcpu->vm || vcpu->vm->stopped)
+    if (c->vcpu >= RV_MAX_VCPUS || !vcpu->vm || vcpu->vm->stopped)
         return NULL;
     return vcpu;
-}
-
-/* Does the VM that the command names exist, and is it not stopped? */
-static bool vm_is_usable(const struct rv_command *c)
-{
-    return c->vm < RV_MAX_VMS && vms[c->vm].exists && !vms[c->vm].stopped;
 }
 
 static int reply(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
@@ -50,7 +38,7 @@ static int reply(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
     if (!pcpu->blocked)
         return RV_REFUSED_STATE;
     if (c->flags & RV_REPLY_REG && c->reg < 31)
-        pcpu->vcpu->page->x[c->reg] = c->arg[0];
+        pcpu->vcpu->page->x[index_nospec(c->reg, 31)] = c->arg[0];
     if (c->flags & RV_REPLY_ADVANCE)
         exit_advance();
     pcpu->waits = (c->flags & RV_REPLY_WAIT) != 0;
@@ -94,35 +82,33 @@ static int save(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 
 static int vm_create(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    if (c->vm >= RV_MAX_VMS || vms[c->vm].exists)
+    struct vm *vm = vm_named(c);
+
+    if (c->vm >= RV_MAX_VMS || vm->exists)
         return RV_REFUSED_VM;
-    return stage2_create(&vms[c->vm], c->vm, c->arg[0], c->arg[1]);
+    return stage2_create(vm, (unsigned)(vm - vms), c->arg[0], c->arg[1]);
 }
 
 static int vcpu_create(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    struct rv_vcpu_page *pages = (struct rv_vcpu_page *)(boot.mem_base + boot.vcpus_offset);
-    struct vcpu *vcpu;
+    struct vcpu *vcpu = &vcpus[index_nospec(c->vcpu, RV_MAX_VCPUS)];
 
-    if (c->vcpu >= boot.nr_vcpus)
-        return RV_REFUSED_VCPU;
-    vcpu = &vcpus[c->vcpu];
-    if (vcpu->vm)
+    if (c->vcpu >= boot.nr_vcpus || vcpu->vm)
         return RV_REFUSED_VCPU;
     vcpu->index = c->vcpu;
-    vcpu->page = &pages[c->vcpu];
-    vcpu->vm = &vms[c->vm];
+    vcpu->page = (struct rv_vcpu_page *)(boot.mem_base + boot.vcpus_offset) + (vcpu - vcpus);
+    vcpu->vm = vm_named(c);
     return 0;
 }
 
 static int map(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    return stage2_map(&vms[c->vm], (ipa_t){c->arg[0]}, c->arg[1], c->arg[2], c->arg[3]);
+    return stage2_map(vm_named(c), (ipa_t){c->arg[0]}, c->arg[1], c->arg[2], c->arg[3]);
 }
 
 static int protect(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    return stage2_protect(&vms[c->vm], (ipa_t){c->arg[0]}, c->arg[1], c->arg[2]);
+    return stage2_protect(vm_named(c), (ipa_t){c->arg[0]}, c->arg[1], c->arg[2]);
 }
 
 static int inject(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
@@ -149,13 +135,10 @@ static int retract(struct pcpu *pcpu, const struct rv_command *c, uint64_t *valu
 
 static int set_posted(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    struct posted_window *window;
+    struct posted_window *window = vm_named(c)->posted + index_nospec(c->arg[0], RV_MAX_POSTED);
 
-    if (c->arg[0] >= RV_MAX_POSTED)
+    if (c->arg[0] >= RV_MAX_POSTED || c->arg[1] + c->arg[2] < c->arg[1])
         return RV_REFUSED_RANGE;
-    if (c->arg[1] + c->arg[2] < c->arg[1])
-        return RV_REFUSED_RANGE; /* it wraps */
-    window = &vms[c->vm].posted[c->arg[0]];
     if (window->size)
         return RV_REFUSED_STATE;
     window->start = c->arg[1];
@@ -164,37 +147,23 @@ static int set_posted(struct pcpu *pcpu, const struct rv_command *c, uint64_t *v
     return 0;
 }
 
-/* May the guest have this physical interrupt: a PPI, and not the stub's own? */
-static bool is_ppi_for_guests(uint64_t intid)
-{
-    return intid >= 16 && intid < 32 && intid != boot.maintenance_intid;
-}
-
-/* The entry for this physical interrupt: the one that has it already, or a free one, or NULL. */
-static struct direct_entry *direct_entry_for(struct vcpu *vcpu, uint64_t pintid)
-{
-    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
-        struct direct_entry *entry = &vcpu->direct[i];
-
-        if (entry->pintid == pintid || !entry->pintid)
-            return entry;
-    }
-    return NULL;
-}
-
 /* The vCPU is live here, or nowhere: only this core's PPIs can be reached from here. */
 static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
+    bool is_ppi = c->arg[0] >= 16 && c->arg[0] < 32;
     struct vcpu *vcpu = vcpu_named(c);
     struct direct_entry *entry;
 
     if (!vcpu || (vcpu->pcpu && vcpu->pcpu != pcpu))
         return RV_REFUSED_VCPU;
-    if (!is_ppi_for_guests(c->arg[0]) || c->arg[1] < 16 || c->arg[1] >= INTID_SPECIAL)
+    if (!is_ppi || c->arg[0] == boot.maintenance_intid || c->arg[1] < 16 ||
+        c->arg[1] >= INTID_SPECIAL)
         return RV_REFUSED_INTID;
     if (c->arg[2] & ~(uint64_t)(RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_ENABLED))
         return RV_REFUSED_FLAGS;
-    entry = direct_entry_for(vcpu, c->arg[0]);
+    entry = lr_direct_entry(vcpu, c->arg[0]);
+    if (!entry)
+        entry = lr_direct_entry(vcpu, 0); /* a free one */
     if (!entry)
         return NO_ROOM;
     *entry = (struct direct_entry){.pintid = c->arg[0], .vintid = c->arg[1], .flags = c->arg[2]};
@@ -205,17 +174,18 @@ static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *v
 
 static int flush(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    const struct vm *vm = &vms[c->vm];
+    const struct vm *vm = vm_named(c);
 
     if ((c->arg[0] | c->arg[1]) % RV_PAGE_SIZE)
         return RV_REFUSED_ALIGN;
-    if (!range_inside(c->arg[0], c->arg[1], vm->ram_offset, vm->ram_size))
+    if (!range_inside(c->arg[0], c->arg[1], vm->ram_offset, vm->ram_size) ||
+        c->arg[1] > RV_MAX_FLUSH)
         return RV_REFUSED_RANGE;
     platform_memory_changed(boot.mem_base + c->arg[0], c->arg[1]);
     return 0;
 }
 
-static const struct {
+static const struct command {
     int (*handle)(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value);
     enum need need;
 } commands[RV_COMMAND_COUNT] = {
@@ -235,46 +205,45 @@ static const struct {
     [RV_COMMAND_FLUSH] = {.handle = flush, .need = A_VM},
 };
 
-/* Is the command about the vCPU that is live in this core? */
-static bool needs_vcpu_here(uint8_t op)
+/* The command's entry in the table. One that does not exist has no handler. */
+static const struct command *command_named(const struct rv_command *c)
 {
-    return op < RV_COMMAND_COUNT && commands[op].need == A_VCPU_HERE;
+    return &commands[index_nospec(c->op, RV_COMMAND_COUNT)];
 }
 
-static int handle_locked(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
+static bool is_vcpu_here(const struct pcpu *pcpu, const struct rv_command *c)
 {
-    int error = RV_REFUSED_VM;
-
-    lock_take();
-    if (commands[c->op].need != A_VM || vm_is_usable(c))
-        error = commands[c->op].handle(pcpu, c, value);
-    lock_release();
-    return error;
+    return pcpu->vcpu && pcpu->vcpu->index == c->vcpu;
 }
 
 static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    if (c->op >= RV_COMMAND_COUNT || !commands[c->op].handle)
+    const struct command *command = command_named(c);
+    const struct vm *vm = vm_named(c);
+    int error = RV_REFUSED_VM;
+
+    if (!command->handle)
         return RV_REFUSED_OP;
-    if (needs_vcpu_here(c->op)) {
-        if (!pcpu->vcpu || pcpu->vcpu->index != c->vcpu)
-            return RV_REFUSED_STATE;
-    }
-    if (c->op == RV_COMMAND_REPLY)
-        return reply(pcpu, c, value); /* fast */
+    if (command->need == A_VCPU_HERE && !is_vcpu_here(pcpu, c))
+        return RV_REFUSED_STATE;
     if (c->op == RV_COMMAND_STOP)
         return stop(pcpu, c, value); /* may wait for the vmm: not with the lock */
-    return handle_locked(pcpu, c, value);
+    while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
+        cpu_relax();
+    pcpu->locks = true;
+    if (command->need != A_VM || (vm->exists && !vm->stopped))
+        error = command->handle(pcpu, c, value);
+    pcpu->locks = false;
+    __atomic_clear(&lock, __ATOMIC_RELEASE);
+    return error;
 }
 
 /* The VM that an illegal command stops. */
 static struct vm *vm_to_stop(const struct pcpu *pcpu, const struct rv_command *c)
 {
-    if (needs_vcpu_here(c->op) && pcpu->vcpu)
+    if (pcpu->vcpu && command_named(c)->need == A_VCPU_HERE)
         return pcpu->vcpu->vm;
-    if (c->vm < RV_MAX_VMS)
-        return &vms[c->vm];
-    return &vms[RV_MAX_VMS];
+    return vm_named(c);
 }
 
 /* Tell why, and stop the VM that it was about; a core is never stopped. */
@@ -287,13 +256,36 @@ void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, str
 
 void command_execute(struct pcpu *pcpu, const struct rv_command *c)
 {
-    struct vm *vm = vm_to_stop(pcpu, c);
     uint64_t value = 0;
-    int error = dispatch(pcpu, c, &value);
-    uint64_t status = error == NO_ROOM ? RV_STATUS_NO_ROOM : RV_STATUS_OK;
+    int error;
 
+    if (c->op == RV_COMMAND_REPLY && is_vcpu_here(pcpu, c))
+        error = reply(pcpu, c, &value); /* a guest waits: by the shortest way */
+    else
+        error = dispatch(pcpu, c, &value);
     if (error > 0)
-        command_refuse(pcpu, c->tag, c->op, error, vm);
+        command_refuse(pcpu, c->tag, c->op, error, vm_to_stop(pcpu, c));
     else if (c->flags & RV_COMMAND_FLAG_ACK)
-        event_send(pcpu, RV_EVENT_ACK, c->tag, status, value);
+        event_send(pcpu, RV_EVENT_ACK, c->tag, error ? RV_STATUS_NO_ROOM : RV_STATUS_OK, value);
+}
+
+/* Execute some commands. True: there may be more, after interrupts had their turn. */
+bool command_serve(struct pcpu *pcpu)
+{
+    struct rv_command command;
+
+    for (uint32_t i = 0; i < COMMANDS_AT_ONCE; i++) {
+        if (!command_ready(pcpu))
+            return false;
+        command_take(pcpu, &command);
+        command_execute(pcpu, &command);
+    }
+    return true;
+}
+
+/* This core is lost: nobody is to wait for it. */
+void command_abandon(struct pcpu *pcpu)
+{
+    if (pcpu->locks)
+        __atomic_clear(&lock, __ATOMIC_RELEASE);
 }

@@ -32,9 +32,12 @@ static bool is_posted(const struct vm *vm, uint64_t ipa)
     for (uint32_t i = 0; i < RV_MAX_POSTED; i++) {
         const struct posted_window *window = &vm->posted[i];
 
-        if (!window->size)
+        /* Acquire: pairs with the release in set_posted(); the start is there if the size is. */
+        uint64_t size = __atomic_load_n(&window->size, __ATOMIC_ACQUIRE);
+
+        if (!size)
             return false;
-        if (ipa - window->start < window->size)
+        if (ipa - window->start < size)
             return true;
     }
     return false;
@@ -56,11 +59,9 @@ static bool is_store(uint64_t esr)
  */
 static bool may_post(const struct vm *vm, uint64_t esr)
 {
-    if (!is_store(esr) || (esr & ESR_FSC_TYPE) != ESR_FSC_TRANSLATION)
+    if (!is_store(esr) || read_sysreg(spsr_el2) & PSTATE_nRW)
         return false;
-    if (read_sysreg(spsr_el2) & PSTATE_nRW)
-        return false;
-    return is_posted(vm, exit_ipa());
+    return (esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION && is_posted(vm, exit_ipa());
 }
 
 /* With RV_FEATURE_IDLE the stub itself waits for the guest's WFI, unless it is AArch32's. */
@@ -73,35 +74,41 @@ static bool is_idle(uint64_t esr)
     return (esr & mask) == ESR_SET(ESR_EC_WFX, ESR_ELx_EC);
 }
 
-/* Publish the exit that the core is in. */
-static void report(struct pcpu *pcpu, uint8_t type, uint8_t flags)
+/* What a store would have stored; 0: it is no store, or it is of XZR. */
+static uint64_t stored_value(const struct pcpu *pcpu, uint64_t esr)
 {
-    uint64_t esr = read_sysreg(esr_el2);
     uint64_t rt = ESR_GET(esr, ESR_ISS_DABT_SRT);
+
+    return is_store(esr) && rt != 31 ? pcpu->vcpu->page->x[rt] : 0;
+}
+
+/* Publish the exit that the core is in. */
+static void report(struct pcpu *pcpu, uint8_t type, uint8_t flags, uint64_t value)
+{
     struct rv_event *event = event_begin(pcpu, type);
 
     event->flags = flags;
-    event->value = 0;
-    if (is_store(esr) && rt != 31)
-        event->value = pcpu->vcpu->page->x[rt];
+    event->value = value;
     event_publish(pcpu, event);
 }
 
 void exit_sync(struct pcpu *pcpu)
 {
     uint64_t esr;
+    uint64_t value;
 
     if (shortcut(pcpu))
         return;
     esr = read_sysreg(esr_el2);
+    value = stored_value(pcpu, esr);
     if (may_post(pcpu->vcpu->vm, esr)) {
-        report(pcpu, RV_EVENT_POSTED, 0);
+        report(pcpu, RV_EVENT_POSTED, 0, value);
         exit_advance();
     } else if (is_idle(esr)) {
         pcpu->waits = true;
         exit_advance();
     } else {
-        report(pcpu, RV_EVENT_SYNC, RV_EVENT_FLAG_BLOCKING);
+        report(pcpu, RV_EVENT_SYNC, RV_EVENT_FLAG_BLOCKING, value);
         pcpu->blocked = true;
     }
     exit_serve(pcpu);
@@ -109,7 +116,7 @@ void exit_sync(struct pcpu *pcpu)
 
 void exit_serror(struct pcpu *pcpu)
 {
-    report(pcpu, RV_EVENT_SERROR, RV_EVENT_FLAG_BLOCKING);
+    report(pcpu, RV_EVENT_SERROR, RV_EVENT_FLAG_BLOCKING, 0);
     pcpu->blocked = true;
     exit_serve(pcpu);
 }
@@ -123,27 +130,26 @@ void exit_irq(struct pcpu *pcpu)
 /* Does the guest still wait for an interrupt? A virtual SError wakes it as well. */
 static bool still_waits(const struct pcpu *pcpu)
 {
-    if (!pcpu->waits || lr_pending(pcpu->vcpu))
-        return false;
-    return !(read_sysreg(hcr_el2) & HCR_VSE);
+    return !lr_pending(pcpu->vcpu) && !(read_sysreg(hcr_el2) & HCR_VSE);
 }
 
 /* Execute commands until there is a vCPU here that may run. */
 void exit_serve(struct pcpu *pcpu)
 {
-    struct rv_command command;
-
     for (;;) {
-        while (command_ready(pcpu)) {
-            command_take(pcpu, &command);
-            command_execute(pcpu, &command);
-        }
+        bool more = command_serve(pcpu);
+
         if (pcpu->ring_broken && pcpu->vcpu)
             command_refuse(pcpu, 0, 0, RV_REFUSED_RING, pcpu->vcpu->vm);
         pcpu->ring_broken = false;
         if (pcpu->vcpu && pcpu->vcpu->vm->stopped)
             world_leave(pcpu);
-        pcpu->waits = still_waits(pcpu);
+        if (more) {
+            gic_irq(pcpu);
+            continue;
+        }
+        if (pcpu->waits)
+            pcpu->waits = still_waits(pcpu);
         if (pcpu->vcpu && !pcpu->blocked && !pcpu->waits)
             return;
         command_wait(pcpu);

@@ -8,32 +8,51 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define INTID_KICK    0u
-#define ICC_SRE_ON    0x7u /* SRE, DFB, DIB; not Enable */
-#define PRIORITIES_A0 0xa0a0a0a0u
-#define BOUND         1000000u /* looks at a register that is to change soon */
+#define INTID_KICK  0u
+#define ICC_SRE_ON  0x7u /* SRE, DFB, DIB; not Enable */
+#define PRIORITY_A0 0xa0u
+#define BOUND       1000000u /* looks at a register that is to change soon */
 
 /* 0, or RV_BOOT_NO_GICV3: the bits did not clear. */
 static int wait_clear(uint64_t reg, uint32_t bits)
 {
     for (uint32_t i = 0; i < BOUND; i++) {
-        if (!(mmio32(reg) & bits))
+        if (!(mmio_load32(reg) & bits))
             return 0;
     }
     return RV_BOOT_NO_GICV3;
 }
 
-/* Boot CPU only. 0 or RV_BOOT_NO_GICV3. */
+/*
+ * Store to a register that has a bit for each SGI and PPI of this core, and wait until it
+ * has taken effect. A masked one may be signalled until GICR_CTLR.RWP is clear. A new active
+ * state comes some time later, and a guest's EOI, which goes another way, could overtake it:
+ * the interrupt would be active for ever. A load from there waits for it (IHI 0069).
+ */
+void gic_write_ppis(struct pcpu *pcpu, uint64_t reg, uint32_t ppis)
+{
+    uint64_t gicr = boot.pcpu[pcpu->index].gicr_base;
+
+    mmio32(gicr + reg) = ppis;
+    wait_clear(gicr + GICR_CTLR, GICR_CTLR_RWP);
+    mmio_load32(gicr + GICR_ISACTIVER0);
+    dsb_sy();
+}
+
+/*
+ * Boot CPU only. The distributor may have other users: only the stub's own bits and bytes
+ * are written. 0 or RV_BOOT_NO_GICV3.
+ */
 int gic_init(void)
 {
     uint64_t gicd = boot.gicd_base;
     uint32_t spi = boot.doorbell_intid;
 
-    mmio32(gicd + GICD_CTLR) = GICD_CTLR_ARE | GICD_CTLR_GRP1;
+    mmio32(gicd + GICD_CTLR) |= GICD_CTLR_ARE | GICD_CTLR_GRP1;
     if (wait_clear(gicd + GICD_CTLR, GICD_CTLR_RWP))
         return RV_BOOT_NO_GICV3;
     mmio32(gicd + GICD_IGROUPR(spi)) |= 1u << spi % 32;
-    mmio32(gicd + GICD_IPRIORITYR(spi)) = PRIORITIES_A0;
+    mmio8(gicd + GICD_IPRIORITYR(spi)) = PRIORITY_A0;
     mmio64(gicd + GICD_IROUTER(spi)) = boot.pcpu[0].mpidr & MPIDR_AFFINITY;
     mmio32(gicd + GICD_ISENABLER(spi)) = 1u << spi % 32;
     return 0;
@@ -45,11 +64,11 @@ int gic_init_cpu(struct pcpu *pcpu)
     GICR(pcpu, GICR_WAKER) &= ~GICR_WAKER_PROCESSOR_SLEEP;
     if (wait_clear(boot.pcpu[pcpu->index].gicr_base + GICR_WAKER, GICR_WAKER_CHILDREN_ASLEEP))
         return RV_BOOT_NO_GICV3;
-    GICR(pcpu, GICR_ICENABLER0) = ~0u;
-    GICR(pcpu, GICR_ICACTIVER0) = ~0u;
+    gic_write_ppis(pcpu, GICR_ICENABLER0, ~0u);
+    gic_write_ppis(pcpu, GICR_ICACTIVER0, ~0u);
     GICR(pcpu, GICR_IGROUPR0) = ~0u;
     for (uint32_t i = 0; i < 8; i++)
-        GICR(pcpu, GICR_IPRIORITYR0 + 4 * i) = PRIORITIES_A0;
+        GICR(pcpu, GICR_IPRIORITYR0 + 4 * i) = PRIORITY_A0 * 0x01010101u; /* of four interrupts */
     GICR(pcpu, GICR_ISENABLER0) = 1u << INTID_KICK | 1u << boot.maintenance_intid;
 
     /* The guest's ICC_SRE_EL1 is on too, and traps: ICC_SRE_EL2.Enable is 0. */
@@ -72,10 +91,9 @@ static uint64_t kick_to(uint64_t mpidr)
     uint64_t aff2 = mpidr >> 16 & 0xff;
     uint64_t aff1 = mpidr >> 8 & 0xff;
     uint64_t range = mpidr >> 4 & 0xf; /* which 16 values of Aff0 the target list is for */
-    uint64_t targets = 1ull << (mpidr & 0xf);
 
     return aff3 << 48 | range << 44 | aff2 << 32 | (uint64_t)INTID_KICK << 24 | aff1 << 16 |
-           targets;
+           1ull << (mpidr & 0xf);
 }
 
 /* Send the kick to all pCPUs in the mask. */
@@ -92,60 +110,62 @@ void gic_kick(uint64_t mask)
 /* Enable the PPI of a direct entry in this core, or mask it, as the entry says. */
 void gic_enable_ppi(struct pcpu *pcpu, const struct direct_entry *entry)
 {
-    if (entry->flags & RV_IRQ_ENABLED)
-        GICR(pcpu, GICR_ISENABLER0) = 1u << entry->pintid;
-    else
-        GICR(pcpu, GICR_ICENABLER0) = 1u << entry->pintid;
+    uint64_t reg = entry->flags & RV_IRQ_ENABLED ? GICR_ISENABLER0 : GICR_ICENABLER0;
+
+    gic_write_ppis(pcpu, reg, 1u << entry->pintid);
 }
 
 /* A direct interrupt of the vCPU that is live here goes into a list register. */
 static bool inject_direct(struct vcpu *vcpu, uint32_t intid)
 {
-    if (!vcpu)
-        return false;
-    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
-        const struct direct_entry *d = &vcpu->direct[i];
-        uint64_t lr = rv_gic_irq(d->vintid, d->flags | RV_IRQ_PENDING);
+    const struct direct_entry *d = vcpu ? lr_direct_entry(vcpu, intid) : NULL;
+    uint64_t lr;
 
-        if (d->pintid != intid || !(d->flags & RV_IRQ_ENABLED))
-            continue;
-        lr |= LR_HW | (uint64_t)intid << LR_PINTID_SHIFT;
-        return lr_inject(vcpu, lr) == 0;
-    }
-    return false;
+    if (!d || !(d->flags & RV_IRQ_ENABLED))
+        return false;
+    lr = rv_gic_irq(d->vintid, d->flags | RV_IRQ_PENDING) | LR_HW;
+    return lr_inject(vcpu, lr | (uint64_t)intid << LR_PINTID_SHIFT) == 0;
 }
 
-/* An interrupt that is neither the stub's own nor the guest's. True: the guest deactivates it. */
-static bool handle_other(struct pcpu *pcpu, uint32_t intid)
+/*
+ * An interrupt that nobody here has asked for. A PPI or SPI is masked, so that it does not
+ * come again. PPIs are silent: those of a vCPU that has just left come here.
+ */
+static void handle_stray(struct pcpu *pcpu, uint32_t intid)
 {
-    if (inject_direct(pcpu->vcpu, intid))
-        return true;
-    if (intid < 32)
-        GICR(pcpu, GICR_ICENABLER0) = 1u << intid; /* nobody's: not again */
-    return false;
+    if (intid < INTID_SPI)
+        gic_write_ppis(pcpu, GICR_ICENABLER0, 1u << intid);
+    else if (intid < INTID_SPECIAL)
+        mmio32(boot.gicd_base + GICD_ICENABLER(intid)) = 1u << intid % 32;
+    if (intid >= INTID_SPI && event_has_room(pcpu)) /* else this may be where one waits for room */
+        event_send(pcpu, RV_EVENT_STRAY, 0, 0, intid);
 }
 
 /*
  * Take what is pending. A guest may not keep the core here, so the number of
- * rounds has a bound; what is left raises the exception again.
+ * rounds has a bound; what is left raises the exception again. INTIDs 1020 to 1023 say
+ * that there is none; those above are LPIs and others, which need the priority drop as
+ * all do (IHI 0069, "INTIDs"). They are not deactivated: LPIs have no active state, and
+ * the others are best left in it.
  */
 void gic_irq(struct pcpu *pcpu)
 {
     for (uint32_t i = 0; i < 8; i++) {
         uint32_t intid = (uint32_t)read_sysreg(icc_iar1_el1) & 0xffffff;
-        bool of_guest = false;
 
-        if (intid >= INTID_SPECIAL)
+        if (intid >= INTID_SPECIAL && intid <= INTID_NONE)
             return;
-        dsb_ish();
+        dsb_sy(); /* IHI 0069: the acknowledge is done before anything that follows from it */
         write_sysreg(intid, icc_eoir1_el1);
         if (intid == boot.doorbell_intid)
             gic_kick(platform_doorbell_kicks() & ~(1ull << pcpu->index));
         else if (intid == boot.maintenance_intid)
             lr_maintain(pcpu);
+        else if (inject_direct(pcpu->vcpu, intid))
+            continue; /* the guest deactivates it */
         else if (intid != INTID_KICK)
-            of_guest = handle_other(pcpu, intid);
-        if (!of_guest)
+            handle_stray(pcpu, intid);
+        if (intid < INTID_SPECIAL)
             write_sysreg(intid, icc_dir_el1);
     }
 }

@@ -11,6 +11,12 @@
 #define GIC_REGISTERS(X) X(vmcr, ich_vmcr_el2) X(ap0r0, ich_ap0r0_el2) X(ap1r0, ich_ap1r0_el2)
 /* clang-format on */
 
+/* See rank(): the priority is added to it. */
+#define RANK_UNREPORTED 0x000u
+#define RANK_ACTIVE     0x100u
+#define RANK_PENDING    0x200u
+#define RANK_FREE       0x300u
+
 /* An entry: a list register, or behind those a place in the queue. */
 static uint64_t entry_read(const struct vcpu *vcpu, uint32_t n)
 {
@@ -27,9 +33,11 @@ static uint64_t entry_read(const struct vcpu *vcpu, uint32_t n)
 
 static void entry_write(struct vcpu *vcpu, uint32_t n, uint64_t lr)
 {
-    if (n >= cpu.nr_lrs)
+    if (n >= cpu.nr_lrs) {
         vcpu->queue[n - cpu.nr_lrs] = lr;
-    switch (n < cpu.nr_lrs ? n : RV_VCPU_IRQS) {
+        return;
+    }
+    switch (n) {
 #define X(i) \
     case i: write_sysreg(lr, ich_lr##i##_el2); break;
         EACH_OF_16(X)
@@ -55,135 +63,108 @@ static uint32_t find(const struct vcpu *vcpu, uint64_t mask, uint64_t bits)
     return entries(vcpu);
 }
 
-/* Could the guest take it? Not while it is active as well. */
-static bool is_takeable(uint64_t lr)
-{
-    return (lr & LR_STATES) == LR_PENDING;
-}
-
 /* The guest has ended it, and the vmm is to be told (RV_EVENT_EOI). */
 static bool is_unreported(uint64_t lr)
 {
     return lr & LR_EOI && !(lr & (LR_STATES | LR_HW));
 }
 
-/* The less urgent of two list registers; `a` may be cpu.nr_lrs: none. */
-static uint32_t less_urgent(const struct vcpu *vcpu, uint32_t a, uint32_t b)
-{
-    if (a == cpu.nr_lrs)
-        return b;
-    return LR_PRIORITY(entry_read(vcpu, b)) > LR_PRIORITY(entry_read(vcpu, a)) ? b : a;
-}
-
 /*
- * The list register that `lr` may have; cpu.nr_lrs: none. A free one; for an interrupt that
- * the guest could take also that of the least urgent other such, if that is less
- * urgent; if the guest has nothing at all to take, that of the least urgent active one.
+ * The order in which entries get list registers: ends to be reported, since they raise the
+ * maintenance interrupt there; active ones, since the guest may end them; pending ones.
  */
-static uint32_t find_room(const struct vcpu *vcpu, uint64_t lr)
+static uint32_t rank(uint64_t lr)
 {
-    uint32_t takeable = cpu.nr_lrs; /* the least urgent that the guest could take */
-    uint32_t active = cpu.nr_lrs;   /* the least urgent of the others */
-
-    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
-        uint64_t old = entry_read(vcpu, n);
-
-        if (is_unreported(old))
-            continue;
-        if (!(old & LR_STATES))
-            return n;
-        if (is_takeable(old))
-            takeable = less_urgent(vcpu, takeable, n);
-        else
-            active = less_urgent(vcpu, active, n);
-    }
-    if (!is_takeable(lr))
-        return cpu.nr_lrs;
-    if (takeable == cpu.nr_lrs)
-        return active;
-    if (LR_PRIORITY(entry_read(vcpu, takeable)) > LR_PRIORITY(lr))
-        return takeable;
-    return cpu.nr_lrs;
+    if (lr & LR_ACTIVE)
+        return RANK_ACTIVE + (uint32_t)LR_PRIORITY(lr);
+    if (lr & LR_PENDING)
+        return RANK_PENDING + (uint32_t)LR_PRIORITY(lr);
+    return is_unreported(lr) ? RANK_UNREPORTED : RANK_FREE;
 }
 
-/* Which of the two is to have a list register first? What is active, then by priority. */
-static bool is_before(uint64_t a, uint64_t b)
+/* The first in that order, of the entries from `from` on with at least this rank; or entries(). */
+static uint32_t find_first(const struct vcpu *vcpu, uint32_t from, uint32_t least)
 {
-    if ((a ^ b) & LR_ACTIVE)
-        return (a & LR_ACTIVE) != 0;
-    return LR_PRIORITY(a) < LR_PRIORITY(b);
-}
+    uint32_t best = entries(vcpu);
+    uint32_t best_rank = RANK_FREE;
 
-/* The place in the queue of what is to have a list register next, and may; or nr_queue. */
-static uint32_t find_next(const struct vcpu *vcpu)
-{
-    uint32_t best = vcpu->nr_queue;
+    for (uint32_t n = from; n < entries(vcpu); n++) {
+        uint32_t r = rank(entry_read(vcpu, n));
 
-    for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
-        uint64_t lr = vcpu->queue[i];
-
-        if (find_room(vcpu, lr) == cpu.nr_lrs)
-            continue;
-        if (best == vcpu->nr_queue || is_before(lr, vcpu->queue[best]))
-            best = i;
+        if (r >= least && r < best_rank) {
+            best = n;
+            best_rank = r;
+        }
     }
     return best;
 }
 
-static void queue_remove(struct vcpu *vcpu, uint32_t i)
+static void swap(struct vcpu *vcpu, uint32_t a, uint32_t b)
 {
-    vcpu->nr_queue--;
-    vcpu->queue[i] = vcpu->queue[vcpu->nr_queue];
-}
+    uint64_t lr = entry_read(vcpu, a);
 
-/* Move an interrupt from the queue into a list register, and what was there to the queue. */
-static void move_to_lr(struct vcpu *vcpu, uint32_t i)
-{
-    uint64_t lr = vcpu->queue[i];
-    uint32_t room = find_room(vcpu, lr);
-    uint64_t old = entry_read(vcpu, room);
-
-    if (old & LR_STATES)
-        vcpu->queue[i] = old;
-    else
-        queue_remove(vcpu, i);
-    entry_write(vcpu, room, lr);
+    entry_write(vcpu, a, entry_read(vcpu, b));
+    entry_write(vcpu, b, lr);
 }
 
 /*
- * ICH_HCR_EL2. What waits needs a maintenance interrupt when there may be room for it:
- * pending ones when the guest has nothing left to take (NPIE), active ones before it
- * gets to end them (UIE). Since a guest with EOImode 1 ends them in any order, its
- * ICC_DIR_EL1 goes to the vmm (TDIR).
+ * ICH_HCR_EL2.EOIcount: how many interrupts the guest has ended that no list register had.
+ * They were in the queue. The most urgent ended first: a guest with EOImode 0 ends in the
+ * reverse order of taking. One with EOImode 1 is trapped instead, and it is no end that
+ * counts: QEMU 7.2 counts its priority drops.
  */
-static uint64_t control(const struct vcpu *vcpu)
+static void end_queued(struct vcpu *vcpu)
 {
-    uint64_t hcr = ICH_HCR_EN;
+    bool split = (read_sysreg(ich_vmcr_el2) & ICH_VMCR_VEOIM) != 0;
 
-    for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
-        hcr |= ICH_HCR_UIE;
-        if (is_takeable(vcpu->queue[i]))
-            hcr |= ICH_HCR_NPIE;
-        if (vcpu->queue[i] & LR_ACTIVE)
-            hcr |= ICH_HCR_TDIR;
+    for (uint32_t n = ICH_HCR_EOICOUNT(read_sysreg(ich_hcr_el2)); n && !split; n--) {
+        uint32_t i = find_first(vcpu, cpu.nr_lrs, RANK_ACTIVE) - cpu.nr_lrs;
+
+        if (i == vcpu->nr_queue || !(vcpu->queue[i] & LR_ACTIVE))
+            return; /* it ended what is not there: nothing happens */
+        if (vcpu->queue[i] & LR_HW)
+            write_sysreg(LR_PINTID(vcpu->queue[i]), icc_dir_el1);
+        vcpu->queue[i] &= ~LR_ACTIVE;
     }
-    return hcr;
 }
 
 /*
- * Move what waits into list registers. The most urgent goes first and stays, so that
- * there are no more moves than entries.
+ * Give the list registers to the entries that come first, and the guest something to take.
+ * What then waits needs a maintenance interrupt when there may be room for it: when at
+ * most one list register is in use (UIE), when the guest has nothing left to take (NPIE),
+ * or when it has ended an active one before that (LRENPIE). A guest with EOImode 1 ends
+ * them in any order, so its ICC_DIR_EL1 traps: by TDIR or, where that does not exist
+ * (Cortex-A53), by TC, which traps others as well.
  */
 static void settle(struct vcpu *vcpu)
 {
-    for (uint32_t moves = 0; moves < RV_VCPU_IRQS; moves++) {
-        uint32_t i = find_next(vcpu);
+    uint32_t last = cpu.nr_lrs - 1;
+    uint64_t hcr = ICH_HCR_EN;
 
-        if (i == vcpu->nr_queue)
-            break;
-        move_to_lr(vcpu, i);
+    end_queued(vcpu);
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        uint32_t first = find_first(vcpu, n, RANK_UNREPORTED);
+
+        if (first < entries(vcpu) && first != n)
+            swap(vcpu, n, first);
     }
-    write_sysreg(control(vcpu), ich_hcr_el2);
+    if (rank(entry_read(vcpu, last)) < RANK_PENDING) {
+        uint32_t pending = find_first(vcpu, cpu.nr_lrs, RANK_PENDING);
+
+        if (pending < entries(vcpu))
+            swap(vcpu, last, pending);
+    }
+    for (uint32_t i = vcpu->nr_queue; i > 0; i--) {
+        if (rank(vcpu->queue[i - 1]) == RANK_FREE)
+            vcpu->queue[i - 1] = vcpu->queue[--vcpu->nr_queue];
+    }
+    if (vcpu->nr_queue) {
+        hcr |= ICH_HCR_UIE | ICH_HCR_LRENPIE;
+        hcr |= read_sysreg(ich_vtr_el2) & ICH_VTR_TDS ? ICH_HCR_TDIR : ICH_HCR_TC;
+    }
+    if (find_first(vcpu, cpu.nr_lrs, RANK_PENDING) < entries(vcpu))
+        hcr |= ICH_HCR_NPIE;
+    write_sysreg(hcr, ich_hcr_el2);
 }
 
 /* Add an interrupt, or new states of one that is there. 0 or NO_ROOM. */
@@ -195,8 +176,7 @@ int lr_inject(struct vcpu *vcpu, uint64_t lr)
     if (!old) {
         if (vcpu->nr_queue == RV_VCPU_IRQS - cpu.nr_lrs)
             return NO_ROOM;
-        vcpu->queue[vcpu->nr_queue] = lr;
-        vcpu->nr_queue++;
+        vcpu->queue[vcpu->nr_queue++] = lr;
     } else if (!(old & LR_HW)) {
         /* One with HW may not be pending and active, and its line is its own. */
         if (!(lr & LR_HW))
@@ -210,24 +190,21 @@ int lr_inject(struct vcpu *vcpu, uint64_t lr)
 /* Take `states` from an interrupt: RV_LR_*, as is the result, those that it had. */
 uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states)
 {
-    uint32_t n = find(vcpu, LR_VINTID(~0ull), vintid);
-    uint64_t old;
-    uint64_t left;
+    uint64_t old, left;
+    uint32_t n;
 
+    settle(vcpu); /* what the guest has ended is not active any more */
+    n = find(vcpu, LR_VINTID(~0ull), vintid);
     if (n == entries(vcpu))
         return 0;
     old = entry_read(vcpu, n);
     left = old & ~((uint64_t)states << LR_STATE_SHIFT);
-    if (left & LR_STATES) {
-        entry_write(vcpu, n, left);
-    } else {
+    if (!(left & LR_STATES)) {
+        left = 0;
         if (old & LR_HW)
             write_sysreg(LR_PINTID(old), icc_dir_el1); /* a line that is still high comes again */
-        if (n < cpu.nr_lrs)
-            entry_write(vcpu, n, 0);
-        else
-            queue_remove(vcpu, n - cpu.nr_lrs);
     }
+    entry_write(vcpu, n, left);
     settle(vcpu);
     return (uint32_t)(old >> LR_STATE_SHIFT);
 }
@@ -239,13 +216,15 @@ void lr_maintain(struct pcpu *pcpu)
 
     if (!vcpu)
         return;
-    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
-        uint64_t lr = entry_read(vcpu, n);
+    settle(vcpu);
+    for (uint32_t i = 0; i < RV_VCPU_IRQS; i++) {
+        uint32_t n = find_first(vcpu, 0, RANK_UNREPORTED);
+        uint64_t lr = n < entries(vcpu) ? entry_read(vcpu, n) : 0;
 
         if (!is_unreported(lr))
-            continue;
-        event_send(pcpu, RV_EVENT_EOI, 0, 0, LR_VINTID(lr));
+            break;
         entry_write(vcpu, n, 0);
+        event_send(pcpu, RV_EVENT_EOI, 0, 0, LR_VINTID(lr));
     }
     settle(vcpu);
 }
@@ -256,19 +235,27 @@ bool lr_pending(const struct vcpu *vcpu)
     return find(vcpu, LR_PENDING, LR_PENDING) < entries(vcpu);
 }
 
+/* The direct entry that has this physical INTID, or NULL. 0: the first free one. */
+struct direct_entry *lr_direct_entry(struct vcpu *vcpu, uint64_t pintid)
+{
+    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
+        if (vcpu->direct[i].pintid == pintid)
+            return &vcpu->direct[i];
+    }
+    return NULL;
+}
+
 /* The physical side of the direct entries, as the vCPU comes or goes. */
 void lr_direct(struct vcpu *vcpu, bool on)
 {
-    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
+    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
         const struct direct_entry *d = &vcpu->direct[i];
 
-        if (!d->pintid)
-            return;
         if (on) {
             gic_enable_ppi(vcpu->pcpu, d);
         } else {
-            GICR(vcpu->pcpu, GICR_ICENABLER0) = 1u << d->pintid;
-            GICR(vcpu->pcpu, GICR_ICACTIVER0) = 1u << d->pintid;
+            gic_write_ppis(vcpu->pcpu, GICR_ICENABLER0, 1u << d->pintid);
+            gic_write_ppis(vcpu->pcpu, GICR_ICACTIVER0, 1u << d->pintid);
         }
     }
 }
@@ -278,13 +265,12 @@ void lr_save(struct vcpu *vcpu)
     struct rv_gic *gic = &vcpu->page->gic;
     uint32_t nr_irqs = 0;
 
+    settle(vcpu);
     for (uint32_t n = 0; n < entries(vcpu); n++) {
         uint64_t lr = entry_read(vcpu, n);
 
-        if (lr & LR_STATES) {
-            gic->irq[nr_irqs] = lr;
-            nr_irqs++;
-        }
+        if (lr & LR_STATES)
+            gic->irq[nr_irqs++] = lr;
     }
     gic->nr_irqs = nr_irqs;
 #define X(field, reg) gic->field = read_sysreg(reg);
@@ -293,60 +279,59 @@ void lr_save(struct vcpu *vcpu)
     gic->ppi_pending = GICR(vcpu->pcpu, GICR_ISPENDR0);
 }
 
-/* Is this physical interrupt tied to this virtual one? */
-static bool is_direct(const struct vcpu *vcpu, uint64_t pintid, uint64_t vintid)
-{
-    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
-        const struct direct_entry *d = &vcpu->direct[i];
-
-        if (d->pintid && d->pintid == pintid && d->vintid == vintid)
-            return true;
-    }
-    return false;
-}
-
 /* May the guest have this entry? HW=1 lets it deactivate a physical interrupt. */
-static bool is_legal(const struct vcpu *vcpu, uint64_t lr)
+static bool is_legal(struct vcpu *vcpu, uint64_t lr)
 {
+    const struct direct_entry *d;
+
     if (!(lr & LR_STATES))
         return false;
     if (!(lr & LR_HW))
         return LR_VINTID(lr) < INTID_SPECIAL;
     if ((lr & LR_STATES) == LR_STATES)
         return false; /* UNPREDICTABLE with HW */
-    return is_direct(vcpu, LR_PINTID(lr), LR_VINTID(lr));
+    d = lr_direct_entry(vcpu, LR_PINTID(lr));
+    return d && d->pintid && d->vintid == LR_VINTID(lr);
 }
 
-/* Copies the interrupts out of the shared page, and checks the copy. 0 or RV_REFUSED_REGISTER. */
-int lr_snapshot(const struct vcpu *vcpu, struct lr_snapshot *snapshot)
+/*
+ * From the page. The interrupts are copied, and the copy is checked before anything changes.
+ * No virtual INTID may be there twice: in list registers that is UNPREDICTABLE (IHI 0069,
+ * ICH_LR<n>_EL2.vINTID). 0 or RV_REFUSED_REGISTER.
+ */
+int lr_load(struct vcpu *vcpu)
 {
     const volatile struct rv_gic *gic = &vcpu->page->gic;
+    uint32_t nr_irqs = gic->nr_irqs;
+    uint64_t irq[RV_VCPU_IRQS];
+    uint32_t direct = 0;
 
-    snapshot->nr_irqs = gic->nr_irqs;
-    if (snapshot->nr_irqs > RV_VCPU_IRQS)
+    if (nr_irqs > RV_VCPU_IRQS)
         return RV_REFUSED_REGISTER;
-    for (uint32_t i = 0; i < snapshot->nr_irqs; i++) {
-        snapshot->irq[i] = gic->irq[i];
-        if (!is_legal(vcpu, snapshot->irq[i]))
+    nr_irqs = (uint32_t)index_nospec(nr_irqs, RV_VCPU_IRQS + 1);
+    for (uint32_t i = 0; i < nr_irqs; i++) {
+        irq[i] = gic->irq[i];
+        if (!is_legal(vcpu, irq[i]))
             return RV_REFUSED_REGISTER;
+        for (uint32_t j = 0; j < i; j++) {
+            if (LR_VINTID(irq[j]) == LR_VINTID(irq[i]))
+                return RV_REFUSED_REGISTER;
+        }
     }
-    return 0;
-}
-
-void lr_load(struct vcpu *vcpu, const struct lr_snapshot *snapshot)
-{
-    const struct rv_gic *gic = &vcpu->page->gic;
-
     for (uint32_t n = 0; n < cpu.nr_lrs; n++)
         entry_write(vcpu, n, 0);
-    vcpu->nr_queue = snapshot->nr_irqs;
-    for (uint32_t i = 0; i < snapshot->nr_irqs; i++) {
-        vcpu->queue[i] = snapshot->irq[i];
-        if (snapshot->irq[i] & LR_HW)
-            GICR(vcpu->pcpu, GICR_ISACTIVER0) = 1u << LR_PINTID(snapshot->irq[i]) % 32;
+    vcpu->nr_queue = nr_irqs;
+    for (uint32_t i = 0; i < nr_irqs; i++) {
+        vcpu->queue[i] = irq[i];
+        if (irq[i] & LR_HW)
+            direct |= 1u << LR_PINTID(irq[i]) % 32;
     }
+    if (direct)
+        gic_write_ppis(vcpu->pcpu, GICR_ISACTIVER0, direct);
 #define X(field, reg) write_sysreg(gic->field, reg);
     GIC_REGISTERS(X)
 #undef X
+    write_sysreg(0, ich_hcr_el2); /* EOIcount: of another vCPU's, or of what is forgotten here */
     settle(vcpu);
+    return 0;
 }

@@ -183,6 +183,7 @@ _Noreturn void panic(uint64_t slot, struct pcpu *pcpu)
 
     if (cpu.nr_lrs == 0) /* it is the reason why the stub does not start */
         give_up(RV_BOOT_EXCEPTION, read_sysreg(esr_el2));
+    command_abandon(pcpu);
     event = event_begin(pcpu, RV_EVENT_PANIC);
     event->flags = (uint8_t)slot;
     event_publish(pcpu, event);

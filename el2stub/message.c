@@ -3,25 +3,39 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
+bool event_has_room(struct pcpu *pcpu)
+{
+    uint32_t tail;
+
+    if (pcpu->event_head - pcpu->event_tail < RV_EVENT_ENTRIES)
+        return true;
+    /* Acquire: the vmm has done with the entries that it gives back. */
+    tail = rv_load_acquire(&pcpu->channel->event_tail.v);
+    if (rv_ring_space(pcpu->event_head, tail, RV_EVENT_ENTRIES) < 0) {
+        tail = pcpu->event_head;
+        pcpu->ring_broken = true; /* exit_serve() reports it */
+    }
+    pcpu->event_tail = tail;
+    return pcpu->event_head - tail < RV_EVENT_ENTRIES;
+}
+
 /*
  * The next free event, with the exception that the core took last; the caller fills
- * in the rest. Waits while the ring is full: the vmm sleeps only after it has seen
- * the ring empty, so it will make room.
+ * in the rest. Sleeps while the ring is full. Other cores' doorbells come here meanwhile,
+ * and an end that the guest's interrupts report waits in turn. A VM that is stopped
+ * meanwhile leaves the core when there is room: its STOPPED needs that, too.
  */
 struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
 {
     struct rv_event *event;
 
-    while (pcpu->event_head - pcpu->event_tail >= RV_EVENT_ENTRIES) {
-        /* Acquire: the vmm has done with the entries that it gives back. */
-        uint32_t tail = rv_load_acquire(&pcpu->channel->event_tail.v);
-
-        if (rv_ring_space(pcpu->event_head, tail, RV_EVENT_ENTRIES) < 0) {
-            tail = pcpu->event_head;
-            pcpu->ring_broken = true; /* exit_serve() reports it */
-        }
-        pcpu->event_tail = tail;
-        gic_irq(pcpu); /* other cores' doorbell comes here; an end that it reports waits in turn */
+    while (!event_has_room(pcpu)) {
+        rv_store_relaxed(&pcpu->channel->event_full.v, 1);
+        rv_fence(); /* pairs with the fence in rv_ring_wants_wakeup on the vmm's side */
+        if (!event_has_room(pcpu))
+            wait_for_interrupt();
+        rv_store_relaxed(&pcpu->channel->event_full.v, 0);
+        gic_irq(pcpu);
     }
     event = &pcpu->channel->event[pcpu->event_head % RV_EVENT_ENTRIES];
     event->type = type;

@@ -59,11 +59,12 @@ static uint64_t *walk(uint64_t *root, uint64_t in, unsigned *level)
 
 /*
  * Map `size` bytes from `in` to `out`. All of it must be unmapped before: the
- * first pass looks and makes the tables, the second writes the entries.
- * 0, RV_REFUSED_OVERLAP, or NO_ROOM: no table page left; then nothing is mapped.
+ * first pass looks and makes the tables, the second writes the entries. It takes at most
+ * `steps` entries and tables. 0, RV_REFUSED_OVERLAP, RV_REFUSED_RANGE: more steps are
+ * needed, or NO_ROOM: no table page left; then nothing is mapped.
  */
 int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
-                bool pages_only)
+                bool pages_only, uint32_t steps)
 {
     for (int commit = 0; commit <= 1; commit++) {
         for (uint64_t done = 0; done < size;) {
@@ -78,6 +79,8 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
             }
             if (*pte & PTE_VALID)
                 return RV_REFUSED_OVERLAP;
+            if (!commit && steps-- == 0)
+                return RV_REFUSED_RANGE;
             if (at < level) {
                 uint64_t *table = table_alloc();
 
@@ -98,10 +101,12 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
 /*
  * For every entry of the range: keep the bits in `keep`, set those in `set`. All
  * of it must be mapped, by entries that do not reach beyond it: the first pass looks.
- * 0 or RV_REFUSED_OVERLAP.
+ * 0, RV_REFUSED_OVERLAP, or RV_REFUSED_RANGE: more than RV_MAX_ENTRIES.
  */
 int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set)
 {
+    uint32_t steps = RV_MAX_ENTRIES;
+
     for (int commit = 0; commit <= 1; commit++) {
         for (uint64_t done = 0; done < size;) {
             unsigned level = 3;
@@ -110,6 +115,8 @@ int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, ui
             if (!(*pte & PTE_VALID) || (in + done) & (LEVEL_SIZE(level) - 1) ||
                 size - done < LEVEL_SIZE(level))
                 return RV_REFUSED_OVERLAP;
+            if (!commit && steps-- == 0)
+                return RV_REFUSED_RANGE;
             done += LEVEL_SIZE(level);
             if (commit)
                 pte_set(pte, (*pte & keep) | set);

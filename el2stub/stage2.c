@@ -25,17 +25,13 @@ bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit)
     return size != 0 && size <= limit && start >= base && start - base <= limit - size;
 }
 
+_Static_assert(S2_WRITE == RV_MAP_WRITE * S2_READ, "the permissions of MAP and stage 2 agree");
+
 static uint64_t attributes(uint64_t prot)
 {
-    uint64_t attr = 0;
+    uint64_t access = (prot & (RV_MAP_READ | RV_MAP_WRITE)) * S2_READ;
 
-    if (prot & RV_MAP_READ)
-        attr |= S2_READ;
-    if (prot & RV_MAP_WRITE)
-        attr |= S2_WRITE;
-    if (!(prot & RV_MAP_EXEC))
-        attr |= PTE_XN;
-    return attr;
+    return prot & RV_MAP_EXEC ? access : access | PTE_XN;
 }
 
 static int check_ipa(ipa_t ipa, uint64_t size)
@@ -59,7 +55,7 @@ int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_
         return RV_REFUSED_RANGE;
     return pgtable_map(vm->root, ipa.v, boot.mem_base + offset, size,
                        attributes(prot) | S2_NORMAL_WB | PTE_SH_INNER | PTE_AF,
-                       (prot & RV_MAP_PAGES_ONLY) != 0);
+                       (prot & RV_MAP_PAGES_ONLY) != 0, RV_MAX_ENTRIES);
 }
 
 /* The range is mapped, and its ends cut no block. Without any permission it is unmapped. */

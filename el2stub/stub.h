@@ -60,6 +60,7 @@ struct vcpu {
     uint64_t queue[RV_VCPU_IRQS]; /* interrupts that wait for a list register */
 };
 
+/* Neighbours share no cache line, nor a pair of lines that is fetched together. */
 struct pcpu {
     struct stack_top *stack_top;
     uint32_t index;
@@ -71,8 +72,9 @@ struct pcpu {
     struct vcpu *vcpu;   /* whose registers are live in this core */
     bool blocked;        /* the guest waits for a reply */
     bool waits;          /* the guest waits for an interrupt */
+    bool locks;          /* it has the lock of command.c */
     bool ring_broken;    /* the vmm wrote an impossible index */
-};
+} __attribute__((aligned(128)));
 
 /* What the features of this CPU ask for: which registers exist. */
 struct cpu_features {
@@ -92,12 +94,6 @@ struct stack_top {
 struct stack {
     uint8_t space[RV_PAGE_SIZE - sizeof(struct stack_top)];
     struct stack_top top;
-};
-
-/* A vCPU's interrupts, out of the vmm's reach. */
-struct lr_snapshot {
-    uint32_t nr_irqs;
-    uint64_t irq[RV_VCPU_IRQS];
 };
 
 extern struct rv_boot_page boot; /* the stub's checked copy */
@@ -132,13 +128,16 @@ uint64_t exit_ipa(void);
 /* message.c */
 struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type);
 void event_publish(struct pcpu *pcpu, struct rv_event *event);
+bool event_has_room(struct pcpu *pcpu);
 void event_send(struct pcpu *pcpu, uint8_t type, uint32_t tag, uint64_t detail, uint64_t value);
 bool command_ready(const struct pcpu *pcpu);
 void command_take(struct pcpu *pcpu, struct rv_command *command);
 void command_wait(struct pcpu *pcpu);
 
 /* command.c */
+bool command_serve(struct pcpu *pcpu);
 void command_execute(struct pcpu *pcpu, const struct rv_command *command);
+void command_abandon(struct pcpu *pcpu);
 void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, struct vm *vm);
 
 /* world.c */
@@ -168,7 +167,7 @@ int mmu_build(void);
 /* pgtable.c: 4 KiB granule tables whose first level has 1 GiB entries. */
 void pgtable_pool(uint64_t start, uint64_t end);
 int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
-                bool pages_only);
+                bool pages_only, uint32_t steps);
 int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);
 
 /* cache.c */
@@ -182,7 +181,9 @@ int gic_init(void);
 int gic_init_cpu(struct pcpu *pcpu);
 void gic_irq(struct pcpu *pcpu);
 void gic_kick(uint64_t mask);
+struct direct_entry *lr_direct_entry(struct vcpu *vcpu, uint64_t pintid);
 void gic_enable_ppi(struct pcpu *pcpu, const struct direct_entry *entry);
+void gic_write_ppis(struct pcpu *pcpu, uint64_t reg, uint32_t ppis);
 
 /* lr.c: list registers, the virtual side. */
 int lr_inject(struct vcpu *vcpu, uint64_t lr);
@@ -191,8 +192,7 @@ void lr_maintain(struct pcpu *pcpu);
 bool lr_pending(const struct vcpu *vcpu);
 void lr_direct(struct vcpu *vcpu, bool on);
 void lr_save(struct vcpu *vcpu);
-int lr_snapshot(const struct vcpu *vcpu, struct lr_snapshot *snapshot);
-void lr_load(struct vcpu *vcpu, const struct lr_snapshot *snapshot);
+int lr_load(struct vcpu *vcpu);
 
 /* platform/: firmware, doorbell, and what memory written from outside needs. */
 int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context);

@@ -202,19 +202,16 @@ static bool pstate_legal(uint64_t pstate)
 int world_load(struct vcpu *vcpu, uint32_t groups)
 {
     uint64_t pstate = *(const volatile uint64_t *)&vcpu->page->pstate;
-    struct lr_snapshot snapshot;
 
     if (groups & RV_GROUP_CORE && !pstate_legal(pstate))
         return RV_REFUSED_REGISTER;
-    if (groups & RV_GROUP_GIC && lr_snapshot(vcpu, &snapshot))
+    if (groups & RV_GROUP_GIC && lr_load(vcpu))
         return RV_REFUSED_REGISTER;
     if (groups & RV_GROUP_CORE) {
         write_sysreg(vcpu->page->pc, elr_el2);
         write_sysreg(pstate, spsr_el2);
     }
     move(vcpu, groups, false);
-    if (groups & RV_GROUP_GIC)
-        lr_load(vcpu, &snapshot);
     isb();
     return 0;
 }
@@ -257,11 +254,12 @@ void world_leave(struct pcpu *pcpu)
     write_sysreg(0, cntv_ctl_el0);
     write_sysreg(0, cntp_ctl_el0);
     isb();
-    __atomic_store_n(&vcpu->pcpu, NULL, __ATOMIC_RELEASE); /* pairs with the acquire in run() */
-    pcpu->vcpu = NULL;
-    pcpu->blocked = false;
     /* A command or an interrupt just before may have woken it. */
     event->flags = pcpu->waits && !lr_pending(vcpu) ? RV_EVENT_FLAG_WAITS : 0;
+    /* From here on it may be another core's. Pairs with the acquire in run(). */
+    __atomic_store_n(&vcpu->pcpu, NULL, __ATOMIC_RELEASE);
+    pcpu->vcpu = NULL;
+    pcpu->blocked = false;
     pcpu->waits = false;
     event->groups = cpu.groups;
     event_publish(pcpu, event);

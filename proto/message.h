@@ -31,15 +31,16 @@ _Static_assert(sizeof(struct rv_event) == 64, "an event is one cache line");
 #define RV_NO_VCPU 0xffffu
 
 /* Event types. */
-#define RV_EVENT_READY   1u /* this pCPU takes commands; value: list registers */
-#define RV_EVENT_SYNC    2u /* synchronous exception from the guest */
-#define RV_EVENT_SERROR  3u /* SError taken while the guest ran */
-#define RV_EVENT_POSTED  4u /* a posted write: already done for the guest */
-#define RV_EVENT_EOI     5u /* the guest ended interrupt `value`, injected with RV_IRQ_EOI */
-#define RV_EVENT_ACK     6u /* a command with RV_COMMAND_ACK is done */
-#define RV_EVENT_REFUSED 7u /* an illegal command; its VM is stopped */
-#define RV_EVENT_STOPPED 8u /* the vCPU no longer runs on this pCPU */
-#define RV_EVENT_PANIC   9u /* the stub itself failed; this pCPU is lost */
+#define RV_EVENT_READY   1u  /* this pCPU takes commands; value: list registers */
+#define RV_EVENT_SYNC    2u  /* synchronous exception from the guest */
+#define RV_EVENT_SERROR  3u  /* SError taken while the guest ran */
+#define RV_EVENT_POSTED  4u  /* a posted write: already done for the guest */
+#define RV_EVENT_EOI     5u  /* the guest ended interrupt `value`, injected with RV_IRQ_EOI */
+#define RV_EVENT_ACK     6u  /* a command with RV_COMMAND_ACK is done */
+#define RV_EVENT_REFUSED 7u  /* an illegal command; its VM is stopped */
+#define RV_EVENT_STOPPED 8u  /* the vCPU no longer runs on this pCPU */
+#define RV_EVENT_PANIC   9u  /* the stub itself failed; this pCPU is lost */
+#define RV_EVENT_STRAY   10u /* nobody asked for interrupt `value`: an SPI, masked now, or an LPI */
 
 /* Event flags. */
 #define RV_EVENT_FLAG_BLOCKING 0x01u /* the guest waits for RV_COMMAND_REPLY */
@@ -86,6 +87,10 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_MAP_EXEC       0x4u
 #define RV_MAP_PAGES_ONLY 0x8u /* no blocks: 4 KiB pages all the way */
 
+/* What one command may be about, so that none holds up a pCPU for long: the vmm sends several. */
+#define RV_MAX_ENTRIES 2048u    /* MAP, PROTECT: pages, blocks and tables */
+#define RV_MAX_FLUSH   0x40000u /* FLUSH: bytes */
+
 /* RV_COMMAND_INJECT and RV_COMMAND_SET_DIRECT: bits of their last argument. */
 #define RV_IRQ_PRIORITY 0x00ffu /* bits 7..0: priority */
 #define RV_IRQ_GROUP1   0x0100u /* group 1, else group 0 */
@@ -106,7 +111,7 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_REFUSED_OP       1u  /* no such command */
 #define RV_REFUSED_VM       2u  /* no such VM, or it exists already, or it is stopped */
 #define RV_REFUSED_VCPU     3u  /* no such vCPU, it exists already, or another core has it */
-#define RV_REFUSED_RANGE    4u  /* memory outside of the VM's, or wraps */
+#define RV_REFUSED_RANGE    4u  /* memory outside of the VM's, or wraps, or too much at once */
 #define RV_REFUSED_ALIGN    5u  /* not a multiple of the page size */
 #define RV_REFUSED_STATE    6u  /* not now: nothing to reply to, already running, ... */
 #define RV_REFUSED_GROUPS   7u  /* unknown register group */

@@ -21,6 +21,7 @@
 #define RV_EVENT_ENTRIES   256u
 #define RV_COMMAND_ENTRIES 64u
 #define RV_LINE            64u
+#define RV_EVENT_BATCH     64u /* the vmm looks at event_full when it has taken so many */
 
 /* One word that one side writes, alone on its cache line. */
 struct rv_word {
@@ -30,14 +31,15 @@ struct rv_word {
 _Static_assert(sizeof(struct rv_word) == RV_LINE, "a word has a line of its own");
 
 struct rv_channel {
-    struct rv_word command_head;                   /* 0x0000 vmm */
-    struct rv_word command_tail;                   /* 0x0040 stub */
-    struct rv_word command_waiting;                /* 0x0080 stub sets 1 before it sleeps */
-    struct rv_word event_head;                     /* 0x00c0 stub */
-    struct rv_word event_tail;                     /* 0x0100 vmm */
-    struct rv_word event_waiting;                  /* 0x0140 vmm sets 1 before it sleeps */
-    struct rv_word command_polling;                /* 0x0180 stub: 1 while it looks by itself */
-    uint8_t pad[0x1000 - 0x1c0];                   /* 0x01c0 */
+    struct rv_word command_head;    /* 0x0000 vmm */
+    struct rv_word command_tail;    /* 0x0040 stub */
+    struct rv_word command_waiting; /* 0x0080 stub sets 1 before it sleeps */
+    struct rv_word event_head;      /* 0x00c0 stub */
+    struct rv_word event_tail;      /* 0x0100 vmm */
+    struct rv_word event_waiting;   /* 0x0140 vmm sets 1 before it sleeps */
+    struct rv_word command_polling; /* 0x0180 stub: 1 while it looks by itself */
+    struct rv_word event_full;      /* 0x01c0 stub sets 1 before it sleeps for room */
+    uint8_t pad[0x1000 - 0x200];    /* 0x0200 */
     struct rv_command command[RV_COMMAND_ENTRIES]; /* 0x1000 */
     struct rv_event event[RV_EVENT_ENTRIES];       /* 0x2000 */
 };

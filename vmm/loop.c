@@ -137,6 +137,8 @@ static void core_event(struct loop *loop, struct pcpu *pcpu, const struct rv_eve
                   pcpu->index, event->flags, (unsigned long long)event->esr,
                   (unsigned long long)event->pc, (unsigned long long)event->far, event->pstate);
     } else {
+        log_error("interrupt %llu came to pCPU %u, and nobody asked for it",
+                  (unsigned long long)event->value, pcpu->index);
         return;
     }
     for (unsigned i = 0; i < loop->nr_vms; i++) {
@@ -152,7 +154,8 @@ static bool handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *
         event->vcpu < loop->cores->nr_vcpus ? loop->cores->vcpus[event->vcpu] : NULL;
     struct vm *vm = vcpu ? vcpu->vm : NULL;
 
-    if (event->type == RV_EVENT_REFUSED || event->type == RV_EVENT_PANIC) {
+    if (event->type == RV_EVENT_REFUSED || event->type == RV_EVENT_PANIC ||
+        event->type == RV_EVENT_STRAY) {
         core_event(loop, pcpu, event);
         return true;
     }

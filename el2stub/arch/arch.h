@@ -21,6 +21,21 @@
 #define dsb_sy()      ORDERED("dsb sy")
 #define cpu_relax()   ORDERED("yield")
 
+/*
+ * The index, or 0 if it is not below the size, also in what the CPU does by speculation
+ * beyond a check that a peer's value will fail (Arm ARM C6.2, CSDB).
+ */
+static inline uint64_t index_nospec(uint64_t index, uint64_t size)
+{
+    uint64_t mask;
+
+    __asm__ volatile("cmp %1, %2; sbc %0, xzr, xzr; hint #20"
+                     : "=r"(mask)
+                     : "r"(index), "Ir"(size)
+                     : "cc");
+    return index & mask;
+}
+
 /* Interrupts are masked at EL2: one that ends the wait stays pending. */
 #define wait_for_interrupt() ORDERED("dsb sy; wfi")
 
@@ -42,3 +57,6 @@
 /* A device's register. EL2 takes no aborts on them: any load or store will do. */
 #define mmio32(pa) (*(volatile uint32_t *)(pa))
 #define mmio64(pa) (*(volatile uint64_t *)(pa))
+#define mmio8(pa)  (*(volatile uint8_t *)(pa))
+/* A load that is wanted for what it waits for. */
+#define mmio_load32(pa) (*(const volatile uint32_t *)(pa))

@@ -9,9 +9,12 @@
 #define GICD_CTLR_RWP      (1u << 31)
 #define GICD_IGROUPR(n)    (0x0080u + (n) / 32 * 4)
 #define GICD_ISENABLER(n)  (0x0100u + (n) / 32 * 4)
-#define GICD_IPRIORITYR(n) (0x0400u + (n) / 4 * 4)
+#define GICD_ICENABLER(n)  (0x0180u + (n) / 32 * 4)
+#define GICD_IPRIORITYR(n) (0x0400u + (n)) /* a byte for each interrupt */
 #define GICD_IROUTER(n)    (0x6000u + (n)*8ull)
 
+#define GICR_CTLR                  0x0000u
+#define GICR_CTLR_RWP              (1u << 3)
 #define GICR_WAKER                 0x0014u
 #define GICR_WAKER_PROCESSOR_SLEEP (1u << 1)
 #define GICR_WAKER_CHILDREN_ASLEEP (1u << 2)
@@ -25,13 +28,18 @@
 #define GICR_IPRIORITYR0           (GICR_SGI + 0x0400u)
 
 /* ICC_SRE_EL2, ICC_CTLR_EL1, ICH_HCR_EL2, ICH_VTR_EL2. */
-#define ICC_CTLR_EOI    (1u << 1)
-#define ICH_HCR_EN      (1u << 0)
-#define ICH_HCR_UIE     (1u << 1)  /* maintenance interrupt: at most one LR is in use */
-#define ICH_HCR_NPIE    (1u << 3)  /* ... no LR is pending */
-#define ICH_HCR_TDIR    (1u << 14) /* trap: ICC_DIR_EL1 */
-#define ICH_VTR_LRS     0x1full
-#define ICH_VTR_PREBITS 26
+#define ICC_CTLR_EOI          (1u << 1)
+#define ICH_HCR_EN            (1u << 0)
+#define ICH_HCR_UIE           (1u << 1)  /* maintenance interrupt: at most one LR is in use */
+#define ICH_HCR_LRENPIE       (1u << 2)  /* ... EOIcount is not 0 */
+#define ICH_HCR_NPIE          (1u << 3)  /* ... no LR is pending */
+#define ICH_HCR_TC            (1u << 10) /* trap: all registers that both groups have */
+#define ICH_HCR_TDIR          (1u << 14) /* trap: ICC_DIR_EL1 */
+#define ICH_HCR_EOICOUNT(hcr) ((uint32_t)((hcr) >> 27 & 0x1f))
+#define ICH_VMCR_VEOIM        (1ull << 9) /* the guest has EOImode 1 */
+#define ICH_VTR_LRS           0x1full
+#define ICH_VTR_TDS           (1ull << 19) /* ICH_HCR_EL2.TDIR exists */
+#define ICH_VTR_PREBITS       26
 
 /* ICH_LR<n>_EL2; also the format of struct rv_gic. */
 #define LR_STATE_SHIFT    62 /* RV_LR_PENDING, RV_LR_ACTIVE */
@@ -48,4 +56,6 @@
 #define LR_PINTID(lr)     ((uint32_t)((lr) >> 32 & 0x1fff))
 #define LR_VINTID(lr)     ((uint32_t)(lr))
 
-#define INTID_SPECIAL 1020u /* and above: no interrupt */
+#define INTID_SPECIAL 1020u /* to 1023: no interrupt */
+#define INTID_NONE    1023u
+#define INTID_SPI     32u

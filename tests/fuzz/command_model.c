@@ -167,6 +167,10 @@ static bool page_is_legal(unsigned vcpu, uint64_t groups)
     for (uint32_t i = 0; i < page->gic.nr_irqs; i++) {
         if (!entry_is_legal(&model.vcpu[vcpu], page->gic.irq[i]))
             return false;
+        for (uint32_t j = 0; j < i; j++) {
+            if ((uint32_t)page->gic.irq[j] == (uint32_t)page->gic.irq[i])
+                return false;
+        }
     }
     return true;
 }
@@ -174,15 +178,47 @@ static bool page_is_legal(unsigned vcpu, uint64_t groups)
 /* Is [ipa, ipa + size) mapped nowhere; or, for `whole`, everywhere, by entries inside of it? */
 static bool range_is(unsigned vm, uint64_t ipa, uint64_t size, bool whole)
 {
-    for (uint64_t at = ipa; at < ipa + size;) {
+    uint32_t entries = 0;
+
+    for (uint64_t at = ipa; at < ipa + size; entries++) {
         struct walk w = walker(vms[vm].root, at);
         uint64_t start = at & ~(w.size - 1);
 
+        if (whole && entries == RV_MAX_ENTRIES)
+            return false;
         if (w.valid != whole || (whole && (start < ipa || start + w.size > ipa + size)))
             return false;
         at = start + w.size;
     }
     return true;
+}
+
+/* Entries that a MAP writes: the largest that fit at each place. */
+static uint64_t entries_to_map(const struct rv_command *c)
+{
+    uint64_t n = 0;
+
+    for (uint64_t done = 0; done < c->arg[2]; n++) {
+        uint64_t size = c->arg[3] & RV_MAP_PAGES_ONLY ? 4096 : 1ull << 30;
+
+        while (size > 4096 &&
+               (c->arg[2] - done < size ||
+                ((c->arg[0] + done) | (boot.mem_base + c->arg[1] + done)) & (size - 1)))
+            size >>= 9;
+        done += size;
+    }
+    return n;
+}
+
+/* Tables count, too, and how many there are depends: near the limit either is right. */
+static bool is_near_the_limit(const struct rv_command *c)
+{
+    uint64_t n;
+
+    if (c->op != RV_COMMAND_MAP || c->arg[2] > 1ull << 40 || c->arg[2] % 4096)
+        return false;
+    n = entries_to_map(c);
+    return n <= RV_MAX_ENTRIES && n > RV_MAX_ENTRIES - RV_MAX_ENTRIES / 64;
 }
 
 static bool map_is_legal(const struct rv_command *c)
@@ -191,7 +227,7 @@ static bool map_is_legal(const struct rv_command *c)
 
     return (c->arg[0] | c->arg[1] | c->arg[2]) % 4096 == 0 && c->arg[3] < 16 &&
            inside(c->arg[0], c->arg[2], 0, 1ull << 40) &&
-           inside(c->arg[1], c->arg[2], vm->ram, vm->size) &&
+           inside(c->arg[1], c->arg[2], vm->ram, vm->size) && entries_to_map(c) <= RV_MAX_ENTRIES &&
            range_is(c->vm, c->arg[0], c->arg[2], false);
 }
 
@@ -262,7 +298,7 @@ bool model_refuses(unsigned n, const struct rv_command *c)
                model.vm[c->vm].posted_size[c->arg[0]];
     case RV_COMMAND_SET_DIRECT: return !set_direct_is_legal(n, c);
     case RV_COMMAND_FLUSH:
-        return (c->arg[0] | c->arg[1]) % 4096 ||
+        return (c->arg[0] | c->arg[1]) % 4096 || c->arg[1] > RV_MAX_FLUSH ||
                !inside(c->arg[0], c->arg[1], model.vm[c->vm].ram, model.vm[c->vm].size);
     default: return false;
     }
@@ -390,6 +426,7 @@ static void take(unsigned n, const struct rv_event *event)
         break;
     case RV_EVENT_EOI: MODEL_CHECK(core->vcpu >= 0 && event->value < 1020); break;
     case RV_EVENT_STOPPED: stopped(n, event); break;
+    case RV_EVENT_STRAY: MODEL_CHECK(event->value >= 32 && event->value != FAKE_DOORBELL); break;
     default: model_fail("an event that nothing asked for", __FILE__, __LINE__);
     }
 }
@@ -425,6 +462,8 @@ void model_command(unsigned n, const struct rv_command *c)
     fake_command(pcpu, c);
     runs = fake_serve(pcpu);
     while (fake_event(pcpu, &event)) {
+        if (is_near_the_limit(c) && !refuse)
+            refuse = event.type == RV_EVENT_REFUSED;
         if (event.type == RV_EVENT_ACK) {
             /* MAP may run out of tables before it comes to what is mapped already. */
             MODEL_CHECK((!refuse || (c->op == RV_COMMAND_MAP && event.ipa == RV_STATUS_NO_ROOM)) &&
@@ -463,13 +502,18 @@ void model_command(unsigned n, const struct rv_command *c)
 #define IS_TAKEABLE(lr) ((lr) >> 62 == 1)
 #define PRIORITY(lr)    ((lr) >> 48 & 0xff)
 
-/* What is in list registers is legal, and at least as urgent as what waits behind them. */
+/* What is in list registers is legal and there once, and at least as urgent as what waits behind them. */
 static void check_interrupts(const struct vcpu *vcpu, bool settled)
 {
     uint64_t least = 0;
     bool room = false, takeable = false;
 
     MODEL_CHECK(vcpu->nr_queue <= RV_VCPU_IRQS - cpu.nr_lrs);
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        for (uint32_t m = 0; m < n; m++)
+            MODEL_CHECK(*fake_lr(n) >> 62 == 0 || *fake_lr(m) >> 62 == 0 ||
+                        (uint32_t)*fake_lr(n) != (uint32_t)*fake_lr(m));
+    }
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
         uint64_t lr = *fake_lr(n);
 
@@ -482,7 +526,10 @@ static void check_interrupts(const struct vcpu *vcpu, bool settled)
     for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
         uint64_t lr = vcpu->queue[i];
 
-        MODEL_CHECK(lr >> 62);
+        if (lr >> 62 == 0) { /* it has ended, and that is to be reported */
+            MODEL_CHECK(!(lr >> 61 & 1) && lr >> 41 & 1);
+            continue;
+        }
         MODEL_CHECK(!settled || !room);
         MODEL_CHECK(!settled || !IS_TAKEABLE(lr) || (takeable && PRIORITY(lr) >= least));
     }
@@ -541,6 +588,7 @@ static void check_core(unsigned n)
     MODEL_CHECK((fake_core->gicr.enabled & own) == own);
     MODEL_CHECK(!(fake_core->gicr.enabled & ~(own | enabled)));
     MODEL_CHECK(!(fake_core->gicr.active & ~direct));
+    MODEL_CHECK(!fake_core->gicr.masking && !fake_core->gicr.active_is_due);
 }
 
 void model_check(void)

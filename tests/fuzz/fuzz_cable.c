@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The network device on a cable between guests, whose other end sends anything. */
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,7 @@ void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t si
     } else {
         if (peer < 0)
             plug();
+        event_base_loop(plugin_net_base, EVLOOP_NONBLOCK);
         plugin_host_turn(host, 1);
         if (peer >= 0 && data[0] & 1) {
             const uint8_t length[4] = {0, 0, 0, (uint8_t)(size - 1)};

@@ -204,7 +204,7 @@ static void run_guest(unsigned n)
     uint32_t lr = (uint32_t)pick(cpu.nr_lrs);
     uint64_t old = *fake_lr(lr);
 
-    switch (pick(4)) {
+    switch (pick(5)) {
     case 0: model_sign_core((unsigned)model.core[n].vcpu, pick(0x10000)); break;
     case 1:
         REG(spsr_el2) = modes[pick(4)];
@@ -215,6 +215,11 @@ static void run_guest(unsigned n)
     case 2: /* takes one */
         if (old >> 62 == 1)
             *fake_lr(lr) = old ^ 3ull << 62;
+        model.core[n].settled = false;
+        break;
+    case 3: /* ends one that may be in the queue: EOIcount */
+        if ((REG(ich_hcr_el2) >> 27 & 31) < 4)
+            REG(ich_hcr_el2) += 1ull << 27;
         model.core[n].settled = false;
         break;
     default: /* ends one */
@@ -255,6 +260,12 @@ static void interrupt(unsigned n)
     if (n == 0 && pick(8) == 0) {
         fake.doorbell_kicks = wild();
         fake_core->irq[fake_core->nr_irqs++] = FAKE_DOORBELL;
+    }
+    if (pick(8) == 0) { /* one that nobody expects */
+        uint32_t stray = 32 + (uint32_t)pick(9000);
+
+        if (stray != FAKE_DOORBELL && (stray < 1020 || stray > 1023))
+            fake_core->irq[fake_core->nr_irqs++] = stray;
     }
     if (fake_core->nr_irqs)
         model_run(n, exit_irq);

@@ -43,7 +43,7 @@ static void take_all(struct pcpu *pcpu, const struct vcpu *vcpu)
     struct rv_event event;
 
     for (unsigned i = 0; i < 2 * RV_EVENT_ENTRIES && pcpu_next_event(pcpu, &event); i++) {
-        if (event.type < RV_EVENT_READY || event.type > RV_EVENT_PANIC)
+        if (event.type < RV_EVENT_READY || event.type > RV_EVENT_STRAY)
             abort();
         if (event.type == RV_EVENT_SYNC && event.vcpu != vcpu->number)
             abort();

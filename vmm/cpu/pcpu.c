@@ -80,7 +80,8 @@ static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
     case RV_EVENT_READY:
     case RV_EVENT_ACK:
     case RV_EVENT_REFUSED:
-    case RV_EVENT_PANIC: return true;
+    case RV_EVENT_PANIC:
+    case RV_EVENT_STRAY: return true;
     default: return false;
     }
 }
@@ -97,6 +98,10 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
     pcpu->event_tail++;
     /* Release: the copy is made before the stub may write the entry again. */
     rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
+    /* A stub that sleeps since its ring was full: the fence pairs with event_begin()'s. */
+    if (pcpu->event_tail % RV_EVENT_BATCH == 0 &&
+        rv_ring_wants_wakeup(&pcpu->channel->event_full.v))
+        pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
     if (!is_legal(pcpu, event)) {
         lose(pcpu, "the stub sent an illegal event");
         return false;

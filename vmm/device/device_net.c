@@ -168,7 +168,7 @@ int device_net_address(struct rv_instance *instance, const char *text, uint8_t a
     net_cards_next(instance->env.cards, address);
     if (!text || net_address_parse(text, address))
         return 0;
-    log_error("device '%s': '%s' is no address of a network card: give one such as "
+    log_error("device '%s': '%s' is no unicast address of a network card: give one such as "
               "52:54:00:12:34:56, with an even first byte",
               instance->name, text);
     return -EINVAL;

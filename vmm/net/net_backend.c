@@ -28,6 +28,6 @@ int net_backend_open(const char *name, const struct net_context *context,
         return 0;
     }
     context->ops->log(context->instance, RV_LOG_ERROR,
-                      "backend '%s': there are 'user', 'tap' and 'socket'", name);
+                      "backend '%s': give one of user, tap, socket", name);
     return -EINVAL;
 }

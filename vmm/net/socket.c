@@ -8,29 +8,30 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "vmm/net/net_backend.h"
+#include "vmm/util/listener.h"
 
-#define CABLE_RETRY_NS 200000000u /* until it is tried again to connect */
-#define CABLE_LENGTH   sizeof(uint32_t)
-#define CABLE_BUFFER   (4 * (CABLE_LENGTH + RV_NET_FRAME_MAX))
+#define CABLE_RETRY_NS  200000000u   /* until it is tried again to connect */
+#define CABLE_FAILED_NS 10000000000u /* and when that gave a message */
+#define CABLE_LENGTH    sizeof(uint32_t)
+#define CABLE_BUFFER    (4 * (CABLE_LENGTH + RV_NET_FRAME_MAX))
 
 struct cable {
     struct net_backend backend; /* first */
     const struct net_context *context;
     struct net_callbacks callbacks;
     struct sockaddr_un address;
-    int listener, peer; /* -1: none */
-    struct rv_watch *listening, *watch;
+    char what[sizeof(((struct sockaddr_un *)NULL)->sun_path) + 16]; /* begins messages */
+    struct listener *listener; /* NULL: the other end listens */
+    int peer;                  /* -1: none */
+    struct rv_watch *watch;
     struct rv_timer *timer; /* a retry, or what is to be told from the loop */
     bool want, full, up;
     bool broken;     /* the peer is to be dropped, from the loop */
@@ -258,22 +259,18 @@ static void cable_plug(struct cable *cable, int fd)
         cable_drop(cable);
 }
 
-static void cable_accept(void *opaque, unsigned events)
+static void cable_accepted(void *opaque, int fd)
 {
     struct cable *cable = opaque;
-    int fd;
 
-    (void)events;
     if (cable->peer >= 0) {
-        /* A cable has two ends: a third waits until one has gone. */
-        cable->context->ops->fd_change(cable->context->instance, cable->listening, 0);
+        close(fd); /* a cable has two ends, and the listener pauses while the other is there */
         return;
     }
-    fd = accept4(cable->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
     cable_plug(cable, fd);
-    cable_link(cable, cable->peer >= 0);
+    if (cable->peer >= 0)
+        listener_pause(cable->listener); /* a third waits until one has gone */
+    cable_soon(cable, 0); /* the device is told by the timer, which waits while it stands still */
 }
 
 /* 0: connected; else -errno. */
@@ -293,89 +290,53 @@ static int cable_connect(struct cable *cable)
     return cable->peer >= 0 ? 0 : -ENOMEM;
 }
 
-/* 0 or -errno. */
+/* 0; -EADDRINUSE: another has begun to listen; or another -errno after a message. */
 static int cable_listen(struct cable *cable)
 {
-    struct stat st;
-    int error, fd;
+    const struct listener_config config = {
+        .base = cable->context->base,
+        .path = cable->address.sun_path,
+        .what = cable->what,
+        .backlog = 1,
+        .quiet = true,
+        .accepted = cable_accepted,
+        .opaque = cable,
+    };
 
-    /* Nobody listens there: a socket that was left behind. Anything else is not touched. */
-    if (lstat(cable->address.sun_path, &st) == 0 && S_ISSOCK(st.st_mode))
-        unlink(cable->address.sun_path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    if (bind(fd, (struct sockaddr *)&cable->address, sizeof(cable->address)) < 0) {
-        error = -errno;
-        goto out_close;
-    }
-    if (listen(fd, 1) < 0) {
-        error = -errno;
-        goto out_unlink;
-    }
-    cable->listening = cable->context->ops->fd_watch(cable->context->instance, fd, RV_FD_READ,
-                                                     cable_accept, cable);
-    if (!cable->listening) {
-        error = -ENOMEM;
-        goto out_unlink;
-    }
-    cable->listener = fd;
-    return 0;
-
-out_unlink:
-    unlink(cable->address.sun_path);
-out_close:
-    close(fd);
-    return error;
+    return listener_open(&config, &cable->listener);
 }
 
-/* A lock on the folder of `path`: a descriptor to close, or -errno. */
-static int cable_lock(const char *path)
-{
-    char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-    int error, fd;
-
-    strcpy(folder, path); /* as long as an address may be, which it was checked to be */
-    fd = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        return fd;
-    error = -errno;
-    close(fd);
-    return error;
-}
-
-/*
- * Connect, or listen where nobody does. Of several that come at the same time one decides
- * after the other: each would take another's socket, bound and not yet listened on, for
- * one that was left behind. 0; -EAGAIN: it can be tried again; or another -errno.
- */
+/* Connect, or listen where nobody does. 0; -EAGAIN: try again; or another -errno after a message. */
 static int cable_join(struct cable *cable)
 {
-    int lock = cable_lock(cable->address.sun_path);
-    int error;
+    int error = cable_connect(cable);
 
-    if (lock < 0)
-        return lock;
-    error = cable_connect(cable);
-    if (error == -ENOENT || error == -ECONNREFUSED)
+    if (error == -ENOENT || error == -ECONNREFUSED) {
         error = cable_listen(cable);
-    close(lock);
+        return error == -EADDRINUSE ? -EAGAIN : error;
+    }
+    if (error && error != -EAGAIN)
+        cable->context->ops->log(cable->context->instance, RV_LOG_ERROR, "%s: %s", cable->what,
+                                 strerror(-error));
     return error;
 }
 
 /* From the loop: whatever has to be done about the peer. */
 static void cable_look(struct cable *cable)
 {
+    int error;
+
     if (cable->broken)
         cable_drop(cable);
     if (cable->peer < 0) {
         cable_link(cable, false);
-        if (cable->listener >= 0)
-            cable->context->ops->fd_change(cable->context->instance, cable->listening, RV_FD_READ);
-        else if (cable_join(cable))
-            cable_soon(cable, CABLE_RETRY_NS);
+        error = 0;
+        if (cable->listener)
+            listener_resume(cable->listener);
+        else
+            error = cable_join(cable);
+        if (error)
+            cable_soon(cable, error == -EAGAIN ? CABLE_RETRY_NS : CABLE_FAILED_NS);
     }
     if (cable->peer >= 0) {
         cable_link(cable, true);
@@ -393,12 +354,7 @@ static void cable_destroy(struct net_backend *b)
 {
     struct cable *cable = (struct cable *)(void *)b;
 
-    if (cable->listener >= 0) {
-        cable->context->ops->fd_remove(cable->context->instance, cable->listening);
-        /* In this order: behind a closed socket the name may be another's already. */
-        unlink(cable->address.sun_path);
-        close(cable->listener);
-    }
+    listener_close(cable->listener);
     cable_drop(cable);
     if (cable->timer)
         cable->context->ops->timer_free(cable->context->instance, cable->timer);
@@ -433,14 +389,14 @@ struct net_backend *net_socket_open(const struct net_context *context,
     cable->backend = (struct net_backend){.ops = &cable_ops, .pairs = 1};
     cable->context = context;
     cable->callbacks = *callbacks;
-    cable->listener = cable->peer = -1;
+    cable->peer = -1;
     cable->up = true; /* as the device takes it to be */
     cable->address.sun_family = AF_UNIX;
     memcpy(cable->address.sun_path, path, strlen(path) + 1);
+    snprintf(cable->what, sizeof(cable->what), "socket '%s'", path);
     cable->timer = ops->timer_new(context->instance, cable_timer, cable);
     error = !cable->timer ? -ENOMEM : cable_join(cable);
     if (error && error != -EAGAIN) {
-        ops->log(context->instance, RV_LOG_ERROR, "socket '%s': %s", path, strerror(-error));
         cable_destroy(&cable->backend);
         return NULL;
     }

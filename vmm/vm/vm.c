@@ -154,6 +154,32 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
                        vm->config.nr_vcpus);
 }
 
+/*
+ * Map the guest's RAM. One command maps RV_MAX_ENTRIES at most, tables included: 1 GiB is
+ * 512 blocks of 2 MiB, 4 MiB are 1024 pages.
+ */
+static int map_ram(struct vm *vm, uint64_t offset)
+{
+    bool pages = vm->machine->blind || offset % RV_BLOCK_SIZE;
+    uint64_t piece = pages ? 2 * RV_BLOCK_SIZE : 1ull << 30;
+    uint64_t prot = RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC;
+    int error = 0;
+
+    if (vm->machine->blind)
+        prot |= RV_MAP_PAGES_ONLY;
+    for (uint64_t done = 0; done < vm->config.ram_size && !error; done += piece) {
+        uint64_t left = vm->config.ram_size - done;
+        struct rv_command map = {
+            .op = RV_COMMAND_MAP,
+            .vm = (uint16_t)vm->share.id,
+            .arg = {BOARD_RAM_BASE + done, offset + done, left < piece ? left : piece, prot},
+        };
+
+        error = cores_call(vm->cores, &map, NULL);
+    }
+    return error;
+}
+
 /* Tell the stub of the VM: its memory, its vCPUs, its windows. */
 static int announce(struct vm *vm)
 {
@@ -169,17 +195,10 @@ static int announce(struct vm *vm)
         .vm = (uint16_t)vm->share.id,
         .arg = {BOARD_PVTIME_BASE, ram + vm->config.ram_size, BOARD_PVTIME_SIZE, RV_MAP_READ},
     };
-    struct rv_command map = {
-        .op = RV_COMMAND_MAP,
-        .vm = (uint16_t)vm->share.id,
-        .arg = {BOARD_RAM_BASE, ram, vm->config.ram_size,
-                RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC |
-                    (vm->machine->blind ? RV_MAP_PAGES_ONLY : 0)},
-    };
     int error = cores_call(vm->cores, &create, NULL);
 
     if (!error)
-        error = cores_call(vm->cores, &map, NULL);
+        error = map_ram(vm, ram);
     if (!error)
         error = cores_call(vm->cores, &pvtime, NULL);
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {

@@ -7,7 +7,6 @@
 
 /* Commands are given in pieces, so that each is answered in time and others get their turn. */
 #define PROTECT_PIECE CODE_REGION
-#define FLUSH_PIECE   (16ull << 20)
 
 /* 0, or a negative value after a message. */
 static int protect(struct vm *vm, struct code_run run, uint64_t permissions)
@@ -32,13 +31,13 @@ static int flush(struct vm *vm, struct code_run run)
 {
     int error = 0;
 
-    for (uint64_t done = 0; done < run.size && !error; done += FLUSH_PIECE) {
+    for (uint64_t done = 0; done < run.size && !error; done += RV_MAX_FLUSH) {
         uint64_t left = run.size - done;
         struct rv_command command = {
             .op = RV_COMMAND_FLUSH,
             .vm = (uint16_t)vm->share.id,
             .arg = {vm->machine->layout.ram + vm->share.ram_offset + run.offset + done,
-                    left < FLUSH_PIECE ? left : FLUSH_PIECE},
+                    left < RV_MAX_FLUSH ? left : RV_MAX_FLUSH},
         };
 
         error = cores_call(vm->cores, &command, NULL);

@@ -71,6 +71,9 @@ uint64_t fake_read(enum fake_register reg);
 void fake_write(enum fake_register reg, uint64_t value);
 volatile uint32_t *fake_mmio32(uint64_t pa);
 volatile uint64_t *fake_mmio64(uint64_t pa);
+volatile uint8_t *fake_mmio8(uint64_t pa);
+uint32_t fake_load32(uint64_t pa);
+uint64_t fake_index(uint64_t index, uint64_t size);
 void fake_isb(void);
 void fake_relax(void);
 void fake_sleep(void);
@@ -93,3 +96,7 @@ void fake_maintain(char op, uint64_t va);
 
 #define mmio32(pa) (*fake_mmio32(pa))
 #define mmio64(pa) (*fake_mmio64(pa))
+#define mmio8(pa)  (*fake_mmio8(pa))
+
+#define mmio_load32(pa)           fake_load32(pa)
+#define index_nospec(index, size) fake_index(index, size)

@@ -192,8 +192,10 @@ static struct {
     union {
         volatile uint32_t w;
         volatile uint64_t x;
+        volatile uint8_t b;
     } value;
     uint64_t was;
+    unsigned size; /* bytes */
 } access;
 
 static struct fake_gicr *gicr_of(uint64_t pa)
@@ -225,9 +227,20 @@ static void gicr_store(struct fake_gicr *gicr, uint64_t reg, uint32_t value)
         break;
     case GICR_IGROUPR0: gicr->group = value; break;
     case GICR_ISENABLER0: gicr->enabled |= value; break;
-    case GICR_ICENABLER0: gicr->enabled &= ~value; break;
-    case GICR_ISACTIVER0: gicr->active |= value; break;
-    case GICR_ICACTIVER0: gicr->active &= ~value; break;
+    case GICR_ICENABLER0:
+        gicr->enabled &= ~value;
+        gicr->masking = 3;
+        break;
+    case GICR_ISACTIVER0:
+        gicr->active |= value;
+        gicr->active_is_due = true;
+        break;
+    case GICR_ICACTIVER0:
+        if (gicr->masking)
+            fail("deactivated before it is masked", value);
+        gicr->active &= ~value;
+        gicr->active_is_due = true;
+        break;
     default:
         if (reg < GICR_IPRIORITYR0 || reg >= GICR_IPRIORITYR0 + 32)
             fail("store to GICR", reg);
@@ -244,13 +257,21 @@ static uint64_t gicd_load(uint64_t reg)
     }
 }
 
-static void gicd_store(uint64_t reg, uint64_t value)
+static void gicd_store(uint64_t reg, uint64_t value, unsigned size)
 {
+    if (reg >= GICD_ICENABLER(0) && reg < GICD_ICENABLER(1024)) {
+        fake.gicd_masked[(reg - GICD_ICENABLER(0)) / 4] |= (uint32_t)value;
+        return;
+    }
     switch (reg) {
     case GICD_CTLR: fake.gicd_ctlr = (uint32_t)value; break;
     case GICD_IGROUPR(FAKE_DOORBELL): fake.gicd_group |= (uint32_t)value; break;
     case GICD_ISENABLER(FAKE_DOORBELL): fake.gicd_enable |= (uint32_t)value; break;
-    case GICD_IPRIORITYR(FAKE_DOORBELL): break;
+    case GICD_IPRIORITYR(FAKE_DOORBELL):
+        if (size != 1)
+            fail("the priority of other interrupts is overwritten", value);
+        fake.gicd_priority = (uint8_t)value;
+        break;
     case GICD_IROUTER(FAKE_DOORBELL): fake.gicd_router = value; break;
     default: fail("store to GICD", reg);
     }
@@ -266,12 +287,13 @@ static void mmio_settle(void)
     if (is_gicr(pa))
         gicr_store(gicr_of(pa), (pa - FAKE_GICR) % FAKE_GICR_STEP, (uint32_t)value);
     else
-        gicd_store(pa - FAKE_GICD, value);
+        gicd_store(pa - FAKE_GICD, value, access.size);
 }
 
-static void mmio_begin(uint64_t pa)
+static void mmio_begin(uint64_t pa, unsigned size)
 {
     mmio_settle();
+    access.size = size;
     if (is_gicr(pa))
         access.was = gicr_load(gicr_of(pa), (pa - FAKE_GICR) % FAKE_GICR_STEP);
     else if (pa >= FAKE_GICD && pa < FAKE_GICD + 0x10000)
@@ -284,13 +306,45 @@ static void mmio_begin(uint64_t pa)
 
 volatile uint32_t *fake_mmio32(uint64_t pa)
 {
-    mmio_begin(pa);
+    mmio_begin(pa, 4);
     return &access.value.w;
+}
+
+volatile uint8_t *fake_mmio8(uint64_t pa)
+{
+    mmio_begin(pa, 1);
+    return &access.value.b;
+}
+
+/* A load by itself: what it waits for has happened then. */
+uint32_t fake_load32(uint64_t pa)
+{
+    struct fake_gicr *gicr = is_gicr(pa) ? gicr_of(pa) : NULL;
+    uint64_t reg = (pa - FAKE_GICR) % FAKE_GICR_STEP;
+
+    mmio_settle();
+    if (!gicr)
+        return (uint32_t)gicd_load(pa - FAKE_GICD);
+    if (reg == GICR_CTLR && gicr->masking) {
+        gicr->masking--;
+        return GICR_CTLR_RWP;
+    }
+    if (reg == GICR_ISACTIVER0 || reg == GICR_ICACTIVER0) {
+        gicr->active_is_due = false;
+        return gicr->active;
+    }
+    return (uint32_t)gicr_load(gicr, reg);
+}
+
+uint64_t fake_index(uint64_t index, uint64_t size)
+{
+    fake.clamps[size]++;
+    return index < size ? index : 0;
 }
 
 volatile uint64_t *fake_mmio64(uint64_t pa)
 {
-    mmio_begin(pa);
+    mmio_begin(pa, 8);
     return &access.value.x;
 }
 

@@ -28,7 +28,9 @@
 struct fake_gicr {
     uint32_t enabled, active, pending, group, waker;
     uint32_t priority[8];
-    bool sleepless; /* ChildrenAsleep does not clear */
+    bool sleepless;     /* ChildrenAsleep does not clear */
+    unsigned masking;   /* loads of GICR_CTLR until RWP is clear: what was masked may still come */
+    bool active_is_due; /* a store to GICR_ISACTIVER0 or ICACTIVER0 has not taken effect for sure */
 };
 
 #define FAKE_COUNTERS    6u    /* event counters of the PMU */
@@ -50,6 +52,9 @@ struct fake_core {
 struct fake {
     struct fake_core core[FAKE_CORES];
     uint32_t gicd_ctlr, gicd_group, gicd_enable;
+    uint8_t gicd_priority;    /* of the doorbell */
+    uint32_t gicd_masked[32]; /* what was written to GICD_ICENABLER<n> */
+    unsigned clamps[1024];    /* by size: indices that speculation cannot take beyond their array */
     uint64_t gicd_router;
     uint64_t doorbell_kicks; /* what platform_doorbell_kicks() says, once */
     unsigned doorbells;      /* calls of platform_doorbell_ring() */

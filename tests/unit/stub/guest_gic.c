@@ -18,6 +18,7 @@ static void deactivate(struct guest_gic *gic, uint32_t vintid)
 
     if (n == cpu.nr_lrs) {
         gic->eoicount++;
+        REG(ich_hcr_el2) += 1ull << 27; /* EOIcount */
         return;
     }
     *fake_lr(n) &= ~(1ull << 63);
@@ -58,7 +59,7 @@ uint32_t guest_gic_eoi(struct guest_gic *gic, bool eoimode)
 
 bool guest_gic_dir(struct guest_gic *gic, uint32_t vintid)
 {
-    if (REG(ich_hcr_el2) >> 14 & 1)
+    if (REG(ich_hcr_el2) >> 14 & 1 || REG(ich_hcr_el2) >> 10 & 1) /* TDIR, TC */
         return false;
     deactivate(gic, vintid);
     return true;
@@ -76,5 +77,7 @@ bool guest_gic_maintenance(void)
         pending += lr >> 62 == 1;
         ended += lr >> 62 == 0 && !(lr >> 61 & 1) && (lr >> 41 & 1);
     }
+    if (hcr >> 2 & 1 && hcr >> 27 & 31)
+        ended++;
     return (hcr & 1) && (ended || ((hcr >> 1 & 1) && valid <= 1) || ((hcr >> 3 & 1) && !pending));
 }

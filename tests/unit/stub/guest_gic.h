@@ -27,8 +27,8 @@ uint32_t guest_gic_ack(struct guest_gic *gic);
 /* Drop the priority of the last one taken, and with EOImode 0 end it. Returns its INTID. */
 uint32_t guest_gic_eoi(struct guest_gic *gic, bool eoimode);
 
-/* ICC_DIR_EL1. False: ICH_HCR_EL2.TDIR traps it. */
+/* ICC_DIR_EL1. False: ICH_HCR_EL2.TDIR or TC traps it. */
 bool guest_gic_dir(struct guest_gic *gic, uint32_t vintid);
 
-/* Is the maintenance interrupt asserted? ICH_MISR_EL2: EOI, U, NP. */
+/* Is the maintenance interrupt asserted? ICH_MISR_EL2: EOI, U, LRENP, NP. */
 bool guest_gic_maintenance(void);

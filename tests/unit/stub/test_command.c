@@ -40,6 +40,8 @@ static int setup(void **state)
         fake_create_vcpu((uint16_t)(vm * 2), vm);
         fake_create_vcpu((uint16_t)(vm * 2 + 1), vm);
         fake_ok(core, (struct rv_command){OP(RUN), VCPU((uint16_t)(vm * 2))});
+        fake_ok(core, (struct rv_command){OP(SET_DIRECT), VCPU((uint16_t)(vm * 2 + 1)),
+                                          .arg = {30, 30, RV_IRQ_ENABLED}});
         core->blocked = true; /* it waits for a reply */
     }
     core = fake_use(0);
@@ -421,7 +423,7 @@ static void set_direct_masks_and_unmasks_what_is_live_here(void **state)
     set.arg[2] = RV_IRQ_ENABLED;
     fake_ok(core, set);
     assert_int_equal(fake_core->gicr.enabled >> 27 & 1, 0);
-    assert_int_equal(vcpus[1].direct[0].pintid, 27);
+    assert_int_equal(vcpus[1].direct[1].pintid, 27);
 }
 
 static void flush_names_the_memory_by_its_address(void **state)
@@ -431,6 +433,136 @@ static void flush_names_the_memory_by_its_address(void **state)
     assert_int_equal(fake.changes, 1);
     assert_int_equal(fake.changed_start, boot.mem_base + boot.ram_offset + 4096);
     assert_int_equal(fake.changed_size, 8192);
+}
+
+static void fail_if_it_waits(void)
+{
+    if (fake.relaxes > 100)
+        fail_msg("waits for a lock that nobody gives back");
+}
+
+/* A core is never busy for long: what takes more is to be cut by the vmm. */
+static void commands_over_much_are_refused(void **state)
+{
+    const uint64_t pages = RV_MAX_ENTRIES - 4; /* besides, four tables */
+    const struct {
+        const char *name;
+        struct rv_command command;
+        bool refused;
+    } cases[] = {
+        {"flush", {OP(FLUSH), .vm = 1, .vcpu = 9, .arg = {RAM + FAKE_GB, RV_MAX_FLUSH}}, false},
+        {"flush_more",
+         {OP(FLUSH), .vm = 1, .vcpu = 9, .arg = {RAM + FAKE_GB, RV_MAX_FLUSH + 4096}},
+         true},
+        {"map",
+         {OP(MAP), .vm = 1, .vcpu = 9,
+          .arg = {0x1000, RAM + FAKE_GB, (pages - 1) << 12, RW | RV_MAP_PAGES_ONLY}},
+         false},
+        {"map_more",
+         {OP(MAP), .vm = 1, .vcpu = 9,
+          .arg = {0x1000, RAM + FAKE_GB, (pages + 8) << 12, RW | RV_MAP_PAGES_ONLY}},
+         true},
+        {"map_blocks",
+         {OP(MAP), .vm = 1, .vcpu = 9, .arg = {0, RAM + FAKE_GB, FAKE_GB, RW}},
+         false},
+    };
+    struct rv_event event;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        setup(state);
+        struct rv_command command = placed(cases[i].command);
+
+        command.flags |= RV_COMMAND_FLAG_ACK;
+        command_execute(core, &command);
+        assert_true(fake_event(core, &event));
+        if ((event.type == RV_EVENT_REFUSED) != cases[i].refused)
+            fail_msg("%s: event %u, value %u", cases[i].name, event.type, (unsigned)event.value);
+        if (cases[i].refused)
+            assert_int_equal(event.value, RV_REFUSED_RANGE);
+    }
+}
+
+static void protect_of_much_is_refused_and_changes_nothing(void **state)
+{
+    struct rv_command map = {OP(MAP), .vm = 0,
+                             .arg = {0, boot.ram_offset, 2 * MB2, RW | RV_MAP_PAGES_ONLY}};
+    struct rv_event event;
+
+    setup(state);
+    for (unsigned i = 0; i < 3; i++) {
+        map.arg[0] = 4 * FAKE_GB + i * 2 * MB2;
+        map.arg[1] = boot.ram_offset + i * 2 * MB2;
+        fake_ok(core, map);
+    }
+    fake_ok(core,
+            (struct rv_command){OP(PROTECT), .vm = 0, .arg = {4 * FAKE_GB, 2 * MB2, RV_MAP_READ}});
+    event = fake_do(core, (struct rv_command){OP(PROTECT), .vm = 1, .vcpu = 9,
+                                              .arg = {4 * FAKE_GB, 4 * MB2 + 4096, 0}});
+    assert_int_equal(event.type, RV_EVENT_REFUSED); /* nothing is mapped there */
+    assert_int_equal(event.value, RV_REFUSED_OVERLAP);
+    command_execute(
+        core, &(struct rv_command){OP(PROTECT), .vm = 0, .arg = {4 * FAKE_GB, 4 * MB2 + 4096, 0}});
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.value, RV_REFUSED_RANGE);
+    assert_true(walker(vms[0].root, 4 * FAKE_GB).valid);
+}
+
+/* Panic */
+
+static void panic_here(struct pcpu *pcpu)
+{
+    panic(4, pcpu);
+}
+
+static void panic_in_save(enum fake_register reg)
+{
+    if (reg == REG_sp_el0) {
+        fake.on_read = NULL;
+        panic_here(core);
+    }
+}
+
+static void panic_with_the_lock_holds_up_nobody(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    fake.on_relax = fail_if_it_waits;
+    fake.on_read = panic_in_save;
+    fake_command(core, &(struct rv_command){OP(SAVE), VCPU(0), .arg = {RV_GROUPS_ALL}});
+    assert_false(fake_serve(core));
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.type, RV_EVENT_PANIC);
+    core = fake_use(1);
+    fake_ok(core, (struct rv_command){OP(SAVE), VCPU(2), .arg = {RV_GROUPS_ALL}});
+}
+
+/* Speculation: what indexes an array and comes from the vmm goes through index_nospec(). */
+static void indices_of_the_vmm_are_clamped(void **state)
+{
+    static const struct {
+        const char *name;
+        struct rv_command command;
+        unsigned size, clamps; /* of the array; how often it is indexed */
+    } cases[] = {
+        {"register", {OP(REPLY), VCPU(0), .flags = RV_REPLY_REG, .reg = 3}, 31, 1},
+        {"operation", {OP(FLUSH), .vm = 0, .arg = {RAM, 4096}}, RV_COMMAND_COUNT, 1},
+        {"vm", {OP(FLUSH), .vm = 0, .arg = {RAM, 4096}}, RV_MAX_VMS, 2},
+        {"window_and_vm", {OP(SET_POSTED), .vm = 0, .arg = {3, 0, 8}}, RV_MAX_POSTED, 3},
+        {"vcpu", {OP(RUN), VCPU(1)}, RV_MAX_VCPUS, 1},
+        {"interrupts", {OP(LOAD), VCPU(0), .arg = {RV_GROUP_GIC}}, RV_VCPU_IRQS + 1, 1},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        setup(state);
+        struct rv_command command = placed(cases[i].command);
+
+        memset(fake.clamps, 0, sizeof(fake.clamps));
+        command_execute(core, &command);
+        if (fake.clamps[cases[i].size] < cases[i].clamps)
+            fail_msg("%s: %u clamped, not %u", cases[i].name, fake.clamps[cases[i].size],
+                     cases[i].clamps);
+    }
 }
 
 int main(void)
@@ -446,6 +578,10 @@ int main(void)
         cmocka_unit_test(vcpu_is_created_as_asked),
         cmocka_unit_test(set_direct_masks_and_unmasks_what_is_live_here),
         cmocka_unit_test(flush_names_the_memory_by_its_address),
+        cmocka_unit_test(commands_over_much_are_refused),
+        cmocka_unit_test(protect_of_much_is_refused_and_changes_nothing),
+        cmocka_unit_test(panic_with_the_lock_holds_up_nobody),
+        cmocka_unit_test(indices_of_the_vmm_are_clamped),
     };
 
     return cmocka_run_group_tests_name("stub_command", tests, NULL, NULL);

@@ -446,6 +446,130 @@ static void interrupts_that_do_not_end_do_not_hold_the_core(void **state)
     assert_int_equal(fake_core->nr_irqs, 8);
 }
 
+/* INTIDs 1020 to 1023 are no interrupts; all others need the priority drop. */
+static void every_interrupt_that_was_acknowledged_gets_its_priority_drop(void **state)
+{
+    static const struct {
+        uint32_t intid;
+        bool drop, deactivate;
+    } cases[] = {
+        {0, true, true},         {30, true, true},     {50, true, true},     {1019, true, true},
+        {1020, false, false},    {1021, false, false}, {1022, false, false}, {1023, false, false},
+        {1056, true, false},     {4096, true, false},  {8192, true, false}, /* the first LPI */
+        {0xffffff, true, false},
+    };
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        setup(state);
+        REG(icc_eoir1_el1) = ~0ull;
+        fake_core->irq[fake_core->nr_irqs++] = cases[i].intid;
+        assert_true(fake_run(core, exit_irq));
+        if (REG(icc_eoir1_el1) != (cases[i].drop ? cases[i].intid : ~0ull))
+            fail_msg("%u: EOIR is 0x%llx", cases[i].intid, (unsigned long long)REG(icc_eoir1_el1));
+        assert_int_equal(fake.nr_deactivated, cases[i].deactivate);
+    }
+}
+
+static bool next_stray(struct rv_event *event)
+{
+    while (fake_event(core, event)) {
+        if (event->type == RV_EVENT_STRAY)
+            return true;
+    }
+    return false;
+}
+
+static void spi_of_nobody_is_masked_and_reported_once(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    fake_core->irq[fake_core->nr_irqs++] = 50;
+    assert_true(fake_run(core, exit_irq));
+    assert_int_equal(fake.gicd_masked[1], 1u << 18);
+    assert_true(next_stray(&event));
+    assert_int_equal(event.value, 50);
+    assert_false(next_stray(&event));
+    assert_int_equal(fake.deactivated[0], 50); /* who unmasks it finds it as usual */
+    /* Another is news. */
+    fake_core->irq[fake_core->nr_irqs++] = 1019;
+    assert_true(fake_run(core, exit_irq));
+    assert_int_equal(fake.gicd_masked[31], 1u << 27);
+    assert_true(next_stray(&event));
+    assert_int_equal(event.value, 1019);
+}
+
+static void lpi_of_nobody_is_reported(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    fake_core->irq[fake_core->nr_irqs++] = 8192;
+    assert_true(fake_run(core, exit_irq));
+    assert_true(next_stray(&event));
+    assert_int_equal(event.value, 8192);
+}
+
+/* One that comes while the core waits for room must not wait for it, too. */
+static void stray_interrupt_does_not_wait_for_room(void **state)
+{
+    setup(state);
+    for (uint32_t i = 0; i < RV_EVENT_ENTRIES; i++)
+        event_send(core, RV_EVENT_ACK, 0, 0, i);
+    fake_core->irq[fake_core->nr_irqs++] = 50;
+    assert_true(fake_run(core, gic_irq));
+    assert_int_equal(fake.gicd_masked[1], 1u << 18);
+}
+
+/* Commands that never end must not keep out interrupts, nor the stop of the VM. */
+static uint32_t taken_at_first_interrupt;
+
+static void note_first_interrupt(enum fake_register reg)
+{
+    if (reg == REG_icc_iar1_el1 && !taken_at_first_interrupt) {
+        taken_at_first_interrupt = core->command_tail;
+        vms[0].stopped = true; /* as another core does it, with a kick */
+    }
+}
+
+static void interrupts_and_the_vm_stop_come_between_commands(void **state)
+{
+    struct rv_event event;
+    uint32_t start;
+
+    setup(state);
+    start = core->command_tail;
+    for (unsigned i = 0; i < RV_COMMAND_ENTRIES; i++)
+        fake_command(core, &(struct rv_command){.op = RV_COMMAND_INJECT,
+                                                .arg = {40, RV_IRQ_PENDING | RV_IRQ_GROUP1}});
+    taken_at_first_interrupt = 0;
+    fake.on_read = note_first_interrupt;
+    assert_false(fake_serve(core));
+    assert_in_range(taken_at_first_interrupt - start, 1, 16);
+    assert_true(fake_event(core, &event)); /* and not after the rest of them was refused */
+    assert_int_equal(event.type, RV_EVENT_STOPPED);
+}
+
+/* No two cores write to one cache line, or to two that are fetched together. */
+static void cores_share_no_cache_line(void **state)
+{
+    (void)state;
+    assert_int_equal((uintptr_t)&pcpus[0] % 128, 0);
+    assert_int_equal(sizeof(struct pcpu) % 128, 0);
+}
+
+/* The distributor may have other users. */
+static void only_own_bits_and_bytes_of_the_distributor_are_written(void **state)
+{
+    setup(state);
+    fake.gicd_ctlr = GICD_CTLR_GRP0 | 1u << 6; /* group 0, and DS */
+    assert_int_equal(gic_init(), 0);
+    fake_isb();
+    assert_int_equal(fake.gicd_ctlr, GICD_CTLR_GRP0 | 1u << 6 | GICD_CTLR_ARE | GICD_CTLR_GRP1);
+    assert_int_equal(fake.gicd_priority, 0xa0); /* fake.c: of one interrupt, by a byte */
+    assert_int_equal(fake.gicd_enable, 1u << FAKE_DOORBELL % 32);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,6 +594,13 @@ int main(void)
         cmocka_unit_test(interrupt_of_nobody_is_masked),
         cmocka_unit_test(doorbell_kicks_the_others_that_it_names),
         cmocka_unit_test(interrupts_that_do_not_end_do_not_hold_the_core),
+        cmocka_unit_test(every_interrupt_that_was_acknowledged_gets_its_priority_drop),
+        cmocka_unit_test(spi_of_nobody_is_masked_and_reported_once),
+        cmocka_unit_test(lpi_of_nobody_is_reported),
+        cmocka_unit_test(stray_interrupt_does_not_wait_for_room),
+        cmocka_unit_test(interrupts_and_the_vm_stop_come_between_commands),
+        cmocka_unit_test(cores_share_no_cache_line),
+        cmocka_unit_test(only_own_bits_and_bytes_of_the_distributor_are_written),
     };
 
     return cmocka_run_group_tests_name("stub_exit", tests, NULL, NULL);

@@ -69,6 +69,10 @@ static void events_and_commands_keep_their_order_over_the_end_of_the_index(void 
     assert_int_equal(channel->event_head.v, (uint32_t)(0xffffffff - 150 + 600));
 }
 
+static void nothing(void)
+{
+}
+
 /*
  * The vmm takes one event after the stub has looked for room ten times. Each
  * time it also looks for interrupts: another core's doorbell may come there.
@@ -99,6 +103,7 @@ static void full_event_ring_waits_and_overwrites_nothing(void **state)
         for (uint32_t i = 0; i < RV_EVENT_ENTRIES; i++)
             event_send(core, RV_EVENT_ACK, 0, 0, i);
         waits = 0;
+        fake.on_sleep = nothing;
         fake.on_read = drain_one_late;
         event_send(core, RV_EVENT_ACK, 0, 0, RV_EVENT_ENTRIES);
         assert_true(waits >= 10);
@@ -264,10 +269,6 @@ static void waiting_is_set_in_the_sleep_and_nowhere_else(void **state)
     assert_int_equal(channel->command_waiting.v, 0);
 }
 
-static void nothing(void)
-{
-}
-
 static void poll_limit_shrinks_by_halves_and_comes_back(void **state)
 {
     static const uint32_t limits[] = {0, 1, 15, 16, 17, 100, 1600, 4096};
@@ -297,6 +298,81 @@ static void poll_limit_shrinks_by_halves_and_comes_back(void **state)
     }
 }
 
+/* The vmm takes a batch while the core sleeps, and rings. */
+static void drain_in_the_sleep(void)
+{
+    struct rv_event event;
+
+    assert_int_equal(channel->event_full.v, 1);
+    for (unsigned i = 0; i < RV_EVENT_BATCH; i++)
+        assert_true(fake_event(core, &event));
+}
+
+static void full_event_ring_is_slept_over(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < RV_EVENT_ENTRIES; i++)
+        event_send(core, RV_EVENT_ACK, 0, 0, i);
+    assert_int_equal(fake.sleeps, 0);
+    assert_int_equal(channel->event_full.v, 0);
+    fake.on_sleep = drain_in_the_sleep;
+    event_send(core, RV_EVENT_ACK, 0, 0, 0);
+    assert_int_equal(fake.sleeps, 1);
+    assert_int_equal(channel->event_full.v, 0);
+}
+
+static void fail_to_sleep(void)
+{
+    fail_msg("slept though there was room");
+}
+
+static void make_room(enum fake_register reg)
+{
+    struct rv_event event;
+
+    if (reg == REG_icc_iar1_el1 && !waits++)
+        assert_true(fake_event(core, &event));
+}
+
+static void wake_once(void)
+{
+    fake.on_sleep = fail_to_sleep;
+}
+
+static void room_that_was_made_ends_the_wait(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < RV_EVENT_ENTRIES; i++)
+        event_send(core, RV_EVENT_ACK, 0, 0, i);
+    waits = 0;
+    fake.on_sleep = wake_once; /* a kick for something else ends the first sleep */
+    fake.on_read = make_room;
+    event_send(core, RV_EVENT_ACK, 0, 0, 0);
+    assert_int_equal(fake.sleeps, 1);
+}
+
+/* The core may have other things to do while its ring is full: pass on doorbells, say. */
+static void kick_the_others(void)
+{
+    if (fake.sleeps == 1) {
+        fake.doorbell_kicks = 1u << 2;
+        fake_core->irq[fake_core->nr_irqs++] = FAKE_DOORBELL;
+    } else {
+        drain_in_the_sleep();
+    }
+}
+
+static void doorbells_are_passed_on_while_the_event_ring_is_full(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < RV_EVENT_ENTRIES; i++)
+        event_send(core, RV_EVENT_ACK, 0, 0, i);
+    fake.on_sleep = kick_the_others;
+    event_send(core, RV_EVENT_ACK, 0, 0, 0);
+    assert_int_equal(fake.core[2].kicks, 1);
+    assert_int_equal(fake.sleeps, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +389,9 @@ int main(void)
         cmocka_unit_test_setup(command_that_comes_before_the_sleep_is_not_slept_over, setup),
         cmocka_unit_test_setup(waiting_is_set_in_the_sleep_and_nowhere_else, setup),
         cmocka_unit_test_setup(poll_limit_shrinks_by_halves_and_comes_back, setup),
+        cmocka_unit_test_setup(full_event_ring_is_slept_over, setup),
+        cmocka_unit_test_setup(room_that_was_made_ends_the_wait, setup),
+        cmocka_unit_test_setup(doorbells_are_passed_on_while_the_event_ring_is_full, setup),
     };
 
     return cmocka_run_group_tests_name("stub_ring", tests, NULL, NULL);

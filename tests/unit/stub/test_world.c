@@ -614,6 +614,25 @@ static void page_that_changes_while_it_is_loaded_gets_nothing_illegal_in(void **
 }
 #endif
 
+/* Whoever runs it next may be using its queue and its registers already. */
+static bool was_read_when_released;
+
+static void look_whose_it_is(enum fake_register reg)
+{
+    if (reg >= REG_ich_lr0_el2 && reg <= REG_ich_lr15_el2 && !vcpus[0].pcpu)
+        was_read_when_released = true;
+}
+
+static void vcpu_that_was_released_is_not_looked_at(void **state)
+{
+    setup(state);
+    core->waits = true;
+    was_read_when_released = false;
+    fake.on_read = look_whose_it_is;
+    world_leave(core);
+    assert_false(was_read_when_released);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -640,6 +659,7 @@ int main(void)
         cmocka_unit_test(more_interrupts_than_the_page_has_are_refused),
         cmocka_unit_test(refused_run_leaves_core_and_vcpu_free),
         cmocka_unit_test(page_that_changes_while_it_is_loaded_gets_nothing_illegal_in),
+        cmocka_unit_test(vcpu_that_was_released_is_not_looked_at),
     };
 
     return cmocka_run_group_tests_name("stub_world", tests, NULL, NULL);

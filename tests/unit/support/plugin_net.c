@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/support/plugin_net.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 
 #include "vmm/net/net_backend.h"
+
+struct event_base *plugin_net_base;
 
 struct rv_net {
     struct net_context context;
@@ -46,7 +49,8 @@ static int plugin_net_open(struct rv_instance *host, const struct rv_net_options
     };
     int error;
 
-    net->context = (struct net_context){.ops = &host->ops, .instance = host};
+    net->context =
+        (struct net_context){.ops = &host->ops, .instance = host, .base = plugin_net_base};
     net->callbacks = *options->callbacks;
     net->opaque = options->opaque;
     error = net_backend_open(host->ops.property_string(host, "backend"), &net->context, &callbacks,
@@ -114,6 +118,8 @@ static void plugin_net_close(struct rv_instance *host, struct rv_net *net)
 
 void plugin_net_init(struct rv_instance *host)
 {
+    if (!plugin_net_base)
+        plugin_net_base = event_base_new();
     host->ops.net_open = plugin_net_open;
     host->ops.net_info = plugin_net_info;
     host->ops.net_send = plugin_net_send;

@@ -378,6 +378,43 @@ static void a_blocking_exit_stops_the_guest(void **state)
     assert_false(pcpu.guest_runs);
 }
 
+static void take_events(unsigned n)
+{
+    struct rv_event event;
+
+    for (unsigned i = 0; i < n; i++)
+        assert_true(pcpu_next_event(&pcpu, &event));
+}
+
+/* The stub sleeps while its ring is full: as soon as there is room for some, it is woken. */
+static void a_stub_that_sleeps_for_room_is_woken_once(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < RV_EVENT_ENTRIES; i++)
+        stub_sends((struct rv_event){.type = RV_EVENT_ACK, .vcpu = RV_NO_VCPU});
+    channel->event_full.v = 1;
+    take_events(RV_EVENT_BATCH - 1);
+    assert_int_equal(kicks, 0);
+    take_events(1);
+    assert_int_equal(kicks, 1);
+    assert_int_equal(channel->event_full.v, 0);
+    take_events(RV_EVENT_BATCH);
+    assert_int_equal(kicks, 1);
+    channel->event_full.v = 1;
+    take_events(RV_EVENT_BATCH);
+    assert_int_equal(kicks, 2);
+}
+
+static void interrupt_of_nobody_is_no_fault_of_the_stub(void **state)
+{
+    struct rv_event event;
+
+    (void)state;
+    stub_sends((struct rv_event){.type = RV_EVENT_STRAY, .vcpu = RV_NO_VCPU});
+    assert_true(pcpu_next_event(&pcpu, &event));
+    assert_false(pcpu.lost);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,6 +433,8 @@ int main(void)
         cmocka_unit_test_setup(illegal_events_lose_the_pcpu, setup),
         cmocka_unit_test_setup(an_event_with_a_wrong_sequence_is_not_there, setup),
         cmocka_unit_test_setup(a_blocking_exit_stops_the_guest, setup),
+        cmocka_unit_test_setup(a_stub_that_sleeps_for_room_is_woken_once, setup),
+        cmocka_unit_test_setup(interrupt_of_nobody_is_no_fault_of_the_stub, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
