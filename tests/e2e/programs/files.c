@@ -203,9 +203,15 @@ static void names(void)
     EXPECT(fd >= 0 && close(fd) == 0 && fails(open(longest, O_CREAT | O_EXCL, 0644), EEXIST));
     EXPECT(unlink(longest) == 0);
     EXPECT(setxattr("b", "user.colour", "blue", 4, 0) == 0 || errno == EOPNOTSUPP);
-    if (getxattr("b", "user.colour", text, sizeof(text)) >= 0)
+    if (getxattr("b", "user.colour", text, sizeof(text)) >= 0) {
         EXPECT(memcmp(text, "blue", 4) == 0 && removexattr("b", "user.colour") == 0);
-    EXPECT(fails((int)setxattr("b", "trusted.x", "y", 1, 0), EOPNOTSUPP));
+        EXPECT(setxattr("b", "trusted.x", "y", 1, 0) == 0);
+        EXPECT(getxattr("b", "trusted.x", text, sizeof(text)) == 1 && text[0] == 'y');
+    }
+    /* Not by the host's name of it, which any user could set; and security.* is the host's. */
+    EXPECT(fails((int)getxattr("b", "user.virtiofs.trusted.x", text, sizeof(text)), EOPNOTSUPP));
+    EXPECT(fails((int)setxattr("b", "user.virtiofs.trusted.x", "z", 1, 0), EOPNOTSUPP));
+    EXPECT(fails((int)setxattr("b", "security.x", "y", 1, 0), EOPNOTSUPP));
     fd = open("b", O_WRONLY | O_APPEND);
     EXPECT(write(fd, "+", 1) == 1 && close(fd) == 0 && has("b", "third+") && unlink("b") == 0);
 }
