@@ -22,7 +22,6 @@
 #define ZCR_EL1   s3_0_c1_c2_0 /* FEAT_SVE */
 
 /* clang-format off */
-/* And SCTLR_EL1 and TCR_EL1, which come last: see walks_off(). */
 #define EL1_REGISTERS(X) \
     X(sp_el0) X(sp_el1) X(elr_el1) X(spsr_el1) X(sctlr_el1) X(cpacr_el1) X(ttbr0_el1) \
     X(ttbr1_el1) X(tcr_el1) X(esr_el1) X(far_el1) X(afsr0_el1) X(afsr1_el1) X(mair_el1) \
