@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How the two sides meet: the header of the stub's image, and the boot page.
- * The vmm writes both before the stub starts. The stub copies the boot page,
- * checks the copy, and answers in `stub_state` and the words after it.
+ * The header of the stub's image, and the boot page. The vmm writes both before
+ * the stub starts. The stub copies the boot page, checks the copy, and answers in
+ * the fields from `stub_id` on; it stores `stub_state` last.
  */
 #pragma once
 
@@ -19,12 +19,12 @@
 #define RV_BLOCK_SIZE 0x200000ull
 #define RV_IPA_BITS   40u
 
-/* Optional behaviour: offered by the vmm, accepted by the stub. */
+/* Optional behaviour: the vmm requests it, the stub reports what it accepted. */
 #define RV_FEATURE_TIMESTAMP 0x1u /* events carry CNTPCT_EL0 */
-#define RV_FEATURE_IDLE      0x2u /* WFI that traps is the stub's own affair */
+#define RV_FEATURE_IDLE      0x2u /* the stub handles trapped WFI itself */
 #define RV_FEATURES_KNOWN    (RV_FEATURE_TIMESTAMP | RV_FEATURE_IDLE)
 
-/* Lies at the very start of the stub's first loaded segment. */
+/* The first bytes of the stub's first loaded segment. */
 struct rv_stub_header {
     uint64_t magic;      /* 0x00 RV_STUB_MAGIC */
     uint16_t abi_major;  /* 0x08 */
@@ -35,17 +35,17 @@ struct rv_stub_header {
 };
 _Static_assert(sizeof(struct rv_stub_header) == 0x20, "stub header layout");
 
-/* What `stub_state` says. */
-#define RV_STUB_SILENT  0u /* has not come up */
+/* Values of `stub_state`. */
+#define RV_STUB_SILENT  0u /* has not answered yet */
 #define RV_STUB_READY   1u
 #define RV_STUB_REFUSED 2u /* `stub_reason` says why */
 
 #define RV_BOOT_BAD_MAGIC    1u
 #define RV_BOOT_BAD_ABI      2u
-#define RV_BOOT_BAD_LAYOUT   3u /* an area lies outside of the memory, or overlaps the stub */
+#define RV_BOOT_BAD_LAYOUT   3u /* areas overlap or lie outside of the memory */
 #define RV_BOOT_BAD_PCPUS    4u
 #define RV_BOOT_BAD_FEATURES 5u
-#define RV_BOOT_NO_GICV3     6u  /* no GICv3, or one that does not work as the stub needs */
+#define RV_BOOT_NO_GICV3     6u  /* no GICv3, or one that the stub cannot use */
 #define RV_BOOT_BAD_EL       7u  /* not started at EL2 */
 #define RV_BOOT_NO_PCPU      8u  /* firmware did not start a pCPU: `stub_detail` */
 #define RV_BOOT_E2H          9u  /* HCR_EL2.E2H cannot be 0 */
@@ -78,7 +78,7 @@ struct rv_boot_page {
     uint64_t channels_offset;   /* 0x038 nr_pcpus times struct rv_channel */
     uint64_t vcpus_offset;      /* 0x040 nr_vcpus times struct rv_vcpu_page */
     uint32_t nr_vcpus;          /* 0x048 */
-    uint32_t poll_limit;        /* 0x04c looks at a ring before the stub sleeps */
+    uint32_t poll_limit;        /* 0x04c polls of a ring before the stub sleeps */
     uint64_t ram_offset;        /* 0x050 guest RAM, of all VMs */
     uint64_t ram_size;          /* 0x058 */
     uint64_t gicd_base;         /* 0x060 PA of the physical GICv3 distributor */

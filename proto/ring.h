@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Channels: one per physical CPU, an event ring and a command ring each.
+ * Channels: each physical CPU has one, with an event ring and a command ring.
  *
- * Single producer, single consumer. An entry is published by its own `seq`
- * (position + 1, stored with release), so that a message costs one cache line
- * that moves between two cores, not two. `head` and `tail` count entries since
- * the start, modulo 2^32. `head` is written for a consumer-side debugger and
- * for a restarted producer; `tail` tells the producer what is free.
+ * A ring has one producer and one consumer. The producer publishes an entry by
+ * the entry's own `seq` (position + 1, stored with release), so a message moves
+ * one cache line between two CPUs, not two. `head` and `tail` count entries since
+ * the start, modulo 2^32. `tail` tells the producer which entries are free. `head`
+ * is for debuggers and for a restarted producer.
  *
- * The functions here are what both sides run. They trust nothing of the
- * peer's: every word is loaded once and checked before use.
+ * Both sides run the functions here. They do not trust the peer: they load every
+ * word once and check it before use.
  */
 #pragma once
 
@@ -21,9 +21,9 @@
 #define RV_EVENT_ENTRIES   256u
 #define RV_COMMAND_ENTRIES 64u
 #define RV_LINE            64u
-#define RV_EVENT_BATCH     64u /* the vmm looks at event_full when it has taken so many */
+#define RV_EVENT_BATCH     64u /* at multiples of it in event_tail, the vmm checks event_full */
 
-/* One word that one side writes, alone on its cache line. */
+/* One word, alone on its cache line. */
 struct rv_word {
     uint32_t v;       /* 0x00 */
     uint32_t pad[15]; /* 0x04 */
@@ -37,7 +37,7 @@ struct rv_channel {
     struct rv_word event_head;      /* 0x00c0 stub */
     struct rv_word event_tail;      /* 0x0100 vmm */
     struct rv_word event_waiting;   /* 0x0140 vmm sets 1 before it sleeps */
-    struct rv_word command_polling; /* 0x0180 stub: 1 while it looks by itself */
+    struct rv_word command_polling; /* 0x0180 stub: 1 while it polls or sleeps */
     struct rv_word event_full;      /* 0x01c0 stub sets 1 before it sleeps for room */
     uint8_t pad[0x1000 - 0x200];    /* 0x0200 */
     struct rv_command command[RV_COMMAND_ENTRIES]; /* 0x1000 */
@@ -74,8 +74,8 @@ static inline void rv_fence(void)
 }
 
 /*
- * Entries that the producer at position `head` may still write, given the
- * consumer's `tail` as loaded once. -1: the consumer's index is impossible.
+ * How many entries the producer at position `head` may still write. `tail` is the
+ * consumer's, loaded once. -1: the consumer's index is impossible.
  */
 static inline int rv_ring_space(uint32_t head, uint32_t tail, uint32_t entries)
 {
@@ -85,9 +85,9 @@ static inline int rv_ring_space(uint32_t head, uint32_t tail, uint32_t entries)
 }
 
 /*
- * Has the entry at position `tail` been published? Pairs with the release in
- * rv_ring_publish: the rest of the entry may be read after a true. A peer that
- * writes a wrong `seq` only makes its own message wait.
+ * Has the entry at position `tail` been published? If so, the rest of it may be
+ * read: the acquire pairs with the release in rv_ring_publish. A peer that writes a
+ * wrong `seq` delays only its own messages.
  */
 static inline bool rv_ring_ready(const uint32_t *entry_seq, uint32_t tail)
 {
@@ -101,10 +101,10 @@ static inline void rv_ring_publish(uint32_t *entry_seq, uint32_t head)
 }
 
 /*
- * The wake-up protocol. Consumer: set the word, rv_fence(), look at the ring
- * once more, sleep. Producer: publish, rv_ring_wants_wakeup(), ring the doorbell
- * on true. The two fences pair: either the consumer sees the entry, or the
- * producer sees the word. The exchange makes one sleep cost one doorbell.
+ * The wake-up protocol. Consumer: set the word, rv_fence(), check the ring once
+ * more, sleep. Producer: publish, call rv_ring_wants_wakeup(), ring the doorbell
+ * if it returns true. The two fences pair: either the consumer sees the entry, or
+ * the producer sees the word. Because of the exchange, one sleep costs one doorbell.
  */
 static inline bool rv_ring_wants_wakeup(uint32_t *waiting)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The vCPU page: what of a vCPU's state is in memory. x0-x30 are here whenever
- * the guest does not run. The other groups are live in the core; RV_COMMAND_SAVE
- * brings a group here and RV_COMMAND_LOAD takes it from here into the core.
- * A group here is current from the acknowledgement of a SAVE until the guest
- * runs again; the GIC group only until the next INJECT, RETRACT or interrupt.
- * Any SAVE brings PC, PSTATE and the counter along.
+ * The vCPU page: the part of a vCPU's state that is in memory. x0-x30 are here
+ * whenever the guest does not run. While the vCPU is live, the other groups are in
+ * the CPU's registers: RV_COMMAND_SAVE copies a group here, RV_COMMAND_LOAD copies
+ * it back. A group here is current from the acknowledgement of a SAVE until the
+ * guest runs again; the GIC group only until the next INJECT, RETRACT or interrupt.
+ * Every SAVE also saves PC, PSTATE and the counter.
  */
 #pragma once
 
@@ -27,12 +27,15 @@
 #define RV_GROUP_PMU   0x200u /* PMUv3, where the CPU has it */
 #define RV_GROUPS_ALL  0x3ffu
 
-/* What the vmm may set of HCR_EL2: WFI and WFE trap; a virtual SError is pending. */
+/*
+ * The bits of HCR_EL2 that the vmm may set: traps of WFI, WFE, cache type registers
+ * and cache maintenance to the point of unification; a pending virtual SError.
+ */
 #define RV_HCR_BITS (HCR_TWI | HCR_TWE | HCR_VSE | HCR_TID2 | HCR_TPU)
 
 #define RV_VCPU_IRQS 80u /* interrupts in list registers, or waiting for one */
 
-/* EL1 group. What the CPU does not have is neither written here nor loaded. */
+/* EL1 group. The stub neither saves nor loads registers that the CPU does not have. */
 struct rv_el1 {
     uint64_t sp_el0;         /* 0x00 */
     uint64_t sp_el1;         /* 0x08 */
@@ -61,7 +64,7 @@ struct rv_el1 {
     uint64_t vmpidr_el2;     /* 0xc0 what MPIDR_EL1 reads in the guest */
     uint64_t vpidr_el2;      /* 0xc8 MIDR_EL1 */
     uint64_t zcr_el1;        /* 0xd0 FEAT_SVE */
-    uint64_t hcr_el2;        /* 0xd8 RV_HCR_BITS of it: all else is the stub's */
+    uint64_t hcr_el2;        /* 0xd8 RV_HCR_BITS only: the other bits are the stub's */
     uint64_t vsesr_el2;      /* 0xe0 FEAT_RAS: syndrome of the pending virtual SError */
     uint64_t reserved[3];    /* 0xe8 */
 };
@@ -104,7 +107,7 @@ struct rv_debug {
 };
 _Static_assert(sizeof(struct rv_debug) == 0x280, "DEBUG group layout");
 
-/* The events and filters of PMEVTYPER<n>_EL0 go with the counters of PMEVCNTR<n>_EL0. */
+/* evcntr[n] is PMEVCNTR<n>_EL0, and evtyper[n] its PMEVTYPER<n>_EL0 (event and filter). */
 struct rv_pmu {
     uint64_t evcntr[31];  /* 0x000 */
     uint64_t evtyper[31]; /* 0x0f8 */
@@ -121,16 +124,16 @@ struct rv_pmu {
 _Static_assert(sizeof(struct rv_pmu) == 0x400, "PMU group layout");
 
 /*
- * With a vector length of VL bytes at EL2: Z0-Z31 of VL bytes each, P0-P15 and
- * FFR of VL/8 each, without gaps. V<n> is the low end of Z<n>: LOAD of the FP
- * group zeroes the rest of all Z, and the SVE group is loaded after it.
+ * With a vector length of VL bytes at EL2, the SVE group has Z0-Z31 of VL bytes
+ * each, then P0-P15 and FFR of VL/8 bytes each, without gaps. V<n> is the low end of
+ * Z<n>: LOAD of the FP group zeroes the rest of all Z. The stub loads SVE after FP.
  */
 #define RV_SVE_VL_MAX 256u
 #define RV_SVE_BYTES  (32u * RV_SVE_VL_MAX + 17u * RV_SVE_VL_MAX / 8u)
 
 /*
- * Interrupts in list registers and such that wait for one, in no order, in the
- * format of ICH_LR<n>_EL2. Each of them is pending or active or both.
+ * The interrupts in list registers and those that wait for one, in no order, in the
+ * format of ICH_LR<n>_EL2. Each is pending or active or both.
  */
 struct rv_gic {
     uint64_t irq[RV_VCPU_IRQS]; /* 0x000 */
@@ -144,7 +147,7 @@ struct rv_gic {
 };
 _Static_assert(sizeof(struct rv_gic) == 0x300, "GIC group layout");
 
-/* The entry that RV_COMMAND_INJECT's RV_IRQ_* flags stand for. */
+/* The list register entry for RV_COMMAND_INJECT's RV_IRQ_* flags. */
 static inline uint64_t rv_gic_irq(uint64_t vintid, uint64_t flags)
 {
     return vintid | (flags & RV_IRQ_PRIORITY) << LR_PRIORITY_SHIFT |

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The machine's pCPUs and all vCPUs that run on them, of whatever VM. The stub
- * knows a vCPU by its number here.
+ * The machine's pCPUs, and the vCPUs of all VMs that run on them. A vCPU's number
+ * here is its number in the stub.
  */
 #pragma once
 
@@ -18,18 +18,18 @@ struct cores {
     struct vcpu *vcpus[RV_MAX_VCPUS]; /* by number; nr_vcpus of them */
     struct sched sched;
     /*
-     * Set before a vCPU runs. Handles an event of a vCPU that was taken off its pCPU:
-     * a posted write, the end of an interrupt, an SError.
+     * Handles an event of a vCPU that was taken off its pCPU: a posted write, the end
+     * of an interrupt, an SError. Must be set before a vCPU runs.
      */
     void (*handle_left)(struct vcpu *vcpu, const struct rv_event *event);
-    struct pcpu *in_exit; /* whose exit is being handled: it answers calls at once; or NULL */
+    struct pcpu *in_exit; /* its exit is being handled, so it answers calls at once; or NULL */
 };
 
-/* `slice_ns`: how long a vCPU has a pCPU that another wants. */
+/* `slice_ns`: how long a vCPU may keep a pCPU that another vCPU wants. */
 void cores_init(struct cores *cores, struct machine *machine, uint64_t slice_ns);
 
 /* Give a vCPU its number. */
 int cores_add(struct cores *cores, struct vcpu *vcpu);
 
-/* A command that any pCPU may do: as pcpu_call(), on one that answers soon. */
+/* As pcpu_call(), for a command that any pCPU may execute: on one that answers soon. */
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value);

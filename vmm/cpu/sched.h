@@ -21,7 +21,7 @@
 #define SCHED_NEVER UINT64_MAX
 
 enum sched_state {
-    SCHED_OFF,    /* not to run: it is off, or does not exist */
+    SCHED_OFF,    /* must not run: it is off, or does not exist */
     SCHED_READY,  /* wants a pCPU */
     SCHED_LIVE,   /* has one */
     SCHED_ASLEEP, /* has none and waits for an interrupt */
@@ -37,22 +37,22 @@ struct sched_ops {
      */
     int (*stop)(void *ctx, unsigned vcpu, uint64_t *wake_at);
     /*
-     * It is off its pCPU now. What it did there and nobody has handled yet is to be
-     * handled before it runs elsewhere. May call sched_wake().
+     * It is off its pCPU now. Handles its events that nobody has handled yet, before
+     * it runs elsewhere. May call sched_wake().
      */
     void (*left)(void *ctx, unsigned vcpu);
-    /* It was ready for so many ns and had no pCPU. */
+    /* It was ready for `ns` and had no pCPU. */
     void (*stolen)(void *ctx, unsigned vcpu, uint64_t ns);
     uint64_t (*now)(void *ctx);
 };
 
 struct sched_vcpu {
     enum sched_state state;
-    bool waits;       /* LIVE: for an interrupt, as far as is known here */
+    bool waits;       /* LIVE: for an interrupt, as far as the scheduler knows */
     unsigned pcpu;    /* where it is, or was last */
     uint64_t since;   /* READY, LIVE: when that began */
-    uint64_t charged; /* LIVE, not waiting: up to when its time is in `runtime` */
-    uint64_t runtime; /* ns that it ran; advanced when it comes back after a long time */
+    uint64_t charged; /* LIVE, not waiting: `runtime` has its time up to here */
+    uint64_t runtime; /* ns that it ran; raised when it returns after a long time */
     uint64_t wake_at; /* ASLEEP */
 };
 
@@ -66,7 +66,7 @@ struct sched {
     unsigned nr_vcpus;           /* the highest number in use, plus 1 */
     bool due;                    /* something changed: sched_turn() has work */
     uint64_t deadline;           /* when it has work again */
-    uint64_t floor;              /* runtime: what all that compete, or did last, had at least */
+    uint64_t floor;              /* the least runtime of the vCPUs that compete, or did last */
     unsigned live[RV_MAX_PCPUS]; /* the vCPU of each pCPU, or SCHED_NOBODY */
     struct sched_vcpu vcpu[RV_MAX_VCPUS];
 };
@@ -74,20 +74,20 @@ struct sched {
 void sched_init(struct sched *sched, unsigned nr_pcpus, uint64_t slice_ns,
                 const struct sched_ops *ops, void *ctx);
 
-/* A vCPU that is OFF has its registers in its page and is to run. */
+/* Let a vCPU run that is OFF. Its registers are in its page. */
 void sched_start(struct sched *sched, unsigned vcpu);
 
-/* Off its pCPU, if it has one, and OFF. 0 or what op stop said. */
+/* Take it off its pCPU, if it has one; it is OFF then. 0, or what op stop returned. */
 int sched_stop(struct sched *sched, unsigned vcpu);
 
 /* A live vCPU waits for an interrupt from now on. */
 void sched_wait(struct sched *sched, unsigned vcpu);
 
-/* An interrupt was given to it, or it is seen to run: it does not wait, or not any more. */
+/* It does not wait (any more): it got an interrupt, or is seen to run. */
 void sched_wake(struct sched *sched, unsigned vcpu);
 
 /*
- * Assign the pCPUs anew. Not from inside of an exit: any vCPU may be moved. 0 or what an
- * op said; nothing is done before `due` or `deadline`.
+ * Assign the pCPUs anew. Do not call it while an exit is handled: it may move any vCPU.
+ * It does nothing before `due` or `deadline`. 0, or what an op returned.
  */
 int sched_turn(struct sched *sched);

@@ -17,24 +17,24 @@ struct deliver_snapshot {
     uint64_t ppi_lines; /* bit n: the physical PPI n is pending */
 };
 
-/* Pending by what the vgic itself has; an entry may hold a pending state besides. */
+/* Is it pending in the vgic's own state? An entry may also hold a pending state. */
 bool deliver_is_pending(const struct vgic_irq *irq);
 
-/* Takes a pending state back from the vCPU: it is the vgic's again. */
+/* Takes a pending state back from the vCPU into the vgic's state. */
 void deliver_begin(struct vgic *vgic, struct vgic_ref ref);
-/* Gives it to the vCPU that shall have it now. True: something was injected. */
+/* Gives it to the vCPU that must have it now. True: something was injected. */
 bool deliver_end(struct vgic *vgic, struct vgic_ref ref);
 
 /*
- * Like deliver_end() for a change that can only add to what is pending, active
- * or eligible: what was injected stays where it is.
+ * Like deliver_end(), for a change that only makes more pending, active or eligible:
+ * states that were injected stay where they are.
  */
 bool deliver_update(struct vgic *vgic, struct vgic_ref ref);
 
-/* Sets `bit` (IRQ_LINE or IRQ_MSG) to `high`; it is known to be a change. */
+/* Changes `bit` (IRQ_LINE or IRQ_MSG) to `high`; the caller knows that it differs. */
 void deliver_input(struct vgic *vgic, struct vgic_ref ref, uint32_t bit, bool high);
 
-/* GICD_ICACTIVER: not active any more. */
+/* GICD_ICACTIVER: makes it inactive. */
 void deliver_clear_active(struct vgic *vgic, struct vgic_ref ref);
 
 /* The guest ended an interrupt in this vCPU. */
@@ -43,7 +43,7 @@ void deliver_eoi(struct vgic *vgic, unsigned vcpu, struct vgic_ref ref);
 /* Takes all states of an interrupt from the vCPUs, for a reset. */
 void deliver_forget(struct vgic *vgic, struct vgic_ref ref);
 
-/* Fetches a vCPU's entries, and drops the flags of interrupts that it shows ended. 0 or -errno. */
+/* Fetches a vCPU's entries; clears the flags of interrupts that have ended. 0 or -errno. */
 int deliver_look(struct vgic *vgic, unsigned vcpu, struct deliver_snapshot *out);
 
 /* Is the physical line of a direct interrupt high? */
@@ -53,8 +53,8 @@ bool deliver_direct_line(const struct vgic_state *state, const struct deliver_sn
 /* Configures a direct interrupt anew, in all vCPUs, whether it changed or not. 0 or -errno. */
 int deliver_announce(struct vgic *vgic, unsigned intid);
 
-/* For vgic_resync(): flags from what the vCPUs hold; then everything is updated. 0 or -errno. */
+/* For vgic_resync(): sets flags from the vCPUs' entries, then updates all. 0 or -errno. */
 int deliver_resync(struct vgic *vgic);
 
-/* What had to wait for room. Every entry point of the vgic ends with it. */
+/* Retries what had to wait for room. Every entry point of the vgic ends with it. */
 void deliver_backlog(struct vgic *vgic);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Register tables: which registers a frame has, in which sizes they may be
- * accessed, and what they do. What a table does not name does not exist.
+ * Register tables: which registers a frame has, their access sizes, and what they
+ * do. A register that no table names does not exist.
  *
  * CONSTRAINED UNPREDICTABLE and reserved accesses (IHI 0069, 12.1): all are
  * RAZ/WI and are noted in GICD_STATUSR or GICR_STATUSR; an access of a size that
@@ -21,7 +21,7 @@
 #define REGS_16_32 (2u | 4u)
 #define REGS_32_64 (4u | 8u)
 
-/* `offset` counts from the first of the registers that the entry is for, less `before`. */
+/* `offset` counts from `start`, plus `before`: see struct reg. */
 typedef uint64_t regs_read_fn(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size);
 typedef void regs_write_fn(struct vgic *vgic, unsigned vcpu, uint32_t offset, unsigned size,
                            uint64_t value);
@@ -32,7 +32,7 @@ struct reg {
     unsigned sizes;
     regs_read_fn *read;   /* NULL: write-only */
     regs_write_fn *write; /* NULL: read-only */
-    uint32_t before;      /* bytes of the same registers that come before `start` */
+    uint32_t before;      /* bytes of the same registers that would lie before `start` */
 };
 
 struct regs {
@@ -50,7 +50,7 @@ uint64_t regs_read(const struct regs *regs, struct vgic *vgic, unsigned vcpu, ui
 void regs_write(const struct regs *regs, struct vgic *vgic, unsigned vcpu, uint32_t *statusr,
                 uint32_t offset, unsigned size, uint64_t value);
 
-/* Registers without function in this GIC. */
+/* For registers without function in this GIC. */
 regs_read_fn regs_zero;
 regs_write_fn regs_ignore;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * List registers at rest: those of a vCPU that is live in no core are the GIC
- * group of its page, and the vmm does there what the stub does with live ones.
- * The stub puts the entries in list registers when the vCPU comes to a core.
+ * Interrupts of a vCPU that is live nowhere. They are in the GIC group of its page,
+ * and the vmm injects and retracts there, as the stub does in a live vCPU. The stub
+ * loads the entries into list registers at the next RUN.
  */
 #pragma once
 
@@ -10,6 +10,6 @@
 
 #include "proto/vcpu.h"
 
-/* As struct vgic_ops has them. `flags` RV_IRQ_*, `mask` and result RV_LR_*. */
+/* As in struct vgic_ops. `flags` are RV_IRQ_*; `mask` and the result are RV_LR_*. */
 int resting_inject(struct rv_gic *gic, unsigned intid, uint32_t flags);
 int resting_retract(struct rv_gic *gic, unsigned intid, uint32_t mask);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The registers by which a vCPU sends SGIs: who traps them and who sends agree on these. */
+/* The registers by which a vCPU sends SGIs, as the trap handler names them to the vgic. */
 #pragma once
 
 enum vgic_sgi_reg {

@@ -4,11 +4,11 @@
  *
  * Where an interrupt's pending state is:
  *  - level: LINE or MSG, or LATCH (written by GICD_ISPENDR);
- *  - edge: LATCH, until it is injected; then in the vCPU's entry alone.
- * SENT says that a pending state may be in the entry. It is never clear while
- * one is there. For a level interrupt it is also the promise that vgic_eoi()
- * comes, and then the wire is looked at again. HELD says that an entry may
- * exist; for an edge interrupt, whose end nobody reports, it may be stale.
+ *  - edge: LATCH, until it is injected; then only in the vCPU's entry.
+ * SENT means that the entry may have a pending state; it is set whenever the entry
+ * has one. For a level interrupt it also means that vgic_eoi() will come, which
+ * checks the wire again. HELD means that an entry may exist. For an edge interrupt
+ * HELD may be stale, because nobody reports its end.
  */
 #pragma once
 
@@ -23,11 +23,11 @@
 #define IRQ_EDGE       0x004u
 #define IRQ_LINE       0x008u /* the wire is high */
 #define IRQ_MSG        0x010u /* level SPI asserted by GICD_SETSPI_NSR */
-#define IRQ_LATCH      0x020u /* pending latch, while the vgic has it */
-#define IRQ_ACTIVE     0x040u /* active, and no vCPU could be given the entry yet */
+#define IRQ_LATCH      0x020u /* the pending latch, until it is injected */
+#define IRQ_ACTIVE     0x040u /* active, but no vCPU has the entry yet */
 #define IRQ_DIRECT     0x080u /* the stub injects it */
 #define IRQ_SENT       0x100u
-#define IRQ_SENT_LATCH 0x200u /* level: the entry's pending state came (also) from LATCH */
+#define IRQ_SENT_LATCH 0x200u /* level: the entry's pending state (also) came from LATCH */
 #define IRQ_HELD       0x400u /* `held_by` is valid */
 #define IRQ_BITS       0x7ffu
 
@@ -36,7 +36,7 @@
 struct vgic_irq {
     uint64_t router;  /* 0x00 GICD_IROUTER<n> */
     uint32_t bits;    /* 0x08 IRQ_* */
-    uint32_t pushed;  /* 0x0c direct: the last flags of set_direct, sent to `home` */
+    uint32_t pushed;  /* 0x0c direct: the flags last sent to `home` by set_direct */
     uint8_t priority; /* 0x10 */
     uint8_t target;   /* 0x11 vCPU of the affinity in `router`, or IRQ_NOWHERE */
     uint8_t held_by;  /* 0x12 vCPU that has the entry */
@@ -66,7 +66,7 @@ struct vgic_state {
     uint32_t ctlr;                     /* 0x0c GICD_CTLR: EnableGrp0, EnableGrp1 */
     uint32_t statusr;                  /* 0x10 GICD_STATUSR */
     uint32_t nr_direct;                /* 0x14 */
-    uint64_t backlog;                  /* 0x18 bit n: something waits for room in vCPU n */
+    uint64_t backlog;                  /* 0x18 bit n: an interrupt waits for room in vCPU n */
     uint32_t direct[RV_MAX_DIRECT];    /* 0x20 INTIDs, in the order of their announcement */
     struct vgic_irq spi[VGIC_NR_SPIS]; /* 0x40 */
     struct vgic_vcpu vcpu[];
@@ -82,7 +82,7 @@ _Static_assert(RV_MAX_VCPUS <= 64u, "`backlog` and the SGI result have 64 bits")
 
 #define VGIC_PRIORITY_MASK 0xf8u /* 5 bits of priority */
 
-/* One interrupt, and whose it is. `vcpu` counts for private interrupts only. */
+/* One interrupt. `vcpu` has a meaning only for private interrupts. */
 struct vgic_ref {
     struct vgic_irq *irq;
     unsigned vcpu;
@@ -110,5 +110,5 @@ void state_for_each(struct vgic *vgic, void (*fn)(struct vgic *vgic, struct vgic
 /* vCPU of that affinity (in GICR_TYPER's format), or IRQ_NOWHERE. */
 uint8_t state_find(const struct vgic_state *state, uint32_t affinity);
 
-/* Sets GICD_IROUTER<n> and the vCPU that it means. */
+/* Sets GICD_IROUTER<n> and the vCPU that it selects. */
 void state_set_router(const struct vgic_state *state, struct vgic_irq *irq, uint64_t router);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where EL2 is. A machine gives shared memory with a running stub in it, and
- * doorbells in both directions. What runs on it is not its business.
+ * The machine that has EL2. It provides shared memory with a running stub in it, and
+ * doorbells in both directions. It knows nothing of the guests.
  */
 #pragma once
 
@@ -28,7 +28,7 @@ struct machine;
 struct machine_ops {
     /* Send the kick to a pCPU. */
     void (*kick)(struct machine *machine, unsigned pcpu);
-    /* Has it ended by itself? Says why, once. */
+    /* Has it ended by itself? Logs why, once. */
     bool (*is_dead)(struct machine *machine);
     /* End it and free everything. */
     void (*stop)(struct machine *machine);
@@ -40,38 +40,37 @@ struct machine {
     unsigned nr_vcpus; /* of all VMs */
     struct layout layout;
     uint8_t *memory; /* layout.total bytes, shared with the stub */
-    int memory_fd;   /* what it is a mapping of, from offset 0; -1: none */
+    int memory_fd;   /* `memory` maps this file from offset 0; -1: none */
     struct rv_boot_page *boot;
     struct rv_channel *channels;
     struct rv_vcpu_page *vcpus;
     uint8_t *ram;
-    int doorbell;         /* readable when the stub has rung: read it empty */
-    uint64_t kick_ns;     /* what a kick of a guest that runs costs, about */
-    bool blind;           /* cores do not see code that we write until they are told: FLUSH */
+    int doorbell;         /* readable after the stub has rung: read all of it */
+    uint64_t kick_ns;     /* about what the kick of a running guest costs */
+    bool blind;           /* CPUs do not see code that this process writes until a FLUSH */
     bool is_ready;        /* machine_wait_ready() has succeeded */
-    uint64_t stub_id[64]; /* copies of what the stub found out: see struct rv_boot_page */
+    uint64_t stub_id[64]; /* from here on, copies of the stub's answers in the boot page */
     uint64_t cntfrq;
     uint64_t dczid;
     uint64_t sve;
 };
 
 /*
- * Create the machine and start its stub. Does not wait for the stub to come
- * up: machine_wait_ready() does, so that loading the guest can go on meanwhile.
- * NULL after a message.
+ * Create the machine and start its stub. The guest can be loaded while the stub
+ * starts: only machine_wait_ready() waits for it. NULL after a message.
  */
 struct machine *machine_qemu_start(const struct machine_config *config, struct event_base *base,
                                    void (*died)(void *ctx), void *ctx);
 
-/* Are these options (see struct machine_config) right? 0, or -EINVAL after a message. */
+/* Check the options (see struct machine_config). 0, or -EINVAL after a message. */
 int machine_qemu_check(const char *options);
 
 /*
- * Wait until the stub says that it is there; the event loop turns meanwhile. 0;
- * -EINTR: `*over` became true; other: after a message that says why not.
+ * Wait until all CPUs run the stub; the event loop runs meanwhile. 0; -EINTR: `*over`
+ * became true; another -errno after a message that says why.
  */
 int machine_wait_ready(struct machine *machine, struct event_base *base, const bool *over);
 
-/* For the machines: fill in the boot page but for the addresses of devices and pCPUs. */
+/* For machines: fill in the boot page, except the addresses and INTIDs of devices, and `pcpu`. */
 void machine_boot_page(struct machine *machine, const struct machine_config *config,
                        uint64_t mem_base);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The stub's ELF file: checked, then copied to where it was linked for. */
+/* The stub's ELF file: checks it and copies it to its link address. */
 #pragma once
 
 #include <stddef.h>
@@ -14,11 +14,11 @@ struct stub_image {
 };
 
 /*
- * Read and check the file. 0, or -errno after a message that names the file:
- * -ENOEXEC: no stub, damaged, or built for another ABI version.
+ * Read and check the file. 0, or -errno after a message that names the file. -ENOEXEC:
+ * it is no stub, is damaged, or has another ABI version.
  */
 int stub_image_open(struct stub_image *image, const char *path);
 void stub_image_close(struct stub_image *image);
 
-/* Copy it to `to`, which has room for image_size zeroed bytes, and tell it the boot page's PA. */
+/* Copy it to `to` (image_size bytes, zeroed), and store the boot page's PA in its header. */
 void stub_image_copy(const struct stub_image *image, uint8_t *to, uint64_t boot_page);
