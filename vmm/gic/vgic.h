@@ -129,10 +129,11 @@ int vgic_eoi(struct vgic *vgic, unsigned vcpu, unsigned intid);
 void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid);
 
 /*
- * vCPU `vcpu`, in an exit, loses its CPU interface (a power-down): the core loads
- * a GIC group that it saved before, between these two calls. _begin keeps direct
- * interrupts from coming between save and load; _end lets them come, and looks
- * for the ends of interrupts that the load has made the stub forget.
+ * vCPU `vcpu`, in an exit, loses its CPU interface (a power-down), or the vmm changes a
+ * register of it (ICC_PMR_EL1, ICC_CTLR_EL1): between these two calls the core saves the
+ * GIC group and loads it again. _begin keeps direct interrupts from coming between save
+ * and load; _end lets them come, and looks for the ends of interrupts that the load has
+ * made the stub forget.
  */
 void vgic_cpu_restart_begin(struct vgic *vgic, unsigned vcpu);
 void vgic_cpu_restart_end(struct vgic *vgic, unsigned vcpu);
