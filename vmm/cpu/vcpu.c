@@ -99,3 +99,19 @@ int vcpu_restart(struct vcpu *vcpu, uint64_t entry, uint64_t x0)
     vcpu_mark_dirty(vcpu, lost);
     return 0;
 }
+
+int vcpu_set_vmcr(struct vcpu *vcpu, uint64_t mask, uint64_t bits)
+{
+    struct rv_gic *gic = &vcpu->page->gic;
+    int error;
+
+    vcpu->fetched &= ~RV_GROUP_GIC; /* an earlier copy may lack what came since */
+    error = vcpu_fetch(vcpu, RV_GROUP_GIC);
+    if (error)
+        return error;
+    gic->vmcr = (gic->vmcr & ~mask) | bits;
+    vcpu_mark_dirty(vcpu, RV_GROUP_GIC);
+    error = vcpu_flush(vcpu);
+    vcpu->fetched &= ~RV_GROUP_GIC; /* more may come before the guest resumes */
+    return error;
+}

@@ -63,3 +63,10 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff
  * vgic_cpu_restart_begin(). 0 or -EIO.
  */
 int vcpu_restart(struct vcpu *vcpu, uint64_t entry, uint64_t x0);
+
+/*
+ * In ICH_VMCR_EL2 of a vCPU in a blocking exit, `bits` replace those of `mask`. All of the
+ * GIC group is saved and loaded for it: vgic_cpu_restart_begin() comes before, and
+ * vgic_cpu_restart_end() after. 0 or -EIO.
+ */
+int vcpu_set_vmcr(struct vcpu *vcpu, uint64_t mask, uint64_t bits);

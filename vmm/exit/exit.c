@@ -128,6 +128,10 @@ static void exit_sysreg(struct exit_run *run)
         exit_undefined(run);
         return;
     }
+    if (access.lost) {
+        run->reply->hold = true;
+        return;
+    }
     exit_step(run);
     run->reply->kick_vcpus = access.kick;
     if (reg->read)

@@ -129,10 +129,11 @@ int vgic_eoi(struct vgic *vgic, unsigned vcpu, unsigned intid);
 void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid);
 
 /*
- * vCPU `vcpu`, in an exit, loses its CPU interface (a power-down): between these two
- * calls the stub saves and loads its GIC group. _begin keeps direct interrupts from
- * coming between save and load. _end lets them come again, and finds the interrupts
- * whose end the stub has forgotten because of the load.
+ * vCPU `vcpu`, in an exit, loses its CPU interface (a power-down), or the vmm changes a
+ * register of it (ICC_PMR_EL1, ICC_CTLR_EL1): between these two calls the stub saves and
+ * loads its GIC group. _begin keeps direct interrupts from coming between save and load.
+ * _end lets them come again, and finds the interrupts whose end the stub has forgotten
+ * because of the load.
  */
 void vgic_cpu_restart_begin(struct vgic *vgic, unsigned vcpu);
 void vgic_cpu_restart_end(struct vgic *vgic, unsigned vcpu);

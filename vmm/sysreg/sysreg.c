@@ -4,7 +4,22 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+#include "proto/arm/gic.h"
+#include "proto/vcpu.h"
 #include "vmm/util/log.h"
+
+/* The stub insists on 5 bits of preemption (PROTOCOL.md), the fewest that a CPU may have. */
+#define PRIORITY_BITS  5u
+#define PRIORITY_SHIFT (8u - PRIORITY_BITS)
+#define PRIORITY_MASK  (0xffu << PRIORITY_SHIFT & 0xffu)
+#define PRIORITY_IDLE  0xffu
+
+/* ICC_CTLR_EL1, ICH_VMCR_EL2; more of them in proto/arm/gic.h. */
+#define ICC_CTLR_CBPR       (1u << 0)
+#define ICC_CTLR_PRIBITS    ((PRIORITY_BITS - 1u) << 8)
+#define ICH_VMCR_VCBPR      (1ull << 4)
+#define ICH_VMCR_VPMR_SHIFT 24
+#define ICH_VMCR_VPMR       (0xffull << ICH_VMCR_VPMR_SHIFT)
 
 /*
  * One row: a range of encodings, who answers, and why so. Without a `read`
@@ -15,7 +30,7 @@ struct sysreg_row {
     uint16_t first, last; /* EXIT_SYSREG_KEY */
     bool any_op1;         /* `first` and `last` have op1=0 and stand for each op1 */
     uint64_t (*read)(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                     const struct sysreg_access *access);
+                     struct sysreg_access *access);
     void (*write)(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                   struct sysreg_access *access);
     const char *name;
@@ -34,7 +49,7 @@ struct sysreg_row {
 #define OP1_MASK          KEY(0, 7, 0, 0, 0)
 
 static uint64_t read_zero(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                          const struct sysreg_access *access)
+                          struct sysreg_access *access)
 {
     return 0;
 }
@@ -46,7 +61,7 @@ static void write_ignored(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 
 /* The row admits CRm 1 to 7 only, which the index needs. */
 static uint64_t read_id(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                        const struct sysreg_access *access)
+                        struct sysreg_access *access)
 {
     return sysreg->id[RV_ID_INDEX(access->reg->crm, access->reg->op2)];
 }
@@ -68,6 +83,62 @@ static void write_dir(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     sysreg->deactivate(sysreg->opaque, access->vcpu, (uint32_t)access->value & 0xffffff);
 }
 
+/* The registers that ICH_HCR_EL2.TC traps besides those above live in the GIC group. */
+static struct rv_gic cpu_interface(const struct sysreg *sysreg, struct sysreg_access *access)
+{
+    struct rv_gic gic = {0};
+
+    access->lost = sysreg->gic(sysreg->opaque, access->vcpu, &gic) != 0;
+    return gic;
+}
+
+static uint64_t read_pmr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                         struct sysreg_access *access)
+{
+    return cpu_interface(sysreg, access).vmcr >> ICH_VMCR_VPMR_SHIFT & PRIORITY_MASK;
+}
+
+static void write_pmr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                      struct sysreg_access *access)
+{
+    access->lost = sysreg->set_vmcr(sysreg->opaque, access->vcpu, ICH_VMCR_VPMR,
+                                    (access->value & PRIORITY_MASK) << ICH_VMCR_VPMR_SHIFT) != 0;
+}
+
+/*
+ * PRIbits is one less than the bits; IDbits 0 is 16 bits. SEIS, A3V, RSS and ExtRange are 0:
+ * the vmm does not know ICH_VTR_EL2, and promises the least. SGIs trap anyway, so that their
+ * affinities depend on the vgic alone.
+ */
+static uint64_t read_ctlr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                          struct sysreg_access *access)
+{
+    uint64_t vmcr = cpu_interface(sysreg, access).vmcr;
+
+    return ICC_CTLR_PRIBITS | (vmcr & ICH_VMCR_VEOIM ? ICC_CTLR_EOI : 0) |
+           (vmcr & ICH_VMCR_VCBPR ? ICC_CTLR_CBPR : 0);
+}
+
+static void write_ctlr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                       struct sysreg_access *access)
+{
+    uint64_t bits = (access->value & ICC_CTLR_EOI ? ICH_VMCR_VEOIM : 0) |
+                    (access->value & ICC_CTLR_CBPR ? ICH_VMCR_VCBPR : 0);
+
+    access->lost =
+        sysreg->set_vmcr(sysreg->opaque, access->vcpu, ICH_VMCR_VEOIM | ICH_VMCR_VCBPR, bits) != 0;
+}
+
+/* The running priority is the most urgent active one. Bit n stands for the n-th level. */
+static uint64_t read_rpr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                         struct sysreg_access *access)
+{
+    struct rv_gic gic = cpu_interface(sysreg, access);
+    uint32_t active = (uint32_t)(gic.ap0r0 | gic.ap1r0);
+
+    return active ? (uint64_t)__builtin_ctz(active) << PRIORITY_SHIFT : PRIORITY_IDLE;
+}
+
 static void write_oslar(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                         struct sysreg_access *access)
 {
@@ -76,13 +147,13 @@ static void write_oslar(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 
 /* OSLM 0b10 (bits 3 and 0): the OS Lock is there. OSLK is bit 1. */
 static uint64_t read_oslsr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                           const struct sysreg_access *access)
+                           struct sysreg_access *access)
 {
     return 0x8u | (cpu->os_lock & 1u) << 1;
 }
 
 static uint64_t read_dbgprcr(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                             const struct sysreg_access *access)
+                             struct sysreg_access *access)
 {
     return cpu->dbgprcr & 1u;
 }
@@ -95,7 +166,7 @@ static void write_dbgprcr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 
 /* Eight claim tags; a read of DBGCLAIMSET_EL1 says which exist. */
 static uint64_t read_claim_set(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                               const struct sysreg_access *access)
+                               struct sysreg_access *access)
 {
     (void)sysreg;
     (void)cpu;
@@ -104,7 +175,7 @@ static uint64_t read_claim_set(const struct sysreg *sysreg, const struct sysreg_
 }
 
 static uint64_t read_claim(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                           const struct sysreg_access *access)
+                           struct sysreg_access *access)
 {
     (void)sysreg;
     (void)access;
@@ -127,7 +198,7 @@ static void clear_claim(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 
 /* SRE, and no bypass (DFB, DIB): there is no other interface. */
 static uint64_t read_sre(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
-                         const struct sysreg_access *access)
+                         struct sysreg_access *access)
 {
     (void)sysreg;
     (void)cpu;
@@ -146,11 +217,18 @@ static uint64_t read_sre(const struct sysreg *sysreg, const struct sysreg_cpu *c
  * It is the way KVM answers, too.
  */
 static const struct sysreg_row rows[] = {
-    /* HCR_EL2.IMO, FMO; the first by ICH_HCR_EL2.TDIR. */
+    /* HCR_EL2.IMO, FMO; ICC_DIR_EL1 by ICH_HCR_EL2.TDIR. */
     {ONE(KEY(3, 0, 12, 11, 5)), NULL, write_sgi, "ICC_SGI1R_EL1", "the SGI is sent to its vCPUs"},
     {ONE(KEY(3, 0, 12, 11, 6)), NULL, write_sgi, "ICC_ASGI1R_EL1", "the SGI is sent to its vCPUs"},
     {ONE(KEY(3, 0, 12, 11, 7)), NULL, write_sgi, "ICC_SGI0R_EL1", "the SGI is sent to its vCPUs"},
     {ONE(KEY(3, 0, 12, 11, 1)), NULL, write_dir, "ICC_DIR_EL1", "the interrupt is deactivated"},
+    /* ICH_HCR_EL2.TC, where TDIR does not exist. */
+    {ONE(KEY(3, 0, 4, 6, 0)), read_pmr, write_pmr, "ICC_PMR_EL1",
+     "reads or changes the vCPU's priority mask"},
+    {ONE(KEY(3, 0, 12, 12, 4)), read_ctlr, write_ctlr, "ICC_CTLR_EL1",
+     "reads or changes the vCPU's EOImode and CBPR"},
+    {ONE(KEY(3, 0, 12, 11, 3)), read_rpr, NULL, "ICC_RPR_EL1",
+     "reads as the vCPU's running priority"},
     /* ICC_SRE_EL2.Enable at 0. */
     {ONE(KEY(3, 0, 12, 12, 5)), read_sre, write_ignored, "ICC_SRE_EL1",
      "reads as 7, ignores writes: the system registers are always on"},
@@ -303,6 +381,7 @@ bool sysreg_emulate(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     const struct sysreg_row *row = sysreg_find(access->reg->key);
 
     access->kick = 0;
+    access->lost = false;
     if (row && access->reg->read && row->read) {
         access->value = row->read(sysreg, cpu, access);
         return true;

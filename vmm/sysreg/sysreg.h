@@ -21,6 +21,8 @@ struct sysreg_cpu {
 };
 _Static_assert(sizeof(struct sysreg_cpu) == 8, "sysreg state layout");
 
+struct rv_gic;
+
 /* What all vCPUs of a VM share. */
 struct sysreg {
     uint64_t id[IDREGS_COUNT]; /* made by idregs_filter */
@@ -28,6 +30,10 @@ struct sysreg {
     uint64_t (*sgi)(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value);
     /* A write of ICC_DIR_EL1, which traps while the stub has more interrupts than list registers. */
     void (*deactivate)(void *opaque, unsigned vcpu, uint32_t intid);
+    /* The vCPU's CPU interface (RV_GROUP_GIC). 0 or -errno: the machine is lost. */
+    int (*gic)(void *opaque, unsigned vcpu, struct rv_gic *out);
+    /* In the vCPU's ICH_VMCR_EL2 `bits` replace those of `mask`. 0 or -errno, as above. */
+    int (*set_vmcr)(void *opaque, unsigned vcpu, uint64_t mask, uint64_t bits);
     void *opaque;
 };
 
@@ -37,6 +43,7 @@ struct sysreg_access {
     uint64_t pc;    /* for the log */
     uint64_t value; /* in: what is written; out: what is read */
     uint64_t kick;  /* out: vCPUs to kick */
+    bool lost;      /* out: the machine is lost, and the guest cannot go on */
 };
 
 /* The state after a cold reset. */

@@ -68,6 +68,8 @@ static int create_exits(struct vm *vm)
         state_alloc(&vm->state, "sysreg", STATE_VERSION, n * sizeof(*vm->exits.sysreg_cpus));
     vm->exits.sysreg.sgi = vm_irq_sgi;
     vm->exits.sysreg.deactivate = vm_irq_deactivate;
+    vm->exits.sysreg.gic = vm_irq_ops.save;
+    vm->exits.sysreg.set_vmcr = vm_irq_set_vmcr;
     vm->exits.sysreg.opaque = vm;
     return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
 }

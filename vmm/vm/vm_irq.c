@@ -93,3 +93,19 @@ void vm_irq_deactivate(void *opaque, unsigned vcpu, uint32_t intid)
 {
     vgic_dir(&((struct vm *)opaque)->vgic, vcpu, intid);
 }
+
+/*
+ * The vCPU's interrupts go through its page and back, as in a restart: direct ones have to
+ * wait, and the vgic looks for the ends that the load has made the stub forget.
+ */
+int vm_irq_set_vmcr(void *opaque, unsigned vcpu, uint64_t mask, uint64_t bits)
+{
+    struct vm *vm = opaque;
+    int error;
+
+    vgic_cpu_restart_begin(&vm->vgic, vcpu);
+    error = vcpu_set_vmcr(&vm->vcpus[vcpu], mask, bits);
+    if (!error)
+        vgic_cpu_restart_end(&vm->vgic, vcpu);
+    return error;
+}

@@ -104,6 +104,38 @@ static void vcpu_restart_of_a_lost_machine_changes_nothing(void **state)
     assert_int_equal(page.el1.vbar_el1, 0xa5a5a5a5a5a5a5a5);
 }
 
+/* Interrupts that came since an earlier copy are loaded, too: the copy is made anew. */
+static void vcpu_set_vmcr_changes_its_bits_and_nothing_else(void **state)
+{
+    struct rv_gic want;
+
+    (void)state;
+    live.irq[0] = 0x1234;
+    live.nr_irqs = 1;
+    live.vmcr = 0xf84c021f;
+    live.ap0r0 = 2;
+    live.ap1r0 = 4;
+    want = live;
+    want.vmcr = 0x804c021f;
+    vcpu.fetched |= RV_GROUP_GIC;
+    assert_int_equal(vcpu_set_vmcr(&vcpu, 0xff000000, 0x80000000), 0);
+    assert_int_equal(saved, RV_GROUP_GIC);
+    assert_int_equal(loaded, RV_GROUP_GIC);
+    assert_int_equal(vcpu.dirty, 0);
+    assert_memory_equal(&page.gic, &want, sizeof(want));
+    /* Interrupts come after it: the copy is of no use. */
+    assert_false(vcpu.fetched & RV_GROUP_GIC);
+}
+
+static void vcpu_set_vmcr_of_a_lost_machine_loads_nothing(void **state)
+{
+    (void)state;
+    call_result = -EIO;
+    assert_int_equal(vcpu_set_vmcr(&vcpu, 0xff000000, 0x80000000), -EIO);
+    assert_int_equal(vcpu.dirty, 0);
+    assert_int_equal(loaded, 0);
+}
+
 static void vcpu_register_31_is_zero(void **state)
 {
     struct rv_vcpu_page before = page;
@@ -122,6 +154,8 @@ int main(void)
         cmocka_unit_test_setup(vcpu_restart_resets_all_but_timers_and_interrupts, setup),
         cmocka_unit_test_setup(vcpu_restart_fetches_interrupts_anew, setup),
         cmocka_unit_test_setup(vcpu_restart_of_a_lost_machine_changes_nothing, setup),
+        cmocka_unit_test_setup(vcpu_set_vmcr_changes_its_bits_and_nothing_else, setup),
+        cmocka_unit_test_setup(vcpu_set_vmcr_of_a_lost_machine_loads_nothing, setup),
         cmocka_unit_test_setup(vcpu_register_31_is_zero, setup),
     };
 

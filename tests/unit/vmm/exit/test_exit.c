@@ -343,6 +343,24 @@ static void exit_sysreg_reads_writes_and_kicks(void **state)
     assert_injected(&r, 0x02000000);
 }
 
+static void exit_sysreg_of_the_cpu_interface_holds_a_vcpu_of_a_lost_machine(void **state)
+{
+    struct exit_reply r;
+
+    (void)state;
+    page.x[4] = 0xf0;
+    r = handle(0x18, sys(3, 0, 4, 6, 0, 4, 0), 0, 0); /* msr ICC_PMR_EL1 */
+    assert_int_equal(r.flags, RV_REPLY_ADVANCE);
+    assert_false(r.hold);
+    r = handle(0x18, sys(3, 0, 4, 6, 0, 9, 1), 0, 0);
+    assert_int_equal(r.flags, RV_REPLY_ADVANCE | RV_REPLY_REG);
+    assert_int_equal(r.value, 0xf0);
+    assert_false(r.hold);
+    fetch_result = -EIO;
+    assert_true(handle(0x18, sys(3, 0, 4, 6, 0, 4, 0), 0, 0).hold);
+    assert_true(handle(0x18, sys(3, 0, 4, 6, 0, 9, 1), 0, 0).hold);
+}
+
 static void exit_wfi_waits_and_its_kin_only_step(void **state)
 {
     (void)state;
@@ -618,6 +636,8 @@ int main(void)
         cmocka_unit_test_setup(exit_hvc_answers_in_x0_and_smc_steps_too, setup),
         cmocka_unit_test_setup(exit_cpu_suspend_waits_cpu_off_and_system_off_hold, setup),
         cmocka_unit_test_setup(exit_sysreg_reads_writes_and_kicks, setup),
+        cmocka_unit_test_setup(exit_sysreg_of_the_cpu_interface_holds_a_vcpu_of_a_lost_machine,
+                               setup),
         cmocka_unit_test_setup(exit_wfi_waits_and_its_kin_only_step, setup),
         cmocka_unit_test_setup(exit_aarch32_traps_are_undefined_unless_their_condition_fails,
                                setup),

@@ -96,6 +96,22 @@ static uint64_t sgi(void *opaque, unsigned index, enum vgic_sgi_reg which, uint6
     return value << 4;
 }
 
+static int gic(void *opaque, unsigned index, struct rv_gic *out)
+{
+    (void)opaque;
+    assert_int_equal(index, 1);
+    *out = page.gic;
+    return fetch_result;
+}
+
+static int set_vmcr(void *opaque, unsigned index, uint64_t mask, uint64_t bits)
+{
+    (void)opaque;
+    assert_int_equal(index, 1);
+    page.gic.vmcr = (page.gic.vmcr & ~mask) | bits;
+    return fetch_result;
+}
+
 static int core_on(void *opaque, unsigned index, uint64_t entry, uint64_t context_id)
 {
     (void)opaque;
@@ -164,7 +180,10 @@ int setup(void **state)
     ctx = (struct exit_ctx){
         .bus = (struct bus *)&bus,
         .psci = {&psci_ops, NULL, psci_cpus, 2},
-        .sysreg = {.id = {[RV_ID_INDEX(4, 0)] = 0x1122334455667788}, .sgi = sgi},
+        .sysreg = {.id = {[RV_ID_INDEX(4, 0)] = 0x1122334455667788},
+                   .sgi = sgi,
+                   .gic = gic,
+                   .set_vmcr = set_vmcr},
         .sysreg_cpus = sysreg_cpus,
         .insn_mmio = {.pa_bits = 40},
     };

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "proto/vcpu.h"
 #include "vmm/exit/decode.h"
 #include "vmm/explain/describe.h"
 #include "vmm/explain/describe_internal.h"
@@ -268,9 +269,27 @@ static void no_deactivate(void *opaque, unsigned vcpu, uint32_t intid)
     (void)intid;
 }
 
+static int no_gic(void *opaque, unsigned vcpu, struct rv_gic *out)
+{
+    (void)opaque;
+    (void)vcpu;
+    *out = (struct rv_gic){0};
+    return 0;
+}
+
+static int no_set_vmcr(void *opaque, unsigned vcpu, uint64_t mask, uint64_t bits)
+{
+    (void)opaque;
+    (void)vcpu;
+    (void)mask;
+    (void)bits;
+    return 0;
+}
+
 static void describe_says_what_the_emulation_does_for_each_register(void **state)
 {
-    struct sysreg sysreg = {.sgi = no_sgi, .deactivate = no_deactivate};
+    struct sysreg sysreg = {
+        .sgi = no_sgi, .deactivate = no_deactivate, .gic = no_gic, .set_vmcr = no_set_vmcr};
     struct sysreg_cpu cpu;
 
     (void)state;

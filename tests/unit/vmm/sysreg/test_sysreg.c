@@ -3,6 +3,7 @@
  * Trapped system registers, named by the A64 instruction words that the GNU
  * assembler gives for them, and the rules for identification registers.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "proto/vcpu.h"
 #include "vmm/sysreg/sysreg.h"
 #include "vmm/util/log.h"
 
@@ -74,16 +76,49 @@ static void dir_hook(void *opaque, unsigned vcpu, uint32_t intid)
     dir.intid = intid;
 }
 
-static struct sysreg sysreg = {.sgi = sgi_hook, .deactivate = dir_hook, .opaque = &sgi};
+static struct rv_gic gic;
+static unsigned gic_fetches, vmcr_writes;
+static int gic_result;
+
+static int gic_hook(void *opaque, unsigned vcpu, struct rv_gic *out)
+{
+    assert_ptr_equal(opaque, &sgi);
+    assert_int_equal(vcpu, 3);
+    gic_fetches++;
+    memset(out, 0xa5, sizeof(*out));
+    if (!gic_result)
+        *out = gic;
+    return gic_result;
+}
+
+static int vmcr_hook(void *opaque, unsigned vcpu, uint64_t mask, uint64_t bits)
+{
+    assert_ptr_equal(opaque, &sgi);
+    assert_int_equal(vcpu, 3);
+    assert_int_equal(bits & ~mask, 0);
+    vmcr_writes++;
+    if (!gic_result)
+        gic.vmcr = (gic.vmcr & ~mask) | bits;
+    return gic_result;
+}
+
+static struct sysreg sysreg = {.sgi = sgi_hook,
+                               .deactivate = dir_hook,
+                               .gic = gic_hook,
+                               .set_vmcr = vmcr_hook,
+                               .opaque = &sgi};
+static bool lost; /* of the last access */
 
 static bool access_register(struct sysreg_cpu *cpu, uint32_t insn, uint64_t *value, uint64_t *kick)
 {
     struct exit_sysreg reg = trap(insn);
-    struct sysreg_access access = {.reg = &reg, .vcpu = 3, .value = *value, .kick = 77};
+    struct sysreg_access access = {
+        .reg = &reg, .vcpu = 3, .value = *value, .kick = 77, .lost = true};
     bool defined = sysreg_emulate(&sysreg, cpu, &access);
 
     *value = access.value;
     *kick = access.kick;
+    lost = access.lost;
     return defined;
 }
 
@@ -122,6 +157,12 @@ static void sysreg_answers_each_row_as_its_table_says(void **state)
         {0xd5301484, DONE, 0, 0, "mrs x4, DBGPRCR_EL1"},
         {0xd538cca4, DONE, 7, 0, "mrs x4, ICC_SRE_EL1"},
         {0xd518cca4, DONE, 0, 0, "msr ICC_SRE_EL1, x4"},
+        {0xd5384604, DONE, 0, 0, "mrs x4, ICC_PMR_EL1"},
+        {0xd5184604, DONE, 0, 0, "msr ICC_PMR_EL1, x4"},
+        {0xd538cc84, DONE, 0x400, 0, "mrs x4, ICC_CTLR_EL1"},
+        {0xd518cc84, DONE, 0, 0, "msr ICC_CTLR_EL1, x4"},
+        {0xd538cb64, DONE, 0xff, 0, "mrs x4, ICC_RPR_EL1"},
+        {0xd518cb64, UNDEF, 0, 0, "msr ICC_RPR_EL1, x4: read-only"},
         {0xd53078c4, DONE, 0xff, 0, "mrs x4, DBGCLAIMSET_EL1"},
         {0xd51078c4, DONE, 0, 0, "msr DBGCLAIMSET_EL1, x4"},
         {0xd53079c4, DONE, 0, 0, "mrs x4, DBGCLAIMCLR_EL1"},
@@ -180,11 +221,13 @@ static void sysreg_answers_each_row_as_its_table_says(void **state)
         bool read = rows[i].insn >> 21 & 1;
 
         warnings = debugs = 0;
+        gic = (struct rv_gic){0};
         if (access_register(&cpu, rows[i].insn, &value, &kick) != rows[i].want)
             fail_msg("%s: wrongly %s", rows[i].text, rows[i].want ? "undefined" : "defined");
         if (rows[i].want && read && value != rows[i].read)
             fail_msg("%s: reads %#llx", rows[i].text, (unsigned long long)value);
         assert_int_equal(kick, 0);
+        assert_false(lost);
         /* Unlisted registers are worth a warning, hidden features are not. */
         assert_int_equal(warnings, rows[i].warns);
         assert_int_equal(warnings + debugs, rows[i].want == UNDEF);
@@ -226,6 +269,107 @@ static void sysreg_dir_writes_reach_the_vgic_with_24_bits_of_intid(void **state)
     assert_int_equal(dir.intid, 0x22);
     assert_int_equal(kick, 0);
     assert_false(access_register(&cpu, 0xd538cb21, &value, &kick)); /* write-only */
+}
+
+#define MRS_PMR  0xd5384604u
+#define MSR_PMR  0xd5184604u
+#define MRS_CTLR 0xd538cc84u
+#define MSR_CTLR 0xd518cc84u
+#define MRS_RPR  0xd538cb64u
+
+/* IHI 0069: VPMR is ICH_VMCR_EL2[31:24], VEOIM bit 9, VCBPR bit 4; 5 bits of preemption. */
+static void sysreg_cpu_interface_is_read_from_the_gic_group(void **state)
+{
+    static const struct {
+        uint32_t insn;
+        uint64_t vmcr, ap0r0, ap1r0, want;
+    } cases[] = {
+        {MRS_PMR, 0, ~0ull, ~0ull, 0},
+        {MRS_PMR, 0xf8000000, 0, 0, 0xf8},
+        {MRS_PMR, 0x80ffffff, 0, 0, 0x80},
+        {MRS_PMR, ~0ull, 0, 0, 0xf8},
+        {MRS_CTLR, 0, ~0ull, ~0ull, 0x400},
+        {MRS_CTLR, 0x200, 0, 0, 0x402},
+        {MRS_CTLR, 0x010, 0, 0, 0x401},
+        {MRS_CTLR, 0xfffffdef, 0, 0, 0x400},
+        {MRS_CTLR, ~0ull, 0, 0, 0x403},
+        {MRS_RPR, ~0ull, 0, 0, 0xff},
+        {MRS_RPR, 0, 1, 0, 0x00},
+        {MRS_RPR, 0, 0, 1, 0x00},
+        {MRS_RPR, 0, 0, 0x80000000, 0xf8},
+        {MRS_RPR, 0, 0x80000000, 0, 0xf8},
+        {MRS_RPR, 0, 0x00100000, 0x00f00000, 0xa0},
+        {MRS_RPR, 0, 0x00800000, 0x00010000, 0x80},
+        {MRS_RPR, 0, 0x00000020, 0xffff0000, 0x28},
+        /* 63: a non-maskable interrupt, where the CPU has FEAT_GICv3_NMI; the guest has none. */
+        {MRS_RPR, 0, 0, 1ull << 63, 0xff},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct sysreg_cpu cpu = {0};
+        uint64_t value = 0xdead, kick;
+
+        gic = (struct rv_gic){
+            .vmcr = cases[i].vmcr, .ap0r0 = cases[i].ap0r0, .ap1r0 = cases[i].ap1r0};
+        gic_fetches = vmcr_writes = 0;
+        assert_true(access_register(&cpu, cases[i].insn, &value, &kick));
+        if (value != cases[i].want)
+            fail_msg("case %zu: reads %#llx", i, (unsigned long long)value);
+        assert_false(lost);
+        assert_int_equal(vmcr_writes, 0);
+    }
+}
+
+static void sysreg_cpu_interface_is_written_to_its_fields_of_vmcr(void **state)
+{
+    static const struct {
+        uint32_t insn;
+        uint64_t before, value, after;
+    } cases[] = {
+        {MSR_PMR, 0, 0xf0, 0xf0000000},
+        {MSR_PMR, 0, 0xff, 0xf8000000}, /* three bits are not there */
+        {MSR_PMR, 0, 0x07, 0},
+        {MSR_PMR, 0xf84c021f, 0xffffffffffffff80, 0x804c021f},
+        {MSR_PMR, 0xf84c021f, 0, 0x004c021f},
+        {MSR_CTLR, 0, 2, 0x200},
+        {MSR_CTLR, 0, 1, 0x010},
+        {MSR_CTLR, 0, ~0ull, 0x210}, /* all else is read-only or not there */
+        {MSR_CTLR, 0xf84c021f, 0, 0xf84c000f},
+        {MSR_CTLR, 0xf84c000f, 0xfffffffffffffffc, 0xf84c000f},
+        {MSR_CTLR, 0xf84c021f, 2, 0xf84c020f},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct sysreg_cpu cpu = {0};
+        uint64_t value = cases[i].value, kick;
+
+        gic = (struct rv_gic){.vmcr = cases[i].before};
+        vmcr_writes = 0;
+        assert_true(access_register(&cpu, cases[i].insn, &value, &kick));
+        if (gic.vmcr != cases[i].after)
+            fail_msg("case %zu: VMCR %#llx", i, (unsigned long long)gic.vmcr);
+        assert_int_equal(vmcr_writes, 1);
+        assert_int_equal(kick, 0);
+        assert_false(lost);
+    }
+}
+
+static void sysreg_cpu_interface_of_a_lost_machine_is_reported(void **state)
+{
+    static const uint32_t accesses[] = {MRS_PMR, MSR_PMR, MRS_CTLR, MSR_CTLR, MRS_RPR};
+
+    (void)state;
+    gic_result = -EIO;
+    for (size_t i = 0; i < COUNT(accesses); i++) {
+        struct sysreg_cpu cpu = {0};
+        uint64_t value = 0, kick;
+
+        assert_true(access_register(&cpu, accesses[i], &value, &kick));
+        assert_true(lost);
+    }
+    gic_result = 0;
 }
 
 static void sysreg_os_lock_is_locked_at_reset_and_follows_oslar(void **state)
@@ -419,6 +563,9 @@ int main(void)
         cmocka_unit_test(sysreg_answers_each_row_as_its_table_says),
         cmocka_unit_test(sysreg_sgi_writes_reach_the_vgic_and_bring_its_kick_mask),
         cmocka_unit_test(sysreg_dir_writes_reach_the_vgic_with_24_bits_of_intid),
+        cmocka_unit_test(sysreg_cpu_interface_is_read_from_the_gic_group),
+        cmocka_unit_test(sysreg_cpu_interface_is_written_to_its_fields_of_vmcr),
+        cmocka_unit_test(sysreg_cpu_interface_of_a_lost_machine_is_reported),
         cmocka_unit_test(sysreg_os_lock_is_locked_at_reset_and_follows_oslar),
         cmocka_unit_test(sysreg_dbgprcr_keeps_its_one_bit),
         cmocka_unit_test(sysreg_claim_tags_are_set_and_cleared_one_by_one),

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Changes of a CPU interface between the vgic and the stub, both faked. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/message.h"
+#include "vmm/gic/resting.h"
+#include "vmm/vm/vm.h"
+#include "vmm/vm/vm_irq.h"
+
+static struct vm vm;
+static struct pcpu pcpu;
+static struct rv_vcpu_page page;
+static struct rv_gic live; /* in the core */
+static char steps[16];     /* what was done: a letter for each */
+static int call_result;
+
+static void note(char what)
+{
+    assert_true(strlen(steps) < sizeof(steps) - 1);
+    steps[strlen(steps)] = what;
+}
+
+void vgic_cpu_restart_begin(struct vgic *vgic, unsigned index)
+{
+    assert_ptr_equal(vgic, &vm.vgic);
+    assert_int_equal(index, 1);
+    note('b');
+}
+
+void vgic_cpu_restart_end(struct vgic *vgic, unsigned index)
+{
+    assert_ptr_equal(vgic, &vm.vgic);
+    assert_int_equal(index, 1);
+    note('e');
+}
+
+int pcpu_call(struct pcpu *p, struct rv_command *command, uint64_t *value)
+{
+    (void)value;
+    assert_ptr_equal(p, &pcpu);
+    assert_int_equal(command->op, RV_COMMAND_SAVE);
+    assert_int_equal(command->vcpu, 7);
+    assert_int_equal(command->arg[0], RV_GROUP_GIC);
+    note('s');
+    page.gic = live;
+    return call_result;
+}
+
+int pcpu_push(struct pcpu *p, const struct rv_command *command)
+{
+    assert_ptr_equal(p, &pcpu);
+    assert_int_equal(command->op, RV_COMMAND_LOAD);
+    assert_int_equal(command->vcpu, 7);
+    assert_int_equal(command->arg[0], RV_GROUP_GIC);
+    note('l');
+    live = page.gic;
+    return 0;
+}
+
+int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
+{
+    (void)cores;
+    (void)command;
+    (void)value;
+    fail();
+    return -EIO;
+}
+
+void sched_wake(struct sched *sched, unsigned vcpu)
+{
+    (void)sched;
+    (void)vcpu;
+    fail();
+}
+
+int resting_inject(struct rv_gic *gic, unsigned intid, uint32_t flags)
+{
+    (void)gic;
+    (void)intid;
+    (void)flags;
+    fail();
+    return -EIO;
+}
+
+int resting_retract(struct rv_gic *gic, unsigned intid, uint32_t mask)
+{
+    (void)gic;
+    (void)intid;
+    (void)mask;
+    fail();
+    return -EIO;
+}
+
+uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, uint64_t value)
+{
+    (void)vgic;
+    (void)source;
+    (void)which;
+    (void)value;
+    fail();
+    return 0;
+}
+
+void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid)
+{
+    (void)vgic;
+    (void)vcpu;
+    (void)intid;
+    fail();
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(steps, 0, sizeof(steps));
+    call_result = 0;
+    live =
+        (struct rv_gic){.irq = {0x1234}, .nr_irqs = 1, .vmcr = 0xf84c021f, .ap0r0 = 2, .ap1r0 = 4};
+    vm.vcpus[1] = (struct vcpu){
+        .pcpu = &pcpu, .number = 7, .index = 1, .page = &page, .fetched = RV_GROUP_GPR};
+    return 0;
+}
+
+/* No direct interrupt comes between the save and the load, which would take it away again. */
+static void vmcr_changes_while_direct_interrupts_wait(void **state)
+{
+    struct rv_gic want = live;
+
+    (void)state;
+    want.vmcr = 0x804c021f;
+    assert_int_equal(vm_irq_set_vmcr(&vm, 1, 0xff000000, 0x80000000), 0);
+    assert_string_equal(steps, "bsle");
+    assert_memory_equal(&live, &want, sizeof(want));
+    assert_int_equal(vm.vcpus[1].dirty, 0);
+}
+
+static void vmcr_of_a_lost_machine_is_not_loaded(void **state)
+{
+    (void)state;
+    call_result = -EIO;
+    assert_int_equal(vm_irq_set_vmcr(&vm, 1, 0xff000000, 0x80000000), -EIO);
+    assert_string_equal(steps, "bs");
+}
+
+/* A read takes nothing from the core, and so loads nothing. */
+static void cpu_interface_is_read_by_a_save_alone(void **state)
+{
+    struct rv_gic got;
+
+    (void)state;
+    assert_int_equal(vm_irq_ops.save(&vm, 1, &got), 0);
+    assert_string_equal(steps, "s");
+    assert_memory_equal(&got, &live, sizeof(got));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(vmcr_changes_while_direct_interrupts_wait, setup),
+        cmocka_unit_test_setup(vmcr_of_a_lost_machine_is_not_loaded, setup),
+        cmocka_unit_test_setup(cpu_interface_is_read_by_a_save_alone, setup),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
