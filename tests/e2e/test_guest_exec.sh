@@ -63,6 +63,7 @@ expect a_long_command_line_still_boots 0
 grep -q 'cuts a command line after 2047 bytes' "$work/err" ||
     { echo "FAILED: a_command_line_that_is_cut_is_told"; failed=1; }
 
+printf 'so far\n' >"$work/want"
 limit=20 last -- sh -c 'echo so far; sleep 1000'
 expect the_time_limit_is_124 124
 
