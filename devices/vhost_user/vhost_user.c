@@ -47,6 +47,12 @@ static void vhost_user_stopped(void *opaque, unsigned index)
     vu->state->stands[index] = 1;
 }
 
+static void vhost_user_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 /* What the back end has of a ring that ends is nothing for the next driver. */
 static void vhost_user_forget(struct vhost_user *vu, unsigned index)
 {
@@ -125,7 +131,10 @@ void vhost_user_notify(void *device, struct virtqueue *vq)
     uint64_t bit = 1ull << vq->index;
 
     (*vu->kicks)++;
-    vu->waited_for = false; /* resumed before all was done */
+    if (vu->waited_for) { /* resumed before all was done */
+        vu->waited_for = false;
+        vu->draining &= vu->stopping;
+    }
     if (vu->relayed)
         vhost_user_fill(vu, vq);
     if (!(vu->engine.want & bit)) {
@@ -176,34 +185,48 @@ static void vhost_user_failed(void *opaque, unsigned events)
                        vu->path);
 }
 
-/* Linux does not wait for the end of a reset, so it must be over when this returns. */
+/* Linux does not wait for the end of a reset: the transport holds the CPU that asked for it. */
 bool vhost_user_reset(void *device)
 {
     struct vhost_user *vu = device;
 
     vhost_user_look(vu);
-    vhost_user_link_stop(vu, ~0ull);
-    vhost_user_look(vu);
     vu->waited_for = false;
-    for (unsigned i = 0; i < vu->nr_queues; i++)
-        vhost_user_forget(vu, i);
-    if (vu->engine.inflight.fd >= 0)
-        close(vu->engine.inflight.fd);
-    vu->engine.inflight.fd = -1;
-    vu->engine.renew = true;
     vu->state->written = 0;
     vu->type->config(vu);
-    return true;
+    vu->resetting = true;
+    vhost_user_link_stop(vu, ~0ull >> (64 - vu->nr_queues));
+    return !vu->resetting;
 }
 
 bool vhost_user_queue_reset(void *device, struct virtqueue *vq)
 {
     struct vhost_user *vu = device;
+    uint64_t bit = 1ull << vq->index;
 
-    vhost_user_link_stop(vu, 1ull << vq->index);
+    vhost_user_link_stop(vu, bit);
+    return !(vu->stopping & bit);
+}
+
+void vhost_user_reset_done(struct vhost_user *vu, uint64_t mask)
+{
+    struct virtio_mmio *mmio = &vu->plugin->mmio;
+
     vhost_user_look(vu);
-    vhost_user_forget(vu, vq->index);
-    return true;
+    for (unsigned i = 0; i < vu->nr_queues; i++)
+        if (mask >> i & 1)
+            vhost_user_forget(vu, i);
+    if (vu->resetting) {
+        vu->resetting = false;
+        vhost_user_close(vu->engine.inflight.fd);
+        vu->engine.inflight.fd = -1;
+        vu->engine.renew = true;
+        virtio_mmio_reset_done(mmio);
+        return;
+    }
+    for (unsigned i = 0; i < vu->nr_queues; i++)
+        if (mask >> i & 1)
+            virtio_mmio_queue_reset_done(mmio, virtio_mmio_queue(mmio, i));
 }
 
 int vhost_user_quiesce(void *device)
@@ -211,8 +234,6 @@ int vhost_user_quiesce(void *device)
     struct vhost_user *vu = device;
 
     vhost_user_link_drain(vu, ~0ull);
-    vu->engine.want = 0;
-    vhost_user_link_pump(vu);
     vu->waited_for = vu->engine.begun != 0;
     return vu->waited_for ? -EINPROGRESS : 0;
 }
@@ -334,12 +355,6 @@ static int vhost_user_descriptors(struct vhost_user *vu)
     return 0;
 }
 
-static void vhost_user_close(int fd)
-{
-    if (fd >= 0)
-        close(fd);
-}
-
 void vhost_user_destroy(void *device)
 {
     struct vhost_user *vu = device;
@@ -349,6 +364,8 @@ void vhost_user_destroy(void *device)
     vhost_user_link_close(vu);
     if (vu->timer)
         ops->timer_free(instance, vu->timer);
+    if (vu->limit)
+        ops->timer_free(instance, vu->limit);
     if (vu->err_watch)
         ops->fd_remove(instance, vu->err_watch);
     vhost_user_close(vu->err);

@@ -93,6 +93,11 @@ struct vhost_user {
     struct rv_watch *watch, *channel_watch;
     struct rv_timer *timer; /* connected: a reply is late; else: try again */
     bool timed;
+    struct rv_timer *limit; /* a reset has waited for long enough */
+    bool limited;
+    uint64_t draining; /* relayed rings that are stopped when their requests have ended */
+    uint64_t stopping; /* rings that a reset waits for */
+    bool resetting;    /* it is a reset of the device, and `stopping` are all rings */
     uint64_t delay_ns;
     uint64_t up;     /* queues that run, as the guest was told */
     bool relayed;    /* the back end has rings of ours, not the guest's */
@@ -176,11 +181,26 @@ void vhost_user_link_later(struct vhost_user *vu);
 /* Send what is due. */
 void vhost_user_link_pump(struct vhost_user *vu);
 
-/* Wait for requests of relayed rings `mask`, for a second at most. */
+/*
+ * Begin to stop the rings `mask`. Those of a relay stop when their requests have ended, or after
+ * a second.
+ */
 void vhost_user_link_drain(struct vhost_user *vu, uint64_t mask);
 
-/* Have the rings `mask` stopped when this returns, at worst by hanging up. */
+/*
+ * The same for a reset: a back end that has not stopped them a second later is hung up on. Then,
+ * or sooner, vhost_user_reset_done() is called; while the device stands still, before this returns.
+ */
 void vhost_user_link_stop(struct vhost_user *vu, uint64_t mask);
+
+/* The rings `mask` of a reset have stopped: the driver has their memory back. */
+void vhost_user_reset_done(struct vhost_user *vu, uint64_t mask);
+
+/* Does the device stand still? */
+static inline bool vhost_user_is_held(struct vhost_user *vu)
+{
+    return virtio_mmio_queue(&vu->plugin->mmio, 0)->held;
+}
 
 void vhost_user_link_close(struct vhost_user *vu);
 

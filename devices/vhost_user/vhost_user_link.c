@@ -2,8 +2,7 @@
 /*
  * The connection to the back end. It is made, and hello said, before the guest starts.
  * From then on it may be lost at any time, for any time: it is tried again for ever,
- * and the guest waits. Nothing here blocks but the first hello and, for a second at
- * most, a reset by the guest's driver.
+ * and the guest waits. Nothing here blocks but the first hello.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,7 +23,7 @@
 #define SAY_NS         (10000 * MS)
 #define REPLY_NS       (5000 * MS)
 #define STOP_NS        (20000 * MS) /* with requests that have to end first; quiesce() has 30 s */
-#define RESET_MS       1000         /* what a driver that resets its device waits */
+#define RESET_NS       (1000 * MS)  /* a reset's wait for requests, and then for the rings */
 #define FIRST_RETRY_MS 20
 #define FIRST_HELLO_MS 5000
 
@@ -100,11 +99,40 @@ static void vhost_user_timer_off(struct vhost_user *vu)
     vu->timed = false;
 }
 
+/* The other timer bounds what a reset, or a device that is to stand still, waits for. */
+static void vhost_user_limit(struct vhost_user *vu)
+{
+    const struct virtio_plugin *plugin = vu->plugin;
+
+    plugin->ops->timer_set(plugin->instance, vu->limit,
+                           plugin->ops->now_ns(plugin->instance) + RESET_NS);
+    vu->limited = true;
+}
+
+static void vhost_user_limit_off(struct vhost_user *vu)
+{
+    if (vu->limited)
+        vu->plugin->ops->timer_cancel(vu->plugin->instance, vu->limit);
+    vu->limited = false;
+}
+
+/* Ends the resets whose rings have stopped, and says when the device stands still. */
 static void vhost_user_quiet(struct vhost_user *vu)
 {
+    uint64_t done = vu->stopping & ~vu->engine.begun;
+
+    /* A reset of the device is one of all rings at once. */
+    if (done && (!vu->resetting || done == vu->stopping)) {
+        vu->stopping &= ~done;
+        vhost_user_reset_done(vu, done);
+    }
+    if (!vu->draining && !vu->stopping)
+        vhost_user_limit_off(vu);
     if (vu->waited_for && vu->engine.begun == 0) {
         vu->waited_for = false;
-        virtio_plugin_quiesced(vu->plugin);
+        /* After a resume() that came first the vmm does not wait any more. */
+        if (vhost_user_is_held(vu))
+            virtio_plugin_quiesced(vu->plugin);
     }
 }
 
@@ -156,6 +184,8 @@ static void vhost_user_hang_up(struct vhost_user *vu)
         virtio_mmio_used(mmio);
     vu->up = 0;
     vhost_user_link_later(vu);
+    vu->engine.want &= ~vu->draining; /* its requests went with the connection */
+    vu->draining = 0;
     vhost_user_quiet(vu);
 }
 
@@ -269,10 +299,35 @@ static int vhost_user_send(struct vhost_user *vu)
                : -EAGAIN;
 }
 
+/* Does the back end still have requests of the relayed rings `mask`? */
+static bool vhost_user_in_flight(struct vhost_user *vu, uint64_t mask)
+{
+    bool busy = false;
+
+    for (unsigned i = 0; i < vu->nr_queues; i++) {
+        if (!(mask >> i & 1))
+            continue;
+        vhost_user_collect(vu, i);
+        busy |= vhost_user_relay_busy(&vu->relay, i);
+    }
+    return busy && !vu->engine.error;
+}
+
+/* The requests have ended, or their time is over: stop the rings. */
+static void vhost_user_drained(struct vhost_user *vu)
+{
+    vu->engine.want &= ~vu->draining;
+    vu->draining = 0;
+    if (vu->stopping)
+        vhost_user_limit(vu);
+}
+
 void vhost_user_link_pump(struct vhost_user *vu)
 {
     int error = 0;
 
+    if (vu->draining && !vhost_user_in_flight(vu, vu->draining))
+        vhost_user_drained(vu);
     while (vu->socket.fd >= 0 && !error) {
         error = vhost_user_send(vu);
         if (vu->engine.error)
@@ -386,13 +441,15 @@ static int vhost_user_connect(struct vhost_user *vu)
 }
 
 static void vhost_user_fired(void *opaque);
+static void vhost_user_expired(void *opaque);
 
 int vhost_user_link_init(struct vhost_user *vu)
 {
     vhost_user_socket_init(&vu->socket, -1);
     vhost_user_socket_init(&vu->channel, -1);
     vu->timer = vu->plugin->ops->timer_new(vu->plugin->instance, vhost_user_fired, vu);
-    return vu->timer ? 0 : -ENOMEM;
+    vu->limit = vu->plugin->ops->timer_new(vu->plugin->instance, vhost_user_expired, vu);
+    return vu->timer && vu->limit ? 0 : -ENOMEM;
 }
 
 static void vhost_user_fired(void *opaque)
@@ -417,6 +474,56 @@ static void vhost_user_fired(void *opaque)
 }
 
 /*
+ * Stopping rings
+ */
+
+/* The back end does not stop: close the connection. */
+static void vhost_user_give_up(struct vhost_user *vu)
+{
+    vhost_user_say(vu, VHOST_USER_SAYS_LATE,
+                   "the back end at '%s' does not stop a queue within %llu ms: the guest's reset "
+                   "goes on without it, and the connection is made anew",
+                   vu->path, RESET_NS / MS);
+    vhost_user_hang_up(vu);
+}
+
+static void vhost_user_expired(void *opaque)
+{
+    struct vhost_user *vu = opaque;
+
+    vu->limited = false;
+    if (vu->draining) {
+        vhost_user_drained(vu);
+        vhost_user_link_pump(vu);
+    } else if (vu->stopping) {
+        vhost_user_give_up(vu);
+    }
+}
+
+/* Not every back end waits for its requests before it says that a ring has stopped. */
+void vhost_user_link_drain(struct vhost_user *vu, uint64_t mask)
+{
+    if (vu->relayed && vu->type->ends)
+        vu->draining |= mask & vu->engine.want & vu->engine.running;
+    vu->engine.want &= ~mask | vu->draining;
+    if (vu->draining && !vu->limited)
+        vhost_user_limit(vu);
+    vhost_user_link_pump(vu);
+}
+
+void vhost_user_link_stop(struct vhost_user *vu, uint64_t mask)
+{
+    vu->stopping |= mask;
+    if (!vu->limited)
+        vhost_user_limit(vu);
+    vhost_user_link_drain(vu, mask);
+    /* No answer is read while the device stands still. */
+    if (vu->engine.begun & vu->stopping && vhost_user_is_held(vu))
+        vhost_user_give_up(vu);
+    vhost_user_quiet(vu);
+}
+
+/*
  * Waiting
  */
 
@@ -438,48 +545,6 @@ static bool vhost_user_turn(struct vhost_user *vu, int64_t until)
     else if (vu->socket.fd >= 0 && fds[0].revents)
         vhost_user_link_pump(vu);
     return true;
-}
-
-/* Of relayed queues of a back end that is there. */
-static bool vhost_user_in_flight(struct vhost_user *vu, uint64_t mask)
-{
-    bool busy = false;
-
-    for (unsigned i = 0; vu->relayed && i < vu->nr_queues; i++) {
-        if (!(mask & vu->engine.running & 1ull << i))
-            continue;
-        vhost_user_collect(vu, i);
-        busy |= vhost_user_relay_busy(&vu->relay, i);
-    }
-    return busy && vu->socket.fd >= 0 && !vu->engine.error;
-}
-
-/* Not every back end waits for its requests before it says that a ring has stopped. */
-void vhost_user_link_drain(struct vhost_user *vu, uint64_t mask)
-{
-    int64_t until = vhost_user_clock_ms() + RESET_MS;
-
-    while (vu->type->ends && vhost_user_in_flight(vu, mask) && vhost_user_clock_ms() < until)
-        poll(NULL, 0, 1);
-}
-
-void vhost_user_link_stop(struct vhost_user *vu, uint64_t mask)
-{
-    int64_t until = vhost_user_clock_ms() + RESET_MS;
-
-    vhost_user_link_drain(vu, mask);
-    vu->engine.want &= ~mask;
-    vhost_user_link_pump(vu);
-    while (vu->engine.begun & mask && vhost_user_turn(vu, until))
-        ;
-    if (!(vu->engine.begun & mask))
-        return;
-    vhost_user_say(
-        vu, VHOST_USER_SAYS_LATE,
-        "the back end at '%s' does not stop a queue within %d ms: the guest's reset goes "
-        "on without it, and the connection is made anew",
-        vu->path, RESET_MS);
-    vhost_user_hang_up(vu);
 }
 
 /* Hello, with whoever is connected. 0; -EAGAIN: it went away; or another -errno after a message. */

@@ -5,199 +5,13 @@
  * in the back end's place.
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "tests/unit/support/plugin_host.h"
-#include "tests/unit/support/vhost_back_end.h"
-#include "tests/unit/support/virtio_driver.h"
-
-#define V1       (1ull << 32)
-#define FLUSH    (1ull << 9)
-#define WCE      (1ull << 11)
-#define DISCARD  (1ull << 13)
-#define MQ       (1ull << 12)
-#define PROTOCOL (1ull << 30)
-#define ALL      (1ull << 0 | 1ull << 3 | 1ull << 5 | 1ull << 9 | 1ull << 12)
-#define USED     (DRIVER_RINGS(0) + 0x8000)
-#define TURNS    4000u   /* of 5 ms at most: never reached when all is well */
-#define HIDDEN   0x1000u /* bytes of the RAM's memory before guest RAM */
-
-struct setup {
-    struct rv_instance host;
-    struct driver_world world; /* RAM in a memfd */
-    bool hasty;                /* a short wait is over when nothing else is to be done */
-    struct back_end back_end;
-    struct driver_queue q;
-    char folder[32], path[64];
-};
-
-static void map_ram(struct setup *s)
-{
-    int fd = memfd_create("ram", MFD_CLOEXEC);
-
-    assert_int_equal(ftruncate(fd, HIDDEN + DRIVER_RAM_SIZE), 0);
-    s->world.ram = mmap(NULL, DRIVER_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, HIDDEN);
-    assert_ptr_not_equal(s->world.ram, MAP_FAILED);
-    plugin_host_init(&s->host, s->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
-    s->host.ram_fd = fd;
-    s->host.ram_offset = HIDDEN;
-}
-
-/* One turn of the loop, which sleeps for 5 ms at most. */
-static void turn(struct setup *s)
-{
-    uint64_t now, at;
-
-    if (plugin_host_wait(&s->host, 5) || !s->hasty)
-        return;
-    now = plugin_host_now(&s->host);
-    at = plugin_host_timer_at(&s->host);
-    if (at > now && at - now <= NS_PER_S)
-        s->host.now += at - now;
-}
-
-static int setup(void **state)
-{
-    struct setup *s = calloc(1, sizeof(*s));
-
-    strcpy(s->folder, "/tmp/vhost-test-XXXXXX");
-    assert_non_null(mkdtemp(s->folder));
-    snprintf(s->path, sizeof(s->path), "%s/s", s->folder);
-    s->back_end = (struct back_end){
-        .features = V1 | FLUSH | WCE | DISCARD | MQ | PROTOCOL | 1ull << 26, /* and LOG_ALL */
-        .protocol = ALL,
-        .capacity = 1000,
-    };
-    map_ram(s);
-    s->host.now = 0;
-    s->host.real_time = true;
-    s->host.quiet = true;
-    plugin_host_set(&s->host, "socket", s->path);
-    plugin_host_set(&s->host, "wait", "0");
-    *state = s;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct setup *s = *state;
-
-    plugin_host_free(&s->host);
-    munmap(s->world.ram, DRIVER_RAM_SIZE);
-    close(s->host.ram_fd);
-    unlink(s->path);
-    rmdir(s->folder);
-    free(s);
-    return 0;
-}
-
-#define UNTIL(s, condition)                                                         \
-    do {                                                                            \
-        unsigned turns_left = TURNS;                                                \
-        while (!(condition)) {                                                      \
-            if (turns_left-- == 0)                                                  \
-                fail_msg("never: " #condition "; last message: %s", (s)->host.log); \
-            turn(s);                                                                \
-        }                                                                           \
-    } while (0)
-
-static uint32_t rd(struct setup *s, uint32_t reg)
-{
-    return driver_read(plugin_host_mmio(&s->host), reg);
-}
-
-static void wr(struct setup *s, uint32_t reg, uint32_t value)
-{
-    driver_write(plugin_host_mmio(&s->host), reg, value);
-}
-
-/* Is there an interrupt that the driver has not acknowledged? */
-static bool interrupted(struct setup *s)
-{
-    return rd(s, VIRTIO_MMIO_INTERRUPT_STATUS) != 0 && s->host.rises != 0;
-}
-
-static bool enabled(struct setup *s)
-{
-    return back_end_get(&s->back_end.enabled) & 1;
-}
-
-/* The front end has heard the acknowledgement, too: then all is still. */
-static bool quiet(struct setup *s)
-{
-    return enabled(s) && plugin_host_timer_at(&s->host) == PLUGIN_HOST_NEVER;
-}
-
-static void drive(struct setup *s)
-{
-    struct virtio_mmio *mmio = plugin_host_mmio(&s->host);
-
-    driver_queue_init(&s->q, &s->world, 0, 16, V1);
-    assert_true(driver_negotiate(mmio, V1 | FLUSH));
-    assert_true(driver_queue_enable(mmio, &s->q));
-    driver_ok(mmio);
-}
-
-static void start(struct setup *s)
-{
-    back_end_start(&s->back_end, s->path);
-    assert_int_equal(plugin_host_start(&s->host, 0), 0);
-    drive(s);
-    UNTIL(s, quiet(s));
-    wr(s, VIRTIO_MMIO_INTERRUPT_ACK, 3);
-}
-
-static void stop(struct setup *s)
-{
-    plugin_host_stop(&s->host);
-    back_end_stop(&s->back_end);
-}
-
-static bool kicked(struct setup *s)
-{
-    eventfd_t count;
-
-    return eventfd_read(s->back_end.kick[0], &count) == 0;
-}
-
-static void make_available(struct setup *s)
-{
-    struct driver_seg seg = {DRIVER_DATA, 8, true};
-
-    assert_true(driver_add(&s->q, &seg, 1, false, s));
-    wr(s, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-}
-
-/* In the back end's place: what was added as number `n` of them is used. */
-static void use(struct setup *s, uint16_t n)
-{
-    uint16_t head, used = (uint16_t)(n + 1);
-    uint8_t *ram = mmap(NULL, DRIVER_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                        s->back_end.memory, (off_t)s->back_end.mmap_offset);
-
-    assert_ptr_not_equal(ram, MAP_FAILED);
-    memcpy(&head, ram + (s->q.avail - DRIVER_RAM_BASE) + 4 + 2 * (n % 16), 2);
-    memcpy(ram + (USED - DRIVER_RAM_BASE) + 4 + 8 * (n % 16), (uint32_t[]){head, 8}, 8);
-    memcpy(ram + (USED - DRIVER_RAM_BASE) + 2, &used, 2);
-    munmap(ram, DRIVER_RAM_SIZE);
-}
-
-static void sync_now(struct setup *s)
-{
-    s->host.dirty_bytes = 0;
-    ringvisor_device.sync(s->host.device, RV_SYNC_VISIBLE);
-}
+#include "tests/unit/support/vhost_fixture.h"
 
 static void what_the_back_end_offers_is_offered(void **state)
 {
@@ -251,41 +65,9 @@ static void what_was_used_is_marked_before_any_interrupt(void **state)
     /* A reset forgets the ring, not what was written. */
     make_available(s);
     use(s, 1);
-    wr(s, VIRTIO_MMIO_STATUS, 0);
+    reset(s);
     sync_now(s);
     assert_int_equal(s->host.dirty_bytes, DRIVER_RAM_SIZE);
-    stop(s);
-}
-
-static void a_reset_is_over_when_the_back_end_has_let_go(void **state)
-{
-    struct setup *s = *state;
-
-    start(s);
-    wr(s, VIRTIO_MMIO_STATUS, 0);
-    assert_int_equal(rd(s, VIRTIO_MMIO_STATUS), 0);
-    assert_int_equal(back_end_get(&s->back_end.stopped), 1);
-    assert_false(enabled(s));
-    drive(s); /* and again, from the start of the ring, with a new region */
-    UNTIL(s, quiet(s));
-    assert_int_equal(s->back_end.base[0], 0);
-    assert_int_equal(back_end_get(&s->back_end.inflight_asked), 2);
-    stop(s);
-}
-
-static void a_back_end_that_does_not_stop_is_hung_up_on(void **state)
-{
-    struct setup *s = *state;
-
-    start(s);
-    s->back_end.evil = BACK_END_SILENT;
-    s->back_end.evil_at = 11;
-    wr(s, VIRTIO_MMIO_STATUS, 0); /* a second, not for ever */
-    assert_int_equal(rd(s, VIRTIO_MMIO_STATUS), 0);
-    assert_non_null(strstr(s->host.log, "does not stop"));
-    s->back_end.evil = BACK_END_GOOD;
-    drive(s);
-    UNTIL(s, back_end_get(&s->back_end.connections) == 2 && quiet(s));
     stop(s);
 }
 
@@ -518,76 +300,6 @@ static void write_back_is_the_default_and_a_change_is_kept(void **state)
  * A back end that keeps no record: a relay does.
  */
 
-#define INDIRECT (1ull << 28)
-#define RECORD   (1ull << 12)
-#define MAPPED   0x100000u
-
-struct split {
-    uint8_t *map;
-    uint64_t base;
-    uint8_t *desc, *avail, *used;
-};
-
-static void start_relayed(struct setup *s)
-{
-    s->back_end.features |= INDIRECT;
-    s->back_end.protocol &= ~RECORD;
-    plugin_host_set(&s->host, "queue-size", "16");
-    start(s);
-}
-
-/* The relay's ring, as the back end maps it. */
-static struct split relay_ring(struct setup *s)
-{
-    struct split ring = {.base = s->back_end.rings_base};
-
-    assert_true(s->back_end.rings >= 0);
-    ring.map = mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_SHARED, s->back_end.rings, 0);
-    assert_ptr_not_equal(ring.map, MAP_FAILED);
-    ring.desc = ring.map + (s->back_end.desc[0] - ring.base);
-    ring.avail = ring.map + (s->back_end.avail[0] - ring.base);
-    ring.used = ring.map + (s->back_end.used[0] - ring.base);
-    return ring;
-}
-
-static uint16_t ring_available(const struct split *ring)
-{
-    uint16_t index;
-
-    memcpy(&index, ring->avail + 2, 2);
-    return index;
-}
-
-/* The number of the `n`th buffer, and where its only part is in the guest. */
-static uint16_t ring_head(const struct split *ring, uint16_t n, uint64_t *address)
-{
-    uint64_t table;
-    uint16_t head, flags;
-
-    memcpy(&head, ring->avail + 4 + 2 * (n % 16), 2);
-    memcpy(&table, ring->desc + 16 * head, 8);
-    memcpy(&flags, ring->desc + 16 * head + 12, 2);
-    assert_int_equal(flags, 4);
-    memcpy(address, ring->map + (table - ring->base), 8);
-    return head;
-}
-
-static void ring_use(const struct split *ring, uint32_t head, uint16_t n)
-{
-    uint16_t used = (uint16_t)(n + 1);
-
-    memcpy(ring->used + 4 + 8 * (n % 16), (uint32_t[]){head, 8}, 8);
-    memcpy(ring->used + 2, &used, 2);
-}
-
-static void add_at(struct setup *s, uint64_t address, void *token)
-{
-    struct driver_seg seg = {address, 8, true};
-
-    assert_true(driver_add(&s->q, &seg, 1, false, token));
-    wr(s, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
-}
-
 /* It would end the vmm, whose next access to them would have nothing behind it. */
 static void a_back_end_cannot_cut_the_relays_rings(void **state)
 {
@@ -709,8 +421,7 @@ static void a_used_buffer_that_is_none_ends_the_connection(void **state)
 
         ring_use(&ring, 7, 0);
         munmap(ring.map, MAPPED);
-        wr(s, VIRTIO_MMIO_STATUS, 0);
-        assert_int_equal(rd(s, VIRTIO_MMIO_STATUS), 0);
+        reset(s);
         drive(s);
         UNTIL(s, back_end_get(&s->back_end.connections) == 5 && quiet(s));
     }
@@ -789,8 +500,6 @@ int main(void)
         TEST(what_the_back_end_offers_is_offered),
         TEST(notifications_and_interrupts_go_through),
         TEST(what_was_used_is_marked_before_any_interrupt),
-        TEST(a_reset_is_over_when_the_back_end_has_let_go),
-        TEST(a_back_end_that_does_not_stop_is_hung_up_on),
         TEST(a_back_end_that_died_gets_all_again),
         TEST(messages_about_one_that_dies_for_ever_are_few),
         TEST(one_that_comes_back_with_less_is_not_taken),
