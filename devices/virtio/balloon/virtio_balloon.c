@@ -57,14 +57,14 @@ static void balloon_stats(struct balloon *b, const struct virtq_chain *chain)
     }
     b->stats = *chain;
     b->stats_held = true;
-    balloon_control_news(b);
+    balloon_tell(b);
 }
 
 bool balloon_ask(struct balloon *b)
 {
     struct virtqueue *vq = virtio_mmio_queue(&b->plugin->mmio, 2);
 
-    if (!b->stats_held || !vq->running)
+    if (!b->stats_held || !vq->running || virtio_mmio_is_held(&b->plugin->mmio))
         return false;
     b->stats_held = false;
     virtqueue_push(vq, &b->stats, 0);
@@ -219,11 +219,24 @@ static const struct rv_property balloon_properties[] = {
     {0},
 };
 
+static const struct rv_command_info balloon_commands[] = {
+    {.name = "size", .help = "size: bytes that the guest is to be left with"},
+    {.name = "stats", .help = "what the guest and the host say of its memory, in bytes"},
+    {0},
+};
+
+static void balloon_impatient(void *opaque)
+{
+    balloon_tell(opaque); /* the guest does not answer: what was known before has to do */
+}
+
 static void balloon_destroy(void *device)
 {
     struct balloon *b = device;
 
     balloon_control_close(b);
+    if (b->patience)
+        b->plugin->ops->timer_free(b->plugin->instance, b->patience);
     if (b->timer)
         b->plugin->ops->timer_free(b->plugin->instance, b->timer);
     free(b);
@@ -241,7 +254,8 @@ static int balloon_begin(struct balloon *b, bool fresh)
         return -ENOTSUP;
     b->ram_at = virtio_plugin_span(b->plugin, b->ram.ipa, b->ram.bytes, true);
     b->timer = ops->timer_new(instance, balloon_go_on, b);
-    if (!b->timer || !b->ram_at)
+    b->patience = ops->timer_new(instance, balloon_impatient, b);
+    if (!b->timer || !b->patience || !b->ram_at)
         return -ENOMEM;
     if (size && (size < BALLOON_MIN || size > b->ram.bytes)) {
         ops->log(instance, RV_LOG_ERROR, "size: give 1M to %lluM, all that the guest has",
@@ -306,9 +320,10 @@ static const struct virtio_plugin_class balloon = {
         },
     .create = balloon_create,
     .destroy = balloon_destroy,
+    .command = balloon_command,
 };
 
 VIRTIO_PLUGIN(balloon, .name = "virtio-balloon",
               .description = "virtio memory balloon, with free page reporting",
-              .properties = balloon_properties, .state_version = 1,
+              .properties = balloon_properties, .commands = balloon_commands, .state_version = 1,
               .state_size = sizeof(struct balloon_state));

@@ -2,11 +2,14 @@
 /* Block device: queues, resets, configuration, and the instance. */
 #include <endian.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/virtio_ids.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "devices/virtio/blk/virtio_blk.h"
+#include "devices/virtio/command_size.h"
 
 /*
  * As many as the queue has slots, then others have their turn: what needs the
@@ -238,6 +241,12 @@ static const struct rv_property blk_properties[] = {
     {0},
 };
 
+static const struct rv_command_info blk_commands[] = {
+    {.name = "resize",
+     .help = "size: bytes that the disk is to have; without it: look how long the image is now"},
+    {0},
+};
+
 static void blk_round_end(void *opaque)
 {
     blk_tell(opaque);
@@ -249,6 +258,27 @@ static void blk_changed(void *opaque)
     struct blk *blk = opaque;
 
     virtio_mmio_config_changed(&blk->plugin->mmio);
+}
+
+/* `resize` is the only one. The driver is told by blk_changed(). */
+static int blk_command(void *device, const struct rv_device_command *command)
+{
+    struct blk *blk = device;
+    const struct rv_vmm_ops *ops = blk->plugin->ops;
+    struct rv_instance *instance = blk->plugin->instance;
+    char json[48];
+    uint64_t size;
+    int error = command_size(command->json, &size);
+
+    if (error)
+        ops->log(instance, RV_LOG_ERROR, "%s: give {\"size\": BYTES}, or nothing", command->name);
+    else
+        error = ops->disk_resize(instance, blk->disk, size);
+    if (error)
+        return error;
+    snprintf(json, sizeof(json), "{\"size\": %" PRIu64 "}", blk->info->capacity);
+    ops->reply(instance, command->reply, 0, json);
+    return 0;
 }
 
 static int blk_open(struct blk *blk)
@@ -400,8 +430,9 @@ static const struct virtio_plugin_class blk = {
     .create = blk_create,
     .destroy = blk_destroy,
     .quiesce = blk_quiesce,
+    .command = blk_command,
 };
 
 VIRTIO_PLUGIN(blk, .name = "virtio-blk", .description = "virtio block device: a disk image",
-              .properties = blk_properties, .state_version = 1,
+              .properties = blk_properties, .commands = blk_commands, .state_version = 1,
               .state_size = sizeof(struct blk_state));

@@ -56,8 +56,12 @@ void virtio_mmio_config_changed(struct virtio_mmio *mmio)
 {
     mmio->state->config_generation++;
     /* 2.1.2: no notification before DRIVER_OK. */
-    if (mmio->state->status & DRIVER_OK)
-        virtio_mmio_interrupt(mmio, VIRTIO_MMIO_INT_CONFIG);
+    if (!(mmio->state->status & DRIVER_OK))
+        return;
+    /* What is held may be saved now: the next process has to know of it. */
+    mmio->state->interrupt_status |= VIRTIO_MMIO_INT_CONFIG;
+    if (!mmio->held)
+        virtio_mmio_update_irq(mmio);
 }
 
 /* Which queues may be used follows from the status: 3.1.1, 2.1.2. */
@@ -366,6 +370,7 @@ int virtio_mmio_init(struct virtio_mmio *mmio, const struct virtio_device_class 
         .owner = {mmio, virtio_mmio_interrupt_used, virtio_mmio_violation},
         .state = state,
         .config_size = config->config_size,
+        .held = true,
     };
     error = virtio_mmio_init_queues(mmio, config);
     if (error)
@@ -401,14 +406,22 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio)
 
 void virtio_mmio_hold(struct virtio_mmio *mmio)
 {
+    mmio->held = true;
     for (unsigned i = 0; i < mmio->queue_count; i++)
         mmio->queues[i].held = true;
+}
+
+bool virtio_mmio_is_held(const struct virtio_mmio *mmio)
+{
+    return mmio->held;
 }
 
 void virtio_mmio_resume(struct virtio_mmio *mmio)
 {
     struct virtq_chain chain;
 
+    mmio->held = false;
+    virtio_mmio_update_irq(mmio); /* the configuration may have changed meanwhile */
     for (unsigned i = 0; i < mmio->queue_count; i++) {
         struct virtqueue *vq = &mmio->queues[i];
 

@@ -275,3 +275,28 @@ void virtio_plugin_quiesced(struct virtio_plugin *plugin)
 {
     plugin->ops->quiesced(plugin->instance);
 }
+
+/*
+ * Run time
+ */
+
+int virtio_plugin_set(void *device, const char *name, const char *value)
+{
+    struct virtio_plugin *plugin = device;
+
+    return plugin->class->set ? plugin->class->set(plugin->device, name, value) : -EPERM;
+}
+
+int64_t virtio_plugin_get(void *device, const char *name, char *text, uint64_t size)
+{
+    struct virtio_plugin *plugin = device;
+
+    return plugin->class->get ? plugin->class->get(plugin->device, name, text, size) : -ENOENT;
+}
+
+int virtio_plugin_command(void *device, const struct rv_device_command *command)
+{
+    struct virtio_plugin *plugin = device;
+
+    return plugin->class->command ? plugin->class->command(plugin->device, command) : -ENOENT;
+}

@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <linux/virtio_ids.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,14 +98,59 @@ static void net_writable(void *opaque, uint32_t pair)
     net_send(&((struct net *)opaque)->pair[pair]);
 }
 
+/* For the guest. */
+static bool net_link_is_up(const struct net *net)
+{
+    return !net->state->link_down && !net->state->unplugged;
+}
+
 static void net_link(void *opaque, bool up)
 {
     struct net *net = opaque;
+    bool was_up = net_link_is_up(net);
 
-    if (net->state->link_down == !up)
-        return;
     net->state->link_down = !up;
-    virtio_mmio_config_changed(&net->plugin->mmio);
+    if (net_link_is_up(net) != was_up)
+        virtio_mmio_config_changed(&net->plugin->mmio);
+}
+
+/*
+ * Run time
+ */
+
+enum { NET_LINK_UP, NET_LINK_DOWN };
+static const char *const net_links[] = {
+    [NET_LINK_UP] = "up", [NET_LINK_DOWN] = "down", [NET_LINK_DOWN + 1] = NULL};
+
+/* `link` is the only one. What waits for a driver or a back end is dropped when it goes down. */
+static int net_set(void *device, const char *name, const char *value)
+{
+    struct net *net = device;
+    bool was_up = net_link_is_up(net);
+
+    if (strcmp(name, "link") != 0)
+        return -EPERM;
+    net->state->unplugged = strcmp(value, net_links[NET_LINK_DOWN]) == 0;
+    if (net_link_is_up(net) != was_up)
+        virtio_mmio_config_changed(&net->plugin->mmio);
+    if (virtio_mmio_is_held(&net->plugin->mmio))
+        return 0; /* each queue has its turn when the device goes on */
+    for (unsigned i = 0; i < net->nr_pairs; i++) {
+        net_send(&net->pair[i]);
+        net_receive(&net->pair[i]);
+    }
+    return 0;
+}
+
+/* Of a card that was taken over, the state knows. */
+static int64_t net_get(void *device, const char *name, char *text, uint64_t size)
+{
+    const struct net *net = device;
+
+    if (strcmp(name, "link") != 0)
+        return -ENOENT;
+    return snprintf(text, size, "%s",
+                    net_links[net->state->unplugged ? NET_LINK_DOWN : NET_LINK_UP]);
 }
 
 /*
@@ -177,7 +223,7 @@ static void net_config_read(void *device, uint32_t offset, void *data, size_t le
 {
     const struct net *net = device;
     struct virtio_net_config config = {
-        .status = htole16(net->state->link_down ? 0 : VIRTIO_NET_S_LINK_UP),
+        .status = htole16(net_link_is_up(net) ? VIRTIO_NET_S_LINK_UP : 0),
         .max_virtqueue_pairs = htole16((uint16_t)net->nr_pairs),
         .mtu = htole16(net->mtu),
     };
@@ -258,6 +304,12 @@ static const struct rv_property net_properties[] = {
      .min = 4,
      .max = NET_QUEUE_MAX,
      .help = "entries of a queue, a power of two"},
+    {.name = "link",
+     .type = RV_PROPERTY_ENUM,
+     .runtime = 1,
+     .value = "up",
+     .choices = net_links,
+     .help = "down: as if no cable were in it"},
     VIRTIO_PLUGIN_PROPERTIES,
     {0},
 };
@@ -292,16 +344,18 @@ static int net_read_properties(struct net *net, bool fresh)
     memcpy(net->state->first_mac, address, sizeof(address));
     memcpy(net->state->mac, net->state->first_mac, sizeof(net->state->mac));
     net->state->pairs = 1;
+    net->state->unplugged = ops->property_enum(instance, "link") == NET_LINK_DOWN;
     return 0;
 }
 
 /* A state that another process left: nothing in it may lead outside of what is there. */
 static void net_check_state(struct net *net)
 {
+    net->state->unplugged = net->state->unplugged != 0;
     /* The back end is a new one, and up. */
     if (net->state->link_down) {
         net->state->link_down = 0;
-        net->link_is_back = true;
+        net->link_is_back = net_link_is_up(net);
         net->plugin->ops->timer_set(net->plugin->instance, net->timer, 0);
     }
     if (net->state->pairs < 1 || net->state->pairs > net->nr_pairs)
@@ -389,7 +443,8 @@ static int net_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
         .sent_bytes = ops->counter(plugin->instance, "sent-bytes", "bytes from the guest"),
         .received_bytes = ops->counter(plugin->instance, "received-bytes", "bytes to the guest"),
         .dropped =
-            ops->counter(plugin->instance, "dropped", "frames that were malformed or too long"),
+            ops->counter(plugin->instance, "dropped",
+                         "frames that were malformed, too long, or met a link that was down"),
     };
     *config = (struct virtio_device_config){
         .features = net_features(net),
@@ -416,6 +471,8 @@ static const struct virtio_plugin_class net = {
     .create = net_create,
     .destroy = net_destroy,
     .quiesce = net_quiesce,
+    .set = net_set,
+    .get = net_get,
 };
 
 VIRTIO_PLUGIN(net, .name = "virtio-net", .description = "virtio network device",

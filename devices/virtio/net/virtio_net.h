@@ -25,10 +25,10 @@
 struct net_state {
     uint8_t mac[6];
     uint8_t first_mac[6]; /* what it is after a reset */
-    uint8_t link_down;
-    uint8_t pad;
-    uint16_t pairs;    /* that the driver uses */
-    uint64_t offloads; /* VIRTIO_NET_F_GUEST_* in force */
+    uint8_t link_down;    /* so says the back end */
+    uint8_t unplugged;    /* so says the user */
+    uint16_t pairs;       /* that the driver uses */
+    uint64_t offloads;    /* VIRTIO_NET_F_GUEST_* in force */
 };
 _Static_assert(sizeof(struct net_state) == 24, "state layout");
 

@@ -189,6 +189,28 @@ static void net_want(struct net_pair *pair, bool want)
     pair->wants = want;
 }
 
+/* The user has unplugged the card: what comes is lost, as a frame that waited. */
+static void net_rx_discard(struct net_pair *pair)
+{
+    const struct net *net = pair->net;
+    struct iovec iov = {pair->rest, RV_NET_HEADER_BYTES + RV_NET_FRAME_MAX};
+    unsigned n = 0;
+
+    *net->count.dropped += pair->frame_len != 0;
+    pair->frame_len = 0;
+    for (; n < NET_BATCH; n++) {
+        ssize_t len = net->plugin->ops->net_receive(net->plugin->instance, net->backend,
+                                                    pair->index, &iov, 1);
+
+        if (len <= 0 && len != -EMSGSIZE)
+            break;
+        ++*net->count.dropped;
+    }
+    net_want(pair, true);
+    if (n == NET_BATCH)
+        net_later(pair->net, 2 * pair->index);
+}
+
 void net_receive(struct net_pair *pair)
 {
     struct virtqueue *vq = net_queue(pair, 0);
@@ -196,6 +218,10 @@ void net_receive(struct net_pair *pair)
 
     if (!vq->running || pair->net->still || pair->index >= pair->net->state->pairs) {
         net_want(pair, false);
+        return;
+    }
+    if (pair->net->state->unplugged) {
+        net_rx_discard(pair);
         return;
     }
     do {
@@ -249,7 +275,7 @@ static int net_tx_one(struct net *net, unsigned pair, const struct virtq_chain *
     /* The copy is what is checked and sent. The driver's may change meanwhile. */
     if (chain->readable_bytes < RV_NET_HEADER_BYTES + RV_NET_FRAME_MIN || len > RV_NET_FRAME_MAX ||
         iov_read(chain->readable, count, 0, &header, sizeof(header)) != sizeof(header) ||
-        !net_header_is_sound(net, &header.hdr, len)) {
+        !net_header_is_sound(net, &header.hdr, len) || net->state->unplugged) {
         ++*net->count.dropped;
         return 0;
     }

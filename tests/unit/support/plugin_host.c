@@ -204,6 +204,7 @@ static const struct rv_vmm_ops host_ops = {
     .property_uint = plugin_host_property_uint,
     .property_bool = plugin_host_property_bool,
     .property_enum = plugin_host_property_enum,
+    .reply = plugin_host_reply,
     .state_block = host_state_block,
     .quiesced = host_quiesced,
     .request = host_request,
@@ -218,6 +219,7 @@ static const struct rv_vmm_ops host_ops = {
     .disk_kick = plugin_host_disk_kick,
     .disk_close = plugin_host_disk_close,
     .disk_drain = plugin_host_disk_drain,
+    .disk_resize = plugin_host_disk_resize,
 };
 
 void plugin_host_init_class(struct rv_instance *host, const struct rv_device_class *class,
@@ -297,6 +299,7 @@ void plugin_host_stop(struct rv_instance *host)
     if (host->device)
         host->class->destroy(host->device);
     host->device = NULL;
+    plugin_host_commands_cancel(host);
     check_nothing_left(host);
 }
 

@@ -20,6 +20,8 @@
 #define PLUGIN_HOST_CHR_BYTES 4096u /* that one of them keeps */
 #define PLUGIN_HOST_SET       8u    /* properties that plugin_host_set changes */
 #define PLUGIN_HOST_PENDING   2048u /* disk requests */
+#define PLUGIN_HOST_REPLIES   16u   /* commands of one test */
+#define PLUGIN_HOST_TEXT      1024u /* of an answer or a property */
 #define PLUGIN_HOST_NEVER     UINT64_MAX
 
 #define NS_PER_S 1000000000ull
@@ -51,6 +53,14 @@ struct rv_chr {
     uint8_t got[PLUGIN_HOST_CHR_BYTES]; /* the last of it, and a NUL */
 };
 
+/* A command and what the device answered. */
+struct rv_reply {
+    bool given;
+    bool answered;
+    int error;
+    char json[PLUGIN_HOST_TEXT]; /* "": none */
+};
+
 /* A disk in memory. Its requests end when the test says so, in any order, with any error. */
 struct rv_disk {
     struct rv_disk_info info;
@@ -60,6 +70,8 @@ struct rv_disk {
     struct rv_disk_request *pending[PLUGIN_HOST_PENDING];
     unsigned nr_pending;
     unsigned submitted, flushes;
+    uint64_t next_size;     /* what disk_resize(0) finds */
+    bool size_changed;      /* the device is to be told: plugin_host_disk_tell_size */
     uint32_t discard_flags; /* of the last DISCARD or WRITE_ZEROES */
     bool open;
 };
@@ -123,7 +135,9 @@ struct rv_instance {
     int code; /* of the last */
 
     struct rv_chr chr[PLUGIN_HOST_CHRS];
-    unsigned chr_fail_at; /* chr_open fails when it would open this many; 0: never */
+    struct rv_reply reply[PLUGIN_HOST_REPLIES];
+    char text[PLUGIN_HOST_TEXT]; /* of plugin_host_show */
+    unsigned chr_fail_at;        /* chr_open fails when it would open this many; 0: never */
     struct rv_disk disk;
 };
 
@@ -165,6 +179,17 @@ bool plugin_host_fire_next(struct rv_instance *host, uint64_t end);
 uint64_t plugin_host_timer_at(const struct rv_instance *host);
 uint64_t plugin_host_now(const struct rv_instance *host);
 
+/*
+ * A command of the user, as the core gives it. It lives as long as the host: an answer may come
+ * later, and is -ECANCELED if the device goes first.
+ */
+const struct rv_reply *plugin_host_command(struct rv_instance *host, const char *name,
+                                           const char *json);
+/* The user changes a property while the guest runs: 0, -ENOENT, -EPERM or what the device said. */
+int plugin_host_change(struct rv_instance *host, const char *name, const char *value);
+/* A property's value now. NULL: there is none. The text lives until the next call. */
+const char *plugin_host_show(struct rv_instance *host, const char *name);
+
 uint64_t plugin_host_counter(const struct rv_instance *host, const char *name);
 struct virtio_mmio *plugin_host_mmio(struct rv_instance *host);
 
@@ -185,3 +210,5 @@ void plugin_host_disk_init(struct rv_instance *host, uint64_t sectors);
  */
 void plugin_host_disk_complete(struct rv_disk *disk, unsigned index, int error, bool last);
 void plugin_host_disk_complete_all(struct rv_disk *disk);
+/* The loop's pass after disk_resize: calls changed() if the size is another one. */
+void plugin_host_disk_tell_size(struct rv_disk *disk);

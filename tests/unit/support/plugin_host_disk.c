@@ -90,6 +90,34 @@ int plugin_host_disk_drain(struct rv_instance *host, struct rv_disk *disk, int t
     return disk->nr_pending ? -ETIMEDOUT : 0;
 }
 
+/* As vmm/disk's for raw images: longer only, in whole sectors, and told from the loop. */
+int plugin_host_disk_resize(struct rv_instance *host, struct rv_disk *disk, uint64_t size)
+{
+    uint8_t *image;
+
+    check_disk(host, disk);
+    if (size == 0)
+        size = disk->next_size ? disk->next_size : disk->info.capacity;
+    if (size < disk->info.capacity || size % SECTOR)
+        return -EINVAL;
+    if (size == disk->info.capacity)
+        return 0;
+    image = realloc(disk->image, size);
+    CHECK(image);
+    memset(image + disk->info.capacity, 0, size - disk->info.capacity);
+    disk->image = image;
+    disk->info.capacity = size;
+    disk->size_changed = true;
+    return 0;
+}
+
+void plugin_host_disk_tell_size(struct rv_disk *disk)
+{
+    if (disk->size_changed && disk->options.changed)
+        disk->options.changed(disk->options.opaque);
+    disk->size_changed = false;
+}
+
 /* What vmm/disk does with a request: it checks the range, whatever the device did. */
 static int perform(struct rv_disk *disk, const struct rv_disk_request *r)
 {

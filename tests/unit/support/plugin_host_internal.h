@@ -5,10 +5,16 @@
 #include "tests/unit/support/plugin_host.h"
 
 /* plugin_host_property.c */
+const char *plugin_host_given(struct rv_instance *host, const char *name); /* or the default */
 const char *plugin_host_property_string(struct rv_instance *host, const char *name);
 uint64_t plugin_host_property_uint(struct rv_instance *host, const char *name);
 bool plugin_host_property_bool(struct rv_instance *host, const char *name);
 unsigned plugin_host_property_enum(struct rv_instance *host, const char *name);
+
+/* plugin_host_command.c */
+void plugin_host_reply(struct rv_instance *host, struct rv_reply *reply, int error,
+                       const char *json);
+void plugin_host_commands_cancel(struct rv_instance *host);
 
 /* plugin_host_time.c */
 uint64_t plugin_host_now_ns(struct rv_instance *host);
@@ -40,3 +46,4 @@ void plugin_host_disk_submit(struct rv_instance *host, struct rv_disk *disk,
 void plugin_host_disk_kick(struct rv_instance *host, struct rv_disk *disk);
 void plugin_host_disk_close(struct rv_instance *host, struct rv_disk *disk);
 int plugin_host_disk_drain(struct rv_instance *host, struct rv_disk *disk, int timeout_ms);
+int plugin_host_disk_resize(struct rv_instance *host, struct rv_disk *disk, uint64_t size);

@@ -28,7 +28,7 @@ void plugin_host_set(struct rv_instance *host, const char *name, const char *val
     host->set[i] = (struct plugin_host_property){name, value};
 }
 
-static const char *value_of(struct rv_instance *host, const char *name)
+const char *plugin_host_given(struct rv_instance *host, const char *name)
 {
     const struct rv_property *property = declared(host, name);
 
@@ -46,7 +46,7 @@ const char *plugin_host_property_string(struct rv_instance *host, const char *na
     enum rv_property_type type = declared(host, name)->type;
 
     CHECK(type == RV_PROPERTY_STRING || type == RV_PROPERTY_PATH);
-    return value_of(host, name);
+    return plugin_host_given(host, name);
 }
 
 uint64_t plugin_host_property_uint(struct rv_instance *host, const char *name)
@@ -56,20 +56,20 @@ uint64_t plugin_host_property_uint(struct rv_instance *host, const char *name)
     uint64_t n;
 
     CHECK(type == RV_PROPERTY_UINT || type == RV_PROPERTY_SIZE);
-    n = strtoull(value_of(host, name), &end, 0);
+    n = strtoull(plugin_host_given(host, name), &end, 0);
     return n << (*end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0);
 }
 
 bool plugin_host_property_bool(struct rv_instance *host, const char *name)
 {
     CHECK(declared(host, name)->type == RV_PROPERTY_BOOL);
-    return strcmp(value_of(host, name), "on") == 0;
+    return strcmp(plugin_host_given(host, name), "on") == 0;
 }
 
 unsigned plugin_host_property_enum(struct rv_instance *host, const char *name)
 {
     const struct rv_property *property = declared(host, name);
-    const char *value = value_of(host, name);
+    const char *value = plugin_host_given(host, name);
     unsigned i = 0;
 
     CHECK(property->type == RV_PROPERTY_ENUM && value);

@@ -90,6 +90,7 @@ struct virtio_mmio {
     struct virtqueue *queues;
     unsigned queue_count;
     uint32_t config_size;
+    bool held; /* from virtio_mmio_init() and virtio_mmio_hold() to virtio_mmio_resume() */
     bool logged_violation;
     bool logged_register;
 };
@@ -127,6 +128,8 @@ void virtio_mmio_reset(struct virtio_mmio *mmio);
 /* Pop nothing more (what was popped may be pushed); go on. */
 void virtio_mmio_hold(struct virtio_mmio *mmio);
 void virtio_mmio_resume(struct virtio_mmio *mmio);
+/* The device writes no guest memory of its own accord now. */
+bool virtio_mmio_is_held(const struct virtio_mmio *mmio);
 
 /*
  * For devices
@@ -138,7 +141,7 @@ uint64_t virtio_mmio_features(const struct virtio_mmio *mmio); /* negotiated; 0 
 /* Another process says that it has used buffers of an external queue: tell the driver. */
 void virtio_mmio_used(struct virtio_mmio *mmio);
 
-/* The configuration space has changed: tell the driver. */
+/* The configuration space has changed: tell the driver, of a held device when it goes on. */
 void virtio_mmio_config_changed(struct virtio_mmio *mmio);
 
 /* The driver broke a rule of the device type, as a request without a header. */

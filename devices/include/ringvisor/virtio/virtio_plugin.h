@@ -55,6 +55,14 @@ struct virtio_plugin_class {
      * virtio_plugin_quiesced() will be called. NULL: nothing ever is.
      */
     int (*quiesce)(void *device);
+
+    /*
+     * As in struct rv_device_class. They come also while the device is held
+     * (virtio_mmio_is_held). NULL: nothing can be set, the vmm answers, there are none.
+     */
+    int (*set)(void *device, const char *name, const char *value);
+    int64_t (*get)(void *device, const char *name, char *text, uint64_t size);
+    int (*command)(void *device, const struct rv_device_command *command);
 };
 
 void virtio_plugin_quiesced(struct virtio_plugin *plugin);
@@ -92,6 +100,9 @@ void virtio_plugin_reset(void *device);
 int virtio_plugin_quiesce(void *device);
 void virtio_plugin_resume(void *device);
 void virtio_plugin_mem_changed(void *device, uint32_t change, const struct rv_mem_region *region);
+int virtio_plugin_set(void *device, const char *name, const char *value);
+int64_t virtio_plugin_get(void *device, const char *name, char *text, uint64_t size);
+int virtio_plugin_command(void *device, const struct rv_device_command *command);
 
 extern const struct rv_fdt_node virtio_plugin_fdt;
 extern const struct rv_region virtio_plugin_regions[];
@@ -120,6 +131,9 @@ extern const struct rv_region virtio_plugin_regions[];
                                            .quiesce = virtio_plugin_quiesce,                  \
                                            .resume = virtio_plugin_resume,                    \
                                            .mem_changed = virtio_plugin_mem_changed,          \
+                                           .set = virtio_plugin_set,                          \
+                                           .get = virtio_plugin_get,                          \
+                                           .command = virtio_plugin_command,                  \
                                            __VA_ARGS__}
 
 /* The only class of an object. */

@@ -227,6 +227,157 @@ static void stats_are_asked_for_and_told_when_they_come(void **state)
     assert_non_null(strstr((const char *)f->host.chr[0].got, "\"free\": 1234"));
 }
 
+static uint32_t wanted_pages(struct fixture *f)
+{
+    uint64_t value = 0;
+
+    ringvisor_device.regions[0].read(f->host.device, 0x100, 4, &value, NULL);
+    return (uint32_t)value;
+}
+
+static void the_command_size_does_what_the_control_channel_does(void **state)
+{
+    struct fixture *f = *state;
+    const struct rv_reply *reply;
+
+    start(f, 0, 2);
+    reply = plugin_host_command(&f->host, "size", "{\"size\": 3145728}");
+    assert_true(reply->answered);
+    assert_int_equal(reply->error, 0);
+    assert_int_equal(wanted_pages(f), (1u << 20) / PAGE);
+    assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
+    assert_non_null(strstr(says(f, "stats\n"), "\"size\": 3145728"));
+}
+
+static void commands_refuse_what_makes_no_sense(void **state)
+{
+    static const struct {
+        const char *name, *json;
+        int error;
+    } cases[] = {
+        {"size", "{}", -EINVAL},
+        {"size", "{\"size\": 0}", -EINVAL},
+        {"size", "{\"size\": 1048575}", -EINVAL},
+        {"size", "{\"size\": 4194305}", -EINVAL},
+        {"size", "{\"size\": \"2M\"}", -EINVAL},
+        {"size", "{\"size\": 2097152, \"unit\": 1}", -EINVAL},
+        {"size", "2097152", -EINVAL},
+        {"stats", "{\"size\": 2097152}", -EINVAL},
+        {"stats", "no", -EINVAL},
+        {"grow", "{}", -ENOENT},
+    };
+    struct fixture *f = *state;
+
+    start(f, F(STATS_VQ), 3);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct rv_reply *reply = plugin_host_command(&f->host, cases[i].name, cases[i].json);
+
+        assert_true(reply->answered);
+        assert_int_equal(reply->error, cases[i].error);
+    }
+    assert_int_equal(wanted_pages(f), (DRIVER_RAM_SIZE - (2u << 20)) / PAGE);
+}
+
+/* The driver is asked once, and all who wait have its news. */
+static void the_command_stats_waits_for_the_driver(void **state)
+{
+    const struct virtio_balloon_stat stat = {VIRTIO_BALLOON_S_MEMFREE, 1234};
+    struct fixture *f = *state;
+    const struct rv_reply *first, *second;
+
+    f->host.properties = NULL; /* no control channel */
+    start(f, F(STATS_VQ), 3);
+    first = plugin_host_command(&f->host, "stats", NULL);
+    assert_true(first->answered); /* the driver has given no buffer: what there is */
+    assert_non_null(strstr(first->json, "\"size\": 4194304"));
+    memcpy(driver_at(&f->world, LIST), &stat, sizeof(stat));
+    assert_false(gives(f, 2, LIST, sizeof(stat), false));
+    first = plugin_host_command(&f->host, "stats", NULL);
+    second = plugin_host_command(&f->host, "stats", "{}");
+    assert_false(first->answered || second->answered);
+    assert_true(driver_pending(&f->q[2]));
+    assert_true(gives(f, 2, LIST, sizeof(stat), false));
+    assert_true(first->answered && second->answered);
+    assert_int_equal(first->error, 0);
+    assert_non_null(strstr(first->json, "\"free\": 1234}"));
+    assert_string_equal(second->json, first->json);
+    first = plugin_host_command(&f->host, "stats", NULL);
+    assert_false(first->answered);
+    plugin_host_turn(&f->host, 2000000000); /* the guest does not answer */
+    assert_true(first->answered);
+    assert_int_equal(first->error, 0);
+}
+
+static void each_who_asks_for_stats_has_one_answer(void **state)
+{
+    const struct virtio_balloon_stat stat = {VIRTIO_BALLOON_S_MEMFREE, 1234};
+    struct fixture *f = *state;
+    const struct rv_reply *reply;
+    const char *said;
+
+    start(f, F(STATS_VQ), 3);
+    memcpy(driver_at(&f->world, LIST), &stat, sizeof(stat));
+    assert_false(gives(f, 2, LIST, sizeof(stat), false));
+    assert_string_equal(says(f, "stats\nstats\n"), "");
+    reply = plugin_host_command(&f->host, "stats", NULL);
+    assert_false(reply->answered);
+    assert_true(driver_pending(&f->q[2]));
+    assert_true(gives(f, 2, LIST, sizeof(stat), false));
+    assert_true(reply->answered);
+    said = strchr((const char *)f->host.chr[0].got, '\n');
+    assert_non_null(said);
+    assert_non_null(strstr(said, "\"free\": 1234}\n")); /* the second line is as long */
+    assert_memory_equal(f->host.chr[0].got, reply->json, strlen(reply->json));
+}
+
+static void more_who_wait_for_stats_than_there_is_room_for_are_refused(void **state)
+{
+    const struct virtio_balloon_stat stat = {VIRTIO_BALLOON_S_MEMFREE, 1234};
+    const struct rv_reply *replies[9];
+    struct fixture *f = *state;
+
+    start(f, F(STATS_VQ), 3);
+    memcpy(driver_at(&f->world, LIST), &stat, sizeof(stat));
+    assert_false(gives(f, 2, LIST, sizeof(stat), false));
+    for (unsigned i = 0; i < 9; i++)
+        replies[i] = plugin_host_command(&f->host, "stats", NULL);
+    assert_int_equal(replies[8]->error, -EBUSY);
+    for (unsigned i = 0; i < 8; i++)
+        assert_string_equal(says(f, "stats\n"), "");
+    assert_string_equal(says(f, "stats\n"), "error: stats: 8 of them wait for their answers\n");
+    plugin_host_turn(&f->host, 2000000000);
+    for (unsigned i = 0; i < 8; i++)
+        assert_true(replies[i]->answered && replies[i]->error == 0);
+}
+
+/* ringvisor/device.h, "Quiet": no interrupt and no guest memory before resume(). */
+static void a_quiet_balloon_takes_commands(void **state)
+{
+    const struct virtio_balloon_stat stat = {VIRTIO_BALLOON_S_MEMFREE, 1234};
+    struct fixture *f = *state;
+    const struct rv_reply *reply;
+    unsigned rises;
+    uint64_t dirty;
+
+    start(f, F(STATS_VQ), 3);
+    memcpy(driver_at(&f->world, LIST), &stat, sizeof(stat));
+    assert_false(gives(f, 2, LIST, sizeof(stat), false));
+    ringvisor_device.regions[0].write(f->host.device, 0x064, 4, 3, NULL);
+    rises = f->host.rises;
+    dirty = f->host.dirty_bytes;
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), 0);
+    assert_int_equal(plugin_host_command(&f->host, "size", "{\"size\": 3145728}")->error, 0);
+    reply = plugin_host_command(&f->host, "stats", NULL);
+    assert_true(reply->answered); /* the driver is not asked now */
+    assert_non_null(strstr(reply->json, "\"size\": 3145728"));
+    assert_non_null(strstr(reply->json, "\"free\": 1234"));
+    assert_int_equal(f->host.rises, rises);
+    assert_int_equal(f->host.dirty_bytes, dirty);
+    ringvisor_device.resume(f->host.device);
+    assert_int_equal(f->host.rises, rises + 1);
+    assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060) & 2, 2);
+}
+
 static void a_size_that_cannot_be_is_refused(void **state)
 {
     static const struct plugin_host_property cases[][2] = {{{"size", "5M"}}, {{"size", "4K"}}};
@@ -270,6 +421,12 @@ int main(void)
         TEST(size_is_the_users_and_actual_the_drivers),
         TEST(wrong_words_are_answered),
         TEST(stats_are_asked_for_and_told_when_they_come),
+        TEST(the_command_size_does_what_the_control_channel_does),
+        TEST(commands_refuse_what_makes_no_sense),
+        TEST(the_command_stats_waits_for_the_driver),
+        TEST(each_who_asks_for_stats_has_one_answer),
+        TEST(more_who_wait_for_stats_than_there_is_room_for_are_refused),
+        TEST(a_quiet_balloon_takes_commands),
         TEST(a_size_that_cannot_be_is_refused),
         TEST(another_vmm_goes_on),
     };

@@ -546,6 +546,76 @@ static void another_capacity_is_told_and_can_be_used(void **state)
     assert_int_equal(*at(f, DATA), 0x77);
 }
 
+/* The answer says what size the disk has now; the driver is told from the loop. */
+static void resize_gives_the_disk_the_size_and_tells_the_driver(void **state)
+{
+    struct fixture *f = *state;
+    const struct rv_reply *reply;
+
+    start(f, 0);
+    reply = plugin_host_command(&f->host, "resize", "{\"size\": 1049600}"); /* 2 sectors more */
+    assert_true(reply->answered);
+    assert_int_equal(reply->error, 0);
+    assert_string_equal(reply->json, "{\"size\": 1049600}");
+    plugin_host_disk_tell_size(&f->host.disk);
+    assert_int_equal(driver_read(mmio_of(f), 0x060) & 2, 2);
+    assert_int_equal(driver_read(mmio_of(f), 0x100), SECTORS + 2);
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, SECTORS + 1, 512), VIRTIO_BLK_S_OK);
+}
+
+static void resize_without_a_size_looks_at_the_image(void **state)
+{
+    struct fixture *f = *state;
+    const struct rv_reply *reply;
+
+    start(f, 0);
+    reply = plugin_host_command(&f->host, "resize", NULL); /* it is as it was */
+    assert_int_equal(reply->error, 0);
+    assert_string_equal(reply->json, "{\"size\": 1048576}");
+    plugin_host_disk_tell_size(&f->host.disk);
+    assert_int_equal(driver_read(mmio_of(f), 0x060) & 2, 0);
+    f->host.disk.next_size = (SECTORS + 8) * 512;
+    reply = plugin_host_command(&f->host, "resize", "{}");
+    assert_int_equal(reply->error, 0);
+    plugin_host_disk_tell_size(&f->host.disk);
+    assert_int_equal(driver_read(mmio_of(f), 0x060) & 2, 2);
+    assert_int_equal(driver_read(mmio_of(f), 0x100), SECTORS + 8);
+}
+
+static void resize_refuses_what_is_no_size(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "7",
+        "[]",
+        "{",
+        "{\"size\": 0}",
+        "{\"size\": -512}",
+        "{\"size\": \"1G\"}",
+        "{\"size\": 1049600.0}",
+        "{\"size\": 99999999999999999999}",
+        "{\"size\": 1049600, \"size\": 1049600}",
+        "{\"size\": 1049600, \"force\": true}",
+        "{\"sise\": 1049600}",
+        "{\"size\": 1049600} x",
+        "{\"size\": 512}",     /* the disk's own refusals: shorter, */
+        "{\"size\": 1048577}", /* and no whole sectors */
+    };
+    struct fixture *f = *state;
+
+    start(f, 0);
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        const struct rv_reply *reply = plugin_host_command(&f->host, "resize", wrong[i]);
+
+        assert_true(reply->answered);
+        assert_int_equal(reply->error, -EINVAL);
+        assert_string_equal(reply->json, "");
+    }
+    assert_int_equal(plugin_host_command(&f->host, "shrink", NULL)->error, -ENOENT);
+    assert_int_equal(f->host.disk.info.capacity, SECTORS * 512);
+    assert_int_equal(driver_read(mmio_of(f), 0x060) & 2, 0);
+}
+
 static void one_queue_is_reset_alone(void **state)
 {
     struct fixture *f = *state;
@@ -718,6 +788,9 @@ int main(void)
         TEST(reset_waits_for_what_is_in_flight_and_the_loop_does_not),
         TEST(reset_that_cannot_wait_goes_on_until_all_is_done),
         TEST(another_capacity_is_told_and_can_be_used),
+        TEST(resize_gives_the_disk_the_size_and_tells_the_driver),
+        TEST(resize_without_a_size_looks_at_the_image),
+        TEST(resize_refuses_what_is_no_size),
         TEST(one_queue_is_reset_alone),
         TEST(quiesce_lets_end_what_is_in_flight_and_begins_nothing),
         TEST(quiesce_of_a_write_through_disk_waits_for_the_flush_too),

@@ -321,6 +321,20 @@ static void what_the_user_switches_off_is_not_offered(void **state)
     }
 }
 
+/* The vmm asks each class for what it declares only, but a device need not have any of it. */
+static void a_device_without_run_time_says_so(void **state)
+{
+    const struct rv_device_command command = {
+        .size = sizeof(command), .name = "jump", .json = "{}"};
+    struct fixture *f = *state;
+    char text[8];
+
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
+    assert_int_equal(ringvisor_device.set(f->host.device, "later", "on"), -EPERM);
+    assert_int_equal(ringvisor_device.get(f->host.device, "later", text, sizeof(text)), -ENOENT);
+    assert_int_equal(ringvisor_device.command(f->host.device, &command), -ENOENT);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -328,6 +342,7 @@ int main(void)
         TEST(class_is_one_of_a_virtio_transport),  TEST(device_answers),
         TEST(quiesce_waits_for_what_is_in_flight), TEST(an_earlier_vmms_request_is_answered),
         TEST(what_cannot_be_made_leaves_nothing),  TEST(what_the_user_switches_off_is_not_offered),
+        TEST(a_device_without_run_time_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
