@@ -14,8 +14,9 @@
 #include "vmm/loader/loader.h"
 #include "vmm/util/log.h"
 
-#define RAM_IPA  UINT64_C(0x40000000)
-#define RAM_SIZE (UINT64_C(8) << 20)
+#define RAM_IPA      UINT64_C(0x40000000)
+#define RAM_SIZE     (UINT64_C(8) << 20)
+#define DTB_SIZE_MIN 0x40000u /* at the start of RAM; elsewhere it has LOADER_DTB_SIZE */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,13 +43,14 @@ static void check_layout(const struct guest_ram *ram, const struct loader_layout
     assert(guest_ram_has(ram, l->kernel.v, l->kernel_size));
     assert(l->entry.v >= l->kernel.v && l->entry.v - l->kernel.v < l->kernel_size);
     assert(l->entry.v % 4 == 0);
-    assert(guest_ram_has(ram, l->dtb.v, LOADER_DTB_SIZE));
+    assert(l->dtb_size >= DTB_SIZE_MIN && l->dtb_size <= LOADER_DTB_SIZE);
+    assert(guest_ram_has(ram, l->dtb.v, l->dtb_size));
     assert(l->dtb.v % 8 == 0);
     assert(guest_ram_has(ram, l->initrd.v, l->initrd_size) || l->initrd_size == 0);
-    check_disjoint(l->kernel.v, l->kernel_size, l->dtb.v, LOADER_DTB_SIZE);
+    check_disjoint(l->kernel.v, l->kernel_size, l->dtb.v, l->dtb_size);
     if (l->initrd_size != 0) {
         check_disjoint(l->kernel.v, l->kernel_size, l->initrd.v, l->initrd_size);
-        check_disjoint(l->dtb.v, LOADER_DTB_SIZE, l->initrd.v, l->initrd_size);
+        check_disjoint(l->dtb.v, l->dtb_size, l->initrd.v, l->initrd_size);
     }
 }
 
