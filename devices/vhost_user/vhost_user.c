@@ -82,6 +82,7 @@ void vhost_user_collect(struct vhost_user *vu, unsigned index)
     /* There are not more than the ring has entries. */
     while ((got = vhost_user_relay_get(&vu->relay, index, &chain, &written)) == 1) {
         /* All of it: what a back end says that it has written is not always so. */
+        *vu->marks += chain.writable_count != 0;
         for (unsigned i = 0; i < chain.writable_count; i++)
             plugin->ops->mem_dirty(plugin->instance,
                                    vhost_user_relay_ipa(&vu->relay, chain.writable[i].iov_base),
@@ -401,21 +402,23 @@ static int vhost_user_take_over(struct vhost_user *vu)
 /*
  * Whose rings? The guest's, if the back end keeps a record of requests in flight; without
  * one a relay keeps it, which needs indirect descriptors. A relay sees each buffer before the
- * guest does, so it can tell of what was written (RV_MEM_REPORT); the guest's own rings cannot.
+ * guest does, so it can tell of what was written (RV_MEM_REPORT); with the guest's own rings
+ * that is impossible, and only devices whose data no guest executes in place may have them.
  * 0, or -ENOTSUP after a message.
  */
 static int vhost_user_mode(const struct vhost_user *vu, uint32_t *mode)
 {
     bool records = vhost_user_engine_has(&vu->engine, VHOST_USER_PROTOCOL_INFLIGHT_SHMFD);
     bool indirect = vu->engine.features & VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC);
+    bool reports = vu->reports && vu->type->brings_code;
 
-    if (vu->reports && !indirect) {
+    if (reports && !indirect) {
         vu->plugin->ops->log(vu->plugin->instance, RV_LOG_ERROR,
                              "the back end has no indirect descriptors "
                              "(VIRTIO_RING_F_INDIRECT_DESC), which this machine needs");
         return -ENOTSUP;
     }
-    *mode = indirect && (vu->reports || !records) ? VHOST_USER_RELAYED : VHOST_USER_DIRECT;
+    *mode = indirect && (reports || !records) ? VHOST_USER_RELAYED : VHOST_USER_DIRECT;
     return 0;
 }
 
@@ -519,7 +522,7 @@ int vhost_user_create(struct virtio_plugin *plugin, const struct vhost_user_type
     vu->kicks = ops->counter(plugin->instance, "kicks", "notifications of the guest");
     vu->calls = ops->counter(plugin->instance, "calls", "interrupts of the back end");
     vu->connects = ops->counter(plugin->instance, "connects", "connections to a back end");
-    vu->marks = ops->counter(plugin->instance, "marks", "times that RAM was marked as written");
+    vu->marks = ops->counter(plugin->instance, "marks", "times that memory was marked as written");
     vhost_user_engine_init(&vu->engine, &vu->setup);
     vu->engine.starting = vhost_user_starting;
     vu->engine.stopped = vhost_user_stopped;

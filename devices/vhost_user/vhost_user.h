@@ -46,6 +46,7 @@ struct vhost_user_type {
     uint64_t protocol_needs; /* protocol features without which it does not work */
     uint32_t config_size;
     bool config_remote; /* the back end has the configuration space */
+    bool brings_code;   /* the guest may execute what the back end writes */
     bool ends;          /* requests end by themselves, soon: a reset waits for that */
     uint32_t writable;  /* offset of the one byte that the driver may write; 0: none */
 

@@ -60,6 +60,7 @@ static void blk_config(struct vhost_user *vu)
 }
 
 static const struct vhost_user_type blk_type = {
+    .brings_code = true,
     .features = BIT(SIZE_MAX) | BIT(SEG_MAX) | BIT(GEOMETRY) | BIT(RO) | BIT(BLK_SIZE) |
                 BIT(FLUSH) | BIT(TOPOLOGY) | BIT(CONFIG_WCE) | BIT(MQ) | BIT(DISCARD) |
                 BIT(WRITE_ZEROES),

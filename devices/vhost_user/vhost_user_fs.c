@@ -57,6 +57,7 @@ static void fs_config(struct vhost_user *vu)
 }
 
 static const struct vhost_user_type fs_type = {
+    .brings_code = true,
     .config_size = sizeof(struct virtio_fs_config),
     .prepare = fs_prepare,
     .check = fs_check,
