@@ -29,7 +29,7 @@ cd /tmp/u && modprobe overlay && mount -t overlay none -o lowerdir=lower,upperdi
 echo upper >>dir/file && rm gone && mv link renamed && rm -r dir/sub && mkdir dir/sub && rm -r dir && mkdir dir && echo made >dir/made && echo 'changed'
 ls -a . dir | tr '\n' ' '; cat dir/made; readlink renamed
 cd / && umount /tmp/u/merged && mount -t overlay none -o lowerdir=/tmp/u/lower,upperdir=/tmp/u/up,workdir=/tmp/u/work /tmp/u/merged && ls -a /tmp/u/merged /tmp/u/merged/dir | tr '\n' ' ' | sed 's/^/again /'
-dmesg | grep overlayfs
+dmesg >/tmp/messages && { grep overlayfs /tmp/messages; echo 'messages were read'; }
 S
 check the_guest_ends_well_with_few_descriptors test "$got" -eq 0
 check all_files_are_listed says "listed $((folders * 1000 - 1))"
@@ -40,5 +40,6 @@ check what_the_guest_moved_has_moved test -e "$work/many/moved/f500" -a -e "$wor
 check an_upper_folder_takes_changes says 'changed'
 check an_upper_folder_hides_what_was_removed says_not ' gone '
 check an_upper_folder_keeps_them grep -qE 'again .* dir renamed .* made' "$work/out"
+check the_kernels_messages_were_looked_at says 'messages were read'
 check overlayfs_misses_nothing says_not 'overlayfs: upper fs'
 exit $failed
