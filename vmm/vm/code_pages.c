@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "proto/boot.h"
 
@@ -14,22 +13,18 @@ static bool get(const uint64_t *bits, uint64_t page)
     return bits[page / WORD_BITS] >> page % WORD_BITS & 1u;
 }
 
-/* Set or clear the bits [page, end), a word at a time. True: at least one of them was set. */
-static bool change(uint64_t *bits, uint64_t page, uint64_t end, bool value)
+/* Set or clear the bits [page, end), a word at a time. */
+static void change(uint64_t *bits, uint64_t page, uint64_t end, bool value)
 {
-    bool was_set = false;
-
     while (page < end) {
         uint64_t left = WORD_BITS - page % WORD_BITS;
         uint64_t n = left < end - page ? left : end - page;
         uint64_t mask = ~0ull >> (WORD_BITS - n) << page % WORD_BITS;
         uint64_t *word = &bits[page / WORD_BITS];
 
-        was_set |= (*word & mask) != 0;
         *word = value ? *word | mask : *word & ~mask;
         page += n;
     }
-    return was_set;
 }
 
 static bool any(const uint64_t *bits, uint64_t page, uint64_t end)

@@ -281,12 +281,6 @@ void vm_devices_reset(struct vm *vm)
         device_reset(vm->devices[i]);
 }
 
-void vm_devices_sync(struct vm *vm)
-{
-    for (unsigned i = 0; i < vm->nr_devices; i++)
-        device_sync(vm->devices[i], RV_SYNC_VISIBLE);
-}
-
 bool vm_devices_event(struct vm *vm, uint32_t event)
 {
     for (unsigned i = 0; i < vm->nr_devices; i++)

@@ -30,8 +30,5 @@ void vm_devices_resume(struct vm *vm);
 /* Those that are quiet. */
 void vm_devices_reset(struct vm *vm);
 
-/* Has devices mark what other processes have written to the guest's memory for them. */
-void vm_devices_sync(struct vm *vm);
-
 /* Did one take the event? */
 bool vm_devices_event(struct vm *vm, uint32_t event); /* enum rv_device_event_type */
