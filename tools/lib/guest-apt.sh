@@ -15,6 +15,25 @@ for dir in "${RINGVISOR_CACHE-}" "${XDG_CACHE_HOME:+$XDG_CACHE_HOME/ringvisor}" 
 done
 [[ $cache ]] || die "no place for the guest's files: set RINGVISOR_CACHE to a folder (an absolute path)"
 
+# cache_lock WHAT: the cache is ours from here on, until this process ends.
+cache_lock() {
+    { exec 9>"$cache/lock"; } 2>/dev/null ||
+        die "$cache cannot be written, and $1 is not in it: set RINGVISOR_CACHE to another folder"
+    if ! flock -n 9; then
+        say "waiting for another program that fills $cache"
+        flock 9
+    fi
+}
+
+# work_folder: a new folder $work in the cache, which goes when this process ends. With the lock.
+work_folder() {
+    rm -rf "$cache"/work.* # left by one that was killed: the lock is ours
+    work=$(mktemp -d "$cache/work.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+}
+
 # guest_apt DIR: sets up an apt in DIR that has nothing of the system's but its
 # settings and its list of Debian sources: no list, cache or architecture of the
 # system changes, and no privilege is needed. Use it by apt-get -c DIR/apt.conf;
