@@ -75,11 +75,12 @@ static void device_timer_fired(evutil_socket_t fd, short what, void *arg)
 {
     struct rv_timer *timer = arg;
 
-    /* The base counts from when its pass began: that may be early. */
-    if (device_now_ns(timer->handle.instance) < timer->at_ns)
-        device_timer_arm(timer);
-    else if (device_is_quiet(timer->handle.instance))
+    /* The VM's clock may stand: what is left of the time is counted from release() on. */
+    if (device_is_quiet(timer->handle.instance))
         timer->held = true;
+    /* The base counts from when its pass began: that may be early. */
+    else if (device_now_ns(timer->handle.instance) < timer->at_ns)
+        device_timer_arm(timer);
     else
         timer->fired(timer->opaque); /* it may be gone after this */
 }

@@ -10,6 +10,7 @@
 #include "vmm/vm/vm_devices.h"
 #include "vmm/vm/vm_irq.h"
 #include "vmm/vm/vm_load.h"
+#include "vmm/vm/vm_pause.h"
 
 #define MPIDR_RES1    (1ull << 31)
 #define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
@@ -146,7 +147,7 @@ void vm_destroy(struct vm *vm)
 static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
 {
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        vcpu_reset(&vm->vcpus[i], layout->entry.v, i == 0 ? layout->dtb.v : 0, 0);
+        vcpu_reset(&vm->vcpus[i], layout->entry.v, i == 0 ? layout->dtb.v : 0, vm->cntvoff);
         psci_cpu_reset(&vm->exits.psci.cpus[i], vm->mpidr[i], i == 0);
         sysreg_reset(&vm->exits.sysreg_cpus[i]);
         vm->vcpus[i].stolen_ns = 0;
@@ -292,8 +293,7 @@ static int start_again(struct vm *vm)
     vm_code_written(vm, layout.dtb, layout.dtb_size);
     if (vm->broken)
         return -EIO;
-    vm_devices_resume(vm);
-    sched_start(&vm->cores->sched, vm->vcpus[0].number);
+    vm_pause_begin(vm);
     return 0;
 }
 

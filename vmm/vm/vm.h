@@ -44,6 +44,14 @@ struct vm_share {
 /* What a guest asked for and the loop does, when no exit is half done. */
 enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
 
+/* vm_pause.c */
+struct vm_pause {
+    bool on;
+    bool settled;     /* the devices are quiet, and their clock stands */
+    uint64_t vcpus;   /* bit n: vCPU n goes on at the end */
+    int64_t since_ns; /* CLOCK_MONOTONIC: when the vCPUs stopped */
+};
+
 struct vm {
     struct vm_config config;
     struct vm_share share;
@@ -67,8 +75,10 @@ struct vm {
     struct rv_instance *devices[VM_MAX_DEVICES];
     struct event *patience; /* the devices have been quiescing for long */
     unsigned nr_devices;
-    bool running;   /* the stub knows the VM, and vCPUs may run */
-    bool resetting; /* vm_reset() waits for the devices */
+    struct vm_pause pause;
+    uint64_t cntvoff; /* of all vCPUs: how long the VM has been paused, in ticks */
+    bool running;     /* the stub knows the VM, and vCPUs may run */
+    bool resetting;   /* vm_reset() waits for the devices */
     enum vm_request request;
     int power_off_code; /* what the guest's end makes the vmm's exit status */
     bool failed;        /* the guest cannot go on: it switched off its last vCPU */

@@ -37,6 +37,8 @@ static void vm_clock_boot(char text[40])
 
 uint64_t vm_clock_now(const struct vm_clock *clock)
 {
+    if (clock->stopped)
+        return clock->stopped_at;
     return (uint64_t)clock_now_ns() + (uint64_t)clock->state->offset;
 }
 
@@ -69,6 +71,20 @@ int vm_clock_init(struct vm_clock *clock, struct state_area *area, bool resume)
     if (clock->state->is_saved || !boot[0] || memcmp(boot, clock->state->boot, sizeof(boot)) != 0)
         vm_clock_start(clock, clock->state->now);
     return 0;
+}
+
+void vm_clock_stop(struct vm_clock *clock)
+{
+    clock->stopped_at = vm_clock_now(clock);
+    clock->stopped = true;
+}
+
+void vm_clock_go_on(struct vm_clock *clock)
+{
+    if (!clock->stopped)
+        return;
+    clock->stopped = false;
+    vm_clock_start(clock, clock->stopped_at);
 }
 
 void vm_clock_save(struct vm_clock *clock)

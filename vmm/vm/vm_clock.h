@@ -15,6 +15,8 @@ struct vm_clock_state;
 
 struct vm_clock {
     struct vm_clock_state *state;
+    bool stopped;
+    uint64_t stopped_at; /* the VM's time then */
 };
 
 /*
@@ -25,6 +27,10 @@ struct vm_clock {
 int vm_clock_init(struct vm_clock *clock, struct state_area *area, bool resume);
 
 uint64_t vm_clock_now(const struct vm_clock *clock);
+
+/* The VM is paused: its time stands; and goes on from there. */
+void vm_clock_stop(struct vm_clock *clock);
+void vm_clock_go_on(struct vm_clock *clock);
 
 /* The state block is about to be copied; and that is over, and the VM goes on here. */
 void vm_clock_save(struct vm_clock *clock);

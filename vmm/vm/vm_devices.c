@@ -242,9 +242,10 @@ static void takes_long(evutil_socket_t fd, short what, void *ctx)
     const struct rv_instance *device = busy(ctx);
 
     if (device)
-        log_warn("device '%s': its requests have not ended for %u seconds; the guest's reset "
-                 "waits for them: look at the disk or the server behind the device",
-                 device_name(device), PATIENCE_S);
+        log_warn(
+            "device '%s': its requests have not ended for %u seconds; the guest's reset or pause "
+            "waits for them: look at the disk or the server behind the device",
+            device_name(device), PATIENCE_S);
 }
 
 int vm_devices_quiesce(struct vm *vm)

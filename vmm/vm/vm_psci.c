@@ -15,7 +15,7 @@ static int cpu_on(void *opaque, unsigned index, uint64_t entry, uint64_t context
 
     if (vm->cores->sched.vcpu[vcpu->number].state != SCHED_OFF)
         return -EBUSY;
-    vcpu_reset(vcpu, entry, context_id, 0);
+    vcpu_reset(vcpu, entry, context_id, vm->cntvoff);
     /* What became pending while it was off waits for it; the CPU interface is as after reset. */
     memcpy(vcpu->page->gic.irq, irqs.irq, sizeof(irqs.irq));
     vcpu->page->gic.nr_irqs = irqs.nr_irqs;

@@ -364,6 +364,32 @@ static void time_goes_on_where_the_snapshot_was_taken(void **state)
     assert_true(vm_clock_now(&clock) >= after + 20000000);
 }
 
+/* A paused VM: a timer has as long to go afterwards as it had before. */
+static void timer_stands_still_while_the_clock_does(void **state)
+{
+    unsigned fired = 0;
+    struct rv_timer *timer;
+    uint64_t now;
+
+    make("first");
+    device_resume(device);
+    timer = device_ops.timer_new(device, count_call, &fired);
+    device_ops.timer_set(device, timer, vm_clock_now(&f->clock) + 30000000);
+    assert_int_equal(device_quiesce(device), 0);
+    vm_clock_stop(&f->clock);
+    now = vm_clock_now(&f->clock);
+    usleep(60000);
+    turn();
+    assert_int_equal(vm_clock_now(&f->clock), now);
+    vm_clock_go_on(&f->clock);
+    device_resume(device);
+    turn();
+    assert_int_equal(fired, 0);
+    usleep(40000);
+    turn();
+    assert_int_equal(fired, 1);
+}
+
 /* The host has booted again: its monotonic clock is anywhere. */
 static void time_goes_on_after_another_boot_of_the_host(void **state)
 {
@@ -398,6 +424,7 @@ int main(void)
         TEST(nothing_calls_a_device_that_is_quiet),
         TEST(device_that_acts_while_it_is_quiet_is_found_out),
         TEST(time_goes_on_where_the_snapshot_was_taken),
+        TEST(timer_stands_still_while_the_clock_does),
         TEST(time_goes_on_after_another_boot_of_the_host),
     };
 

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A VM that is paused, and what it is when it goes on. */
+#include "vmm/vm/vm_pause.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "vmm/vm/vm.h"
+#include "vmm/vm/vm_devices.h"
+
+#define FREQUENCY 1000000u /* of the counter */
+#define VCPUS     3u
+
+static struct vm vm;
+static struct cores cores;
+static struct machine machine;
+static struct rv_vcpu_page pages[VCPUS];
+static bool quiet, running, clock_stopped;
+static unsigned quiesced;
+static int stop_result;
+
+int vm_stop_vcpu(struct vm *v, struct vcpu *vcpu)
+{
+    cores.sched.vcpu[vcpu->number].state = SCHED_OFF;
+    return stop_result;
+}
+
+void sched_start(struct sched *sched, unsigned vcpu)
+{
+    sched->vcpu[vcpu].state = SCHED_READY;
+}
+
+int vm_devices_quiesce(struct vm *v)
+{
+    quiesced++;
+    running = false;
+    return 0;
+}
+
+bool vm_devices_are_quiet(struct vm *v)
+{
+    return quiet;
+}
+
+void vm_devices_resume(struct vm *v)
+{
+    assert_false(clock_stopped); /* they look at it */
+    running = true;
+}
+
+void vm_clock_stop(struct vm_clock *clock)
+{
+    assert_false(clock_stopped);
+    clock_stopped = true;
+}
+
+void vm_clock_go_on(struct vm_clock *clock)
+{
+    clock_stopped = false;
+}
+
+/* vCPU 0 runs, vCPU 1 is asleep, vCPU 2 is off. */
+static int setup(void **state)
+{
+    memset(&vm, 0, sizeof(vm));
+    memset(pages, 0, sizeof(pages));
+    vm.cores = &cores;
+    vm.machine = &machine;
+    vm.config.nr_vcpus = VCPUS;
+    machine.cntfrq = FREQUENCY;
+    for (unsigned i = 0; i < VCPUS; i++) {
+        vm.vcpus[i].number = i;
+        vm.vcpus[i].page = &pages[i];
+    }
+    cores.sched.vcpu[0].state = SCHED_LIVE;
+    cores.sched.vcpu[1].state = SCHED_ASLEEP;
+    cores.sched.vcpu[2].state = SCHED_OFF;
+    quiet = running = true;
+    clock_stopped = false;
+    quiesced = 0;
+    stop_result = 0;
+    return 0;
+}
+
+static void states_are(enum sched_state a, enum sched_state b, enum sched_state c)
+{
+    assert_int_equal(cores.sched.vcpu[0].state, a);
+    assert_int_equal(cores.sched.vcpu[1].state, b);
+    assert_int_equal(cores.sched.vcpu[2].state, c);
+}
+
+static void vcpus_that_were_on_go_on_and_the_others_stay_off(void **state)
+{
+    assert_int_equal(vm_pause(&vm), 0);
+    states_are(SCHED_OFF, SCHED_OFF, SCHED_OFF);
+    assert_true(vm_is_pausing(&vm));
+    assert_true(vm_is_paused(&vm));
+    assert_int_equal(vm_pause(&vm), 0); /* again: nothing is forgotten */
+    assert_int_equal(quiesced, 1);
+    vm_resume(&vm);
+    states_are(SCHED_READY, SCHED_READY, SCHED_OFF);
+    assert_true(running);
+    assert_false(vm_is_pausing(&vm));
+}
+
+static void vm_is_paused_when_its_devices_are_quiet(void **state)
+{
+    quiet = false;
+    vm_pause(&vm);
+    assert_false(vm_is_paused(&vm));
+    assert_false(clock_stopped); /* what is in flight may need it */
+    quiet = true;
+    assert_true(vm_is_paused(&vm));
+    assert_true(clock_stopped);
+    assert_true(vm_is_paused(&vm));
+}
+
+static void virtual_counter_goes_on_where_it_stopped(void **state)
+{
+    uint64_t first;
+
+    vm_pause(&vm);
+    usleep(20000);
+    assert_true(vm_is_paused(&vm));
+    vm_resume(&vm);
+    first = vm.cntvoff;
+    assert_in_range(first, 20000, 2000000); /* ticks */
+    for (unsigned i = 0; i < VCPUS; i++)
+        assert_int_equal(pages[i].timer.cntvoff, first); /* they read one counter */
+    vm_pause(&vm);
+    usleep(20000);
+    vm_is_paused(&vm);
+    vm_resume(&vm);
+    assert_true(vm.cntvoff >= first + 20000); /* in all */
+}
+
+static void reset_of_a_paused_vm_begins_when_it_is_resumed(void **state)
+{
+    vm_pause(&vm);
+    vm.resetting = true;
+    assert_false(vm_is_paused(&vm));
+    vm.resetting = false;
+    vm_pause_begin(&vm);
+    states_are(SCHED_OFF, SCHED_OFF, SCHED_OFF);
+    assert_false(running);
+    vm_resume(&vm);
+    states_are(SCHED_READY, SCHED_OFF, SCHED_OFF);
+    assert_true(running);
+}
+
+static void reset_of_a_vm_that_runs_begins_at_once(void **state)
+{
+    running = false;
+    cores.sched.vcpu[0].state = SCHED_OFF;
+    vm_pause_begin(&vm);
+    assert_int_equal(cores.sched.vcpu[0].state, SCHED_READY);
+    assert_true(running);
+}
+
+static void machine_that_is_lost_is_said(void **state)
+{
+    stop_result = -EIO;
+    assert_int_equal(vm_pause(&vm), -EIO);
+    assert_int_equal(quiesced, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(vcpus_that_were_on_go_on_and_the_others_stay_off),
+        TEST(vm_is_paused_when_its_devices_are_quiet),
+        TEST(virtual_counter_goes_on_where_it_stopped),
+        TEST(reset_of_a_paused_vm_begins_when_it_is_resumed),
+        TEST(reset_of_a_vm_that_runs_begins_at_once),
+        TEST(machine_that_is_lost_is_said),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
