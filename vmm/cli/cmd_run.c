@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vmm run`: boot a guest and serve it until it ends. */
+#include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include "vmm/chardev/chardev.h"
 #include "vmm/cli/command.h"
+#include "vmm/control/control.h"
+#include "vmm/control/control_path.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/loop.h"
@@ -100,6 +106,47 @@ static void grace_is_over(evutil_socket_t fd, short what, void *opaque)
     signalled(SIGTERM, what, session);
 }
 
+static void user_kills(void *opaque)
+{
+    log_info("the control interface ends the guest");
+    end(opaque, LOOP_QUIT);
+}
+
+/*
+ * The control interface, before anything else, so that of two VMs of one name the second one is
+ * told at once. Who has asked for nothing of it gets a VM also where no socket can be made.
+ */
+static int open_control(const struct run_options *o, struct session *session,
+                        struct event_base *base, struct control **control)
+{
+    const struct control_config config = {
+        .base = base,
+        .path = o->control_path,
+        .name = o->name,
+        .kill = user_kills,
+        .opaque = session,
+    };
+    bool must_be = o->control || o->vm.name;
+    char folder[PATH_MAX];
+    int error = 0;
+
+    if (!*o->control_path) {
+        log_debug("there is no control interface");
+        return 0;
+    }
+    if (!o->control && control_folder(folder, sizeof(folder)) == 0) {
+        error = control_make_folder(folder);
+        if (error && must_be)
+            log_error("folder of the control sockets '%s': %s; give --control PATH or off", folder,
+                      strerror(-error));
+        else if (error)
+            log_warn("there is no control interface: folder '%s': %s", folder, strerror(-error));
+    }
+    if (!error)
+        error = control_open(&config, control);
+    return must_be ? error : 0;
+}
+
 static int status_of(const struct session *session, enum loop_end how)
 {
     switch (how) {
@@ -132,6 +179,7 @@ static int serve(const struct run_options *o)
     struct plugins *plugins = plugin_new();
     struct chardev *console = NULL;
     struct machine *machine = NULL;
+    struct control *control = NULL;
     int status = STATUS_VMM;
     bool created = false;
 
@@ -147,6 +195,8 @@ static int serve(const struct run_options *o)
         if (events[i])
             event_add(events[i], NULL);
     }
+    if (open_control(o, &session, base, &control))
+        goto out;
     plugin_load_path(plugins, o->plugin_paths, command_plugin_dir());
     machine = machine_qemu_start(&o->machine, base, machine_died, &session);
     if (!machine)
@@ -162,6 +212,8 @@ static int serve(const struct run_options *o)
         goto out;
     loop_add(&session.loop, &vm);
     session.looping = true;
+    if (control)
+        control_start(control, &vm);
     if (!session.over)
         status = status_of(&session, loop_run(&session.loop));
 out:
@@ -171,6 +223,7 @@ out:
         loop_free(&session.loop);
     if (created)
         vm_destroy(&vm);
+    control_close(control);
     if (console)
         chardev_free(console);
     if (machine)

@@ -5,15 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/board/board.h"
 #include "vmm/cli/command.h"
+#include "vmm/control/control_path.h"
 #include "vmm/util/log.h"
 #include "vmm/util/size.h"
 
 #define MIN_RAM     RV_BLOCK_SIZE
 #define DEFAULT_RAM (512ull << 20)
-#define MAX_NAME    64
 
 /* Shorter, most of it is switching; longer, spinning for another vCPU gets noticed. */
 #define DEFAULT_SLICE_MS 4
@@ -69,7 +70,7 @@ static int set_name(void *target, const struct option_row *row, const char *valu
 {
     struct run_options *o = target;
 
-    if (!*value || strlen(value) > MAX_NAME)
+    if (!*value || strlen(value) > RUN_NAME_MAX)
         return bad(row->what, value, "give 1 to 64 characters");
     o->vm.name = value;
     return 0;
@@ -178,7 +179,14 @@ static const struct option_row rows[] = {
      .argument = "NAME",
      .what = "name",
      .set = set_name,
-     .help = "name of the guest, from which its network cards have their addresses"},
+     .help = "name of the guest, for the commands that control it and for the\n"
+             "addresses of its network cards (default for the commands: vm-PID)"},
+    {.name = "control",
+     .type = OPTION_TEXT,
+     .argument = "PATH|off",
+     AT(control),
+     .help = "socket of the control interface (default: by the name, in\n"
+             "/run/ringvisor of root, else in $XDG_RUNTIME_DIR/ringvisor)"},
     {.name = "device",
      .letter = 'd',
      .type = OPTION_LIST,
@@ -304,12 +312,43 @@ void run_options_init(struct run_options *o, struct option_set *set)
     *set = (struct option_set){.rows = rows, .count = ROWS, .target = o};
 }
 
+/* The VM's name, and where its control interface listens. */
+static int complete_control(struct run_options *o)
+{
+    int error;
+
+    if (o->vm.name)
+        snprintf(o->name, sizeof(o->name), "%s", o->vm.name);
+    else
+        snprintf(o->name, sizeof(o->name), "vm-%ld", (long)getpid());
+    if (o->control && strcmp(o->control, "off") == 0)
+        return 0;
+    if (o->control && (!*o->control || strlen(o->control) >= sizeof(o->control_path)))
+        return bad("control socket", o->control, "give the path of a socket, or 'off'");
+    if (o->control) {
+        snprintf(o->control_path, sizeof(o->control_path), "%s", o->control);
+        return 0;
+    }
+    if (!control_name_valid(o->name))
+        return bad("name", o->name,
+                   "a control socket of that name cannot be: give letters, digits "
+                   "and . _ - only, or --control PATH or off");
+    error = control_path(o->name, o->control_path, sizeof(o->control_path));
+    if (error)
+        o->control_path[0] = '\0';
+    return error == -ENAMETOOLONG
+               ? bad("name", o->name, "the path of its control socket would be too long")
+               : 0;
+}
+
 int run_options_complete(struct run_options *o)
 {
     if (!o->vm.files.kernel) {
         log_error("no kernel; give one with -k IMAGE ('vmm help run' tells more)");
         return -EINVAL;
     }
+    if (complete_control(o))
+        return -EINVAL;
     o->vm.devices = o->devices;
     for (o->vm.nr_devices = 0; o->vm.nr_devices < VM_MAX_DEVICES; o->vm.nr_devices++) {
         if (!o->devices[o->vm.nr_devices])

@@ -6,7 +6,9 @@
 #include "vmm/machine/machine.h"
 #include "vmm/vm/vm.h"
 
-#define RUN_PATHS_MAX 16u
+#define RUN_PATHS_MAX        16u
+#define RUN_NAME_MAX         64u
+#define RUN_CONTROL_PATH_MAX 512u
 
 struct run_options {
     struct vm_config vm;
@@ -17,6 +19,9 @@ struct run_options {
     const char *plugin_paths[RUN_PATHS_MAX + 1]; /* NULL ends the list */
     unsigned slice_ms;
     unsigned grace_s;
+    const char *control;         /* path of the control socket, "off", or NULL: by the VM's name */
+    char name[RUN_NAME_MAX + 1]; /* of the VM, also if none was given */
+    char control_path[RUN_CONTROL_PATH_MAX]; /* empty: there is no control interface */
 };
 
 void run_options_help(void);

@@ -27,7 +27,8 @@
 
 struct listener {
     struct listener_config config;
-    struct evconnlistener *events; /* NULL: not listening yet */
+    struct evconnlistener *events;    /* NULL: not listening yet */
+    struct evhttp_bound_socket *http; /* evhttp has `events` */
     struct event *retry;
     char *path;
     dev_t device; /* of the socket's file: is it still ours? */
@@ -223,6 +224,11 @@ static int listener_start(struct listener *listener)
         close(fd);
         return -ENOMEM;
     }
+    if (listener->config.http) {
+        listener->http = evhttp_bind_listener(listener->config.http, listener->events);
+        if (!listener->http)
+            return -ENOMEM;
+    }
     evconnlistener_set_error_cb(listener->events, listener_failed);
     return 0;
 }
@@ -279,7 +285,9 @@ void listener_close(struct listener *listener)
     if (listener->published && lstat(listener->path, &st) == 0 && st.st_dev == listener->device &&
         st.st_ino == listener->inode)
         unlink(listener->path);
-    if (listener->events)
+    if (listener->http)
+        evhttp_del_accept_socket(listener->config.http, listener->http);
+    else if (listener->events)
         evconnlistener_free(listener->events);
     if (listener->retry)
         event_free(listener->retry);

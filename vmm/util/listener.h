@@ -10,6 +10,7 @@
 #pragma once
 
 #include <event2/event.h>
+#include <event2/http.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -27,6 +28,7 @@ struct listener_config {
        listener_close(). */
     void (*accepted)(void *opaque, int fd);
     void *opaque;
+    struct evhttp *http; /* gets the connections instead; close the listener before it is freed */
 };
 
 /*

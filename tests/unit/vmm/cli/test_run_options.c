@@ -118,6 +118,27 @@ static void what_is_not_given_has_its_default(void **state)
     assert_false(o.vm.no_reboot);
 }
 
+static void control_socket_is_named_after_the_guest(void **state)
+{
+    struct run_options o;
+    char expected[32];
+
+    setenv("RINGVISOR_RUN_DIR", "/run/here", 1);
+    accepted(&o, "-k kernel -n me");
+    assert_string_equal(o.name, "me");
+    assert_string_equal(o.control_path, "/run/here/me.sock");
+    accepted(&o, "-k kernel");
+    snprintf(expected, sizeof(expected), "vm-%d", (int)getpid());
+    assert_string_equal(o.name, expected);
+    assert_null(o.vm.name);
+    accepted(&o, "-k kernel -n a/b --control /tmp/s");
+    assert_string_equal(o.control_path, "/tmp/s");
+    accepted(&o, "-k kernel -n a/b --control off");
+    assert_string_equal(o.control_path, "");
+    refused("-k kernel -n a/b", "name 'a/b': a control socket of that name cannot be");
+    refused("-k kernel --control=", "control socket '': give the path");
+}
+
 static void option_that_can_be_given_once_is_refused_the_second_time(void **state)
 {
     static const char *const twice[] = {
@@ -236,6 +257,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_go_where_they_belong),
+        cmocka_unit_test(control_socket_is_named_after_the_guest),
         cmocka_unit_test(what_is_not_given_has_its_default),
         cmocka_unit_test(option_that_can_be_given_once_is_refused_the_second_time),
         cmocka_unit_test(initrds_are_kept_in_their_order),

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "tests/unit/support/control_fixture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/vm/vm_devices.h"
+#include "vmm/vm/vm_pause.h"
+
+struct control_fixture control_fixture;
+
+struct rv_instance {
+    const char *name;
+    const struct rv_device_class *class;
+};
+
+static const struct rv_property blk_properties[] = {
+    {.name = "path", .type = RV_PROPERTY_PATH, .required = 1, .help = "the image"},
+    {.name = "serial", .type = RV_PROPERTY_STRING, .help = "serial number"},
+    {0},
+};
+
+static const struct rv_command_info blk_commands[] = {
+    {.name = "resize", .help = "size: bytes"},
+    {.name = "fail", .help = "nothing that works"},
+    {.name = "later", .help = "nothing"},
+    {.name = "garbage", .help = "nothing"},
+    {0},
+};
+
+static const struct rv_property net_properties[] = {
+    {.name = "link", .type = RV_PROPERTY_ENUM, .runtime = 1, .help = "the cable"},
+    {.name = "dns", .type = RV_PROPERTY_STRING, .list = 1, .help = "name servers"},
+    {0},
+};
+
+static const struct rv_device_class classes[] = {
+    {.name = "pl011", .description = "a UART", .irq_lines = 1},
+    {.name = "virtio-blk",
+     .description = "a disk",
+     .irq_lines = 1,
+     .properties = blk_properties,
+     .commands = blk_commands},
+    {.name = "virtio-net", .description = "a card", .properties = net_properties},
+};
+
+static struct rv_instance devices[] = {
+    {"uart@9000000", &classes[0]},
+    {"virtio-blk@a000000", &classes[1]},
+    {"virtio-net@a000200", &classes[2]},
+};
+
+void control_fixture_init(void)
+{
+    struct control_fixture *f = &control_fixture;
+
+    memset(f, 0, sizeof(*f));
+    f->quiet = true;
+    f->cores.nr_pcpus = 1;
+    f->vm.cores = &f->cores;
+    f->vm.config = (struct vm_config){
+        .nr_vcpus = 2, .ram_size = 64u << 20, .files.kernel = "Image\xff", .bootargs = "quiet"};
+    f->vm.vcpus[1].number = 1;
+    f->cores.sched.vcpu[0].state = SCHED_LIVE;
+    f->vm.nr_devices = sizeof(devices) / sizeof(devices[0]);
+    for (unsigned i = 0; i < f->vm.nr_devices; i++)
+        f->vm.devices[i] = &devices[i];
+    strcpy(f->link, "up");
+}
+
+void control_fixture_kill(void *opaque)
+{
+    control_fixture.kills++;
+}
+
+void control_fixture_reply(int error, const char *json)
+{
+    struct control_fixture *f = &control_fixture;
+    void (*answer)(void *opaque, int error, const char *json) = f->answer;
+
+    f->answer = NULL;
+    if (answer)
+        answer(f->answer_opaque, error, json);
+}
+
+int vm_pause(struct vm *vm)
+{
+    control_fixture.paused = true;
+    return control_fixture.pause_fails ? -EIO : 0;
+}
+
+bool vm_is_pausing(const struct vm *vm)
+{
+    return control_fixture.paused;
+}
+
+bool vm_is_paused(struct vm *vm)
+{
+    return control_fixture.paused && control_fixture.quiet;
+}
+
+void vm_resume(struct vm *vm)
+{
+    control_fixture.paused = false;
+}
+
+bool vm_devices_event(struct vm *vm, uint32_t event)
+{
+    if (event != RV_EVENT_POWER_BUTTON || !control_fixture.button)
+        return false;
+    control_fixture.buttons++;
+    return true;
+}
+
+const char *device_name(const struct rv_instance *device)
+{
+    return device->name;
+}
+
+const struct rv_device_class *device_class(const struct rv_instance *device)
+{
+    return device->class;
+}
+
+ipa_t device_base(const struct rv_instance *device, unsigned region)
+{
+    return ipa(0x9000000 + 0x200 * (uint64_t)(device - devices));
+}
+
+uint32_t device_first_spi(const struct rv_instance *device)
+{
+    return 16;
+}
+
+void device_counters(const struct rv_instance *device,
+                     void (*show)(void *opaque, const char *device, const char *name,
+                                  const char *help, uint64_t value),
+                     void *opaque)
+{
+    if (device != &devices[1])
+        return;
+    show(opaque, device->name, "reads", "requests that read", 7);
+    show(opaque, device->name, "bytes-read", "bytes that they read", UINT64_MAX);
+}
+
+char *device_get(struct rv_instance *device, const char *name)
+{
+    if (strcmp(name, "path") == 0)
+        return strdup("/tmp/disk.img");
+    if (strcmp(name, "link") == 0)
+        return strdup(control_fixture.link);
+    return strcmp(name, "dns") == 0 ? strdup("10.0.2.3\n10.0.2.4") : NULL;
+}
+
+int device_set(struct rv_instance *device, const char *name, const char *value)
+{
+    if (strcmp(name, "link") != 0)
+        return strcmp(name, "dns") == 0 ? -EPERM : -ENOENT;
+    if (strcmp(value, "up") != 0 && strcmp(value, "down") != 0)
+        return -EINVAL;
+    strcpy(control_fixture.link, value);
+    return 0;
+}
+
+void device_command(struct rv_instance *device, const char *name, const char *json,
+                    void (*answer)(void *opaque, int error, const char *json), void *opaque)
+{
+    struct control_fixture *f = &control_fixture;
+
+    snprintf(f->json, sizeof(f->json), "%s", json);
+    if (strcmp(name, "resize") == 0) {
+        answer(opaque, 0, "{\"size\": 4096}");
+    } else if (strcmp(name, "fail") == 0) {
+        answer(opaque, -EINVAL, NULL);
+    } else if (strcmp(name, "garbage") == 0) {
+        answer(opaque, 0, "not JSON");
+    } else if (f->answer) {
+        answer(opaque, -EBUSY, NULL);
+    } else {
+        f->answer = answer;
+        f->answer_opaque = opaque;
+    }
+}

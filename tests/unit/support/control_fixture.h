@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VM for the control interface without a machine: what vmm/vm and vmm/device do for it is
+ * faked, and recorded.
+ *
+ * Its devices: "uart@9000000" of class pl011, without properties and commands;
+ * "virtio-blk@a000000", whose commands are `resize` (answers {"size": 4096}), `fail` (-EINVAL),
+ * `later` (control_fixture_reply() answers) and `garbage` (answers no JSON); and
+ * "virtio-net@a000200" with the properties `link`, which may be set to up or down, and `dns`,
+ * a list.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "vmm/control/control_internal.h"
+
+struct control_fixture {
+    struct vm vm;
+    struct cores cores;
+    bool quiet;       /* the devices come to rest at once */
+    bool button;      /* a driver listens to the power button */
+    bool paused;      /* vm_pause() was called last */
+    bool pause_fails; /* the machine is lost */
+    unsigned buttons; /* how often it was pressed */
+    unsigned kills;
+    char json[256]; /* arguments of the last command */
+    char link[8];   /* the property */
+    /* A command `later`. */
+    void (*answer)(void *opaque, int error, const char *json);
+    void *answer_opaque;
+};
+
+extern struct control_fixture control_fixture;
+
+void control_fixture_init(void);
+void control_fixture_kill(void *opaque);
+
+/* Answers the command `later`, if one is waiting. */
+void control_fixture_reply(int error, const char *json);

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The server: real sockets, in the event loop of this process. */
+#include "vmm/control/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/support/control_fixture.h"
+#include "vmm/util/clock.h"
+
+#define CONNECTIONS 2000
+#define BLK         "/devices/virtio-blk@a000000/commands/"
+
+struct fixture {
+    struct event_base *base;
+    struct control *control;
+    struct control_config config;
+    char dir[32], path[64];
+    char answer[1 << 20]; /* of ask() */
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+
+    control_fixture_init();
+    strcpy(f->dir, "/tmp/control-XXXXXX");
+    assert_non_null(mkdtemp(f->dir));
+    snprintf(f->path, sizeof(f->path), "%s/me.sock", f->dir);
+    f->base = event_base_new();
+    f->config = (struct control_config){.base = f->base,
+                                        .path = f->path,
+                                        .name = "me",
+                                        .kill = control_fixture_kill,
+                                        .patience_ms = 100};
+    assert_int_equal(control_open(&f->config, &f->control), 0);
+    control_start(f->control, &control_fixture.vm);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    control_fixture_reply(-ECANCELED, NULL);
+    control_close(f->control);
+    event_base_free(f->base);
+    assert_int_equal(rmdir(f->dir), 0); /* nothing is left behind */
+    free(f);
+    return 0;
+}
+
+static void turn(struct fixture *f, int ms)
+{
+    int64_t end = clock_now_ms() + ms;
+
+    do {
+        event_base_loop(f->base, EVLOOP_NONBLOCK);
+        usleep(200);
+    } while (clock_now_ms() < end);
+}
+
+/* -1: the backlog is full. */
+static int connect_to(const struct fixture *f)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+    assert_true(fd >= 0);
+    strcpy(address.sun_path, f->path);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    assert_int_equal(errno, EAGAIN);
+    close(fd);
+    return -1;
+}
+
+static void say(int fd, const char *text)
+{
+    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* What comes until the server closes the connection; NULL: it does not within two seconds. */
+static const char *hear(struct fixture *f, int fd)
+{
+    int64_t end = clock_now_ms() + 2000;
+    size_t len = 0;
+
+    while (clock_now_ms() < end) {
+        ssize_t n = recv(fd, f->answer + len, sizeof(f->answer) - 1 - len, 0);
+
+        if (n > 0)
+            len += (size_t)n;
+        else if (n == 0 || errno != EAGAIN) {
+            f->answer[len] = '\0';
+            return f->answer;
+        }
+        turn(f, 0);
+    }
+    return NULL;
+}
+
+static const char *ask(struct fixture *f, const char *text)
+{
+    int fd = connect_to(f);
+    const char *answer;
+
+    assert_true(fd >= 0);
+    say(fd, text);
+    answer = hear(f, fd);
+    close(fd);
+    return answer;
+}
+
+static bool begins(const char *text, const char *with)
+{
+    return text && strncmp(text, with, strlen(with)) == 0;
+}
+
+/* Another client is served as ever. */
+static void serves(struct fixture *f)
+{
+    const char *answer = ask(f, "GET /vm HTTP/1.0\r\n\r\n");
+
+    if (!begins(answer, "HTTP/1.0 200 OK\r\n") || !strstr(answer, "\"state\": \"running\""))
+        fail_msg("not served, but: %s", answer ? answer : "(nothing)");
+}
+
+static void request_is_answered_with_json(void **state)
+{
+    struct fixture *f = *state;
+    const char *answer = ask(f, "POST " BLK "resize HTTP/1.1\r\nConnection: close\r\n"
+                                "Content-Length: 12\r\n\r\n{\"size\": 17}");
+
+    assert_true(begins(answer, "HTTP/1.1 200 OK\r\n"));
+    assert_non_null(strstr(answer, "Content-Type: application/json\r\n"));
+    assert_non_null(strstr(answer, "\"size\": 4096"));
+    assert_string_equal(control_fixture.json, "{\"size\": 17}");
+    serves(f);
+}
+
+static void connection_can_be_used_again(void **state)
+{
+    struct fixture *f = *state;
+    const char *answer = ask(f, "GET /vm HTTP/1.1\r\n\r\nDELETE /vm HTTP/1.1\r\n\r\n"
+                                "HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n");
+
+    assert_true(begins(answer, "HTTP/1.1 200 OK"));
+    answer = strstr(answer, "HTTP/1.1 405");
+    assert_non_null(answer);
+    assert_non_null(strstr(answer, "Allow: GET\r\n"));
+    answer = strstr(answer, "HTTP/1.1 200");
+    assert_non_null(answer);
+    assert_null(strchr(answer, '{'));
+}
+
+static void socket_is_the_users_only_and_goes_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+    struct stat st;
+
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    control_close(f->control);
+    f->control = NULL;
+    assert_int_equal(access(f->path, F_OK), -1);
+}
+
+static void second_vm_of_a_name_is_refused_and_the_first_one_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct control *second = NULL;
+
+    assert_int_equal(control_open(&f->config, &second), -EADDRINUSE);
+    assert_null(second);
+    serves(f);
+}
+
+static void socket_of_a_dead_vm_is_replaced(void **state)
+{
+    struct fixture *f = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    control_close(f->control);
+    strcpy(address.sun_path, f->path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    close(fd); /* and the file stays, as after SIGKILL */
+    assert_int_equal(control_open(&f->config, &f->control), 0);
+    control_start(f->control, &control_fixture.vm);
+    serves(f);
+}
+
+static void request_before_the_vm_runs_waits(void **state)
+{
+    struct fixture *f = *state;
+    int fd;
+
+    control_close(f->control);
+    assert_int_equal(control_open(&f->config, &f->control), 0);
+    fd = connect_to(f);
+    say(fd, "GET /vm HTTP/1.0\r\n\r\n");
+    turn(f, 20);
+    assert_int_equal(recv(fd, f->answer, 1, 0), -1);
+    assert_int_equal(errno, EAGAIN);
+    control_start(f->control, &control_fixture.vm);
+    assert_true(begins(hear(f, fd), "HTTP/1.0 200 OK"));
+    close(fd);
+}
+
+static void malformed_requests_are_refused_and_harm_nobody(void **state)
+{
+    static const char *const requests[] = {
+        "\r\n\r\n",
+        "x\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET /vm\r\n\r\n",
+        "GET /vm HTTP/9.9\r\n\r\n",
+        "GET /vm HTTP/1.1 extra\r\nConnection: close\r\n\r\n",
+        "FLY /vm HTTP/1.1\r\nConnection: close\r\n\r\n",
+        "GET /vm HTTP/1.1\r\nno colon\r\n\r\n",
+        "GET http://[::1/vm HTTP/1.1\r\nConnection: close\r\n\r\n",
+        "POST /vm/pause HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        "POST /vm/pause HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "POST /vm/pause HTTP/1.1\r\nContent-Length: 1000000000\r\n\r\n{",
+        "POST /vm/pause HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n{",
+        "POST /vm/pause HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n{",
+        "POST /vm/pause HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n{",
+    };
+
+    for (unsigned i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        const char *answer = ask(*state, requests[i]);
+
+        if (!answer)
+            fail_msg("request %u: the connection stays", i);
+        if (strstr(answer, " 200 ") || control_fixture.paused)
+            fail_msg("request %u is obeyed: %s", i, answer);
+        serves(*state);
+    }
+}
+
+/* Sends `first`, and then `filler` for ever, until the server has had enough. */
+static const char *flood(struct fixture *f, const char *first, char filler, size_t *sent)
+{
+    static char block[4096];
+    int64_t end = clock_now_ms() + 5000;
+    int fd = connect_to(f);
+    const char *answer;
+
+    memset(block, filler, sizeof(block));
+    say(fd, first);
+    for (*sent = 0; clock_now_ms() < end;) {
+        ssize_t n = send(fd, block, sizeof(block), MSG_NOSIGNAL);
+
+        if (n > 0)
+            *sent += (size_t)n;
+        else if (errno != EAGAIN)
+            break;
+        turn(f, 0);
+    }
+    answer = hear(f, fd);
+    close(fd);
+    return answer;
+}
+
+static void huge_requests_are_cut_off(void **state)
+{
+    static const char *const begins_with[] = {
+        "", "GET /", "GET /vm HTTP/1.1\r\nX: ",
+        "POST /vm/pause HTTP/1.1\r\nContent-Length: 1000000000000\r\n\r\n",
+        "POST /vm/pause HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n7fffffff\r\n"};
+
+    for (unsigned i = 0; i < sizeof(begins_with) / sizeof(begins_with[0]); i++) {
+        size_t sent;
+        const char *answer = flood(*state, begins_with[i], 'a', &sent);
+
+        if (!answer || strstr(answer, " 200 ") || sent > 2u << 20)
+            fail_msg("request %u: %zu bytes were taken: %s", i, sent, answer);
+        assert_false(control_fixture.paused);
+        serves(*state);
+    }
+}
+
+static void body_a_little_too_large_is_refused_with_json(void **state)
+{
+    struct fixture *f = *state;
+    char *request = malloc(CONTROL_BODY_MAX + 100);
+    int head = sprintf(request, "POST /vm/pause HTTP/1.0\r\nContent-Length: %u\r\n\r\n",
+                       CONTROL_BODY_MAX + 1);
+    const char *answer;
+
+    memset(request + head, ' ', CONTROL_BODY_MAX + 1);
+    request[head + (int)CONTROL_BODY_MAX + 1] = '\0';
+    answer = ask(f, request);
+    assert_true(begins(answer, "HTTP/1.0 413 "));
+    assert_non_null(strstr(answer, "\"too-large\""));
+    free(request);
+}
+
+static void slow_client_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const begun[] = {"", "GET /vm HT", "GET /vm HTTP/1.1\r\nX: y\r\n",
+                                        "POST /vm/pause HTTP/1.1\r\nContent-Length: 2\r\n\r\n{"};
+
+    for (unsigned i = 0; i < sizeof(begun) / sizeof(begun[0]); i++) {
+        int64_t start = clock_now_ms();
+        const char *answer = ask(f, begun[i]);
+
+        if (!answer || clock_now_ms() - start < 90)
+            fail_msg("client %u is not cut off after its time", i);
+        assert_false(control_fixture.paused);
+    }
+    serves(f);
+}
+
+/* Each byte is in time, and the request is not. */
+static void client_that_drips_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    int64_t end = clock_now_ms() + 5000;
+    int fd = connect_to(f);
+
+    say(fd, "GET /vm HTTP/1.1\r\nX: ");
+    while (clock_now_ms() < end && send(fd, "y", 1, MSG_NOSIGNAL) == 1)
+        turn(f, 20);
+    assert_true(clock_now_ms() < end);
+    close(fd);
+    serves(f);
+}
+
+static void client_that_reads_nothing_is_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    int64_t end = clock_now_ms() + 5000;
+    const char *request = "GET /devices/virtio-blk@a000000 HTTP/1.1\r\n\r\n";
+    int fd = connect_to(f);
+
+    while (clock_now_ms() < end) {
+        if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+            break;
+        turn(f, 0);
+    }
+    assert_true(clock_now_ms() < end);
+    close(fd);
+    serves(f);
+}
+
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+
+    for (int fd = 0; fd < 4096; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void thousands_of_connections_take_few_descriptors(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit limit = {.rlim_cur = 4096, .rlim_max = 4096};
+    static int fds[CONNECTIONS];
+    unsigned ours = 0, before, most = 0;
+
+    setrlimit(RLIMIT_NOFILE, &limit);
+    before = open_descriptors();
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        fds[i] = connect_to(f);
+        ours += fds[i] >= 0;
+        if (i % 50 == 0) {
+            unsigned now;
+
+            turn(f, 1);
+            now = open_descriptors() - ours - before;
+            most = now > most ? now : most;
+        }
+    }
+    assert_true(ours > 100 && most <= 32);
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    turn(f, 300);
+    serves(f);
+}
+
+static void client_that_dies_while_its_command_runs_harms_nobody(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const commands[] = {BLK "later", "/vm/pause"};
+
+    control_fixture.quiet = false;
+    for (unsigned i = 0; i < 2; i++) {
+        char request[128];
+        int fd = connect_to(f);
+
+        snprintf(request, sizeof(request), "POST %s HTTP/1.1\r\n\r\n", commands[i]);
+        say(fd, request);
+        turn(f, 20);
+        close(fd);
+        turn(f, 150); /* longer than a client may take for anything else */
+    }
+    control_fixture_reply(0, NULL);
+    control_fixture.quiet = true;
+    turn(f, 20);
+    control_fixture.paused = false;
+    serves(f);
+}
+
+static void client_that_waits_for_its_command_is_not_cut_off(void **state)
+{
+    struct fixture *f = *state;
+    int fd = connect_to(f);
+
+    say(fd, "POST " BLK "later HTTP/1.0\r\n\r\n");
+    turn(f, 1300);
+    control_fixture_reply(0, "{\"done\": true}");
+    assert_non_null(strstr(hear(f, fd), "\"done\": true"));
+    close(fd);
+}
+
+static void answers_get_out_although_the_loop_has_ended(void **state)
+{
+    struct fixture *f = *state;
+    int killer = connect_to(f), waiter = connect_to(f);
+
+    say(waiter, "POST " BLK "later HTTP/1.1\r\n\r\n");
+    turn(f, 20);
+    say(killer, "POST /vm/kill HTTP/1.1\r\n\r\n");
+    while (!control_fixture.kills)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    control_fixture_reply(-ECANCELED, NULL);
+    control_close(f->control);
+    f->control = NULL;
+    assert_true(begins(hear(f, killer), "HTTP/1.1 202 "));
+    assert_non_null(strstr(f->answer, "\"ending\""));
+    assert_true(begins(hear(f, waiter), "HTTP/1.1 503 "));
+    close(killer);
+    close(waiter);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(request_is_answered_with_json),
+        TEST(connection_can_be_used_again),
+        TEST(socket_is_the_users_only_and_goes_at_the_end),
+        TEST(second_vm_of_a_name_is_refused_and_the_first_one_stays),
+        TEST(socket_of_a_dead_vm_is_replaced),
+        TEST(request_before_the_vm_runs_waits),
+        TEST(malformed_requests_are_refused_and_harm_nobody),
+        TEST(huge_requests_are_cut_off),
+        TEST(body_a_little_too_large_is_refused_with_json),
+        TEST(slow_client_is_cut_off),
+        TEST(client_that_drips_is_cut_off),
+        TEST(client_that_reads_nothing_is_cut_off),
+        TEST(thousands_of_connections_take_few_descriptors),
+        TEST(client_that_dies_while_its_command_runs_harms_nobody),
+        TEST(client_that_waits_for_its_command_is_not_cut_off),
+        TEST(answers_get_out_although_the_loop_has_ended),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

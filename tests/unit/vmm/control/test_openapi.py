@@ -1,0 +1,226 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""
+Checks docs/openapi.json against the control interface: the document has each route that is
+served and no other, each status that it names is seen, and each answer has the form that it says.
+
+    test_openapi.py OPENAPI-JSON CONTROL-FAKE
+"""
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+
+import jsonschema
+
+BLK = "/devices/virtio-blk@a000000"
+NET = "/devices/virtio-net@a000200"
+DEVICE, COMMAND = "/devices/{device}", "/devices/{device}/commands/{command}"
+LARGE = '{"x": "' + "x" * 70000 + '"}'
+CANCELED = -125
+
+# What is sent: method, path of the document, path, body, the status that must come, and what the
+# VM is like before ("button 1") or while the answer is awaited ("then reply -125").
+REQUESTS = [
+    ("GET", "/", "/", None, 200),
+    ("GET", "/vm", "/vm", None, 200),
+    ("POST", "/vm/pause", "/vm/pause", None, 200),
+    ("POST", "/vm/pause", "/vm/pause", LARGE, 413),
+    ("GET", "/vm", "/vm", None, 200),
+    ("GET", "/vcpus", "/vcpus", None, 200),
+    ("POST", "/vm/stop", "/vm/stop", None, 409),
+    ("POST", "/vm/resume", "/vm/resume", None, 200),
+    ("POST", "/vm/pause", "/vm/pause", None, 500, "pause-fails 1"),
+    ("POST", "/vm/resume", "/vm/resume", None, 200, "pause-fails 0"),
+    ("POST", "/vm/stop", "/vm/stop", None, 202, "button 1"),
+    ("GET", "/devices", "/devices", None, 200),
+    ("GET", DEVICE, BLK, None, 200),
+    ("GET", DEVICE, NET, None, 200),
+    ("GET", DEVICE, "/devices/uart@9000000", None, 200),
+    ("GET", DEVICE, "/devices/a%00b", None, 400),
+    ("GET", DEVICE, "/devices/none", None, 404),
+    ("PATCH", DEVICE, NET, '{"link": "down"}', 200),
+    ("PATCH", DEVICE, NET, '{"link": "loose"}', 400),
+    ("PATCH", DEVICE, NET, '{"link": 1, "dns": 2}', 400),
+    ("PATCH", DEVICE, NET, '{"nosuch": "x"}', 404),
+    ("PATCH", DEVICE, NET, '{"dns": "x"}', 409),
+    ("POST", COMMAND, BLK + "/commands/resize", '{"size": 4096}', 200),
+    ("POST", COMMAND, BLK + "/commands/fail", "{}", 400),
+    ("POST", COMMAND, BLK + "/commands/resize", "[]", 400),
+    ("POST", COMMAND, BLK + "/commands/nosuch", None, 404),
+    ("POST", COMMAND, BLK + "/commands/later", None, 409, "then reply -16"),
+    ("POST", COMMAND, BLK + "/commands/resize", LARGE, 413),
+    ("POST", COMMAND, BLK + "/commands/garbage", None, 500),
+    ("POST", COMMAND, BLK + "/commands/later", None, 503, "then reply %d" % CANCELED),
+    ("GET", "/disks", "/disks", None, 200),
+    ("GET", "/networks", "/networks", None, 200),
+    ("POST", "/vm/reset", "/vm/reset", None, 202),
+    ("GET", "/vm", "/vm", None, 200),
+    ("POST", "/vm/kill", "/vm/kill", None, 202),
+    ("GET", "/nosuch", "/nosuch", None, 404),
+]
+
+
+class Connection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.unix = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.unix)
+
+
+class Checker:
+    def __init__(self, document, fake, path):
+        self.document = document
+        self.fake = fake
+        self.path = path
+        self.seen = set()
+        self.failures = []
+
+    def tell(self, line):
+        self.fake.stdin.write(line + "\n")
+        self.fake.stdin.flush()
+        assert self.fake.stdout.readline() == "obeyed\n"
+
+    def fail(self, what):
+        self.failures.append(what)
+
+    def validate(self, schema, value, what):
+        whole = {"$schema": "https://json-schema.org/draft/2020-12/schema",
+                 "components": self.document["components"], **schema}
+        for error in jsonschema.Draft202012Validator(whole).iter_errors(value):
+            self.fail("%s: %s: %s" % (what, "/".join(map(str, error.path)), error.message))
+
+    def operation(self, method, template, status):
+        """The place in the document: for a method that a path has not, any of the path's."""
+        methods = self.document["paths"].get(template, {})
+        if method.lower() in methods:
+            return method, methods[method.lower()]
+        for name, operation in methods.items():
+            if name != "parameters" and str(status) in operation["responses"]:
+                return name.upper(), operation
+        return None, None
+
+    def begin(self, method, path, body):
+        connection = Connection(self.path)
+        connection.request(method, path, body)
+        return connection
+
+    def finish(self, connection, method, template, status):
+        what = "%s %s %d" % (method, template, status)
+        response = connection.getresponse()
+        text = response.read()
+        connection.close()
+        if response.status != status:
+            self.fail("%s: the status is %d: %s" % (what, response.status, text[:200]))
+            return
+        name, operation = self.operation(method, template, status)
+        if not operation:
+            # A path that is not there: the one form of all errors is what counts.
+            self.validate({"$ref": "#/components/schemas/Error"}, json.loads(text), what)
+            return
+        if str(status) not in operation["responses"]:
+            self.fail("%s: the status is not documented" % what)
+            return
+        self.seen.add((name, template, str(status)))
+        reference = operation["responses"][str(status)]["$ref"]
+        documented = self.document["components"]["responses"][reference.split("/")[-1]]
+        (kind, content), = documented["content"].items()
+        if response.headers.get_content_type() != kind:
+            self.fail("%s: the type is %s" % (what, response.headers["Content-Type"]))
+        elif kind == "application/json":
+            self.validate(content["schema"], json.loads(text), what)
+
+    def request(self, method, template, path, body, status, setting=""):
+        if setting and not setting.startswith("then "):
+            self.tell(setting)
+        connection = self.begin(method, path, body)
+        if setting.startswith("then "):
+            self.await_command()
+            self.tell(setting[len("then "):])
+        self.finish(connection, method, template, status)
+
+    def await_command(self):
+        # A second request is answered after the first one has been taken.
+        connection = self.begin("GET", "/vm", None)
+        connection.getresponse().read()
+        connection.close()
+
+    def check_routes(self):
+        connection = self.begin("GET", "/", None)
+        served = set(json.loads(connection.getresponse().read())["routes"])
+        connection.close()
+        documented = set()
+        for path, methods in self.document["paths"].items():
+            plain = "/".join("{}" if part.startswith("{") else part for part in path.split("/"))
+            documented |= {m.upper() + " " + plain for m in methods if m != "parameters"}
+        for route in served - documented:
+            self.fail("%s: served and not documented" % route)
+        for route in documented - served:
+            self.fail("%s: documented and not served" % route)
+
+    def check_all_seen(self):
+        for path, methods in self.document["paths"].items():
+            for method, operation in methods.items():
+                for status in operation["responses"] if method != "parameters" else []:
+                    if (method.upper(), path, status) not in self.seen:
+                        self.fail("%s %s %s: not seen" % (method.upper(), path, status))
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as file:
+        document = json.load(file)
+    folder = tempfile.mkdtemp()
+    path = os.path.join(folder, "me.sock")
+    fake = subprocess.Popen([sys.argv[2], path], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            text=True)
+    checker = Checker(document, fake, path)
+    try:
+        assert fake.stdout.readline() == "serving\n"
+        checker.check_routes()
+        for request in REQUESTS:
+            checker.request(*request)
+        for template in document["paths"]:
+            target = template.replace("{device}", "x").replace("{command}", "x")
+            checker.request("DELETE", template, target, None, 405)
+        # A resume that comes while a pause waits, and then the end of the VM.
+        checker.tell("quiet 0")
+        pause = checker.begin("POST", "/vm/pause", None)
+        checker.await_command()
+        resume = checker.begin("POST", "/vm/resume", None)
+        checker.await_command()
+        checker.tell("quiet 1")
+        checker.finish(pause, "POST", "/vm/pause", 409)
+        checker.finish(resume, "POST", "/vm/resume", 200)
+        checker.tell("quiet 0")
+        waiting = [("POST", "/vm/pause"), ("POST", "/vm/resume")]
+        connections = [checker.begin(method, target, None) for method, target in waiting]
+        checker.await_command()
+        checker.tell("end")
+        for connection, (method, target) in zip(connections, waiting):
+            checker.finish(connection, method, target, 503)
+        checker.check_all_seen()
+        fake.stdin.close()
+        if fake.wait(10):
+            checker.fail("the server ended with status %d" % fake.returncode)
+    finally:
+        fake.kill()
+        fake.wait()
+        if os.path.exists(path):
+            checker.fail("the socket is left behind")
+            os.unlink(path)
+        os.rmdir(folder)
+    for failure in checker.failures:
+        print("FAILED:", failure)
+    print("%d answers seen" % len(checker.seen))
+    return 1 if checker.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A request and its answer, apart from the connection that it came by: what the files of
+ * vmm/control/ share, and what the tests and the fuzzer call.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <event2/http.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/vm/vm.h"
+
+#define CONTROL_ARGS_MAX 2u
+#define CONTROL_BODY_MAX (64u << 10) /* bytes */
+
+/* Statuses of HTTP, as this interface uses them. */
+enum control_status {
+    CONTROL_OK = 200,
+    CONTROL_ACCEPTED = 202,    /* it will be done */
+    CONTROL_BAD_REQUEST = 400, /* no such request can succeed */
+    CONTROL_NOT_FOUND = 404,
+    CONTROL_BAD_METHOD = 405,
+    CONTROL_CONFLICT = 409, /* not in this state */
+    CONTROL_TOO_LARGE = 413,
+    CONTROL_FAILED = 500,
+    CONTROL_ENDED = 503, /* the VM or the device is gone */
+};
+
+struct control_call;
+
+/* The VM, as the handlers of requests know it. */
+struct control_target {
+    struct vm *vm;
+    const char *name;
+    int64_t started_ns; /* CLOCK_MONOTONIC */
+    void (*kill)(void *opaque);
+    void *opaque;
+    struct event *tick;           /* while something waits */
+    struct control_call *waiting; /* for the VM to have paused, or to go on */
+};
+
+/* What is sent for a call. `text` may be NULL; `allow` is the value of that header, or NULL. */
+struct control_answer {
+    enum control_status status;
+    const char *type;
+    const char *text;
+    size_t size;
+    const char *allow;
+};
+
+struct control_call {
+    struct control_target *target;
+    enum evhttp_cmd_type method;
+    const char *path; /* as it was sent, without the query */
+    const char *body; /* NULL if size is 0 */
+    size_t body_size;
+    void (*answered)(struct control_call *call, const struct control_answer *answer);
+    void *opaque;
+
+    /* From here on control_route() fills in. */
+    char *args[CONTROL_ARGS_MAX]; /* the parts of the path that the route leaves open, decoded */
+    const char *subject;          /* begins the message of control_answer_error() */
+    const char *hint;             /* what the command of a device takes */
+    struct control_call *next;    /* in target->waiting */
+    bool resumes;                 /* it waits to go on, not to stand still */
+};
+
+/* 0 or -ENOMEM. */
+int control_target_init(struct control_target *target, struct event_base *base);
+
+/* What still waits is answered: the VM is gone. */
+void control_target_end(struct control_target *target);
+
+/* Call `answered` once: now, or later, but not after control_target_end(). */
+void control_route(struct control_call *call);
+
+/* One line for each route, "METHOD /path": an array of strings. */
+json_t *control_routes(void);
+
+/*
+ * Answers. Each ends the call, which its owner may free meanwhile. `json` is stolen; NULL: there was
+ * no memory for it.
+ */
+void control_answer(struct control_call *call, enum control_status status, json_t *json);
+void control_answer_text(struct control_call *call, const char *type, const char *text);
+
+/* The one form of all errors: {"error": {"code": ..., "message": ...}}. */
+void control_refuse(struct control_call *call, enum control_status status, const char *code,
+                    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* The same for a -errno; the message begins with `call->subject`, and `hint` may be NULL. */
+void control_answer_error(struct control_call *call, int error, const char *hint);
+
+/* The body, an object; an empty body is an empty one. NULL: it is none, and the call is answered. */
+json_t *control_body(struct control_call *call);
+
+/* A string; what is not UTF-8 in it becomes '?'. */
+json_t *control_text(const char *text);
+
+/* As JSON has no more than 63 bits, what is above is cut to that. */
+json_t *control_number(uint64_t number);
+
+/* Handlers: control_vm.c, control_devices.c. */
+typedef void control_handler(struct control_call *call);
+control_handler control_vm_show, control_vm_pause, control_vm_resume, control_vm_stop,
+    control_vm_kill, control_vm_reset, control_vcpus_list;
+control_handler control_devices_list, control_devices_show, control_devices_set,
+    control_devices_command, control_disks_list, control_networks_list;
