@@ -204,6 +204,11 @@ static const struct rv_vmm_ops host_ops = {
     .property_uint = plugin_host_property_uint,
     .property_bool = plugin_host_property_bool,
     .property_enum = plugin_host_property_enum,
+    .property_count = plugin_host_property_count,
+    .property_item = plugin_host_property_item,
+    .work_new = plugin_host_work_new,
+    .post = plugin_host_post,
+    .work_free = plugin_host_work_free,
     .reply = plugin_host_reply,
     .state_block = host_state_block,
     .quiesced = host_quiesced,
@@ -288,6 +293,8 @@ static void check_nothing_left(const struct rv_instance *host)
         CHECK(!host->timer[i].fired);
     for (unsigned i = 0; i < PLUGIN_HOST_WATCHES; i++)
         CHECK(!host->watch[i].ready);
+    for (unsigned i = 0; i < PLUGIN_HOST_WORKS; i++)
+        CHECK(!host->work[i].run);
     for (unsigned i = 0; i < PLUGIN_HOST_CHRS; i++)
         CHECK(!host->chr[i].open);
     CHECK(!host->disk.open);

@@ -15,6 +15,7 @@
 
 #define PLUGIN_HOST_TIMERS    16u
 #define PLUGIN_HOST_WATCHES   300u
+#define PLUGIN_HOST_WORKS     4u
 #define PLUGIN_HOST_STATE     4096u /* bytes */
 #define PLUGIN_HOST_CHRS      4u    /* character back ends */
 #define PLUGIN_HOST_CHR_BYTES 4096u /* that one of them keeps */
@@ -38,6 +39,12 @@ struct rv_watch {
     void *opaque;
     int fd;
     unsigned events;
+};
+
+struct rv_work {
+    void (*run)(void *opaque); /* NULL: the slot is free */
+    void *opaque;
+    bool posted;
 };
 
 /* A character back end in memory. */
@@ -98,7 +105,10 @@ struct rv_instance {
     unsigned discards;
     unsigned mappings; /* mem_map without its mem_unmap */
 
-    /* What the user gave. The list ends with {0}; plugin_host_set goes before it. */
+    /*
+     * What the user gave. The list ends with {0}; plugin_host_set goes before it. A property
+     * that is a list may stand there several times.
+     */
     const struct plugin_host_property *properties;
     struct plugin_host_property set[PLUGIN_HOST_SET];
 
@@ -115,6 +125,7 @@ struct rv_instance {
     bool no_timer;      /* timer_new is out of memory */
     struct rv_timer timer[PLUGIN_HOST_TIMERS];
     struct rv_watch watch[PLUGIN_HOST_WATCHES];
+    struct rv_work work[PLUGIN_HOST_WORKS];
 
     /* Guest-visible state: it outlives the instance. */
     uint64_t state[PLUGIN_HOST_STATE / 8];
@@ -175,6 +186,8 @@ bool plugin_host_wait(struct rv_instance *host, int ms);
 void plugin_host_pass(struct rv_instance *host, uint64_t ns);
 /* Only up to the first timer that is due until `end`, which fires. False: there is none. */
 bool plugin_host_fire_next(struct rv_instance *host, uint64_t end);
+/* One pass of the loop runs what has been posted. False: nothing has. */
+bool plugin_host_run_work(struct rv_instance *host);
 /* When the first timer fires, or PLUGIN_HOST_NEVER. */
 uint64_t plugin_host_timer_at(const struct rv_instance *host);
 uint64_t plugin_host_now(const struct rv_instance *host);

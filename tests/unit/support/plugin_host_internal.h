@@ -10,6 +10,8 @@ const char *plugin_host_property_string(struct rv_instance *host, const char *na
 uint64_t plugin_host_property_uint(struct rv_instance *host, const char *name);
 bool plugin_host_property_bool(struct rv_instance *host, const char *name);
 unsigned plugin_host_property_enum(struct rv_instance *host, const char *name);
+uint32_t plugin_host_property_count(struct rv_instance *host, const char *name);
+const char *plugin_host_property_item(struct rv_instance *host, const char *name, uint32_t index);
 
 /* plugin_host_command.c */
 void plugin_host_reply(struct rv_instance *host, struct rv_reply *reply, int error,
@@ -28,6 +30,10 @@ struct rv_watch *plugin_host_fd_watch(struct rv_instance *host, int fd, unsigned
                                       void (*ready)(void *opaque, unsigned events), void *opaque);
 int plugin_host_fd_change(struct rv_instance *host, struct rv_watch *watch, unsigned events);
 void plugin_host_fd_remove(struct rv_instance *host, struct rv_watch *watch);
+struct rv_work *plugin_host_work_new(struct rv_instance *host, void (*run)(void *opaque),
+                                     void *opaque);
+void plugin_host_post(struct rv_instance *host, struct rv_work *work);
+void plugin_host_work_free(struct rv_instance *host, struct rv_work *work);
 
 /* plugin_host_chr.c */
 struct rv_chr *plugin_host_chr_open(struct rv_instance *host, const char *spec,

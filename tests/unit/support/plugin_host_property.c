@@ -77,3 +77,34 @@ unsigned plugin_host_property_enum(struct rv_instance *host, const char *name)
         CHECK(property->choices[++i]);
     return i;
 }
+
+/* Does plugin_host_set say something of it? Then that is the only value. */
+static bool is_set(const struct rv_instance *host, const char *name)
+{
+    for (unsigned i = 0; i < PLUGIN_HOST_SET && host->set[i].name; i++)
+        if (strcmp(host->set[i].name, name) == 0 && host->set[i].value)
+            return true;
+    return false;
+}
+
+uint32_t plugin_host_property_count(struct rv_instance *host, const char *name)
+{
+    uint32_t count = 0;
+
+    if (is_set(host, name))
+        return 1;
+    for (const struct plugin_host_property *p = host->properties; p && p->name; p++)
+        count += strcmp(p->name, name) == 0;
+    return count ? count : declared(host, name)->value != NULL;
+}
+
+const char *plugin_host_property_item(struct rv_instance *host, const char *name, uint32_t index)
+{
+    CHECK(declared(host, name)->list || index == 0);
+    if (is_set(host, name) || plugin_host_property_count(host, name) <= index)
+        return index ? NULL : plugin_host_given(host, name);
+    for (const struct plugin_host_property *p = host->properties; p && p->name; p++)
+        if (strcmp(p->name, name) == 0 && index-- == 0)
+            return p->value;
+    return plugin_host_given(host, name);
+}

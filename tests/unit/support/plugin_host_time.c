@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Clocks, timers, watched descriptors, and the loop that serves them. */
+/* Clocks, timers, watched descriptors, posted work, and the loop that serves them. */
 #include <poll.h>
 #include <string.h>
 #include <time.h>
@@ -91,6 +91,51 @@ void plugin_host_fd_remove(struct rv_instance *host, struct rv_watch *watch)
 {
     check_watch(host, watch);
     *watch = (struct rv_watch){0};
+}
+
+struct rv_work *plugin_host_work_new(struct rv_instance *host, void (*run)(void *opaque),
+                                     void *opaque)
+{
+    for (unsigned i = 0; i < PLUGIN_HOST_WORKS; i++) {
+        if (host->work[i].run)
+            continue;
+        host->work[i] = (struct rv_work){.run = run, .opaque = opaque};
+        return &host->work[i];
+    }
+    return NULL;
+}
+
+static void check_work(const struct rv_instance *host, const struct rv_work *work)
+{
+    CHECK(work >= host->work && work < host->work + PLUGIN_HOST_WORKS && work->run);
+}
+
+void plugin_host_post(struct rv_instance *host, struct rv_work *work)
+{
+    check_work(host, work);
+    work->posted = true;
+}
+
+void plugin_host_work_free(struct rv_instance *host, struct rv_work *work)
+{
+    check_work(host, work);
+    *work = (struct rv_work){0};
+}
+
+bool plugin_host_run_work(struct rv_instance *host)
+{
+    bool due[PLUGIN_HOST_WORKS], any = false;
+
+    /* What is posted from in here is for the next pass. */
+    for (unsigned i = 0; i < PLUGIN_HOST_WORKS; i++) {
+        due[i] = host->work[i].posted;
+        host->work[i].posted = false;
+        any |= due[i];
+    }
+    for (unsigned i = 0; i < PLUGIN_HOST_WORKS; i++)
+        if (due[i] && host->work[i].run)
+            host->work[i].run(host->work[i].opaque);
+    return any;
 }
 
 static struct rv_timer *first_timer(const struct rv_instance *host)
