@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
+#include "vmm/trace/tap.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/util/relax.h"
@@ -247,7 +248,9 @@ static void sleep_once(struct loop *loop)
 
     set_waiting(loop->cores, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
+    tap_sleep_begin();
     turn(loop, !any_event(loop->cores));
+    tap_sleep_end();
     set_waiting(loop->cores, 0);
     polling_woke(&loop->polling, start, clock_now_ns(), clock_thread_ns());
 }

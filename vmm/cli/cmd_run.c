@@ -19,6 +19,7 @@
 #include "vmm/loop.h"
 #include "vmm/device/plugin.h"
 #include "vmm/cli/run_options.h"
+#include "vmm/trace/trace.h"
 #include "vmm/vm/vm_devices.h"
 
 #define NS_PER_MS  1000000ull
@@ -180,6 +181,7 @@ static int serve(const struct run_options *o)
     struct chardev *console = NULL;
     struct machine *machine = NULL;
     struct control *control = NULL;
+    struct trace *traces[2] = {0};
     int status = STATUS_VMM;
     bool created = false;
 
@@ -198,6 +200,9 @@ static int serve(const struct run_options *o)
     if (open_control(o, &session, base, &control))
         goto out;
     plugin_load_path(plugins, o->plugin_paths, command_plugin_dir());
+    if ((o->trace && trace_text_start(o->trace, &traces[0])) ||
+        (o->perfetto && trace_perfetto_start(o->perfetto, &traces[1])))
+        goto out;
     machine = machine_qemu_start(&o->machine, base, machine_died, &session);
     if (!machine)
         goto out;
@@ -224,6 +229,10 @@ out:
     if (created)
         vm_destroy(&vm);
     control_close(control);
+    for (unsigned i = 0; i < sizeof(traces) / sizeof(traces[0]); i++) {
+        if (traces[i])
+            trace_stop(traces[i]);
+    }
     if (console)
         chardev_free(console);
     if (machine)

@@ -17,6 +17,7 @@ struct run_options {
     char *made[VM_MAX_DEVICES]; /* those of `devices` that were put together here */
     unsigned nr_made;
     const char *plugin_paths[RUN_PATHS_MAX + 1]; /* NULL ends the list */
+    const char *trace, *perfetto;                /* FILE[,FILTER...], or NULL */
     unsigned slice_ms;
     unsigned grace_s;
     const char *control;         /* path of the control socket, "off", or NULL: by the VM's name */

@@ -10,6 +10,7 @@
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/cpu/vcpu.h"
+#include "vmm/trace/tap.h"
 
 /* A stub that does not answer for so long never will. */
 #define ANSWER_TIMEOUT_S 5
@@ -108,6 +109,7 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
     }
     if (ends_guest_run(event))
         pcpu->guest_runs = false;
+    tap_event(pcpu, event);
     return true;
 }
 
@@ -152,6 +154,7 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
     if (!pcpu->notify_due)
         pcpu->kick_at = 0;
     pcpu->notify_due = true;
+    tap_command(pcpu, command);
     return 0;
 }
 
@@ -166,6 +169,7 @@ int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
 static void kick(struct pcpu *pcpu)
 {
     pcpu->notify_due = false;
+    tap_kick(pcpu);
     pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/trace/tap.h"
 #include "vmm/util/log.h"
 
 struct bus_region {
@@ -127,6 +128,7 @@ struct bus_target {
     const struct bus_ops *ops;
     void *opaque;
     uint64_t offset;
+    struct tap_access access;
 };
 
 static int bus_find(struct bus *bus, uint64_t addr, unsigned size, struct bus_target *target)
@@ -145,7 +147,12 @@ static int bus_find(struct bus *bus, uint64_t addr, unsigned size, struct bus_ta
     region = &bus->regions[bus->hit];
     if (region->last - addr < size - 1)
         return -ENXIO;
-    *target = (struct bus_target){region->ops, region->opaque, addr - region->start};
+    *target = (struct bus_target){
+        .ops = region->ops,
+        .opaque = region->opaque,
+        .offset = addr - region->start,
+        .access = {.name = region->name, .address = addr, .size = (uint8_t)size},
+    };
     /* The device is promised an aligned offset too, wherever its region starts. */
     return target->offset & (size - 1) ? -EINVAL : 0;
 }
@@ -178,11 +185,15 @@ int bus_read(struct bus *bus, ipa_t addr, unsigned size, uint64_t *value)
     if (!to.ops->read)
         return -ENXIO;
     *value = 0;
+    tap_access_begin(&to.access);
     error = to.ops->read(to.opaque, to.offset, size, value);
     if (error == -EINVAL && size == 8)
         error = read_halves(&to, value);
     if (!error)
         *value &= UINT64_MAX >> (64 - 8 * size);
+    to.access.value = *value;
+    to.access.error = error;
+    tap_access_end(&to.access);
     return error;
 }
 
@@ -196,8 +207,15 @@ int bus_write(struct bus *bus, ipa_t addr, unsigned size, uint64_t value)
     if (!to.ops->write)
         return -ENXIO;
     value &= UINT64_MAX >> (64 - 8 * size);
+    to.access.is_write = true;
+    to.access.value = value;
+    tap_access_begin(&to.access);
     error = to.ops->write(to.opaque, to.offset, size, value);
-    return error == -EINVAL && size == 8 ? write_halves(&to, value) : error;
+    if (error == -EINVAL && size == 8)
+        error = write_halves(&to, value);
+    to.access.error = error;
+    tap_access_end(&to.access);
+    return error;
 }
 
 void bus_set_access(struct bus *bus, struct bus_access access)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/board/board.h"
+#include "vmm/trace/tap.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm_devices.h"
 #include "vmm/vm/vm_irq.h"
@@ -335,9 +336,9 @@ static uint64_t kick_mask(struct vm *vm, uint64_t kick_vcpus, const struct pcpu 
 }
 
 /* A blocking exit: what exit_handle() decides becomes commands. */
-static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
+static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event,
+                        struct exit_reply *reply)
 {
-    struct exit_reply reply = {0};
     struct rv_command command = {.op = RV_COMMAND_REPLY};
     struct pcpu *pcpu = vcpu->pcpu;
 
@@ -348,25 +349,25 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     if (vm_code_is_fetch(vm, event))
         vm_code_fetched(vm, ipa(event->ipa));
     else
-        exit_handle(&vm->exits, vcpu, event, &reply);
+        exit_handle(&vm->exits, vcpu, event, reply);
     vm->cores->in_exit = NULL;
-    if (reply.hold) {
+    if (reply->hold) {
         /* The vCPU is off now, or the guest goes down; else it was lost. */
         if (vcpu->pcpu && vm->request == VM_RUN_ON)
             vm->broken = true;
         return;
     }
     vcpu_flush(vcpu);
-    command.flags = reply.flags;
+    command.flags = reply->flags;
     command.vcpu = (uint16_t)vcpu->number;
     command.vm = (uint16_t)vcpu->vm_id;
-    command.reg = reply.reg;
-    command.arg[0] = reply.value;
-    command.arg[1] = reply.kick_vcpus ? kick_mask(vm, reply.kick_vcpus, pcpu) : 0;
+    command.reg = reply->reg;
+    command.arg[0] = reply->value;
+    command.arg[1] = reply->kick_vcpus ? kick_mask(vm, reply->kick_vcpus, pcpu) : 0;
     pcpu_push(pcpu, &command);
     pcpu_notify(pcpu);
     pcpu->guest_runs = true;
-    if (reply.flags & RV_REPLY_WAIT)
+    if (reply->flags & RV_REPLY_WAIT)
         sched_wait(&vm->cores->sched, vcpu->number);
 }
 
@@ -387,11 +388,14 @@ static void handle_left(struct vcpu *vcpu, const struct rv_event *event)
 
 void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
 {
+    struct exit_reply reply = {0};
+
+    tap_exit_begin(vcpu, event);
     bus_set_access(vm->bus, (struct bus_access){.vcpu = vcpu->index,
                                                 .posted = event->type == RV_EVENT_POSTED});
     switch (event->type) {
     case RV_EVENT_SYNC:
-    case RV_EVENT_SERROR: handle_exit(vm, vcpu, event); break;
+    case RV_EVENT_SERROR: handle_exit(vm, vcpu, event, &reply); break;
     case RV_EVENT_POSTED: exit_handle_posted(&vm->exits, event); break;
     case RV_EVENT_EOI: vgic_eoi(&vm->vgic, vcpu->index, (unsigned)event->value); break;
     case RV_EVENT_STOPPED: /* not by our command: RV_EVENT_REFUSED has said why */
@@ -399,4 +403,5 @@ void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
         break;
     default: break;
     }
+    tap_exit_end(vcpu, event, &reply);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/board/board.h"
+#include "vmm/trace/tap.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
 
@@ -29,6 +30,7 @@ static int device_place(void *opaque, const struct rv_device_class *class, ipa_t
 
 static void device_irq(void *opaque, uint32_t intid, bool level)
 {
+    tap_line(intid, level);
     if (vgic_set_line(&((struct vm *)opaque)->vgic, 0, intid, level) &&
         log_first(LOG_KIND_EXIT, (uint64_t)intid << 32)) {
         log_error("the interrupt controller has no wire for INTID %u: a bug of the vmm", intid);

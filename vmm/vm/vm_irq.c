@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/gic/resting.h"
+#include "vmm/trace/tap.h"
 #include "vmm/vm/vm.h"
 
 static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
@@ -17,8 +18,11 @@ static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
         .vm = (uint16_t)vcpu->vm_id,
         .arg = {intid, flags},
     };
-    int error = vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command)
-                           : resting_inject(&vcpu->page->gic, intid, flags);
+    int error;
+
+    tap_inject(vcpu, intid, flags);
+    error = vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command)
+                       : resting_inject(&vcpu->page->gic, intid, flags);
 
     if (!error && flags & RV_IRQ_PENDING)
         sched_wake(&vm->cores->sched, vcpu->number);

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Usage: test_trace.sh PAYLOAD SMP-PAYLOAD
+# Traces of a bare-metal guest that makes many exits: as text with filters, and for Perfetto,
+# also of a vmm that is killed.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+payload=$1 smp=$2
+traced() { run 30 run -k "$payload" --no-reboot "$@"; }
+
+# The words of each line, and that there is nothing but such lines.
+all_lines() { [[ -s $1 ]] && ! grep -qvE -- "$2" "$1"; }
+lacks() { [[ $got -eq 0 && -s $2 ]] && ! grep -qF -- "$1" "$2"; }
+
+# json FILE EXPRESSION: the expression holds for its `events`; `named` has those of a phase and name.
+json() {
+    python3 - "$1" "$2" <<'P'
+import json, sys
+events = json.load(open(sys.argv[1]))
+def named(phase, name):
+    return [e for e in events if e["ph"] == phase and e["name"] == name]
+tracks = {(e["pid"], e["args"]["name"]) for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
+groups = {e["args"]["name"]: e["pid"] for e in events if e["ph"] == "M" and e["name"] == "process_name"}
+sys.exit(not eval(sys.argv[2]))
+P
+}
+
+traced --trace "$work/text" --perfetto "$work/json"
+check the_guest_runs_as_without_a_trace test "$got" -eq 0
+check each_line_has_a_time_an_exit_and_its_answer \
+    all_lines "$work/text" '^ +[0-9]+\.[0-9]{9} vCPU 0 +[0-9]+ ns  (exit|posted) .*; pc 0x[0-9a-f]+; by '
+check a_device_answers matches 'data abort, .* UART \(PL011\).*; by pl011@9000000' "$work/text"
+check the_interrupt_controller_answers matches 'GICv3 distributor.*; by gicd: x[0-9]+ = 0x' "$work/text"
+check perfetto_has_all_tracks json "$work/json" \
+    'set(groups) == {"vCPUs", "pCPUs", "vmm", "devices"} and {(groups["vCPUs"], "vCPU 0"),
+     (groups["pCPUs"], "pCPU 0"), (groups["vmm"], "loop"), (groups["devices"], "pl011@9000000")} <= tracks'
+check perfetto_has_exits_and_what_ran_between json "$work/json" \
+    'named("X", "data abort") and named("X", "vCPU 0") and named("i", "event SYNC") and named("X", "read")'
+traced --trace "$work/text,kind=exit" --perfetto "$work/json,kind=exit"
+check both_have_the_same_exits json "$work/json" \
+    "len([e for e in events if e['ph'] == 'X' and e['pid'] == groups['vCPUs']]) == $(wc -l <"$work/text") > 100"
+
+traced --trace "$work/text,device=gicd"
+check a_filter_by_device all_lines "$work/text" 'by gicd'
+traced --trace "$work/text,address=9000000-9000fff,kind=exit"
+check a_filter_by_address all_lines "$work/text" ' exit .*UART'
+traced --trace "$work/text,kind=command+kick+hvc"
+check a_filter_by_kind all_lines "$work/text" ' (command [A-Z_]+,|kick|exit    HVC)'
+check the_calls_have_names matches 'exit    HVC, #0, PSCI_SYSTEM_OFF; .*; by firmware: no reply' "$work/text"
+traced --trace "$work/text,vcpu=1"
+check a_filter_by_vcpu test ! -s "$work/text"
+
+run 60 run -k "$smp" -c 2 --trace "$work/text,vcpu=1"
+check another_vcpu all_lines "$work/text" ' vCPU 1 '
+
+refused an_unknown_filter 1 "trace filter 'colour'" -k "$payload" --trace "$work/text,colour=red"
+refused a_trace_that_cannot_be_written 1 "/nonexistent/x" -k "$payload" --trace /nonexistent/x
+
+# Killed in the middle of it.
+make_payloads
+"$vmm" run -k "$work/loop.elf" --perfetto "$work/json" >"$work/out" 2>&1 </dev/null &
+pid=$!
+for _ in {1..100}; do
+    grep -q U "$work/out" && break
+    sleep 0.1
+done
+kill -KILL $pid
+wait $pid 2>/dev/null || true
+check a_file_of_a_killed_vmm_can_be_read json "$work/json" 'named("X", "data abort") or named("X", "posted write")'
+exit $failed

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/trace/trace_internal.h"
+#include "vmm/util/keyval.h"
+#include "vmm/util/log.h"
+
+/* The trace's end waits for the reader of a pipe so long, and no longer. */
+#define TRACE_LAST_MS 100
+
+int trace_file_open(struct trace_file *file, const char *spec, struct trace_filter *filter)
+{
+    struct keyval keyval;
+    struct stat is;
+    int found, error = 0;
+
+    *file = (struct trace_file){.fd = -1};
+    while (!error && (found = keyval_next(&spec, &keyval)) != 0) {
+        if (found < 0)
+            return found;
+        if (!file->path && !keyval.value) {
+            file->path = keyval.key;
+            keyval.key = NULL;
+        } else {
+            error = trace_filter_set(filter, keyval.key, keyval.value ? keyval.value : "");
+        }
+        keyval_free(&keyval);
+    }
+    if (error)
+        return error;
+    if (!file->path || !*file->path) {
+        log_error("a trace needs a file: FILE[,FILTER...]");
+        return -EINVAL;
+    }
+    /* A pipe without a reader would hold the start up: it is opened for both ends. */
+    if (stat(file->path, &is) == 0 && S_ISFIFO(is.st_mode))
+        file->fd = open(file->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    else
+        file->fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (file->fd < 0 || fstat(file->fd, &is)) {
+        error = -errno;
+        log_error("trace '%s': %s", file->path, strerror(errno));
+        return error;
+    }
+    file->regular = S_ISREG(is.st_mode);
+    return 0;
+}
+
+static void fail(struct trace_file *file, int error)
+{
+    log_error("trace '%s': %s: it ends here", file->path, strerror(error));
+    file->failed = true;
+}
+
+/* Waits until the reader has made room. False: not any more. */
+static bool wait_for_room(struct trace_file *file)
+{
+    struct pollfd fd = {.fd = file->fd, .events = POLLOUT};
+
+    for (;;) {
+        bool hurry = __atomic_load_n(&file->hurry, __ATOMIC_RELAXED);
+
+        if (poll(&fd, 1, TRACE_LAST_MS) > 0)
+            return true;
+        if (hurry)
+            return false;
+    }
+}
+
+static void put(struct trace_file *file, const char *data, size_t len, uint64_t at)
+{
+    while (len && !file->failed) {
+        ssize_t n =
+            file->regular ? pwrite(file->fd, data, len, (off_t)at) : write(file->fd, data, len);
+
+        if (n < 0 && errno == EAGAIN && wait_for_room(file))
+            continue;
+        if (n < 0 && errno != EINTR) {
+            fail(file, errno);
+        } else if (n > 0) {
+            data += n;
+            len -= (size_t)n;
+            at += (uint64_t)n;
+        }
+    }
+}
+
+void trace_file_complete(struct trace_file *file)
+{
+    file->complete = file->used;
+}
+
+/* The ending goes out in the same write: the file is whole whenever the process ends. */
+void trace_file_flush(struct trace_file *file)
+{
+    size_t ending = file->regular && file->ending ? strlen(file->ending) : 0;
+    char *end = file->buffer + file->complete;
+    char kept[TRACE_ENDING_MAX];
+
+    if (!file->complete)
+        return;
+    memcpy(kept, end, sizeof(kept));
+    memcpy(end, file->ending ? file->ending : "", ending);
+    put(file, file->buffer, file->complete + ending, file->at);
+    memcpy(end, kept, sizeof(kept));
+    file->at += file->complete;
+    file->used -= file->complete;
+    memmove(file->buffer, end, file->used);
+    file->complete = 0;
+}
+
+void trace_file_print(struct trace_file *file, const char *fmt, ...)
+{
+    va_list args;
+    size_t room;
+    int len;
+
+    for (unsigned attempt = 0; attempt < 2; attempt++) {
+        room = TRACE_BUFFER - TRACE_ENDING_MAX - file->used;
+        va_start(args, fmt);
+        len = vsnprintf(file->buffer + file->used, room, fmt, args);
+        va_end(args);
+        if (len >= 0 && (size_t)len < room) {
+            file->used += (size_t)len;
+            return;
+        }
+        trace_file_flush(file);
+    }
+}
+
+void trace_file_hurry(struct trace_file *file)
+{
+    __atomic_store_n(&file->hurry, true, __ATOMIC_RELAXED);
+}
+
+void trace_file_close(struct trace_file *file)
+{
+    if (file->fd >= 0) {
+        trace_file_flush(file);
+        if (!file->regular && file->ending)
+            put(file, file->ending, strlen(file->ending), 0);
+        if (close(file->fd) && !file->failed)
+            fail(file, errno);
+    }
+    file->fd = -1;
+    free(file->path);
+    file->path = NULL;
+}

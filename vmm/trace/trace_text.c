@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A trace as text: a line for each record. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "vmm/trace/trace_internal.h"
+#include "vmm/util/clock.h"
+#include "vmm/util/log.h"
+
+struct trace_text {
+    struct trace_file file;
+    int64_t zero;
+};
+
+static void text_records(void *opaque, const struct trace_record *records, unsigned count,
+                         uint64_t lost)
+{
+    struct trace_text *text = opaque;
+    char line[512];
+
+    if (lost)
+        trace_file_print(&text->file, "      (%" PRIu64 " records were lost here)\n", lost);
+    for (unsigned i = 0; i < count; i++) {
+        trace_words(&records[i], text->zero, line, sizeof(line));
+        trace_file_print(&text->file, "%s\n", line);
+        trace_file_complete(&text->file);
+    }
+}
+
+static void text_idle(void *opaque)
+{
+    trace_file_flush(&((struct trace_text *)opaque)->file);
+}
+
+static void text_stop(void *opaque)
+{
+    trace_file_hurry(&((struct trace_text *)opaque)->file);
+}
+
+static void text_end(void *opaque)
+{
+    trace_file_close(&((struct trace_text *)opaque)->file);
+    free(opaque);
+}
+
+static const struct trace_sink_ops text_ops = {
+    .records = text_records,
+    .idle = text_idle,
+    .stop = text_stop,
+    .end = text_end,
+};
+
+int trace_text_start(const char *spec, struct trace **trace)
+{
+    struct trace_text *text = malloc(sizeof(*text));
+    struct trace_filter filter = {0};
+    int error;
+
+    if (!text) {
+        log_error("trace: out of memory");
+        return -ENOMEM;
+    }
+    text->zero = clock_now_ns();
+    error = trace_file_open(&text->file, spec, &filter);
+    if (error) {
+        text_end(text);
+        return error;
+    }
+    if (!filter.kinds)
+        filter.kinds = 1u << TRACE_EXIT | 1u << TRACE_POSTED;
+    return trace_start(&filter, &text_ops, text, trace);
+}
