@@ -97,7 +97,10 @@ void trace_file_complete(struct trace_file *file)
     file->complete = file->used;
 }
 
-/* The ending goes out in the same write: the file is whole whenever the process ends. */
+/*
+ * The ending goes out in the same write: the file is whole when the process ends, unless it is
+ * killed while the kernel copies the pages of that write.
+ */
 void trace_file_flush(struct trace_file *file)
 {
     size_t ending = file->regular && file->ending ? strlen(file->ending) : 0;
