@@ -101,12 +101,19 @@ json_t *control_body(struct control_call *call);
 /* A string; what is not UTF-8 in it becomes '?'. */
 json_t *control_text(const char *text);
 
+/* What GET /vm and POST /vm/ACTION call the state. */
+const char *control_state(struct vm *vm);
+
+/* Time on a physical CPU until now. */
+uint64_t control_vcpu_run_ns(const struct vm *vm, unsigned index);
+
 /* As JSON has no more than 63 bits, what is above is cut to that. */
 json_t *control_number(uint64_t number);
 
-/* Handlers: control_vm.c, control_devices.c. */
+/* Handlers: control_vm.c, control_devices.c, control_exits.c, control_metrics.c. */
 typedef void control_handler(struct control_call *call);
 control_handler control_vm_show, control_vm_pause, control_vm_resume, control_vm_stop,
     control_vm_kill, control_vm_reset, control_vcpus_list;
 control_handler control_devices_list, control_devices_show, control_devices_set,
     control_devices_command, control_disks_list, control_networks_list;
+control_handler control_exits_list, control_metrics_show;

@@ -24,6 +24,8 @@ static const struct control_route {
     {EVHTTP_REQ_POST, "/vm/kill", control_vm_kill},
     {EVHTTP_REQ_POST, "/vm/reset", control_vm_reset},
     {EVHTTP_REQ_GET, "/vcpus", control_vcpus_list},
+    {EVHTTP_REQ_GET, "/exits", control_exits_list},
+    {EVHTTP_REQ_GET, "/metrics", control_metrics_show},
     {EVHTTP_REQ_GET, "/devices", control_devices_list},
     {EVHTTP_REQ_GET, "/devices/{}", control_devices_show},
     {EVHTTP_REQ_PATCH, "/devices/{}", control_devices_set},

@@ -14,7 +14,7 @@
 /* How soon it is noticed that the devices have come to rest. */
 static const struct timeval tick_time = {.tv_usec = 2000};
 
-static const char *state_name(struct vm *vm)
+const char *control_state(struct vm *vm)
 {
     if (vm->request == VM_POWER_OFF)
         return "ending";
@@ -31,7 +31,7 @@ static json_t *vm_object(const struct control_target *target)
     const struct vm_config *config = &vm->config;
     json_t *object =
         json_pack("{s:s,s:s,s:i,s:o,s:s,s:i,s:i,s:o}", "name", target->name, "state",
-                  state_name(vm), "pid", (int)getpid(), "uptime_ms",
+                  control_state(vm), "pid", (int)getpid(), "uptime_ms",
                   control_number((uint64_t)(clock_now_ns() - target->started_ns) / CLOCK_NS_PER_MS),
                   "version", CONFIG_VERSION, "vcpus", (int)config->nr_vcpus, "pcpus",
                   (int)vm->cores->nr_pcpus, "memory", control_number(config->ram_size));
@@ -51,9 +51,9 @@ void control_vm_show(struct control_call *call)
 /* An action has been asked for, and is done later or has been done. */
 static void answer_state(struct control_call *call, enum control_status status)
 {
-    control_answer(
-        call, status,
-        json_pack("{s:s,s:s}", "name", call->target->name, "state", state_name(call->target->vm)));
+    control_answer(call, status,
+                   json_pack("{s:s,s:s}", "name", call->target->name, "state",
+                             control_state(call->target->vm)));
 }
 
 /*
@@ -209,19 +209,26 @@ static const char *vcpu_state(const struct vm *vm, unsigned index)
     }
 }
 
+uint64_t control_vcpu_run_ns(const struct vm *vm, unsigned index)
+{
+    const struct sched_vcpu *v = &vm->cores->sched.vcpu[vm->vcpus[index].number];
+
+    if (v->state != SCHED_LIVE || v->waits)
+        return v->runtime;
+    return v->runtime + (uint64_t)clock_now_ns() - v->charged; /* the scheduler does this in time */
+}
+
 static json_t *vcpu_object(const struct vm *vm, unsigned index)
 {
     const struct vcpu *vcpu = &vm->vcpus[index];
     const struct sched_vcpu *v = &vm->cores->sched.vcpu[vcpu->number];
-    uint64_t runtime = v->runtime;
 
-    if (v->state == SCHED_LIVE && !v->waits)
-        runtime += (uint64_t)clock_now_ns() - v->charged; /* the scheduler does this in time */
     return json_pack("{s:i,s:s,s:o,s:o,s:o,s:o}", "index", (int)index, "state",
                      vcpu_state(vm, index), "pcpu",
                      v->state == SCHED_LIVE ? json_integer(v->pcpu) : json_null(), "mpidr",
-                     json_sprintf("0x%" PRIx64, vcpu->mpidr), "run_ns", control_number(runtime),
-                     "stolen_ns", control_number(vcpu->stolen_ns));
+                     json_sprintf("0x%" PRIx64, vcpu->mpidr), "run_ns",
+                     control_number(control_vcpu_run_ns(vm, index)), "stolen_ns",
+                     control_number(vcpu->stolen_ns));
 }
 
 void control_vcpus_list(struct control_call *call)

@@ -5,6 +5,16 @@
 
 #define TIMED_EVERY 16u
 
+static unsigned exit_stats_bucket(uint64_t ns)
+{
+    unsigned bits = 64 - (unsigned)__builtin_clzll(ns | 1);
+
+    if (bits <= EXIT_STATS_SHIFT)
+        return 0;
+    bits -= EXIT_STATS_SHIFT;
+    return bits < EXIT_STATS_BUCKETS ? bits : EXIT_STATS_BUCKETS - 1;
+}
+
 int64_t exit_stats_begin(struct exit_stats *stats, unsigned kind)
 {
     return stats->kind[kind].count++ % TIMED_EVERY ? 0 : clock_now_ns();
@@ -12,10 +22,15 @@ int64_t exit_stats_begin(struct exit_stats *stats, unsigned kind)
 
 void exit_stats_end(struct exit_stats *stats, unsigned kind, int64_t begun)
 {
+    struct exit_stat *stat = &stats->kind[kind];
+    uint64_t ns;
+
     if (!begun)
         return;
-    stats->kind[kind].timed++;
-    stats->kind[kind].ns += (uint64_t)(clock_now_ns() - begun);
+    ns = (uint64_t)(clock_now_ns() - begun);
+    stat->timed++;
+    stat->ns += ns;
+    stat->bucket[exit_stats_bucket(ns)]++;
 }
 
 uint64_t exit_stats_total(const struct exit_stats *stats)
@@ -54,6 +69,7 @@ void exit_stats_each(const struct exit_stats *stats,
             .count = stat->count,
             .permille = (unsigned)((double)stat->count * 1000 / (double)total),
             .mean_ns = stat->timed ? stat->ns / stat->timed : 0,
+            .stat = stat,
         };
 
         shown[kind] = true;

@@ -14,12 +14,17 @@
 #define EXIT_STATS_POSTED EXIT_KINDS
 #define EXIT_STATS_KINDS  (EXIT_KINDS + 1)
 
+/* A histogram: bucket n has what took less than 2^(n + EXIT_STATS_SHIFT) ns, the last one the rest. */
+#define EXIT_STATS_SHIFT   8u
+#define EXIT_STATS_BUCKETS 20u
+
 /* Plain bytes, so that another process can be shown them. */
 struct exit_stats {
     struct exit_stat {
         uint64_t count;
         uint64_t timed; /* of these, so many were timed */
         uint64_t ns;    /* and took so long together */
+        uint64_t bucket[EXIT_STATS_BUCKETS];
     } kind[EXIT_STATS_KINDS];
 };
 
@@ -29,6 +34,7 @@ struct exit_stats_row {
     uint64_t count;
     unsigned permille; /* of all exits, rounded down */
     uint64_t mean_ns;  /* from the event in the vmm's hands to the reply */
+    const struct exit_stat *stat;
 };
 
 /*

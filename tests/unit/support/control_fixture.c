@@ -62,6 +62,8 @@ void control_fixture_init(void)
     f->vm.config = (struct vm_config){
         .nr_vcpus = 2, .ram_size = 64u << 20, .files.kernel = "Image\xff", .bootargs = "quiet"};
     f->vm.vcpus[1].number = 1;
+    exit_stats_end(&f->vm.exits.stats, EXIT_HVC64,
+                   exit_stats_begin(&f->vm.exits.stats, EXIT_HVC64));
     f->cores.sched.vcpu[0].state = SCHED_LIVE;
     f->vm.nr_devices = sizeof(devices) / sizeof(devices[0]);
     for (unsigned i = 0; i < f->vm.nr_devices; i++)
@@ -138,9 +140,11 @@ void device_counters(const struct rv_instance *device,
                                   const char *help, uint64_t value),
                      void *opaque)
 {
-    if (device != &devices[1])
+    if (device == &devices[0])
         return;
     show(opaque, device->name, "reads", "requests that read", 7);
+    if (device != &devices[1])
+        return;
     show(opaque, device->name, "bytes-read", "bytes that they read", UINT64_MAX);
 }
 

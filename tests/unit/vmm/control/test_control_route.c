@@ -359,6 +359,56 @@ static void method_that_a_path_does_not_have_is_refused_with_those_it_has(void *
     json_decref(answer(200));
 }
 
+static void exits_are_shown_with_their_times(void **state)
+{
+    struct exit_stat *stat = &control_fixture.vm.exits.stats.kind[EXIT_WFX];
+    json_t *json, *kind, *times;
+
+    stat->count = 48;
+    stat->timed = 3;
+    stat->ns = 30000;
+    stat->bucket[0] = 2;
+    stat->bucket[2] = 1;
+    json = get("/exits");
+    assert_int_equal(json_integer_value(json_object_get(json, "total")), 49);
+    kind = json_array_get(json_object_get(json, "exits"), 0);
+    assert_string_equal(string_at(kind, "kind"), decode_kind_name(EXIT_WFX));
+    assert_int_equal(json_integer_value(json_object_get(kind, "mean_ns")), 10000);
+    times = json_object_get(kind, "times");
+    assert_int_equal(json_array_size(times), 3);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(times, 2), "below_ns")),
+                     1024);
+    json_decref(json);
+}
+
+static void says(const char *line)
+{
+    if (!strstr(text, line))
+        fail_msg("'%s' is not said, but: %s", line, text);
+}
+
+static void metrics_have_all_numbers(void **state)
+{
+    char line[128];
+
+    request(EVHTTP_REQ_GET, "/metrics", NULL);
+    assert_int_equal(status, 200);
+    says("\nringvisor_paused 0\n");
+    says("\nringvisor_memory_bytes 67108864\n");
+    says("ringvisor_vcpu_run_seconds_total{vcpu=\"1\"} 0.000000\n");
+    snprintf(line, sizeof(line), "ringvisor_exits_total{kind=\"%s\"} 1\n",
+             decode_kind_name(EXIT_HVC64));
+    says(line);
+    snprintf(line, sizeof(line), "ringvisor_exit_answer_seconds_count{kind=\"%s\"} 1\n",
+             decode_kind_name(EXIT_HVC64));
+    says(line);
+    says("# HELP ringvisor_device_reads_total requests that read\n"
+         "# TYPE ringvisor_device_reads_total counter\n"
+         "ringvisor_device_reads_total{device=\"virtio-blk@a000000\"} 7\n"
+         "ringvisor_device_reads_total{device=\"virtio-net@a000200\"} 7\n"
+         "# HELP ringvisor_device_bytes_read_total");
+}
+
 static void index_names_every_route(void **state)
 {
     json_t *json = get("/"), *routes = json_object_get(json, "routes");
@@ -391,6 +441,8 @@ int main(void)
         TEST(body_that_is_too_large_is_refused),
         TEST(path_that_is_not_there_is_not_found),
         TEST(method_that_a_path_does_not_have_is_refused_with_those_it_has),
+        TEST(exits_are_shown_with_their_times),
+        TEST(metrics_have_all_numbers),
         TEST(index_names_every_route),
     };
 

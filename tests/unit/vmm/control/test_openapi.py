@@ -9,6 +9,7 @@ served and no other, each status that it names is seen, and each answer has the 
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -36,6 +37,8 @@ REQUESTS = [
     ("POST", "/vm/pause", "/vm/pause", None, 500, "pause-fails 1"),
     ("POST", "/vm/resume", "/vm/resume", None, 200, "pause-fails 0"),
     ("POST", "/vm/stop", "/vm/stop", None, 202, "button 1"),
+    ("GET", "/exits", "/exits", None, 200),
+    ("GET", "/metrics", "/metrics", None, 200),
     ("GET", "/devices", "/devices", None, 200),
     ("GET", DEVICE, BLK, None, 200),
     ("GET", DEVICE, NET, None, 200),
@@ -134,8 +137,34 @@ class Checker:
         (kind, content), = documented["content"].items()
         if response.headers.get_content_type() != kind:
             self.fail("%s: the type is %s" % (what, response.headers["Content-Type"]))
-        elif kind == "application/json":
+        elif kind == "text/plain":
+            self.check_metrics(text.decode())
+        else:
             self.validate(content["schema"], json.loads(text), what)
+
+    def check_metrics(self, text):
+        """The text format of Prometheus: each metric has its help and type before its samples."""
+        seen, current = set(), None
+        for line in text.splitlines():
+            head = re.fullmatch(r"# (HELP|TYPE) ([a-z_0-9]+) (.+)", line)
+            if head and head[1] == "HELP":
+                current = head[2]
+                if current in seen:
+                    self.fail("metric %s: not in one place" % current)
+                seen.add(current)
+            elif head:
+                if head[2] != current or head[3] not in ("counter", "gauge", "histogram"):
+                    self.fail("metrics: %s" % line)
+            else:
+                sample = re.fullmatch(
+                    r'([a-z_0-9]+)(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+-]+', line)
+                names = [current + end for end in ("", "_bucket", "_sum", "_count")]
+                if not sample or sample[1] not in names:
+                    self.fail("metrics: %s" % line)
+        for name in ("ringvisor_uptime_seconds", "ringvisor_exits_total",
+                     "ringvisor_exit_answer_seconds", "ringvisor_device_reads_total"):
+            if name not in seen:
+                self.fail("metric %s: not there" % name)
 
     def request(self, method, template, path, body, status, setting=""):
         if setting and not setting.startswith("then "):

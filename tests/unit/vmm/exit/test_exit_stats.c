@@ -89,11 +89,39 @@ static void the_first_and_every_16th_of_a_kind_is_timed(void **state)
     assert_true(rows[0].mean_ns >= 1000 && (int64_t)rows[0].mean_ns * timed <= took);
 }
 
+static void times_are_counted_by_powers_of_two(void **state)
+{
+    struct exit_stats stats = {0};
+    uint64_t sum = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 3 * 16; i++) {
+        int64_t begun = exit_stats_begin(&stats, EXIT_WFX);
+
+        /* 70000 ns are at least in the bucket up to 131072, and days are in the last one. */
+        if (begun)
+            exit_stats_end(&stats, EXIT_WFX,
+                           i == 0    ? clock_now_ns()
+                           : i == 16 ? clock_now_ns() - 70000
+                                     : 1);
+    }
+    for (unsigned i = 0; i < EXIT_STATS_BUCKETS; i++) {
+        uint64_t n = stats.kind[EXIT_WFX].bucket[i];
+
+        sum += n;
+        if (n && i < EXIT_STATS_BUCKETS - 1 && sum == 2)
+            assert_true(1u << (i + EXIT_STATS_SHIFT) > 70000);
+    }
+    assert_int_equal(sum, 3);
+    assert_int_equal(stats.kind[EXIT_WFX].bucket[EXIT_STATS_BUCKETS - 1], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_that_occurred_are_shown_the_most_frequent_first),
         cmocka_unit_test(every_kind_can_be_shown_and_none_needs_to),
+        cmocka_unit_test(times_are_counted_by_powers_of_two),
         cmocka_unit_test(the_first_and_every_16th_of_a_kind_is_timed),
     };
 
