@@ -8,9 +8,14 @@
 
 #include "proto/abi_version.h"
 #include "vmm/cli/command.h"
+#include "vmm/cli/vm_command.h"
 #include "vmm/config.h"
 
-static const struct command *const commands[] = {&command_run, &command_devices, &command_decode};
+static const struct command *const commands[] = {
+    &command_run,     &command_ps,      &command_stat,    &command_pause,  &command_resume,
+    &command_stop,    &command_kill,    &command_reset,   &command_disk,   &command_net,
+    &command_balloon, &command_console, &command_devices, &command_decode,
+};
 #define NR_COMMANDS (sizeof(commands) / sizeof(*commands))
 
 /*
@@ -77,7 +82,10 @@ static int help(int argc, char **argv)
     command = find(argv[1]);
     if (!command)
         return STATUS_USAGE;
-    command->help();
+    if (command->vm)
+        vm_command_help(command);
+    else
+        command->help();
     return STATUS_OK;
 }
 
@@ -118,5 +126,8 @@ int main(int argc, char **argv)
         strcmp(argv[1], "-h") == 0)
         return finish(help(argc - 1, argv + 1));
     command = find(argv[1]);
-    return command ? finish(command->run(argc - 1, argv + 1)) : STATUS_USAGE;
+    if (!command)
+        return STATUS_USAGE;
+    return finish(command->vm ? vm_command_run(command, argc - 1, argv + 1)
+                              : command->run(argc - 1, argv + 1));
 }

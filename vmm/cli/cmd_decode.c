@@ -249,4 +249,5 @@ static int run(int argc, char **argv)
     return read_lines(json);
 }
 
-const struct command command_decode = {"decode", "say what an exit means", help, run};
+const struct command command_decode = {
+    .name = "decode", .summary = "say what an exit means", .help = help, .run = run};

@@ -56,4 +56,5 @@ static int run(int argc, char **argv)
     return status;
 }
 
-const struct command command_devices = {"devices", "list the devices, or show one", help, run};
+const struct command command_devices = {
+    .name = "devices", .summary = "list the devices, or show one", .help = help, .run = run};

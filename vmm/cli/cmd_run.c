@@ -263,4 +263,5 @@ static int run(int argc, char **argv)
     return status;
 }
 
-const struct command command_run = {"run", "boot a guest", run_options_help, run};
+const struct command command_run = {
+    .name = "run", .summary = "boot a guest", .help = run_options_help, .run = run};

@@ -12,16 +12,21 @@ enum exit_status {
     STATUS_SIGNAL = 128, /* plus the number of the signal that ended it */
 };
 
+struct vm_command;
+
 struct command {
     const char *name;
     const char *summary;
     void (*help)(void);
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns enum exit_status */
+    const struct vm_command *vm;       /* instead of these two: vm_command.h */
 };
 
 extern const struct command command_run;
 extern const struct command command_devices;
 extern const struct command command_decode;
+extern const struct command command_ps, command_pause, command_resume, command_stop, command_kill,
+    command_reset, command_stat, command_balloon, command_disk, command_net, command_console;
 
 /* Where this program's own files are: next to it, or where it was installed. */
 const char *command_stub_path(void);

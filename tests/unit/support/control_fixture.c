@@ -35,8 +35,11 @@ static const struct rv_property net_properties[] = {
     {0},
 };
 
+static const struct rv_property uart_properties[] = {
+    {.name = "chardev", .type = RV_PROPERTY_STRING, .help = "where its characters go"}, {0}};
+
 static const struct rv_device_class classes[] = {
-    {.name = "pl011", .description = "a UART", .irq_lines = 1},
+    {.name = "pl011", .description = "a UART", .irq_lines = 1, .properties = uart_properties},
     {.name = "virtio-blk",
      .description = "a disk",
      .irq_lines = 1,
@@ -154,6 +157,8 @@ char *device_get(struct rv_instance *device, const char *name)
         return strdup("/tmp/disk.img");
     if (strcmp(name, "link") == 0)
         return strdup(control_fixture.link);
+    if (strcmp(name, "chardev") == 0 && control_fixture.chardev)
+        return strdup(control_fixture.chardev);
     return strcmp(name, "dns") == 0 ? strdup("10.0.2.3\n10.0.2.4") : NULL;
 }
 

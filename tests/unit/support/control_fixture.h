@@ -3,7 +3,7 @@
  * A VM for the control interface without a machine: what vmm/vm and vmm/device do for it is
  * faked, and recorded.
  *
- * Its devices: "uart@9000000" of class pl011, without properties and commands;
+ * Its devices: "uart@9000000" of class pl011, with the property `chardev`;
  * "virtio-blk@a000000", whose commands are `resize` (answers {"size": 4096}), `fail` (-EINVAL),
  * `later` (control_fixture_reply() answers) and `garbage` (answers no JSON); and
  * "virtio-net@a000200" with the properties `link`, which may be set to up or down, and `dns`,
@@ -24,8 +24,9 @@ struct control_fixture {
     bool pause_fails; /* the machine is lost */
     unsigned buttons; /* how often it was pressed */
     unsigned kills;
-    char json[256]; /* arguments of the last command */
-    char link[8];   /* the property */
+    const char *chardev; /* the property of "uart@9000000", or NULL */
+    char json[256];      /* arguments of the last command */
+    char link[8];        /* the property */
     /* A command `later`. */
     void (*answer)(void *opaque, int error, const char *json);
     void *answer_opaque;

@@ -2,7 +2,7 @@
 /*
  * The control interface of a VM that does not exist, for tests by other programs:
  *
- *     control_fake SOCKET
+ *     control_fake SOCKET [CHARDEV]
  *
  * prints a line when it serves, and ends with its standard input. A line there, which is answered
  * by another, changes what the VM is like: "quiet 0", "button 1", "pause-fails 1", "reply -125" (to the command `later`),
@@ -71,7 +71,8 @@ int main(int argc, char **argv)
     struct event *input = event_new(fake.base, STDIN_FILENO, EV_READ | EV_PERSIST, typed, &fake);
 
     control_fixture_init();
-    if (argc != 2 || control_open(&config, &fake.control))
+    control_fixture.chardev = argc > 2 ? argv[2] : NULL;
+    if (argc < 2 || control_open(&config, &fake.control))
         return 1;
     control_start(fake.control, &control_fixture.vm);
     event_add(input, NULL);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The commands' side of the control interface (vmm/control/control.h): requests that wait for their answer. */
+#pragma once
+
+#include <jansson.h>
+
+#define CLIENT_TIMEOUT_MS 10000
+
+struct client_answer {
+    unsigned status; /* of HTTP */
+    json_t *json;    /* the body; NULL: it is no JSON */
+    char *text;      /* the body */
+};
+
+/*
+ * The VM's socket: `vm` is its name, or a path if a slash is in it. A descriptor; or -errno without
+ * a message: -ENOENT or -ECONNREFUSED if no such VM runs.
+ */
+int client_connect(const char *vm);
+
+/* Says what a -errno of client_connect() means. */
+void client_complain(const char *vm, int error);
+
+/*
+ * One request. `body` may be NULL. 0, and client_answer_free() is due, whatever the status; or
+ * -errno after a message.
+ */
+int client_request(const char *vm, const char *method, const char *path, const json_t *body,
+                   int timeout_ms, struct client_answer *answer);
+
+/* The same, and a status other than 2xx is -EREMOTEIO after a message that says why. NULL: an error. */
+json_t *client_get(const char *vm, const char *path);
+json_t *client_do(const char *vm, const char *method, const char *path, const json_t *body,
+                  int timeout_ms);
+
+void client_answer_free(struct client_answer *answer);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `vmm console`: this terminal becomes a console of a VM that runs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "vmm/cli/client.h"
+#include "vmm/cli/command.h"
+#include "vmm/cli/vm_command.h"
+#include "vmm/util/log.h"
+
+#define ESCAPE    0x01 /* Ctrl-a, as in `vmm run` */
+#define CHUNK     4096u
+#define PATH_SIZE 256u
+#define MAX_FOUND 16u
+
+/* A back end that can be attached to. */
+struct found {
+    char device[64];
+    char property[16];
+    char path[PATH_MAX];
+    bool is_socket;
+};
+
+/*
+ * Which consoles there are
+ */
+
+/* "socket:PATH" or "pty:LINK". A path that is not absolute is the vmm's. */
+static bool parse_back_end(const char *value, uint64_t pid, struct found *found)
+{
+    const char *path;
+
+    found->is_socket = strncmp(value, "socket:", 7) == 0;
+    if (!found->is_socket && strncmp(value, "pty:", 4) != 0)
+        return false;
+    path = strchr(value, ':') + 1;
+    if (path[0] == '/')
+        snprintf(found->path, sizeof(found->path), "%s", path);
+    else
+        snprintf(found->path, sizeof(found->path), "/proc/%llu/cwd/%s", (unsigned long long)pid,
+                 path);
+    return true;
+}
+
+/* Those of a device: its properties whose names begin with "chardev". */
+static unsigned find_in(const json_t *device, uint64_t pid, struct found *found, unsigned count)
+{
+    const char *name;
+    json_t *property;
+
+    json_object_foreach(json_object_get(device, "properties"), name, property)
+    {
+        const char *value = vm_string(property, "value");
+
+        if (strncmp(name, "chardev", 7) != 0 || !value || count == MAX_FOUND ||
+            !parse_back_end(value, pid, &found[count]))
+            continue;
+        snprintf(found[count].device, sizeof(found[count].device), "%s", vm_string(device, "name"));
+        snprintf(found[count].property, sizeof(found[count].property), "%s", name);
+        count++;
+    }
+    return count;
+}
+
+/* -1 after a message. */
+static int find_all(const char *vm, struct found *found)
+{
+    json_t *info = client_get(vm, "/vm"), *list = info ? client_get(vm, "/devices") : NULL, *device;
+    unsigned count = 0;
+    size_t i;
+
+    json_array_foreach(json_object_get(list, "devices"), i, device)
+    {
+        char path[PATH_SIZE];
+        json_t *details;
+
+        snprintf(path, sizeof(path), "/devices/%s", vm_string(device, "name"));
+        details = client_get(vm, path);
+        count = find_in(details, vm_number(info, "pid"), found, count);
+        json_decref(details);
+    }
+    json_decref(info);
+    if (!list)
+        return -1;
+    json_decref(list);
+    return (int)count;
+}
+
+static const struct found *choose(const char *vm, const char *word, const struct found *found,
+                                  unsigned count)
+{
+    char *end;
+    unsigned long number = word ? strtoul(word, &end, 10) : 0;
+
+    if (count == 0) {
+        log_error("VM '%s' has no console to attach to: start it with --console socket:PATH, or "
+                  "--device pl011,chardev=socket:PATH",
+                  vm);
+        return NULL;
+    }
+    if (!word && count == 1)
+        return found;
+    if (word && *word && !*end && number < count)
+        return &found[number];
+    for (unsigned i = 0; i < count && word; i++) {
+        if (strcmp(found[i].device, word) == 0)
+            return &found[i];
+    }
+    if (word)
+        log_error("VM '%s' has no console '%s'. It has:", vm, word);
+    else
+        log_error("VM '%s' has several consoles: say which of", vm);
+    for (unsigned i = 0; i < count; i++)
+        log_error("  %u  %s %s %s", i, found[i].device, found[i].property, found[i].path);
+    return NULL;
+}
+
+/*
+ * Being one
+ */
+
+static int attach(const struct found *found)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd;
+
+    if (!found->is_socket)
+        return open(found->path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (strlen(found->path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    strcpy(address.sun_path, found->path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
+        int error = errno;
+
+        close(fd);
+        errno = error;
+        fd = -1;
+    }
+    return fd;
+}
+
+static struct termios tty_mode;
+static bool tty_is_raw;
+
+static void restore_tty(void)
+{
+    if (tty_is_raw)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &tty_mode);
+    tty_is_raw = false;
+}
+
+static void make_tty_raw(void)
+{
+    struct termios raw;
+
+    if (tcgetattr(STDIN_FILENO, &tty_mode))
+        return; /* it is no terminal */
+    raw = tty_mode;
+    cfmakeraw(&raw);
+    tty_is_raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+    atexit(restore_tty);
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+    while (size) {
+        ssize_t n = write(fd, data, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        data += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+/* What is typed, without the escapes, goes to `out`. True: Ctrl-a d. */
+static bool take_keys(const char *in, size_t size, char *out, size_t *out_size, bool *escaped)
+{
+    *out_size = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (tty_is_raw && !*escaped && in[i] == ESCAPE) {
+            *escaped = true;
+            continue;
+        }
+        if (*escaped && in[i] == 'd')
+            return true;
+        /* Ctrl-a a and Ctrl-a Ctrl-a are Ctrl-a; another key is itself. */
+        out[(*out_size)++] = *escaped && in[i] == 'a' ? (char)ESCAPE : in[i];
+        *escaped = false;
+    }
+    return false;
+}
+
+/* Until the other end, or the user, has enough. */
+static void relay(int fd)
+{
+    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    char in[CHUNK], out[CHUNK];
+    bool escaped = false;
+    size_t size;
+
+    for (;;) {
+        ssize_t n;
+
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return;
+        if (fds[1].revents) {
+            n = read(fd, in, sizeof(in));
+            if (n <= 0 || write_all(STDOUT_FILENO, in, (size_t)n))
+                return;
+        }
+        if (fds[0].revents) {
+            n = read(STDIN_FILENO, in, sizeof(in));
+            if (n <= 0)
+                fds[0].fd = -1; /* the output may go on */
+            else if (take_keys(in, (size_t)n, out, &size, &escaped) || write_all(fd, out, size))
+                return;
+        }
+    }
+}
+
+static int console(const struct vm_options *o)
+{
+    static struct found found[MAX_FOUND];
+    const struct found *one;
+    int count = find_all(o->args[0], found), fd;
+
+    if (count < 0)
+        return STATUS_VMM;
+    one = choose(o->args[0], o->args[1], found, (unsigned)count);
+    if (!one)
+        return STATUS_VMM;
+    fd = attach(one);
+    if (fd < 0) {
+        log_error("console '%s': %s", one->path, strerror(errno));
+        return STATUS_VMM;
+    }
+    make_tty_raw();
+    if (tty_is_raw)
+        fprintf(stderr, "%s of VM '%s'; Ctrl-a d detaches, Ctrl-a a is Ctrl-a\r\n", one->device,
+                o->args[0]);
+    relay(fd);
+    restore_tty();
+    if (isatty(STDERR_FILENO))
+        fputc('\n', stderr);
+    close(fd);
+    return STATUS_OK;
+}
+
+static const struct option_row rows[] = {VM_OPTION_HELP};
+
+static const struct vm_command console_command = {
+    .usage = "NAME [CONSOLE]",
+    .text =
+        "Attach this terminal to a console of a VM whose back end is a socket or a pty with a\n"
+        "link. CONSOLE is the name of its device, or a number from 0; it can be left out if there\n"
+        "is one. Ctrl-a d detaches. A socket has one user at a time: a second one waits.",
+    VM_ROWS(rows),
+    .min_args = 1,
+    .max_args = 2,
+    .run = console,
+};
+
+const struct command command_console = {
+    .name = "console", .summary = "attach to a VM's console", .vm = &console_command};
