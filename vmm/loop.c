@@ -2,6 +2,7 @@
 #include "vmm/loop.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -61,6 +62,13 @@ int loop_init(struct loop *loop, struct event_base *base, struct cores *cores)
 
 void loop_free(struct loop *loop)
 {
+    uint64_t kicks = 0;
+
+    for (unsigned i = 0; i < loop->cores->nr_pcpus; i++)
+        kicks += loop->cores->pcpus[i].kicks;
+    log_debug("the vmm slept %" PRIu64 " times, %" PRIu64 " of them early because host CPUs were "
+              "scarce, and kicked pCPUs %" PRIu64 " times",
+              loop->sleeps, loop->short_polls, kicks);
     if (loop->doorbell)
         event_free(loop->doorbell);
     if (loop->alarm)
@@ -246,6 +254,8 @@ static void sleep_once(struct loop *loop)
 {
     int64_t start = clock_now_ns();
 
+    loop->sleeps++;
+    loop->short_polls += polling_contended(&loop->polling, start);
     set_waiting(loop->cores, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
     tap_sleep_begin();

@@ -51,6 +51,9 @@ done
 start -l debug
 kill -TERM "$pid"
 ended a_debug_log_ends_with_the_exits_by_kind 143 'ns  posted write'
+start -l debug
+kill -TERM "$pid"
+ended a_debug_log_ends_with_the_exits_by_register 143 'posted write of pl011@9000000 + 0x0'
 start
 kill -9 "$pid"
 ended the_machine_does_not_outlive_a_killed_vmm 137

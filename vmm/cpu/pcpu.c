@@ -60,6 +60,13 @@ static int wait_more(struct pcpu *pcpu, struct patience *patience)
     return 0;
 }
 
+static void kick(struct pcpu *pcpu)
+{
+    pcpu->kicks++;
+    tap_kick(pcpu);
+    pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
+}
+
 /* After such an event the guest does not run until the vmm says so. */
 static bool ends_guest_run(const struct rv_event *event)
 {
@@ -102,7 +109,7 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
     /* A stub that sleeps since its ring was full: the fence pairs with event_begin()'s. */
     if (pcpu->event_tail % RV_EVENT_BATCH == 0 &&
         rv_ring_wants_wakeup(&pcpu->channel->event_full.v))
-        pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
+        kick(pcpu);
     if (!is_legal(pcpu, event)) {
         lose(pcpu, "the stub sent an illegal event");
         return false;
@@ -166,13 +173,6 @@ int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
     return push(pcpu, &tagged);
 }
 
-static void kick(struct pcpu *pcpu)
-{
-    pcpu->notify_due = false;
-    tap_kick(pcpu);
-    pcpu->machine->ops->kick(pcpu->machine, pcpu->index);
-}
-
 /* Will the stub not look at its ring before its guest exits? */
 static bool looks_away(const struct pcpu *pcpu)
 {
@@ -193,6 +193,7 @@ bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now)
     if (!pcpu->notify_due)
         return false;
     if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v)) {
+        pcpu->notify_due = false;
         kick(pcpu);
         return false;
     }
@@ -205,6 +206,7 @@ bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now)
         pcpu->kick_at = now + pcpu->machine->kick_ns;
     if (now < pcpu->kick_at)
         return true;
+    pcpu->notify_due = false;
     kick(pcpu);
     return false;
 }

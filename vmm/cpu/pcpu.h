@@ -35,6 +35,7 @@ struct pcpu {
     bool guest_runs;   /* not in a blocking exit: only a kick makes the stub check its ring */
     bool notify_due;   /* commands were pushed since it was last notified */
     uint64_t kick_at;  /* when a guest that still runs gets a kick; 0: not decided yet */
+    uint64_t kicks;    /* how many it got: for people */
     bool lost;         /* it broke the protocol or does not answer; already logged */
     unsigned nr_deferred;
     struct rv_event deferred[PCPU_DEFERRED]; /* came while an acknowledgement was awaited */

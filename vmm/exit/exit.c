@@ -175,6 +175,22 @@ static exit_fn *const exit_table[ANSWER_KINDS] = {
     [ANSWER_SERROR] = exit_serror,
 };
 
+/* What the guest accessed, for people. */
+static void count_place(struct exit_stats *stats, const struct exit_info *info, uint64_t function)
+{
+    switch (info->kind) {
+    case EXIT_DATA_ABORT:
+        exit_stats_at(stats, info->kind, info->u.abort.write, info->u.abort.ipa.v);
+        break;
+    case EXIT_SYSREG:
+        exit_stats_at(stats, info->kind, !info->u.sysreg.read, info->u.sysreg.key);
+        break;
+    case EXIT_HVC64:
+    case EXIT_SMC64: exit_stats_at(stats, info->kind, false, function); break;
+    default: break;
+    }
+}
+
 void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event *event,
                  struct exit_reply *reply)
 {
@@ -186,6 +202,8 @@ void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event 
     *reply = (struct exit_reply){0};
     decode_exit(event, &info);
     begun = exit_stats_begin(&ctx->stats, info.kind);
+    if (ctx->stats.by_place)
+        count_place(&ctx->stats, &info, (uint32_t)vcpu_get_x(vcpu, 0));
     run.answer = answer_to(&info);
     exit_table[run.answer.kind](&run);
     exit_stats_end(&ctx->stats, info.kind, begun);
@@ -209,6 +227,7 @@ void exit_handle_posted(struct exit_ctx *ctx, const struct rv_event *event)
         }
         return;
     }
+    exit_stats_at(&ctx->stats, EXIT_STATS_POSTED, true, a->ipa.v);
     value = a->srt == 31u ? 0 : event->value & decode_size_mask(a->size);
     err = bus_write(ctx->bus, a->ipa, a->size, value);
     if (err && log_first(LOG_KIND_MMIO, a->ipa.v)) {

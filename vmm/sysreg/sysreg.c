@@ -403,3 +403,10 @@ const char *sysreg_effect(const struct exit_sysreg *reg, bool *defined)
         return row->why;
     return NULL;
 }
+
+const char *sysreg_name(uint16_t key)
+{
+    const struct sysreg_row *row = sysreg_find(key);
+
+    return row ? row->name : NULL;
+}

@@ -58,3 +58,6 @@ bool sysreg_emulate(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
  * UNDEFINED, or NULL where there is no more to say than that.
  */
 const char *sysreg_effect(const struct exit_sysreg *reg, bool *defined);
+
+/* The name of a register or instruction, or of the group that it belongs to. NULL: unknown. */
+const char *sysreg_name(uint16_t key);

@@ -120,6 +120,17 @@ static bool bus_contains(const struct bus_region *region, uint64_t addr)
     return addr >= region->start && addr <= region->last;
 }
 
+const char *bus_name(const struct bus *bus, ipa_t addr, uint64_t *offset)
+{
+    size_t at = bus_search(bus, addr.v);
+
+    *offset = addr.v;
+    if (at == bus->count || !bus_contains(&bus->regions[at], addr.v))
+        return NULL;
+    *offset -= bus->regions[at].start;
+    return bus->regions[at].name;
+}
+
 /*
  * Where an access goes: a copy of the region's fields, since the device may change the
  * bus in a callback.

@@ -34,6 +34,12 @@ int bus_add(struct bus *bus, const char *name, ipa_t start, uint64_t size,
 int bus_remove(struct bus *bus, ipa_t start);
 
 /*
+ * The name of the region that answers at `addr`, and how far into it that is. NULL: nobody
+ * is there, and `offset` is the address.
+ */
+const char *bus_name(const struct bus *bus, ipa_t addr, uint64_t *offset);
+
+/*
  * One access of `size` bytes (1, 2, 4, 8). A read gives a value with all bits
  * above `size` zero. -ENXIO: nobody is there, or the access leaves the region;
  * -EINVAL: not aligned to its size; other: what the device said.

@@ -2,7 +2,6 @@
 #include "vmm/vm/vm.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 
 #include "vmm/board/board.h"
@@ -12,6 +11,7 @@
 #include "vmm/vm/vm_irq.h"
 #include "vmm/vm/vm_load.h"
 #include "vmm/vm/vm_pause.h"
+#include "vmm/vm/vm_stats.h"
 
 #define MPIDR_RES1    (1ull << 31)
 #define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
@@ -61,6 +61,7 @@ static int create_exits(struct vm *vm)
     unsigned n = vm->config.nr_vcpus;
 
     vm->exits.bus = vm->bus;
+    vm->exits.stats.by_place = log_enabled(LOG_DEBUG);
     vm->exits.psci.ops = &vm_psci_ops;
     vm->exits.psci.opaque = vm;
     vm->exits.psci.nr_cpus = n;
@@ -126,17 +127,9 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     return error;
 }
 
-static void show_exits(void *opaque, const struct exit_stats_row *row)
-{
-    log_debug("%12" PRIu64 " %3u.%u %% %8" PRIu64 " ns  %s", row->count, row->permille / 10,
-              row->permille % 10, row->mean_ns, row->name);
-}
-
 void vm_destroy(struct vm *vm)
 {
-    log_debug("%12" PRIu64 " exits: count, share, mean time until the answer",
-              exit_stats_total(&vm->exits.stats));
-    exit_stats_each(&vm->exits.stats, show_exits, NULL);
+    vm_stats_show(vm);
     vm_devices_destroy(vm);
     if (vm->bus)
         bus_free(vm->bus);
@@ -386,6 +379,16 @@ static void handle_left(struct vcpu *vcpu, const struct rv_event *event)
         vm_event(vm, vcpu, event);
 }
 
+static void handle_eoi(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
+{
+    struct exit_stats *stats = &vm->exits.stats;
+    int64_t begun = exit_stats_begin(stats, EXIT_STATS_EOI);
+
+    exit_stats_at(stats, EXIT_STATS_EOI, false, event->value);
+    vgic_eoi(&vm->vgic, vcpu->index, (unsigned)event->value);
+    exit_stats_end(stats, EXIT_STATS_EOI, begun);
+}
+
 void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
 {
     struct exit_reply reply = {0};
@@ -397,7 +400,7 @@ void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
     case RV_EVENT_SYNC:
     case RV_EVENT_SERROR: handle_exit(vm, vcpu, event, &reply); break;
     case RV_EVENT_POSTED: exit_handle_posted(&vm->exits, event); break;
-    case RV_EVENT_EOI: vgic_eoi(&vm->vgic, vcpu->index, (unsigned)event->value); break;
+    case RV_EVENT_EOI: handle_eoi(vm, vcpu, event); break;
     case RV_EVENT_STOPPED: /* not by our command: RV_EVENT_REFUSED has said why */
         vm->broken = true;
         break;

@@ -603,10 +603,45 @@ static void exit_is_counted_by_its_kind(void **state)
     assert_int_equal(exit_stats_total(&ctx.stats), 4);
 }
 
+static void exit_is_counted_by_what_it_accessed(void **state)
+{
+    const struct rv_event posted = {
+        .type = RV_EVENT_POSTED,
+        .vcpu = 1,
+        .esr = ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | dabt(2, 0, 0, 3, 1),
+        .ipa = 0x9000000,
+    };
+    struct exit_stats_place places[4];
+
+    (void)state;
+    ctx.stats.by_place = true;
+    page.x[0] = 0xffffffff84000000; /* PSCI_VERSION: 32 bits count */
+    for (unsigned i = 0; i < 4; i++) {
+        exit_handle_posted(&ctx, &posted);
+        if (i < 3)
+            handle(ESR_EC_DABT_LOWER, dabt(2, 0, 0, 3, 0), 5, 0x9000018);
+        if (i < 2)
+            handle(ESR_EC_SYSREG, 0x300c16 | 5u << 5, 0, 0);
+    }
+    handle(ESR_EC_HVC64, 0, 0, 0);
+    assert_int_equal(exit_stats_places(&ctx.stats, places, 4), 4);
+    assert_int_equal(places[0].kind, EXIT_STATS_POSTED);
+    assert_int_equal(places[0].what, 0x9000000);
+    assert_int_equal(places[0].count, 4);
+    assert_int_equal(places[1].kind, EXIT_DATA_ABORT);
+    assert_int_equal(places[1].what, 0x9000018);
+    assert_false(places[1].write);
+    assert_int_equal(places[2].kind, EXIT_SYSREG);
+    assert_int_equal(places[2].count, 2);
+    assert_int_equal(places[3].kind, EXIT_HVC64);
+    assert_int_equal(places[3].what, 0x84000000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(exit_is_counted_by_its_kind, setup),
+        cmocka_unit_test_setup(exit_is_counted_by_what_it_accessed, setup),
         cmocka_unit_test_setup(exit_exclusive_access_to_a_device_is_an_unsupported_exclusive_fault,
                                setup),
         cmocka_unit_test_setup(exit_of_thumb_steps_its_it_block_too, setup),

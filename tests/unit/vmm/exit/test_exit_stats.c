@@ -116,6 +116,77 @@ static void times_are_counted_by_powers_of_two(void **state)
     assert_int_equal(stats.kind[EXIT_WFX].bucket[EXIT_STATS_BUCKETS - 1], 1);
 }
 
+static void places_are_shown_the_most_frequent_first(void **state)
+{
+    struct exit_stats stats = {.by_place = true};
+    struct exit_stats_place places[3];
+
+    (void)state;
+    assert_int_equal(exit_stats_places(&stats, places, 3), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        exit_stats_at(&stats, EXIT_DATA_ABORT, false, 0x9000018);
+        if (i < 3)
+            exit_stats_at(&stats, EXIT_DATA_ABORT, true, 0x9000018);
+        if (i < 2)
+            exit_stats_at(&stats, EXIT_STATS_POSTED, true, 0x9000018);
+        if (i < 1)
+            exit_stats_at(&stats, EXIT_HVC64, false, 0x84000000);
+    }
+    assert_int_equal(exit_stats_places(&stats, places, 3), 3);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(places[i].what, 0x9000018);
+        assert_int_equal(places[i].count, 4 - i);
+        assert_int_equal(places[i].write, i > 0);
+        assert_int_equal(places[i].kind, i < 2 ? EXIT_DATA_ABORT : EXIT_STATS_POSTED);
+    }
+    assert_int_equal(stats.elsewhere, 0);
+}
+
+/* No exit is lost: what has no row of its own is in `elsewhere`. */
+static void more_places_than_there_is_room_for_are_counted_together(void **state)
+{
+    static struct exit_stats_place places[EXIT_STATS_PLACES + 1];
+    struct exit_stats stats = {.by_place = true};
+    uint64_t counted = 0;
+    unsigned n;
+
+    (void)state;
+    for (unsigned i = 0; i < 10000; i++)
+        exit_stats_at(&stats, EXIT_DATA_ABORT, i % 2, 0x9000000 + 4ull * i);
+    n = exit_stats_places(&stats, places, EXIT_STATS_PLACES + 1);
+    assert_in_range(n, EXIT_STATS_PLACES / 2, EXIT_STATS_PLACES);
+    for (unsigned i = 0; i < n; i++)
+        counted += places[i].count;
+    assert_int_equal(counted + stats.elsewhere, 10000);
+}
+
+/* As Linux does: each register of the GIC once, and then the UART. */
+static void a_place_that_is_frequent_late_is_not_lost(void **state)
+{
+    struct exit_stats stats = {.by_place = true};
+    struct exit_stats_place place;
+
+    (void)state;
+    for (unsigned i = 0; i < 1000; i++)
+        exit_stats_at(&stats, EXIT_DATA_ABORT, true, 0x8000000 + 4ull * i);
+    for (unsigned i = 0; i < 50; i++)
+        exit_stats_at(&stats, EXIT_DATA_ABORT, false, 0x9000018);
+    assert_int_equal(exit_stats_places(&stats, &place, 1), 1);
+    assert_int_equal(place.what, 0x9000018);
+    assert_int_equal(place.count, 50);
+}
+
+static void places_are_counted_on_request_only(void **state)
+{
+    struct exit_stats stats = {0};
+    struct exit_stats_place place;
+
+    (void)state;
+    exit_stats_at(&stats, EXIT_DATA_ABORT, true, 0x9000000);
+    assert_int_equal(exit_stats_places(&stats, &place, 1), 0);
+    assert_int_equal(stats.elsewhere, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +194,10 @@ int main(void)
         cmocka_unit_test(every_kind_can_be_shown_and_none_needs_to),
         cmocka_unit_test(times_are_counted_by_powers_of_two),
         cmocka_unit_test(the_first_and_every_16th_of_a_kind_is_timed),
+        cmocka_unit_test(places_are_shown_the_most_frequent_first),
+        cmocka_unit_test(more_places_than_there_is_room_for_are_counted_together),
+        cmocka_unit_test(a_place_that_is_frequent_late_is_not_lost),
+        cmocka_unit_test(places_are_counted_on_request_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,6 +290,21 @@ static int leaving_read(void *opaque, uint64_t offset, unsigned size, uint64_t *
     return bus_remove(leaving_bus, ipa(0));
 }
 
+static void an_address_has_the_name_of_its_region(void **state)
+{
+    struct bus *bus = *state;
+    struct probe probe = {0};
+    uint64_t offset;
+
+    assert_int_equal(add(bus, 0x1000, 0x100, &probe), 0);
+    assert_string_equal(bus_name(bus, ipa(0x1018), &offset), "probe");
+    assert_int_equal(offset, 0x18);
+    assert_null(bus_name(bus, ipa(0x1100), &offset));
+    assert_int_equal(offset, 0x1100);
+    assert_null(bus_name(bus, ipa(0xfff), &offset));
+    assert_int_equal(probe.reads + probe.writes, 0);
+}
+
 static void device_may_remove_itself_in_its_own_access(void **state)
 {
     static const struct bus_ops leaving = {leaving_read, probe_write};
@@ -316,6 +331,7 @@ int main(void)
         TEST(half_of_a_wide_access_that_fails_makes_it_fail),
         TEST(direction_that_a_device_does_not_have_is_refused),
         TEST(removed_region_is_gone_and_its_neighbours_stay),
+        TEST(an_address_has_the_name_of_its_region),
         TEST(device_may_remove_itself_in_its_own_access),
     };
 
