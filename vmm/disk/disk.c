@@ -89,7 +89,10 @@ static void pass(evutil_socket_t fd, short what, void *opaque)
 
     disk->armed = false;
     disk->driver->kick(disk);
-    deliver(disk);
+    disk_handling(disk);
+    if (disk->driver->reap)
+        disk->driver->reap(disk);
+    disk_handled(disk);
 }
 
 static bool changes_data(const struct disk_request *request)

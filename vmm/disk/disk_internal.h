@@ -27,6 +27,11 @@ struct disk_driver {
     /* Send what issue() has collected. */
     void (*kick)(struct disk *disk);
     /*
+     * Handle what is over already, without a wait: what the page cache has, the kernel answers
+     * within kick(). (disk_handling() is in force.) May be NULL.
+     */
+    void (*reap)(struct disk *disk);
+    /*
      * Sleep until something has happened, for at most `timeout_ms` (-1: no
      * limit), and handle it. (disk_handling() is in force.)
      */

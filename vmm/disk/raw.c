@@ -429,8 +429,9 @@ static void raw_kick(struct disk *disk)
     }
 }
 
-static void reap(struct raw *raw)
+static void raw_reap(struct disk *disk)
 {
+    struct raw *raw = (struct raw *)disk;
     struct disk_list list = {0};
     struct disk_request *request;
 
@@ -447,7 +448,7 @@ void raw_ready(evutil_socket_t fd, short what, void *opaque)
     struct raw *raw = opaque;
 
     disk_handling(&raw->disk);
-    reap(raw);
+    raw_reap(&raw->disk);
     disk_handled(&raw->disk);
 }
 
@@ -460,7 +461,7 @@ static void raw_wait(struct disk *disk, int timeout_ms)
     for (unsigned i = 0; i < LANES && raw->engines[i]; i++)
         fds[n++] = (struct pollfd){.fd = raw->engines[i]->ready, .events = POLLIN};
     poll(fds, n, timeout_ms);
-    reap(raw);
+    raw_reap(disk);
 }
 
 static void raw_close(struct disk *disk)
@@ -471,6 +472,7 @@ static void raw_close(struct disk *disk)
 const struct disk_driver raw_driver = {
     .issue = raw_issue,
     .kick = raw_kick,
+    .reap = raw_reap,
     .wait = raw_wait,
     .unpark = raw_unpark,
     .resize = raw_resize,
