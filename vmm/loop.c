@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "vmm/trace/tap.h"
@@ -11,8 +12,7 @@
 #include "vmm/util/log.h"
 #include "vmm/util/relax.h"
 
-#define EVENTS_PER_PASS 64u  /* exits between two turns of the event loop */
-#define LOOKS_PER_PASS  256u /* looks in vain between two turns of the event loop */
+#define EVENTS_PER_PASS 64u /* exits between two turns of the event loop */
 
 static void doorbell_rang(evutil_socket_t fd, short what, void *ctx)
 {
@@ -227,6 +227,16 @@ static void set_waiting(struct cores *cores, uint32_t waiting)
         rv_store_relaxed(&cores->pcpus[i].channel->event_waiting.v, waiting);
 }
 
+/*
+ * The handled exits have left work for the event loop, such as a disk request that is over, and
+ * the guests have nothing new: they may wait for that work.
+ */
+static bool left_work(const struct loop *loop, unsigned since_turn, unsigned looks)
+{
+    return since_turn && looks == 1 &&
+           event_base_get_num_events(loop->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
 /* Let the scheduler move vCPUs; what it waits for ends the loop's sleep. */
 static void schedule(struct loop *loop)
 {
@@ -265,12 +275,20 @@ static void sleep_once(struct loop *loop)
     polling_woke(&loop->polling, start, clock_now_ns(), clock_thread_ns());
 }
 
+/* How often the kernel took the CPU from this thread for another one. */
+static int64_t preemptions(void)
+{
+    struct rusage usage;
+
+    return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nivcsw;
+}
+
 enum loop_end loop_run(struct loop *loop)
 {
-    unsigned since_turn = 0, looks = 0;
-    bool kick_due, sleep;
+    unsigned since_turn = 0, looks = 0, most = POLLING_LOOKS;
+    bool kick_due, quiet;
 
-    polling_init(&loop->polling, clock_now_ns(), clock_thread_ns());
+    polling_init(&loop->polling, clock_now_ns(), clock_thread_ns(), preemptions);
     while (!loop->ended) {
         unsigned handled = take_events(loop);
 
@@ -284,18 +302,22 @@ enum loop_end loop_run(struct loop *loop)
         }
         schedule(loop);
         kick_due = notify(loop->cores);
-        if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS)
+        if (since_turn < EVENTS_PER_PASS && looks < most && !left_work(loop, since_turn, looks))
             continue;
-        turn(loop, false);
-        kick_due = notify(loop->cores);
-        sleep =
-            polling_turn(&loop->polling, clock_now_ns(), clock_thread_ns(), since_turn || kick_due);
-        if (sleep) {
+        quiet = looks >= most && !kick_due;
+        /* The sleep that follows is a turn, too. */
+        if (!quiet || !polling_contended(&loop->polling, loop->polling.now)) {
+            turn(loop, false);
+            kick_due = notify(loop->cores);
+        }
+        if (polling_turn(&loop->polling, clock_now_ns(), clock_thread_ns(), since_turn,
+                         quiet && !kick_due)) {
             obey(loop);
             schedule(loop);
             if (!loop->ended && !notify(loop->cores))
                 sleep_once(loop);
         }
+        most = polling_looks(&loop->polling, loop->polling.now);
         since_turn = 0;
         looks = 0;
     }

@@ -4,8 +4,11 @@
 #define BUDGET_MAX_NS 1000000
 #define BUDGET_MIN_NS 100000
 
-/* A thread that lost its processor for so long between two turns shares it with another. */
+/* A thread that lost its CPU for so long between two turns shares it with another. */
 #define GAP_NS 250000
+
+/* Below this the CPU time is behind because of how the two clocks are read. */
+#define NOISE_NS 20000
 
 /*
  * The longest poll in vain before contention is noticed again costs about a time slice (3
@@ -14,19 +17,38 @@
 #define HOLD_MIN_NS 5000000
 #define HOLD_MAX_NS 500000000
 
-void polling_init(struct polling *polling, int64_t now, int64_t cpu)
+/* The guest may run on another CPU again: one sleep of so many begins with a full round. */
+#define LOOKS_MIN   16u
+#define TRY_ONCE_IN 32u
+
+void polling_init(struct polling *polling, int64_t now, int64_t cpu, int64_t (*preemptions)(void))
 {
     *polling = (struct polling){
-        .now = now, .cpu = cpu, .found = now, .budget = BUDGET_MAX_NS, .hold = HOLD_MIN_NS};
+        .now = now,
+        .cpu = cpu,
+        .found = now,
+        .budget = BUDGET_MAX_NS,
+        .hold = HOLD_MIN_NS,
+        .preemptions = preemptions,
+        .preempted = preemptions(),
+        .looks = POLLING_LOOKS,
+    };
 }
 
 static void look_at_clocks(struct polling *polling, int64_t now, int64_t cpu)
 {
-    int64_t wall = now - polling->now, used = cpu - polling->cpu;
+    int64_t behind = (now - polling->now) - (cpu - polling->cpu);
+    bool lost = false;
 
     polling->now = now;
     polling->cpu = cpu;
-    if (wall > used && wall - used > GAP_NS) {
+    if (behind > NOISE_NS) {
+        int64_t preempted = polling->preemptions();
+
+        lost = behind > GAP_NS && preempted != polling->preempted;
+        polling->preempted = preempted;
+    }
+    if (lost) {
         polling->hold_until = now + polling->hold;
         if (polling->hold < HOLD_MAX_NS)
             polling->hold *= 2;
@@ -37,20 +59,45 @@ static void look_at_clocks(struct polling *polling, int64_t now, int64_t cpu)
     }
 }
 
-bool polling_turn(struct polling *polling, int64_t now, int64_t cpu, bool found)
+/*
+ * Before a sleep while host CPUs are scarce. Either the guest runs on another CPU, and its next
+ * exit is a few microseconds away; or it is on this CPU, and cannot run before the vmm sleeps.
+ */
+static void adapt_looks(struct polling *polling)
+{
+    if (++polling->sleeps % TRY_ONCE_IN == 0)
+        polling->looks = POLLING_LOOKS;
+    else if (polling->served > 1)
+        polling->looks = polling->looks < POLLING_LOOKS / 2 ? 2 * polling->looks : POLLING_LOOKS;
+    else if (polling->looks > LOOKS_MIN)
+        polling->looks /= 2;
+}
+
+unsigned polling_looks(const struct polling *polling, int64_t now)
+{
+    return polling_contended(polling, now) ? polling->looks : POLLING_LOOKS;
+}
+
+bool polling_turn(struct polling *polling, int64_t now, int64_t cpu, unsigned events, bool quiet)
 {
     look_at_clocks(polling, now, cpu);
-    if (found) {
+    polling->served += events;
+    if (events)
         polling->found = now;
+    if (!quiet)
         return false;
+    if (polling_contended(polling, now)) {
+        adapt_looks(polling);
+        return true;
     }
-    return polling_contended(polling, now) || now - polling->found > polling->budget;
+    return now - polling->found > polling->budget;
 }
 
 void polling_woke(struct polling *polling, int64_t from, int64_t now, int64_t cpu)
 {
     polling->now = polling->found = now;
     polling->cpu = cpu;
+    polling->served = 0;
     /* When the sleep was shorter than a look would have been, looking longer pays. */
     if (now - from < BUDGET_MAX_NS)
         polling->budget = BUDGET_MAX_NS;

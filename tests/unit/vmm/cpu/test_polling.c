@@ -12,23 +12,41 @@
 #define MS 1000000ll
 
 static struct polling polling;
-static int64_t now, cpu;
+static int64_t now, cpu, switches;
+
+static int64_t preemptions(void)
+{
+    return switches;
+}
 
 static int setup(void **state)
 {
     (void)state;
     now = 1000 * MS;
     cpu = 17 * MS;
-    polling_init(&polling, now, cpu);
+    switches = 7;
+    polling_init(&polling, now, cpu, preemptions);
     return 0;
 }
 
-/* A round of looks that took `wall`, `used` of it on a processor. True: sleep. */
+/*
+ * A round of looks that took `wall`, `used` of it on a processor: another thread had the
+ * processor for the rest. True: sleep.
+ */
 static bool turn(int64_t wall, int64_t used, bool found)
 {
     now += wall;
     cpu += used;
-    return polling_turn(&polling, now, cpu, found);
+    switches += wall - used > 0;
+    return polling_turn(&polling, now, cpu, found, !found);
+}
+
+/* A round in which the thread waited in a system call. */
+static bool blocked(int64_t wall, int64_t used)
+{
+    now += wall;
+    cpu += used;
+    return polling_turn(&polling, now, cpu, 0, true);
 }
 
 static void sleep_for(int64_t ns)
@@ -80,6 +98,78 @@ static void a_lost_time_slice_means_that_processors_are_scarce(void **state)
     assert_true(polling_contended(&polling, now));
     sleep_for(100 * US);
     assert_true(turn(10 * US, 10 * US, false)); /* one round of looks, no more */
+}
+
+static void a_system_call_that_blocks_is_not_contention(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 100; i++) {
+        blocked(700 * US, 10 * US);
+        assert_false(polling_contended(&polling, now));
+        sleep_for(100 * US);
+    }
+    /* Not even after a preemption that was too short to matter. */
+    turn(100 * US, 50 * US, true);
+    blocked(700 * US, 10 * US);
+    assert_false(polling_contended(&polling, now));
+}
+
+static void a_sleep_in_the_same_turn_does_not_hide_a_lost_slice(void **state)
+{
+    (void)state;
+    switches++;
+    blocked(700 * US, 10 * US);
+    assert_true(polling_contended(&polling, now));
+}
+
+/* One round while processors are scarce, after which the vmm sleeps: its length. */
+static unsigned scarce_round(unsigned events)
+{
+    unsigned looks = polling_looks(&polling, now);
+
+    polling.hold_until = now + MS;
+    now += 10 * US;
+    cpu += 10 * US;
+    assert_true(polling_turn(&polling, now, cpu, events, true));
+    sleep_for(50 * US);
+    return looks;
+}
+
+static void rounds_in_vain_get_short_while_processors_are_scarce(void **state)
+{
+    unsigned full = 0;
+
+    (void)state;
+    assert_int_equal(polling_looks(&polling, now), POLLING_LOOKS);
+    for (unsigned i = 0; i < 8; i++) /* one event for each wake-up: it is what woke the vmm */
+        scarce_round(1);
+    assert_in_range(polling_looks(&polling, now), 1, 16);
+    for (unsigned i = 0; i < 128; i++) /* now and then a full one: things may have changed */
+        full += scarce_round(1) == POLLING_LOOKS;
+    assert_in_range(full, 2, 8);
+    now += 2 * MS;
+    assert_int_equal(polling_looks(&polling, now), POLLING_LOOKS);
+}
+
+static void rounds_that_find_work_get_long_again(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++)
+        scarce_round(1);
+    for (unsigned i = 0; i < 8; i++)
+        scarce_round(5);
+    assert_int_equal(polling_looks(&polling, now), POLLING_LOOKS);
+}
+
+/* What was found a moment ago is no reason to look for long. */
+static void a_round_after_work_is_as_short_while_processors_are_scarce(void **state)
+{
+    (void)state;
+    assert_true(turn(3 * MS, 10 * US, false));
+    sleep_for(20 * US);
+    now += 10 * US;
+    cpu += 10 * US;
+    assert_true(polling_turn(&polling, now, cpu, 3, true));
 }
 
 /* Sleep and what a sleeper does not use are no sign. */
@@ -139,6 +229,11 @@ int main(void)
         TEST(looks_for_a_while_and_less_when_that_is_in_vain),
         TEST(work_that_is_found_starts_the_time_again),
         TEST(a_lost_time_slice_means_that_processors_are_scarce),
+        TEST(a_system_call_that_blocks_is_not_contention),
+        TEST(a_sleep_in_the_same_turn_does_not_hide_a_lost_slice),
+        TEST(rounds_in_vain_get_short_while_processors_are_scarce),
+        TEST(rounds_that_find_work_get_long_again),
+        TEST(a_round_after_work_is_as_short_while_processors_are_scarce),
         TEST(sleep_is_not_contention),
         TEST(polls_in_vain_are_rare_while_contention_lasts),
         TEST(contention_that_is_over_is_forgotten),
