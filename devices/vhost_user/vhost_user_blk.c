@@ -18,6 +18,7 @@
 
 static const struct rv_property blk_properties[] = {
     VHOST_USER_PROPERTIES("128"),
+    RV_PROPERTY_BOOT_INDEX,
     {.name = "queues",
      .type = RV_PROPERTY_UINT,
      .value = "1",

@@ -162,7 +162,7 @@ static int make(struct event_base *base, const struct plugins *plugins, char **a
         .stub = argv[1],
         .nr_pcpus = run.scenario->pcpus,
         .nr_vcpus = NR_VMS,
-        .ram_size = NR_VMS * vm_memory_size(NEIGHBOUR_RAM),
+        .ram_size = NR_VMS * vm_memory_size(NEIGHBOUR_RAM, 0),
     };
 
     run.machine = machine_qemu_start(&config, base, died, NULL);
@@ -178,7 +178,7 @@ static int make(struct event_base *base, const struct plugins *plugins, char **a
         };
         struct vm_share share = {
             .id = i,
-            .ram_offset = i * vm_memory_size(NEIGHBOUR_RAM),
+            .ram_offset = i * vm_memory_size(NEIGHBOUR_RAM, 0),
         };
 
         if (vm_create(&run.vms[i], &vm, &share, &run.cores, base, plugins, NULL))

@@ -174,6 +174,8 @@ static int serve(const struct run_options *o)
     static struct session session;
     static struct cores cores;
     static struct vm vm;
+    struct machine_config machine_config = o->machine;
+    struct vm_config config = o->vm;
     struct vm_share share = {0};
     struct event *events[NR_SIGNALS] = {0};
     struct event_base *base = device_event_base();
@@ -203,7 +205,9 @@ static int serve(const struct run_options *o)
     if ((o->trace && trace_text_start(o->trace, &traces[0])) ||
         (o->perfetto && trace_perfetto_start(o->perfetto, &traces[1])))
         goto out;
-    machine = machine_qemu_start(&o->machine, base, machine_died, &session);
+    config.rom_size = vm_devices_rom(&config, plugins);
+    machine_config.ram_size = vm_memory_size(config.ram_size, config.rom_size);
+    machine = machine_qemu_start(&machine_config, base, machine_died, &session);
     if (!machine)
         goto out;
     console = chardev_stdio_new(base, STDIN_FILENO, STDOUT_FILENO, user_quits, &session);
@@ -212,7 +216,7 @@ static int serve(const struct run_options *o)
     created = true;
     session.vm = &vm;
     cores_init(&cores, machine, o->slice_ms * NS_PER_MS);
-    if (vm_create(&vm, &o->vm, &share, &cores, base, plugins, console) ||
+    if (vm_create(&vm, &config, &share, &cores, base, plugins, console) ||
         vm_start(&vm, &session.over) || loop_init(&session.loop, base, &cores))
         goto out;
     loop_add(&session.loop, &vm);

@@ -9,9 +9,11 @@
 
 #include "vmm/board/board.h"
 #include "vmm/cli/command.h"
+#include "vmm/cli/firmware_files.h"
 #include "vmm/control/control_path.h"
 #include "vmm/util/log.h"
 #include "vmm/util/size.h"
+#include "vmm/vm/vm_devices.h"
 
 #define MIN_RAM     RV_BLOCK_SIZE
 #define DEFAULT_RAM (512ull << 20)
@@ -91,24 +93,32 @@ static int set_log_level(void *target, const struct option_row *row, const char 
     return log_set_level(value) ? bad(row->what, value, "give error, warn, info or debug") : 0;
 }
 
+/* `spec` is taken over; NULL: there was no memory for it. `name` is for messages. */
+static int add_device(struct run_options *o, const char *name, char *spec)
+{
+    if (!spec) {
+        log_error("--%s: out of memory", name);
+        return -EINVAL;
+    }
+    for (unsigned i = 0; i < VM_MAX_DEVICES; i++) {
+        if (!o->devices[i]) {
+            o->devices[i] = o->made[o->nr_made++] = spec;
+            return 0;
+        }
+    }
+    free(spec);
+    return bad("device", name, "too many; " VM_MAX_DEVICES_TEXT " can be given");
+}
+
 /* A device by a shorter name: the row says what stands before the value in --device. */
 static int set_device(void *target, const struct option_row *row, const char *value)
 {
-    struct run_options *o = target;
     const char *comma = row->argument && row->argument[0] == '[' && value ? "," : "";
     char *spec;
 
-    for (unsigned i = 0; i < VM_MAX_DEVICES; i++) {
-        if (o->devices[i])
-            continue;
-        if (asprintf(&spec, "%s%s%s", row->device, comma, value ? value : "") < 0) {
-            log_error("--%s: out of memory", row->name);
-            return -EINVAL;
-        }
-        o->devices[i] = o->made[o->nr_made++] = spec;
-        return 0;
-    }
-    return bad("device", row->device, "too many; " VM_MAX_DEVICES_TEXT " can be given");
+    if (asprintf(&spec, "%s%s%s", row->device, comma, value ? value : "") < 0)
+        spec = NULL;
+    return add_device(target, row->name, spec);
 }
 
 #define AT(member) .offset = offsetof(struct run_options, member)
@@ -140,6 +150,17 @@ static const struct option_row rows[] = {
      .argument = "TEXT",
      AT(vm.bootargs),
      .help = "kernel command line"},
+    {.name = "firmware",
+     .type = OPTION_TEXT,
+     .argument = "FILE|edk2|u-boot",
+     AT(firmware),
+     .help = "start this firmware; with -k it gets the kernel\n"
+             "(default for a disk without -k: edk2)"},
+    {.name = "firmware-vars",
+     .type = OPTION_TEXT,
+     .argument = "FILE",
+     AT(firmware_vars),
+     .help = "file of the firmware's variables, made if it is missing"},
     {.name = "memory",
      .letter = 'm',
      .type = OPTION_OWN,
@@ -295,7 +316,7 @@ void run_options_help(void)
 {
     static const struct option_set all = {.rows = rows, .count = ROWS};
 
-    printf("usage: vmm run -k IMAGE [OPTION...]\n"
+    printf("usage: vmm run -k IMAGE|--disk PATH|--firmware FILE [OPTION...]\n"
            "\n"
            "Boot an AArch64 guest. Its console is on standard input and output; messages go to\n"
            "standard error. On a terminal, Ctrl-a x ends the guest and Ctrl-a h lists the keys.\n"
@@ -352,13 +373,78 @@ static int complete_control(struct run_options *o)
                : 0;
 }
 
-int run_options_complete(struct run_options *o)
+/* Something that firmware can boot from? */
+static bool has_disk(const struct run_options *o)
 {
-    if (!o->vm.files.kernel) {
-        log_error("no kernel; give one with -k IMAGE ('vmm help run' tells more)");
+    for (unsigned i = 0; i < VM_MAX_DEVICES && o->devices[i]; i++)
+        if (vm_devices_names(o->devices[i], "virtio-blk") ||
+            vm_devices_names(o->devices[i], "vhost-user-blk"))
+            return true;
+    return false;
+}
+
+/* ",NAME=VALUE" with each comma of the value twice; "" without a value. free() it. */
+static char *property(const char *name, const char *value)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    if (!out)
+        return NULL;
+    if (value)
+        fprintf(out, ",%s=", name);
+    for (; value && *value; value++)
+        fprintf(out, *value == ',' ? ",," : "%c", *value);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
+/* The flash, with what --firmware and --firmware-vars gave. */
+static int add_flash(struct run_options *o)
+{
+    struct firmware_files files;
+    char *code, *vars, *template, *spec = NULL;
+    int error = firmware_find("", o->firmware, &files);
+
+    if (error)
+        return error;
+    code = property("code", files.code);
+    vars = property("vars", o->firmware_vars);
+    template = property("template", files.vars);
+    if (!code || !vars || !template || asprintf(&spec, "cfi-flash%s%s%s", code, vars, template) < 0)
+        spec = NULL;
+    free(code);
+    free(vars);
+    free(template);
+    o->vm.firmware = true;
+    return add_device(o, "firmware", spec);
+}
+
+/* What the guest starts with. */
+static int complete_boot(struct run_options *o)
+{
+    if (!o->firmware && !o->vm.files.kernel && has_disk(o))
+        o->firmware = "edk2";
+    if (o->firmware && o->vm.files.raw)
+        return bad("firmware", o->firmware, "it cannot start a raw binary: leave out --raw");
+    if (o->firmware_vars && !o->firmware)
+        return bad("firmware-vars", o->firmware_vars, "give --firmware, too");
+    if (!o->firmware && !o->vm.files.kernel) {
+        log_error("no kernel and no disk; give one with -k IMAGE or --disk PATH ('vmm help run' "
+                  "tells more)");
         return -EINVAL;
     }
-    if (complete_control(o))
+    if (!o->vm.files.kernel && (o->vm.files.initrds[0] || o->vm.bootargs))
+        return bad("firmware", o->firmware, "without -k it takes neither -i nor -p");
+    return o->firmware ? add_flash(o) : 0;
+}
+
+int run_options_complete(struct run_options *o)
+{
+    if (complete_boot(o) || complete_control(o))
         return -EINVAL;
     o->vm.devices = o->devices;
     for (o->vm.nr_devices = 0; o->vm.nr_devices < VM_MAX_DEVICES; o->vm.nr_devices++) {
@@ -373,7 +459,6 @@ int run_options_complete(struct run_options *o)
         return -EINVAL;
     }
     o->machine.nr_vcpus = o->vm.nr_vcpus;
-    o->machine.ram_size = vm_memory_size(o->vm.ram_size);
     if (!o->machine.stub)
         o->machine.stub = command_stub_path();
     return 0;

@@ -16,6 +16,8 @@ struct run_options {
     const char *devices[VM_MAX_DEVICES];
     char *made[VM_MAX_DEVICES]; /* those of `devices` that were put together here */
     unsigned nr_made;
+    const char *firmware;      /* a file or the name of one that is installed; NULL: none */
+    const char *firmware_vars; /* file of its variables, or NULL */
     const char *plugin_paths[RUN_PATHS_MAX + 1]; /* NULL ends the list */
     const char *trace, *perfetto;                /* FILE[,FILTER...], or NULL */
     unsigned slice_ms;

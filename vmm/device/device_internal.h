@@ -61,6 +61,8 @@ struct device_region {
     ipa_t base;
     uint32_t index;
     bool on_bus;
+    uint8_t *memory; /* NULL: none, or not asked for yet */
+    unsigned rom;    /* its index in the VM */
 };
 
 struct rv_instance {
@@ -112,6 +114,12 @@ void *device_state_block(struct rv_instance *instance, const char *name, uint32_
                          uint64_t size);
 void *device_state_resize(struct rv_instance *instance, void *block, uint64_t size);
 uint64_t device_state_size(struct rv_instance *instance, const void *block);
+
+/* device_region.c */
+void *device_region_memory(struct rv_instance *instance, uint32_t region);
+void device_region_show(struct rv_instance *instance, uint32_t region, bool shown);
+void device_region_dirty(struct rv_instance *instance, uint32_t region, uint64_t offset,
+                         uint64_t len);
 
 /* device_property.c */
 int device_properties_parse(struct rv_instance *instance, const char *text);

@@ -344,4 +344,7 @@ const struct rv_vmm_ops device_ops = {
     .disk_drain = device_disk_drain,
     .mem_region = device_mem_region,
     .mem_discard = device_mem_discard,
+    .region_memory = device_region_memory,
+    .region_show = device_region_show,
+    .region_dirty = device_region_dirty,
 };

@@ -73,16 +73,10 @@ void exit_abort(struct exit_run *run)
     exit_inject_abort(run, run->answer.fsc);
 }
 
-/* The guest's tables, read as its MMU does: in RAM and nowhere else, one load each. */
+/* The guest's tables, read as its MMU does. */
 static int table_read(void *opaque, ipa_t addr, uint64_t *word)
 {
-    const struct exit_run *run = opaque;
-    uint64_t *p = (uint64_t *)guest_ram_at(&run->ctx->insn_mmio.ram, addr.v, sizeof(*p));
-
-    if (!p || addr.v % sizeof(*p))
-        return -ENXIO;
-    *word = le64toh(__atomic_load_n(p, __ATOMIC_RELAXED));
-    return 0;
+    return insn_mmio_word(&((const struct exit_run *)opaque)->ctx->insn_mmio, addr, word);
 }
 
 /*

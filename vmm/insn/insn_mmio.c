@@ -100,16 +100,22 @@ static struct insn_sve *sve_registers(struct insn_mmio_run *run)
     return &run->sve;
 }
 
-/* Table words, and the instruction: in RAM, one load each, little-endian. */
-static int ram_word(void *opaque, ipa_t addr, uint64_t *word)
+int insn_mmio_word(const struct insn_mmio *mmio, ipa_t addr, uint64_t *word)
 {
-    const struct insn_mmio *mmio = ((struct insn_mmio_run *)opaque)->mmio;
-    uint64_t *p = (uint64_t *)guest_ram_at(&mmio->ram, addr.v, sizeof(*p));
+    const uint64_t *p = (const uint64_t *)guest_ram_at(&mmio->ram, addr.v, sizeof(*p));
 
+    if (!p)
+        p = (const uint64_t *)guest_rom_at(mmio->roms, addr.v, sizeof(*p));
     if (!p || addr.v % sizeof(*p))
         return -ENXIO;
     *word = le64toh(__atomic_load_n(p, __ATOMIC_RELAXED));
     return 0;
+}
+
+/* Table words, and the instruction. */
+static int ram_word(void *opaque, ipa_t addr, uint64_t *word)
+{
+    return insn_mmio_word(((struct insn_mmio_run *)opaque)->mmio, addr, word);
 }
 
 static int ram_swap(void *opaque, ipa_t addr, uint64_t old, uint64_t new)

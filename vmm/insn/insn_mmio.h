@@ -18,9 +18,10 @@
 struct insn_mmio {
     struct bus *bus;
     struct guest_ram ram;
-    unsigned pa_bits;  /* of ID_AA64MMFR0_EL1.PARange as the guest reads it: 32 to 48 */
-    uint16_t zva_size; /* bytes, from DCZID_EL0; 0: DC ZVA is prohibited */
-    uint16_t sve;      /* bit n: SVE has vectors of (n + 1) * 16 bytes; 0: there is none */
+    const struct guest_roms *roms; /* where instructions and tables may be, too; or NULL */
+    unsigned pa_bits;              /* of ID_AA64MMFR0_EL1.PARange as the guest reads it: 32 to 48 */
+    uint16_t zva_size;             /* bytes, from DCZID_EL0; 0: DC ZVA is prohibited */
+    uint16_t sve; /* bit n: SVE has vectors of (n + 1) * 16 bytes; 0: there is none */
 };
 
 enum insn_mmio_end {
@@ -42,6 +43,12 @@ struct insn_mmio_result {
  */
 enum insn_mmio_end insn_mmio_run(const struct insn_mmio *mmio, struct vcpu *vcpu,
                                  const struct rv_event *event, struct insn_mmio_result *result);
+
+/*
+ * 8 bytes of memory that the guest's MMU can read: in RAM or a ROM, in one load, little-endian.
+ * 0 or -ENXIO.
+ */
+int insn_mmio_word(const struct insn_mmio *mmio, ipa_t addr, uint64_t *word);
 
 /* What `mmio.pa_bits` and `mmio.zva_size` are for these registers' values. */
 unsigned insn_mmio_pa_bits(uint64_t id_aa64mmfr0);

@@ -20,9 +20,6 @@
 
 #define INITRD_ALIGN UINT64_C(4096)
 
-/* A device tree with every device that fits on the board is smaller than this. */
-#define DTB_ROOM_MIN UINT64_C(0x40000)
-
 /* What is held while a guest is loaded. */
 struct loading {
     const struct loader *loader;
@@ -162,10 +159,10 @@ static int load_file(struct loading *loading, struct kernel *kernel)
 static int place_dtb(const struct loader *loader, struct gap *above, struct gap *below,
                      struct loader_layout *layout)
 {
-    struct gap *gap = gap_size(below) >= DTB_ROOM_MIN ? below : above;
+    struct gap *gap = gap_size(below) >= LOADER_DTB_ROOM_MIN ? below : above;
     uint64_t room = gap_size(gap);
 
-    if (room < (gap == below ? DTB_ROOM_MIN : LOADER_DTB_SIZE)) {
+    if (room < (gap == below ? LOADER_DTB_ROOM_MIN : LOADER_DTB_SIZE)) {
         input_error(&loader->kernel, "leaves no 2 MiB of RAM for the device tree: give more RAM");
         return -ENOSPC;
     }

@@ -20,6 +20,9 @@
 /* booting.rst, 2: a device tree is at most 2 MiB. */
 #define LOADER_DTB_SIZE UINT64_C(0x200000)
 
+/* A device tree with every device that fits on the board is smaller than this. */
+#define LOADER_DTB_ROOM_MIN UINT64_C(0x40000)
+
 /* Bytes of the longest command line that is taken from a UKI, with its NUL. */
 #define LOADER_CMDLINE_SIZE 4096u
 #define LOADER_INITRDS_MAX  8u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Guest RAM as the loader sees it: one range of IPAs that the vmm has mapped. */
+/* Guest RAM as the loader sees it: one range of IPAs that the vmm has mapped. And ROMs. */
 #pragma once
 
 #include <stdbool.h>
@@ -24,6 +24,35 @@ static inline bool guest_ram_has(const struct guest_ram *ram, uint64_t ipa, uint
 static inline uint8_t *guest_ram_at(const struct guest_ram *ram, uint64_t ipa, uint64_t size)
 {
     return guest_ram_has(ram, ipa, size) ? ram->host + (ipa - ram->ipa) : NULL;
+}
+
+/* Memory of a device, which the guest reads and executes while it is shown. */
+struct guest_rom {
+    uint8_t *host;
+    uint64_t ipa;
+    uint64_t size;
+    bool shown;
+};
+
+#define GUEST_ROMS_MAX 8u
+
+struct guest_roms {
+    struct guest_rom rom[GUEST_ROMS_MAX];
+    unsigned count;
+};
+
+/* Host address of [ipa, ipa + size) in a ROM that is shown, or NULL. `roms` NULL: there are none. */
+static inline const uint8_t *guest_rom_at(const struct guest_roms *roms, uint64_t ipa,
+                                          uint64_t size)
+{
+    for (unsigned i = 0; roms && i < roms->count; i++) {
+        const struct guest_rom *rom = &roms->rom[i];
+
+        if (rom->shown && ipa >= rom->ipa && ipa - rom->ipa <= rom->size &&
+            size <= rom->size - (ipa - rom->ipa))
+            return rom->host + (ipa - rom->ipa);
+    }
+    return NULL;
 }
 
 static inline uint64_t guest_ram_end(const struct guest_ram *ram)

@@ -28,9 +28,15 @@ int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu)
     return error;
 }
 
-uint64_t vm_memory_size(uint64_t ram_size)
+uint64_t vm_memory_size(uint64_t ram_size, uint64_t rom_size)
 {
-    return ram_size + BOARD_PVTIME_SIZE;
+    return ram_size + rom_size + BOARD_PVTIME_SIZE;
+}
+
+/* In the VM's share: RAM, ROMs, stolen time. */
+static uint64_t pvtime_offset(const struct vm *vm)
+{
+    return vm->config.ram_size + vm->config.rom_size;
 }
 
 static int create_gic(struct vm *vm)
@@ -135,6 +141,7 @@ void vm_destroy(struct vm *vm)
         bus_free(vm->bus);
     state_close(&vm->state);
     code_pages_free(&vm->code);
+    vm_rom_free(vm);
     net_cards_free(&vm->cards);
 }
 
@@ -147,7 +154,7 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
         vm->vcpus[i].stolen_ns = 0;
         vm->vcpus[i].pvtime = &vm->pvtime;
     }
-    pvtime_region_init(&vm->pvtime, vm->ram.host + vm->ram.size, BOARD_PVTIME_SIZE,
+    pvtime_region_init(&vm->pvtime, vm->ram.host + pvtime_offset(vm), BOARD_PVTIME_SIZE,
                        vm->config.nr_vcpus);
 }
 
@@ -185,12 +192,12 @@ static int announce(struct vm *vm)
     struct rv_command create = {
         .op = RV_COMMAND_VM_CREATE,
         .vm = (uint16_t)vm->share.id,
-        .arg = {ram, vm_memory_size(vm->config.ram_size)},
+        .arg = {ram, vm_memory_size(vm->config.ram_size, vm->config.rom_size)},
     };
     struct rv_command pvtime = {
         .op = RV_COMMAND_MAP,
         .vm = (uint16_t)vm->share.id,
-        .arg = {BOARD_PVTIME_BASE, ram + vm->config.ram_size, BOARD_PVTIME_SIZE, RV_MAP_READ},
+        .arg = {BOARD_PVTIME_BASE, ram + pvtime_offset(vm), BOARD_PVTIME_SIZE, RV_MAP_READ},
     };
     int error = cores_call(vm->cores, &create, NULL);
 
@@ -223,7 +230,7 @@ static int announce(struct vm *vm)
 int vm_start(struct vm *vm, const bool *over)
 {
     struct loader_layout layout;
-    int error = loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
+    int error = vm_open_files(vm);
 
     if (!error)
         error = vm_load_files(vm, &layout);
@@ -237,6 +244,7 @@ int vm_start(struct vm *vm, const bool *over)
     vm->exits.insn_mmio = (struct insn_mmio){
         .bus = vm->bus,
         .ram = vm->ram,
+        .roms = &vm->roms,
         .pa_bits = insn_mmio_pa_bits(vm->exits.sysreg.id[RV_ID_INDEX(7, 0)]),
         .zva_size = insn_mmio_zva_size(vm->machine->dczid),
         .sve = (uint16_t)vm->machine->sve,
@@ -341,7 +349,7 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     vm->cores->in_exit = pcpu;
     if (vm_code_is_fetch(vm, event))
         vm_code_fetched(vm, ipa(event->ipa));
-    else
+    else if (!vm_rom_fault(vm, event))
         exit_handle(&vm->exits, vcpu, event, reply);
     vm->cores->in_exit = NULL;
     if (reply->hold) {

@@ -18,6 +18,7 @@
 #include "vmm/vm/state.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/vm/vm_place.h"
+#include "vmm/vm/vm_rom.h"
 
 #define VM_MAX_VCPUS   32u
 #define VM_MAX_DEVICES 64u
@@ -27,8 +28,10 @@ struct vm_config {
     const char *name; /* or NULL */
     unsigned nr_vcpus;
     uint64_t ram_size;
+    uint64_t rom_size;    /* of all devices' memory that the guest can read: vm_devices_rom() */
     const char *bootargs; /* or NULL */
     struct loader_config files;
+    bool firmware; /* it is in the flash, starts at its beginning and loads the files */
     const char *const *devices; /* what --device gave, nr_devices of them */
     unsigned nr_devices;
     const char *dump_dtb; /* or NULL: file to write the device tree to */
@@ -67,6 +70,9 @@ struct vm {
     struct vgic vgic;
     struct exit_ctx exits;
     struct code_pages code;
+    struct guest_roms roms;
+    struct vm_rom rom_state[GUEST_ROMS_MAX]; /* of the same index */
+    uint64_t rom_used;                       /* bytes of config.rom_size */
     struct pvtime_region pvtime;
     struct loader loader;
     struct vcpu vcpus[VM_MAX_VCPUS];
@@ -85,8 +91,8 @@ struct vm {
     bool broken;        /* the stub refused a command, panicked, or was lost */
 };
 
-/* What a VM with so much RAM takes of the machine's: its own, and what the vmm shows it. */
-uint64_t vm_memory_size(uint64_t ram_size);
+/* What a VM takes of the machine's RAM: its own, its ROMs, and what the vmm shows it. */
+uint64_t vm_memory_size(uint64_t ram_size, uint64_t rom_size);
 
 /*
  * Make the VM on a machine whose stub may not be up yet: devices, interrupt

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <linux/virtio_mmio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/board/board.h"
 #include "vmm/trace/tap.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_firmware.h"
 
 #define PATIENCE_S 10 /* between two messages about a device that does not get quiet */
 
@@ -59,17 +61,52 @@ static void device_request(void *opaque, const char *device, const struct rv_req
     }
 }
 
+static int device_rom_new(void *opaque, ipa_t base, uint64_t bytes, unsigned *index,
+                          uint8_t **memory)
+{
+    return vm_rom_new(opaque, base, bytes, index, memory);
+}
+
+static void device_rom_show(void *opaque, unsigned index, bool shown)
+{
+    vm_rom_show(opaque, index, shown);
+}
+
+static void device_rom_written(void *opaque, unsigned index, uint64_t offset, uint64_t size)
+{
+    vm_rom_written(opaque, index, offset, size);
+}
+
 /*
  * Making them
  */
 
+/* Of one that the user or the board names; what it may have behind its name does not count. */
+static uint64_t rom_bytes(const struct plugins *plugins, const char *spec)
+{
+    char *name = strndup(spec, strcspn(spec, ","));
+    const struct plugin *plugin = name ? plugin_find(plugins, name) : NULL;
+    uint64_t bytes = 0;
+
+    free(name);
+    for (const struct rv_region *r = plugin ? plugin->class.regions : NULL; r && r->bytes; r++)
+        bytes += r->flags & RV_REGION_MEMORY ? r->bytes : 0;
+    return bytes;
+}
+
+uint64_t vm_devices_rom(const struct vm_config *config, const struct plugins *plugins)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < config->nr_devices; i++)
+        bytes += rom_bytes(plugins, config->devices[i]);
+    return bytes;
+}
+
 static bool is_named(const struct vm *vm, const char *name)
 {
-    size_t len = strlen(name);
-
     for (unsigned i = 0; i < vm->config.nr_devices; i++)
-        if (strcspn(vm->config.devices[i], ",") == len &&
-            memcmp(vm->config.devices[i], name, len) == 0)
+        if (vm_devices_names(vm->config.devices[i], name))
             return true;
     return false;
 }
@@ -85,6 +122,23 @@ static int create(struct vm *vm, const struct device_env *env, const char *spec)
     error = device_create(env, spec, &vm->devices[vm->nr_devices]);
     if (!error)
         vm->nr_devices++;
+    return error;
+}
+
+/* What the user asked for; firmware is told of all of it by the last. */
+static int create_given(struct vm *vm, const struct device_env *env)
+{
+    char *last;
+    int error = 0;
+
+    for (unsigned i = 0; i < vm->config.nr_devices && !error; i++)
+        if (!vm->config.firmware || !vm_devices_names(vm->config.devices[i], VM_FW_CFG))
+            error = create(vm, env, vm->config.devices[i]);
+    if (error || !vm->config.firmware)
+        return error;
+    last = vm_firmware_device(vm);
+    error = last ? create(vm, env, last) : -EINVAL;
+    free(last);
     return error;
 }
 
@@ -145,14 +199,17 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .irq_set = device_irq,
         .mem_dirty = device_dirty,
         .request = device_request,
+        .rom_new = device_rom_new,
+        .rom_show = device_rom_show,
+        .rom_written = device_rom_written,
     };
     int error = 0;
 
     for (unsigned i = 0; i < sizeof(board_devices) / sizeof(board_devices[0]) && !error; i++)
         if (!is_named(vm, board_devices[i]))
             error = create(vm, &env, board_devices[i]);
-    for (unsigned i = 0; i < vm->config.nr_devices && !error; i++)
-        error = create(vm, &env, vm->config.devices[i]);
+    if (!error)
+        error = create_given(vm, &env);
     return error ? error : add_empty_transports(vm);
 }
 

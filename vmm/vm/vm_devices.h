@@ -4,10 +4,26 @@
 
 #include <ringvisor/device.h>
 #include <stdbool.h>
+#include <string.h>
 
 #include "vmm/device/plugin.h"
 
 struct vm;
+struct vm_config;
+
+/* The device that vm_firmware_device() describes. */
+#define VM_FW_CFG "fw-cfg"
+
+/* Is `spec`, as --device has it, a device of this name? */
+static inline bool vm_devices_names(const char *spec, const char *name)
+{
+    size_t len = strlen(name);
+
+    return strcspn(spec, ",") == len && memcmp(spec, name, len) == 0;
+}
+
+/* Bytes that the VM's devices need as RV_REGION_MEMORY. */
+uint64_t vm_devices_rom(const struct vm_config *config, const struct plugins *plugins);
 
 /* Those of the board and what the user asked for. 0 or -errno after a message. */
 int vm_devices_create(struct vm *vm, const struct plugins *plugins);

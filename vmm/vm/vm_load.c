@@ -84,9 +84,27 @@ static int dump_dtb(const char *path, const void *dtb)
     return error;
 }
 
+int vm_open_files(struct vm *vm)
+{
+    if (vm->config.firmware)
+        return 0;
+    return loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
+}
+
+/*
+ * Firmware for QEMU's "virt" starts where the flash does, and finds the device tree at the start
+ * of RAM. EDK2 has its first stack at 0x7c000 from there.
+ */
 int vm_load_files(struct vm *vm, struct loader_layout *layout)
 {
-    return loader_load(&vm->loader, &vm->ram, layout);
+    if (!vm->config.firmware)
+        return loader_load(&vm->loader, &vm->ram, layout);
+    *layout = (struct loader_layout){
+        .entry = ipa(BOARD_FLASH_BASE),
+        .dtb = ipa(BOARD_RAM_BASE),
+        .dtb_size = LOADER_DTB_ROOM_MIN,
+    };
+    return 0;
 }
 
 int vm_load_dtb(struct vm *vm, const struct loader_layout *layout)

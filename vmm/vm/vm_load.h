@@ -6,7 +6,13 @@
 
 struct vm;
 
-/* Kernel and initrd into the guest's RAM. 0 or -errno after a message. */
+/* Once, before vm_load_files(). 0 or -errno after a message. */
+int vm_open_files(struct vm *vm);
+
+/*
+ * Kernel and initrd into the guest's RAM, unless its firmware loads them. 0 or -errno after a
+ * message.
+ */
 int vm_load_files(struct vm *vm, struct loader_layout *layout);
 
 /*

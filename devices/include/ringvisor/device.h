@@ -98,6 +98,9 @@ typedef int rv_read_fn(void *device, uint64_t offset, uint32_t width, uint64_t *
 typedef int rv_write_fn(void *device, uint64_t offset, uint32_t width, uint64_t value,
                         const struct rv_access *access);
 
+/* rv_region.flags */
+#define RV_REGION_MEMORY 0x1u /* has memory that the guest can be shown: whole pages of 4 KiB */
+
 /* One piece of the guest's address space that the device answers for. Element: `region_size`. */
 struct rv_region {
     uint64_t bytes;      /* 0 ends the list */
@@ -114,6 +117,8 @@ struct rv_region {
      * slower. NULL: none.
      */
     const struct rv_range *posted;
+    uint32_t flags; /* RV_REGION_x */
+    uint32_t reserved;
 };
 
 /* Where on the guest's board. */

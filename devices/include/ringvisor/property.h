@@ -29,6 +29,16 @@ struct rv_property {
 };
 
 /*
+ * For devices that firmware can boot from: the vmm reads it and tells the firmware, for classes
+ * that it knows.
+ */
+#define RV_PROPERTY_BOOT_INDEX                                                                 \
+    {                                                                                          \
+        .name = "bootindex", .type = RV_PROPERTY_UINT, .value = "65535", .max = 65535,         \
+        .help = "place in the firmware's boot order, the lowest first; 65535: none of its own" \
+    }
+
+/*
  * A command that the user may give the instance at run time, beside get and set. The size of
  * one element is `command_size` of the class.
  */

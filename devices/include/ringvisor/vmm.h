@@ -258,6 +258,25 @@ struct rv_vmm_ops {
     int (*net_set_pairs)(struct rv_instance *instance, struct rv_net *net, uint32_t pairs);
     void (*net_close)(struct rv_instance *instance, struct rv_net *net);
     int (*net_address)(struct rv_instance *instance, const char *text, uint8_t address[6]);
+
+    /*
+     * Memory of a region that is declared RV_REGION_MEMORY, for what a guest reads or executes
+     * without exits, such as a flash chip in array mode.
+     *
+     * region_memory: the region's bytes, zeroed, or with RV_CREATE_RESUME what they were. Only
+     * in create(). NULL after a message: there is none.
+     *
+     * region_show: from now on the guest reads and executes these bytes (`shown`), or its reads
+     * come to read() again, as at first. Writes always come to write(). Before the operation
+     * returns, no vCPU can reach the bytes that are not shown any more.
+     *
+     * region_dirty: the device has written these bytes. Call it before the guest can learn of
+     * that; without it the guest may read or execute what was there before.
+     */
+    void *(*region_memory)(struct rv_instance *instance, uint32_t region);
+    void (*region_show)(struct rv_instance *instance, uint32_t region, bool shown);
+    void (*region_dirty)(struct rv_instance *instance, uint32_t region, uint64_t offset,
+                         uint64_t len);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

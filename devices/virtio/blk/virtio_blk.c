@@ -192,6 +192,7 @@ static const struct rv_property blk_properties[] = {
      .required = true,
      .help = "image: a file, a block device, nbd://... or nbd+unix://..."},
     {.name = "ro", .type = RV_PROPERTY_BOOL, .value = "off", .help = "the guest cannot write"},
+    RV_PROPERTY_BOOT_INDEX,
     {.name = "format",
      .type = RV_PROPERTY_STRING,
      .value = "auto",

@@ -284,6 +284,7 @@ static int net_quiesce(void *device)
 
 static const struct rv_property net_properties[] = {
     RV_NET_PROPERTIES,
+    RV_PROPERTY_BOOT_INDEX,
     {.name = "mac",
      .type = RV_PROPERTY_STRING,
      .help = "MAC address (default: made from the guest's name and the number of the card)"},

@@ -121,6 +121,30 @@ static int host_mem_region(struct rv_instance *host, unsigned index, struct rv_m
     return 0;
 }
 
+static void *host_region_memory(struct rv_instance *host, uint32_t region)
+{
+    CHECK(region < PLUGIN_HOST_REGIONS && !host->device);
+    CHECK(host->class->regions[region].flags & RV_REGION_MEMORY);
+    if (!host->region[region].bytes)
+        host->region[region].bytes = calloc(1, host->class->regions[region].bytes);
+    return host->region[region].bytes;
+}
+
+static void host_region_show(struct rv_instance *host, uint32_t region, bool shown)
+{
+    CHECK(region < PLUGIN_HOST_REGIONS && host->region[region].bytes);
+    host->region[region].shown = shown;
+}
+
+static void host_region_dirty(struct rv_instance *host, uint32_t region, uint64_t offset,
+                              uint64_t len)
+{
+    CHECK(region < PLUGIN_HOST_REGIONS && host->region[region].bytes);
+    CHECK(offset <= host->class->regions[region].bytes &&
+          len <= host->class->regions[region].bytes - offset);
+    host->region[region].dirty += len;
+}
+
 static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,
                               size_t size)
 {
@@ -218,6 +242,9 @@ static const struct rv_vmm_ops host_ops = {
     .chr_write = plugin_host_chr_write,
     .chr_accept = plugin_host_chr_accept,
     .chr_close = plugin_host_chr_close,
+    .region_memory = host_region_memory,
+    .region_show = host_region_show,
+    .region_dirty = host_region_dirty,
     .disk_open = plugin_host_disk_open,
     .disk_info = plugin_host_disk_info,
     .disk_submit = plugin_host_disk_submit,
@@ -246,6 +273,10 @@ void plugin_host_init_class(struct rv_instance *host, const struct rv_device_cla
 static void forget_state(struct rv_instance *host)
 {
     memset(host->state, 0, sizeof(host->state));
+    for (unsigned i = 0; i < PLUGIN_HOST_REGIONS; i++) {
+        free(host->region[i].bytes);
+        host->region[i].bytes = NULL;
+    }
     memset(host->counter, 0, sizeof(host->counter));
     for (unsigned i = 0; i < COUNT_OF(host->block); i++) {
         free(host->block[i].block);

@@ -16,13 +16,14 @@
 #define PLUGIN_HOST_TIMERS    16u
 #define PLUGIN_HOST_WATCHES   300u
 #define PLUGIN_HOST_WORKS     4u
-#define PLUGIN_HOST_STATE     4096u /* bytes */
-#define PLUGIN_HOST_CHRS      4u    /* character back ends */
-#define PLUGIN_HOST_CHR_BYTES 4096u /* that one of them keeps */
-#define PLUGIN_HOST_SET       8u    /* properties that plugin_host_set changes */
-#define PLUGIN_HOST_PENDING   2048u /* disk requests */
-#define PLUGIN_HOST_REPLIES   16u   /* commands of one test */
-#define PLUGIN_HOST_TEXT      1024u /* of an answer or a property */
+#define PLUGIN_HOST_REGIONS   2u     /* with memory */
+#define PLUGIN_HOST_STATE     16384u /* bytes */
+#define PLUGIN_HOST_CHRS      4u     /* character back ends */
+#define PLUGIN_HOST_CHR_BYTES 4096u  /* that one of them keeps */
+#define PLUGIN_HOST_SET       8u     /* properties that plugin_host_set changes */
+#define PLUGIN_HOST_PENDING   2048u  /* disk requests */
+#define PLUGIN_HOST_REPLIES   16u    /* commands of one test */
+#define PLUGIN_HOST_TEXT      1024u  /* of an answer or a property */
 #define PLUGIN_HOST_NEVER     UINT64_MAX
 
 #define NS_PER_S 1000000000ull
@@ -104,6 +105,13 @@ struct rv_instance {
     uint64_t discarded; /* bytes */
     unsigned discards;
     unsigned mappings; /* mem_map without its mem_unmap */
+
+    /* Memory of regions, which outlives the instance; and what the guest is shown of it. */
+    struct {
+        uint8_t *bytes;
+        bool shown;
+        uint64_t dirty; /* bytes that were told */
+    } region[PLUGIN_HOST_REGIONS];
 
     /*
      * What the user gave. The list ends with {0}; plugin_host_set goes before it. A property

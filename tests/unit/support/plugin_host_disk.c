@@ -50,6 +50,21 @@ const struct rv_disk_info *plugin_host_disk_info(struct rv_instance *host, struc
     return &disk->info;
 }
 
+static bool inside(const uint8_t *at, uint64_t len, const uint8_t *start, uint64_t size)
+{
+    return start && at >= start && len <= size && (uint64_t)(at - start) <= size - len;
+}
+
+/* RAM, or a region's memory. */
+static bool in_guest_memory(const struct rv_instance *host, const uint8_t *at, uint64_t len)
+{
+    bool found = inside(at, len, host->ram, host->ram_size);
+
+    for (unsigned i = 0; i < PLUGIN_HOST_REGIONS && host->region[i].bytes; i++)
+        found |= inside(at, len, host->region[i].bytes, host->class->regions[i].bytes);
+    return len != 0 && found;
+}
+
 void plugin_host_disk_submit(struct rv_instance *host, struct rv_disk *disk,
                              struct rv_disk_request *request)
 {
@@ -59,11 +74,7 @@ void plugin_host_disk_submit(struct rv_instance *host, struct rv_disk *disk,
         CHECK(disk->pending[i] != request);
     if (request->op == RV_DISK_READ || request->op == RV_DISK_WRITE) {
         for (size_t i = 0; i < request->iov_count; i++) {
-            const uint8_t *at = request->iov[i].iov_base;
-
-            CHECK(request->iov[i].iov_len != 0 && at >= host->ram);
-            CHECK(request->iov[i].iov_len <= host->ram_size);
-            CHECK((size_t)(at - host->ram) <= host->ram_size - request->iov[i].iov_len);
+            CHECK(in_guest_memory(host, request->iov[i].iov_base, request->iov[i].iov_len));
         }
     }
     disk->submitted++;

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "vmm/cli/command.h"
+#include "vmm/cli/firmware_files.h"
 
 static char stderr_text[4096];
 
@@ -23,9 +24,17 @@ int machine_qemu_check(const char *options)
     return options && strcmp(options, "bad") == 0 ? -EINVAL : 0;
 }
 
-uint64_t vm_memory_size(uint64_t ram_size)
+/* "edk2" is installed and "u-boot" is not. */
+int firmware_find(const char *root, const char *name, struct firmware_files *files)
 {
-    return ram_size;
+    assert_string_equal(root, "");
+    if (strcmp(name, "u-boot") == 0) {
+        fprintf(stderr, "install the package\n");
+        return -ENOENT;
+    }
+    *files = strcmp(name, "edk2") == 0 ? (struct firmware_files){"/code", "/template"}
+                                       : (struct firmware_files){name, NULL};
+    return 0;
 }
 
 const char *command_stub_path(void)
@@ -84,7 +93,6 @@ static void options_go_where_they_belong(void **state)
     assert_true(o.vm.files.raw);
     assert_int_equal(o.vm.files.raw_address.v, 0x40080000);
     assert_int_equal(o.vm.ram_size, UINT64_C(1) << 30);
-    assert_int_equal(o.machine.ram_size, UINT64_C(1) << 30);
     assert_int_equal(o.vm.nr_vcpus, 4);
     assert_int_equal(o.machine.nr_vcpus, 4);
     assert_int_equal(o.machine.nr_pcpus, 2);
@@ -200,6 +208,47 @@ static void shorthand_is_put_before_what_the_user_typed(void **state)
     run_options_free(&o);
 }
 
+/* By what is typed: the flash, or "" for a guest without one. */
+static void firmware_is_a_flash(void **state)
+{
+    static const struct {
+        const char *typed, *flash;
+    } table[] = {
+        {"--firmware edk2", "cfi-flash,code=/code,template=/template"},
+        {"--firmware edk2 --firmware-vars a,b",
+         "cfi-flash,code=/code,vars=a,,b,template=/template"},
+        {"--firmware my,file", "cfi-flash,code=my,,file"},
+        {"--firmware f -k kernel -i initrd -p words", "cfi-flash,code=f"},
+        {"-k kernel", ""},
+        {"-k kernel --disk d", ""},
+        {"--disk d", "cfi-flash,code=/code,template=/template"},
+        {"-d vhost-user-blk,socket=s", "cfi-flash,code=/code,template=/template"},
+    };
+
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct run_options o;
+        const char *flash = "";
+
+        accepted(&o, table[i].typed);
+        for (unsigned j = 0; j < o.vm.nr_devices; j++)
+            if (strncmp(o.vm.devices[j], "cfi-flash", 9) == 0)
+                flash = o.vm.devices[j];
+        assert_string_equal(flash, table[i].flash);
+        assert_int_equal(o.vm.firmware, flash[0] != '\0');
+        run_options_free(&o);
+    }
+}
+
+static void firmware_that_cannot_be_is_refused(void **state)
+{
+    refused("--rng", "no kernel and no disk; give one with -k IMAGE or --disk PATH");
+    refused("--firmware u-boot", "install the package");
+    refused("--firmware-vars v -k k", "firmware-vars 'v': give --firmware");
+    refused("--firmware f -i initrd", "without -k it takes neither -i nor -p");
+    refused("--disk d -p words", "firmware 'edk2': without -k it takes neither -i nor -p");
+    refused("--firmware f -k k --raw 0x40000000", "it cannot start a raw binary");
+}
+
 static void wrong_values_are_refused_with_what_would_be_right(void **state)
 {
     refused("", "no kernel");
@@ -262,6 +311,8 @@ int main(void)
         cmocka_unit_test(option_that_can_be_given_once_is_refused_the_second_time),
         cmocka_unit_test(initrds_are_kept_in_their_order),
         cmocka_unit_test(shorthand_is_put_before_what_the_user_typed),
+        cmocka_unit_test(firmware_is_a_flash),
+        cmocka_unit_test(firmware_that_cannot_be_is_refused),
         cmocka_unit_test(wrong_values_are_refused_with_what_would_be_right),
         cmocka_unit_test(table_serves_without_a_command_line),
         cmocka_unit_test(each_option_has_a_name_and_a_help_text),

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Memory of devices that the guest is shown: what the stub is told, and when. The stub is faked. */
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "proto/arm/esr.h"
+#include "vmm/vm/vm.h"
+
+#define MIB        0x100000ull
+#define LAYOUT_RAM (64 * MIB)
+#define SHARE      (2 * MIB)
+#define RAM        (4 * MIB)
+#define ROM        (2 * MIB)
+#define BASE       0x4000000ull
+
+#define READ_FAULT  (ESR_SET(ESR_EC_DABT_LOWER, ESR_ELx_EC) | ESR_FSC_TRANSLATION | 2)
+#define FETCH_FAULT (ESR_SET(ESR_EC_IABT_LOWER, ESR_ELx_EC) | ESR_FSC_TRANSLATION | 2)
+
+static struct vm vm;
+static struct cores cores;
+static struct machine machine;
+static uint8_t machine_ram[16 * MIB];
+static char said[1024]; /* the commands of the stub */
+static int call_result;
+static uint8_t *memory;
+
+int cores_call(struct cores *c, struct rv_command *command, uint64_t *value)
+{
+    static const char *const names[] = {
+        [RV_COMMAND_MAP] = "map", [RV_COMMAND_PROTECT] = "protect", [RV_COMMAND_FLUSH] = "flush"};
+    size_t len = strlen(said);
+
+    assert_ptr_equal(c, &cores);
+    assert_null(value);
+    assert_int_equal(command->vm, 3);
+    snprintf(said + len, sizeof(said) - len, "%s %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 "\n",
+             names[command->op], command->arg[0], command->arg[1], command->arg[2],
+             command->arg[3]);
+    return call_result;
+}
+
+static void check_said(const char *words)
+{
+    assert_string_equal(said, words);
+    said[0] = '\0';
+}
+
+/* One of 2 MiB at BASE, which is shown. */
+static int setup(void **state)
+{
+    unsigned index;
+
+    (void)state;
+    machine = (struct machine){.ram = machine_ram, .layout = {.ram = LAYOUT_RAM}};
+    vm = (struct vm){
+        .config = {.ram_size = RAM, .rom_size = 2 * ROM},
+        .share = {.id = 3, .ram_offset = SHARE},
+        .cores = &cores,
+        .machine = &machine,
+        .running = true,
+    };
+    said[0] = '\0';
+    call_result = 0;
+    assert_int_equal(vm_rom_new(&vm, ipa(BASE), ROM, &index, &memory), 0);
+    assert_int_equal(index, 0);
+    vm_rom_show(&vm, 0, true);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    vm_rom_free(&vm);
+    return 0;
+}
+
+static bool fault(uint64_t esr, uint64_t address)
+{
+    const struct rv_event event = {.type = RV_EVENT_SYNC, .esr = esr, .ipa = address};
+
+    return vm_rom_fault(&vm, &event);
+}
+
+#define MAPPED "map 4000000 4600000 200000 5\n"
+#define GONE   "protect 4000000 200000 0 0\n"
+_Static_assert(LAYOUT_RAM + SHARE + RAM == 0x4600000, "where MAPPED has the memory");
+_Static_assert((RV_MAP_READ | RV_MAP_EXEC) == 5, "as MAPPED has it");
+
+static void memory_lies_behind_the_ram_of_the_vm(void **state)
+{
+    unsigned index;
+    uint8_t *second;
+
+    (void)state;
+    assert_ptr_equal(memory, machine_ram + SHARE + RAM);
+    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM, &index, &second), 0);
+    assert_int_equal(index, 1);
+    assert_ptr_equal(second, memory + ROM);
+}
+
+static void no_more_memory_than_the_machine_has(void **state)
+{
+    unsigned index;
+    uint8_t *second;
+
+    (void)state;
+    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM + RV_PAGE_SIZE, &index, &second), -ENOSPC);
+    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM, &index, &second), 0);
+    assert_int_equal(vm_rom_new(&vm, ipa(0x10000000), RV_PAGE_SIZE, &index, &second), -ENOSPC);
+}
+
+static void memory_is_whole_pages(void **state)
+{
+    unsigned index;
+    uint8_t *second;
+
+    (void)state;
+    assert_int_equal(vm_rom_new(&vm, ipa(0), 0, &index, &second), -EINVAL);
+    assert_int_equal(vm_rom_new(&vm, ipa(0), 0x1234, &index, &second), -EINVAL);
+    assert_int_equal(vm_rom_new(&vm, ipa(0x10), RV_PAGE_SIZE, &index, &second), -EINVAL);
+}
+
+static void first_read_or_fetch_maps_it(void **state)
+{
+    (void)state;
+    check_said("");
+    assert_true(fault(READ_FAULT, BASE + 8));
+    check_said(MAPPED);
+    assert_true(fault(FETCH_FAULT, BASE + ROM - 1)); /* of another vCPU, at the same time */
+    check_said("");
+    vm_rom_show(&vm, 0, false);
+    check_said(GONE);
+    vm_rom_show(&vm, 0, true);
+    check_said("");
+    assert_true(fault(FETCH_FAULT, BASE));
+    check_said(MAPPED);
+}
+
+/* It changes its mode for each command: that alone is free. */
+static void modes_that_nobody_reads_in_cost_nothing(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 10; i++) {
+        vm_rom_show(&vm, 0, false);
+        vm_rom_show(&vm, 0, true);
+    }
+    check_said("");
+}
+
+static void other_exits_are_the_devices(void **state)
+{
+    static const struct {
+        uint64_t esr, address;
+    } cases[] = {
+        {READ_FAULT | ESR_ISS_DABT_WNR, BASE},                   /* a write */
+        {READ_FAULT | ESR_ISS_DABT_WNR | ESR_ISS_DABT_CM, BASE}, /* cache maintenance */
+        {READ_FAULT, BASE - 1},
+        {READ_FAULT, BASE + ROM},
+        {(READ_FAULT & ~(uint64_t)ESR_FSC_TYPE) | ESR_FSC_PERMISSION | 2, BASE},
+        {ESR_SET(ESR_EC_DABT_SAME, ESR_ELx_EC) | ESR_FSC_TRANSLATION | 2, BASE},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_false(fault(cases[i].esr, cases[i].address));
+    vm_rom_show(&vm, 0, false);
+    assert_false(fault(READ_FAULT, BASE));
+    check_said("");
+}
+
+static void walk_of_tables_in_it_maps_it(void **state)
+{
+    (void)state;
+    assert_true(fault(READ_FAULT | ESR_ISS_DABT_S1PTW | ESR_ISS_DABT_WNR, BASE));
+    check_said(MAPPED);
+}
+
+static void what_was_written_is_flushed_before_it_is_shown(void **state)
+{
+    (void)state;
+    vm_rom_show(&vm, 0, false);
+    vm_rom_written(&vm, 0, 0x1fff, 2);        /* pages 1 and 2 */
+    vm_rom_written(&vm, 0, ROM - 1, 1);       /* the last */
+    vm_rom_written(&vm, 0, 0x80000, 0x41000); /* more than one command has */
+    vm_rom_written(&vm, 0, 0x100000, 0);
+    check_said("");
+    vm_rom_show(&vm, 0, true);
+    assert_true(fault(READ_FAULT, BASE));
+    check_said("flush 4601000 2000 0 0\n"
+               "flush 4680000 40000 0 0\n"
+               "flush 46c0000 1000 0 0\n"
+               "flush 47ff000 1000 0 0\n" MAPPED);
+    vm_rom_show(&vm, 0, false);
+    vm_rom_show(&vm, 0, true);
+    assert_true(fault(READ_FAULT, BASE));
+    check_said(GONE MAPPED); /* once */
+}
+
+static void what_is_written_while_it_is_mapped_is_flushed_at_once(void **state)
+{
+    (void)state;
+    assert_true(fault(READ_FAULT, BASE));
+    check_said(MAPPED);
+    vm_rom_written(&vm, 0, 0x3000, 4);
+    check_said("flush 4603000 1000 0 0\n");
+}
+
+static void before_the_vm_runs_nothing_is_flushed(void **state)
+{
+    (void)state;
+    vm.running = false;
+    vm_rom_written(&vm, 0, 0, ROM);
+    vm.running = true;
+    assert_true(fault(FETCH_FAULT, BASE));
+    check_said(MAPPED);
+}
+
+static void refusal_of_the_stub_breaks_the_vm(void **state)
+{
+    (void)state;
+    call_result = -EIO;
+    assert_true(fault(READ_FAULT, BASE));
+    assert_true(vm.broken);
+}
+
+/* The vmm reads instructions and tables there as the guest's MMU does. */
+static void vmm_reads_what_is_shown(void **state)
+{
+    (void)state;
+    assert_ptr_equal(guest_rom_at(&vm.roms, BASE + 16, 8), memory + 16);
+    assert_ptr_equal(guest_rom_at(&vm.roms, BASE + ROM - 8, 8), memory + ROM - 8);
+    assert_null(guest_rom_at(&vm.roms, BASE + ROM - 4, 8));
+    assert_null(guest_rom_at(&vm.roms, BASE - 8, 8));
+    assert_null(guest_rom_at(NULL, BASE, 8));
+    vm_rom_show(&vm, 0, false);
+    assert_null(guest_rom_at(&vm.roms, BASE, 8));
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(memory_lies_behind_the_ram_of_the_vm),
+        TEST(no_more_memory_than_the_machine_has),
+        TEST(memory_is_whole_pages),
+        TEST(first_read_or_fetch_maps_it),
+        TEST(modes_that_nobody_reads_in_cost_nothing),
+        TEST(other_exits_are_the_devices),
+        TEST(walk_of_tables_in_it_maps_it),
+        TEST(what_was_written_is_flushed_before_it_is_shown),
+        TEST(what_is_written_while_it_is_mapped_is_flushed_at_once),
+        TEST(before_the_vm_runs_nothing_is_flushed),
+        TEST(refusal_of_the_stub_breaks_the_vm),
+        TEST(vmm_reads_what_is_shown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm_firmware.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/util/log.h"
+#include "vmm/vm/vm.h"
+#include "vmm/vm/vm_devices.h"
+
+#define BOOT_INDEX_NONE 65535u /* the default of the property */
+
+/* A device that has a place in the boot order. */
+struct boot_entry {
+    unsigned index;
+    const struct rv_instance *device;
+};
+
+/* A value, in which a comma is written twice. */
+static void put_value(FILE *out, const char *name, const char *value)
+{
+    fprintf(out, ",%s=", name);
+    for (; *value; value++) {
+        if (*value == ',')
+            fputc(',', out);
+        fputc(*value, out);
+    }
+}
+
+/* What EDK2 calls the device behind a virtio-mmio transport (OvmfPkg, QemuBootOrderLib). */
+static const char *boot_name(const struct rv_instance *device)
+{
+    static const struct {
+        const char *class, *name;
+    } names[] = {
+        {"virtio-blk", "disk@0,0"},
+        {"vhost-user-blk", "disk@0,0"},
+        {"virtio-net", "ethernet-phy@0"},
+
+    };
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(device_class(device)->name, names[i].class) == 0)
+            return names[i].name;
+    return NULL;
+}
+
+static unsigned boot_index(struct rv_instance *device)
+{
+    char *text = boot_name(device) ? device_get(device, "bootindex") : NULL;
+    unsigned index = text ? (unsigned)strtoul(text, NULL, 0) : BOOT_INDEX_NONE;
+
+    free(text);
+    return index;
+}
+
+/* The entries by their index. False after a message: two have the same. */
+static bool find_entries(const struct vm *vm, struct boot_entry *entries, unsigned *count)
+{
+    *count = 0;
+    for (unsigned i = 0; i < vm->nr_devices; i++) {
+        struct boot_entry entry = {boot_index(vm->devices[i]), vm->devices[i]};
+        unsigned at = *count;
+
+        if (entry.index == BOOT_INDEX_NONE)
+            continue;
+        for (; at && entries[at - 1].index >= entry.index; at--) {
+            if (entries[at - 1].index == entry.index) {
+                log_error("devices '%s' and '%s' both have bootindex=%u",
+                          device_name(entries[at - 1].device), device_name(entry.device),
+                          entry.index);
+                return false;
+            }
+            entries[at] = entries[at - 1];
+        }
+        entries[at] = entry;
+        ++*count;
+    }
+    return true;
+}
+
+/* What the user gave for the device beside its name, or "". */
+static const char *given(const struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->config.nr_devices; i++)
+        if (vm_devices_names(vm->config.devices[i], VM_FW_CFG))
+            return vm->config.devices[i] + strlen(VM_FW_CFG);
+    return "";
+}
+
+static void put_all(const struct vm *vm, FILE *out, const struct boot_entry *entries,
+                    unsigned count)
+{
+    const struct loader_config *files = &vm->config.files;
+    char path[64];
+
+    fprintf(out, "%s%s,memory=%" PRIu64 ",cpus=%u", VM_FW_CFG, given(vm), vm->config.ram_size,
+            vm->config.nr_vcpus);
+    if (files->kernel)
+        put_value(out, "kernel", files->kernel);
+    for (unsigned i = 0; i < LOADER_INITRDS_MAX && files->initrds[i]; i++)
+        put_value(out, "initrd", files->initrds[i]);
+    if (files->kernel && vm->config.bootargs)
+        put_value(out, "cmdline", vm->config.bootargs);
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(path, sizeof(path), "/virtio-mmio@%016" PRIx64 "/%s",
+                 device_base(entries[i].device, 0).v, boot_name(entries[i].device));
+        put_value(out, "boot", path);
+    }
+}
+
+char *vm_firmware_device(const struct vm *vm)
+{
+    struct boot_entry entries[VM_MAX_DEVICES];
+    char *text = NULL;
+    size_t size;
+    unsigned count;
+    FILE *out;
+
+    if (!find_entries(vm, entries, &count))
+        return NULL;
+    out = open_memstream(&text, &size);
+    if (out) {
+        put_all(vm, out, entries, count);
+        if (fclose(out) == 0)
+            return text;
+    }
+    free(text);
+    log_error("out of memory");
+    return NULL;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm_rom.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proto/arm/esr.h"
+#include "vmm/vm/vm.h"
+
+static uint64_t share_offset(const struct vm *vm, unsigned index)
+{
+    return vm->machine->layout.ram + vm->share.ram_offset + vm->rom_state[index].offset;
+}
+
+int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, unsigned *index, uint8_t **memory)
+{
+    struct guest_rom *rom = &vm->roms.rom[vm->roms.count];
+    struct vm_rom *state = &vm->rom_state[vm->roms.count];
+
+    if (bytes == 0 || (bytes | base.v) % RV_PAGE_SIZE)
+        return -EINVAL;
+    if (vm->roms.count == GUEST_ROMS_MAX || bytes > vm->config.rom_size - vm->rom_used)
+        return -ENOSPC;
+    state->offset = vm->config.ram_size + vm->rom_used;
+    state->stale = calloc(bytes / RV_PAGE_SIZE / 64 + 1, sizeof(uint64_t));
+    if (!state->stale)
+        return -ENOMEM;
+    vm->rom_used += bytes;
+    *rom = (struct guest_rom){
+        .host = vm->machine->ram + vm->share.ram_offset + state->offset,
+        .ipa = base.v,
+        .size = bytes,
+    };
+    *index = vm->roms.count++;
+    *memory = rom->host;
+    return 0;
+}
+
+static bool take_stale(struct vm_rom *state, uint64_t page)
+{
+    uint64_t bit = 1ull << page % 64;
+    bool was = state->stale[page / 64] & bit;
+
+    state->stale[page / 64] &= ~bit;
+    return was;
+}
+
+/* The cores see what the device wrote, as code and past their caches. 0 or a negative value. */
+static int flush(struct vm *vm, unsigned index)
+{
+    uint64_t pages = vm->roms.rom[index].size / RV_PAGE_SIZE;
+    int error = 0;
+
+    for (uint64_t page = 0; page < pages && !error; page++) {
+        uint64_t count = 0;
+
+        while (page + count < pages && count < RV_MAX_FLUSH / RV_PAGE_SIZE &&
+               take_stale(&vm->rom_state[index], page + count))
+            count++;
+        if (count) {
+            struct rv_command command = {
+                .op = RV_COMMAND_FLUSH,
+                .vm = (uint16_t)vm->share.id,
+                .arg = {share_offset(vm, index) + page * RV_PAGE_SIZE, count * RV_PAGE_SIZE},
+            };
+
+            error = cores_call(vm->cores, &command, NULL);
+            page += count - 1;
+        }
+    }
+    return error;
+}
+
+static void map(struct vm *vm, unsigned index)
+{
+    const struct guest_rom *rom = &vm->roms.rom[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_MAP,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {rom->ipa, share_offset(vm, index), rom->size, RV_MAP_READ | RV_MAP_EXEC},
+    };
+
+    if (flush(vm, index) || cores_call(vm->cores, &command, NULL))
+        vm->broken = true;
+    vm->rom_state[index].mapped = true;
+}
+
+/* PROTECT without any permission unmaps. */
+static void unmap(struct vm *vm, unsigned index)
+{
+    const struct guest_rom *rom = &vm->roms.rom[index];
+    struct rv_command command = {
+        .op = RV_COMMAND_PROTECT,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {rom->ipa, rom->size},
+    };
+
+    if (cores_call(vm->cores, &command, NULL))
+        vm->broken = true;
+    vm->rom_state[index].mapped = false;
+}
+
+void vm_rom_show(struct vm *vm, unsigned index, bool shown)
+{
+    vm->roms.rom[index].shown = shown;
+    if (!shown && vm->rom_state[index].mapped)
+        unmap(vm, index);
+}
+
+void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t size)
+{
+    /* Before that no core has seen any of it. */
+    if (!vm->running || size == 0)
+        return;
+    for (uint64_t page = offset / RV_PAGE_SIZE; page <= (offset + size - 1) / RV_PAGE_SIZE; page++)
+        vm->rom_state[index].stale[page / 64] |= 1ull << page % 64;
+    if (vm->rom_state[index].mapped && flush(vm, index))
+        vm->broken = true;
+}
+
+/* An access that a mapping would have served: a fetch, a read, or a walk of the guest's tables. */
+static bool is_read_fault(const struct rv_event *event)
+{
+    uint64_t class = ESR_GET(event->esr, ESR_ELx_EC);
+
+    if (event->type != RV_EVENT_SYNC || (event->esr & ESR_FSC_TYPE) != ESR_FSC_TRANSLATION)
+        return false;
+    if (class == ESR_EC_IABT_LOWER)
+        return true;
+    return class == ESR_EC_DABT_LOWER &&
+           (event->esr & ESR_ISS_DABT_S1PTW || !(event->esr & ESR_ISS_DABT_WNR));
+}
+
+/*
+ * Another vCPU's exit may have had it mapped while this event was on its way: the vCPU then
+ * makes the access again, too.
+ */
+bool vm_rom_fault(struct vm *vm, const struct rv_event *event)
+{
+    for (unsigned i = 0; i < vm->roms.count; i++) {
+        const struct guest_rom *rom = &vm->roms.rom[i];
+
+        if (!rom->shown || event->ipa < rom->ipa || event->ipa - rom->ipa >= rom->size ||
+            !is_read_fault(event))
+            continue;
+        if (!vm->rom_state[i].mapped)
+            map(vm, i);
+        return true;
+    }
+    return false;
+}
+
+void vm_rom_free(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->roms.count; i++)
+        free(vm->rom_state[i].stale);
+    vm->roms.count = 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Memory of devices that the guest reads and executes in place of their registers, such as a
+ * flash chip in array mode. Stage 2 maps it read-only while it is shown, so that writes still
+ * come to the device. It is mapped when the guest first accesses it: a device that changes its
+ * mode for each command then costs no command of the stub's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/message.h"
+#include "vmm/util/types.h"
+#include "vmm/vm/ram.h"
+
+struct vm;
+
+/* What the vmm keeps of one, beside its struct guest_rom. */
+struct vm_rom {
+    uint64_t offset; /* in the VM's share of the machine's RAM */
+    uint64_t *stale; /* a bit for each page that was written since the guest could see it */
+    bool mapped;
+};
+
+/*
+ * Memory for `bytes` at `base`, zeroed. 0 and its index; -ENOSPC: the machine was made with less
+ * of it than this; -EINVAL: not whole pages; -ENOMEM.
+ */
+int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, unsigned *index, uint8_t **memory);
+
+/* From now on the guest's reads come to the memory, or to the device's read(). */
+void vm_rom_show(struct vm *vm, unsigned index, bool shown);
+
+/* The device wrote these bytes. */
+void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);
+
+/*
+ * Was the exit a read or fetch of memory that is shown but was not mapped? Then it is mapped
+ * now, and the vCPU has to make the access again.
+ */
+bool vm_rom_fault(struct vm *vm, const struct rv_event *event);
+
+void vm_rom_free(struct vm *vm);
