@@ -12,7 +12,10 @@ enum need { NOTHING, A_VM, A_VCPU_HERE };
 
 #define COMMANDS_AT_ONCE 8u
 
-/* One lock for what several cores may change: VMs, their tables, which vCPU is where. */
+/*
+ * One lock for what several cores may change: VMs, their tables, which vCPU is where. What is
+ * live in this core is changed here alone, so commands to it need no lock.
+ */
 static uint8_t lock;
 
 /* The VM that the command names; out of range: the one that does not exist. */
@@ -120,7 +123,8 @@ static int inject(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value
         return RV_REFUSED_INTID;
     if (c->arg[1] & ~known || !(c->arg[1] & states))
         return RV_REFUSED_FLAGS;
-    return lr_inject(pcpu->vcpu, rv_gic_irq(c->arg[0], c->arg[1]));
+    lr_inject(pcpu, rv_gic_irq(c->arg[0], c->arg[1]));
+    return 0;
 }
 
 static int retract(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
@@ -129,7 +133,7 @@ static int retract(struct pcpu *pcpu, const struct rv_command *c, uint64_t *valu
         return RV_REFUSED_INTID;
     if (c->arg[1] & ~(uint64_t)(RV_LR_PENDING | RV_LR_ACTIVE))
         return RV_REFUSED_FLAGS;
-    *value = lr_retract(pcpu->vcpu, (uint32_t)c->arg[0], (uint32_t)c->arg[1]);
+    *value = lr_retract((uint32_t)c->arg[0], (uint32_t)c->arg[1]);
     return 0;
 }
 
@@ -226,8 +230,8 @@ static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *val
         return RV_REFUSED_OP;
     if (command->need == A_VCPU_HERE && !is_vcpu_here(pcpu, c))
         return RV_REFUSED_STATE;
-    if (c->op == RV_COMMAND_STOP)
-        return stop(pcpu, c, value); /* may wait for the vmm: not with the lock */
+    if (command->need == A_VCPU_HERE)
+        return command->handle(pcpu, c, value);
     while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
         cpu_relax();
     pcpu->locks = true;

@@ -130,24 +130,26 @@ void exit_irq(struct pcpu *pcpu)
 /* Does the guest still wait for an interrupt? A virtual SError wakes it as well. */
 static bool still_waits(const struct pcpu *pcpu)
 {
-    return !lr_pending(pcpu->vcpu) && !(read_sysreg(hcr_el2) & HCR_VSE);
+    return !lr_pending() && !(read_sysreg(hcr_el2) & HCR_VSE);
 }
 
 /* Execute commands until there is a vCPU here that may run. */
 void exit_serve(struct pcpu *pcpu)
 {
     for (;;) {
-        bool more = command_serve(pcpu);
+        bool more;
 
+        lr_take_ppis(pcpu);
+        more = command_serve(pcpu);
         if (pcpu->ring_broken && pcpu->vcpu)
             command_refuse(pcpu, 0, 0, RV_REFUSED_RING, pcpu->vcpu->vm);
         pcpu->ring_broken = false;
         if (pcpu->vcpu && pcpu->vcpu->vm->stopped)
             world_leave(pcpu);
-        if (more) {
+        if (more)
             gic_irq(pcpu);
+        if (more || pcpu->ppis)
             continue;
-        }
         if (pcpu->waits)
             pcpu->waits = still_waits(pcpu);
         if (pcpu->vcpu && !pcpu->blocked && !pcpu->waits)

@@ -115,29 +115,12 @@ void gic_enable_ppi(struct pcpu *pcpu, const struct direct_entry *entry)
     gic_write_ppis(pcpu, reg, 1u << entry->pintid);
 }
 
-/* A direct interrupt of the vCPU that is live here goes into a list register. */
-static bool inject_direct(struct vcpu *vcpu, uint32_t intid)
-{
-    const struct direct_entry *d = vcpu ? lr_direct_entry(vcpu, intid) : NULL;
-    uint64_t lr;
-
-    if (!d || !(d->flags & RV_IRQ_ENABLED))
-        return false;
-    lr = rv_gic_irq(d->vintid, d->flags | RV_IRQ_PENDING) | LR_HW;
-    return lr_inject(vcpu, lr | (uint64_t)intid << LR_PINTID_SHIFT) == 0;
-}
-
-/*
- * An interrupt that nobody here has asked for. A PPI or SPI is masked, so that it does not
- * come again. PPIs are silent: those of a vCPU that has just left come here.
- */
+/* An interrupt that nobody has asked for, and that is no PPI. An SPI is masked. */
 static void handle_stray(struct pcpu *pcpu, uint32_t intid)
 {
-    if (intid < INTID_SPI)
-        gic_write_ppis(pcpu, GICR_ICENABLER0, 1u << intid);
-    else if (intid < INTID_SPECIAL)
+    if (intid < INTID_SPECIAL)
         mmio32(boot.gicd_base + GICD_ICENABLER(intid)) = 1u << intid % 32;
-    if (intid >= INTID_SPI && event_has_room(pcpu)) /* else this may be where one waits for room */
+    if (event_has_room(pcpu)) /* else this may be where one waits for room */
         event_send(pcpu, RV_EVENT_STRAY, 0, 0, intid);
 }
 
@@ -146,7 +129,8 @@ static void handle_stray(struct pcpu *pcpu, uint32_t intid)
  * rounds has a bound; what is left raises the exception again. INTIDs 1020 to 1023 say
  * that there is none; those above are LPIs and others, which need the priority drop as
  * all do (IHI 0069, "INTIDs"). They are not deactivated: LPIs have no active state, and
- * the others are best left in it.
+ * the others are best left in it. PPIs stay active until lr_take_ppis() has seen them: what
+ * they cause may have to wait for room in the event ring, and such a wait comes here, too.
  */
 void gic_irq(struct pcpu *pcpu)
 {
@@ -157,12 +141,12 @@ void gic_irq(struct pcpu *pcpu)
             return;
         dsb_sy(); /* IHI 0069: the acknowledge is done before anything that follows from it */
         write_sysreg(intid, icc_eoir1_el1);
+        if (intid < INTID_SPI && intid != INTID_KICK) {
+            pcpu->ppis |= 1u << intid;
+            continue;
+        }
         if (intid == boot.doorbell_intid)
             gic_kick(platform_doorbell_kicks() & ~(1ull << pcpu->index));
-        else if (intid == boot.maintenance_intid)
-            lr_maintain(pcpu);
-        else if (inject_direct(pcpu->vcpu, intid))
-            continue; /* the guest deactivates it */
         else if (intid != INTID_KICK)
             handle_stray(pcpu, intid);
         if (intid < INTID_SPECIAL)

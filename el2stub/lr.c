@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * List registers (GICv3 IHI 0069, ICH_LR<n>_EL2) of the vCPU that is live in
- * this core, and the queue of interrupts that found no room in them. What is
- * pending in a list register always has at least the priority of what waits.
+ * List registers (GICv3 IHI 0069, ICH_LR<n>_EL2) of the vCPU that is live in this core. An
+ * interrupt that finds none free goes to the vmm, which decides who gets them.
  */
 #include "arch.h"
 #include "el2stub/stub.h"
@@ -11,17 +10,8 @@
 #define GIC_REGISTERS(X) X(vmcr, ich_vmcr_el2) X(ap0r0, ich_ap0r0_el2) X(ap1r0, ich_ap1r0_el2)
 /* clang-format on */
 
-/* See rank(): the priority is added to it. */
-#define RANK_UNREPORTED 0x000u
-#define RANK_ACTIVE     0x100u
-#define RANK_PENDING    0x200u
-#define RANK_FREE       0x300u
-
-/* An entry: a list register, or behind those a place in the queue. */
-static uint64_t entry_read(const struct vcpu *vcpu, uint32_t n)
+static uint64_t lr_read(uint32_t n)
 {
-    if (n >= cpu.nr_lrs)
-        return vcpu->queue[n - cpu.nr_lrs];
     switch (n) {
 #define X(i) \
     case i: return read_sysreg(ich_lr##i##_el2);
@@ -31,12 +21,8 @@ static uint64_t entry_read(const struct vcpu *vcpu, uint32_t n)
     }
 }
 
-static void entry_write(struct vcpu *vcpu, uint32_t n, uint64_t lr)
+static void lr_write(uint32_t n, uint64_t lr)
 {
-    if (n >= cpu.nr_lrs) {
-        vcpu->queue[n - cpu.nr_lrs] = lr;
-        return;
-    }
     switch (n) {
 #define X(i) \
     case i: write_sysreg(lr, ich_lr##i##_el2); break;
@@ -46,21 +32,16 @@ static void entry_write(struct vcpu *vcpu, uint32_t n, uint64_t lr)
     }
 }
 
-static uint32_t entries(const struct vcpu *vcpu)
+/* The list register that holds this virtual INTID, or cpu.nr_lrs. */
+static uint32_t find(uint32_t vintid)
 {
-    return cpu.nr_lrs + vcpu->nr_queue;
-}
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        uint64_t lr = lr_read(n);
 
-/* The first entry that is in use and, of the bits in `mask`, has just these; or entries(). */
-static uint32_t find(const struct vcpu *vcpu, uint64_t mask, uint64_t bits)
-{
-    for (uint32_t n = 0; n < entries(vcpu); n++) {
-        uint64_t lr = entry_read(vcpu, n);
-
-        if (lr & LR_STATES && (lr & mask) == bits)
+        if (lr & LR_STATES && LR_VINTID(lr) == vintid)
             return n;
     }
-    return entries(vcpu);
+    return cpu.nr_lrs;
 }
 
 /* The guest has ended it, and the vmm is to be told (RV_EVENT_EOI). */
@@ -69,171 +50,128 @@ static bool is_unreported(uint64_t lr)
     return lr & LR_EOI && !(lr & (LR_STATES | LR_HW));
 }
 
-/*
- * The order in which entries get list registers: ends to be reported, since they raise the
- * maintenance interrupt there; active ones, since the guest may end them; pending ones.
- */
-static uint32_t rank(uint64_t lr)
+/* A list register that is not in use, or cpu.nr_lrs. */
+static uint32_t find_free(void)
 {
-    if (lr & LR_ACTIVE)
-        return RANK_ACTIVE + (uint32_t)LR_PRIORITY(lr);
-    if (lr & LR_PENDING)
-        return RANK_PENDING + (uint32_t)LR_PRIORITY(lr);
-    return is_unreported(lr) ? RANK_UNREPORTED : RANK_FREE;
-}
-
-/* The first in that order, of the entries from `from` on with at least this rank; or entries(). */
-static uint32_t find_first(const struct vcpu *vcpu, uint32_t from, uint32_t least)
-{
-    uint32_t best = entries(vcpu);
-    uint32_t best_rank = RANK_FREE;
-
-    for (uint32_t n = from; n < entries(vcpu); n++) {
-        uint32_t r = rank(entry_read(vcpu, n));
-
-        if (r >= least && r < best_rank) {
-            best = n;
-            best_rank = r;
-        }
-    }
-    return best;
-}
-
-static void swap(struct vcpu *vcpu, uint32_t a, uint32_t b)
-{
-    uint64_t lr = entry_read(vcpu, a);
-
-    entry_write(vcpu, a, entry_read(vcpu, b));
-    entry_write(vcpu, b, lr);
-}
-
-/*
- * ICH_HCR_EL2.EOIcount: how many interrupts the guest has ended that no list register had.
- * They were in the queue. The most urgent ended first: a guest with EOImode 0 ends in the
- * reverse order of taking. One with EOImode 1 is trapped instead, and what is counted is not
- * taken for an end: a bare-metal guest with EOImode 1 failed on QEMU 7.2 when it was, with 4
- * of 24 interrupts active. (It looks as if priority drops were counted; that was not examined.)
- */
-static void end_queued(struct vcpu *vcpu)
-{
-    bool split = (read_sysreg(ich_vmcr_el2) & ICH_VMCR_VEOIM) != 0;
-
-    for (uint32_t n = ICH_HCR_EOICOUNT(read_sysreg(ich_hcr_el2)); n && !split; n--) {
-        uint32_t i = find_first(vcpu, cpu.nr_lrs, RANK_ACTIVE) - cpu.nr_lrs;
-
-        if (i == vcpu->nr_queue || !(vcpu->queue[i] & LR_ACTIVE))
-            return; /* it ended what is not there: nothing happens */
-        if (vcpu->queue[i] & LR_HW)
-            write_sysreg(LR_PINTID(vcpu->queue[i]), icc_dir_el1);
-        vcpu->queue[i] &= ~LR_ACTIVE;
-    }
-}
-
-/*
- * Give the list registers to the entries that come first, and the guest something to take.
- * What then waits needs a maintenance interrupt when there may be room for it: when at
- * most one list register is in use (UIE), when the guest has nothing left to take (NPIE),
- * or when it has ended an active one before that (LRENPIE). A guest with EOImode 1 ends
- * them in any order, so its ICC_DIR_EL1 traps: by TDIR or, where that does not exist
- * (Cortex-A53), by TC, which traps others as well.
- */
-static void settle(struct vcpu *vcpu)
-{
-    uint32_t last = cpu.nr_lrs - 1;
-    uint64_t hcr = ICH_HCR_EN;
-
-    end_queued(vcpu);
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
-        uint32_t first = find_first(vcpu, n, RANK_UNREPORTED);
+        uint64_t lr = lr_read(n);
 
-        if (first < entries(vcpu) && first != n)
-            swap(vcpu, n, first);
+        if (!(lr & LR_STATES) && !is_unreported(lr))
+            return n;
     }
-    if (rank(entry_read(vcpu, last)) < RANK_PENDING) {
-        uint32_t pending = find_first(vcpu, cpu.nr_lrs, RANK_PENDING);
-
-        if (pending < entries(vcpu))
-            swap(vcpu, last, pending);
-    }
-    for (uint32_t i = vcpu->nr_queue; i > 0; i--) {
-        if (rank(vcpu->queue[i - 1]) == RANK_FREE)
-            vcpu->queue[i - 1] = vcpu->queue[--vcpu->nr_queue];
-    }
-    if (vcpu->nr_queue) {
-        hcr |= ICH_HCR_UIE | ICH_HCR_LRENPIE;
-        hcr |= read_sysreg(ich_vtr_el2) & ICH_VTR_TDS ? ICH_HCR_TDIR : ICH_HCR_TC;
-    }
-    if (find_first(vcpu, cpu.nr_lrs, RANK_PENDING) < entries(vcpu))
-        hcr |= ICH_HCR_NPIE;
-    write_sysreg(hcr, ich_hcr_el2);
+    return cpu.nr_lrs;
 }
 
-/* Add an interrupt, or new states of one that is there. 0 or NO_ROOM. */
-int lr_inject(struct vcpu *vcpu, uint64_t lr)
+/*
+ * Add an interrupt, or new states of one that is there. Once one has found no room, and while
+ * the vmm has some that wait, those after it go the same way: none gets two places, and none
+ * overtakes.
+ */
+void lr_inject(struct pcpu *pcpu, uint64_t lr)
 {
-    uint32_t n = find(vcpu, LR_VINTID(~0ull), LR_VINTID(lr));
-    uint64_t old = n < entries(vcpu) ? entry_read(vcpu, n) : 0;
+    uint32_t n = find(LR_VINTID(lr));
 
-    if (!old) {
-        if (vcpu->nr_queue == RV_VCPU_IRQS - cpu.nr_lrs)
-            return NO_ROOM;
-        vcpu->queue[vcpu->nr_queue++] = lr;
-    } else if (!(old & LR_HW)) {
-        /* One with HW may not be pending and active, and its line is its own. */
+    if (n < cpu.nr_lrs) {
+        uint64_t old = lr_read(n);
+
+        if (old & LR_HW)
+            return; /* it may not be pending and active, and its line is its own */
         if (!(lr & LR_HW))
             lr |= old & (LR_STATES | LR_EOI);
-        entry_write(vcpu, n, lr);
+        lr_write(n, lr);
+        return;
     }
-    settle(vcpu);
-    return 0;
+    n = find_free();
+    if (n < cpu.nr_lrs && !pcpu->vcpu->overflowed) {
+        lr_write(n, lr);
+        return;
+    }
+    pcpu->vcpu->overflowed = true;
+    event_send(pcpu, RV_EVENT_REFILL, 0, 0, lr);
 }
 
 /* Take `states` from an interrupt: RV_LR_*, as is the result, those that it had. */
-uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states)
+uint32_t lr_retract(uint32_t vintid, uint32_t states)
 {
+    uint32_t n = find(vintid);
     uint64_t old, left;
-    uint32_t n;
 
-    settle(vcpu); /* what the guest has ended is not active any more */
-    n = find(vcpu, LR_VINTID(~0ull), vintid);
-    if (n == entries(vcpu))
+    if (n == cpu.nr_lrs)
         return 0;
-    old = entry_read(vcpu, n);
+    old = lr_read(n);
     left = old & ~((uint64_t)states << LR_STATE_SHIFT);
     if (!(left & LR_STATES)) {
         left = 0;
         if (old & LR_HW)
             write_sysreg(LR_PINTID(old), icc_dir_el1); /* a line that is still high comes again */
     }
-    entry_write(vcpu, n, left);
-    settle(vcpu);
+    lr_write(n, left);
     return (uint32_t)(old >> LR_STATE_SHIFT);
 }
 
-/* The maintenance interrupt: report what the guest has ended, then use the room. */
-void lr_maintain(struct pcpu *pcpu)
+/*
+ * The maintenance interrupt: report what the guest has ended. If the vmm wants to know of room
+ * (RV_ICH_HCR_REFILL), there may be some: it is told once, and asks again when it has filled it.
+ */
+static void maintain(struct pcpu *pcpu)
 {
-    struct vcpu *vcpu = pcpu->vcpu;
+    uint64_t hcr = read_sysreg(ich_hcr_el2);
 
-    if (!vcpu)
-        return;
-    settle(vcpu);
-    for (uint32_t i = 0; i < RV_VCPU_IRQS; i++) {
-        uint32_t n = find_first(vcpu, 0, RANK_UNREPORTED);
-        uint64_t lr = n < entries(vcpu) ? entry_read(vcpu, n) : 0;
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        uint64_t lr = lr_read(n);
 
         if (!is_unreported(lr))
-            break;
-        entry_write(vcpu, n, 0);
+            continue;
+        lr_write(n, 0);
         event_send(pcpu, RV_EVENT_EOI, 0, 0, LR_VINTID(lr));
     }
-    settle(vcpu);
+    if (hcr & RV_ICH_HCR_REFILL) {
+        write_sysreg(hcr & ~(uint64_t)RV_ICH_HCR_REFILL, ich_hcr_el2);
+        event_send(pcpu, RV_EVENT_REFILL, 0, 0, 0);
+    }
+}
+
+/* A direct interrupt of the vCPU that is live here. False: it is none. */
+static bool inject_direct(struct pcpu *pcpu, uint32_t intid)
+{
+    const struct direct_entry *d = lr_direct_entry(pcpu->vcpu, intid);
+    uint64_t lr;
+
+    if (!d || !(d->flags & RV_IRQ_ENABLED))
+        return false;
+    lr = rv_gic_irq(d->vintid, d->flags | RV_IRQ_PENDING) | LR_HW;
+    lr_inject(pcpu, lr | (uint64_t)intid << LR_PINTID_SHIFT);
+    return true;
+}
+
+/*
+ * Do what the PPIs ask for that gic_irq() has acknowledged. One that nobody here has asked for
+ * is masked, so that it does not come again: those of a vCPU that has just left come here.
+ */
+void lr_take_ppis(struct pcpu *pcpu)
+{
+    while (pcpu->ppis) {
+        uint32_t intid = (uint32_t)__builtin_ctz(pcpu->ppis);
+
+        pcpu->ppis &= ~(1u << intid);
+        if (pcpu->vcpu && inject_direct(pcpu, intid))
+            continue; /* the guest deactivates it */
+        if (intid != boot.maintenance_intid)
+            gic_write_ppis(pcpu, GICR_ICENABLER0, 1u << intid);
+        else if (pcpu->vcpu)
+            maintain(pcpu);
+        write_sysreg(intid, icc_dir_el1);
+    }
 }
 
 /* Is there anything that the guest could take? */
-bool lr_pending(const struct vcpu *vcpu)
+bool lr_pending(void)
 {
-    return find(vcpu, LR_PENDING, LR_PENDING) < entries(vcpu);
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        if (lr_read(n) & LR_PENDING)
+            return true;
+    }
+    return false;
 }
 
 /* The direct entry that has this physical INTID, or NULL. 0: the first free one. */
@@ -261,32 +199,28 @@ void lr_direct(struct vcpu *vcpu, bool on)
     }
 }
 
+/* To the page. EOIcount moves there: the vmm knows what the guest has ended. */
 void lr_save(struct vcpu *vcpu)
 {
     struct rv_gic *gic = &vcpu->page->gic;
-    uint32_t nr_irqs = 0;
+    uint64_t hcr = read_sysreg(ich_hcr_el2);
 
-    settle(vcpu);
-    for (uint32_t n = 0; n < entries(vcpu); n++) {
-        uint64_t lr = entry_read(vcpu, n);
-
-        if (lr & LR_STATES)
-            gic->irq[nr_irqs++] = lr;
-    }
-    gic->nr_irqs = nr_irqs;
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++)
+        gic->irq[n] = lr_read(n);
 #define X(field, reg) gic->field = read_sysreg(reg);
     GIC_REGISTERS(X)
 #undef X
+    gic->hcr = hcr & (RV_ICH_HCR_BITS | ICH_HCR_EOICOUNT);
+    write_sysreg(hcr & ~ICH_HCR_EOICOUNT, ich_hcr_el2);
     gic->ppi_pending = GICR(vcpu->pcpu, GICR_ISPENDR0);
+    gic->ppi_active = GICR(vcpu->pcpu, GICR_ISACTIVER0);
 }
 
-/* May the guest have this entry? HW=1 lets it deactivate a physical interrupt. */
+/* May the guest have this interrupt? HW=1 lets it deactivate a physical one. */
 static bool is_legal(struct vcpu *vcpu, uint64_t lr)
 {
     const struct direct_entry *d;
 
-    if (!(lr & LR_STATES))
-        return false;
     if (!(lr & LR_HW))
         return LR_VINTID(lr) < INTID_SPECIAL;
     if ((lr & LR_STATES) == LR_STATES)
@@ -303,36 +237,34 @@ static bool is_legal(struct vcpu *vcpu, uint64_t lr)
 int lr_load(struct vcpu *vcpu)
 {
     const volatile struct rv_gic *gic = &vcpu->page->gic;
-    uint32_t nr_irqs = gic->nr_irqs;
-    uint64_t irq[RV_VCPU_IRQS];
     uint32_t direct = 0;
+    uint64_t irq[16], hcr;
 
-    if (nr_irqs > RV_VCPU_IRQS)
-        return RV_REFUSED_REGISTER;
-    nr_irqs = (uint32_t)index_nospec(nr_irqs, RV_VCPU_IRQS + 1);
-    for (uint32_t i = 0; i < nr_irqs; i++) {
-        irq[i] = gic->irq[i];
-        if (!is_legal(vcpu, irq[i]))
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        irq[n] = gic->irq[n];
+        if (!(irq[n] & LR_STATES)) {
+            irq[n] = 0;
+            continue;
+        }
+        if (!is_legal(vcpu, irq[n]))
             return RV_REFUSED_REGISTER;
-        for (uint32_t j = 0; j < i; j++) {
-            if (LR_VINTID(irq[j]) == LR_VINTID(irq[i]))
+        for (uint32_t i = 0; i < n; i++) {
+            if (irq[i] && LR_VINTID(irq[i]) == LR_VINTID(irq[n]))
                 return RV_REFUSED_REGISTER;
         }
     }
     for (uint32_t n = 0; n < cpu.nr_lrs; n++)
-        entry_write(vcpu, n, 0);
-    vcpu->nr_queue = nr_irqs;
-    for (uint32_t i = 0; i < nr_irqs; i++) {
-        vcpu->queue[i] = irq[i];
-        if (irq[i] & LR_HW)
-            direct |= 1u << LR_PINTID(irq[i]) % 32;
-    }
+        lr_write(n, irq[n]);
+    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++)
+        direct |= 1u << vcpu->direct[i].pintid;
+    direct &= (uint32_t)gic->ppi_active;
     if (direct)
         gic_write_ppis(vcpu->pcpu, GICR_ISACTIVER0, direct);
 #define X(field, reg) write_sysreg(gic->field, reg);
     GIC_REGISTERS(X)
 #undef X
-    write_sysreg(0, ich_hcr_el2); /* EOIcount: of another vCPU's, or of what is forgotten here */
-    settle(vcpu);
+    hcr = gic->hcr & RV_ICH_HCR_BITS;
+    write_sysreg(ICH_HCR_EN | hcr, ich_hcr_el2);
+    vcpu->overflowed = hcr != 0;
     return 0;
 }

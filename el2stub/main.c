@@ -112,25 +112,23 @@ static void publish_features(void)
 /* What each CPU does once it has its MMU on, for good. */
 _Noreturn void pcpu_main(struct pcpu *pcpu)
 {
-    uint32_t nr_lrs;
     uint64_t vtr;
 
     if (gic_init_cpu(pcpu))
         give_up(RV_BOOT_NO_GICV3, pcpu->index);
     vtr = read_sysreg(ich_vtr_el2);
-    nr_lrs = (uint32_t)(vtr & ICH_VTR_LRS & 0xf) + 1;
     /* lr.c switches one active priorities register for each group: 5 bits of preemption. */
     if (vtr >> ICH_VTR_PREBITS & 3)
         give_up(RV_BOOT_NO_GICV3, vtr);
     world_init_cpu();
     if (pcpu == &pcpus[0]) {
-        cpu.nr_lrs = nr_lrs;
+        cpu.nr_lrs = ICH_VTR_LRS(vtr);
         publish_features();
         answer(RV_STUB_READY, 0, 0);
     }
     /* The vmm looks whether all CPUs are alike. */
     event_send(pcpu, RV_EVENT_READY, (uint32_t)read_sysreg(midr_el1), read_sysreg(id_aa64dfr0_el1),
-               nr_lrs);
+               vtr);
     exit_serve(pcpu);
     guest_start(pcpu);
 }

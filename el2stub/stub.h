@@ -18,7 +18,7 @@
 /* clang-format on */
 
 /* What a function that may refuse returns besides 0 and RV_REFUSED_*, which are positive. */
-#define NO_ROOM (-1) /* no table page, queue place or direct entry is left; nothing has changed */
+#define NO_ROOM (-1) /* no table page or direct entry is left; nothing has changed */
 
 /* A field of an ID register. */
 #define ID_FIELD(reg, shift) ((reg) >> (shift)&0xf)
@@ -56,8 +56,7 @@ struct vcpu {
     struct rv_vcpu_page *page; /* shared: the vmm may write it at any time */
     struct pcpu *pcpu;         /* where its registers are live; NULL: in the page */
     struct direct_entry direct[RV_MAX_DIRECT];
-    uint32_t nr_queue;
-    uint64_t queue[RV_VCPU_IRQS]; /* interrupts that wait for a list register */
+    bool overflowed; /* interrupts wait for a list register: new ones go to the vmm */
 };
 
 /* Neighbours share no cache line, nor a pair of lines that is fetched together. */
@@ -69,6 +68,7 @@ struct pcpu {
     uint32_t event_head;
     uint32_t event_tail; /* last value seen of the vmm's */
     uint32_t poll_limit; /* adapts between boot.poll_limit / 16 and boot.poll_limit */
+    uint32_t ppis;       /* bit n: PPI n was acknowledged, and lr_take_ppis() has not seen it */
     struct vcpu *vcpu;   /* whose registers are live in this core */
     bool blocked;        /* the guest waits for a reply */
     bool waits;          /* the guest waits for an interrupt */
@@ -181,15 +181,15 @@ int gic_init(void);
 int gic_init_cpu(struct pcpu *pcpu);
 void gic_irq(struct pcpu *pcpu);
 void gic_kick(uint64_t mask);
-struct direct_entry *lr_direct_entry(struct vcpu *vcpu, uint64_t pintid);
 void gic_enable_ppi(struct pcpu *pcpu, const struct direct_entry *entry);
 void gic_write_ppis(struct pcpu *pcpu, uint64_t reg, uint32_t ppis);
 
 /* lr.c: list registers, the virtual side. */
-int lr_inject(struct vcpu *vcpu, uint64_t lr);
-uint32_t lr_retract(struct vcpu *vcpu, uint32_t vintid, uint32_t states);
-void lr_maintain(struct pcpu *pcpu);
-bool lr_pending(const struct vcpu *vcpu);
+void lr_inject(struct pcpu *pcpu, uint64_t lr);
+uint32_t lr_retract(uint32_t vintid, uint32_t states);
+void lr_take_ppis(struct pcpu *pcpu);
+bool lr_pending(void);
+struct direct_entry *lr_direct_entry(struct vcpu *vcpu, uint64_t pintid);
 void lr_direct(struct vcpu *vcpu, bool on);
 void lr_save(struct vcpu *vcpu);
 int lr_load(struct vcpu *vcpu);

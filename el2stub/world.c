@@ -243,10 +243,8 @@ int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
 void world_leave(struct pcpu *pcpu)
 {
     struct vcpu *vcpu = pcpu->vcpu;
-    struct rv_event *event;
+    struct rv_event *event = event_begin(pcpu, RV_EVENT_STOPPED);
 
-    lr_maintain(pcpu); /* what the guest has ended must not end unseen */
-    event = event_begin(pcpu, RV_EVENT_STOPPED);
     world_save(vcpu, RV_GROUPS_ALL);
     lr_direct(vcpu, false);
     write_sysreg(0, ich_hcr_el2);
@@ -254,12 +252,14 @@ void world_leave(struct pcpu *pcpu)
     write_sysreg(0, cntp_ctl_el0);
     isb();
     /* A command or an interrupt just before may have woken it. */
-    event->flags = pcpu->waits && !lr_pending(vcpu) ? RV_EVENT_FLAG_WAITS : 0;
+    if (pcpu->waits && !lr_pending() && !pcpu->ppis)
+        event->flags = RV_EVENT_FLAG_WAITS;
     /* From here on it may be another core's. Pairs with the acquire in run(). */
     __atomic_store_n(&vcpu->pcpu, NULL, __ATOMIC_RELEASE);
     pcpu->vcpu = NULL;
     pcpu->blocked = false;
     pcpu->waits = false;
+    lr_take_ppis(pcpu); /* nobody's now: a line that is still high comes again */
     event->groups = cpu.groups;
     event_publish(pcpu, event);
 }

@@ -41,6 +41,7 @@ _Static_assert(sizeof(struct rv_event) == 64, "an event is one cache line");
 #define RV_EVENT_STOPPED 8u  /* the vCPU no longer runs on this pCPU */
 #define RV_EVENT_PANIC   9u  /* the stub took an exception itself; this pCPU is lost */
 #define RV_EVENT_STRAY   10u /* unrequested interrupt `value`: an SPI, now masked, or an LPI */
+#define RV_EVENT_REFILL  11u /* the vmm has to fill the list registers; `value` found none free */
 
 /* Event flags. */
 #define RV_EVENT_FLAG_BLOCKING 0x01u /* the guest waits for RV_COMMAND_REPLY */
@@ -99,13 +100,13 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_IRQ_ACTIVE   0x0800u /* INJECT: it is (also) active */
 #define RV_IRQ_PENDING  0x1000u /* INJECT: it is (also) pending */
 
-/* RV_COMMAND_RETRACT: the states of an interrupt in a list register or in the queue. */
+/* RV_COMMAND_RETRACT: the states of an interrupt in a list register. */
 #define RV_LR_PENDING 0x1u
 #define RV_LR_ACTIVE  0x2u
 
 /* RV_EVENT_ACK: `value` is the command's result, `esr` its tag, `ipa` 0 or RV_STATUS_*. */
 #define RV_STATUS_OK      0u
-#define RV_STATUS_NO_ROOM 1u /* no table page, queue or direct entry left: nothing changed */
+#define RV_STATUS_NO_ROOM 1u /* no table page or direct entry left: nothing changed */
 
 /* RV_EVENT_REFUSED: `value` is one of these, `esr` the tag, `ipa` the op. */
 #define RV_REFUSED_OP       1u  /* no such command */

@@ -22,16 +22,20 @@
 #define RV_GROUP_PAUTH 0x10u  /* pointer authentication keys, where the CPU has them */
 #define RV_GROUP_TIMER 0x20u  /* EL1 virtual and physical timer, CNTVOFF_EL2 */
 #define RV_GROUP_DEBUG 0x40u  /* breakpoints, watchpoints, MDSCR_EL1 */
-#define RV_GROUP_GIC   0x80u  /* list registers, queue, active priorities, CPU interface */
+#define RV_GROUP_GIC   0x80u  /* list registers, active priorities, CPU interface */
 #define RV_GROUP_SVE   0x100u /* Z0-Z31, P0-P15, FFR, where the CPU has them */
 #define RV_GROUP_PMU   0x200u /* PMUv3, where the CPU has it */
 #define RV_GROUPS_ALL  0x3ffu
 
+/* The bits of HCR_EL2 that the vmm may set: traps of WFI and WFE; a pending virtual SError. */
+#define RV_HCR_BITS (HCR_TWI | HCR_TWE | HCR_VSE)
+
 /*
- * The bits of HCR_EL2 that the vmm may set: traps of WFI, WFE, cache type registers
- * and cache maintenance to the point of unification; a pending virtual SError.
+ * The bits of ICH_HCR_EL2 that the vmm may set: maintenance interrupts that tell of room in
+ * the list registers, and traps of the registers by which a guest ends interrupts.
  */
-#define RV_HCR_BITS (HCR_TWI | HCR_TWE | HCR_VSE | HCR_TID2 | HCR_TPU)
+#define RV_ICH_HCR_REFILL (ICH_HCR_UIE | ICH_HCR_LRENPIE | ICH_HCR_NPIE)
+#define RV_ICH_HCR_BITS   (RV_ICH_HCR_REFILL | ICH_HCR_TC | ICH_HCR_TDIR)
 
 #define RV_VCPU_IRQS 80u /* interrupts in list registers, or waiting for one */
 
@@ -132,8 +136,9 @@ _Static_assert(sizeof(struct rv_pmu) == 0x400, "PMU group layout");
 #define RV_SVE_BYTES  (32u * RV_SVE_VL_MAX + 17u * RV_SVE_VL_MAX / 8u)
 
 /*
- * The interrupts in list registers and those that wait for one, in no order, in the
- * format of ICH_LR<n>_EL2. Each is pending or active or both.
+ * irq[n] is ICH_LR<n>_EL2, for as many list registers as the CPU has. The places behind those
+ * are the vmm's: it keeps there, in the same format, the interrupts that wait for a list
+ * register. An entry is in use if it is pending or active or both.
  */
 struct rv_gic {
     uint64_t irq[RV_VCPU_IRQS]; /* 0x000 */
@@ -141,9 +146,11 @@ struct rv_gic {
     uint64_t ap0r0;             /* 0x288 ICH_AP0R0_EL2 */
     uint64_t ap1r0;             /* 0x290 ICH_AP1R0_EL2 */
     uint64_t ppi_pending;       /* 0x298 SAVE: physical GICR_ISPENDR0; not loaded */
-    uint32_t nr_irqs;           /* 0x2a0 */
-    uint32_t pad;               /* 0x2a4 */
-    uint64_t pad2[11];          /* 0x2a8 */
+    uint64_t ppi_active;        /* 0x2a0 physical GICR_ISACTIVER0; loaded: PPIs of direct entries */
+    uint64_t hcr;               /* 0x2a8 ICH_HCR_EL2: RV_ICH_HCR_BITS; SAVE: EOIcount, too */
+    uint32_t nr_irqs;           /* 0x2b0 the vmm's: irq[nr_irqs] and what follows is not in use */
+    uint32_t pad;               /* 0x2b4 */
+    uint64_t pad2[9];           /* 0x2b8 */
 };
 _Static_assert(sizeof(struct rv_gic) == 0x300, "GIC group layout");
 

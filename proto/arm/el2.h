@@ -13,13 +13,11 @@
 #define HCR_BSU_I (1ull << 10) /* barriers reach the inner shareable domain */
 #define HCR_TWI   (1ull << 13) /* trap: WFI */
 #define HCR_TWE   (1ull << 14) /* ... WFE */
-#define HCR_TID2  (1ull << 17) /* trap: cache type registers */
 #define HCR_TID3  (1ull << 18) /* trap: ID registers */
 #define HCR_TSC   (1ull << 19) /* ... SMC */
 #define HCR_TIDCP (1ull << 20) /* ... implementation defined registers */
 #define HCR_TACR  (1ull << 21) /* ... auxiliary control */
 #define HCR_TSW   (1ull << 22) /* ... cache maintenance by set/way */
-#define HCR_TPU   (1ull << 24) /* ... cache maintenance to the point of unification */
 #define HCR_RW    (1ull << 31) /* EL1 is AArch64 */
 #define HCR_TLOR  (1ull << 35) /* trap: LORegions */
 #define HCR_TERR  (1ull << 36) /* ... RAS error records */

@@ -28,18 +28,18 @@
 #define GICR_IPRIORITYR0           (GICR_SGI + 0x0400u)
 
 /* ICC_SRE_EL2, ICC_CTLR_EL1, ICH_HCR_EL2, ICH_VTR_EL2. */
-#define ICC_CTLR_EOI          (1u << 1)
-#define ICH_HCR_EN            (1u << 0)
-#define ICH_HCR_UIE           (1u << 1)  /* maintenance interrupt: at most one LR is in use */
-#define ICH_HCR_LRENPIE       (1u << 2)  /* ... EOIcount is not 0 */
-#define ICH_HCR_NPIE          (1u << 3)  /* ... no LR is pending */
-#define ICH_HCR_TC            (1u << 10) /* trap: all registers that both groups have */
-#define ICH_HCR_TDIR          (1u << 14) /* trap: ICC_DIR_EL1 */
-#define ICH_HCR_EOICOUNT(hcr) ((uint32_t)((hcr) >> 27 & 0x1f))
-#define ICH_VMCR_VEOIM        (1ull << 9) /* the guest has EOImode 1 */
-#define ICH_VTR_LRS           0x1full
-#define ICH_VTR_TDS           (1ull << 19) /* ICH_HCR_EL2.TDIR exists */
-#define ICH_VTR_PREBITS       26
+#define ICC_CTLR_EOI     (1u << 1)
+#define ICH_HCR_EN       (1u << 0)
+#define ICH_HCR_UIE      (1u << 1)       /* maintenance interrupt: at most one LR is in use */
+#define ICH_HCR_LRENPIE  (1u << 2)       /* ... EOIcount is not 0 */
+#define ICH_HCR_NPIE     (1u << 3)       /* ... no LR is pending */
+#define ICH_HCR_TC       (1u << 10)      /* trap: all registers that both groups have */
+#define ICH_HCR_TDIR     (1u << 14)      /* trap: ICC_DIR_EL1 */
+#define ICH_HCR_EOICOUNT (0x1full << 27) /* ended, but in no list register */
+#define ICH_VMCR_VEOIM   (1ull << 9)     /* the guest has EOImode 1 */
+#define ICH_VTR_LRS(vtr) ((uint32_t)((vtr)&0xf) + 1) /* ListRegs: 16 at most */
+#define ICH_VTR_TDS      (1ull << 19)                /* ICH_HCR_EL2.TDIR exists */
+#define ICH_VTR_PREBITS  26
 
 /* ICH_LR<n>_EL2; also the format of struct rv_gic. */
 #define LR_STATE_SHIFT    62 /* RV_LR_PENDING, RV_LR_ACTIVE */

@@ -56,7 +56,6 @@ void model_reset(void)
 
         fake_use(i);
         core->vcpu = -1;
-        core->settled = true;
         core->hcr = REG(hcr_el2);
         core->cptr = REG(cptr_el2);
         core->mdcr = REG(mdcr_el2);
@@ -162,13 +161,13 @@ static bool page_is_legal(unsigned vcpu, uint64_t groups)
         return false;
     if (!(groups & RV_GROUP_GIC))
         return true;
-    if (page->gic.nr_irqs > 80)
-        return false;
-    for (uint32_t i = 0; i < page->gic.nr_irqs; i++) {
+    for (uint32_t i = 0; i < cpu.nr_lrs; i++) {
+        if (page->gic.irq[i] >> 62 == 0)
+            continue;
         if (!entry_is_legal(&model.vcpu[vcpu], page->gic.irq[i]))
             return false;
         for (uint32_t j = 0; j < i; j++) {
-            if ((uint32_t)page->gic.irq[j] == (uint32_t)page->gic.irq[i])
+            if (page->gic.irq[j] >> 62 && (uint32_t)page->gic.irq[j] == (uint32_t)page->gic.irq[i])
                 return false;
         }
     }
@@ -318,9 +317,9 @@ static void stopped(unsigned n, const struct rv_event *event)
     const struct rv_gic *gic = &fake_pages[event->vcpu].gic;
     bool pending = false;
 
-    MODEL_CHECK(core->vcpu == event->vcpu && gic->nr_irqs <= RV_VCPU_IRQS);
-    for (uint32_t i = 0; i < gic->nr_irqs; i++) {
-        MODEL_CHECK(entry_is_sound(gic->irq[i]));
+    MODEL_CHECK(core->vcpu == event->vcpu);
+    for (uint32_t i = 0; i < cpu.nr_lrs; i++) {
+        MODEL_CHECK(gic->irq[i] >> 62 == 0 || entry_is_sound(gic->irq[i]));
         pending |= (gic->irq[i] >> 62 & 1) != 0;
     }
     MODEL_CHECK(((event->flags & RV_EVENT_FLAG_WAITS) != 0) == (core->waits && !pending));
@@ -353,7 +352,6 @@ static void executed(unsigned n, const struct rv_command *c, unsigned flushes)
     case RV_COMMAND_RUN:
         MODEL_CHECK(flushes);
         core->vcpu = c->vcpu;
-        core->settled = true;
         model.vcpu[c->vcpu].core = (int)n;
         break;
     case RV_COMMAND_VM_CREATE:
@@ -376,8 +374,6 @@ static void executed(unsigned n, const struct rv_command *c, unsigned flushes)
         vm->posted_size[c->arg[0]] = c->arg[2];
         break;
     case RV_COMMAND_SET_DIRECT: set_direct(c); break;
-    case RV_COMMAND_LOAD: core->settled |= (c->arg[0] & RV_GROUP_GIC) != 0; break;
-    case RV_COMMAND_INJECT: core->settled = true; break; /* RETRACT may find nothing to do */
     default: break;
     }
 }
@@ -425,6 +421,9 @@ static void take(unsigned n, const struct rv_event *event)
         MODEL_CHECK(core->runs && is_in_posted(model.vcpu[core->vcpu].vm, event->ipa));
         break;
     case RV_EVENT_EOI: MODEL_CHECK(core->vcpu >= 0 && event->value < 1020); break;
+    case RV_EVENT_REFILL:
+        MODEL_CHECK(core->vcpu >= 0 && (!event->value || entry_is_sound(event->value)));
+        break;
     case RV_EVENT_STOPPED: stopped(n, event); break;
     case RV_EVENT_STRAY: MODEL_CHECK(event->value >= 32 && event->value != FAKE_DOORBELL); break;
     default: model_fail("an event that nothing asked for", __FILE__, __LINE__);
@@ -474,9 +473,7 @@ void model_command(unsigned n, const struct rv_command *c)
                 if (c->op == RV_COMMAND_MAP || c->op == RV_COMMAND_PROTECT)
                     check_mapped(c);
             } else {
-                MODEL_CHECK(event.ipa == RV_STATUS_NO_ROOM);
-                MODEL_CHECK(c->op != RV_COMMAND_INJECT ||
-                            vcpus[c->vcpu].nr_queue == RV_VCPU_IRQS - cpu.nr_lrs);
+                MODEL_CHECK(event.ipa == RV_STATUS_NO_ROOM && c->op != RV_COMMAND_INJECT);
             }
         } else if (event.type == RV_EVENT_REFUSED) {
             MODEL_CHECK(refuse && !answered && event.esr == c->tag && event.ipa == c->op);
@@ -499,42 +496,20 @@ void model_command(unsigned n, const struct rv_command *c)
 
 /* Invariants */
 
-#define IS_TAKEABLE(lr) ((lr) >> 62 == 1)
-#define PRIORITY(lr)    ((lr) >> 48 & 0xff)
-
-/* What is in list registers is legal and there once, and at least as urgent as what waits behind them. */
-static void check_interrupts(const struct vcpu *vcpu, bool settled)
+/* What is in list registers is legal and there once; the vmm may set only its bits. */
+static void check_interrupts(void)
 {
-    uint64_t least = 0;
-    bool room = false, takeable = false;
+    const uint64_t count = 0x1full << 27;
 
-    MODEL_CHECK(vcpu->nr_queue <= RV_VCPU_IRQS - cpu.nr_lrs);
-    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
-        for (uint32_t m = 0; m < n; m++)
-            MODEL_CHECK(*fake_lr(n) >> 62 == 0 || *fake_lr(m) >> 62 == 0 ||
-                        (uint32_t)*fake_lr(n) != (uint32_t)*fake_lr(m));
-    }
+    MODEL_CHECK((REG(ich_hcr_el2) & ~count & ~0x440eull) == 1);
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
         uint64_t lr = *fake_lr(n);
 
         MODEL_CHECK(entry_is_sound(lr) || lr >> 62 == 0);
-        room |= lr >> 62 == 0 && (lr >> 61 & 1 || !(lr >> 41 & 1));
-        takeable |= IS_TAKEABLE(lr);
-        if (IS_TAKEABLE(lr) && PRIORITY(lr) > least)
-            least = PRIORITY(lr);
+        for (uint32_t m = 0; m < n; m++)
+            MODEL_CHECK(lr >> 62 == 0 || *fake_lr(m) >> 62 == 0 ||
+                        (uint32_t)lr != (uint32_t)*fake_lr(m));
     }
-    for (uint32_t i = 0; i < vcpu->nr_queue; i++) {
-        uint64_t lr = vcpu->queue[i];
-
-        if (lr >> 62 == 0) { /* it has ended, and that is to be reported */
-            MODEL_CHECK(!(lr >> 61 & 1) && lr >> 41 & 1);
-            continue;
-        }
-        MODEL_CHECK(!settled || !room);
-        MODEL_CHECK(!settled || !IS_TAKEABLE(lr) || (takeable && PRIORITY(lr) >= least));
-    }
-    if (settled && vcpu->nr_queue)
-        MODEL_CHECK(REG(ich_hcr_el2) >> 1 & 1);
 }
 
 /* HW=1 lets the guest deactivate a physical interrupt: only one that was tied to it at some time. */
@@ -570,12 +545,9 @@ static void check_core(unsigned n)
         MODEL_CHECK(v->core == (int)n && (!model.vm[v->vm].stopped || fake_core->kicks));
         MODEL_CHECK(REG(vttbr_el2) == ((uint64_t)(v->vm + 1) << 48 | (uint64_t)vms[v->vm].root));
         MODEL_CHECK(core->stack_top->gpr == fake_pages[m->vcpu].x);
-        MODEL_CHECK(REG(ich_hcr_el2) & 1);
-        check_interrupts(core->vcpu, m->settled);
+        check_interrupts();
         for (uint32_t i = 0; i < cpu.nr_lrs; i++)
             check_hw(v, *fake_lr(i));
-        for (uint32_t i = 0; i < core->vcpu->nr_queue; i++)
-            check_hw(v, core->vcpu->queue[i]);
         check_signs((unsigned)m->vcpu, n);
         for (unsigned i = 0; i < RV_MAX_DIRECT && v->direct[i].pintid; i++) {
             direct |= 1u << v->direct[i].pintid;

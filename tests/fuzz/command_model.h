@@ -37,8 +37,7 @@ struct model_vcpu {
 struct model_core {
     int vcpu; /* -1: none */
     bool blocked, waits;
-    bool runs;    /* the guest has the core */
-    bool settled; /* the guest changed no list register since the stub filled them */
+    bool runs; /* the guest has the core */
     uint64_t hcr, cptr, mdcr, vtcr, cnthctl;
 };
 

@@ -181,12 +181,16 @@ static void write_page(unsigned vcpu)
     switch (pick(6)) {
     case 0: page->pstate = (any ? pick(32) : modes[pick(4)]) | pick(16) << 28; break;
     case 1: page->el1.hcr_el2 = any ? wild() : pick(8) << 12 | pick(2) << 8; break;
-    case 2: page->gic.nr_irqs = (uint32_t)(any ? wild() : pick(3)); break;
+    case 2:
+        page->gic.hcr = any ? wild() : pick(8) << 1 | pick(2) << 14;
+        page->gic.ppi_active = pick(2) ? wild() : 0;
+        break;
     case 3:
         page->gic.irq[pick(3)] =
-            any       ? wild() << 48 | wild()
-            : pick(3) ? (1 + pick(3)) << 62 | pick(32) << 51 | (16 + pick(24))
-                      : (1 + pick(2)) << 62 | LR_HW | (26 + pick(5)) << 32 | (16 + pick(16));
+            any        ? wild() << 48 | wild()
+            : !pick(4) ? 0
+            : pick(3)  ? (1 + pick(3)) << 62 | pick(32) << 51 | (16 + pick(24))
+                       : (1 + pick(2)) << 62 | LR_HW | (26 + pick(5)) << 32 | (16 + pick(16));
         break;
     case 4:
         page->pmu.pmselr = pick(32);
@@ -215,18 +219,15 @@ static void run_guest(unsigned n)
     case 2: /* takes one */
         if (old >> 62 == 1)
             *fake_lr(lr) = old ^ 3ull << 62;
-        model.core[n].settled = false;
         break;
-    case 3: /* ends one that may be in the queue: EOIcount */
+    case 3: /* ends one that no list register has: EOIcount */
         if ((REG(ich_hcr_el2) >> 27 & 31) < 4)
             REG(ich_hcr_el2) += 1ull << 27;
-        model.core[n].settled = false;
         break;
     default: /* ends one */
         *fake_lr(lr) = old & ~LR_ACTIVE;
         if (old & LR_ACTIVE && old & LR_HW)
             fake_core->gicr.active &= ~(1u << LR_PINTID(old) % 32);
-        model.core[n].settled = false;
         break;
     }
 }

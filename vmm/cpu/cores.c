@@ -6,6 +6,7 @@
 
 #include "vmm/firmware/pvtime.h"
 #include "vmm/board/board.h"
+#include "vmm/gic/page_irqs.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
@@ -30,6 +31,7 @@ static int run(void *ctx, unsigned number, unsigned index)
         .vm = (uint16_t)vcpu->vm_id,
     };
 
+    page_irqs_arrange(&vcpu->page->gic, cores->machine->nr_lrs, cores->machine->has_tdir);
     if (pcpu_push(pcpu, &command))
         return -EIO;
     pcpu_notify(pcpu);
@@ -86,6 +88,7 @@ static int stop(void *ctx, unsigned number, uint64_t *wake_at)
     if (error && error != -EPERM)
         return -EIO;
     waited = pcpu_drop_stopped(pcpu);
+    page_irqs_saved(&vcpu->page->gic, cores->machine->nr_lrs);
     pcpu->vcpu = NULL;
     vcpu->pcpu = NULL;
     vcpu->fetched = RV_GROUPS_ALL;
@@ -96,16 +99,22 @@ static int stop(void *ctx, unsigned number, uint64_t *wake_at)
 /*
  * The vCPU's events that were put aside while the stub stopped it. They are older than
  * all that it does from now on, maybe on another pCPU, whose ring may be read first: a
- * posted write must not be handled after a later read.
+ * posted write must not be handled after a later read. After those come the ends of
+ * interrupts that the stub has not reported.
  */
 static void left(void *ctx, unsigned number)
 {
     struct cores *cores = ctx;
     struct vcpu *vcpu = cores->vcpus[number];
-    struct rv_event event;
+    struct rv_event event, end = {.type = RV_EVENT_EOI, .vcpu = (uint16_t)number};
+    unsigned intid;
 
     while (pcpu_next_left(&cores->pcpus[cores->sched.vcpu[number].pcpu], number, &event))
         cores->handle_left(vcpu, &event);
+    while (page_irqs_next_end(&vcpu->page->gic, &intid)) {
+        end.value = intid;
+        cores->handle_left(vcpu, &end);
+    }
 }
 
 static void stolen(void *ctx, unsigned number, uint64_t ns)

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "proto/arm/esr.h"
+#include "proto/arm/gic.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/cpu/vcpu.h"
+#include "vmm/gic/page_irqs.h"
 #include "vmm/trace/tap.h"
 
 /* A stub that does not answer for so long never will. */
@@ -84,6 +86,7 @@ static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
                event->flags == RV_EVENT_FLAG_BLOCKING;
     case RV_EVENT_POSTED:
     case RV_EVENT_EOI:
+    case RV_EVENT_REFILL:
     case RV_EVENT_STOPPED: return pcpu->vcpu && event->vcpu == pcpu->vcpu->number;
     case RV_EVENT_READY:
     case RV_EVENT_ACK:
@@ -116,6 +119,12 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
     }
     if (ends_guest_run(event))
         pcpu->guest_runs = false;
+    /* At once, even if the event is handled later: a RETRACT that follows must find it. */
+    if (event->type == RV_EVENT_REFILL && event->value & LR_STATES &&
+        page_irqs_add(&pcpu->vcpu->page->gic, pcpu->machine->nr_lrs, event->value)) {
+        lose(pcpu, "the stub sent more interrupts than a vCPU can have");
+        return false;
+    }
     tap_event(pcpu, event);
     return true;
 }
@@ -243,7 +252,8 @@ bool pcpu_drop_stopped(struct pcpu *pcpu)
     for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
         const struct rv_event *event = &pcpu->deferred[i];
 
-        if (event->type != RV_EVENT_SYNC && event->type != RV_EVENT_STOPPED) {
+        if (event->type != RV_EVENT_SYNC && event->type != RV_EVENT_STOPPED &&
+            event->type != RV_EVENT_REFILL) {
             pcpu->deferred[kept++] = *event;
             continue;
         }

@@ -70,8 +70,8 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value);
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event);
 
 /*
- * After RV_COMMAND_STOP: drop the deferred RV_EVENT_STOPPED and the synchronous exit that
- * came before it. Nobody has handled that exit, and the vCPU repeats it when it runs again:
+ * After RV_COMMAND_STOP: drop the deferred RV_EVENT_STOPPED, RV_EVENT_REFILL, and the
+ * synchronous exit that came before it. Nobody has handled that exit, and the vCPU repeats it when it runs again:
  * this function sets the PC in its page to that instruction. It keeps an SError, which the
  * vCPU does not repeat. True: the vCPU was waiting for an interrupt.
  */

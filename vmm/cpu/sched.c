@@ -91,6 +91,7 @@ static int take_off(struct sched *sched, unsigned vcpu)
     v->wake_at = wake_at;
     v->since = now(sched);
     v->waits = false;
+    v->renew = false;
     sched->due = true;
     if (!error)
         sched->ops->left(sched->ctx, vcpu);
@@ -223,6 +224,35 @@ static void wake_sleepers(struct sched *sched)
     }
 }
 
+void sched_renew(struct sched *sched, unsigned vcpu)
+{
+    struct sched_vcpu *v = &sched->vcpu[vcpu];
+
+    if (v->state != SCHED_LIVE)
+        return;
+    v->renew = true;
+    sched->due = true;
+}
+
+/* Stop and run again those that sched_renew() named. */
+static int renew(struct sched *sched)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < sched->nr_vcpus && !error; i++) {
+        struct sched_vcpu *v = &sched->vcpu[i];
+        uint64_t since = v->since;
+
+        if (!v->renew)
+            continue;
+        error = take_off(sched, i);
+        if (!error)
+            error = run(sched, i, v->pcpu);
+        v->since = since; /* else one that is renewed again and again would keep its pCPU */
+    }
+    return error;
+}
+
 int sched_turn(struct sched *sched)
 {
     int error = 0;
@@ -232,6 +262,9 @@ int sched_turn(struct sched *sched)
         unsigned next, pcpu;
 
         sched->due = false;
+        error = renew(sched);
+        if (error)
+            break;
         wake_sleepers(sched);
         next = next_ready(sched);
         if (next == SCHED_NOBODY)

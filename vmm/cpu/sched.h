@@ -49,6 +49,7 @@ struct sched_ops {
 struct sched_vcpu {
     enum sched_state state;
     bool waits;       /* LIVE: for an interrupt, as far as the scheduler knows */
+    bool renew;       /* LIVE: to be stopped, and to run again at once */
     unsigned pcpu;    /* where it is, or was last */
     uint64_t since;   /* READY, LIVE: when that began */
     uint64_t charged; /* LIVE, not waiting: `runtime` has its time up to here */
@@ -85,6 +86,12 @@ void sched_wait(struct sched *sched, unsigned vcpu);
 
 /* It does not wait (any more): it got an interrupt, or is seen to run. */
 void sched_wake(struct sched *sched, unsigned vcpu);
+
+/*
+ * A live vCPU is to be stopped at the next sched_turn(), and to run again on the same pCPU
+ * within the same time slice: for what only RUN gives to it, such as list registers.
+ */
+void sched_renew(struct sched *sched, unsigned vcpu);
 
 /*
  * Assign the pCPUs anew. Do not call it while an exit is handled: it may move any vCPU.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vmm/cpu/pcpu.h"
+#include "vmm/gic/page_irqs.h"
 
 uint64_t vcpu_get_x(const struct vcpu *vcpu, unsigned reg)
 {
@@ -31,6 +32,8 @@ int vcpu_fetch(struct vcpu *vcpu, uint32_t groups)
         return 0;
     if (!vcpu->pcpu || pcpu_call(vcpu->pcpu, &save, NULL))
         return -EIO;
+    if (missing & RV_GROUP_GIC)
+        page_irqs_saved(&vcpu->page->gic, vcpu->pcpu->machine->nr_lrs);
     vcpu->fetched |= missing;
     return 0;
 }
@@ -76,6 +79,14 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff
     vcpu->dirty = 0;
 }
 
+void vcpu_keep_irqs(struct vcpu *vcpu, const struct rv_gic *before)
+{
+    struct rv_gic *gic = &vcpu->page->gic;
+
+    *gic = *before;
+    gic->vmcr = gic->ap0r0 = gic->ap1r0 = 0;
+}
+
 int vcpu_restart(struct vcpu *vcpu, uint64_t entry, uint64_t x0)
 {
     struct rv_vcpu_page *page = vcpu->page;
@@ -92,9 +103,7 @@ int vcpu_restart(struct vcpu *vcpu, uint64_t entry, uint64_t x0)
     gic = page->gic;
     vcpu_reset(vcpu, entry, x0, 0);
     page->timer = timer;
-    /* The CPU interface is reset; what is pending and active is the distributor's knowledge. */
-    memcpy(page->gic.irq, gic.irq, sizeof(gic.irq));
-    page->gic.nr_irqs = gic.nr_irqs;
+    vcpu_keep_irqs(vcpu, &gic);
     vcpu->fetched = lost; /* the timer group of the page was not fetched */
     vcpu_mark_dirty(vcpu, lost);
     return 0;

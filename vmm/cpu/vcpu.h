@@ -57,6 +57,12 @@ int vcpu_flush(struct vcpu *vcpu);
 void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff);
 
 /*
+ * After vcpu_reset(): give it back the interrupts that it had `before`. Only the CPU interface
+ * is reset; what is pending and active is the distributor's knowledge.
+ */
+void vcpu_keep_irqs(struct vcpu *vcpu, const struct rv_gic *before);
+
+/*
  * The same for a vCPU in a blocking exit, which leaves power-down: its timers continue,
  * and its pending and active interrupts remain. All groups but the timers are dirty
  * afterwards. The GIC group in the page must not get out of date before it is loaded: see

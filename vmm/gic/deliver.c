@@ -355,7 +355,7 @@ static int fetch(struct vgic *vgic, unsigned vcpu, struct deliver_snapshot *out)
     memset(out, 0, sizeof(*out));
     if (rc)
         return rc;
-    for (unsigned i = 0; i < gic.nr_irqs && i < RV_VCPU_IRQS; i++) {
+    for (unsigned i = 0; i < RV_VCPU_IRQS; i++) {
         uint32_t intid = LR_VINTID(gic.irq[i]);
 
         if (intid < VGIC_NR_INTIDS)

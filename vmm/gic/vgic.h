@@ -33,8 +33,8 @@
 /*
  * Operations on a vCPU's list registers. Every vCPU accepts them at any time, even
  * if it was never started. Operations on one vCPU take effect in the order of the
- * calls. An "entry" is an INTID's list register, or its place in the queue for one;
- * a vCPU has at most one entry for an INTID.
+ * calls. An "entry" is an INTID's list register, or its place among those that wait
+ * for one; a vCPU has at most one entry for an INTID.
  */
 struct vgic_ops {
     /*

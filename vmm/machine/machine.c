@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/arm/gic.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
@@ -83,7 +84,7 @@ static int compare_cpus(const struct machine *machine)
             cpu.value == boot_cpu.value)
             continue;
         log_error("CPU %u is not like CPU 0 (MIDR_EL1 %#llx and %#llx, ID_AA64DFR0_EL1 %#llx and "
-                  "%#llx, %llu and %llu list registers): a guest cannot run on both",
+                  "%#llx, ICH_VTR_EL2 %#llx and %#llx): a guest cannot run on both",
                   i, (unsigned long long)cpu.esr, (unsigned long long)boot_cpu.esr,
                   (unsigned long long)cpu.ipa, (unsigned long long)boot_cpu.ipa,
                   (unsigned long long)cpu.value, (unsigned long long)boot_cpu.value);
@@ -141,6 +142,7 @@ int machine_wait_ready(struct machine *machine, struct event_base *base, const b
 {
     const struct timespec pause = {0, 200000};
     int64_t start = clock_now_ms();
+    struct rv_event ready = {0};
 
     while (!machine->is_ready) {
         int error = look_at_stub(machine);
@@ -160,6 +162,9 @@ int machine_wait_ready(struct machine *machine, struct event_base *base, const b
         }
         nanosleep(&pause, NULL);
     }
+    (void)cpu_is_ready(machine, 0, &ready);
+    machine->nr_lrs = ICH_VTR_LRS(ready.value);
+    machine->has_tdir = (ready.value & ICH_VTR_TDS) != 0;
     machine->is_ready = true;
     memcpy(machine->stub_id, machine->boot->stub_id, sizeof(machine->stub_id));
     machine->cntfrq = machine->boot->stub_cntfrq;

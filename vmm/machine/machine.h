@@ -48,6 +48,8 @@ struct machine {
     int doorbell;         /* readable after the stub has rung: read all of it */
     uint64_t kick_ns;     /* about what the kick of a running guest costs */
     bool blind;           /* CPUs do not see code that this process writes until a FLUSH */
+    unsigned nr_lrs;      /* list registers of each CPU */
+    bool has_tdir;        /* the CPUs have ICH_HCR_EL2.TDIR */
     bool is_ready;        /* machine_wait_ready() has succeeded */
     uint64_t stub_id[64]; /* from here on, copies of the stub's answers in the boot page */
     uint64_t cntfrq;

@@ -70,7 +70,7 @@ static const char *const events[] = {
     [RV_EVENT_READY] = "READY",     [RV_EVENT_SYNC] = "SYNC",       [RV_EVENT_SERROR] = "SERROR",
     [RV_EVENT_POSTED] = "POSTED",   [RV_EVENT_EOI] = "EOI",         [RV_EVENT_ACK] = "ACK",
     [RV_EVENT_REFUSED] = "REFUSED", [RV_EVENT_STOPPED] = "STOPPED", [RV_EVENT_PANIC] = "PANIC",
-    [RV_EVENT_STRAY] = "STRAY",
+    [RV_EVENT_STRAY] = "STRAY",     [RV_EVENT_REFILL] = "REFILL",
 };
 
 const char *trace_op_name(unsigned op)

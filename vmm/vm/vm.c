@@ -401,6 +401,10 @@ void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
 {
     struct exit_reply reply = {0};
 
+    if (event->type == RV_EVENT_REFILL) { /* nothing that the guest asks for */
+        sched_renew(&vm->cores->sched, vcpu->number);
+        return;
+    }
     tap_exit_begin(vcpu, event);
     bus_set_access(vm->bus, (struct bus_access){.vcpu = vcpu->index,
                                                 .posted = event->type == RV_EVENT_POSTED});

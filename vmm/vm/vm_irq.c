@@ -4,14 +4,21 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/gic/resting.h"
+#include "vmm/gic/page_irqs.h"
 #include "vmm/trace/tap.h"
 #include "vmm/vm/vm.h"
+
+/* Where the interrupts are in the page of a live vCPU that wait for a list register. */
+static unsigned first_waiting(const struct vm *vm)
+{
+    return vm->cores->machine->nr_lrs;
+}
 
 static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
 {
     struct vm *vm = ctx;
     struct vcpu *vcpu = &vm->vcpus[index];
+    struct rv_gic *gic = &vcpu->page->gic;
     struct rv_command command = {
         .op = RV_COMMAND_INJECT,
         .vcpu = (uint16_t)vcpu->number,
@@ -21,9 +28,12 @@ static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
     int error;
 
     tap_inject(vcpu, intid, flags);
-    error = vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command)
-                       : resting_inject(&vcpu->page->gic, intid, flags);
-
+    if (!vcpu->pcpu)
+        error = page_irqs_add(gic, 0, rv_gic_irq(intid, flags));
+    else if (page_irqs_has(gic, first_waiting(vm), intid))
+        error = page_irqs_add(gic, first_waiting(vm), rv_gic_irq(intid, flags));
+    else
+        error = pcpu_push(vcpu->pcpu, &command);
     if (!error && flags & RV_IRQ_PENDING)
         sched_wake(&vm->cores->sched, vcpu->number);
     return error;
@@ -31,7 +41,8 @@ static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
 
 static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
 {
-    struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
+    struct vm *vm = ctx;
+    struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_RETRACT,
         .vcpu = (uint16_t)vcpu->number,
@@ -39,17 +50,23 @@ static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
         .arg = {intid, mask},
     };
     uint64_t found = 0;
-    int error;
+    int error, waited;
 
     if (!vcpu->pcpu)
-        return resting_retract(&vcpu->page->gic, intid, mask);
+        return page_irqs_retract(&vcpu->page->gic, 0, intid, mask);
     error = pcpu_call(vcpu->pcpu, &command, &found);
-    return error ? error : (int)(found & (RV_LR_PENDING | RV_LR_ACTIVE));
+    if (error)
+        return error;
+    waited = page_irqs_retract(&vcpu->page->gic, first_waiting(vm), intid, mask);
+    if (waited) /* maybe nothing waits any more; and a direct one is to be deactivated */
+        sched_renew(&vm->cores->sched, vcpu->number);
+    return (int)(found & (RV_LR_PENDING | RV_LR_ACTIVE)) | waited;
 }
 
 static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
 {
-    struct vcpu *vcpu = &((struct vm *)ctx)->vcpus[index];
+    struct vm *vm = ctx;
+    struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_SAVE,
         .vcpu = (uint16_t)vcpu->number,
@@ -58,6 +75,8 @@ static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
     };
     int error = vcpu->pcpu ? pcpu_call(vcpu->pcpu, &command, NULL) : 0;
 
+    if (vcpu->pcpu && !error)
+        page_irqs_saved(&vcpu->page->gic, first_waiting(vm));
     memcpy(out, &vcpu->page->gic, sizeof(*out));
     return error;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Between the vgic and the list registers: live ones by command, resting ones in the page. */
+/* Between the vgic and the list registers: live ones by command, the others in the page. */
 #pragma once
 
 #include "vmm/sysreg/sysreg.h"

@@ -17,8 +17,7 @@ static int cpu_on(void *opaque, unsigned index, uint64_t entry, uint64_t context
         return -EBUSY;
     vcpu_reset(vcpu, entry, context_id, vm->cntvoff);
     /* What became pending while it was off waits for it; the CPU interface is as after reset. */
-    memcpy(vcpu->page->gic.irq, irqs.irq, sizeof(irqs.irq));
-    vcpu->page->gic.nr_irqs = irqs.nr_irqs;
+    vcpu_keep_irqs(vcpu, &irqs);
     sysreg_reset(&vm->exits.sysreg_cpus[index]);
     sched_start(&vm->cores->sched, vcpu->number);
     psci_cpu_started(&vm->exits.psci.cpus[index]);

@@ -213,6 +213,7 @@ static uint64_t gicr_load(const struct fake_gicr *gicr, uint64_t reg)
     switch (reg) {
     case GICR_WAKER: return gicr->waker;
     case GICR_ISPENDR0: return gicr->pending;
+    case GICR_ISACTIVER0: return gicr->active;
     case GICR_IGROUPR0: return gicr->group;
     default: return 0; /* of a register that sets or clears bits, the stub loads none */
     }

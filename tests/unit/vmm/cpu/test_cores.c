@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "proto/arm/esr.h"
+#include "proto/arm/gic.h"
 #include "tests/unit/support/log_fake.h"
 #include "vmm/board/board.h"
 #include "vmm/cpu/cores.h"
@@ -350,6 +351,61 @@ static void a_vcpu_that_the_stub_let_go_already_is_no_failure(void **state)
     assert_false(cores.pcpus[0].lost);
 }
 
+/* As the stub saves it: in list registers, and one that waited and that the guest has ended. */
+static void ends_that_the_stub_has_not_reported_are_handled(void **state)
+{
+    (void)state;
+    machine.nr_lrs = 4;
+    pages[0].gic.irq[1] = LR_EOI | 40;
+    pages[0].gic.irq[2] = LR_PENDING | LR_EOI | 41;
+    pages[0].gic.irq[4] = LR_ACTIVE | LR_EOI | 42;
+    pages[0].gic.nr_irqs = 5;
+    pages[0].gic.hcr = 1ull << 27; /* EOIcount */
+    before_stop[0] = (struct rv_event){.type = RV_EVENT_POSTED, .value = 7};
+    assert_int_equal(sched_stop(&cores.sched, 0), 0);
+    assert_int_equal(nr_handled, 3);
+    assert_int_equal(handled[0].type, RV_EVENT_POSTED);
+    for (unsigned i = 1; i < 3; i++) {
+        assert_int_equal(handled[i].type, RV_EVENT_EOI);
+        assert_int_equal(handled[i].value, i == 1 ? 40 : 42);
+    }
+    assert_int_equal(pages[0].gic.irq[2], LR_PENDING | LR_EOI | 41);
+}
+
+/* The stub takes those of list registers; the others wait, and it tells of room. */
+static void run_fills_the_list_registers(void **state)
+{
+    (void)state;
+    machine.nr_lrs = 2;
+    machine.has_tdir = true;
+    assert_int_equal(sched_stop(&cores.sched, 0), 0);
+    pages[0].gic.irq[3] = LR_PENDING | 40;
+    pages[0].gic.irq[5] = LR_ACTIVE | 41;
+    pages[0].gic.irq[6] = LR_PENDING | 42;
+    pages[0].gic.nr_irqs = 7;
+    sched_start(&cores.sched, 0);
+    assert_int_equal(sched_turn(&cores.sched), 0);
+    assert_int_equal(pages[0].gic.irq[0], LR_ACTIVE | 41);
+    assert_int_equal(pages[0].gic.irq[1], LR_PENDING | 40);
+    assert_int_equal(pages[0].gic.irq[2], LR_PENDING | 42);
+    assert_int_equal(pages[0].gic.nr_irqs, 3);
+    assert_int_equal(pages[0].gic.hcr, RV_ICH_HCR_REFILL | ICH_HCR_TDIR);
+}
+
+/* The next vCPU on this pCPU is not the one that they are about. */
+static void refills_that_were_not_handled_end_with_the_stop(void **state)
+{
+    struct rv_event event;
+
+    (void)state;
+    before_stop[0] = (struct rv_event){.type = RV_EVENT_REFILL, .value = LR_PENDING | 40};
+    before_stop[1] = (struct rv_event){.type = RV_EVENT_REFILL};
+    assert_int_equal(sched_stop(&cores.sched, 0), 0);
+    assert_false(pcpu_next_event(&cores.pcpus[0], &event));
+    assert_int_equal(nr_handled, 0);
+    assert_int_equal(pages[0].gic.irq[0], LR_PENDING | 40);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +425,11 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(a_timer_that_has_passed_wakes_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_vcpu_that_the_stub_let_go_already_is_no_failure, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(ends_that_the_stub_has_not_reported_are_handled, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(run_fills_the_list_registers, setup, teardown),
+        cmocka_unit_test_setup_teardown(refills_that_were_not_handled_end_with_the_stop, setup,
                                         teardown),
     };
 

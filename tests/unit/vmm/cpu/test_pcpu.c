@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "proto/arm/gic.h"
 #include "tests/unit/support/log_fake.h"
 #include "vmm/cpu/pcpu.h"
 #include "vmm/cpu/vcpu.h"
@@ -415,6 +416,48 @@ static void interrupt_of_nobody_is_no_fault_of_the_stub(void **state)
     assert_false(pcpu.lost);
 }
 
+static struct rv_vcpu_page page;
+
+/* A RETRACT that waits for its answer must find the interrupt, though nobody handled the event. */
+static void interrupt_without_a_list_register_is_in_the_page_at_once(void **state)
+{
+    struct rv_command retract = {.op = RV_COMMAND_RETRACT};
+    struct rv_event event;
+
+    (void)state;
+    memset(&page, 0, sizeof(page));
+    vcpu.page = &page;
+    machine.nr_lrs = 4;
+    page.gic.nr_irqs = 4;
+    pcpu.guest_runs = true;
+    on_kick = stub_answers;
+    stub_sends((struct rv_event){.type = RV_EVENT_REFILL, .value = LR_PENDING | LR_EOI | 40});
+    stub_sends((struct rv_event){.type = RV_EVENT_REFILL, .value = 0});
+    assert_int_equal(pcpu_call(&pcpu, &retract, NULL), 0);
+    assert_int_equal(page.gic.irq[4], LR_PENDING | LR_EOI | 40);
+    assert_int_equal(page.gic.nr_irqs, 5);
+    assert_true(pcpu_next_event(&pcpu, &event));
+    assert_int_equal(event.type, RV_EVENT_REFILL);
+    assert_int_equal(page.gic.nr_irqs, 5);
+}
+
+static void more_interrupts_than_a_vcpu_can_have_lose_the_pcpu(void **state)
+{
+    struct rv_event event;
+
+    (void)state;
+    memset(&page, 0, sizeof(page));
+    vcpu.page = &page;
+    machine.nr_lrs = 4;
+    for (uint32_t i = 0; i < RV_VCPU_IRQS - 4; i++) {
+        stub_sends((struct rv_event){.type = RV_EVENT_REFILL, .value = LR_PENDING | (40 + i)});
+        assert_true(pcpu_next_event(&pcpu, &event));
+    }
+    stub_sends((struct rv_event){.type = RV_EVENT_REFILL, .value = LR_PENDING | 200});
+    assert_false(pcpu_next_event(&pcpu, &event));
+    assert_true(pcpu.lost);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +478,8 @@ int main(void)
         cmocka_unit_test_setup(a_blocking_exit_stops_the_guest, setup),
         cmocka_unit_test_setup(a_stub_that_sleeps_for_room_is_woken_once, setup),
         cmocka_unit_test_setup(interrupt_of_nobody_is_no_fault_of_the_stub, setup),
+        cmocka_unit_test_setup(interrupt_without_a_list_register_is_in_the_page_at_once, setup),
+        cmocka_unit_test_setup(more_interrupts_than_a_vcpu_can_have_lose_the_pcpu, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -620,7 +620,7 @@ static void any_sequence_keeps_the_rules(void **state)
             unsigned v = (unsigned)random() % nr_guests;
             struct guest *g = &guests[v];
 
-            switch (random() % 6) {
+            switch (random() % 7) {
             case 0:
                 if (!g->on)
                     start(v);
@@ -640,12 +640,56 @@ static void any_sequence_keeps_the_rules(void **state)
             case 3: /* the vmm believes that it waits, but something was pending */
                 sched_wait(&sched, v);
                 break;
+            case 4: sched_renew(&sched, v); break;
             default: simulate((uint64_t)random() % (random() % 2 ? 10 * MS : 10000)); break;
             }
             if (random() % 2)
                 turn();
         }
     }
+}
+
+/* Its pCPU is not free in between, and its time slice does not begin anew. */
+static void renewed_vcpu_runs_again_at_once_in_its_slice(void **state)
+{
+    (void)state;
+    begin(1);
+    for (unsigned i = 0; i < 2; i++)
+        start(add(SECOND, 0));
+    turn();
+    assert_int_equal(owner[0], 0);
+    for (unsigned i = 0; i < 20 && owner[0] == 0; i++) {
+        unsigned moves = guests[0].moves;
+
+        simulate(SLICE / 10);
+        sched_renew(&sched, 0);
+        turn();
+        if (owner[0] == 0)
+            assert_int_equal(guests[0].moves, moves + 1);
+        assert_in_range(i, 0, 11);
+    }
+    assert_int_equal(owner[0], 1);
+    /* One that has no pCPU has nothing to renew. */
+    sched_renew(&sched, 0);
+    turn();
+    assert_int_equal(owner[0], 1);
+}
+
+/* It was in WFI: it runs on, as WFI may end at any time, and does not sleep. */
+static void renewed_vcpu_that_waited_runs(void **state)
+{
+    (void)state;
+    begin(1);
+    start(add(MS, SECOND));
+    turn();
+    simulate(2 * MS);
+    assert_true(guests[0].waits);
+    sched_wait(&sched, 0);
+    sched_renew(&sched, 0);
+    turn();
+    assert_int_equal(owner[0], 0);
+    assert_int_equal(guests[0].moves, 2);
+    assert_int_equal(leavings, 1);
 }
 
 int main(void)
@@ -668,6 +712,8 @@ int main(void)
         cmocka_unit_test(a_pcpu_that_is_left_goes_to_one_that_is_ready),
         cmocka_unit_test(what_an_op_says_is_what_the_caller_gets),
         cmocka_unit_test(what_a_vcpu_did_last_can_wake_it),
+        cmocka_unit_test(renewed_vcpu_runs_again_at_once_in_its_slice),
+        cmocka_unit_test(renewed_vcpu_that_waited_runs),
         cmocka_unit_test(any_sequence_keeps_the_rules),
     };
 

@@ -14,6 +14,7 @@
 #include "vmm/cpu/vcpu.h"
 
 static struct rv_vcpu_page page;
+static struct machine machine = {.nr_lrs = 1};
 static struct pcpu pcpu;
 static struct vcpu vcpu;
 static struct rv_gic live; /* what a SAVE of the GIC group brings */
@@ -47,6 +48,7 @@ static int setup(void **state)
     (void)state;
     memset(&page, 0xa5, sizeof(page));
     memset(&live, 0, sizeof(live));
+    pcpu.machine = &machine;
     vcpu = (struct vcpu){.pcpu = &pcpu, .index = 3, .page = &page, .fetched = RV_GROUP_GPR};
     saved = loaded = 0;
     call_result = 0;
