@@ -13,7 +13,8 @@ struct rv_disk {
     struct device_handle handle;
     struct disk *disk;
     struct rv_disk_info info;
-    struct device_disk_request *all;  /* by `link` */
+    struct device_disk_request **all; /* as many as ever were in flight at once */
+    size_t count;                     /* of these */
     struct device_disk_request *free; /* of these, by `next` */
     struct rv_disk_request *failed;   /* there was no memory for these: by `vmm` */
     uint32_t in_flight;
@@ -25,13 +26,16 @@ struct rv_disk {
     bool held_change;    /* the size has changed */
 };
 
-/* What serves a request of the device. They are kept: there are as many as ever were in flight. */
+/*
+ * What serves a request of the device, whose `vmm` is the number of it in `all`: a number can be
+ * checked, when the device asks for a request that is not in flight, and a pointer could not.
+ */
 struct device_disk_request {
     struct disk_request request; /* first */
-    struct rv_disk_request *of;
+    struct rv_disk_request *of;  /* NULL: it is free */
     struct rv_disk *disk;
+    size_t number;
     struct device_disk_request *next;
-    struct device_disk_request *link;
 };
 
 _Static_assert((int)RV_DISK_READ == DISK_READ && (int)RV_DISK_WRITE == DISK_WRITE &&
@@ -114,12 +118,9 @@ static void device_disk_free(struct rv_disk *disk)
 {
     if (disk->later)
         event_free(disk->later);
-    while (disk->all) {
-        struct device_disk_request *request = disk->all;
-
-        disk->all = request->link;
-        free(request);
-    }
+    while (disk->count)
+        free(disk->all[--disk->count]);
+    free(disk->all);
     free(disk);
 }
 
@@ -182,6 +183,7 @@ static void device_disk_done(struct disk_request *request, int error)
     struct rv_disk_request *of = own->of;
     struct rv_disk *disk = own->disk;
 
+    own->of = NULL;
     own->next = disk->free;
     disk->free = own;
     of->vmm = NULL;
@@ -193,16 +195,21 @@ static void device_disk_done(struct disk_request *request, int error)
 /* One that is free, or a new one. NULL: out of memory. */
 static struct device_disk_request *device_disk_take(struct rv_disk *disk)
 {
-    struct device_disk_request *own = disk->free;
+    struct device_disk_request *own = disk->free, **all;
 
     if (own) {
         disk->free = own->next;
         return own;
     }
+    all = realloc(disk->all, (disk->count + 1) * sizeof(*all));
+    if (!all)
+        return NULL;
+    disk->all = all;
     own = calloc(1, sizeof(*own));
     if (own) {
-        own->link = disk->all;
-        disk->all = own;
+        own->disk = disk;
+        own->number = disk->count;
+        all[disk->count++] = own;
     }
     return own;
 }
@@ -227,7 +234,6 @@ void device_disk_submit(struct rv_instance *instance, struct rv_disk *disk,
         return;
     }
     own->of = request;
-    own->disk = disk;
     own->request = (struct disk_request){
         /* What is no request the back end refuses in its own time. */
         .op = request->size < sizeof(*request) ? UINT32_MAX : request->op,
@@ -238,21 +244,23 @@ void device_disk_submit(struct rv_instance *instance, struct rv_disk *disk,
         .iov_count = request->iov_count,
         .done = device_disk_done,
     };
-    request->vmm = own;
+    request->vmm = (void *)(uintptr_t)own->number;
     disk_submit(disk->disk, &own->request);
 }
 
 int device_disk_cancel(struct rv_instance *instance, struct rv_disk *disk,
                        struct rv_disk_request *request)
 {
-    struct device_disk_request *own;
+    size_t number = (uintptr_t)request->vmm;
 
     if (!device_handle_check(instance, disk, DEVICE_HANDLE_DISK, "disk_cancel"))
         return -EINVAL;
-    if (disk->failed)
-        return -EBUSY;
-    own = request->vmm;
-    return own && own->of == request ? disk_cancel(disk->disk, &own->request) : -ENOENT;
+    for (const struct rv_disk_request *r = disk->failed; r; r = r->vmm)
+        if (r == request)
+            return -EBUSY;
+    if (number >= disk->count || disk->all[number]->of != request)
+        return -ENOENT;
+    return disk_cancel(disk->disk, &disk->all[number]->request);
 }
 
 void device_disk_drain_begin(struct rv_instance *instance, struct rv_disk *disk,

@@ -20,7 +20,9 @@
 
 void disk_list_push(struct disk_list *list, struct disk_request *request)
 {
+    request->work.list = list;
     request->work.next = NULL;
+    request->work.prev = list->first ? list->last : NULL;
     if (list->first)
         list->last->work.next = request;
     else
@@ -32,9 +34,25 @@ struct disk_request *disk_list_pop(struct disk_list *list)
 {
     struct disk_request *request = list->first;
 
-    if (request)
+    if (request) {
         list->first = request->work.next;
+        request->work.list = NULL;
+        if (list->first)
+            list->first->work.prev = NULL;
+    }
     return request;
+}
+
+bool disk_list_remove(struct disk_list *list, struct disk_request *request)
+{
+    struct disk_work *work = &request->work;
+
+    if (work->list != list)
+        return false;
+    *(work->prev ? &work->prev->work.next : &list->first) = work->next;
+    *(work->next ? &work->next->work.prev : &list->last) = work->prev;
+    work->list = NULL;
+    return true;
 }
 
 static void arm(struct disk *disk)
@@ -246,10 +264,11 @@ void disk_on_change(struct disk *disk, void (*changed)(void *opaque), void *opaq
 
 int disk_cancel(struct disk *disk, struct disk_request *request)
 {
-    if (!disk->driver->cancel || !disk->driver->cancel(disk, request))
-        return -EBUSY;
-    disk_finish(request, -ECANCELED);
-    return 0;
+    if (disk_list_remove(&disk->parked, request)) {
+        disk->driver->unpark(disk, request, -ECANCELED);
+        return 0;
+    }
+    return disk->driver->cancel(disk, request) ? 0 : -EBUSY;
 }
 
 unsigned disk_in_flight(const struct disk *disk)

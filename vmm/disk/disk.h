@@ -115,7 +115,9 @@ struct disk_request {
     /* The back end's, while it has the request. Needs no initialisation. */
     struct disk_work {
         struct disk *disk;
-        struct disk_request *next; /* in a list of disk/disk_internal.h */
+        struct disk_list *list;    /* of disk/disk_internal.h that it was put into, or NULL */
+        struct disk_request *next; /* there, */
+        struct disk_request *prev; /* and before it */
         uint64_t total;            /* bytes of the whole request */
         uint64_t progress;         /* bytes of it that are done */
         unsigned index;            /* the caller's iov: the element at `progress`, */
@@ -126,7 +128,8 @@ struct disk_request {
         const struct iovec *iov;   /* memory, */
         struct iovec part;         /* which is this when it is no run of whole elements */
         void *bounce;              /* a buffer that stands in for the caller's */
-        uint32_t call;             /* enum engine_call */
+        uint32_t call;             /* enum engine_call, */
+        bool calling;              /* which an engine has */
         uint32_t step;             /* of several ways to do this, the one under way */
         int64_t result;            /* of the call: bytes, or -errno */
         bool parked;               /* it has waited for room on the host */
@@ -156,8 +159,10 @@ int disk_resize(struct disk *disk, uint64_t size);
 void disk_on_change(struct disk *disk, void (*changed)(void *opaque), void *opaque);
 
 /*
- * Takes a request back that has not been started: 0, and done(-ECANCELED) follows. -EBUSY: it
- * is under way, or over; done() follows as if nothing had been asked.
+ * Takes back a request of disk_submit whose done() has not been called: 0, and done(-ECANCELED)
+ * follows from the loop. -EBUSY: the kernel or a server has it, or it is over; done() follows as
+ * if nothing had been asked. What waits is cancelled: for its turn, for room on the host, for a
+ * server that is away.
  */
 int disk_cancel(struct disk *disk, struct disk_request *request);
 

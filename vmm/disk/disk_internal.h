@@ -7,7 +7,7 @@
 
 #include "vmm/disk/disk.h"
 
-/* Requests in the order of arrival. Zeroed: empty. */
+/* Requests in the order of arrival; each is in one list at most. Zeroed: empty. */
 struct disk_list {
     struct disk_request *first, *last;
 };
@@ -15,13 +15,15 @@ struct disk_list {
 void disk_list_push(struct disk_list *list, struct disk_request *request);
 /* NULL: it is empty. */
 struct disk_request *disk_list_pop(struct disk_list *list);
+/* False: the request is not in the list, or it came there by an assignment of the whole list. */
+bool disk_list_remove(struct disk_list *list, struct disk_request *request);
 
 struct disk_driver {
     /* Begin a request whose arguments are right. Ends in disk_finish(). */
     void (*issue)(struct disk *disk, struct disk_request *request);
     /*
-     * Forget a request that was issued, if nothing has been done of it. False: it is too late.
-     * May be NULL: it always is.
+     * End a request that was issued by disk_finish(-ECANCELED), unless a call of it is under way
+     * or over. False: it is, and the request goes on.
      */
     bool (*cancel)(struct disk *disk, struct disk_request *request);
     /* Send what issue() has collected. */

@@ -31,6 +31,8 @@ struct engine_ops {
     /* False: the kernel did not take them all and nothing is under way that would tell when it
        can: try again later. */
     bool (*kick)(struct engine *engine);
+    /* Forgets a request that was not started. False: it was, or it is not the engine's. */
+    bool (*cancel)(struct engine *engine, struct disk_request *request);
     /* Appends what is over to `over`. */
     void (*reap)(struct engine *engine, struct disk_list *over);
     /* Nothing may be under way. */

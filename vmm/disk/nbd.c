@@ -201,6 +201,18 @@ static void nbd_issue(struct disk *disk, struct disk_request *request)
     settle(nbd);
 }
 
+/* What the server has been sent it may do at any time. */
+static bool nbd_cancel(struct disk *disk, struct disk_request *request)
+{
+    struct nbd *nbd = (struct nbd *)disk;
+
+    if (!disk_list_remove(&nbd->waiting, request) &&
+        !disk_list_remove(&nbd->bounce.waiting, request))
+        return false;
+    finish(nbd, request, -ECANCELED);
+    return true;
+}
+
 static void nbd_unpark(struct disk *disk, struct disk_request *request, int error)
 {
     struct nbd *nbd = (struct nbd *)disk;
@@ -537,6 +549,8 @@ static void deadline_passed(evutil_socket_t fd, short what, void *opaque)
 {
     struct nbd *nbd = opaque;
 
+    /* The timer's clock is coarser than this one: it may say so a little early, and only once. */
+    nbd->give_up = nbd->reconnect_at = clock_now_ms();
     disk_handling(&nbd->disk);
     settle(nbd);
     disk_handled(&nbd->disk);
@@ -600,6 +614,7 @@ static void nbd_driver_close(struct disk *disk)
 
 static const struct disk_driver nbd_driver = {
     .issue = nbd_issue,
+    .cancel = nbd_cancel,
     .kick = nbd_kick,
     .wait = nbd_wait,
     .unpark = nbd_unpark,

@@ -24,6 +24,7 @@ static void call(struct raw *raw, struct disk_request *request, enum engine_call
     struct engine *engine = raw->engines[blocking ? LANE_BLOCKING : LANE_MAIN];
 
     request->work.call = call;
+    request->work.calling = true;
     engine->ops->submit(engine, request);
 }
 
@@ -198,11 +199,13 @@ static void around_over(struct raw *raw, struct disk_request *request)
 
 static void start_sync(struct raw *raw)
 {
+    struct disk_request *request;
+
     if (raw->flushing || !raw->flushes.first)
         return;
     raw->flushing = disk_list_pop(&raw->flushes);
-    raw->sharing = raw->flushes;
-    raw->flushes = (struct disk_list){0};
+    while ((request = disk_list_pop(&raw->flushes)))
+        disk_list_push(&raw->sharing, request);
     call(raw, raw->flushing, ENGINE_SYNC);
 }
 
@@ -284,6 +287,41 @@ static void raw_issue(struct disk *disk, struct disk_request *request)
 
     if (raw_claim(raw, request))
         raw_start(raw, request);
+}
+
+/* False: its call is made already. */
+static bool take_back(struct raw *raw, struct disk_request *request)
+{
+    for (unsigned i = 0; i < LANES && raw->engines[i]; i++)
+        if (raw->engines[i]->ops->cancel(raw->engines[i], request))
+            return true;
+    return false;
+}
+
+/* The fdatasync will not be made for the first of its requests, but for the others. */
+static void sync_cancelled(struct raw *raw)
+{
+    raw->flushing = disk_list_pop(&raw->sharing);
+    if (raw->flushing)
+        call(raw, raw->flushing, ENGINE_SYNC);
+    else
+        start_sync(raw);
+}
+
+static bool raw_cancel(struct disk *disk, struct disk_request *request)
+{
+    struct raw *raw = (struct raw *)disk;
+
+    if (request->work.calling ? !take_back(raw, request)
+                              : !disk_list_remove(&raw->held, request) &&
+                                    !disk_list_remove(&raw->bounce.waiting, request) &&
+                                    !disk_list_remove(&raw->flushes, request) &&
+                                    !disk_list_remove(&raw->sharing, request))
+        return false;
+    if (request == raw->flushing)
+        sync_cancelled(raw);
+    finish(raw, request, -ECANCELED);
+    return true;
 }
 
 static void raw_unpark(struct disk *disk, struct disk_request *request, int error)
@@ -390,6 +428,7 @@ static void over(struct raw *raw, struct disk_request *request)
 {
     struct disk_work *work = &request->work;
 
+    work->calling = false;
     if (work->result == -EINTR || work->result == -EAGAIN) {
         call(raw, request, work->call);
         return;
@@ -471,6 +510,7 @@ static void raw_close(struct disk *disk)
 
 const struct disk_driver raw_driver = {
     .issue = raw_issue,
+    .cancel = raw_cancel,
     .kick = raw_kick,
     .reap = raw_reap,
     .wait = raw_wait,

@@ -117,6 +117,18 @@ static bool threads_kick(struct engine *engine)
     return true;
 }
 
+static bool threads_cancel(struct engine *engine, struct disk_request *request)
+{
+    struct threads *t = (struct threads *)engine;
+    bool waits;
+
+    pthread_mutex_lock(&t->lock);
+    waits = disk_list_remove(&t->waiting, request);
+    t->nr_waiting -= waits;
+    pthread_mutex_unlock(&t->lock);
+    return waits;
+}
+
 static void threads_reap(struct engine *engine, struct disk_list *over)
 {
     struct threads *t = (struct threads *)engine;
@@ -152,6 +164,7 @@ static const struct engine_ops threads_ops = {
     .name = "threads",
     .submit = threads_submit,
     .kick = threads_kick,
+    .cancel = threads_cancel,
     .reap = threads_reap,
     .close = threads_close,
 };

@@ -82,6 +82,12 @@ static bool uring_kick(struct engine *engine)
     return true;
 }
 
+/* What the kernel has is not asked for: of a file's reads and writes it takes none back. */
+static bool uring_cancel(struct engine *engine, struct disk_request *request)
+{
+    return disk_list_remove(&((struct uring *)engine)->waiting, request);
+}
+
 static void uring_reap(struct engine *engine, struct disk_list *over)
 {
     struct uring *u = (struct uring *)engine;
@@ -109,6 +115,7 @@ static const struct engine_ops uring_ops = {
     .name = "io_uring",
     .submit = uring_submit,
     .kick = uring_kick,
+    .cancel = uring_cancel,
     .reap = uring_reap,
     .close = uring_close,
 };

@@ -97,9 +97,10 @@ struct rv_disk_request {
  * disk_kick starts what was submitted at once, not in the loop's next pass: for a device that
  * has emptied its queue.
  *
- * disk_cancel asks for the end of a request that is in flight. 0: done(-ECANCELED) follows, and
- * nothing touches its buffers any more. -EBUSY: it is too late, and done() follows as if it had
- * not been asked. -ENOENT: it is not in flight.
+ * disk_cancel asks for the end of a request that is in flight. 0: nothing touches its buffers any
+ * more, and done(-ECANCELED) follows. So ends what waits: for its turn, for room on the host, for
+ * a server that is away. -EBUSY: the kernel or a server is at work on it, or it is over; done()
+ * follows as if it had not been asked. -ENOENT: it is not in flight.
  *
  * disk_drain_begin calls drained() from the loop, once, as soon as nothing is in flight: at
  * the latest in the pass after the last done(). A second call before that replaces the first.

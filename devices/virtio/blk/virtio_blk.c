@@ -56,15 +56,17 @@ static void blk_resubmit(void *device, struct virtqueue *vq, const struct virtq_
  */
 
 /*
- * Take what is over, and give up what waits for room on the host. What the kernel still has is
- * not waited for: it ends in blk_idle().
+ * Give up a queue's requests that nobody has begun with. What the kernel or a server has is not
+ * waited for: it ends in blk_idle().
  */
-static void blk_drop(struct blk *blk)
+static void blk_drop(struct blk *blk, unsigned queue)
 {
     const struct virtio_plugin *plugin = blk->plugin;
+    struct blk_queue *q = &blk->queues[queue];
 
-    if (blk->in_flight)
-        plugin->ops->disk_drain(plugin->instance, blk->disk, 0);
+    for (unsigned n = 0; q->in_flight && n < blk->limits[queue].size; n++)
+        if (q->requests[n].in_flight)
+            plugin->ops->disk_cancel(plugin->instance, blk->disk, &q->requests[n].io);
 }
 
 static bool blk_reset(void *device)
@@ -73,7 +75,10 @@ static bool blk_reset(void *device)
 
     blk->waited_for = false;
     blk->state->writeback = 1;
-    blk_drop(blk);
+    for (unsigned i = 0; i < blk->nr_queues; i++)
+        blk_drop(blk, i);
+    if (blk->in_flight) /* of these, some are over */
+        blk->plugin->ops->disk_drain(blk->plugin->instance, blk->disk, 0);
     blk->resetting = blk->in_flight != 0;
     return !blk->resetting;
 }
@@ -81,10 +86,9 @@ static bool blk_reset(void *device)
 static bool blk_queue_reset(void *device, struct virtqueue *vq)
 {
     struct blk *blk = device;
-
     struct blk_queue *q = &blk->queues[vq->index];
 
-    blk_drop(blk);
+    blk_drop(blk, vq->index);
     q->resetting = q->in_flight != 0;
     return !q->resetting;
 }

@@ -33,7 +33,8 @@ struct blk_request {
     struct virtqueue *vq;
     struct virtq_chain chain;
     uint8_t *status;
-    bool flushing; /* a write's own flush: the cache is write-through for the driver */
+    bool in_flight; /* the vmm has `io` */
+    bool flushing;  /* a write's own flush: the cache is write-through for the driver */
     unsigned range, ranges;
     struct virtio_blk_discard_write_zeroes range_list[BLK_RANGES_MAX];
 };

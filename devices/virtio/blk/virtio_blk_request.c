@@ -122,6 +122,7 @@ void blk_done(struct rv_disk_request *io, int error)
 
     if (!error && blk_goes_on(r))
         return;
+    r->in_flight = false;
     blk_finish(r, blk_status(error));
     q->in_flight--;
     blk->in_flight--;
@@ -135,6 +136,7 @@ void blk_done(struct rv_disk_request *io, int error)
 static void blk_begin(struct blk_request *r, uint32_t op)
 {
     r->io.op = op;
+    r->in_flight = true;
     r->blk->in_flight++;
     r->blk->queues[r->vq->index].in_flight++;
     blk_submit(r);

@@ -250,6 +250,7 @@ static const struct rv_vmm_ops host_ops = {
     .disk_submit = plugin_host_disk_submit,
     .disk_kick = plugin_host_disk_kick,
     .disk_close = plugin_host_disk_close,
+    .disk_cancel = plugin_host_disk_cancel,
     .disk_drain = plugin_host_disk_drain,
     .disk_resize = plugin_host_disk_resize,
 };

@@ -77,6 +77,9 @@ struct rv_disk {
     struct rv_disk_options options; /* as the device gave them */
     struct rv_disk_request *pending[PLUGIN_HOST_PENDING];
     unsigned nr_pending;
+    unsigned nr_waiting; /* the last of these: nobody has begun with them, so disk_cancel works */
+    struct rv_disk_request *cancelled[PLUGIN_HOST_PENDING]; /* done() is due */
+    unsigned nr_cancelled;
     unsigned submitted, flushes;
     uint64_t next_size;     /* what disk_resize(0) finds */
     bool size_changed;      /* the device is to be told: plugin_host_disk_tell_size */
@@ -231,5 +234,7 @@ void plugin_host_disk_init(struct rv_instance *host, uint64_t sectors);
  */
 void plugin_host_disk_complete(struct rv_disk *disk, unsigned index, int error, bool last);
 void plugin_host_disk_complete_all(struct rv_disk *disk);
+/* Ends what was cancelled, as disk_drain and the loop do. */
+void plugin_host_disk_end_cancelled(struct rv_disk *disk);
 /* The loop's pass after disk_resize: calls changed() if the size is another one. */
 void plugin_host_disk_tell_size(struct rv_disk *disk);

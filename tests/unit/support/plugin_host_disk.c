@@ -94,10 +94,46 @@ void plugin_host_disk_close(struct rv_instance *host, struct rv_disk *disk)
     disk->nr_pending = 0;
 }
 
+static void remove_pending(struct rv_disk *disk, unsigned index)
+{
+    memmove(&disk->pending[index], &disk->pending[index + 1],
+            (--disk->nr_pending - index) * sizeof(disk->pending[0]));
+}
+
+int plugin_host_disk_cancel(struct rv_instance *host, struct rv_disk *disk,
+                            struct rv_disk_request *request)
+{
+    unsigned i = 0;
+
+    check_disk(host, disk);
+    while (i < disk->nr_pending && disk->pending[i] != request)
+        i++;
+    CHECK(i < disk->nr_pending); /* the device knows what is in flight */
+    if (i < disk->nr_pending - disk->nr_waiting)
+        return -EBUSY;
+    remove_pending(disk, i);
+    disk->nr_waiting--;
+    disk->cancelled[disk->nr_cancelled++] = request;
+    return 0;
+}
+
+static void end(struct rv_disk_request *request, int error)
+{
+    memset(&request->vmm, 0xa5, sizeof(request->vmm)); /* it is not the device's */
+    request->done(request, error);
+}
+
+void plugin_host_disk_end_cancelled(struct rv_disk *disk)
+{
+    while (disk->nr_cancelled)
+        end(disk->cancelled[--disk->nr_cancelled], -ECANCELED);
+}
+
 int plugin_host_disk_drain(struct rv_instance *host, struct rv_disk *disk, int timeout_ms)
 {
     check_disk(host, disk);
     CHECK(timeout_ms == 0); /* the device must not wait in the loop */
+    plugin_host_disk_end_cancelled(disk);
     return disk->nr_pending ? -ETIMEDOUT : 0;
 }
 
@@ -164,12 +200,10 @@ void plugin_host_disk_complete(struct rv_disk *disk, unsigned index, int error, 
 {
     struct rv_disk_request *r = disk->pending[index];
 
-    memmove(&disk->pending[index], &disk->pending[index + 1],
-            (--disk->nr_pending - index) * sizeof(disk->pending[0]));
+    remove_pending(disk, index);
     if (!error)
         error = perform(disk, r);
-    memset(&r->vmm, 0xa5, sizeof(r->vmm)); /* it is not the device's */
-    r->done(r, error);
+    end(r, error);
     if (last && disk->open && disk->options.round_end)
         disk->options.round_end(disk->options.opaque);
 }

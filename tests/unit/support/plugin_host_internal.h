@@ -51,5 +51,7 @@ void plugin_host_disk_submit(struct rv_instance *host, struct rv_disk *disk,
                              struct rv_disk_request *request);
 void plugin_host_disk_kick(struct rv_instance *host, struct rv_disk *disk);
 void plugin_host_disk_close(struct rv_instance *host, struct rv_disk *disk);
+int plugin_host_disk_cancel(struct rv_instance *host, struct rv_disk *disk,
+                            struct rv_disk_request *request);
 int plugin_host_disk_drain(struct rv_instance *host, struct rv_disk *disk, int timeout_ms);
 int plugin_host_disk_resize(struct rv_instance *host, struct rv_disk *disk, uint64_t size);

@@ -252,6 +252,52 @@ static void device_that_does_everything_wrong_harms_nobody(void **state)
     }
 }
 
+static void disk_request_done(struct rv_disk_request *request, int error)
+{
+    *(int *)request->opaque = error;
+}
+
+/* Its `vmm` needs no initialisation, so that it may hold anything. */
+static void disk_cancel_knows_what_is_in_flight(void **state)
+{
+    static uint8_t data[512] __attribute__((aligned(512)));
+    char path[] = "/tmp/test-device-XXXXXX";
+    struct iovec iov = {data, sizeof(data)};
+    int fd = mkstemp(path), error[2] = {1, 1};
+    struct rv_disk_request requests[2], other;
+    struct rv_disk *disk;
+    struct fixture *f = *state;
+
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    close(fd);
+    assert_int_equal(device_ops.disk_open(
+                         host,
+                         &(struct rv_disk_options){
+                             .size = sizeof(struct rv_disk_options), .path = path, .format = "raw"},
+                         &disk),
+                     0);
+    memset(&other, 0xa5, sizeof(other));
+    assert_int_equal(device_ops.disk_cancel(host, disk, &other), -ENOENT);
+    for (unsigned i = 0; i < 2; i++) {
+        requests[i] = (struct rv_disk_request){.size = sizeof(requests[i]),
+                                               .op = RV_DISK_READ,
+                                               .iov = &iov,
+                                               .iov_count = 1,
+                                               .done = disk_request_done,
+                                               .opaque = &error[i]};
+        device_ops.disk_submit(host, disk, &requests[i]);
+    }
+    other.vmm = requests[1].vmm;
+    assert_int_equal(device_ops.disk_cancel(host, disk, &other), -ENOENT);
+    assert_int_not_equal(device_ops.disk_cancel(host, disk, &requests[0]), -ENOENT);
+    while (error[0] == 1 || error[1] == 1)
+        event_base_loop(f->base, EVLOOP_ONCE);
+    assert_int_equal(error[1], 0);
+    assert_int_equal(device_ops.disk_cancel(host, disk, &requests[1]), -ENOENT);
+    device_ops.disk_close(host, disk);
+    unlink(path);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -259,6 +305,7 @@ int main(void)
         TEST(timer_fires_once_and_never_early),
         TEST(timer_that_is_set_again_moves),
         TEST(timer_that_is_cancelled_does_not_fire),
+        TEST(disk_cancel_knows_what_is_in_flight),
         TEST(timer_may_be_set_and_freed_from_within),
         TEST(descriptor_is_watched_for_what_was_asked),
         TEST(clocks_go_on),

@@ -413,6 +413,60 @@ static pid_t restart_server(pid_t pid, const char *arguments)
     return serve(arguments);
 }
 
+struct held {
+    struct disk_request request;
+    struct iovec iov;
+    bool over;
+    int error;
+};
+
+static void held_done(struct disk_request *request, int error)
+{
+    struct held *held = (struct held *)request;
+
+    held->over = true;
+    held->error = error;
+}
+
+static void what_waits_for_a_server_that_is_away_can_be_cancelled(void **state)
+{
+    static uint8_t data[512];
+    struct held held[2];
+    struct disk *disk;
+    char uri[300];
+    pid_t pid;
+
+    file_make("a.img", DISK_SIZE, "", 0);
+    pid = serve("-f raw ");
+    snprintf(uri, sizeof(uri), "nbd+unix:///?socket=%s", file_path("socket"));
+    disk = open_disk((struct disk_config){.path = uri});
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    unlink(file_path("socket"));
+    messages_begin();
+    for (unsigned i = 0; i < 2; i++) {
+        held[i] = (struct held){.iov = {data, sizeof(data)}};
+        held[i].request = (struct disk_request){
+            .op = DISK_READ, .iov = &held[i].iov, .iov_count = 1, .done = held_done};
+        disk_submit(disk, &held[i].request);
+    }
+    while (!held[1].over && disk_cancel(disk, &held[1].request)) /* until the loss is noticed */
+        event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    assert_false(held[1].over);
+    while (!held[1].over)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_int_equal(held[1].error, -ECANCELED);
+    assert_false(held[0].over);
+    pid = serve("-f raw ");
+    while (!held[0].over)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_int_equal(held[0].error, 0);
+    messages_end();
+    disk_close(disk);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 static void a_server_that_comes_back_is_used_again_if_all_was_flushed(void **state)
 {
     struct load load = {.size = DISK_SIZE, .changes = true, .seed = 5};
@@ -497,6 +551,7 @@ int main(void)
         HELPER_TEST(what_goes_wrong_at_the_start_is_said),
         HELPER_TEST(an_image_is_locked_while_it_is_served),
         HELPER_TEST(a_uri_names_a_server),
+        HELPER_TEST(what_waits_for_a_server_that_is_away_can_be_cancelled),
         HELPER_TEST(a_server_that_comes_back_is_used_again_if_all_was_flushed),
         HELPER_TEST(an_error_of_a_read_is_an_error_and_no_more),
     };

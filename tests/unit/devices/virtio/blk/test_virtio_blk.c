@@ -512,6 +512,32 @@ static void reset_waits_for_what_is_in_flight_and_the_loop_does_not(void **state
     assert_int_equal(*at(f, DATA), 3);
 }
 
+/* A server that is away would hold the reset until it is back. */
+static void reset_gives_up_what_nobody_has_begun_with(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, 0);
+    for (unsigned i = 0; i < 3; i++)
+        add(f, VIRTIO_BLK_T_IN, i, 512);
+    assert_int_equal(f->host.disk.nr_pending, 3);
+    f->host.disk.nr_waiting = 2;
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL), -EAGAIN);
+    assert_int_equal(f->host.disk.nr_pending, 1);
+    plugin_host_disk_complete(&f->host.disk, 0, 0, true);
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL), 0);
+    assert_false(driver_pending(&f->q));
+
+    /* Nothing is left to wait for. */
+    negotiate(f, 0);
+    add(f, VIRTIO_BLK_T_IN, 5, 512);
+    f->host.disk.nr_waiting = 1;
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x070, 4, 0, NULL), 0);
+    assert_int_equal(f->host.disk.nr_pending, 0);
+    negotiate(f, 0);
+    assert_int_equal(run(f, VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_OK);
+}
+
 static void reset_that_cannot_wait_goes_on_until_all_is_done(void **state)
 {
     struct fixture *f = *state;
@@ -786,6 +812,7 @@ int main(void)
         TEST(what_is_not_offered_is_not_done),
         TEST(config_space_tells_the_geometry),
         TEST(reset_waits_for_what_is_in_flight_and_the_loop_does_not),
+        TEST(reset_gives_up_what_nobody_has_begun_with),
         TEST(reset_that_cannot_wait_goes_on_until_all_is_done),
         TEST(another_capacity_is_told_and_can_be_used),
         TEST(resize_gives_the_disk_the_size_and_tells_the_driver),
