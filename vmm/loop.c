@@ -14,13 +14,12 @@
 
 #define EVENTS_PER_PASS 64u /* exits between two turns of the event loop */
 
-static void doorbell_rang(evutil_socket_t fd, short what, void *ctx)
+static void doorbell_rang(evutil_socket_t fd, short what, void *opaque)
 {
-    struct loop *loop = ctx;
+    struct loop *loop = opaque;
     uint8_t rings[256];
     ssize_t n;
 
-    (void)what;
     do
         n = read(fd, rings, sizeof(rings));
     while (n == (ssize_t)sizeof(rings));
@@ -36,11 +35,9 @@ static void turn(struct loop *loop, bool may_sleep)
 }
 
 /* The alarm only ends a sleep: loop_run() looks at the clock by itself. */
-static void alarm_rang(evutil_socket_t fd, short what, void *ctx)
+static void alarm_rang(evutil_socket_t fd, short what, void *opaque)
 {
-    (void)fd;
-    (void)what;
-    ((struct loop *)ctx)->alarm_at = SCHED_NEVER;
+    ((struct loop *)opaque)->alarm_at = SCHED_NEVER;
 }
 
 int loop_init(struct loop *loop, struct event_base *base, struct cores *cores)

@@ -162,7 +162,6 @@ static void vhost_user_called(void *opaque, unsigned events)
     struct vhost_user *vu = q->vu;
     eventfd_t count;
 
-    (void)events;
     if (eventfd_read(q->call, &count))
         return;
     (*vu->calls)++;
@@ -180,7 +179,6 @@ static void vhost_user_failed(void *opaque, unsigned events)
     struct vhost_user *vu = opaque;
     eventfd_t count;
 
-    (void)events;
     if (eventfd_read(vu->err, &count) == 0)
         vhost_user_say(vu, VHOST_USER_SAYS_FAILED, "the back end at '%s' says that a queue failed",
                        vu->path);
@@ -422,9 +420,9 @@ static int vhost_user_mode(const struct vhost_user *vu, uint32_t *mode)
     return 0;
 }
 
-static void *vhost_user_span(void *ctx, uint64_t ipa, uint64_t len)
+static void *vhost_user_span(void *opaque, uint64_t ipa, uint64_t len)
 {
-    return virtio_plugin_span(ctx, ipa, len, true);
+    return virtio_plugin_span(opaque, ipa, len, true);
 }
 
 static int vhost_user_rings(struct vhost_user *vu)
@@ -441,7 +439,7 @@ static int vhost_user_rings(struct vhost_user *vu)
     }
     vu->setup.protocol &= ~record;
     vu->relay.span = vhost_user_span;
-    vu->relay.ctx = vu->plugin;
+    vu->relay.opaque = vu->plugin;
     return vhost_user_relay_init(&vu->relay, &vu->setup);
 }
 

@@ -401,7 +401,6 @@ static void vhost_user_channel_receive(struct vhost_user *vu)
 
 static void vhost_user_channel_ready(void *opaque, unsigned events)
 {
-    (void)events;
     vhost_user_channel_receive(opaque);
 }
 

@@ -94,7 +94,7 @@ uint64_t vhost_user_relay_ipa(const struct vhost_user_relay *relay, const void *
 
         if (region->guest == VHOST_USER_RELAY_BASE)
             continue;
-        start = relay->span(relay->ctx, region->guest, region->bytes);
+        start = relay->span(relay->opaque, region->guest, region->bytes);
         if (start && at >= start && (uint64_t)(at - start) < region->bytes)
             return region->guest + (uint64_t)(at - start);
     }

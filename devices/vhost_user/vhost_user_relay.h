@@ -42,8 +42,8 @@ struct vhost_user_relay {
     uint64_t order;
     const struct vhost_user_setup *setup;
     /* To host memory of a guest address, for the way back. */
-    void *(*span)(void *ctx, uint64_t ipa, uint64_t len);
-    void *ctx;
+    void *(*span)(void *opaque, uint64_t ipa, uint64_t len);
+    void *opaque;
     struct vhost_user_relay_queue queues[VHOST_USER_QUEUES_MAX];
 };
 

@@ -71,9 +71,8 @@ static volatile struct neighbour_page *page_of(unsigned i)
     return (volatile struct neighbour_page *)(run.vms[i].ram.host + NEIGHBOUR_PAGE);
 }
 
-static void died(void *ctx)
+static void died(void *opaque)
 {
-    (void)ctx;
     run.over = true;
     loop_end(&run.loop, LOOP_VMM_FAILED);
 }
@@ -141,11 +140,8 @@ static void offend(void)
     run.sent = true;
 }
 
-static void look(evutil_socket_t fd, short what, void *ctx)
+static void look(evutil_socket_t fd, short what, void *opaque)
 {
-    (void)fd;
-    (void)what;
-    (void)ctx;
     if (run.scenario->ill == NONE || run.sent || page_of(0)->done == 0 || page_of(1)->done == 0)
         return;
     offend();

@@ -6,19 +6,14 @@ const struct plugin_host_property plugin_fuzzer_properties[] = {{"control", "nul
 
 void plugin_fuzzer_begin(struct rv_instance *host)
 {
-    (void)host;
 }
 
 void plugin_fuzzer_end(struct rv_instance *host)
 {
-    (void)host;
 }
 
 void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
 {
-    (void)queue;
-    (void)data;
-    (void)size;
 }
 
 void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)

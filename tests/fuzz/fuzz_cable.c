@@ -25,7 +25,6 @@ void plugin_fuzzer_begin(struct rv_instance *host)
 
 void plugin_fuzzer_end(struct rv_instance *host)
 {
-    (void)host;
     if (peer >= 0)
         close(peer);
     peer = -1;
@@ -34,9 +33,6 @@ void plugin_fuzzer_end(struct rv_instance *host)
 
 void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
 {
-    (void)queue;
-    (void)data;
-    (void)size;
 }
 
 static void plug(void)

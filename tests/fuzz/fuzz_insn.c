@@ -87,8 +87,6 @@ static int translate(void *opaque, gva_t addr, bool write, bool unprivileged,
 {
     struct machine *m = opaque;
 
-    (void)write;
-    (void)unprivileged;
     CHECK(m->accesses == 0); /* all translations come first */
     CHECK(m->translations < (insn_is_sve(&m->insn) ? INSN_VL_MAX / 2 : 4));
     if (m->translations++ == m->in.bad_translation) {
@@ -186,7 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct insn_ctx ctx = {.ops = &ops, .opaque = &m};
     struct insn_fault fault;
     struct insn insn, twice;
-    int err;
+    int error;
 
     memset(&m, 0, sizeof(m));
     memcpy(&m.in, data, size < sizeof(m.in) ? size : sizeof(m.in));
@@ -207,10 +205,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(insn_length(&insn) <= 64);
     m.insn = insn;
 
-    err = insn_exec(&ctx, &insn, &fault);
-    CHECK((err == -EFAULT) == (fault.kind != INSN_FAULT_NONE));
-    CHECK(err == 0 || err == -EFAULT || err == -EIO || err == -EOPNOTSUPP);
-    if (err) {
+    error = insn_exec(&ctx, &insn, &fault);
+    CHECK((error == -EFAULT) == (fault.kind != INSN_FAULT_NONE));
+    CHECK(error == 0 || error == -EFAULT || error == -EIO || error == -EOPNOTSUPP);
+    if (error) {
         CHECK(m.writes_to_registers == 0 && !m.sve.written);
         CHECK(memcmp(&m.in, &m.before, sizeof(m.in)) == 0);
     }
@@ -218,13 +216,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         CHECK(memcmp(m.area, m.area_before, sizeof(m.area)) == 0);
     check_ffr(&m);
     if (fault.kind == INSN_FAULT_BUS)
-        CHECK(fault.err == -ENXIO && m.accesses == m.in.bad_access + 1u);
+        CHECK(fault.error == -ENXIO && m.accesses == m.in.bad_access + 1u);
     if (insn.class == INSN_OTHER || insn.class == INSN_UNSUPPORTED)
-        CHECK(err == -EOPNOTSUPP);
+        CHECK(error == -EOPNOTSUPP);
     if (insn_is_sve(&insn) && !ctx.sve)
-        CHECK(err == -EOPNOTSUPP);
+        CHECK(error == -EOPNOTSUPP);
     if (insn.class == INSN_EXCLUSIVE)
-        CHECK(err && m.accesses == 0);
+        CHECK(error && m.accesses == 0);
     if (!insn.store)
         CHECK(!m.wrote);
     return 0;

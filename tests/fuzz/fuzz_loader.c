@@ -26,7 +26,6 @@ void log_msg(enum log_level level, const char *fmt, ...)
     char text[1024];
     va_list args;
 
-    (void)level;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);

@@ -16,20 +16,14 @@ void plugin_fuzzer_begin(struct rv_instance *host)
 
 void plugin_fuzzer_end(struct rv_instance *host)
 {
-    (void)host;
 }
 
 void plugin_fuzzer_sent(unsigned queue, uint8_t *data, size_t size)
 {
-    (void)queue;
-    (void)data;
-    (void)size;
 }
 
 /* Its answers are what comes from the other side. */
 void plugin_fuzzer_peer(struct rv_instance *host, const uint8_t *data, size_t size)
 {
-    (void)data;
-    (void)size;
     plugin_host_turn(host, 1);
 }

@@ -56,33 +56,30 @@ static uint32_t take(struct input *in, unsigned bytes)
 
 /* The world */
 
-static void *span(void *ctx, uint64_t ipa, uint64_t len, bool write)
+static void *span(void *opaque, uint64_t ipa, uint64_t len, bool write)
 {
-    struct fuzz *f = ctx;
+    struct fuzz *f = opaque;
 
-    (void)write;
     CHECK(len != 0);
     if (ipa < RAM_BASE || ipa - RAM_BASE > RAM_SIZE || len > RAM_SIZE - (ipa - RAM_BASE))
         return NULL;
     return f->ram + (ipa - RAM_BASE);
 }
 
-static void dirty(void *ctx, uint64_t ipa, uint64_t len)
+static void dirty(void *opaque, uint64_t ipa, uint64_t len)
 {
-    CHECK(span(ctx, ipa, len, true));
+    CHECK(span(opaque, ipa, len, true));
 }
 
-static void irq(void *ctx, bool level)
+static void irq(void *opaque, bool level)
 {
-    ((struct fuzz *)ctx)->irq = level;
+    ((struct fuzz *)opaque)->irq = level;
 }
 
-static void message(void *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void message(void *opaque, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static void message(void *ctx, const char *fmt, ...)
+static void message(void *opaque, const char *fmt, ...)
 {
-    (void)ctx;
-    (void)fmt;
 }
 
 /* The device */
@@ -155,21 +152,17 @@ static bool on_reset(void *device)
 
 static bool on_queue_reset(void *device, struct virtqueue *vq)
 {
-    (void)vq;
     return on_reset(device);
 }
 
 static void on_config_read(void *device, uint32_t offset, void *data, size_t len)
 {
-    (void)device;
     CHECK(len != 0 && offset < CONFIG && len <= CONFIG - offset);
     memset(data, 0x5a, len);
 }
 
 static void on_config_write(void *device, uint32_t offset, const void *data, size_t len)
 {
-    (void)device;
-    (void)data;
     CHECK(len != 0 && offset < CONFIG && len <= CONFIG - offset);
 }
 

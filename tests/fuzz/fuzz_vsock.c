@@ -34,7 +34,6 @@ void plugin_fuzzer_begin(struct rv_instance *host)
 {
     char name[80];
 
-    (void)host;
     snprintf(path, sizeof(path), "/tmp/fuzz-vsock-%d", (int)getpid());
     snprintf(name, sizeof(name), "%s_1", path);
     unlink(name);
@@ -49,7 +48,6 @@ void plugin_fuzzer_end(struct rv_instance *host)
 {
     char name[80];
 
-    (void)host;
     for (unsigned i = 0; i < PEERS; i++)
         if (peers[i] >= 0)
             close(peers[i]);

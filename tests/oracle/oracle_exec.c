@@ -56,9 +56,6 @@ static int translate(void *opaque, gva_t addr, bool write, bool unprivileged,
 {
     uint64_t address = addr.v & ~0ull >> 8;
 
-    (void)opaque;
-    (void)write;
-    (void)unprivileged;
     *fsc = ESR_FSC_TRANSLATION | 3u;
     *page = (struct insn_page){.ipa = ipa(address), .ram = true};
     return address < ORACLE_MEMORY || address >= ORACLE_MEMORY + ORACLE_MEMORY_SIZE ? -EFAULT : 0;
@@ -198,7 +195,7 @@ int main(int argc, char **argv)
         struct oracle_case one;
         struct insn_fault fault;
         struct insn insn;
-        int err;
+        int error;
 
         get(cases, &one, sizeof(one));
         get(results, &cpu, sizeof(cpu));
@@ -211,11 +208,11 @@ int main(int argc, char **argv)
         memcpy(m.memory, memory, sizeof(memory));
         insn_decode((uint32_t)one.word, &insn);
         used[insn.class]++;
-        err = insn_exec(&ctx, &insn, &fault);
-        if (err)
-            printf("    error %d, fault %d at 0x%" PRIx64 "\n", err, fault.kind, fault.far.v);
+        error = insn_exec(&ctx, &insn, &fault);
+        if (error)
+            printf("    error %d, fault %d at 0x%" PRIx64 "\n", error, fault.kind, fault.far.v);
         if (merge_vectors(&m, &insn, vl) + compare(&m, &cpu) + compare_sve(&m, cpu_sve, vl) ||
-            err) {
+            error) {
             printf("case %" PRIu64 ", word %08" PRIx64 ": differs\n", n, one.word);
             bad++;
         }

@@ -125,10 +125,10 @@ struct watch {
 static int watch_read(void *opaque, ipa_t addr, uint64_t *value)
 {
     struct watch *watch = opaque;
-    int err = read_word(watch->oracle, addr, value);
+    int error = read_word(watch->oracle, addr, value);
 
-    watch->last = err ? 0 : *value;
-    return err;
+    watch->last = error ? 0 : *value;
+    return error;
 }
 
 static int watch_swap(void *opaque, ipa_t addr, uint64_t old, uint64_t new)

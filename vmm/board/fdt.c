@@ -262,14 +262,15 @@ static int check_device(const struct fdt_config *config, unsigned index)
 
 static int check(const struct fdt_config *config)
 {
-    int err = check_vcpus(config);
+    int error = check_vcpus(config);
 
-    for (unsigned i = 0; err == 0 && i < config->nr_devices; i++)
-        err = check_device(config, i);
-    if (err == 0 && config->bootargs != NULL && strlen(config->bootargs) >= LINUX_COMMAND_LINE_SIZE)
+    for (unsigned i = 0; error == 0 && i < config->nr_devices; i++)
+        error = check_device(config, i);
+    if (error == 0 && config->bootargs != NULL &&
+        strlen(config->bootargs) >= LINUX_COMMAND_LINE_SIZE)
         log_warn("device tree: Linux cuts a command line after %u bytes; this one has %zu",
                  LINUX_COMMAND_LINE_SIZE - 1, strlen(config->bootargs));
-    return err;
+    return error;
 }
 
 /* Two plugins, or two instances of one, may add a node of one name to the root. */
@@ -291,10 +292,10 @@ static int check_names(const void *fdt)
 int fdt_build(const struct fdt_config *config, void *buf, size_t size)
 {
     struct fdt_writer w = {.fdt = buf};
-    int err = check(config);
+    int error = check(config);
 
-    if (err != 0)
-        return err;
+    if (error != 0)
+        return error;
     w.error = fdt_create(buf, size > INT_MAX ? INT_MAX : (int)size);
     /* No memory reservations: the kernel finds tree and initrd, and reserves them, by itself. */
     if (w.error == 0)

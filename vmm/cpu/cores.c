@@ -15,14 +15,14 @@
 #define CNT_CTL_ENABLE 1u
 #define CNT_CTL_IMASK  2u
 
-static uint64_t clock_now(void *ctx)
+static uint64_t clock_now(void *opaque)
 {
     return (uint64_t)clock_now_ns();
 }
 
-static int run(void *ctx, unsigned number, unsigned index)
+static int run(void *opaque, unsigned number, unsigned index)
 {
-    struct cores *cores = ctx;
+    struct cores *cores = opaque;
     struct vcpu *vcpu = cores->vcpus[number];
     struct pcpu *pcpu = &cores->pcpus[index];
     struct rv_command command = {
@@ -71,9 +71,9 @@ static uint64_t wake_time(const struct cores *cores, const struct vcpu *vcpu)
     return first > SCHED_NEVER - now ? SCHED_NEVER : now + first;
 }
 
-static int stop(void *ctx, unsigned number, uint64_t *wake_at)
+static int stop(void *opaque, unsigned number, uint64_t *wake_at)
 {
-    struct cores *cores = ctx;
+    struct cores *cores = opaque;
     struct vcpu *vcpu = cores->vcpus[number];
     struct pcpu *pcpu = vcpu->pcpu;
     struct rv_command command = {
@@ -102,9 +102,9 @@ static int stop(void *ctx, unsigned number, uint64_t *wake_at)
  * posted write must not be handled after a later read. After those come the ends of
  * interrupts that the stub has not reported.
  */
-static void left(void *ctx, unsigned number)
+static void left(void *opaque, unsigned number)
 {
-    struct cores *cores = ctx;
+    struct cores *cores = opaque;
     struct vcpu *vcpu = cores->vcpus[number];
     struct rv_event event, end = {.type = RV_EVENT_EOI, .vcpu = (uint16_t)number};
     unsigned intid;
@@ -117,9 +117,9 @@ static void left(void *ctx, unsigned number)
     }
 }
 
-static void stolen(void *ctx, unsigned number, uint64_t ns)
+static void stolen(void *opaque, unsigned number, uint64_t ns)
 {
-    struct vcpu *vcpu = ((struct cores *)ctx)->vcpus[number];
+    struct vcpu *vcpu = ((struct cores *)opaque)->vcpus[number];
 
     vcpu->stolen_ns += ns;
     if (vcpu->pvtime)

@@ -5,15 +5,15 @@
 
 static uint64_t now(const struct sched *sched)
 {
-    return sched->ops->now(sched->ctx);
+    return sched->ops->now(sched->opaque);
 }
 
 void sched_init(struct sched *sched, unsigned nr_pcpus, uint64_t slice_ns,
-                const struct sched_ops *ops, void *ctx)
+                const struct sched_ops *ops, void *opaque)
 {
     memset(sched, 0, sizeof(*sched));
     sched->ops = ops;
-    sched->ctx = ctx;
+    sched->opaque = opaque;
     sched->slice = slice_ns;
     sched->nr_pcpus = nr_pcpus;
     sched->deadline = SCHED_NEVER;
@@ -85,7 +85,7 @@ static int take_off(struct sched *sched, unsigned vcpu)
     int error;
 
     raise_floor(sched);
-    error = sched->ops->stop(sched->ctx, vcpu, &wake_at);
+    error = sched->ops->stop(sched->opaque, vcpu, &wake_at);
     sched->live[v->pcpu] = SCHED_NOBODY;
     v->state = wake_at ? SCHED_ASLEEP : SCHED_READY;
     v->wake_at = wake_at;
@@ -94,7 +94,7 @@ static int take_off(struct sched *sched, unsigned vcpu)
     v->renew = false;
     sched->due = true;
     if (!error)
-        sched->ops->left(sched->ctx, vcpu);
+        sched->ops->left(sched->opaque, vcpu);
     return error;
 }
 
@@ -196,8 +196,8 @@ static int run(struct sched *sched, unsigned vcpu, unsigned pcpu)
     uint64_t t = now(sched);
     int error;
 
-    sched->ops->stolen(sched->ctx, vcpu, t - v->since);
-    error = sched->ops->run(sched->ctx, vcpu, pcpu);
+    sched->ops->stolen(sched->opaque, vcpu, t - v->since);
+    error = sched->ops->run(sched->opaque, vcpu, pcpu);
     sched->live[pcpu] = vcpu;
     v->state = SCHED_LIVE;
     v->pcpu = pcpu;

@@ -29,21 +29,21 @@ enum sched_state {
 
 struct sched_ops {
     /* Make a vCPU live on a free pCPU. 0, or negative: the machine is lost. */
-    int (*run)(void *ctx, unsigned vcpu, unsigned pcpu);
+    int (*run)(void *opaque, unsigned vcpu, unsigned pcpu);
     /*
      * Take a live vCPU off its pCPU. If it still waited for an interrupt,
      * `*wake_at` is when one of its timers will fire (ns as now() gives them,
      * or SCHED_NEVER), else 0. 0, or negative: the machine is lost.
      */
-    int (*stop)(void *ctx, unsigned vcpu, uint64_t *wake_at);
+    int (*stop)(void *opaque, unsigned vcpu, uint64_t *wake_at);
     /*
      * It is off its pCPU now. Handles its events that nobody has handled yet, before
      * it runs elsewhere. May call sched_wake().
      */
-    void (*left)(void *ctx, unsigned vcpu);
+    void (*left)(void *opaque, unsigned vcpu);
     /* It was ready for `ns` and had no pCPU. */
-    void (*stolen)(void *ctx, unsigned vcpu, uint64_t ns);
-    uint64_t (*now)(void *ctx);
+    void (*stolen)(void *opaque, unsigned vcpu, uint64_t ns);
+    uint64_t (*now)(void *opaque);
 };
 
 struct sched_vcpu {
@@ -61,7 +61,7 @@ struct sched_vcpu {
 
 struct sched {
     const struct sched_ops *ops;
-    void *ctx;
+    void *opaque;
     uint64_t slice; /* ns */
     unsigned nr_pcpus;
     unsigned nr_vcpus;           /* the highest number in use, plus 1 */
@@ -73,7 +73,7 @@ struct sched {
 };
 
 void sched_init(struct sched *sched, unsigned nr_pcpus, uint64_t slice_ns,
-                const struct sched_ops *ops, void *ctx);
+                const struct sched_ops *ops, void *opaque);
 
 /* Let a vCPU run that is OFF. Its registers are in its page. */
 void sched_start(struct sched *sched, unsigned vcpu);

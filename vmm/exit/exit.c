@@ -22,9 +22,9 @@ void exit_set_reg(struct exit_run *run, unsigned reg, uint64_t value)
     }
 }
 
-void exit_injected(struct exit_run *run, int err)
+void exit_injected(struct exit_run *run, int error)
 {
-    if (err)
+    if (error)
         run->reply->hold = true;
 }
 
@@ -215,7 +215,7 @@ void exit_handle_posted(struct exit_ctx *ctx, const struct rv_event *event)
     struct exit_info info;
     int64_t begun = exit_stats_begin(&ctx->stats, EXIT_STATS_POSTED);
     uint64_t value;
-    int err;
+    int error;
 
     decode_exit(event, &info);
     a = &info.u.abort;
@@ -229,11 +229,11 @@ void exit_handle_posted(struct exit_ctx *ctx, const struct rv_event *event)
     }
     exit_stats_at(&ctx->stats, EXIT_STATS_POSTED, true, a->ipa.v);
     value = a->srt == 31u ? 0 : event->value & decode_size_mask(a->size);
-    err = bus_write(ctx->bus, a->ipa, a->size, value);
-    if (err && log_first(LOG_KIND_MMIO, a->ipa.v)) {
+    error = bus_write(ctx->bus, a->ipa, a->size, value);
+    if (error && log_first(LOG_KIND_MMIO, a->ipa.v)) {
         log_warn("vCPU %u: posted %u-byte write of address 0x%" PRIx64
                  " failed (error %d): too late to tell the guest",
-                 event->vcpu, a->size, a->ipa.v, -err);
+                 event->vcpu, a->size, a->ipa.v, -error);
     }
     exit_stats_end(&ctx->stats, EXIT_STATS_POSTED, begun);
 }

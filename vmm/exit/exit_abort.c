@@ -187,32 +187,32 @@ void exit_mmio(struct exit_run *run)
     const struct exit_abort *a = &run->info->u.abort;
     uint64_t value = 0;
     ipa_t addr;
-    int err;
+    int error;
 
     if (!exit_find_ipa(run, &addr))
         return;
     if (a->write) {
         if (a->srt != 31u)
             value = run->event->value & decode_size_mask(a->size);
-        err = bus_write(run->ctx->bus, addr, a->size, value);
+        error = bus_write(run->ctx->bus, addr, a->size, value);
     } else {
-        err = bus_read(run->ctx->bus, addr, a->size, &value);
-        if (!err)
+        error = bus_read(run->ctx->bus, addr, a->size, &value);
+        if (!error)
             exit_set_reg(run, a->srt, decode_load(a, value));
     }
-    if (!err) {
+    if (!error) {
         exit_step(run);
         return;
     }
     /* The device is not ready: the PC stays, so that the vCPU makes the access again. */
-    if (err == -EAGAIN && a->write)
+    if (error == -EAGAIN && a->write)
         return;
     /* What a bus without a listener gives: a synchronous external abort. */
     if (log_first(LOG_KIND_MMIO, addr.v)) {
         log_warn("vCPU %u: %u-byte %s of address 0x%" PRIx64 " at pc 0x%" PRIx64
                  " failed (error %d): the guest takes an external abort",
                  run->vcpu->index, a->size, a->write ? "write" : "read", addr.v, run->event->pc,
-                 -err);
+                 -error);
     }
     exit_inject_abort(run, ESR_FSC_EXTERNAL);
 }
@@ -244,7 +244,7 @@ static void exit_insn_fault(struct exit_run *run, const struct insn_fault *fault
             log_warn("vCPU %u: %s of address 0x%" PRIx64 " at pc 0x%" PRIx64
                      " failed (error %d): the guest takes an external abort",
                      run->vcpu->index, fault->write ? "write" : "read", fault->ipa.v,
-                     run->event->pc, -fault->err);
+                     run->event->pc, -fault->error);
         }
         break;
     }
@@ -264,7 +264,7 @@ void exit_insn(struct exit_run *run)
     case INSN_MMIO_FAULT:
         exit_tried(run);
         if (result.fault.kind == INSN_FAULT_BUS && result.fault.write &&
-            result.fault.err == -EAGAIN)
+            result.fault.error == -EAGAIN)
             return;
         exit_insn_fault(run, &result.fault);
         return;

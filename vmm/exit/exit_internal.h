@@ -22,7 +22,7 @@ void exit_set_reg(struct exit_run *run, unsigned reg, uint64_t value);
 void exit_step(struct exit_run *run);
 
 /* What an inject_*() returned. One that failed has said why: the guest cannot go on. */
-void exit_injected(struct exit_run *run, int err);
+void exit_injected(struct exit_run *run, int error);
 
 /* Stage 1 of an address, which is not changed. False: the machine is lost. */
 bool exit_translate(struct exit_run *run, const struct walk_request *request,

@@ -91,9 +91,9 @@ static int inject_enter(struct vcpu *vcpu, uint64_t esr, const gva_t *far)
 
 int inject_sync(struct vcpu *vcpu, uint64_t esr, const gva_t *far)
 {
-    int err = vcpu_fetch(vcpu, RV_GROUP_CORE | RV_GROUP_EL1);
+    int error = vcpu_fetch(vcpu, RV_GROUP_CORE | RV_GROUP_EL1);
 
-    return err ? err : inject_enter(vcpu, esr, far);
+    return error ? error : inject_enter(vcpu, esr, far);
 }
 
 /*
@@ -120,10 +120,10 @@ int inject_instruction_abort(struct vcpu *vcpu, gva_t far, uint32_t iss)
 /* Arm ARM D1.3.5: HCR_EL2.VSE, with HCR_EL2.AMO 1. The stub moves both with the EL1 group. */
 int inject_serror(struct vcpu *vcpu, uint32_t iss)
 {
-    int err = vcpu_fetch(vcpu, RV_GROUP_EL1);
+    int error = vcpu_fetch(vcpu, RV_GROUP_EL1);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     vcpu->page->el1.hcr_el2 |= HCR_VSE;
     vcpu->page->el1.vsesr_el2 = iss & (uint32_t)ESR_ELx_ISS;
     vcpu_mark_dirty(vcpu, RV_GROUP_EL1);

@@ -122,7 +122,7 @@ static int32_t psci_cpu_on(const struct psci *psci, const struct call *call,
 {
     struct psci_cpu *cpu = psci_find(psci, call->x[1]);
     uint64_t entry = call->x[2], context_id = call->x[3];
-    int err;
+    int error;
 
     if (!cpu)
         return PSCI_INVALID_PARAMETERS;
@@ -136,11 +136,11 @@ static int32_t psci_cpu_on(const struct psci *psci, const struct call *call,
     cpu->entry = entry;
     cpu->context_id = context_id;
     cpu->state = PSCI_STATE_ON_PENDING;
-    err = psci->ops->cpu_on(psci->opaque, (unsigned)(cpu - psci->cpus), entry, context_id);
-    if (err) {
+    error = psci->ops->cpu_on(psci->opaque, (unsigned)(cpu - psci->cpus), entry, context_id);
+    if (error) {
         cpu->state = PSCI_STATE_OFF;
         log_error("vCPU %u: cannot start it: %s; its caller is told INTERNAL_FAILURE",
-                  (unsigned)(cpu - psci->cpus), strerror(-err));
+                  (unsigned)(cpu - psci->cpus), strerror(-error));
         return PSCI_INTERNAL_FAILURE;
     }
     return PSCI_SUCCESS;

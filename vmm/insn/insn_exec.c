@@ -158,11 +158,11 @@ static int insn_check_alignment(struct insn_run *run, unsigned length)
 int insn_translate_page(struct insn_run *run, unsigned n, uint64_t address, bool write)
 {
     uint32_t fsc = 0;
-    int err = run->ctx->ops->translate(run->ctx->opaque, gva(address), write, run->i->unprivileged,
-                                       &run->page[n], &fsc);
+    int error = run->ctx->ops->translate(run->ctx->opaque, gva(address), write,
+                                         run->i->unprivileged, &run->page[n], &fsc);
 
-    if (err != -EFAULT)
-        return err;
+    if (error != -EFAULT)
+        return error;
     run->fault->fsc = fsc;
     return insn_fault(run, INSN_FAULT_TRANSLATE, address, write);
 }
@@ -175,14 +175,14 @@ static int insn_translate(struct insn_run *run, unsigned length)
     bool misaligned = run->i->class == INSN_ZERO || address % insn_unit(run->i) != 0;
 
     for (unsigned n = 0; n < 2; n++) {
-        int err = 0;
+        int error = 0;
 
         if (run->i->load)
-            err = insn_translate_page(run, n, address, false);
-        if (!err && run->i->store)
-            err = insn_translate_page(run, n, address, true);
-        if (err)
-            return err;
+            error = insn_translate_page(run, n, address, false);
+        if (!error && run->i->store)
+            error = insn_translate_page(run, n, address, true);
+        if (error)
+            return error;
         if (run->page[n].device && misaligned)
             return insn_fault(run, INSN_FAULT_ALIGNMENT, address, !run->i->load);
         if (length <= in_page)
@@ -202,22 +202,22 @@ int insn_transfer(struct insn_run *run, unsigned at, unsigned unit, bool write)
         ipa_t where = ipa(run->page[second].ipa.v + (second ? address % PAGE_SIZE : at));
         unsigned piece = 8;
         uint64_t value = 0;
-        int err;
+        int error;
 
         while (piece > unit || address % piece)
             piece /= 2;
         if (write) {
             for (unsigned n = 0; n < piece; n++)
                 value |= (uint64_t)run->bytes[at + n] << 8u * n;
-            err = ops->write(run->ctx->opaque, where, piece, value);
+            error = ops->write(run->ctx->opaque, where, piece, value);
         } else {
-            err = ops->read(run->ctx->opaque, where, piece, &value);
+            error = ops->read(run->ctx->opaque, where, piece, &value);
             for (unsigned n = 0; n < piece; n++)
                 run->bytes[at + n] = (uint8_t)(value >> 8u * n);
         }
-        if (err) {
+        if (error) {
             run->fault->ipa = where;
-            run->fault->err = err;
+            run->fault->error = error;
             return insn_fault(run, INSN_FAULT_BUS, address, write);
         }
         at += piece;
@@ -229,11 +229,11 @@ int insn_transfer(struct insn_run *run, unsigned at, unsigned unit, bool write)
 static int insn_transfer_all(struct insn_run *run, bool write)
 {
     unsigned length = insn_length(run->i), unit = insn_unit(run->i);
-    int err = 0;
+    int error = 0;
 
-    for (unsigned at = 0; !err && at < length; at += unit)
-        err = insn_transfer(run, at, unit, write);
-    return err;
+    for (unsigned at = 0; !error && at < length; at += unit)
+        error = insn_transfer(run, at, unit, write);
+    return error;
 }
 
 /* The `n`th element in memory, in the guest's byte order. */
@@ -281,28 +281,28 @@ static int insn_general(struct insn_run *run)
 {
     const struct insn *i = run->i;
     const uint8_t reg[2] = {i->rt, i->rt2};
-    int err;
+    int error;
 
     for (unsigned n = 0; i->store && n < i->regs; n++)
         insn_set_element_x(run, n, insn_get_x(run, reg[n]));
-    err = insn_transfer_all(run, i->store);
-    for (unsigned n = 0; !err && i->load && n < i->regs; n++)
+    error = insn_transfer_all(run, i->store);
+    for (unsigned n = 0; !error && i->load && n < i->regs; n++)
         insn_set_x(run, reg[n], insn_extend(i, insn_element(run, n).half[0]));
-    return err;
+    return error;
 }
 
 static int insn_fp(struct insn_run *run)
 {
     const struct insn *i = run->i;
     const uint8_t reg[2] = {i->rt, i->rt2};
-    int err;
+    int error;
 
     for (unsigned n = 0; i->store && n < i->regs; n++)
         insn_set_element(run, n, insn_get_v(run, reg[n]));
-    err = insn_transfer_all(run, i->store);
-    for (unsigned n = 0; !err && i->load && n < i->regs; n++)
+    error = insn_transfer_all(run, i->store);
+    for (unsigned n = 0; !error && i->load && n < i->regs; n++)
         insn_set_v(run, reg[n], insn_element(run, n));
-    return err;
+    return error;
 }
 
 static insn_v insn_lane_get(insn_v v, unsigned size, unsigned lane)
@@ -337,7 +337,7 @@ static int insn_struct(struct insn_run *run)
     unsigned elements = insn_length(i) / i->size;
     insn_v v[4] = {0};
     unsigned reg, lane;
-    int err;
+    int error;
 
     for (unsigned r = 0; i->store && r < i->regs; r++)
         v[r] = insn_get_v(run, i->rt + r);
@@ -345,9 +345,9 @@ static int insn_struct(struct insn_run *run)
         insn_struct_place(i, n, &reg, &lane);
         insn_set_element(run, n, insn_lane_get(v[reg], i->size, lane));
     }
-    err = insn_transfer_all(run, i->store);
-    if (err || i->store)
-        return err;
+    error = insn_transfer_all(run, i->store);
+    if (error || i->store)
+        return error;
     for (unsigned n = 0; n < elements; n++) {
         insn_struct_place(i, n, &reg, &lane);
         insn_lane_set(&v[reg], i->size, lane, insn_element(run, n).half[0]);
@@ -360,26 +360,26 @@ static int insn_struct(struct insn_run *run)
 static int insn_lane(struct insn_run *run)
 {
     const struct insn *i = run->i;
-    int err;
+    int error;
 
     for (unsigned r = 0; i->store && r < i->regs; r++)
         insn_set_element(run, r, insn_lane_get(insn_get_v(run, i->rt + r), i->size, i->lane));
-    err = insn_transfer_all(run, i->store);
-    for (unsigned r = 0; !err && i->load && r < i->regs; r++) {
+    error = insn_transfer_all(run, i->store);
+    for (unsigned r = 0; !error && i->load && r < i->regs; r++) {
         insn_v v = insn_get_v(run, i->rt + r);
 
         insn_lane_set(&v, i->size, i->lane, insn_element(run, r).half[0]);
         insn_set_v(run, i->rt + r, v);
     }
-    return err;
+    return error;
 }
 
 static int insn_replicate(struct insn_run *run)
 {
     const struct insn *i = run->i;
-    int err = insn_transfer_all(run, false);
+    int error = insn_transfer_all(run, false);
 
-    for (unsigned r = 0; !err && r < i->regs; r++) {
+    for (unsigned r = 0; !error && r < i->regs; r++) {
         uint64_t value = insn_element(run, r).half[0];
         insn_v v = {{0, 0}};
 
@@ -387,7 +387,7 @@ static int insn_replicate(struct insn_run *run)
             insn_lane_set(&v, i->size, lane, value);
         insn_set_v(run, i->rt + r, v);
     }
-    return err;
+    return error;
 }
 
 static int insn_exclusive(struct insn_run *run)
@@ -422,16 +422,16 @@ static int insn_atomic(struct insn_run *run)
     const struct insn *i = run->i;
     uint64_t operand = insn_get_x(run, i->rs);
     uint64_t old;
-    int err = insn_transfer_all(run, false);
+    int error = insn_transfer_all(run, false);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     old = insn_element(run, 0).half[0];
     insn_set_element_x(run, 0, insn_atomic_result(i, old, operand));
-    err = insn_transfer_all(run, true);
-    if (!err)
+    error = insn_transfer_all(run, true);
+    if (!error)
         insn_set_x(run, i->rt, old);
-    return err;
+    return error;
 }
 
 /* A pair is Rs, Rs + 1 and Rt, Rt + 1, where 31 is the zero register. */
@@ -441,10 +441,10 @@ static int insn_cas(struct insn_run *run)
     uint64_t mask = ~0ull >> (64u - 8u * i->size);
     uint64_t old[2];
     bool equal = true;
-    int err = insn_transfer_all(run, false);
+    int error = insn_transfer_all(run, false);
 
-    if (err)
-        return err;
+    if (error)
+        return error;
     for (unsigned n = 0; n < i->regs; n++) {
         old[n] = insn_element(run, n).half[0];
         equal &= old[n] == (insn_get_x(run, i->rs + n) & mask);
@@ -452,10 +452,10 @@ static int insn_cas(struct insn_run *run)
     for (unsigned n = 0; n < i->regs; n++)
         insn_set_element_x(run, n, insn_get_x(run, i->rt + n));
     if (equal)
-        err = insn_transfer_all(run, true);
-    for (unsigned n = 0; !err && n < i->regs; n++)
+        error = insn_transfer_all(run, true);
+    for (unsigned n = 0; !error && n < i->regs; n++)
         insn_set_x(run, i->rs + n, old[n]);
-    return err;
+    return error;
 }
 
 /* The block that the address lies in; `bytes` is zero and each piece of it starts at 0. */
@@ -463,16 +463,16 @@ static int insn_zero(struct insn_run *run)
 {
     unsigned size = run->ctx->zva_size;
     uint64_t given = run->address, page = run->page[0].ipa.v - given % size;
-    int err = 0;
+    int error = 0;
 
-    for (unsigned at = 0; !err && at < size; at += 8) {
+    for (unsigned at = 0; !error && at < size; at += 8) {
         run->address = given - given % size + at;
         run->page[0].ipa = ipa(page + at);
-        err = insn_transfer(run, 0, 8, true);
+        error = insn_transfer(run, 0, 8, true);
     }
-    if (err)
+    if (error)
         run->fault->far = gva(given); /* Arm ARM D24.2, FAR_EL1: what Xt holds */
-    return err;
+    return error;
 }
 
 /* By class. Absent: not emulated. */
@@ -492,7 +492,7 @@ static bool insn_zva_size_is_valid(unsigned size)
 int insn_exec(const struct insn_ctx *ctx, const struct insn *insn, struct insn_fault *fault)
 {
     struct insn_run run = {.ctx = ctx, .i = insn, .fault = fault};
-    int err;
+    int error;
 
     *fault = (struct insn_fault){0};
     if (insn->class == INSN_PREFETCH)
@@ -502,14 +502,14 @@ int insn_exec(const struct insn_ctx *ctx, const struct insn *insn, struct insn_f
     if (insn->class >= INSN_CLASSES || !insn_exec_table[insn->class] ||
         (insn->class == INSN_ZERO && !insn_zva_size_is_valid(ctx->zva_size)))
         return -EOPNOTSUPP;
-    err = insn_address(&run);
-    if (!err && insn->class != INSN_ZERO)
-        err = insn_check_alignment(&run, insn_length(insn));
-    if (!err)
-        err = insn_translate(&run, insn_length(insn));
-    if (!err)
-        err = insn_exec_table[insn->class](&run);
-    if (!err)
+    error = insn_address(&run);
+    if (!error && insn->class != INSN_ZERO)
+        error = insn_check_alignment(&run, insn_length(insn));
+    if (!error)
+        error = insn_translate(&run, insn_length(insn));
+    if (!error)
+        error = insn_exec_table[insn->class](&run);
+    if (!error)
         insn_writeback(&run);
-    return err;
+    return error;
 }

@@ -105,7 +105,7 @@ enum insn_fault_kind {
     INSN_FAULT_ALIGNMENT, /* data abort, ESR_FSC_ALIGNMENT */
     INSN_FAULT_TRANSLATE, /* data abort, `fsc` as translate() gave it */
     INSN_FAULT_EXCLUSIVE, /* data abort, ESR_FSC_ATOMIC */
-    INSN_FAULT_BUS,       /* the bus said `err` at `ipa`: external abort */
+    INSN_FAULT_BUS,       /* the bus said `error` at `ipa`: external abort */
 };
 
 struct insn_fault {
@@ -114,7 +114,7 @@ struct insn_fault {
     bool write; /* ESR_ELx.WnR */
     uint32_t fsc;
     ipa_t ipa; /* BUS */
-    int err;   /* BUS */
+    int error; /* BUS */
 };
 
 /*

@@ -223,7 +223,7 @@ enum insn_mmio_end insn_mmio_run(const struct insn_mmio *mmio, struct vcpu *vcpu
     const struct rv_el1 *el1 = &vcpu->page->el1;
     struct insn_ctx ctx = {.ops = &ops, .opaque = &run, .pc = event->pc, .far = event->far};
     struct insn insn;
-    int err;
+    int error;
 
     memset(result, 0, sizeof(*result));
     if (event->pstate & PSTATE_nRW)
@@ -248,15 +248,15 @@ enum insn_mmio_end insn_mmio_run(const struct insn_mmio *mmio, struct vcpu *vcpu
     insn_decode(result->word, &insn);
     if (insn_is_sve(&insn) || insn_loads_v(&insn))
         ctx.sve = sve_registers(&run);
-    err = insn_exec(&ctx, &insn, &result->fault);
+    error = insn_exec(&ctx, &insn, &result->fault);
     if (run.lost)
         return INSN_MMIO_LOST;
     /* LOAD of the FP group zeroes the vectors beyond V<n>: SVE has to follow it. */
     if (ctx.sve && (run.sve.written || vcpu->dirty & RV_GROUP_FP))
         vcpu_mark_dirty(vcpu, RV_GROUP_SVE);
-    if (err == -EFAULT)
+    if (error == -EFAULT)
         return INSN_MMIO_FAULT;
-    return err ? INSN_MMIO_UNSUPPORTED : INSN_MMIO_DONE;
+    return error ? INSN_MMIO_UNSUPPORTED : INSN_MMIO_DONE;
 }
 
 unsigned insn_mmio_pa_bits(uint64_t id_aa64mmfr0)

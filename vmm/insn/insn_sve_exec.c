@@ -139,7 +139,7 @@ static int sve_addresses(struct sve_run *s)
 static int sve_translate_page(struct sve_run *s, uint64_t address, struct insn_page *page)
 {
     uint64_t offset = address % PAGE_SIZE;
-    int err;
+    int error;
 
     for (unsigned n = 0; n < 2; n++) {
         if (s->seen[n].valid && s->seen[n].address == address - offset) {
@@ -148,9 +148,9 @@ static int sve_translate_page(struct sve_run *s, uint64_t address, struct insn_p
             return 0;
         }
     }
-    err = insn_translate_page(s->run, 0, address, s->i->store);
-    if (err)
-        return err;
+    error = insn_translate_page(s->run, 0, address, s->i->store);
+    if (error)
+        return error;
     *page = s->run->page[0];
     s->seen[1] = s->seen[0];
     s->seen[0] = (struct sve_page){true, address - offset, *page};
@@ -168,10 +168,10 @@ static int sve_translate(struct sve_run *s, struct sve_unit *unit)
     if (misaligned && s->run->ctx->aligned)
         return insn_fault(s->run, INSN_FAULT_ALIGNMENT, address, s->i->store);
     for (unsigned n = 0; n <= cross; n++) {
-        int err = sve_translate_page(s, address, &unit->page[n]);
+        int error = sve_translate_page(s, address, &unit->page[n]);
 
-        if (err)
-            return err;
+        if (error)
+            return error;
         if (misaligned && unit->page[n].device)
             return insn_fault(s->run, INSN_FAULT_ALIGNMENT, address, s->i->store);
         address = last - last % PAGE_SIZE;
@@ -198,16 +198,16 @@ static int sve_translate_all(struct sve_run *s)
 {
     for (unsigned e = 0; e < s->end; e++) {
         struct sve_unit *unit = &s->unit[e];
-        int err;
+        int error;
 
         if (!unit->active)
             continue;
-        err = sve_translate(s, unit);
+        error = sve_translate(s, unit);
         if (sve_is_lenient(s, e) &&
-            (err == -EFAULT || (!err && !(unit->page[0].ram && unit->page[1].ram))))
+            (error == -EFAULT || (!error && !(unit->page[0].ram && unit->page[1].ram))))
             sve_leave_out(s, e);
-        else if (err)
-            return err;
+        else if (error)
+            return error;
     }
     return 0;
 }
@@ -253,29 +253,29 @@ static void sve_spread(struct sve_run *s, unsigned e)
 static int sve_transfer(struct sve_run *s, unsigned e)
 {
     struct insn_run *run = s->run;
-    int err = 0;
+    int error = 0;
 
     run->address = s->unit[e].address;
     run->page[0] = s->unit[e].page[0];
     run->page[1] = s->unit[e].page[1];
     if (s->i->store)
         sve_collect(s, e);
-    for (unsigned at = 0; !err && at < s->bytes; at += s->i->size)
-        err = insn_transfer(run, at, s->i->size, s->i->store);
-    if (!err && s->i->load)
+    for (unsigned at = 0; !error && at < s->bytes; at += s->i->size)
+        error = insn_transfer(run, at, s->i->size, s->i->store);
+    if (!error && s->i->load)
         sve_spread(s, e);
-    return err;
+    return error;
 }
 
 static int sve_transfer_all(struct sve_run *s)
 {
     for (unsigned e = 0; e < s->end; e++) {
-        int err = s->unit[e].active ? sve_transfer(s, e) : 0;
+        int error = s->unit[e].active ? sve_transfer(s, e) : 0;
 
-        if (err && sve_is_lenient(s, e))
+        if (error && sve_is_lenient(s, e))
             sve_leave_out(s, e);
-        else if (err)
-            return err;
+        else if (error)
+            return error;
     }
     return 0;
 }
@@ -323,21 +323,21 @@ static void sve_write_registers(struct sve_run *s)
 int insn_sve_exec(struct insn_run *run)
 {
     struct sve_run s = {.run = run, .i = run->i, .sve = run->ctx->sve};
-    int err = 0;
+    int error = 0;
 
     if (!sve_is_valid(s.sve, s.i))
         return -EOPNOTSUPP;
     sve_units(&s);
     /* Without an active element nothing is accessed, and SP is not looked at. */
     if (s.first < s.units)
-        err = sve_addresses(&s);
-    if (!err)
-        err = sve_translate_all(&s);
-    if (!err)
-        err = sve_transfer_all(&s);
-    if (!err && s.i->load)
+        error = sve_addresses(&s);
+    if (!error)
+        error = sve_translate_all(&s);
+    if (!error)
+        error = sve_transfer_all(&s);
+    if (!error && s.i->load)
         sve_write_registers(&s);
-    return err;
+    return error;
 }
 
 void insn_sve_set_v(struct insn_sve *sve, unsigned reg, const uint64_t value[2])

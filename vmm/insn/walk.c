@@ -151,16 +151,17 @@ static uint64_t walk_order(const struct walk_run *run, uint64_t word)
 static enum walk_fault walk_update(struct walk_run *run, ipa_t where, uint64_t old, uint64_t new,
                                    int level, bool *again)
 {
-    int err;
+    int error;
 
     if (old == new)
         return WALK_OK;
     if (!run->memory->swap)
         return walk_failed(run, WALK_ATOMIC_UPDATE, level);
-    err = run->memory->swap(run->memory->opaque, where, walk_order(run, old), walk_order(run, new));
-    if (err == -EAGAIN)
+    error =
+        run->memory->swap(run->memory->opaque, where, walk_order(run, old), walk_order(run, new));
+    if (error == -EAGAIN)
         *again = true;
-    else if (err)
+    else if (error)
         return walk_failed(run, WALK_ATOMIC_UPDATE, level);
     return WALK_OK;
 }

@@ -65,14 +65,14 @@ static int unpack_grow(const struct unpack *u)
 {
     /* Kernels shrink to a third or a fourth: this mostly saves all later growth. */
     size_t hint = u->size < SIZE_MAX / 4 ? u->size * 4 : u->limit;
-    int err = buffer_grow(u->out, hint, u->limit);
+    int error = buffer_grow(u->out, hint, u->limit);
 
-    if (err == -EFBIG)
+    if (error == -EFBIG)
         input_error(u->input, "unpacks to more than the %zu KiB of RAM: give more RAM",
                     u->limit / 1024);
-    else if (err != 0)
-        input_error(u->input, "no memory to unpack it: %s", strerror(-err));
-    return err;
+    else if (error != 0)
+        input_error(u->input, "no memory to unpack it: %s", strerror(-error));
+    return error;
 }
 
 /* zlib counts in 32 bits. */
@@ -88,11 +88,11 @@ static int gunzip_members(const struct unpack *u, z_stream *z)
 
     for (;;) {
         unsigned in = clamp_uint(u->size - used), room;
-        int err, ret;
+        int error, ret;
 
-        err = unpack_grow(u);
-        if (err != 0)
-            return err;
+        error = unpack_grow(u);
+        if (error != 0)
+            return error;
         room = clamp_uint(u->out->room - u->out->size);
         /* zlib does not write to its input, it only lacks the const. */
         z->next_in = (Bytef *)(uintptr_t)(u->data + used);
@@ -122,15 +122,15 @@ static int gunzip_members(const struct unpack *u, z_stream *z)
 static int gunzip(const struct unpack *u)
 {
     z_stream z = {0};
-    int err;
+    int error;
 
     if (inflateInit2(&z, GZIP_WINDOW_BITS) != Z_OK) {
         input_error(u->input, "no memory to unpack it");
         return -ENOMEM;
     }
-    err = gunzip_members(u, &z);
+    error = gunzip_members(u, &z);
     inflateEnd(&z);
-    return err;
+    return error;
 }
 
 /*
@@ -144,10 +144,10 @@ static int unzstd_frames(const struct unpack *u, ZSTD_DStream *stream)
     for (;;) {
         ZSTD_outBuffer out;
         size_t ret;
-        int err = unpack_grow(u);
+        int error = unpack_grow(u);
 
-        if (err != 0)
-            return err;
+        if (error != 0)
+            return error;
         out = (ZSTD_outBuffer){.dst = u->out->data, .size = u->out->room, .pos = u->out->size};
         ret = ZSTD_decompressStream(stream, &out, &in);
         u->out->size = out.pos;
@@ -164,15 +164,15 @@ static int unzstd_frames(const struct unpack *u, ZSTD_DStream *stream)
 static int unzstd(const struct unpack *u)
 {
     ZSTD_DStream *stream = ZSTD_createDStream();
-    int err;
+    int error;
 
     if (stream == NULL) {
         input_error(u->input, "no memory to unpack it");
         return -ENOMEM;
     }
-    err = unzstd_frames(u, stream);
+    error = unzstd_frames(u, stream);
     ZSTD_freeDStream(stream);
-    return err;
+    return error;
 }
 
 /* The payload of a zboot image: the same unpacking, as EFI is not there to do it. */
@@ -206,17 +206,17 @@ int decompress(const struct input *input, const uint8_t *data, size_t size, size
                struct buffer *out)
 {
     const struct unpack u = {input, data, size, limit, out};
-    int err;
+    int error;
 
     if (is_gzip(data, size))
-        err = gunzip(&u);
+        error = gunzip(&u);
     else if (is_zstd(data, size))
-        err = unzstd(&u);
+        error = unzstd(&u);
     else if (is_zboot(data, size))
-        err = unzboot(&u);
+        error = unzboot(&u);
     else
         return 0;
-    if (err != 0)
+    if (error != 0)
         buffer_free(out);
-    return err != 0 ? err : 1;
+    return error != 0 ? error : 1;
 }

@@ -99,7 +99,7 @@ static int elf_check_segments(const struct elf_file *elf, const struct guest_ram
     kernel->end = ipa(0);
     for (unsigned i = 0; i < elf->header.e_phnum; i++) {
         const Elf64_Phdr segment = elf_segment(elf, i);
-        int err;
+        int error;
 
         if (segment.p_type == PT_INTERP) {
             input_error(elf->input, "an ELF program for an operating system (it names a dynamic "
@@ -108,9 +108,9 @@ static int elf_check_segments(const struct elf_file *elf, const struct guest_ram
         }
         if (segment.p_type != PT_LOAD || segment.p_memsz == 0)
             continue;
-        err = elf_check_segment(elf, ram, &segment);
-        if (err != 0)
-            return err;
+        error = elf_check_segment(elf, ram, &segment);
+        if (error != 0)
+            return error;
         /* Without this, 65534 segments that all cover RAM would take minutes to load. */
         total += segment.p_memsz;
         if (total > ram->size) {
@@ -168,14 +168,14 @@ int elf_load(const struct input *input, const uint8_t *data, size_t size,
              const struct guest_ram *ram, struct kernel *kernel)
 {
     struct elf_file elf = {.input = input, .data = data, .size = size};
-    int err = elf_check_header(&elf);
+    int error = elf_check_header(&elf);
 
-    if (err == 0)
-        err = elf_check_segments(&elf, ram, kernel);
-    if (err == 0)
-        err = elf_find_entry(&elf, kernel);
-    if (err != 0)
-        return err;
+    if (error == 0)
+        error = elf_check_segments(&elf, ram, kernel);
+    if (error == 0)
+        error = elf_find_entry(&elf, kernel);
+    if (error != 0)
+        return error;
     for (unsigned i = 0; i < elf.header.e_phnum; i++) {
         const Elf64_Phdr segment = elf_segment(&elf, i);
         uint8_t *to;

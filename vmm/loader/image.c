@@ -79,10 +79,10 @@ int image_load(const struct input *input, const uint8_t *data, size_t size,
     uint64_t base = (ram->ipa + RV_BLOCK_SIZE - 1) & ~(RV_BLOCK_SIZE - 1);
     uint64_t need = size, room = 0;
     bool old = image_size == 0;
-    int err = image_check(input, data, size);
+    int error = image_check(input, data, size);
 
-    if (err != 0)
-        return err;
+    if (error != 0)
+        return error;
     if (old)
         text_offset = IMAGE_OLD_TEXT_OFFSET;
     else if (image_size > need)

@@ -90,7 +90,7 @@ static int input_spool(const struct input *input, int from, int to, uint64_t lim
 
     for (;;) {
         ssize_t n = read_some(from, chunk, sizeof(chunk));
-        int err;
+        int error;
 
         if (n < 0)
             return input_failed(input, "read", (int)-n);
@@ -99,9 +99,9 @@ static int input_spool(const struct input *input, int from, int to, uint64_t lim
         total += (uint64_t)n;
         if (total > limit)
             return input_too_big(input, limit);
-        err = write_all(to, chunk, (size_t)n);
-        if (err != 0)
-            return input_failed(input, "keep a copy of", -err);
+        error = write_all(to, chunk, (size_t)n);
+        if (error != 0)
+            return input_failed(input, "keep a copy of", -error);
     }
 }
 
@@ -109,14 +109,14 @@ static int input_spool(const struct input *input, int from, int to, uint64_t lim
 static int input_replace_pipe(struct input *input, uint64_t limit)
 {
     int fd = memfd_create("ringvisor-input", MFD_CLOEXEC);
-    int err;
+    int error;
 
     if (fd < 0)
         return input_failed(input, "keep a copy of", errno);
-    err = input_spool(input, input->fd, fd, limit);
-    if (err != 0) {
+    error = input_spool(input, input->fd, fd, limit);
+    if (error != 0) {
         close(fd);
-        return err;
+        return error;
     }
     close(input->fd);
     input->fd = fd;
@@ -147,16 +147,16 @@ static int input_check(struct input *input, uint64_t limit)
 
 int input_open(struct input *input, const char *what, const char *path, uint64_t limit)
 {
-    int err;
+    int error;
 
     *input = (struct input){.what = what, .path = path, .fd = -1};
     input->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (input->fd < 0)
         return input_failed(input, "open", errno);
-    err = input_check(input, limit);
-    if (err != 0)
+    error = input_check(input, limit);
+    if (error != 0)
         input_close(input);
-    return err;
+    return error;
 }
 
 void input_close(struct input *input)
@@ -182,7 +182,7 @@ int input_read(const struct input *input, uint8_t *data, size_t room, size_t *si
 {
     size_t total = 0;
     bool more;
-    int err;
+    int error;
 
     while (total < room) {
         ssize_t n = pread_some(input->fd, data + total, room - total, total);
@@ -193,9 +193,9 @@ int input_read(const struct input *input, uint8_t *data, size_t room, size_t *si
             break;
         total += (size_t)n;
     }
-    err = input_has_more(input, total, &more);
-    if (err != 0)
-        return err;
+    error = input_has_more(input, total, &more);
+    if (error != 0)
+        return error;
     if (more)
         return input_too_big(input, room);
     if (total == 0)
@@ -215,16 +215,16 @@ int input_slurp(const struct input *input, size_t limit, struct buffer *buffer)
     for (;;) {
         bool more;
         ssize_t n;
-        int err = buffer_grow(buffer, hint, limit);
+        int error = buffer_grow(buffer, hint, limit);
 
-        if (err == -EFBIG) {
-            err = input_has_more(input, buffer->size, &more);
-            if (err == 0 && more)
-                err = input_too_big(input, limit);
-            return err;
+        if (error == -EFBIG) {
+            error = input_has_more(input, buffer->size, &more);
+            if (error == 0 && more)
+                error = input_too_big(input, limit);
+            return error;
         }
-        if (err != 0)
-            return input_failed(input, "read", -err);
+        if (error != 0)
+            return input_failed(input, "read", -error);
         n = pread_some(input->fd, buffer->data + buffer->size, buffer->room - buffer->size,
                        buffer->size);
         if (n < 0)

@@ -46,24 +46,24 @@ static uint64_t gap_size(const struct gap *gap)
 
 int loader_open(struct loader *loader, const struct loader_config *config, uint64_t ram_size)
 {
-    int err;
+    int error;
 
     *loader = (struct loader){
         .kernel.fd = -1,
         .raw = config->raw,
         .raw_address = config->raw_address,
     };
-    err = input_open(&loader->kernel, "kernel", config->kernel, ram_size);
-    while (err == 0 && loader->nr_initrds < LOADER_INITRDS_MAX &&
+    error = input_open(&loader->kernel, "kernel", config->kernel, ram_size);
+    while (error == 0 && loader->nr_initrds < LOADER_INITRDS_MAX &&
            config->initrds[loader->nr_initrds]) {
         unsigned i = loader->nr_initrds;
 
-        err = input_open(&loader->initrds[i], "initrd", config->initrds[i], ram_size);
-        loader->nr_initrds += err == 0;
+        error = input_open(&loader->initrds[i], "initrd", config->initrds[i], ram_size);
+        loader->nr_initrds += error == 0;
     }
-    if (err != 0)
+    if (error != 0)
         loader_close(loader);
-    return err;
+    return error;
 }
 
 void loader_close(struct loader *loader)
@@ -77,7 +77,7 @@ static int load_raw(const struct loader *loader, const struct guest_ram *ram, st
 {
     uint64_t start = loader->raw_address.v, room;
     size_t size;
-    int err;
+    int error;
 
     if (start % 4 != 0) {
         input_error(&loader->kernel,
@@ -92,9 +92,9 @@ static int load_raw(const struct loader *loader, const struct guest_ram *ram, st
         return -ENOSPC;
     }
     room = guest_ram_end(ram) - start;
-    err = input_read(&loader->kernel, guest_ram_at(ram, start, room), room, &size);
-    if (err != 0)
-        return err;
+    error = input_read(&loader->kernel, guest_ram_at(ram, start, room), room, &size);
+    if (error != 0)
+        return error;
     *kernel = (struct kernel){
         .entry = ipa(start),
         .start = ipa(start),

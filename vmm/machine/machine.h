@@ -62,7 +62,7 @@ struct machine {
  * starts: only machine_wait_ready() waits for it. NULL after a message.
  */
 struct machine *machine_qemu_start(const struct machine_config *config, struct event_base *base,
-                                   void (*died)(void *ctx), void *ctx);
+                                   void (*died)(void *opaque), void *opaque);
 
 /* Check the options (see struct machine_config). 0, or -EINVAL after a message. */
 int machine_qemu_check(const char *options);

@@ -55,8 +55,8 @@ struct qemu {
     struct event *writable;
     struct event *child;
     struct bufferevent *messages;
-    void (*died)(void *ctx);
-    void *ctx;
+    void (*died)(void *opaque);
+    void *opaque;
 };
 
 /* Options after "qemu,": key=value, separated by commas; a doubled comma is a comma. */
@@ -303,11 +303,10 @@ static void complain_of_version(const char *path)
         waitpid(pid, NULL, 0);
 }
 
-static void message_lines(struct bufferevent *bev, void *ctx)
+static void message_lines(struct bufferevent *bev, void *opaque)
 {
     char *line;
 
-    (void)ctx;
     while ((line = evbuffer_readln(bufferevent_get_input(bev), NULL, EVBUFFER_EOL_ANY))) {
         if (*line)
             log_warn("qemu: %s", line);
@@ -350,22 +349,19 @@ static bool qemu_is_dead(struct machine *machine)
     return qemu->dead;
 }
 
-static void child_signal(evutil_socket_t signal, short what, void *ctx)
+static void child_signal(evutil_socket_t signal, short what, void *opaque)
 {
-    struct qemu *qemu = ctx;
+    struct qemu *qemu = opaque;
 
-    (void)signal;
-    (void)what;
     if (qemu_is_dead(&qemu->machine))
-        qemu->died(qemu->ctx);
+        qemu->died(qemu->opaque);
 }
 
 /* Sends the kicks that are due. A full socket takes the rest when QEMU has read some. */
-static void send_kicks(evutil_socket_t fd, short what, void *ctx)
+static void send_kicks(evutil_socket_t fd, short what, void *opaque)
 {
-    struct qemu *qemu = ctx;
+    struct qemu *qemu = opaque;
 
-    (void)what;
     while (qemu->kicks) {
         uint8_t pcpu = (uint8_t)__builtin_ctzll(qemu->kicks);
 
@@ -483,7 +479,7 @@ static void describe_board(struct machine *machine)
 }
 
 struct machine *machine_qemu_start(const struct machine_config *config, struct event_base *base,
-                                   void (*died)(void *ctx), void *ctx)
+                                   void (*died)(void *opaque), void *opaque)
 {
     struct qemu *qemu = calloc(1, sizeof(*qemu));
     struct options options;
@@ -497,7 +493,7 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
     m->doorbell = -1;
     qemu->machine.memory_fd = -1;
     qemu->died = died;
-    qemu->ctx = ctx;
+    qemu->opaque = opaque;
     if (options_parse(&options, config->options) || stub_image_open(&image, config->stub)) {
         options_free(&options);
         free(qemu);

@@ -111,7 +111,6 @@ static int cable_send(struct net_backend *b, unsigned pair, const struct iovec *
     ssize_t sent;
     size_t len;
 
-    (void)pair;
     if (cable->peer < 0 || cable->broken || count > sizeof(all) / sizeof(all[0]) - 1)
         return 0; /* nobody is there: lost, as on a wire */
     if (cable_flush(cable)) {
@@ -192,7 +191,6 @@ static ssize_t cable_receive(struct net_backend *b, unsigned pair, const struct 
     struct cable *cable = (struct cable *)(void *)b;
     size_t len = 0, done;
 
-    (void)pair;
     while (cable->peer >= 0 && !cable->broken && (len = cable_next(cable)) == 0)
         if (cable->broken || !cable_fill(cable))
             return -EAGAIN;
@@ -208,7 +206,6 @@ static void cable_want(struct net_backend *b, unsigned pair, bool want)
 {
     struct cable *cable = (struct cable *)(void *)b;
 
-    (void)pair;
     cable->want = want;
     cable_watch(cable);
     /* What is in the buffer makes no descriptor ready. */

@@ -122,7 +122,6 @@ static ssize_t user_receive(struct net_backend *b, unsigned pair, const struct i
     size_t frame_len, len;
     uint8_t *frame = net_frames_peek(&user->frames, &frame_len);
 
-    (void)pair;
     if (!frame)
         return -EAGAIN;
     if (user->offloads & VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM) && !user->fragment.done)
@@ -150,7 +149,6 @@ static void user_want(struct net_backend *b, unsigned pair, bool want)
 {
     struct user *user = (struct user *)(void *)b;
 
-    (void)pair;
     user->want = want;
     if (want && user->frames.used != 0)
         user_poll_kick(&user->poll);
@@ -190,7 +188,6 @@ static int user_send(struct net_backend *b, unsigned pair, const struct iovec *i
     enum user_verdict verdict = USER_MALFORMED;
     size_t len;
 
-    (void)pair;
     iov_read(iov, count, 0, &header, sizeof(header)); /* which the device has checked */
     len = iov_read(iov, count, sizeof(header), user->frame, sizeof(user->frame));
     if (header.hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {

@@ -19,16 +19,11 @@
 
 static int evict_watch_nothing(int fd, int events, void *opaque)
 {
-    (void)fd;
-    (void)events;
-    (void)opaque;
     return -1;
 }
 
 static int evict_nothing_is_ready(int index, void *opaque)
 {
-    (void)index;
-    (void)opaque;
     return 0;
 }
 

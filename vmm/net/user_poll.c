@@ -157,7 +157,6 @@ static void poll_ready(void *opaque, unsigned events)
     struct epoll_event ready[POLL_BATCH];
     int count = epoll_wait(poll->epoll, ready, POLL_BATCH, 0);
 
-    (void)events;
     if (count <= 0)
         return;
     for (int i = 0; i < count; i++)

@@ -168,31 +168,24 @@ static void write_dbgprcr(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 static uint64_t read_claim_set(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                                struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)cpu;
-    (void)access;
     return 0xff;
 }
 
 static uint64_t read_claim(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                            struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)access;
     return cpu->claim;
 }
 
 static void set_claim(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                       struct sysreg_access *access)
 {
-    (void)sysreg;
     cpu->claim |= (uint8_t)access->value;
 }
 
 static void clear_claim(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                         struct sysreg_access *access)
 {
-    (void)sysreg;
     cpu->claim &= (uint8_t)~access->value;
 }
 
@@ -200,9 +193,6 @@ static void clear_claim(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 static uint64_t read_sre(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                          struct sysreg_access *access)
 {
-    (void)sysreg;
-    (void)cpu;
-    (void)access;
     return 0x7;
 }
 

@@ -296,9 +296,9 @@ static const struct rv_instance *busy(const struct vm *vm)
     return NULL;
 }
 
-static void takes_long(evutil_socket_t fd, short what, void *ctx)
+static void takes_long(evutil_socket_t fd, short what, void *opaque)
 {
-    const struct rv_instance *device = busy(ctx);
+    const struct rv_instance *device = busy(opaque);
 
     if (device)
         log_warn(

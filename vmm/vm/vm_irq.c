@@ -14,9 +14,9 @@ static unsigned first_waiting(const struct vm *vm)
     return vm->cores->machine->nr_lrs;
 }
 
-static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
+static int irq_inject(void *opaque, unsigned index, unsigned intid, uint32_t flags)
 {
-    struct vm *vm = ctx;
+    struct vm *vm = opaque;
     struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_gic *gic = &vcpu->page->gic;
     struct rv_command command = {
@@ -39,9 +39,9 @@ static int irq_inject(void *ctx, unsigned index, unsigned intid, uint32_t flags)
     return error;
 }
 
-static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
+static int irq_retract(void *opaque, unsigned index, unsigned intid, uint32_t mask)
 {
-    struct vm *vm = ctx;
+    struct vm *vm = opaque;
     struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_RETRACT,
@@ -63,9 +63,9 @@ static int irq_retract(void *ctx, unsigned index, unsigned intid, uint32_t mask)
     return (int)(found & (RV_LR_PENDING | RV_LR_ACTIVE)) | waited;
 }
 
-static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
+static int irq_save(void *opaque, unsigned index, struct rv_gic *out)
 {
-    struct vm *vm = ctx;
+    struct vm *vm = opaque;
     struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_SAVE,
@@ -81,10 +81,10 @@ static int irq_save(void *ctx, unsigned index, struct rv_gic *out)
     return error;
 }
 
-static int irq_set_direct(void *ctx, unsigned index, unsigned pintid, unsigned vintid,
+static int irq_set_direct(void *opaque, unsigned index, unsigned pintid, unsigned vintid,
                           uint32_t flags)
 {
-    struct vm *vm = ctx;
+    struct vm *vm = opaque;
     struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_command command = {
         .op = RV_COMMAND_SET_DIRECT,

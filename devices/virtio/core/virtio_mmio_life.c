@@ -145,7 +145,6 @@ void virtio_mmio_queue_stop(struct virtio_mmio *mmio, struct virtqueue *vq)
 
 void virtio_mmio_queue_reset_done(struct virtio_mmio *mmio, struct virtqueue *vq)
 {
-    (void)mmio;
     if (vq->state->resetting)
         virtqueue_reset(vq);
 }

@@ -192,7 +192,6 @@ static bool net_features_ok(void *device, uint64_t features)
         {VIRTIO_NET_F_CTRL_MAC_ADDR, {VIRTIO_NET_F_CTRL_VQ, VIRTIO_NET_F_CTRL_VQ}},
     };
 
-    (void)device;
     for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
         if (features & VIRTIO_FEATURE(rules[i].feature) &&
             !(features & (VIRTIO_FEATURE(rules[i].needs[0]) | VIRTIO_FEATURE(rules[i].needs[1]))))

@@ -70,8 +70,6 @@ static int rng_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
     static const struct virtqueue_limits limits = {.size = RNG_QUEUE_SIZE};
     struct rng *rng = calloc(1, sizeof(*rng));
 
-    (void)state;
-    (void)flags;
     if (!rng)
         return -ENOMEM;
     rng->plugin = plugin;

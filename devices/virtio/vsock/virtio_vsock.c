@@ -269,7 +269,6 @@ static int vsock_create(struct virtio_plugin *plugin, void *state, uint32_t flag
     struct vsock *v = calloc(1, sizeof(*v));
     int error;
 
-    (void)state;
     if (!v)
         return -ENOMEM;
     v->plugin = plugin;

@@ -94,7 +94,6 @@ static void vsock_accept(void *opaque, unsigned events)
     const struct rv_vmm_ops *ops = v->plugin->ops;
     int fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-    (void)events;
     if (fd >= 0) {
         if (!vsock_conn_new(v, fd, VSOCK_HELLO))
             close(fd);

@@ -17,7 +17,6 @@ static int saved_stderr = -1, captured = -1;
 
 int disk_setup(void **state)
 {
-    (void)state;
     base = event_base_new();
     /* On a disk if there is one: O_DIRECT and holes are at home there. */
     strcpy(dir, "/var/tmp/test-disk-XXXXXX");
@@ -26,7 +25,6 @@ int disk_setup(void **state)
 
 int disk_teardown(void **state)
 {
-    (void)state;
     if (saved_stderr >= 0)
         messages_end();
     event_base_free(base);

@@ -72,46 +72,39 @@ static int plugin_net_open(struct rv_instance *host, const struct rv_net_options
 
 static const struct rv_net_info *plugin_net_info(struct rv_instance *host, struct rv_net *net)
 {
-    (void)host;
     return &net->info;
 }
 
 static int plugin_net_send(struct rv_instance *host, struct rv_net *net, uint32_t pair,
                            const struct iovec *iov, uint32_t count)
 {
-    (void)host;
     return net->backend->ops->send(net->backend, pair, iov, count);
 }
 
 static int64_t plugin_net_receive(struct rv_instance *host, struct rv_net *net, uint32_t pair,
                                   const struct iovec *iov, uint32_t count)
 {
-    (void)host;
     return net->backend->ops->receive(net->backend, pair, iov, count);
 }
 
 static void plugin_net_want(struct rv_instance *host, struct rv_net *net, uint32_t pair, bool want)
 {
-    (void)host;
     net->backend->ops->want(net->backend, pair, want);
 }
 
 static void plugin_net_set_offloads(struct rv_instance *host, struct rv_net *net, uint64_t features)
 {
-    (void)host;
     if (net->backend->ops->set_offloads)
         net->backend->ops->set_offloads(net->backend, features);
 }
 
 static int plugin_net_set_pairs(struct rv_instance *host, struct rv_net *net, uint32_t pairs)
 {
-    (void)host;
     return net->backend->ops->set_pairs ? net->backend->ops->set_pairs(net->backend, pairs) : 0;
 }
 
 static void plugin_net_close(struct rv_instance *host, struct rv_net *net)
 {
-    (void)host;
     net->backend->ops->destroy(net->backend);
     free(net);
 }

@@ -16,11 +16,10 @@
  * The world
  */
 
-static void *world_span(void *ctx, uint64_t ipa, uint64_t len, bool write)
+static void *world_span(void *opaque, uint64_t ipa, uint64_t len, bool write)
 {
-    struct driver_world *world = ctx;
+    struct driver_world *world = opaque;
 
-    (void)write;
     world->spans++;
     assert_true(len != 0);
     if (ipa < DRIVER_RAM_BASE || ipa - DRIVER_RAM_BASE > DRIVER_RAM_SIZE ||
@@ -29,29 +28,28 @@ static void *world_span(void *ctx, uint64_t ipa, uint64_t len, bool write)
     return world->ram + (ipa - DRIVER_RAM_BASE);
 }
 
-static void world_dirty(void *ctx, uint64_t ipa, uint64_t len)
+static void world_dirty(void *opaque, uint64_t ipa, uint64_t len)
 {
-    struct driver_world *world = ctx;
+    struct driver_world *world = opaque;
 
     assert_non_null(world_span(world, ipa, len, true));
     memset(world->dirty + (ipa - DRIVER_RAM_BASE), 1, len);
 }
 
-static void world_irq(void *ctx, bool level)
+static void world_irq(void *opaque, bool level)
 {
-    struct driver_world *world = ctx;
+    struct driver_world *world = opaque;
 
     world->rises += level && !world->irq;
     world->irq = level;
 }
 
-static void world_log(void *ctx, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void world_log(void *opaque, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-static void world_log(void *ctx, const char *fmt, ...)
+static void world_log(void *opaque, const char *fmt, ...)
 {
-    struct driver_world *world = ctx;
+    struct driver_world *world = opaque;
 
-    (void)fmt;
     world->logs++;
 }
 

@@ -105,7 +105,6 @@ static void start(void)
 
 static int teardown(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     plugin_host_free(&host);
     unlink(vars_file);
@@ -114,7 +113,6 @@ static int teardown(void **state)
 
 static void firmware_is_what_the_guest_reads(void **state)
 {
-    (void)state;
     start();
     assert_true(host.region[0].shown);
     assert_true(host.region[1].shown);
@@ -135,7 +133,6 @@ static void query_describes_the_bank(void **state)
         {0x31, 'P'}, {0x32, 'R'}, {0x33, 'I'}, {0x40, 0},    {0x0f, 0}, {0xff, 0},
     };
 
-    (void)state;
     start();
     command(0x55 * 4, 0x98);
     assert_false(host.region[1].shown);
@@ -148,7 +145,6 @@ static void query_describes_the_bank(void **state)
 
 static void identification_tells_maker_and_locks(void **state)
 {
-    (void)state;
     start();
     command(BLOCK, 0x90);
     assert_int_equal(get_vars(BLOCK), 0x00890089);
@@ -158,7 +154,6 @@ static void identification_tells_maker_and_locks(void **state)
 
 static void programming_clears_bits_only(void **state)
 {
-    (void)state;
     start();
     command(0x100, 0x40);
     data(0x100, 0xffff0f0f);
@@ -178,7 +173,6 @@ static void programming_clears_bits_only(void **state)
 
 static void erase_sets_a_block(void **state)
 {
-    (void)state;
     start();
     memset(host.region[1].bytes, 0, USED);
     command(BLOCK + 0x1234 * 4, 0x20);
@@ -196,7 +190,6 @@ static void erase_sets_a_block(void **state)
 
 static void buffer_is_programmed_at_once(void **state)
 {
-    (void)state;
     start();
     command(0x2f80, 0xe8);
     assert_int_equal(get_vars(0x2f80), READY);
@@ -218,7 +211,6 @@ static void buffer_is_programmed_at_once(void **state)
 /* The guest may not read that it is done before the file has it. */
 static void done_is_told_after_the_file_has_it(void **state)
 {
-    (void)state;
     start();
     command(0, 0x40);
     data(0, 0x12345678);
@@ -234,7 +226,6 @@ static void done_is_told_after_the_file_has_it(void **state)
 
 static void file_is_flushed_a_second_later(void **state)
 {
-    (void)state;
     start();
     for (unsigned i = 0; i < 3; i++) {
         command(4 * i, 0x40);
@@ -252,7 +243,6 @@ static void file_is_flushed_a_second_later(void **state)
 
 static void host_without_room_is_a_flash_that_fails(void **state)
 {
-    (void)state;
     start();
     host.quiet = true;
     command(0, 0x40);
@@ -271,7 +261,6 @@ static void host_without_room_is_a_flash_that_fails(void **state)
 
 static void firmware_cannot_be_changed(void **state)
 {
-    (void)state;
     start();
     assert_int_equal(write_bank(0, 0, 4, 0x00400040), 0);
     assert_int_equal(write_bank(0, 0, 4, 0), 0);
@@ -303,7 +292,6 @@ static void wrong_sequences_are_told(void **state)
         {{0x70}, 0},
     };
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         start();
         for (unsigned j = 0; cases[i].writes[j]; j++)
@@ -317,7 +305,6 @@ static void wrong_sequences_are_told(void **state)
 
 static void buffer_that_leaves_its_place_is_refused(void **state)
 {
-    (void)state;
     start();
     command(BUFFER - 4, 0xe8);
     command(BUFFER - 4, 2 - 1);
@@ -330,7 +317,6 @@ static void buffer_that_leaves_its_place_is_refused(void **state)
 
 static void reset_reads_the_array(void **state)
 {
-    (void)state;
     start();
     command(0, 0x98);
     assert_int_equal(write_bank(0, 0, 4, 0x00200020), 0);
@@ -346,7 +332,6 @@ static void reset_reads_the_array(void **state)
 
 static void quiesce_waits_for_the_file(void **state)
 {
-    (void)state;
     start();
     command(0, 0x40);
     data(0, 0);
@@ -361,7 +346,6 @@ static void quiesce_waits_for_the_file(void **state)
 /* It did not see the end of the write: the file may have it or not. */
 static void next_vmm_stores_what_was_in_flight(void **state)
 {
-    (void)state;
     start();
     command(0x100, 0x40);
     data(0x100, 0x11223344);
@@ -379,7 +363,6 @@ static void next_vmm_stores_what_was_in_flight(void **state)
 
 static void without_a_file_changes_last_as_long_as_the_guest(void **state)
 {
-    (void)state;
     init(NULL, template_file);
     assert_int_equal(plugin_host_start(&host, 0), 0);
     assert_memory_equal(host.region[1].bytes, "template", 8);
@@ -394,7 +377,6 @@ static void missing_file_is_made_from_the_template(void **state)
 {
     struct stat info;
 
-    (void)state;
     init(vars_file, template_file);
     make_disk(SECTORS);
     assert_int_equal(plugin_host_start(&host, 0), 0);
@@ -427,7 +409,6 @@ static void bad_files_are_refused(void **state)
         {code_file, vars_file, big, SECTORS, 0, "bigger than the flash"},
     };
 
-    (void)state;
     snprintf(directory, sizeof(directory), "%s", folder);
     snprintf(empty, sizeof(empty), "%s/empty", folder);
     snprintf(big, sizeof(big), "%s/big", folder);
@@ -459,7 +440,6 @@ static void accesses_of_every_kind_end(void **state)
     const struct rv_access access = {.size = sizeof(access), .region = 1};
     uint64_t value;
 
-    (void)state;
     start();
     for (unsigned what = 0; what < 256; what++) {
         for (unsigned width = 1; width <= 8; width *= 2) {

@@ -66,7 +66,6 @@ static void start_with(const struct plugin_host_property *properties)
 
 static int teardown(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     plugin_host_free(&host);
     return 0;
@@ -158,7 +157,6 @@ static void guest_finds_the_device(void **state)
     char text[8];
     uint64_t value;
 
-    (void)state;
     start_with(given);
     select_item(0);
     read_bytes(text, 4);
@@ -173,7 +171,6 @@ static void guest_finds_the_device(void **state)
 
 static void board_is_described(void **state)
 {
-    (void)state;
     start_with(given);
     select_item(3);
     assert_int_equal(read_register(DATA, 8), 256 << 20);
@@ -185,7 +182,6 @@ static void board_is_described(void **state)
 
 static void item_ends_in_zeros(void **state)
 {
-    (void)state;
     start_with(given);
     select_item(5);
     assert_int_equal(read_register(DATA, 8), 3);
@@ -204,7 +200,6 @@ static void files_are_in_the_directory(void **state)
     char text[128];
     uint32_t size;
 
-    (void)state;
     start_with(given);
     select_item(find_file("opt/org.example/greeting", &size));
     assert_int_equal(size, 12);
@@ -223,7 +218,6 @@ static void without_properties_there_is_no_file(void **state)
 {
     uint32_t size;
 
-    (void)state;
     start_with(NULL);
     assert_int_equal(find_file("bootorder", &size), 0);
     select_item(8);
@@ -232,7 +226,6 @@ static void without_properties_there_is_no_file(void **state)
 
 static void kernel_comes_by_dma_in_more_than_one_turn(void **state)
 {
-    (void)state;
     start_with(given);
     select_item(8);
     assert_int_equal(read_register(DATA, 4), KERNEL_SIZE);
@@ -248,7 +241,6 @@ static void kernel_comes_by_dma_in_more_than_one_turn(void **state)
 
 static void initrds_begin_at_multiples_of_4(void **state)
 {
-    (void)state;
     start_with(given);
     select_item(0xb);
     assert_int_equal(read_register(DATA, 4), 8 + 5);
@@ -262,7 +254,6 @@ static void command_line_has_its_end(void **state)
 {
     char text[16];
 
-    (void)state;
     start_with(given);
     select_item(0x14);
     assert_int_equal(read_register(DATA, 4), 16);
@@ -273,7 +264,6 @@ static void command_line_has_its_end(void **state)
 
 static void dma_register_takes_two_halves(void **state)
 {
-    (void)state;
     start_with(given);
     dma(AT + 32, 0x15u << 16 | SELECT | READ, 7, BUFFER); /* leaves a request in memory */
     memset(ram + 0x2000, 0xee, 16);
@@ -290,7 +280,6 @@ static void skip_passes_over_bytes_and_stops_at_the_end(void **state)
 {
     char byte;
 
-    (void)state;
     start_with(given);
     assert_int_equal(dma(AT, 0x15u << 16 | SELECT | SKIP, 8, 0), 0);
     assert_int_equal(control_at(AT), 0);
@@ -305,7 +294,6 @@ static void skip_passes_over_bytes_and_stops_at_the_end(void **state)
 
 static void writes_are_refused(void **state)
 {
-    (void)state;
     start_with(given);
     assert_int_equal(dma(AT, 0x15u << 16 | SELECT | WRITE, 4, BUFFER), 0);
     assert_int_equal(control_at(AT), ERROR);
@@ -331,7 +319,6 @@ static void dma_to_where_no_memory_is_fails(void **state)
         {BUFFER, UINT32_MAX},
     };
 
-    (void)state;
     start_with(given);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(dma(AT, 0x11u << 16 | SELECT | READ, cases[i].length, cases[i].address),
@@ -347,7 +334,6 @@ static void request_where_no_memory_is_is_dropped(void **state)
 {
     static const uint64_t cases[] = {0, RAM_BASE - 8, RAM_BASE + RAM_SIZE - 15, UINT64_MAX - 3};
 
-    (void)state;
     start_with(given);
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(dma(cases[i], READ, 4, BUFFER), 0);
@@ -359,7 +345,6 @@ static void request_where_no_memory_is_is_dropped(void **state)
 /* What it reads goes over its own request: only the answer may be there in the end. */
 static void request_over_itself_ends(void **state)
 {
-    (void)state;
     start_with(given);
     assert_int_equal(dma(AT, 0x11u << 16 | SELECT | READ, KERNEL_SIZE, AT - 4), 0);
     finish();
@@ -370,7 +355,6 @@ static void request_over_itself_ends(void **state)
 
 static void second_request_waits_for_the_first(void **state)
 {
-    (void)state;
     start_with(given);
     assert_int_equal(dma(AT, 0x11u << 16 | SELECT | READ, KERNEL_SIZE, BUFFER), 0);
     assert_int_equal(dma(AT + 32, 0x15u << 16 | SELECT | READ, 4, RAM_BASE), -EAGAIN);
@@ -384,7 +368,6 @@ static void second_request_waits_for_the_first(void **state)
 
 static void reset_ends_a_request(void **state)
 {
-    (void)state;
     start_with(given);
     assert_int_equal(dma(AT, 0x11u << 16 | SELECT | READ, KERNEL_SIZE, BUFFER), 0);
     ringvisor_device.reset(host.device);
@@ -396,7 +379,6 @@ static void reset_ends_a_request(void **state)
 
 static void next_vmm_goes_on_with_the_request(void **state)
 {
-    (void)state;
     start_with(given);
     assert_int_equal(dma(AT, 0x11u << 16 | SELECT | READ, KERNEL_SIZE, BUFFER), 0);
     assert_true(plugin_host_run_work(&host));
@@ -424,7 +406,6 @@ static void bad_properties_are_refused(void **state)
         {"string", "bootorder:x", "two of this name"},
     };
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct plugin_host_property properties[] = {
             {"boot", "/x"}, {cases[i].name, cases[i].value}, {0}};
@@ -442,7 +423,6 @@ static void bad_properties_are_refused(void **state)
 
 static void accesses_of_every_kind_end(void **state)
 {
-    (void)state;
     start_with(given);
     every_access(0x18);
 }

@@ -614,7 +614,6 @@ static void random_accesses_stay_inside(void **state)
 
 static void data_register_alone_is_posted(void **state)
 {
-    (void)state;
     assert_int_equal(pl011->regions[0].posted[0].start, DR);
     assert_int_equal(pl011->regions[0].posted[0].size, 4);
     assert_int_equal(pl011->regions[0].posted[1].size, 0);

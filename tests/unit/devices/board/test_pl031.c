@@ -21,21 +21,18 @@
 
 static int setup(void **state)
 {
-    (void)state;
     board_start(NULL, NULL);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     return 0;
 }
 
 static void counter_is_the_hosts_seconds(void **state)
 {
-    (void)state;
     assert_int_equal(get(DR), 1700000000);
     pass(3 * S / 4);
     assert_int_equal(get(DR), 1700000001);
@@ -48,7 +45,6 @@ static void counter_is_the_hosts_seconds(void **state)
 
 static void counter_goes_on_from_what_is_loaded(void **state)
 {
-    (void)state;
     put(LR, 1000);
     assert_int_equal(get(LR), 1000);
     assert_int_equal(get(DR), 1000);
@@ -61,7 +57,6 @@ static void counter_goes_on_from_what_is_loaded(void **state)
 
 static void match_interrupts_once_and_when_enabled(void **state)
 {
-    (void)state;
     put(IMSC, 0xff);
     assert_int_equal(get(IMSC), 1);
     put(MR, 1700000003);
@@ -83,7 +78,6 @@ static void match_interrupts_once_and_when_enabled(void **state)
 
 static void match_of_now_is_at_once_and_of_the_past_never(void **state)
 {
-    (void)state;
     put(IMSC, 1);
     put(MR, 1699999999);
     pass(1000 * S);
@@ -94,7 +88,6 @@ static void match_of_now_is_at_once_and_of_the_past_never(void **state)
 
 static void match_follows_a_counter_that_is_set(void **state)
 {
-    (void)state;
     put(IMSC, 1);
     put(MR, 1700000100);
     put(LR, 1700000098);
@@ -109,7 +102,6 @@ static void match_follows_a_counter_that_is_set(void **state)
 
 static void match_follows_the_hosts_clock_when_that_is_set(void **state)
 {
-    (void)state;
     put(IMSC, 1);
     put(MR, 1700000010);
     host.wall -= 5 * S; /* back: the timer comes too early and looks again */
@@ -124,7 +116,6 @@ static void match_comes_at_once_when_the_hosts_clock_is_set_beyond_it(void **sta
 {
     struct itimerspec timer;
 
-    (void)state;
     put(IMSC, 1);
     put(MR, 1700000100);
     host.wall += 50 * S;
@@ -142,7 +133,6 @@ static void identification_is_what_drivers_look_for(void **state)
 {
     static const uint8_t id[] = {0x31, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
-    (void)state;
     for (unsigned i = 0; i < 8; i++)
         assert_int_equal(get(0xfe0 + 4 * i), id[i]);
 }
@@ -151,7 +141,6 @@ static void accesses_of_every_kind_end(void **state)
 {
     uint64_t value;
 
-    (void)state;
     for (uint64_t offset = 0; offset < 0x1000; offset++) {
         for (unsigned size = 1; size <= 4; size *= 2) {
             if (offset % size)
@@ -172,7 +161,6 @@ static void accesses_of_every_kind_end(void **state)
 
 static void reset_forgets_all(void **state)
 {
-    (void)state;
     put(IMSC, 1);
     put(LR, 7);
     put(MR, 7);
@@ -188,7 +176,6 @@ static void reset_forgets_all(void **state)
 /* Another vmm, some time later, finds the state; the match was in between. */
 static void taken_over_it_tells_of_a_match_that_has_passed(void **state)
 {
-    (void)state;
     put(IMSC, 1);
     put(LR, 100);
     put(MR, 102);
@@ -201,7 +188,6 @@ static void taken_over_it_tells_of_a_match_that_has_passed(void **state)
 
 static void create_without_a_timer_fails(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     host.no_timer = true;
     assert_int_equal(plugin_host_start(&host, 0), -ENOMEM);

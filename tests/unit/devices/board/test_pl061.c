@@ -25,14 +25,12 @@
 
 static int setup(void **state)
 {
-    (void)state;
     board_start(NULL, NULL);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     return 0;
 }
@@ -47,7 +45,6 @@ static bool press(void)
 /* DDI 0190, 3.3.1: the address says which bits are meant. */
 static void data_is_masked_by_the_address(void **state)
 {
-    (void)state;
     put(DIR, 0xff);
     put(DATA(0xff), 0xa5);
     assert_int_equal(get(DATA(0xff)), 0xa5);
@@ -66,7 +63,6 @@ static void registers_hold_what_is_written(void **state)
 {
     static const unsigned registers[] = {DIR, IBE, IEV, AFSEL};
 
-    (void)state;
     for (unsigned i = 0; i < 4; i++) {
         put(registers[i], 0x1ff);
         assert_int_equal(get(registers[i]), 0xff);
@@ -77,7 +73,6 @@ static void registers_hold_what_is_written(void **state)
 
 static void nobody_listens_until_the_interrupt_is_enabled(void **state)
 {
-    (void)state;
     assert_false(press());
     put(IE, 0xf7);
     assert_false(press());
@@ -106,7 +101,6 @@ static void edges_and_levels_interrupt_as_chosen(void **state)
         {1, 1, 1, false, false, true, false}, /* IBE is of edges alone */
     };
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         plugin_host_stop(&host);
         board_start(NULL, NULL);
@@ -134,7 +128,6 @@ static void edges_and_levels_interrupt_as_chosen(void **state)
 
 static void interrupt_can_be_masked(void **state)
 {
-    (void)state;
     put(IEV, BUTTON);
     put(IE, BUTTON);
     press();
@@ -149,7 +142,6 @@ static void interrupt_can_be_masked(void **state)
 
 static void second_press_is_longer_and_no_second_edge(void **state)
 {
-    (void)state;
     put(IEV, BUTTON);
     put(IE, BUTTON);
     press();
@@ -166,7 +158,6 @@ static void second_press_is_longer_and_no_second_edge(void **state)
 /* A driver looks at the line some time after the edge; the guest may be slow to take that. */
 static void button_stays_down_until_the_edge_was_taken(void **state)
 {
-    (void)state;
     put(IBE, BUTTON);
     put(IE, BUTTON);
     press();
@@ -185,7 +176,6 @@ static void button_stays_down_until_the_edge_was_taken(void **state)
 
 static void button_does_not_stay_down_for_ever(void **state)
 {
-    (void)state;
     put(IEV, BUTTON);
     put(IE, BUTTON);
     press();
@@ -199,7 +189,6 @@ static void damaged_state_lets_the_button_come_up(void **state)
 {
     static const uint64_t times[] = {0, 1, UINT64_MAX};
 
-    (void)state;
     for (unsigned i = 0; i < 3; i++) {
         plugin_host_stop(&host);
         memset(host.state, 0xff, sizeof(host.state));
@@ -215,7 +204,6 @@ static void damaged_state_lets_the_button_come_up(void **state)
 
 static void pressed_button_comes_up_in_the_next_process(void **state)
 {
-    (void)state;
     put(IEV, BUTTON);
     put(IE, BUTTON);
     press();
@@ -230,7 +218,6 @@ static void pressed_button_comes_up_in_the_next_process(void **state)
 
 static void reset_releases_the_button_and_the_line(void **state)
 {
-    (void)state;
     put(IEV, BUTTON);
     put(IE, BUTTON);
     press();
@@ -245,7 +232,6 @@ static void identification_is_what_drivers_look_for(void **state)
 {
     static const uint8_t id[] = {0x61, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
-    (void)state;
     for (unsigned i = 0; i < 8; i++)
         assert_int_equal(get(0xfe0 + 4 * i), id[i]);
     every_access(0x1000);

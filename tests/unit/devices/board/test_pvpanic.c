@@ -20,7 +20,6 @@ static void event(uint64_t offset, unsigned size, uint64_t value)
 
 static int teardown(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     return 0;
 }
@@ -29,7 +28,6 @@ static void both_events_are_known(void **state)
 {
     uint64_t value = ~0ull;
 
-    (void)state;
     start("exit");
     assert_int_equal(ringvisor_device.regions[0].read(host.device, 0, 1, &value, NULL), 0);
     assert_int_equal(value, 3);
@@ -61,7 +59,6 @@ static void events_ask_for_what_the_user_wants(void **state)
         {"exit", 2, 0, 0x0100, 0, 0, 0},
     };
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         start(cases[i].action);
         event(cases[i].offset, cases[i].size, cases[i].value);
@@ -76,7 +73,6 @@ static void events_ask_for_what_the_user_wants(void **state)
 
 static void guest_cannot_fill_the_log_by_panicking(void **state)
 {
-    (void)state;
     start("none");
     for (unsigned i = 0; i < 1000; i++)
         event(0, 1, 1 + i % 2);
@@ -91,7 +87,6 @@ static void guest_cannot_fill_the_log_by_panicking(void **state)
 
 static void accesses_of_every_kind_end(void **state)
 {
-    (void)state;
     start("exit");
     every_access(2);
 }

@@ -22,21 +22,18 @@
 
 static int setup(void **state)
 {
-    (void)state;
     board_start(NULL, NULL);
     return 0;
 }
 
 static int teardown(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     return 0;
 }
 
 static void counter_stands_until_it_is_enabled(void **state)
 {
-    (void)state;
     assert_int_equal(get(LOAD), 0xffffffff);
     assert_int_equal(get(CONTROL), 0);
     put(LOAD, SECOND);
@@ -50,7 +47,6 @@ static void counter_stands_until_it_is_enabled(void **state)
 
 static void counter_counts_down_at_24_mhz(void **state)
 {
-    (void)state;
     put(LOAD, 2 * SECOND - 1);
     put(CONTROL, 1);
     pass(S / 2);
@@ -67,7 +63,6 @@ static void counter_counts_down_at_24_mhz(void **state)
 
 static void first_time_interrupts_second_time_resets(void **state)
 {
-    (void)state;
     put(LOAD, SECOND - 1);
     put(CONTROL, 3);
     pass(S - 1);
@@ -87,7 +82,6 @@ static void first_time_interrupts_second_time_resets(void **state)
 
 static void guest_that_serves_it_is_left_alone(void **state)
 {
-    (void)state;
     put(LOAD, SECOND - 1);
     put(CONTROL, 3);
     for (unsigned i = 0; i < 100; i++) {
@@ -101,7 +95,6 @@ static void guest_that_serves_it_is_left_alone(void **state)
 
 static void without_resen_it_only_interrupts(void **state)
 {
-    (void)state;
     put(LOAD, SECOND - 1);
     put(CONTROL, 1);
     pass(100 * S);
@@ -115,7 +108,6 @@ static void without_resen_it_only_interrupts(void **state)
 
 static void load_of_0_does_not_hold_the_loop(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     board_start("action", "none");
     put(LOAD, 0);
@@ -127,7 +119,6 @@ static void load_of_0_does_not_hold_the_loop(void **state)
 
 static void guest_cannot_fill_the_log_by_expiring(void **state)
 {
-    (void)state;
     plugin_host_stop(&host);
     board_start("action", "none");
     put(LOAD, 0);
@@ -150,7 +141,6 @@ static void guest_cannot_fill_the_log_by_expiring(void **state)
 
 static void lock_refuses_writes_but_its_own(void **state)
 {
-    (void)state;
     put(LOCK, 1);
     assert_int_equal(get(LOCK), 1);
     put(LOAD, 5);
@@ -174,7 +164,6 @@ static void action_is_the_users(void **state)
                   {"exit", 1, RV_REQUEST_PANIC},
                   {"none", 0, RV_REQUEST_RESET}};
 
-    (void)state;
     for (unsigned i = 0; i < 4; i++) {
         plugin_host_stop(&host);
         board_start("action", wanted[i].action);
@@ -190,7 +179,6 @@ static void action_is_the_users(void **state)
 /* The vmm was stopped: the guest could not be served, and is not to blame. */
 static void vmm_that_did_not_run_gives_the_time_anew(void **state)
 {
-    (void)state;
     put(LOAD, SECOND - 1);
     put(CONTROL, 3);
     pass(S);
@@ -204,7 +192,6 @@ static void vmm_that_did_not_run_gives_the_time_anew(void **state)
 
 static void guest_that_stands_still_does_not_count(void **state)
 {
-    (void)state;
     put(LOAD, 10 * SECOND);
     put(CONTROL, 3);
     pass(4 * S);
@@ -218,7 +205,6 @@ static void guest_that_stands_still_does_not_count(void **state)
 
 static void next_process_goes_on_with_it(void **state)
 {
-    (void)state;
     put(LOAD, 10 * SECOND);
     put(CONTROL, 3);
     pass(11 * S);
@@ -234,7 +220,6 @@ static void identification_is_what_drivers_look_for(void **state)
 {
     static const uint8_t id[] = {0x05, 0x18, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
-    (void)state;
     for (unsigned i = 0; i < 8; i++)
         assert_int_equal(get(0xfe0 + 4 * i), id[i]);
     every_access(0x1000);

@@ -44,7 +44,6 @@ static void on_starting(void *opaque, unsigned ring)
 
 static void on_stopped(void *opaque, unsigned ring)
 {
-    (void)ring;
     ((struct setup *)opaque)->stopped++;
 }
 

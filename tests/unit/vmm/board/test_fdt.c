@@ -147,7 +147,6 @@ static void fdt_describes_the_board(void **state)
 {
     const struct fdt_config config = full_config();
 
-    (void)state;
     build(&config);
     expect_strings("/", "compatible", "ringvisor,virt-1\0linux,dummy-virt");
     expect_strings("/", "model", "ringvisor virt-1");
@@ -184,7 +183,6 @@ static void fdt_chosen_says_how_to_boot(void **state)
 {
     const struct fdt_config config = full_config();
 
-    (void)state;
     build(&config);
     expect_strings("/chosen", "bootargs", "console=ttyAMA0 root=/dev/vda");
     expect_strings("/chosen", "stdout-path", "/pl011@9000000");
@@ -205,7 +203,6 @@ static void fdt_leaves_out_what_was_not_given(void **state)
         .nr_vcpus = 1,
     };
 
-    (void)state;
     build(&config);
     expect_absent("/chosen", "bootargs");
     expect_absent("/chosen", "stdout-path");
@@ -221,7 +218,6 @@ static void fdt_cpus_have_one_cell_without_aff3(void **state)
 {
     const struct fdt_config config = full_config();
 
-    (void)state;
     build(&config);
     expect_cells("/cpus", "#address-cells", 1, 1);
     expect_cells("/cpus", "#size-cells", 1, 0);
@@ -238,7 +234,6 @@ static void fdt_cpus_have_two_cells_with_aff3(void **state)
     static const uint64_t wide[] = {0x80000000, UINT64_C(0x0200000000) | 0xc1000003};
     struct fdt_config config = full_config();
 
-    (void)state;
     config.mpidr = wide;
     config.nr_vcpus = ARRAY_SIZE(wide);
     build(&config);
@@ -252,7 +247,6 @@ static void fdt_devices_have_registers_interrupts_and_clocks(void **state)
     const struct fdt_config config = full_config();
     uint32_t clock;
 
-    (void)state;
     build(&config);
     clock = fdt_get_phandle(tree, node("/apb-pclk"));
     expect_strings("/pl011@9000000", "compatible", "arm,pl011\0arm,primecell");
@@ -292,7 +286,6 @@ static void fdt_passes_the_checks_of_dtc(void **state)
     char dir[] = "/tmp/ringvisor-fdt-XXXXXX", arguments[256], path[64];
     struct fdt_config configs[3] = {full_config(), full_config(), full_config()};
 
-    (void)state;
     configs[1].mpidr = wide;
     configs[1].nr_vcpus = ARRAY_SIZE(wide);
     configs[2] = (struct fdt_config){.ram_base = {BOARD_RAM_BASE},
@@ -324,7 +317,6 @@ static void fdt_that_does_not_fit_is_refused(void **state)
     const struct fdt_config config = full_config();
     size_t whole;
 
-    (void)state;
     build(&config);
     whole = fdt_totalsize(tree);
     for (size_t size = 0; size < whole; size++) {
@@ -360,7 +352,6 @@ static void fdt_refuses_what_it_cannot_describe(void **state)
     };
     struct fdt_config config = full_config();
 
-    (void)state;
     config.nr_vcpus = 0;
     assert_int_equal(fdt_build(&config, tree, TREE_SIZE), -EINVAL);
     config.mpidr = many;
@@ -390,7 +381,6 @@ static void fdt_warns_of_a_command_line_that_linux_would_cut(void **state)
     char line[2048 + 1];
     struct fdt_config config = full_config();
 
-    (void)state;
     memset(line, 'x', sizeof(line));
     line[2047] = '\0';
     config.bootargs = line;
@@ -411,7 +401,6 @@ static void fdt_of_all_vcpus_and_platform_devices_fits_in_two_mib(void **state)
     struct fdt_config config = full_config();
     void *buf = malloc(2 << 20);
 
-    (void)state;
     for (unsigned i = 0; i < NR; i++)
         many[i] = (struct fdt_device){
             .node = &pl011,
@@ -448,7 +437,6 @@ static void power_node(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops
 
 static void power_root(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->begin(fdt, "gpio-keys");
     ops->string(fdt, "compatible", "gpio-keys");
     ops->begin(fdt, "power");
@@ -498,7 +486,6 @@ static void fdt_has_what_a_plugin_adds(void **state)
     struct fdt_config config = full_config();
     int node, keys;
 
-    (void)state;
     config.devices = added;
     config.nr_devices = 2;
     assert_int_equal(fdt_build(&config, tree, TREE_SIZE), 0);
@@ -528,13 +515,11 @@ static void fdt_has_what_a_plugin_adds(void **state)
 
 static void wrong_name(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->u32(fdt, "a b", 1);
 }
 
 static void wrong_order(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->begin(fdt, "child");
     ops->end(fdt);
     ops->u32(fdt, "late", 1);
@@ -542,58 +527,49 @@ static void wrong_order(void *device, struct rv_fdt *fdt, const struct rv_fdt_op
 
 static void wrong_end(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->end(fdt);
 }
 
 static void wrong_begin(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->begin(fdt, "child");
 }
 
 static void wrong_node(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->begin(fdt, "a/b");
     ops->end(fdt);
 }
 
 static void wrong_depth(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     for (unsigned i = 0; i < 1000; i++)
         ops->begin(fdt, "deep");
 }
 
 static void wrong_taken(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->u32(fdt, "reg", 1);
 }
 
 static void wrong_line(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->u32(fdt, "line", ops->spi(fdt, 2));
 }
 
 static void wrong_same_node(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->begin(fdt, "timer");
     ops->end(fdt);
 }
 
 static void wrong_root_property(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->u32(fdt, "model", 1);
 }
 
 static void wrong_phandle(void *device, struct rv_fdt *fdt, const struct rv_fdt_ops *ops)
 {
-    (void)device;
     ops->u32(fdt, "who", ops->phandle(fdt, (enum rv_fdt_phandle)99));
 }
 
@@ -610,7 +586,6 @@ static void fdt_of_a_plugin_that_writes_nonsense_is_refused(void **state)
         {true, wrong_phandle},
     };
 
-    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct fdt_device device = power_device();
         struct fdt_config config = full_config();

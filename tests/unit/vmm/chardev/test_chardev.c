@@ -80,9 +80,9 @@ static const struct chardev_client client = {
     .resized = device_resized,
 };
 
-static void on_quit(void *ctx)
+static void on_quit(void *opaque)
 {
-    struct device *d = ctx;
+    struct device *d = opaque;
 
     d->quits++;
 }

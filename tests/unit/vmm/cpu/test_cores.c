@@ -46,8 +46,6 @@ static void stub_sends(struct rv_event event)
 /* The stub: takes all commands; STOP makes the vCPU leave. */
 static void kick(struct machine *m, unsigned index)
 {
-    (void)m;
-    (void)index;
     for (;;) {
         struct rv_command c = channel->command[stub_tail % RV_COMMAND_ENTRIES];
 
@@ -77,7 +75,6 @@ static void kick(struct machine *m, unsigned index)
 
 static bool is_dead(struct machine *m)
 {
-    (void)m;
     return false;
 }
 
@@ -98,7 +95,6 @@ static const struct machine_ops machine_ops = {kick, is_dead, NULL};
 
 static int setup(void **state)
 {
-    (void)state;
     free(channel);
     free(pages);
     channel = aligned_alloc(64, sizeof(*channel));
@@ -136,7 +132,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     free(channel);
     free(pages);
     channel = NULL;
@@ -158,7 +153,6 @@ static void displace(void)
 
 static void run_names_the_vcpu_and_its_vm(void **state)
 {
-    (void)state;
     displace();
     assert_int_equal(last_run.vcpu, 1);
     assert_int_equal(last_run.vm, 1);
@@ -168,7 +162,6 @@ static void there_are_no_more_vcpus_than_the_machine_has_pages_for(void **state)
 {
     struct vcpu more = {0};
 
-    (void)state;
     assert_int_equal(cores_add(&cores, &more), -ENOSPC);
 }
 
@@ -204,7 +197,6 @@ static void what_a_vcpu_did_is_handled_before_it_runs_elsewhere(void **state)
 {
     struct rv_event left;
 
-    (void)state;
     before_stop[0] = (struct rv_event){.type = RV_EVENT_POSTED, .value = 1};
     before_stop[1] = (struct rv_event){.type = RV_EVENT_EOI, .value = 40};
     before_stop[2] = (struct rv_event){.type = RV_EVENT_POSTED, .value = 2};
@@ -219,7 +211,6 @@ static void what_a_vcpu_did_is_handled_before_it_runs_elsewhere(void **state)
 
 static void an_serror_is_not_lost_when_the_vcpu_leaves(void **state)
 {
-    (void)state;
     pages[0].pc = 0x40001004;
     before_stop[0] = (struct rv_event){
         .type = RV_EVENT_SERROR, .flags = RV_EVENT_FLAG_BLOCKING, .esr = 123, .pc = 0x40001004};
@@ -232,7 +223,6 @@ static void an_serror_is_not_lost_when_the_vcpu_leaves(void **state)
 
 static void what_a_vcpu_did_can_wake_it_when_it_waits(void **state)
 {
-    (void)state;
     vcpu_waits = true;
     displace();
     assert_int_equal(cores.sched.vcpu[0].state, SCHED_ASLEEP);
@@ -247,7 +237,6 @@ static void what_concerns_the_pcpu_stays_for_the_loop(void **state)
 {
     struct rv_event event;
 
-    (void)state;
     before_stop[0] = (struct rv_event){.type = RV_EVENT_PANIC};
     displace();
     assert_int_equal(nr_handled, 0);
@@ -257,7 +246,6 @@ static void what_concerns_the_pcpu_stays_for_the_loop(void **state)
 
 static void one_that_does_not_wait_wants_to_run_on(void **state)
 {
-    (void)state;
     pages[0].timer.cntv_ctl = ON;
     pages[0].timer.cntv_cval = COUNT + FREQUENCY;
     displace();
@@ -343,7 +331,6 @@ static void a_timer_that_has_passed_wakes_at_once(void **state)
 
 static void a_vcpu_that_the_stub_let_go_already_is_no_failure(void **state)
 {
-    (void)state;
     refuses = true;
     assert_int_equal(sched_stop(&cores.sched, 0), 0);
     assert_null(vcpus[0].pcpu);
@@ -354,7 +341,6 @@ static void a_vcpu_that_the_stub_let_go_already_is_no_failure(void **state)
 /* As the stub saves it: in list registers, and one that waited and that the guest has ended. */
 static void ends_that_the_stub_has_not_reported_are_handled(void **state)
 {
-    (void)state;
     machine.nr_lrs = 4;
     pages[0].gic.irq[1] = LR_EOI | 40;
     pages[0].gic.irq[2] = LR_PENDING | LR_EOI | 41;
@@ -375,7 +361,6 @@ static void ends_that_the_stub_has_not_reported_are_handled(void **state)
 /* The stub takes those of list registers; the others wait, and it tells of room. */
 static void run_fills_the_list_registers(void **state)
 {
-    (void)state;
     machine.nr_lrs = 2;
     machine.has_tdir = true;
     assert_int_equal(sched_stop(&cores.sched, 0), 0);
@@ -397,7 +382,6 @@ static void refills_that_were_not_handled_end_with_the_stop(void **state)
 {
     struct rv_event event;
 
-    (void)state;
     before_stop[0] = (struct rv_event){.type = RV_EVENT_REFILL, .value = LR_PENDING | 40};
     before_stop[1] = (struct rv_event){.type = RV_EVENT_REFILL};
     assert_int_equal(sched_stop(&cores.sched, 0), 0);

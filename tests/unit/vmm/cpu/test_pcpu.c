@@ -37,7 +37,6 @@ static void kick(struct machine *m, unsigned index)
 
 static bool is_dead(struct machine *m)
 {
-    (void)m;
     return dead;
 }
 
@@ -62,7 +61,6 @@ static void setup_at(uint32_t start)
 
 static int setup(void **state)
 {
-    (void)state;
     setup_at(0);
     return 0;
 }
@@ -95,7 +93,6 @@ static void commands_arrive_in_order_over_the_wrap_of_the_index(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_SAVE};
 
-    (void)state;
     setup_at(0xffffffe0u);
     for (uint64_t i = 0; i < 200; i++) {
         const struct rv_command *slot = &channel->command[stub_tail % RV_COMMAND_ENTRIES];
@@ -112,7 +109,6 @@ static void a_full_ring_waits_until_the_stub_takes_some(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_SAVE};
 
-    (void)state;
     pcpu.guest_runs = true;
     for (unsigned i = 0; i < RV_COMMAND_ENTRIES; i++)
         assert_int_equal(pcpu_push(&pcpu, &c), 0);
@@ -126,7 +122,6 @@ static void a_stub_that_waits_for_room_itself_is_drained_meanwhile(void **state)
     struct rv_command c = {.op = RV_COMMAND_SAVE};
     struct rv_event event;
 
-    (void)state;
     for (unsigned i = 0; i < 3; i++)
         stub_sends((struct rv_event){.type = RV_EVENT_EOI, .value = 40 + i});
     for (unsigned i = 0; i < RV_COMMAND_ENTRIES; i++)
@@ -146,7 +141,6 @@ static void an_impossible_command_index_loses_the_pcpu_not_the_vmm(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_SAVE};
 
-    (void)state;
     for (unsigned i = 0; i < RV_COMMAND_ENTRIES; i++)
         assert_int_equal(pcpu_push(&pcpu, &c), 0);
     channel->command_tail.v = 12345;
@@ -159,7 +153,6 @@ static void a_machine_that_ends_is_noticed_while_waiting(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_SAVE};
 
-    (void)state;
     dead = true;
     assert_int_equal(pcpu_call(&pcpu, &c, NULL), -EIO);
     assert_true(pcpu.lost);
@@ -171,7 +164,6 @@ static void a_call_returns_its_own_answer_and_keeps_other_events(void **state)
     struct rv_event event;
     uint64_t value = 0;
 
-    (void)state;
     pcpu.guest_runs = true;
     on_kick = stub_answers;
     stub_sends((struct rv_event){.type = RV_EVENT_EOI, .value = 33});
@@ -196,7 +188,6 @@ static void an_answer_to_an_earlier_process_is_not_taken_for_ours(void **state)
     struct rv_command c = {.op = RV_COMMAND_RETRACT, .arg[0] = 40};
     uint64_t value = 0;
 
-    (void)state;
     pcpu.guest_runs = true;
     on_kick = stub_answers;
     for (uint32_t tag = 0; tag < 16; tag++)
@@ -209,7 +200,6 @@ static void tags_of_calls_never_look_like_those_of_posted_commands(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_SAVE};
 
-    (void)state;
     pcpu.guest_runs = true;
     on_kick = stub_answers;
     pcpu.tag = 0x7ffffffeu;
@@ -223,7 +213,6 @@ static void a_refused_call_says_so(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_MAP};
 
-    (void)state;
     pcpu.guest_runs = true;
     on_kick = refuse;
     assert_int_equal(pcpu_call(&pcpu, &c, NULL), -EPERM);
@@ -238,7 +227,6 @@ static void a_call_without_room_says_so(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_MAP};
 
-    (void)state;
     pcpu.guest_runs = true;
     on_kick = no_room;
     assert_int_equal(pcpu_call(&pcpu, &c, NULL), -ENOMEM);
@@ -248,7 +236,6 @@ static void the_doorbell_rings_only_when_it_must(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_SAVE};
 
-    (void)state;
     pcpu_notify(&pcpu);
     assert_int_equal(kicks, 0); /* nothing was pushed */
     pcpu_push(&pcpu, &c);
@@ -280,7 +267,6 @@ static void a_kick_that_can_wait_is_spared_if_the_guest_exits(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_SAVE};
 
-    (void)state;
     machine.kick_ns = 100;
     assert_false(pcpu_notify_soon(&pcpu, 1000)); /* nothing was pushed */
     pcpu.guest_runs = true;
@@ -358,7 +344,6 @@ static void an_event_with_a_wrong_sequence_is_not_there(void **state)
 {
     struct rv_event event;
 
-    (void)state;
     channel->event[0].type = RV_EVENT_READY;
     channel->event[0].seq = 257;
     assert_false(pcpu_has_event(&pcpu));
@@ -372,7 +357,6 @@ static void a_blocking_exit_stops_the_guest(void **state)
 {
     struct rv_event event;
 
-    (void)state;
     pcpu.guest_runs = true;
     stub_sends((struct rv_event){.type = RV_EVENT_SYNC, .flags = RV_EVENT_FLAG_BLOCKING});
     assert_true(pcpu_next_event(&pcpu, &event));
@@ -390,7 +374,6 @@ static void take_events(unsigned n)
 /* The stub sleeps while its ring is full: as soon as there is room for some, it is woken. */
 static void a_stub_that_sleeps_for_room_is_woken_once(void **state)
 {
-    (void)state;
     for (unsigned i = 0; i < RV_EVENT_ENTRIES; i++)
         stub_sends((struct rv_event){.type = RV_EVENT_ACK, .vcpu = RV_NO_VCPU});
     channel->event_full.v = 1;
@@ -410,7 +393,6 @@ static void interrupt_of_nobody_is_no_fault_of_the_stub(void **state)
 {
     struct rv_event event;
 
-    (void)state;
     stub_sends((struct rv_event){.type = RV_EVENT_STRAY, .vcpu = RV_NO_VCPU});
     assert_true(pcpu_next_event(&pcpu, &event));
     assert_false(pcpu.lost);
@@ -424,7 +406,6 @@ static void interrupt_without_a_list_register_is_in_the_page_at_once(void **stat
     struct rv_command retract = {.op = RV_COMMAND_RETRACT};
     struct rv_event event;
 
-    (void)state;
     memset(&page, 0, sizeof(page));
     vcpu.page = &page;
     machine.nr_lrs = 4;
@@ -445,7 +426,6 @@ static void more_interrupts_than_a_vcpu_can_have_lose_the_pcpu(void **state)
 {
     struct rv_event event;
 
-    (void)state;
     memset(&page, 0, sizeof(page));
     vcpu.page = &page;
     machine.nr_lrs = 4;

@@ -21,7 +21,6 @@ static int64_t preemptions(void)
 
 static int setup(void **state)
 {
-    (void)state;
     now = 1000 * MS;
     cpu = 17 * MS;
     switches = 7;
@@ -71,7 +70,6 @@ static void looks_for_a_while_and_less_when_that_is_in_vain(void **state)
 {
     int64_t first, last;
 
-    (void)state;
     first = last = look_until_sleep();
     assert_in_range(first, 900 * US, 1100 * US);
     for (unsigned i = 0; i < 10; i++) {
@@ -85,14 +83,12 @@ static void looks_for_a_while_and_less_when_that_is_in_vain(void **state)
 
 static void work_that_is_found_starts_the_time_again(void **state)
 {
-    (void)state;
     for (unsigned i = 0; i < 1000; i++)
         assert_false(turn(900 * US, 900 * US, i % 2));
 }
 
 static void a_lost_time_slice_means_that_processors_are_scarce(void **state)
 {
-    (void)state;
     assert_false(polling_contended(&polling, now));
     assert_true(turn(3 * MS, 10 * US, false));
     assert_true(polling_contended(&polling, now));
@@ -102,7 +98,6 @@ static void a_lost_time_slice_means_that_processors_are_scarce(void **state)
 
 static void a_system_call_that_blocks_is_not_contention(void **state)
 {
-    (void)state;
     for (unsigned i = 0; i < 100; i++) {
         blocked(700 * US, 10 * US);
         assert_false(polling_contended(&polling, now));
@@ -116,7 +111,6 @@ static void a_system_call_that_blocks_is_not_contention(void **state)
 
 static void a_sleep_in_the_same_turn_does_not_hide_a_lost_slice(void **state)
 {
-    (void)state;
     switches++;
     blocked(700 * US, 10 * US);
     assert_true(polling_contended(&polling, now));
@@ -139,7 +133,6 @@ static void rounds_in_vain_get_short_while_processors_are_scarce(void **state)
 {
     unsigned full = 0;
 
-    (void)state;
     assert_int_equal(polling_looks(&polling, now), POLLING_LOOKS);
     for (unsigned i = 0; i < 8; i++) /* one event for each wake-up: it is what woke the vmm */
         scarce_round(1);
@@ -153,7 +146,6 @@ static void rounds_in_vain_get_short_while_processors_are_scarce(void **state)
 
 static void rounds_that_find_work_get_long_again(void **state)
 {
-    (void)state;
     for (unsigned i = 0; i < 8; i++)
         scarce_round(1);
     for (unsigned i = 0; i < 8; i++)
@@ -164,7 +156,6 @@ static void rounds_that_find_work_get_long_again(void **state)
 /* What was found a moment ago is no reason to look for long. */
 static void a_round_after_work_is_as_short_while_processors_are_scarce(void **state)
 {
-    (void)state;
     assert_true(turn(3 * MS, 10 * US, false));
     sleep_for(20 * US);
     now += 10 * US;
@@ -175,7 +166,6 @@ static void a_round_after_work_is_as_short_while_processors_are_scarce(void **st
 /* Sleep and what a sleeper does not use are no sign. */
 static void sleep_is_not_contention(void **state)
 {
-    (void)state;
     for (unsigned i = 0; i < 100; i++) {
         look_until_sleep();
         sleep_for(100 * MS);
@@ -188,7 +178,6 @@ static void polls_in_vain_are_rare_while_contention_lasts(void **state)
 {
     unsigned lost = 0;
 
-    (void)state;
     for (unsigned i = 0; i < 100; i++) { /* let it converge */
         if (!polling_contended(&polling, now))
             turn(3 * MS, 100 * US, false);
@@ -208,7 +197,6 @@ static void polls_in_vain_are_rare_while_contention_lasts(void **state)
 
 static void contention_that_is_over_is_forgotten(void **state)
 {
-    (void)state;
     for (unsigned i = 0; i < 20; i++)
         turn(3 * MS, 10 * US, true);
     assert_true(polling_contended(&polling, now));

@@ -43,17 +43,15 @@ static int run_result, stop_result;
 static unsigned leavings; /* calls of op left */
 static bool left_wakes;   /* which wake the vCPU then */
 
-static uint64_t sim_now(void *ctx)
+static uint64_t sim_now(void *opaque)
 {
-    (void)ctx;
     return clock_ns;
 }
 
-static int sim_run(void *ctx, unsigned vcpu, unsigned pcpu)
+static int sim_run(void *opaque, unsigned vcpu, unsigned pcpu)
 {
     struct guest *g = &guests[vcpu];
 
-    (void)ctx;
     assert_true(ops_left-- > 0);
     assert_true(vcpu < nr_guests && pcpu < nr_pcpus);
     assert_true(g->on);
@@ -69,11 +67,10 @@ static int sim_run(void *ctx, unsigned vcpu, unsigned pcpu)
     return 0;
 }
 
-static int sim_stop(void *ctx, unsigned vcpu, uint64_t *wake_at)
+static int sim_stop(void *opaque, unsigned vcpu, uint64_t *wake_at)
 {
     struct guest *g = &guests[vcpu];
 
-    (void)ctx;
     assert_true(ops_left-- > 0);
     assert_int_not_equal(g->pcpu, NOWHERE);
     assert_int_equal(owner[g->pcpu], vcpu);
@@ -87,9 +84,8 @@ static int sim_stop(void *ctx, unsigned vcpu, uint64_t *wake_at)
 }
 
 /* As cores.c: what the vCPU did last is handled here, and may be an interrupt for itself. */
-static void sim_left(void *ctx, unsigned vcpu)
+static void sim_left(void *opaque, unsigned vcpu)
 {
-    (void)ctx;
     assert_int_equal(guests[vcpu].pcpu, NOWHERE);
     assert_int_not_equal(sched.vcpu[vcpu].state, SCHED_LIVE);
     leavings++;
@@ -97,9 +93,8 @@ static void sim_left(void *ctx, unsigned vcpu)
         sched_wake(&sched, vcpu);
 }
 
-static void sim_stolen(void *ctx, unsigned vcpu, uint64_t ns)
+static void sim_stolen(void *opaque, unsigned vcpu, uint64_t ns)
 {
-    (void)ctx;
     guests[vcpu].stolen += ns;
 }
 
@@ -292,7 +287,6 @@ static void vcpus_that_compute_get_equal_time(void **state)
         unsigned vcpus, pcpus;
     } cases[] = {{2, 1}, {3, 1}, {8, 1}, {3, 2}, {4, 2}, {7, 2}, {5, 4}, {9, 4}, {32, 3}, {64, 7}};
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         begin(cases[i].pcpus);
         for (unsigned v = 0; v < cases[i].vcpus; v++)
@@ -306,7 +300,6 @@ static void one_that_is_started_late_is_owed_no_more_than_a_slice(void **state)
 {
     unsigned late;
 
-    (void)state;
     begin(1);
     start(add(0, 0));
     start(add(0, 0));
@@ -321,7 +314,6 @@ static void one_that_is_started_late_is_owed_no_more_than_a_slice(void **state)
 
 static void nobody_moves_while_there_is_a_pcpu_for_each(void **state)
 {
-    (void)state;
     begin(4);
     start(add(0, 0));
     start(add(MS, 3 * MS));
@@ -339,7 +331,6 @@ static void a_sleeper_keeps_its_pcpu_until_another_wants_it(void **state)
 {
     unsigned other;
 
-    (void)state;
     begin(1);
     start(add(MS, 2 * SECOND));
     other = add(0, 0);
@@ -353,7 +344,6 @@ static void a_sleeper_keeps_its_pcpu_until_another_wants_it(void **state)
 
 static void a_timer_wakes_a_sleeper_that_has_no_pcpu(void **state)
 {
-    (void)state;
     begin(1);
     start(add(MS, 50 * MS));
     start(add(MS, 70 * MS));
@@ -367,7 +357,6 @@ static void a_timer_wakes_a_sleeper_that_has_no_pcpu(void **state)
 
 static void a_waking_sleeper_runs_soon_beside_any_number_that_compute(void **state)
 {
-    (void)state;
     for (unsigned spinners = 1; spinners <= 16; spinners *= 2) {
         begin(1);
         start(add(50000, 20717171));
@@ -384,7 +373,6 @@ static void a_waking_sleeper_runs_soon_beside_any_number_that_compute(void **sta
 
 static void sleepers_that_wake_together_wait_for_each_other_only(void **state)
 {
-    (void)state;
     begin(1);
     for (unsigned i = 0; i < 4; i++)
         start(add(100000, 20717171));
@@ -402,7 +390,6 @@ static void a_sleeper_cannot_take_more_than_its_share(void **state)
     static const uint64_t bursts[] = {100000, MS, 2 * MS, 3 * MS, SLICE, 6 * MS, 20 * MS, 100 * MS};
     static const uint64_t naps[] = {1000, 100000, MS, SLICE};
 
-    (void)state;
     for (unsigned b = 0; b < sizeof(bursts) / sizeof(*bursts); b++) {
         for (unsigned n = 0; n < sizeof(naps) / sizeof(*naps); n++) {
             begin(1);
@@ -418,7 +405,6 @@ static void a_long_sleep_is_not_paid_back(void **state)
 {
     unsigned a, b;
 
-    (void)state;
     begin(1);
     a = add(SECOND, 100 * SECOND);
     b = add(SECOND, 10 * MS);
@@ -446,7 +432,6 @@ static void a_sleeper_woken_beside_one_that_waits_is_not_paid_back(void **state)
 {
     unsigned a, b;
 
-    (void)state;
     begin(1);
     a = add(MS, 20 * SECOND);
     b = add(10 * SECOND, 30 * SECOND);
@@ -471,7 +456,6 @@ static void an_interrupt_wakes_a_sleeper_before_its_timer(void **state)
 {
     unsigned sleeper;
 
-    (void)state;
     begin(1);
     sleeper = add(MS, 3600 * SECOND);
     start(sleeper);
@@ -490,7 +474,6 @@ static void an_interrupt_wakes_a_sleeper_before_its_timer(void **state)
 
 static void one_without_a_timer_sleeps_until_an_interrupt(void **state)
 {
-    (void)state;
     begin(1);
     start(add(MS, SCHED_NEVER / 2));
     start(add(0, 0));
@@ -502,7 +485,6 @@ static void one_without_a_timer_sleeps_until_an_interrupt(void **state)
 
 static void time_adds_up_to_what_passed(void **state)
 {
-    (void)state;
     begin(2);
     start(add(0, 0));
     start(add(3 * MS, 5 * MS));
@@ -522,7 +504,6 @@ static void stop_in_every_state(void **state)
 {
     unsigned live, ready, asleep, waiting;
 
-    (void)state;
     begin(1);
     asleep = add(1000, 100 * SECOND);
     start(asleep);
@@ -560,7 +541,6 @@ static void stop_in_every_state(void **state)
 
 static void a_pcpu_that_is_left_goes_to_one_that_is_ready(void **state)
 {
-    (void)state;
     begin(1);
     start(add(0, 0));
     start(add(0, 0));
@@ -572,7 +552,6 @@ static void a_pcpu_that_is_left_goes_to_one_that_is_ready(void **state)
 
 static void what_an_op_says_is_what_the_caller_gets(void **state)
 {
-    (void)state;
     begin(1);
     start(add(0, 0));
     run_result = -5;
@@ -587,7 +566,6 @@ static void what_an_op_says_is_what_the_caller_gets(void **state)
 
 static void what_a_vcpu_did_last_can_wake_it(void **state)
 {
-    (void)state;
     for (unsigned wakes = 0; wakes < 2; wakes++) {
         begin(1);
         left_wakes = wakes;
@@ -609,7 +587,6 @@ static void what_a_vcpu_did_last_can_wake_it(void **state)
 /* The vmm comes late now and then, guests do anything at any time; all holds after each turn. */
 static void any_sequence_keeps_the_rules(void **state)
 {
-    (void)state;
     srandom(20240711);
     for (unsigned round = 0; round < 300; round++) {
         begin(1 + (unsigned)random() % 5);
@@ -652,7 +629,6 @@ static void any_sequence_keeps_the_rules(void **state)
 /* Its pCPU is not free in between, and its time slice does not begin anew. */
 static void renewed_vcpu_runs_again_at_once_in_its_slice(void **state)
 {
-    (void)state;
     begin(1);
     for (unsigned i = 0; i < 2; i++)
         start(add(SECOND, 0));
@@ -678,7 +654,6 @@ static void renewed_vcpu_runs_again_at_once_in_its_slice(void **state)
 /* It was in WFI: it runs on, as WFI may end at any time, and does not sleep. */
 static void renewed_vcpu_that_waited_runs(void **state)
 {
-    (void)state;
     begin(1);
     start(add(MS, SECOND));
     turn();

@@ -24,7 +24,6 @@ static int call_result;
 /* As the stub does: the groups that were asked for, and always the CORE group. */
 int pcpu_call(struct pcpu *p, struct rv_command *command, uint64_t *value)
 {
-    (void)value;
     assert_ptr_equal(p, &pcpu);
     assert_int_equal(command->op, RV_COMMAND_SAVE);
     saved |= command->arg[0];
@@ -45,7 +44,6 @@ int pcpu_push(struct pcpu *p, const struct rv_command *command)
 
 static int setup(void **state)
 {
-    (void)state;
     memset(&page, 0xa5, sizeof(page));
     memset(&live, 0, sizeof(live));
     pcpu.machine = &machine;
@@ -59,7 +57,6 @@ static void vcpu_restart_resets_all_but_timers_and_interrupts(void **state)
 {
     struct rv_timer timer = page.timer;
 
-    (void)state;
     live.irq[0] = 0x1234;
     live.irq[RV_VCPU_IRQS - 1] = 0x5678;
     live.nr_irqs = 1;
@@ -89,7 +86,6 @@ static void vcpu_restart_resets_all_but_timers_and_interrupts(void **state)
 
 static void vcpu_restart_fetches_interrupts_anew(void **state)
 {
-    (void)state;
     vcpu.fetched |= RV_GROUP_GIC; /* a copy that an interrupt may have outdated */
     live.nr_irqs = 7;
     assert_int_equal(vcpu_restart(&vcpu, 0x40001000, 0), 0);
@@ -99,7 +95,6 @@ static void vcpu_restart_fetches_interrupts_anew(void **state)
 
 static void vcpu_restart_of_a_lost_machine_changes_nothing(void **state)
 {
-    (void)state;
     call_result = -EIO;
     assert_int_equal(vcpu_restart(&vcpu, 0x40001000, 0), -EIO);
     assert_int_equal(vcpu.dirty, 0);
@@ -111,7 +106,6 @@ static void vcpu_set_vmcr_changes_its_bits_and_nothing_else(void **state)
 {
     struct rv_gic want;
 
-    (void)state;
     live.irq[0] = 0x1234;
     live.nr_irqs = 1;
     live.vmcr = 0xf84c021f;
@@ -131,7 +125,6 @@ static void vcpu_set_vmcr_changes_its_bits_and_nothing_else(void **state)
 
 static void vcpu_set_vmcr_of_a_lost_machine_loads_nothing(void **state)
 {
-    (void)state;
     call_result = -EIO;
     assert_int_equal(vcpu_set_vmcr(&vcpu, 0xff000000, 0x80000000), -EIO);
     assert_int_equal(vcpu.dirty, 0);
@@ -142,7 +135,6 @@ static void vcpu_register_31_is_zero(void **state)
 {
     struct rv_vcpu_page before = page;
 
-    (void)state;
     assert_int_equal(vcpu_get_x(&vcpu, 31), 0);
     vcpu_set_x(&vcpu, 31, 5);
     assert_memory_equal(&before, &page, sizeof(page));

@@ -40,17 +40,17 @@ static int create(struct fixture *f, const char *spec, uint64_t base, uint32_t s
 static int create_captured(struct fixture *f, const char *spec, uint64_t base, uint32_t spi)
 {
     struct rv_instance *device = NULL;
-    int err;
+    int error;
 
     capture();
-    err = create(f, spec, base, spi, &device);
+    error = create(f, spec, base, spi, &device);
     release();
-    if (!err)
+    if (!error)
         device_destroy(device);
     else
         assert_null(device);
     fixture_forget(f);
-    return err;
+    return error;
 }
 
 static uint64_t get(struct fixture *f, uint64_t offset)
@@ -333,9 +333,8 @@ static void spis_beyond_the_last_are_refused(void **state)
     assert_int_equal(create_captured(f, "good", BASE, UINT32_MAX), -EINVAL);
 }
 
-static void quit(void *ctx)
+static void quit(void *opaque)
 {
-    (void)ctx;
 }
 
 static void console_is_the_first_ones_that_asks(void **state)

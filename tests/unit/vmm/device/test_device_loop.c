@@ -189,7 +189,6 @@ static void clocks_go_on(void **state)
 {
     uint64_t before = device_ops.now_ns(host);
 
-    (void)state;
     usleep(1000);
     assert_true(device_ops.now_ns(host) >= before + MS);
     assert_true(device_ops.wall_ns(host) > UINT64_C(1700000000) * 1000 * MS);
@@ -225,7 +224,6 @@ static void device_that_does_everything_wrong_harms_nobody(void **state)
         {"wild,what=rest", "quiesced() without a quiesce() that waits: a bug of the plugin"},
     };
 
-    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct fixture *f = fixture_new("wild");
         struct rv_instance *device;

@@ -283,7 +283,6 @@ static void value_has_the_form_of_its_type(void **state)
         {RV_PROPERTY_ENUM, "", false, 0},
     };
 
-    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const struct rv_property p = {
             .type = cases[i].type, .choices = choices, .min = 5, .max = 4 << 20};

@@ -92,7 +92,6 @@ static void decode_names_the_kind_of_each_class(void **state)
     };
     bool listed[64] = {false};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(classes); i++) {
         struct exit_info info = decode(classes[i].ec, 0);
 
@@ -112,7 +111,6 @@ static void decode_keeps_pc_pstate_iss_and_iss2_of_each_event(void **state)
     struct rv_event event = {.esr = 0x00abcdef95654321ull, .pc = 0x1234, .pstate = 0x60000010};
     struct exit_info info;
 
-    (void)state;
     decode_exit(&event, &info);
     assert_int_equal(info.ec, 0x25);
     assert_false(info.il);
@@ -155,7 +153,6 @@ static void decode_splits_each_fault_status_in_fault_and_level(void **state)
     };
     bool listed[64] = {false};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(codes); i++) {
         for (unsigned k = 0; k < codes[i].count; k++) {
             unsigned code = codes[i].first + k;
@@ -179,7 +176,6 @@ static void decode_splits_each_fault_status_in_fault_and_level(void **state)
 
 static void decode_data_abort_reads_each_width_sign_register_and_direction(void **state)
 {
-    (void)state;
     for (unsigned n = 0; n < 4u * 2 * 32 * 2 * 2 * 2; n++) {
         unsigned sas = n & 3, sse = n >> 2 & 1, srt = n >> 3 & 31, sf = n >> 8 & 1;
         unsigned ar = n >> 9 & 1, wnr = n >> 10 & 1;
@@ -212,7 +208,6 @@ static void decode_data_abort_reads_each_flag_alone(void **state)
     struct exit_abort want;
     struct rv_event event = {0};
 
-    (void)state;
 #define CASE(bits, field, value)                                 \
     do {                                                         \
         event.esr = 0x24ull << 26 | (bits);                      \
@@ -255,7 +250,6 @@ static void decode_data_abort_reads_shared_bits_only_where_they_mean_that(void *
 {
     struct exit_info info = decode(0x24, 0x07 | 1ull << 21 | 3ull << 16 | 1ull << 14);
 
-    (void)state;
     assert_false(info.u.abort.pfv || info.u.abort.top_level);
     assert_int_equal(info.u.abort.wu, 0);
     info = decode(0x24, 1ull << 24 | 0x0f | 0xffc000);
@@ -281,7 +275,6 @@ static void decode_instruction_abort_reads_each_flag_alone(void **state)
         {0x07 | 1ull << 7, offsetof(struct exit_abort, s1ptw)},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct exit_info zero = decode(0x20, cases[i].bits & 0x3f);
         struct exit_info info = decode(0x20, cases[i].bits);
@@ -299,7 +292,6 @@ static void decode_data_abort_without_isv_gives_no_register(void **state)
 {
     const struct exit_info info = decode(0x24, 0x00ffc000 | 0x7);
 
-    (void)state;
     assert_false(info.u.abort.isv);
     assert_int_equal(info.u.abort.size, 0);
     assert_int_equal(info.u.abort.srt, 0);
@@ -328,7 +320,6 @@ static void decode_load_extends_to_the_register(void **state)
         {8, true, true, 0x8234567890abcdef, 0x8234567890abcdef},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct exit_abort a = {
             .size = (uint8_t)cases[i].size, .sign = cases[i].sign, .sf = cases[i].sf};
@@ -471,7 +462,6 @@ static void decode_loses_no_field_of_a_data_abort(void **state)
 {
     uint64_t noise = 0x2545f4914f6cdd1dull;
 
-    (void)state;
     for (unsigned k = 0; k < 20000; k++) {
         uint64_t bits = next(&noise) & 0xfff01ffffffull;
         unsigned fsc = bits & 0x3f;
@@ -510,7 +500,6 @@ static void decode_loses_no_field_of_any_syndrome(void **state)
     };
     uint64_t noise = 0x9e3779b97f4a7c15ull;
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         for (unsigned k = 0; k < 2000; k++) {
             uint64_t iss = next(&noise) & 0x1ffffff, defined;
@@ -537,7 +526,6 @@ static void decode_sysreg_packs_the_encoding_in_a_key(void **state)
     /* mrs x5, ICC_IAR1_EL1 (S3_0_C12_C12_0): the key is bits [20:5] of the A64 instruction. */
     const struct exit_info info = decode(0x18, 3u << 20 | 12u << 10 | 5u << 5 | 12u << 1 | 1);
 
-    (void)state;
     assert_int_equal(info.u.sysreg.key, (0xd538cc05u >> 5) & 0xffff);
     assert_int_equal(info.u.sysreg.key, EXIT_SYSREG_KEY(3, 0, 12, 12, 0));
     assert_int_equal(info.u.sysreg.rt, 5);
@@ -548,7 +536,6 @@ static void decode_serror_with_an_implementation_defined_syndrome_reads_nothing_
 {
     const struct exit_info info = decode(0x2f, 0x1ffffff);
 
-    (void)state;
     assert_true(info.u.serror.impdef);
     assert_false(info.u.serror.iesb || info.u.serror.ea);
     assert_int_equal(info.u.serror.aet, 0);
@@ -558,7 +545,6 @@ static void decode_serror_with_an_implementation_defined_syndrome_reads_nothing_
 
 static void decode_debug_exceptions_have_their_own_fault_status(void **state)
 {
-    (void)state;
     assert_int_equal(decode(0x30, 0x22).u.debug.fsc.fault, EXIT_FAULT_DEBUG);
     assert_int_equal(decode(0x34, 0x22).u.debug.fsc.fault, EXIT_FAULT_DEBUG);
     assert_int_equal(decode(0x32, 0x22).u.debug.fsc.fault, EXIT_FAULT_DEBUG);
@@ -568,7 +554,6 @@ static void decode_debug_exceptions_have_their_own_fault_status(void **state)
 /* The table of condition codes, written out as flag values that satisfy each. */
 static void decode_condition_follows_the_flags(void **state)
 {
-    (void)state;
     for (unsigned nzcv = 0; nzcv < 16; nzcv++) {
         bool n = nzcv & 8, z = nzcv & 4, c = nzcv & 2, v = nzcv & 1;
         const bool want[16] = {z,
@@ -606,7 +591,6 @@ static void decode_writes_all_bytes_whatever_the_event(void **state)
 {
     uint64_t noise = 88172645463325252ull;
 
-    (void)state;
     for (unsigned k = 0; k < 20000; k++) {
         struct rv_event event;
         struct exit_info a, b;
@@ -625,7 +609,6 @@ static void decode_writes_all_bytes_whatever_the_event(void **state)
 
 static void decode_has_a_name_for_each_kind_and_fault(void **state)
 {
-    (void)state;
     for (int kind = 0; kind < EXIT_KINDS; kind++)
         assert_non_null(decode_kind_name((enum exit_kind)kind));
     for (int fault = 0; fault < EXIT_FAULTS; fault++)

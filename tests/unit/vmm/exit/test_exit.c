@@ -28,7 +28,6 @@ static void exit_mmio_read_extends_into_the_register(void **state)
         {3, 0, 1, 0xdeadbeefcafef00d, 0xdeadbeefcafef00d},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct exit_reply r;
 
@@ -50,7 +49,6 @@ static void exit_mmio_read_to_the_zero_register_still_reads_the_device(void **st
 {
     struct exit_reply r;
 
-    (void)state;
     r = handle(0x24, dabt(2, 0, 0, 31, 0), 0, DEVICE);
     assert_int_equal(r.flags, RV_REPLY_ADVANCE);
     assert_int_equal(bus.reads, 1);
@@ -60,7 +58,6 @@ static void exit_mmio_write_carries_the_bits_of_its_size(void **state)
 {
     static const uint64_t want[] = {0x88, 0x7788, 0x55667788, 0x1122334455667788};
 
-    (void)state;
     for (unsigned sas = 0; sas < 4; sas++) {
         struct exit_reply r = handle(0x24, dabt(sas, 0, 1, 3, 1), 0x1122334455667788, DEVICE);
 
@@ -78,7 +75,6 @@ static void exit_mmio_that_fails_is_an_external_abort_logged_once(void **state)
 {
     struct exit_reply r;
 
-    (void)state;
     bus.result = -ENXIO;
     r = handle(0x24, dabt(2, 0, 0, 5, 0), 0, 0x0b001000);
     assert_injected(&r, 0x96000010);
@@ -117,7 +113,6 @@ static void exit_mmio_beyond_the_guests_physical_addresses_is_an_address_size_fa
 {
     struct exit_reply r;
 
-    (void)state;
     bus.result = -ENXIO;
     r = handle(0x24, dabt(2, 0, 0, 5, 0), 0, 1ull << 40);
     assert_injected(&r, 0x96000000);
@@ -154,7 +149,6 @@ static void exit_mmio_without_syndrome_is_done_from_the_instruction(void **state
 {
     struct exit_reply r;
 
-    (void)state;
     page.x[1] = DEVICE;
     bus.value = 0x1122334455667788;
     r = handle_instruction(0xa8c10c22, DEVICE); /* ldp x2, x3, [x1], #16 */
@@ -173,7 +167,6 @@ static void exit_mmio_by_instruction_that_the_bus_refuses_is_an_external_abort(v
 {
     struct exit_reply r;
 
-    (void)state;
     page.x[1] = 0x0b005000;
     bus.result = -ENXIO;
     r = handle_instruction(0xa8c10c22, 0x0b005000);
@@ -199,7 +192,6 @@ static void exit_mmio_by_instruction_takes_the_faults_of_its_own(void **state)
 {
     struct exit_reply r;
 
-    (void)state;
     page.el1.sctlr_el1 |= 1u << 3; /* SA */
     page.el1.sp_el1 = DEVICE + 8;
     r = handle_instruction(0xa9400fe2, DEVICE + 8); /* ldp x2, x3, [sp] */
@@ -229,7 +221,6 @@ static void exit_mmio_by_instruction_that_is_not_emulated_is_an_external_abort(v
 {
     struct exit_reply r = handle_instruction(0xd503201f, 0x0b006000); /* nop */
 
-    (void)state;
     assert_injected_at(&r, 0x96000010, 0x40000004);
     assert_int_equal(page.el1.far_el1, 0x0b006000);
     assert_int_equal(lines, 1);
@@ -239,7 +230,6 @@ static void exit_mmio_whose_instruction_is_gone_is_tried_again_but_not_for_ever(
 {
     struct exit_reply r;
 
-    (void)state;
     for (unsigned i = 0; i < 15; i++) {
         r = handle(0x24, 0x47, 0, 0x0b002000); /* the PC is not in RAM */
         assert_int_equal(r.flags, 0);
@@ -254,7 +244,6 @@ static void exit_mmio_whose_instruction_is_gone_is_tried_again_but_not_for_ever(
 
 static void exit_cache_maintenance_on_a_device_is_done(void **state)
 {
-    (void)state;
     assert_int_equal(handle(0x24, 1u << 8 | 1u << 6 | 7, 0, DEVICE).flags, RV_REPLY_ADVANCE);
     assert_int_equal(bus.reads + bus.writes + fetches, 0);
 }
@@ -263,7 +252,6 @@ static void exit_fetch_from_a_device_is_an_instruction_abort(void **state)
 {
     struct exit_reply r = handle(0x20, 0x7, 0, DEVICE);
 
-    (void)state;
     assert_injected(&r, 0x86000010);
     assert_int_equal(page.el1.far_el1, FAR);
     setup(NULL);
@@ -275,7 +263,6 @@ static void exit_hvc_answers_in_x0_and_smc_steps_too(void **state)
 {
     struct exit_reply r;
 
-    (void)state;
     page.x[0] = 0x84000000;
     r = handle(0x16, 0, 0, 0);
     assert_int_equal(r.flags, RV_REPLY_REG);
@@ -297,7 +284,6 @@ static void exit_cpu_suspend_waits_cpu_off_and_system_off_hold(void **state)
 {
     struct exit_reply r;
 
-    (void)state;
     page.x[0] = 0xc4000001;
     page.x[1] = 0;
     r = handle(0x16, 0, 0, 0);
@@ -321,7 +307,6 @@ static void exit_sysreg_reads_writes_and_kicks(void **state)
 {
     struct exit_reply r;
 
-    (void)state;
     r = handle(0x18, sys(3, 0, 0, 4, 0, 9, 1), 0, 0);
     assert_int_equal(r.flags, RV_REPLY_ADVANCE | RV_REPLY_REG);
     assert_int_equal(r.reg, 9);
@@ -347,7 +332,6 @@ static void exit_sysreg_of_the_cpu_interface_holds_a_vcpu_of_a_lost_machine(void
 {
     struct exit_reply r;
 
-    (void)state;
     page.x[4] = 0xf0;
     r = handle(0x18, sys(3, 0, 4, 6, 0, 4, 0), 0, 0); /* msr ICC_PMR_EL1 */
     assert_int_equal(r.flags, RV_REPLY_ADVANCE);
@@ -363,7 +347,6 @@ static void exit_sysreg_of_the_cpu_interface_holds_a_vcpu_of_a_lost_machine(void
 
 static void exit_wfi_waits_and_its_kin_only_step(void **state)
 {
-    (void)state;
     assert_int_equal(handle(0x01, 0x1e00000, 0, 0).flags, RV_REPLY_ADVANCE | RV_REPLY_WAIT);
     for (unsigned which = 1; which < 4; which++)
         assert_int_equal(handle(0x01, 0x1e00000 | which, 0, 0).flags, RV_REPLY_ADVANCE);
@@ -375,7 +358,6 @@ static void exit_aarch32_traps_are_undefined_unless_their_condition_fails(void *
 {
     static const unsigned classes[] = {0x03, 0x04, 0x05, 0x06, 0x08, 0x0c, 0x13};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(classes); i++) {
         struct exit_reply r;
 
@@ -410,7 +392,6 @@ static void exit_each_other_class_gives_an_architectural_answer(void **state)
         {0x3a, 0xea000022}, {0x3c, 0xf2000022}, {0x3d, 0x02000000}, {0x3f, 0x02000000},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct exit_reply r;
 
@@ -429,7 +410,6 @@ static void exit_holds_the_vcpu_when_the_machine_is_lost(void **state)
 {
     struct exit_reply r;
 
-    (void)state;
     fetch_result = -EIO;
     r = handle(0x00, 0, 0, 0);
     assert_true(r.hold);
@@ -446,7 +426,6 @@ static void exit_posted_write_reaches_the_bus_and_nothing_else(void **state)
         .value = 0x1141,
     };
 
-    (void)state;
     exit_handle_posted(&ctx, &event);
     assert_int_equal(bus.writes, 1);
     assert_int_equal(bus.value, 0x41);
@@ -470,7 +449,6 @@ static void exit_posted_event_that_is_no_write_is_dropped(void **state)
     const uint64_t bad[] = {0x24ull << 26 | dabt(2, 0, 0, 2, 0), 0x24ull << 26 | 0x47,
                             0x16ull << 26, 0x2bull << 26};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct rv_event event = {.type = RV_EVENT_POSTED, .esr = bad[i], .ipa = DEVICE};
 
@@ -484,7 +462,6 @@ static void exit_exclusive_access_to_a_device_is_an_unsupported_exclusive_fault(
 {
     struct exit_reply r;
 
-    (void)state;
     page.x[1] = 0x0b007000;
     r = handle_instruction(0x885f7c20, 0x0b007000); /* ldxr w0, [x1] */
     assert_injected_at(&r, 0x96000035, 0x40000004);
@@ -503,7 +480,6 @@ static void exit_exclusive_access_to_a_device_is_an_unsupported_exclusive_fault(
 
 static void exit_of_thumb_steps_its_it_block_too(void **state)
 {
-    (void)state;
     page.pstate = T32_ITT;
     assert_int_equal(handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE).flags,
                      RV_REPLY_ADVANCE | RV_REPLY_REG);
@@ -521,7 +497,6 @@ static void exit_of_thumb_steps_its_it_block_too(void **state)
 
 static void exit_of_thumb_that_takes_an_exception_stays_in_its_it_block(void **state)
 {
-    (void)state;
     page.pstate = T32_ITT;
     bus.result = -ENXIO;
     handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE + 0x7c);
@@ -530,7 +505,6 @@ static void exit_of_thumb_that_takes_an_exception_stays_in_its_it_block(void **s
 
 static void exit_of_thumb_without_a_machine_is_held(void **state)
 {
-    (void)state;
     page.pstate = T32_ITT;
     fetch_result = -EIO;
     assert_true(handle(0x24, dabt(2, 0, 0, 5, 0), 0, DEVICE).hold);
@@ -540,7 +514,6 @@ static void exit_power_down_restarts_and_waits_by_hvc_and_smc(void **state)
 {
     static const uint64_t classes[] = {0x16, 0x17};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(classes); i++) {
         struct exit_reply r;
 
@@ -567,7 +540,6 @@ static void exit_call_writes_x1_to_x3_only_with_results(void **state)
     struct rv_vcpu_page before;
     struct exit_reply r;
 
-    (void)state;
     page.x[0] = 0x84000052; /* TRNG_GET_UUID */
     before = page;
     r = handle(0x17, 0, 0, 0);
@@ -591,7 +563,6 @@ static void exit_is_counted_by_its_kind(void **state)
         .ipa = 0x9000000,
     };
 
-    (void)state;
     handle(ESR_EC_DABT_LOWER, dabt(2, 0, 0, 3, 1), 5, 0x9000000);
     handle(ESR_EC_DABT_LOWER, dabt(2, 0, 0, 3, 0), 5, 0x9000000);
     handle(ESR_EC_UNKNOWN, 0, 0, 0);
@@ -613,7 +584,6 @@ static void exit_is_counted_by_what_it_accessed(void **state)
     };
     struct exit_stats_place places[4];
 
-    (void)state;
     ctx.stats.by_place = true;
     page.x[0] = 0xffffffff84000000; /* PSCI_VERSION: 32 bits count */
     for (unsigned i = 0; i < 4; i++) {

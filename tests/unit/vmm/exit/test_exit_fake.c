@@ -39,8 +39,6 @@ bool log_first(unsigned kind, uint64_t key)
 
 void log_msg(enum log_level level, const char *fmt, ...)
 {
-    (void)level;
-    (void)fmt;
     lines++;
 }
 
@@ -90,15 +88,12 @@ int bus_write(struct bus *b, ipa_t addr, unsigned size, uint64_t value)
 
 static uint64_t sgi(void *opaque, unsigned index, enum vgic_sgi_reg which, uint64_t value)
 {
-    (void)opaque;
-    (void)which;
     assert_int_equal(index, 1);
     return value << 4;
 }
 
 static int gic(void *opaque, unsigned index, struct rv_gic *out)
 {
-    (void)opaque;
     assert_int_equal(index, 1);
     *out = page.gic;
     return fetch_result;
@@ -106,7 +101,6 @@ static int gic(void *opaque, unsigned index, struct rv_gic *out)
 
 static int set_vmcr(void *opaque, unsigned index, uint64_t mask, uint64_t bits)
 {
-    (void)opaque;
     assert_int_equal(index, 1);
     page.gic.vmcr = (page.gic.vmcr & ~mask) | bits;
     return fetch_result;
@@ -114,41 +108,30 @@ static int set_vmcr(void *opaque, unsigned index, uint64_t mask, uint64_t bits)
 
 static int core_on(void *opaque, unsigned index, uint64_t entry, uint64_t context_id)
 {
-    (void)opaque;
-    (void)index;
-    (void)entry;
-    (void)context_id;
     return 0;
 }
 
 static void core_cpu_off(void *opaque, unsigned index)
 {
-    (void)opaque;
-    (void)index;
     core.cpu_off++;
 }
 
 static void core_system_off(void *opaque)
 {
-    (void)opaque;
     core.system_off++;
 }
 
 static void core_reset(void *opaque, enum psci_reset kind)
 {
-    (void)opaque;
-    (void)kind;
 }
 
 static bool core_is_memory(void *opaque, ipa_t addr)
 {
-    (void)opaque;
     return addr.v >= 0x40000000;
 }
 
 static int core_restart(void *opaque, unsigned index, uint64_t entry, uint64_t context_id)
 {
-    (void)opaque;
     assert_int_equal(index, 1);
     core.restart++;
     core.entry = entry;
@@ -160,7 +143,6 @@ static const struct psci_ops psci_ops = {core_on,    core_cpu_off,   core_system
                                          core_reset, core_is_memory, core_restart};
 int setup(void **state)
 {
-    (void)state;
     memset(&page, 0, sizeof(page));
     memset(&bus, 0, sizeof(bus));
     memset(&core, 0, sizeof(core));

@@ -42,7 +42,6 @@ static void exit_each_fault_status_has_its_answer(void **state)
     };
     unsigned told = 0;
 
-    (void)state;
     for (size_t i = 0; i < COUNT(codes); i++) {
         for (unsigned code = codes[i].first; code <= codes[i].last; code++) {
             struct exit_reply r;
@@ -67,7 +66,6 @@ static void exit_external_abort_without_an_address_leaves_far(void **state)
 {
     struct exit_reply r = handle(0x24, 0x10 | BIT(10), 0, DEVICE);
 
-    (void)state;
     assert_injected(&r, 0x96000410);
     assert_int_equal(page.el1.far_el1, 0);
     setup(NULL);
@@ -101,7 +99,6 @@ static void map(void)
 /* The walk's table of each level moved where nothing is: a data and an instruction abort. */
 static void exit_page_table_in_a_hole_tells_the_level(void **state)
 {
-    (void)state;
     for (unsigned level = 0; level < 4; level++) {
         for (unsigned fetch = 0; fetch < 2; fetch++) {
             struct exit_reply r;
@@ -131,7 +128,6 @@ static void exit_page_table_beyond_the_physical_addresses_is_an_address_size_fau
 {
     struct exit_reply r;
 
-    (void)state;
     map();
     tables[1][1] = BIT(44) | TABLE;
     r = handle_at(0x24, BIT(7) | 4, 0, BIT(44), VA);
@@ -149,7 +145,6 @@ exit_page_beyond_the_physical_addresses_is_an_address_size_fault_of_its_level(vo
 {
     struct exit_reply r;
 
-    (void)state;
     map();
     tables[3][1] |= BIT(41);
     r = handle_at(0x24, dabt(2, 0, 0, 5, 0), 0, BIT(41) | DEVICE, VA);
@@ -167,7 +162,6 @@ static void exit_page_table_in_rom_is_an_external_abort_on_the_walk(void **state
 {
     struct exit_reply r;
 
-    (void)state;
     map();
     page.el1.tcr_el1 |= BIT(39);
     tables[3][1] &= ~BIT(10);
@@ -180,7 +174,6 @@ static void exit_page_table_that_is_there_again_is_tried_again_but_not_for_ever(
 {
     struct exit_reply r;
 
-    (void)state;
     map();
     for (unsigned i = 0; i < 15; i++) {
         r = handle_at(0x24, BIT(7) | 5, 0, HOLE, VA);
@@ -199,7 +192,6 @@ static void exit_page_table_that_is_there_again_is_tried_again_but_not_for_ever(
 
 static void exit_page_table_of_a_lost_machine_holds_the_vcpu(void **state)
 {
-    (void)state;
     map();
     fetch_result = -EIO;
     assert_true(handle_at(0x24, BIT(7) | 5, 0, HOLE, VA).hold);
@@ -211,7 +203,6 @@ static void exit_write_to_read_only_memory_finds_its_address_by_the_tables(void 
 {
     struct exit_reply r;
 
-    (void)state;
     map();
     page.el1.tcr_el1 |= BIT(39); /* hardware sets the access flag, and has not yet */
     tables[3][1] &= ~BIT(10);
@@ -237,7 +228,6 @@ static void exit_write_to_memory_that_is_mapped_no_more_is_tried_again(void **st
 {
     struct exit_reply r;
 
-    (void)state;
     map();
     tables[3][1] = 0;
     for (unsigned i = 0; i < 15; i++) {
@@ -254,14 +244,12 @@ static void exit_fetch_that_stage_2_forbids_is_an_external_abort(void **state)
 {
     struct exit_reply r = handle(0x20, 0xf, 0, 0);
 
-    (void)state;
     assert_injected(&r, 0x86000010);
 }
 
 /* What SCTLR_EL1.EE makes of an access is not looked at: idregs.c hides it, so it is RES0. */
 static void exit_mmio_is_little_endian_whatever_ee(void **state)
 {
-    (void)state;
     page.el1.sctlr_el1 |= BIT(25);
     handle(0x24, dabt(2, 0, 0, 3, 1), 0x11223344, DEVICE);
     assert_int_equal(bus.value, 0x11223344);
@@ -272,7 +260,6 @@ static void exit_serror_that_harms_nobody_is_told_to_people(void **state)
 {
     static const uint64_t harmless[] = {6ull << 10 | 0x11, 2ull << 10 | 0x11};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(harmless); i++) {
         struct exit_reply r;
 
@@ -299,7 +286,6 @@ static void exit_serror_that_may_harm_is_the_guests_too(void **state)
         BIT(24) | 6ull << 10 | 0x11, /* uncategorized; IMPLEMENTATION DEFINED */
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(harmful); i++) {
         struct exit_reply r;
 
@@ -320,7 +306,6 @@ static void exit_debug_rom_of_aarch32_reads_zero(void **state)
 {
     struct exit_reply r;
 
-    (void)state;
     page.pstate = 0x10;
     r = handle(0x05, BIT(24) | 14u << 20 | 1u << 10 | 5u << 5 | 1, 0, 0); /* mrc p14,0,r5,c1,c0,0 */
     assert_int_equal(r.flags, RV_REPLY_ADVANCE | RV_REPLY_REG);
@@ -348,7 +333,6 @@ static void exit_watchpoint_without_an_address_leaves_far(void **state)
 {
     struct exit_reply r = handle(0x34, BIT(10) | BIT(13) | 0x22, 0, 0);
 
-    (void)state;
     assert_injected(&r, 0xd6000422); /* VNCR is EL2's */
     assert_int_equal(page.el1.far_el1, 0);
 }

@@ -31,7 +31,6 @@ static void kinds_that_occurred_are_shown_the_most_frequent_first(void **state)
 {
     struct exit_stats stats = {0};
 
-    (void)state;
     stats.kind[EXIT_WFX].count = 250;
     stats.kind[EXIT_DATA_ABORT].count = 700;
     stats.kind[EXIT_STATS_POSTED].count = 49;
@@ -52,7 +51,6 @@ static void every_kind_can_be_shown_and_none_needs_to(void **state)
 {
     struct exit_stats stats = {0};
 
-    (void)state;
     show(&stats);
     assert_int_equal(nr_rows, 0);
     for (unsigned kind = 0; kind < EXIT_STATS_KINDS; kind++)
@@ -71,7 +69,6 @@ static void the_first_and_every_16th_of_a_kind_is_timed(void **state)
     int64_t start = clock_now_ns(), took;
     unsigned timed = 0;
 
-    (void)state;
     for (unsigned i = 0; i < 33; i++) {
         int64_t begun = exit_stats_begin(&stats, EXIT_HVC64);
 
@@ -94,7 +91,6 @@ static void times_are_counted_by_powers_of_two(void **state)
     struct exit_stats stats = {0};
     uint64_t sum = 0;
 
-    (void)state;
     for (unsigned i = 0; i < 3 * 16; i++) {
         int64_t begun = exit_stats_begin(&stats, EXIT_WFX);
 
@@ -121,7 +117,6 @@ static void places_are_shown_the_most_frequent_first(void **state)
     struct exit_stats stats = {.by_place = true};
     struct exit_stats_place places[3];
 
-    (void)state;
     assert_int_equal(exit_stats_places(&stats, places, 3), 0);
     for (unsigned i = 0; i < 4; i++) {
         exit_stats_at(&stats, EXIT_DATA_ABORT, false, 0x9000018);
@@ -150,7 +145,6 @@ static void more_places_than_there_is_room_for_are_counted_together(void **state
     uint64_t counted = 0;
     unsigned n;
 
-    (void)state;
     for (unsigned i = 0; i < 10000; i++)
         exit_stats_at(&stats, EXIT_DATA_ABORT, i % 2, 0x9000000 + 4ull * i);
     n = exit_stats_places(&stats, places, EXIT_STATS_PLACES + 1);
@@ -166,7 +160,6 @@ static void a_place_that_is_frequent_late_is_not_lost(void **state)
     struct exit_stats stats = {.by_place = true};
     struct exit_stats_place place;
 
-    (void)state;
     for (unsigned i = 0; i < 1000; i++)
         exit_stats_at(&stats, EXIT_DATA_ABORT, true, 0x8000000 + 4ull * i);
     for (unsigned i = 0; i < 50; i++)
@@ -181,7 +174,6 @@ static void places_are_counted_on_request_only(void **state)
     struct exit_stats stats = {0};
     struct exit_stats_place place;
 
-    (void)state;
     exit_stats_at(&stats, EXIT_DATA_ABORT, true, 0x9000000);
     assert_int_equal(exit_stats_places(&stats, &place, 1), 0);
     assert_int_equal(stats.elsewhere, 0);

@@ -84,7 +84,6 @@ static void inject_enters_el1_from_each_mode_and_control(void **state)
         {0x9fffff30 & ~0x400000ull, SPAN | DSSBS, 0x600, 0x910013c5, false, "A32, all set"},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         guest_at(cases[i].pstate, cases[i].sctlr);
         assert_int_equal(inject_undef(&vcpu), 0);
@@ -114,7 +113,6 @@ static void inject_enters_el1_from_each_mode_and_control(void **state)
 
 static void inject_abort_with_fnv_leaves_far_alone(void **state)
 {
-    (void)state;
     guest_at(5, SPAN);
     assert_int_equal(inject_data_abort(&vcpu, gva(FAR), 0x410), 0);
     assert_int_equal(page.el1.far_el1, 0x5555);
@@ -131,7 +129,6 @@ static void inject_sync_gives_each_paired_class_its_el(void **state)
     } cases[] = {{0x20, 0x21}, {0x24, 0x25}, {0x30, 0x31}, {0x32, 0x33}, {0x34, 0x35},
                  {0x22, 0x22}, {0x26, 0x26}, {0x3c, 0x3c}, {0x0e, 0x0e}, {0x1c, 0x1c}};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         guest_at(5, SPAN);
         assert_int_equal(inject_sync(&vcpu, cases[i].ec << 26 | 0x1234, NULL), 0);
@@ -144,7 +141,6 @@ static void inject_sync_gives_each_paired_class_its_el(void **state)
 
 static void inject_ignores_the_reserved_bits_of_vbar(void **state)
 {
-    (void)state;
     guest_at(5, SPAN);
     page.el1.vbar_el1 = VBAR | 0x7ff;
     assert_int_equal(inject_undef(&vcpu), 0);
@@ -156,7 +152,6 @@ static void inject_refuses_a_pstate_that_no_guest_can_have(void **state)
     /* EL2, EL3, reserved M[1], AArch32 modes that would be EL1. */
     static const uint64_t impossible[] = {0x8, 0x9, 0xc, 0xd, 0x1, 0x2, 0x6, 0x7, 0x13, 0x1f};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(impossible); i++) {
         guest_at(impossible[i], SPAN);
         assert_int_equal(inject_undef(&vcpu), -EIO);
@@ -170,7 +165,6 @@ static void inject_changes_nothing_when_the_fetch_fails(void **state)
 {
     struct rv_vcpu_page before;
 
-    (void)state;
     guest_at(5, SPAN);
     before = page;
     fetch_result = -EIO;

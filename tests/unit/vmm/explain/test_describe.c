@@ -136,7 +136,6 @@ static void describe_tells_each_class_and_its_fields(void **state)
 
     unsigned missing = 0;
 
-    (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct describe_input in = {.event.esr = esr(rows[i].ec, rows[i].iss)};
         char *text = text_of(&in);
@@ -176,7 +175,6 @@ static void describe_names_what_is_at_an_address(void **state)
         {UINT64_MAX, "beyond the guest's physical addresses"},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct describe_input in = {.event = {.esr = esr(0x24, 0x1800046), .ipa = rows[i].ipa},
                                     .given = DESCRIBE_IPA};
@@ -242,7 +240,6 @@ static void describe_writes_an_instruction_as_the_assembler_reads_it(void **stat
         {0xd503201f, "nop"},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct describe_input in = {
             .event.esr = esr(0x24, 0x46), .given = DESCRIBE_INSN, .word = rows[i].word};
@@ -255,34 +252,21 @@ static void describe_writes_an_instruction_as_the_assembler_reads_it(void **stat
 
 static uint64_t no_sgi(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value)
 {
-    (void)opaque;
-    (void)vcpu;
-    (void)which;
-    (void)value;
     return 0;
 }
 
 static void no_deactivate(void *opaque, unsigned vcpu, uint32_t intid)
 {
-    (void)opaque;
-    (void)vcpu;
-    (void)intid;
 }
 
 static int no_gic(void *opaque, unsigned vcpu, struct rv_gic *out)
 {
-    (void)opaque;
-    (void)vcpu;
     *out = (struct rv_gic){0};
     return 0;
 }
 
 static int no_set_vmcr(void *opaque, unsigned vcpu, uint64_t mask, uint64_t bits)
 {
-    (void)opaque;
-    (void)vcpu;
-    (void)mask;
-    (void)bits;
     return 0;
 }
 
@@ -292,7 +276,6 @@ static void describe_says_what_the_emulation_does_for_each_register(void **state
         .sgi = no_sgi, .deactivate = no_deactivate, .gic = no_gic, .set_vmcr = no_set_vmcr};
     struct sysreg_cpu cpu;
 
-    (void)state;
     log_set_level("error");
     sysreg_reset(&cpu);
     for (uint32_t n = 0; n < 0x20000; n++) {
@@ -320,7 +303,6 @@ static void describe_tells_of_a_failed_condition_and_of_a_wide_address(void **st
     struct describe_input in = {.event.esr = esr(0x03, 0x1000001), .given = DESCRIBE_PSTATE};
     struct description d;
 
-    (void)state;
     in.event.pstate = 0x10; /* AArch32, Z clear: EQ fails */
     describe(&in, &d);
     assert_string_equal(d.action, "emulate");
@@ -339,7 +321,6 @@ static void describe_cuts_a_text_that_does_not_fit(void **state)
     char small[8];
     struct text *t = TEXT(small);
 
-    (void)state;
     text_put(t, "%s", "01234");
     text_put(t, "%s", "56789");
     text_put(t, "%s", "more");
@@ -354,7 +335,6 @@ static void describe_takes_any_value(void **state)
     size_t size;
     FILE *f = open_memstream(&text, &size);
 
-    (void)state;
     assert_non_null(f);
     for (unsigned i = 0; i < 200000; i++) {
         struct describe_input in = {.given = i & 1u ? ALL : i & ALL};

@@ -50,7 +50,6 @@ bool log_first(unsigned kind, uint64_t key)
 
 void log_msg(enum log_level level, const char *fmt, ...)
 {
-    (void)fmt;
     debug_lines += level == LOG_DEBUG;
 }
 
@@ -94,10 +93,6 @@ static bool core_is_memory(void *opaque, ipa_t addr)
 /* Of an exit, not of a call: psci.c only asks for it. */
 static int core_restart(void *opaque, unsigned index, uint64_t entry, uint64_t context_id)
 {
-    (void)opaque;
-    (void)index;
-    (void)entry;
-    (void)context_id;
     core.restart++;
     return 0;
 }
@@ -111,7 +106,6 @@ static int setup(void **state)
 {
     static const uint64_t no_features[RV_ID_INDEX(7, 7) + 1];
 
-    (void)state;
     smccc_init(&smccc, &psci, no_features);
     memset(&page, 0, sizeof(page));
     memset(&core, 0, sizeof(core));
@@ -160,7 +154,6 @@ static void psci_answers_each_stateless_function(void **state)
         {0x84020000, 0, 0, -1},              /* reserved bits are not looked over */
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct call_result r = call(cases[i].x0, cases[i].x1, cases[i].x2, 0);
 
@@ -181,7 +174,6 @@ static void psci_features_knows_exactly_the_functions_that_there_are(void **stat
         0xc400000e, 0x84000012, 0xc4000012, 0x80000000,
     };
 
-    (void)state;
     for (uint32_t width = 0; width < 2; width++) {
         for (uint32_t n = 0; n < 0x40; n++) {
             uint32_t function = 0x84000000 | width << 30 | n;
@@ -200,7 +192,6 @@ static void psci_features_knows_exactly_the_functions_that_there_are(void **stat
 
 static void psci_unknown_calls_are_logged_once_at_debug_level(void **state)
 {
-    (void)state;
     debug_lines = 0;
     call(0x84001234, 0, 0, 0);
     call(0x84001234, 0, 0, 0);
@@ -237,7 +228,6 @@ static void psci_cpu_suspend_has_standby_and_power_down_of_the_core(void **state
         {0xc4000001, 0x40000000, 0x40000000, 0, -2, false, 0, 0}, /* the extended StateType */
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct call_result r =
             call(cases[i].function, cases[i].power_state, cases[i].entry, cases[i].context_id);
@@ -257,7 +247,6 @@ static void psci_cpu_default_suspend_powers_down(void **state)
 {
     struct call_result r = call(0xc400000c, 0x80000000, 0x1122334455667788, 0);
 
-    (void)state;
     assert_true(r.restart && r.wait);
     assert_int_equal(r.entry, 0x80000000);
     assert_int_equal(r.context_id, 0x1122334455667788);
@@ -273,7 +262,6 @@ static void psci_system_suspend_needs_all_others_off(void **state)
 {
     struct call_result r;
 
-    (void)state;
     r = call(0xc400000e, 0x40000000, 9, 0); /* vCPU 0 is on */
     assert_int_equal((int64_t)r.x[0], -3);
     assert_false(r.restart || r.wait);
@@ -294,7 +282,6 @@ static void psci_cpu_freeze_waits_for_cpu_on(void **state)
 {
     struct call_result r = call(0x8400000b, 0, 0, 0);
 
-    (void)state;
     assert_true(r.hold);
     assert_int_equal(core.off, 1);
     assert_int_equal(cpus[1].state, PSCI_STATE_OFF);
@@ -306,7 +293,6 @@ static void psci_cpu_freeze_waits_for_cpu_on(void **state)
 /* Two vCPUs ask for a third: one of them gets it, the other is told how far it is. */
 static void psci_cpu_on_by_two_starts_one(void **state)
 {
-    (void)state;
     vcpu.index = 0;
     assert_int_equal(call(0xc4000003, 0x100, 0x40000000, 1).x[0], 0);
     vcpu.index = 1;
@@ -335,7 +321,6 @@ static void psci_node_hw_state_tells_of_cores(void **state)
         {0xc400000d, 0x80000000, 0, -2},
     };
 
-    (void)state;
     cpus[2].state = PSCI_STATE_ON_PENDING;
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t got = (int64_t)call(cases[i].function, cases[i].target, cases[i].level, 0).x[0];
@@ -349,7 +334,6 @@ static void psci_cpu_off_does_not_return(void **state)
 {
     struct call_result r = call(0x84000002, 0, 0, 0);
 
-    (void)state;
     assert_true(r.hold);
     assert_int_equal(core.off, 1);
     assert_int_equal(core.index, 1);
@@ -359,7 +343,6 @@ static void psci_cpu_off_does_not_return(void **state)
 
 static void psci_cpu_on_starts_the_target_once(void **state)
 {
-    (void)state;
     assert_int_equal(call(0xc4000003, 0x100, 0x80001000, 0xfeedfacecafebeef).x[0], 0);
     assert_int_equal(core.on, 1);
     assert_int_equal(core.index, 2);
@@ -399,7 +382,6 @@ static void psci_cpu_on_refuses_what_cannot_be_started(void **state)
         {0xc4000003, 0x0200000100, 0x40000000, 0},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t got = (int64_t)call(cases[i].function, cases[i].target, cases[i].entry, 0).x[0];
 
@@ -411,7 +393,6 @@ static void psci_cpu_on_refuses_what_cannot_be_started(void **state)
 
 static void psci_cpu_on_32_bit_cuts_its_arguments(void **state)
 {
-    (void)state;
     assert_int_equal(
         call(0x84000003, 0xffffffff00000100, 0xabcd000080000000, 0x1122334455667788).x[0], 0);
     assert_int_equal(core.entry, 0x80000000);
@@ -420,7 +401,6 @@ static void psci_cpu_on_32_bit_cuts_its_arguments(void **state)
 
 static void psci_cpu_on_that_the_core_cannot_do_leaves_the_target_off(void **state)
 {
-    (void)state;
     core.on_result = -ENOMEM;
     assert_int_equal((int64_t)call(0xc4000003, 0x100, 0x40000000, 0).x[0], -6);
     assert_int_equal(cpus[2].state, PSCI_STATE_OFF);
@@ -430,7 +410,6 @@ static void psci_cpu_on_that_the_core_cannot_do_leaves_the_target_off(void **sta
 
 static void psci_started_touches_only_a_pending_vcpu(void **state)
 {
-    (void)state;
     psci_cpu_started(&cpus[3]);
     assert_int_equal(cpus[3].state, PSCI_STATE_OFF);
 }
@@ -456,7 +435,6 @@ static void psci_affinity_info_tells_the_state_at_each_level(void **state)
         {0x84000004, 0x0200000000, 0, 0}, /* cut: vCPU 0 */
     };
 
-    (void)state;
     assert_int_equal(call(0xc4000003, 0x100, 0x40000000, 0).x[0], 0);
     for (size_t i = 0; i < COUNT(cases); i++) {
         int64_t got = (int64_t)call(cases[i].function, cases[i].target, cases[i].level, 0).x[0];
@@ -468,7 +446,6 @@ static void psci_affinity_info_tells_the_state_at_each_level(void **state)
 
 static void psci_system_off_and_reset_do_not_return(void **state)
 {
-    (void)state;
     assert_true(call(0x84000008, 0, 0, 0).hold);
     assert_int_equal(core.system_off, 1);
     assert_true(call(0x84000009, 0, 0, 0).hold);
@@ -484,7 +461,6 @@ static void psci_system_reset2_refuses_other_types_and_returns(void **state)
 {
     static const uint64_t types[] = {1, 0x7fffffff, 0x80000000, 0x80000001};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(types); i++) {
         struct call_result r = call(0xc4000012, types[i], 0, 0);
 

@@ -29,7 +29,6 @@ static void pvtime_features_names_both_functions(void **state)
 {
     uint64_t x0;
 
-    (void)state;
     assert_true(call(&there, 0, 0xc5000020, 0xc5000020, &x0));
     assert_int_equal(x0, 0);
     assert_true(call(&there, 0, 0xc5000020, 0xc5000021, &x0));
@@ -44,7 +43,6 @@ static void pvtime_st_is_each_vcpus_own(void **state)
 {
     uint64_t x0;
 
-    (void)state;
     assert_true(call(&there, 0, 0xc5000021, 0, &x0));
     assert_int_equal(x0, 0x50000000);
     assert_true(call(&there, 63, 0xc5000021, 0, &x0));
@@ -55,7 +53,6 @@ static void pvtime_has_no_other_function(void **state)
 {
     uint64_t x0;
 
-    (void)state;
     assert_false(call(&there, 0, 0x85000020, 0xc5000020, &x0)); /* no 32-bit form */
     assert_false(call(&there, 0, 0x85000021, 0, &x0));
     assert_false(call(&there, 0, 0xc5000022, 0, &x0));
@@ -66,7 +63,6 @@ static void pvtime_that_is_not_available_answers_nothing(void **state)
     static const struct pvtime absent;
     uint64_t x0;
 
-    (void)state;
     assert_false(call(&absent, 0, 0xc5000020, 0xc5000020, &x0));
     assert_false(call(&absent, 0, 0xc5000021, 0, &x0));
 }
@@ -79,7 +75,6 @@ static void pvtime_structure_has_the_documents_layout(void **state)
                                    0xef, 0xcd, 0xab, 0x89, 0x67, 0x45, 0x23, 0x01};
     struct pvtime_region region;
 
-    (void)state;
     memset(memory, 0xff, sizeof(memory));
     assert_int_equal(pvtime_region_init(&region, memory, sizeof(memory), 3), 0);
     pvtime_account(&region, 1, 0x0123456789abcdef);
@@ -98,7 +93,6 @@ static void pvtime_region_that_does_not_fit_is_refused(void **state)
     static _Alignas(64) uint8_t memory[4 * 64];
     struct pvtime_region region;
 
-    (void)state;
     assert_int_equal(pvtime_region_init(&region, memory + 8, sizeof(memory) - 64, 1), -EINVAL);
     assert_int_equal(pvtime_region_init(&region, memory, sizeof(memory), 5), -EINVAL);
     assert_int_equal(pvtime_region_init(&region, memory, 255, 4), -EINVAL);

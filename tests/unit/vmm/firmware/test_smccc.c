@@ -28,20 +28,17 @@ uint64_t vcpu_get_x(const struct vcpu *v, unsigned reg)
 
 bool log_first(unsigned kind, uint64_t key)
 {
-    (void)key;
     assert_int_equal(kind, LOG_KIND_CALL);
     return true;
 }
 
 void log_msg(enum log_level level, const char *fmt, ...)
 {
-    (void)fmt;
     assert_int_equal(level, LOG_DEBUG); /* a guest may call what it likes */
 }
 
 static void core_end(void *opaque)
 {
-    (void)opaque;
     ended++;
 }
 
@@ -61,7 +58,6 @@ static void init(uint64_t midr, uint64_t pfr0, uint64_t mmfr1)
 
 static int setup(void **state)
 {
-    (void)state;
     psci_cpu_reset(&cpu, 0, true);
     init(0, 0, 0);
     ended = 0;
@@ -134,7 +130,6 @@ static void smccc_finds_the_service_by_the_function(void **state)
         {0x80000001, 0, -1},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct call_result r = call(cases[i].x0, cases[i].x1);
 
@@ -147,7 +142,6 @@ static void smccc_finds_the_service_by_the_function(void **state)
 
 static void smccc_32_bit_calls_cut_their_parameters(void **state)
 {
-    (void)state;
     assert_int_equal(call(0x84000053, 0xabcd000000000020).x[0], 0);
     assert_int_equal((int64_t)call(0xc4000053, 0xabcd000000000020).x[0], -2);
 }
@@ -156,7 +150,6 @@ static void smccc_results_of_x1_to_x3_are_marked(void **state)
 {
     struct call_result r = call(0xc4000053, 192);
 
-    (void)state;
     assert_int_equal(r.x[0], 0);
     assert_true(r.has_x1_to_x3);
     assert_true(r.x[1] | r.x[2] | r.x[3]);
@@ -165,7 +158,6 @@ static void smccc_results_of_x1_to_x3_are_marked(void **state)
 
 static void smccc_calls_with_an_immediate_are_not_supported(void **state)
 {
-    (void)state;
     assert_int_equal(call_imm(0x84000008, 0, 1).x[0], ~0ull);
     assert_int_equal(call_imm(0x80000000, 0, 0xffff).x[0], ~0ull);
     assert_int_equal(ended, 0);
@@ -175,7 +167,6 @@ static void smccc_calls_with_an_immediate_are_not_supported(void **state)
 
 static void smccc_discovers_stolen_time_when_it_is_there(void **state)
 {
-    (void)state;
     smccc.pvtime = (struct pvtime){true, 0x50000000};
     assert_int_equal(call(0x80000001, 0xc5000020).x[0], 0);
     assert_int_equal(call(0xc5000020, 0xc5000021).x[0], 0);
@@ -206,7 +197,6 @@ static void smccc_tells_the_truth_about_workarounds(void **state)
         {"another's part 0xd03", 0x420fd034, 0, 0, {-1, -1, -1}},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         init(cases[i].midr, cases[i].csv2 << 56 | 0x1111, cases[i].ecbhb << 60 | 0x1111);
         for (unsigned n = 0; n < 3; n++) {

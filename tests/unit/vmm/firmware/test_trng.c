@@ -39,7 +39,6 @@ static void trng_version_and_features(void **state)
     static const uint32_t there[] = {0x84000050, 0x84000051, 0x84000052, 0x84000053, 0xc4000053};
     struct call_result result = {0};
 
-    (void)state;
     assert_int_equal(call(0x84000050, 0).x[0], 0x10000);
     assert_false(call(0x84000050, 0).has_x1_to_x3);
     for (uint32_t width = 0; width < 2; width++) {
@@ -61,7 +60,6 @@ static void trng_uuid_is_in_w0_to_w3(void **state)
 {
     struct call_result r = call(0x84000052, 0);
 
-    (void)state;
     assert_true(r.has_x1_to_x3);
     assert_int_equal(r.x[0], 0x1e7c1f6b);
     assert_int_equal(r.x[1], 0x074cd952);
@@ -99,7 +97,6 @@ static void trng_rnd_places_its_bits(void **state)
         {0xc4000053, ~0ull, -2, 0, 0, 0},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct call_result r;
 
@@ -119,7 +116,6 @@ static void trng_without_entropy_says_so(void **state)
 {
     struct call_result r;
 
-    (void)state;
     source_result = -EAGAIN;
     r = call(0xc4000053, 192);
     source_result = 0;
@@ -133,7 +129,6 @@ static void trng_host_gives_changing_bits(void **state)
 {
     uint64_t all_or[3] = {0}, all_and[3] = {~0ull, ~0ull, ~0ull}, words[3];
 
-    (void)state;
     for (unsigned i = 0; i < 200; i++) {
         assert_int_equal(trng_host(words, sizeof(words)), 0);
         for (unsigned n = 0; n < 3; n++) {

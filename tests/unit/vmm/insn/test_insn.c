@@ -339,7 +339,6 @@ static void insn_decodes_each_form(void **state)
          0},
     };
 
-    (void)state;
     for (size_t n = 0; n < COUNT(words); n++) {
         struct insn insn;
 
@@ -356,7 +355,6 @@ static void insn_prefetch_is_no_access(void **state)
     static const uint32_t words[] = {0xd8000001, 0xf9800020, 0xf8801020, 0xf8a26820,
                                      0xf8a26838, 0x85c30020, 0xc400e020};
 
-    (void)state;
     for (size_t n = 0; n < COUNT(words); n++) {
         struct insn insn;
 
@@ -399,7 +397,6 @@ static void insn_refuses_what_is_not_a_load_or_store(void **state)
         0x85800010, /* ldr p16 */
     };
 
-    (void)state;
     for (size_t n = 0; n < COUNT(words); n++) {
         static const struct insn none = {.class = INSN_OTHER};
         struct insn insn;
@@ -426,7 +423,6 @@ static void insn_names_accesses_that_are_not_emulated(void **state)
         0xd50b7460, /* dc gva */
     };
 
-    (void)state;
     for (size_t n = 0; n < COUNT(words); n++) {
         struct insn insn;
 
@@ -441,7 +437,6 @@ static void insn_fields_are_in_range_for_any_word(void **state)
 {
     uint32_t word = 0;
 
-    (void)state;
     for (unsigned n = 0; n < 2000000; n++, word += 2654435761u) {
         struct insn i;
 

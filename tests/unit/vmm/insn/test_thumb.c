@@ -36,7 +36,6 @@ static void thumb_it_block_ends_after_its_last_instruction(void **state)
         {0xe1, {0xe2, 0xe4, 0xe8, 0}}, /* ITTTT AL */
     };
 
-    (void)state;
     for (size_t n = 0; n < COUNT(blocks); n++) {
         uint64_t pstate = with_it(blocks[n].it);
 
@@ -53,7 +52,6 @@ static void thumb_it_block_ends_after_its_last_instruction(void **state)
 
 static void thumb_aarch64_has_no_it_block(void **state)
 {
-    (void)state;
     assert_false(thumb_in_it_block(0x600003c5)); /* Z, C, EL1h */
     assert_false(thumb_in_it_block(0x06000c00)); /* BTYPE and two reserved bits */
 }

@@ -33,7 +33,6 @@ static struct walk_result result;
 
 static int read_word(void *opaque, ipa_t addr, uint64_t *word)
 {
-    (void)opaque;
     nr_reads++;
     assert_int_equal(addr.v % 8, 0);
     for (unsigned n = 0; n < nr_words; n++) {
@@ -51,7 +50,6 @@ static int read_word(void *opaque, ipa_t addr, uint64_t *word)
 
 static int swap_word(void *opaque, ipa_t addr, uint64_t old, uint64_t new)
 {
-    (void)opaque;
     nr_swaps++;
     if (swap_says)
         return swap_says;
@@ -106,7 +104,6 @@ static void start(unsigned granule, unsigned tsz)
 
 static int setup(void **state)
 {
-    (void)state;
     start(12, 25);
     return 0;
 }
@@ -167,7 +164,6 @@ static void walk_translates_with_each_granule_level_and_half(void **state)
     static const unsigned granules[] = {12, 14, 16};
     unsigned tried = 0;
 
-    (void)state;
     for (size_t g = 0; g < COUNT(granules); g++) {
         unsigned granule = granules[g];
 
@@ -203,7 +199,6 @@ static void walk_translates_with_each_granule_level_and_half(void **state)
 
 static void walk_refuses_addresses_outside_of_both_halves(void **state)
 {
-    (void)state;
     map(12, 25, 0x1000, 3, LEAF);
     assert_int_equal(go(0x1000, WALK_READ), WALK_OK);
     assert_int_equal(go(BIT(39) | 0x1000, WALK_READ), WALK_TRANSLATION);
@@ -216,7 +211,6 @@ static void walk_refuses_addresses_outside_of_both_halves(void **state)
 
 static void walk_ignores_the_tag_where_tbi_says_so(void **state)
 {
-    (void)state;
     map(12, 25, 0x1008, 3, LEAF);
     regs.tcr |= BIT(37);
     assert_int_equal(go(0xab00000000001008ull, WALK_READ), WALK_OK);
@@ -230,7 +224,6 @@ static void walk_ignores_the_tag_where_tbi_says_so(void **state)
 
 static void walk_obeys_epd_and_e0pd(void **state)
 {
-    (void)state;
     map(12, 25, 0x1000, 3, LEAF | BIT(6));
     regs.tcr |= BIT(55); /* E0PD0 */
     assert_int_equal(go(0x1000, WALK_READ), WALK_OK);
@@ -252,7 +245,6 @@ static void walk_refuses_sizes_that_are_hidden_from_the_guest(void **state)
         unsigned granule, tsz;
     } sizes[] = {{12, 15}, {12, 0}, {12, 49}, {14, 49}, {16, 12}, {16, 48}, {16, 63}};
 
-    (void)state;
     for (size_t n = 0; n < COUNT(sizes); n++) {
         start(sizes[n].granule, sizes[n].tsz);
         assert_int_equal(go(0, WALK_READ), WALK_TRANSLATION);
@@ -290,7 +282,6 @@ static void walk_permissions_are_as_in_the_table(void **state)
         {3, 1, 1, R, R},
     };
 
-    (void)state;
     for (size_t n = 0; n < COUNT(table); n++) {
         for (unsigned el = 0; el < 2; el++) {
             unsigned want = el ? table[n].el1 : table[n].el0;
@@ -322,7 +313,6 @@ static void walk_tables_above_restrict_unless_hpd(void **state)
         {BIT(59), 5, WALK_EXEC},                           /* PXNTable */
     };
 
-    (void)state;
     for (size_t n = 0; n < COUNT(cases); n++) {
         uint64_t attr = LEAF | (cases[n].access == WALK_EXEC && cases[n].pstate ? 0 : BIT(6));
 
@@ -340,7 +330,6 @@ static void walk_tables_above_restrict_unless_hpd(void **state)
 
 static void walk_pan_keeps_el1_off_what_el0_may_use(void **state)
 {
-    (void)state;
     map(12, 25, 0x1000, 3, LEAF | BIT(6));
     map(12, 25, 0x2000, 3, LEAF);
     regs.pstate |= BIT(22);
@@ -359,7 +348,6 @@ static void walk_unprivileged_is_as_el0_unless_uao(void **state)
 {
     struct walk_request request = {gva(0x1000), WALK_READ, true};
 
-    (void)state;
     map(12, 25, 0x1000, 3, LEAF);
     assert_int_equal(walk(&regs, &memory, &request, &result), WALK_PERMISSION);
     regs.pstate |= BIT(23); /* UAO */
@@ -373,7 +361,6 @@ static void walk_unprivileged_is_as_el0_unless_uao(void **state)
 
 static void walk_wxn_makes_writable_not_executable(void **state)
 {
-    (void)state;
     map(12, 25, 0x1000, 3, LEAF);
     map(12, 25, 0x2000, 3, LEAF | BIT(7));
     regs.sctlr |= BIT(19);
@@ -383,7 +370,6 @@ static void walk_wxn_makes_writable_not_executable(void **state)
 
 static void walk_access_flag_faults_or_is_set(void **state)
 {
-    (void)state;
     map(12, 25, 0x1000, 3, 1u);
     assert_int_equal(go(0x1000, WALK_READ), WALK_ACCESS_FLAG);
     assert_int_equal(result.level, 3);
@@ -401,7 +387,6 @@ static void walk_write_to_a_clean_page_makes_it_dirty(void **state)
 {
     uint64_t clean = LEAF | BIT(51) | BIT(7);
 
-    (void)state;
     memory.swap = swap_word;
     map(12, 25, 0x1000, 3, clean);
     assert_int_equal(go(0x1000, WALK_WRITE), WALK_PERMISSION);
@@ -418,7 +403,6 @@ static void walk_write_to_a_clean_page_makes_it_dirty(void **state)
 
 static void walk_that_never_wins_the_update_ends(void **state)
 {
-    (void)state;
     memory.swap = swap_word;
     swap_says = -EAGAIN;
     map(12, 25, 0x1000, 3, 1u);
@@ -432,7 +416,6 @@ static void walk_that_never_wins_the_update_ends(void **state)
 
 static void walk_table_outside_of_memory_is_an_external_abort(void **state)
 {
-    (void)state;
     put(TABLES, 0x10000000ull | 3u);
     assert_int_equal(go(0, WALK_READ), WALK_EXTERNAL);
     assert_int_equal(result.level, 2);
@@ -445,7 +428,6 @@ static void walk_table_outside_of_memory_is_an_external_abort(void **state)
 
 static void walk_addresses_wider_than_physical_ones_are_size_faults(void **state)
 {
-    (void)state;
     regs.pa_bits = 40;
     map(12, 25, 0x1000, 3, LEAF | BIT(40));
     assert_int_equal(go(0x1000, WALK_READ), WALK_ADDRESS_SIZE);
@@ -466,7 +448,6 @@ static void walk_invalid_descriptors_fault_at_their_level(void **state)
 {
     static const int levels[] = {0, 1, 2, 3};
 
-    (void)state;
     for (size_t n = 0; n < COUNT(levels); n++) {
         start(12, 16);
         map(12, 16, 0x1000, levels[n], 0);
@@ -483,7 +464,6 @@ static void walk_invalid_descriptors_fault_at_their_level(void **state)
 
 static void walk_reads_tables_in_the_byte_order_of_ee(void **state)
 {
-    (void)state;
     map(12, 25, 0x1000, 3, 1u);
     for (unsigned n = 0; n < nr_words; n++)
         words[n].value = __builtin_bswap64(words[n].value);
@@ -497,7 +477,6 @@ static void walk_reads_tables_in_the_byte_order_of_ee(void **state)
 
 static void walk_ignores_asid_cnp_res0_and_the_contiguous_bit(void **state)
 {
-    (void)state;
     map(12, 25, 0x1000, 3, LEAF | BIT(52));
     regs.ttbr0 |= 0x1234ull << 48 | 1u;
     assert_int_equal(go(0x1000, WALK_READ), WALK_OK);
@@ -514,7 +493,6 @@ static void walk_gives_the_memory_type(void **state)
         bool device;
     } types[] = {{0, 0xff, false}, {1, 0x44, false}, {2, 0, true}, {7, 0, true}};
 
-    (void)state;
     for (size_t n = 0; n < COUNT(types); n++) {
         setup(NULL);
         map(12, 25, 0x1000, 3, LEAF | types[n].index << 2);
@@ -526,7 +504,6 @@ static void walk_gives_the_memory_type(void **state)
 
 static void walk_with_the_mmu_off_is_flat(void **state)
 {
-    (void)state;
     regs.sctlr = 0;
     regs.pa_bits = 40;
     regs.pstate = 0;
@@ -553,7 +530,6 @@ static void walk_fault_status_codes_are_the_architectures(void **state)
     } codes[] = {{WALK_ADDRESS_SIZE, 0x02}, {WALK_TRANSLATION, 0x06}, {WALK_ACCESS_FLAG, 0x0a},
                  {WALK_PERMISSION, 0x0e},   {WALK_EXTERNAL, 0x16},    {WALK_ATOMIC_UPDATE, 0x31}};
 
-    (void)state;
     for (size_t n = 0; n < COUNT(codes); n++) {
         struct walk_result r = {.fault = codes[n].fault, .level = 2};
 

@@ -71,7 +71,6 @@ static void input_of_a_file_can_be_read_again(void **state)
 {
     struct input input;
 
-    (void)state;
     write_file(bytes, SIZE);
     assert_int_equal(input_open(&input, "kernel", file_path, LIMIT), 0);
     for (unsigned i = 0; i < 3; i++)
@@ -87,7 +86,7 @@ static void input_refuses_what_is_no_file(void **state)
 {
     static const struct {
         const char *path;
-        int err;
+        int error;
         const char *message;
     } table[] = {
         {"/nonexistent/file", -ENOENT,
@@ -98,13 +97,12 @@ static void input_refuses_what_is_no_file(void **state)
         {"/dev/null", -EINVAL, "a device or a socket: give a file or a pipe"},
     };
 
-    (void)state;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct input input;
-        int err = input_open(&input, "kernel", table[i].path, LIMIT);
+        int error = input_open(&input, "kernel", table[i].path, LIMIT);
 
-        if (err != table[i].err || strstr(log_fake.last, table[i].message) == NULL)
-            fail_msg("'%s': %d, '%s'", table[i].path, err, log_fake.last);
+        if (error != table[i].error || strstr(log_fake.last, table[i].message) == NULL)
+            fail_msg("'%s': %d, '%s'", table[i].path, error, log_fake.last);
         assert_int_equal(input.fd, -1);
     }
 }
@@ -116,7 +114,6 @@ static void input_refuses_an_empty_or_too_big_file(void **state)
     uint8_t byte;
     size_t size;
 
-    (void)state;
     write_file("", 0);
     assert_int_equal(input_open(&input, "initrd", file_path, LIMIT), 0);
     assert_int_equal(input_slurp(&input, LIMIT, &buffer), -ENODATA);
@@ -138,7 +135,6 @@ static void input_survives_a_file_that_changes_its_size(void **state)
     uint8_t data[100];
     size_t size;
 
-    (void)state;
     write_file(bytes, SIZE);
     assert_int_equal(input_open(&input, "kernel", file_path, LIMIT), 0);
     assert_int_equal(truncate(file_path, 30), 0);
@@ -158,7 +154,6 @@ static void input_does_not_believe_the_size_of_a_file(void **state)
     struct buffer buffer = {0};
     struct input input;
 
-    (void)state;
     assert_int_equal(input_open(&input, "kernel", "/proc/self/status", LIMIT), 0);
     assert_int_equal(input_slurp(&input, LIMIT, &buffer), 0);
     assert_true(buffer.size > 100);
@@ -194,23 +189,22 @@ static int open_pipe(struct input *input, size_t size, uint64_t limit)
     static char path[32];
     struct feed feed = {.size = size};
     pthread_t thread;
-    int fds[2], err;
+    int fds[2], error;
 
     assert_int_equal(pipe(fds), 0);
     feed.fd = fds[1];
     assert_int_equal(pthread_create(&thread, NULL, feed_pipe, &feed), 0);
     snprintf(path, sizeof(path), "/dev/fd/%d", fds[0]);
-    err = input_open(input, "kernel", path, limit);
+    error = input_open(input, "kernel", path, limit);
     close(fds[0]);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    return err;
+    return error;
 }
 
 static void input_of_a_pipe_can_be_read_again(void **state)
 {
     struct input input;
 
-    (void)state;
     assert_int_equal(open_pipe(&input, SIZE, LIMIT), 0);
     for (unsigned i = 0; i < 3; i++)
         expect_bytes(&input);
@@ -221,7 +215,6 @@ static void input_bounds_what_it_takes_from_a_pipe(void **state)
 {
     struct input input;
 
-    (void)state;
     assert_int_equal(open_pipe(&input, SIZE, SIZE), 0);
     input_close(&input);
     assert_int_equal(open_pipe(&input, SIZE, SIZE - 1), -EFBIG);
@@ -232,7 +225,6 @@ static void input_bounds_what_it_takes_from_a_pipe(void **state)
 
 static int setup(void **state)
 {
-    (void)state;
     /* The feeding thread outlives a reader that gave up. */
     signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < SIZE; i++)
@@ -245,7 +237,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     unlink(file_path);
     return rmdir(dir);
 }

@@ -52,13 +52,13 @@ static void machine_init(struct machine *m, uint64_t size)
 static int machine_load_config(struct machine *m, const struct loader_config *config)
 {
     struct loader loader;
-    int err = loader_open(&loader, config, m->ram.size);
+    int error = loader_open(&loader, config, m->ram.size);
 
-    if (err == 0) {
-        err = loader_load(&loader, &m->ram, &m->layout);
+    if (error == 0) {
+        error = loader_load(&loader, &m->ram, &m->layout);
         loader_close(&loader);
     }
-    return err;
+    return error;
 }
 
 static int machine_load(struct machine *m)
@@ -120,7 +120,6 @@ static void loader_puts_an_image_where_its_header_says(void **state)
         {0xdead, 0, 0x80000, IMAGE_SIZE + (RAM_SIZE - 0x80000 - IMAGE_SIZE) / 2},
     };
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         struct machine m;
 
@@ -138,7 +137,6 @@ static void loader_unpacks_compressed_images(void **state)
 {
     struct bytes files[6];
 
-    (void)state;
     make_image(0, MIB, 0xa);
     files[0] = gzip(image, IMAGE_SIZE);
     files[1] = zstd(image, IMAGE_SIZE);
@@ -173,7 +171,6 @@ static void loader_puts_elf_segments_at_their_physical_addresses(void **state)
 {
     static const uint64_t entries[] = {0xffff000000000010, RAM_IPA + 0x80010};
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
         uint64_t start = RAM_IPA + 0x80000, data = RAM_IPA + 0x90000;
         struct machine m;
@@ -206,7 +203,6 @@ static void loader_puts_raw_bytes_where_told_as_they_are(void **state)
         .kernel = kernel_path, .raw = true, .raw_address = {RAM_IPA + 0x100004}};
     struct machine m;
 
-    (void)state;
     make_image(0, MIB, 0);
     file = gzip(image, IMAGE_SIZE);
     write_file(kernel_path, file.data, file.size);
@@ -223,7 +219,7 @@ static void loader_refuses_a_raw_address_that_cannot_be(void **state)
 {
     static const struct {
         uint64_t address;
-        int err;
+        int error;
         const char *message;
     } table[] = {
         {RAM_IPA + 2, -EINVAL, "not a multiple of 4"},
@@ -236,19 +232,18 @@ static void loader_refuses_a_raw_address_that_cannot_be(void **state)
         {RAM_IPA + RAM_SIZE - 4096, 0, ""}, /* device tree below */
     };
 
-    (void)state;
     write_file(kernel_path, "just bytes", 10);
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         const struct loader_config config = {
             .kernel = kernel_path, .raw = true, .raw_address = {table[i].address}};
         struct machine m;
-        int err;
+        int error;
 
         machine_init(&m, RAM_SIZE);
-        err = machine_load_config(&m, &config);
-        if (err != table[i].err || strstr(log_fake.error, table[i].message) == NULL)
-            fail_msg("%zu: %d, '%s'", i, err, log_fake.error);
-        if (err == 0)
+        error = machine_load_config(&m, &config);
+        if (error != table[i].error || strstr(log_fake.error, table[i].message) == NULL)
+            fail_msg("%zu: %d, '%s'", i, error, log_fake.error);
+        if (error == 0)
             expect_sound_layout(&m);
         free(m.ram.host);
     }
@@ -268,7 +263,6 @@ static void loader_puts_the_device_tree_at_the_start_of_ram_if_that_is_free(void
         {0, 10 * MIB, 2 * MIB},
     };
 
-    (void)state;
     write_file(kernel_path, "kernel", 6);
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         const struct loader_config config = {
@@ -296,7 +290,6 @@ static void loader_keeps_the_initrd_in_the_window_of_the_kernel(void **state)
     };
     struct machine m = {.ram = {NULL, RAM_IPA, 40 * gib}};
 
-    (void)state;
     write_file(kernel_path, "kernel", 6);
     write_file(initrd_path, "initrd", 6);
     /* Address space only: no more pages than the files have are touched. */
@@ -318,7 +311,7 @@ static void loader_puts_the_initrd_beside_kernel_and_tree(void **state)
         int raw_at;
         size_t initrd_size;
         uint64_t ram_size;
-        int err;
+        int error;
     } table[] = {
         {MIB, -1, 1, RAM_SIZE, 0},
         {3 * MIB, -1, 5 * MIB, RAM_SIZE, 0},
@@ -331,7 +324,6 @@ static void loader_puts_the_initrd_beside_kernel_and_tree(void **state)
     };
     uint8_t *initrd = malloc(RAM_SIZE);
 
-    (void)state;
     for (size_t i = 0; i < RAM_SIZE; i++)
         initrd[i] = (uint8_t)(i * 7 + (i >> 9));
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -342,16 +334,16 @@ static void loader_puts_the_initrd_beside_kernel_and_tree(void **state)
             .raw_address = {RAM_IPA + (uint64_t)table[i].raw_at * MIB},
         };
         struct machine m;
-        int err;
+        int error;
 
         machine_init(&m, table[i].ram_size);
         make_image(0, table[i].image_size, 0xa);
         write_file(kernel_path, image, IMAGE_SIZE);
         write_file(initrd_path, initrd, table[i].initrd_size);
-        err = machine_load_config(&m, &config);
-        if (err != table[i].err)
-            fail_msg("%zu: %d, %s", i, err, log_fake.error);
-        if (err == 0) {
+        error = machine_load_config(&m, &config);
+        if (error != table[i].error)
+            fail_msg("%zu: %d, %s", i, error, log_fake.error);
+        if (error == 0) {
             expect_sound_layout(&m);
             assert_int_equal(m.layout.initrd_size, table[i].initrd_size);
             assert_memory_equal(at(&m, m.layout.initrd.v), initrd, table[i].initrd_size);
@@ -441,20 +433,19 @@ static void loader_says_what_it_refuses(void **state)
         {"looks like unknown data; a bare binary needs --raw ADDRESS", 0, "\x01\x02\x03", 3},
     };
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         struct machine m;
-        int err;
+        int error;
 
         memset(big, 0, sizeof(big));
         memcpy(big + table[i].offset, table[i].bytes, table[i].size);
         write_file(kernel_path, big, sizeof(big));
         machine_init(&m, RAM_SIZE);
-        err = machine_load(&m);
-        if (err != -ENOEXEC || strstr(log_fake.error, table[i].message) == NULL ||
+        error = machine_load(&m);
+        if (error != -ENOEXEC || strstr(log_fake.error, table[i].message) == NULL ||
             strstr(log_fake.error, kernel_path) == NULL ||
             strstr(log_fake.error, "not an arm64 Image, ELF, gzip or zstd file") == NULL)
-            fail_msg("'%s': %d, '%s'", table[i].message, err, log_fake.error);
+            fail_msg("'%s': %d, '%s'", table[i].message, error, log_fake.error);
         free(m.ram.host);
     }
 }
@@ -462,13 +453,13 @@ static void loader_says_what_it_refuses(void **state)
 static void expect_refusal(const void *data, size_t size, int want, const char *message)
 {
     struct machine m;
-    int err;
+    int error;
 
     write_file(kernel_path, data, size);
     machine_init(&m, RAM_SIZE);
-    err = machine_load(&m);
-    if (err != want || strstr(log_fake.error, message) == NULL)
-        fail_msg("for '%s': %d, '%s'", message, err, log_fake.error);
+    error = machine_load(&m);
+    if (error != want || strstr(log_fake.error, message) == NULL)
+        fail_msg("for '%s': %d, '%s'", message, error, log_fake.error);
     free(m.ram.host);
 }
 
@@ -477,7 +468,6 @@ static void loader_tells_kinds_of_short_files_apart(void **state)
     static const char text[] = "dear kernel,\nhow are you?\n";
     uint8_t pe[0x100] = "MZ";
 
-    (void)state;
     expect_refusal("", 0, -ENODATA, "empty");
     expect_refusal(text, strlen(text), -ENOEXEC, "looks like a text file");
     expect_refusal("\x7f"
@@ -492,7 +482,6 @@ static void loader_tells_kinds_of_short_files_apart(void **state)
 
 static void loader_refuses_bad_images(void **state)
 {
-    (void)state;
     make_image(0, MIB, 0xb);
     expect_refusal(image, IMAGE_SIZE, -ENOTSUP, "big-endian");
     make_image(0, RAM_SIZE + 1, 0xa);
@@ -516,7 +505,6 @@ static void loader_sees_by_the_pe_header_that_an_image_was_cut_off(void **state)
     static const size_t cuts[] = {64, 65, 0x100 + 23, 0x100 + 24, 0x100 + 24 + 240 + 79, 50000};
     struct machine m;
 
-    (void)state;
     make_image(0, MIB, 0xa);
     put32(image + 60, 0x100);
     memset(image + 0x100, 0, 400);
@@ -568,7 +556,7 @@ static void loader_refuses_bad_elf_files_and_leaves_ram_alone(void **state)
 {
     static const struct {
         struct poke poke[2];
-        int err;
+        int error;
         const char *message;
     } table[] = {
         {{EHDR(e_type, ET_REL)}, -ENOTSUP, "not an executable"},
@@ -592,19 +580,18 @@ static void loader_refuses_bad_elf_files_and_leaves_ram_alone(void **state)
         {{EHDR(e_entry, 0xffff000000000100)}, -EBADMSG, "entry point"},
     };
 
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         struct machine m;
-        int err;
+        int error;
 
         make_elf();
         for (unsigned j = 0; j < 2; j++)
             memcpy(elf + table[i].poke[j].offset, &table[i].poke[j].value, table[i].poke[j].size);
         write_file(kernel_path, elf, sizeof(elf));
         machine_init(&m, RAM_SIZE);
-        err = machine_load(&m);
-        if (err != table[i].err || strstr(log_fake.error, table[i].message) == NULL)
-            fail_msg("%zu, '%s': %d, '%s'", i, table[i].message, err, log_fake.error);
+        error = machine_load(&m);
+        if (error != table[i].error || strstr(log_fake.error, table[i].message) == NULL)
+            fail_msg("%zu, '%s': %d, '%s'", i, table[i].message, error, log_fake.error);
         for (size_t j = 0; j < RAM_SIZE; j++) {
             if (m.ram.host[j] != FILL)
                 fail_msg("%zu, '%s': wrote at 0x%zx", i, table[i].message, j);
@@ -620,7 +607,6 @@ static void loader_refuses_corrupt_and_truncated_compression(void **state)
     struct bytes file, inner;
     uint8_t saved;
 
-    (void)state;
     make_image(0, MIB, 0xa);
     for (unsigned i = 0; i < 2; i++) {
         file = i == 0 ? gzip(image, IMAGE_SIZE) : zstd(image, IMAGE_SIZE);
@@ -664,7 +650,6 @@ static void loader_stops_a_decompression_bomb_at_the_size_of_ram(void **state)
     uint8_t *zeroes = calloc(1, size);
     struct bytes file;
 
-    (void)state;
     for (unsigned i = 0; i < 2; i++) {
         file = i == 0 ? gzip(zeroes, size) : zstd(zeroes, size);
         expect_refusal(file.data, file.size, -EFBIG, "unpacks to more than the 16384 KiB of RAM");
@@ -682,7 +667,6 @@ static void loader_open_names_the_file_that_cannot_be_opened(void **state)
     struct machine m;
     struct loader_config config = {.kernel = "/nonexistent/kernel"};
 
-    (void)state;
     machine_init(&m, RAM_SIZE);
     assert_int_equal(machine_load_config(&m, &config), -ENOENT);
     assert_non_null(strstr(log_fake.error, "kernel '/nonexistent/kernel'"));
@@ -705,7 +689,6 @@ static void loader_loads_the_same_bytes_at_each_reset(void **state)
     struct loader loader;
     struct machine m;
 
-    (void)state;
     make_image(0, MIB, 0xa);
     write_file(kernel_path, image, IMAGE_SIZE);
     assert_int_equal(loader_open(&loader, &config, RAM_SIZE), 0);
@@ -722,7 +705,6 @@ static void loader_loads_the_same_bytes_at_each_reset(void **state)
 
 static int setup(void **state)
 {
-    (void)state;
     if (mkdtemp(dir) == NULL)
         return -1;
     snprintf(kernel_path, sizeof(kernel_path), "%s/kernel", dir);
@@ -732,7 +714,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     unlink(kernel_path);
     unlink(initrd_path);
     return rmdir(dir);

@@ -105,7 +105,6 @@ static void kernel_initrd_and_command_line_of_a_uki_are_loaded(void **state)
 {
     struct bytes files[3];
 
-    (void)state;
     make_image(0, 1u << 20, 0xa);
     files[0] = (struct bytes){image, IMAGE_SIZE};
     files[1] = gzip(image, IMAGE_SIZE);
@@ -126,7 +125,6 @@ static void kernel_initrd_and_command_line_of_a_uki_are_loaded(void **state)
 
 static void an_initrd_that_is_given_takes_the_place_of_the_ukis(void **state)
 {
-    (void)state;
     make_image(0, 1u << 20, 0xa);
     make_uki(image, IMAGE_SIZE);
     write_file(initrd_path, "another", 7);
@@ -137,7 +135,6 @@ static void an_initrd_that_is_given_takes_the_place_of_the_ukis(void **state)
 
 static void a_uki_may_be_a_kernel_alone(void **state)
 {
-    (void)state;
     make_image(0, 1u << 20, 0xa);
     uki_begin(0xaa64);
     uki_add(".linux", image, IMAGE_SIZE);
@@ -150,7 +147,6 @@ static void a_uki_may_be_a_kernel_alone(void **state)
 
 static void the_kernel_of_a_uki_may_be_an_elf_file(void **state)
 {
-    (void)state;
     make_elf();
     uki_begin(0xaa64);
     uki_add(".linux", elf, sizeof(elf));
@@ -164,7 +160,6 @@ static void a_uki_that_cannot_be_booted_says_why(void **state)
     static char line[LOADER_CMDLINE_SIZE];
     size_t whole;
 
-    (void)state;
     make_image(0, 1u << 20, 0xa);
     make_uki(image, IMAGE_SIZE);
     whole = uki_size;
@@ -201,7 +196,6 @@ static void a_uki_that_cannot_be_booted_says_why(void **state)
 
 static void a_pe_file_without_a_kernel_is_not_taken_for_a_uki(void **state)
 {
-    (void)state;
     uki_begin(0xaa64);
     uki_add(".text", "code", 4);
     assert_int_equal(load_with(NULL), -ENOEXEC);
@@ -210,7 +204,6 @@ static void a_pe_file_without_a_kernel_is_not_taken_for_a_uki(void **state)
 
 static int setup(void **state)
 {
-    (void)state;
     ram = malloc(RAM_SIZE);
     if (ram == NULL || mkdtemp(dir) == NULL)
         return -1;
@@ -221,7 +214,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     free(ram);
     unlink(kernel_path);
     unlink(initrd_path);

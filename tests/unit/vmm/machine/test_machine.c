@@ -24,7 +24,6 @@ static bool over;
 /* Asked after each look that found the stub not ready: one such look is enough. */
 static bool is_dead(struct machine *unused)
 {
-    (void)unused;
     return true;
 }
 
@@ -32,7 +31,6 @@ static const struct machine_ops ops = {.is_dead = is_dead};
 
 static int setup(void **state)
 {
-    (void)state;
     memset(&boot, 0, sizeof(boot));
     boot.stub_id[RV_ID_INDEX(7, 0)] = 0x1122; /* Cortex-A53: 40 bits */
     memset(channels, 0, sizeof(channels));

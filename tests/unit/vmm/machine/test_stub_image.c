@@ -75,7 +75,6 @@ static void a_good_image_is_copied_to_its_place(void **state)
     uint8_t memory[0x2000] = {0};
     uint64_t boot_page;
 
-    (void)state;
     assert_int_equal(open_bytes(&image, &f, sizeof(f)), 0);
     assert_int_equal(image.start, 0x40200000);
     assert_int_equal(image.entry, 0x40200020);
@@ -108,7 +107,6 @@ static void damaged_images_are_refused_with_the_reason(void **state)
     };
     struct stub_image image;
 
-    (void)state;
     for (unsigned i = 0; i < 12; i++)
         files[i] = good();
     files[0].ehdr.e_ident[0] = 'X';
@@ -135,7 +133,6 @@ static void truncated_images_are_refused_at_every_length(void **state)
     struct file f = good();
     struct stub_image image;
 
-    (void)state;
     for (size_t size = 0; size < sizeof(f); size++)
         assert_int_equal(open_bytes(&image, &f, size), -ENOEXEC);
 }
@@ -144,7 +141,6 @@ static void a_missing_file_is_named(void **state)
 {
     struct stub_image image;
 
-    (void)state;
     assert_int_equal(stub_image_open(&image, "/nonexistent/stub.elf"), -ENOENT);
     assert_non_null(strstr(log_fake.last, "/nonexistent/stub.elf"));
 }
@@ -154,7 +150,6 @@ static void areas_of_the_layout_do_not_overlap(void **state)
     static const uint64_t sizes[] = {2ull << 20, 64ull << 20, 1ull << 30, 3ull << 30, 64ull << 30};
     struct layout l;
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         for (unsigned cpus = 1; cpus <= RV_MAX_PCPUS; cpus += 21) {
             layout_make(&l, 0x200000, 0x70000, cpus, cpus, sizes[i]);

@@ -35,7 +35,6 @@ static void the_cards_of_a_named_guest_have_the_same_addresses_at_each_start(voi
 {
     struct addresses first, second;
 
-    (void)state;
     begin(&first, "web");
     begin(&second, "web");
     assert_true(same(&first, &second));
@@ -50,7 +49,6 @@ static void each_guest_and_card_has_its_own(void **state)
     const uint8_t *flat[7 * CARDS];
     unsigned n = 0;
 
-    (void)state;
     for (unsigned i = 0; i < 7; i++) {
         begin(&all[i], names[i]);
         for (unsigned j = 0; j < CARDS; j++)
@@ -67,7 +65,6 @@ static void guests_without_a_name_differ_and_one_alone_keeps_its_addresses(void 
 {
     struct addresses first, second, again;
 
-    (void)state;
     begin(&first, NULL);
     begin(&second, NULL);
     assert_false(same(&first, &second));
@@ -94,7 +91,6 @@ static void addresses_are_read_and_checked(void **state)
     static const uint8_t right[] = {0x52, 0x54, 0, 0x12, 0xab, 0xcd};
     uint8_t address[NET_ADDRESS_BYTES];
 
-    (void)state;
     assert_true(net_address_parse("52:54:00:12:aB:Cd", address));
     assert_memory_equal(address, right, sizeof(right));
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)

@@ -29,16 +29,12 @@ static struct rv_instance host;
 static struct net_context context;
 static struct net_backend *network;
 
-static void guest_readable(void *ctx, unsigned pair)
+static void guest_readable(void *opaque, unsigned pair)
 {
-    (void)ctx;
-    (void)pair;
 }
 
-static void guest_link(void *ctx, bool up)
+static void guest_link(void *opaque, bool up)
 {
-    (void)ctx;
-    (void)up;
 }
 
 static int guest_create(struct rv_instance *h, const struct rv_vmm_ops *ops, void *state,
@@ -47,8 +43,6 @@ static int guest_create(struct rv_instance *h, const struct rv_vmm_ops *ops, voi
     static const struct net_callbacks callbacks = {NULL, guest_readable, guest_readable,
                                                    guest_link};
 
-    (void)state;
-    (void)flags;
     context = (struct net_context){.ops = ops, .instance = h};
     network = net_user_open(&context, &callbacks, 1);
     *device = network;
@@ -57,12 +51,10 @@ static int guest_create(struct rv_instance *h, const struct rv_vmm_ops *ops, voi
 
 static void guest_nothing(void *device)
 {
-    (void)device;
 }
 
 static void guest_destroy(void *device)
 {
-    (void)device;
     network->ops->destroy(network);
 }
 
@@ -248,7 +240,6 @@ static void a_flood_of_connections_leaves_the_vmm_its_descriptors(void **context
     unsigned before;
     uint16_t port;
 
-    (void)context;
     close(host_socket(SOCK_STREAM, &port));
     snprintf(forward, sizeof(forward), "tcp:127.0.0.1:%u-:22", port);
     network_start(given);
@@ -274,7 +265,6 @@ static void the_flows_that_are_idle_for_long_make_room_for_new_ones(void **conte
     int connection;
     unsigned before, received = 0;
 
-    (void)context;
     assert_int_equal(listen(listener, 1), 0);
     network_start(NULL);
     guest_arp();
@@ -314,7 +304,6 @@ static void connections_are_not_ended_for_new_flows(void **context)
     int connections[DESCRIPTORS / 2];
     char byte;
 
-    (void)context;
     assert_int_equal(listen(listener, DESCRIPTORS), 0);
     network_start(NULL);
     guest_arp();
@@ -345,7 +334,6 @@ static void a_long_answer_reaches_the_guest_in_fragments(void **context)
     const struct plugin_host_property wide[] = {{"mtu", "9000"}, {0}};
     static uint8_t answer[5000];
 
-    (void)context;
     for (unsigned large = 0; large <= 1; large++) {
         struct sockaddr_in from;
         socklen_t from_len = sizeof(from);
@@ -388,7 +376,6 @@ static void a_forward_of_ipv6_leads_into_the_guest(void **context)
     unsigned asked = 0;
     size_t len;
 
-    (void)context;
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, address_len) < 0)
         skip(); /* this host has no IPv6 */
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &address_len), 0);
@@ -415,7 +402,6 @@ static void a_forward_of_ipv6_needs_ipv6(void **context)
     const struct plugin_host_property given[] = {
         {"hostfwd", "tcp:[::1]:2222-:22"}, {"ipv6", "off"}, {0}};
 
-    (void)context;
     plugin_host_init(&host, NULL, 0, 0);
     host.properties = given;
     host.quiet = true;

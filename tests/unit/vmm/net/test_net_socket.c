@@ -49,24 +49,22 @@ static ssize_t end_take(struct end *end)
 }
 
 /* Only by trying to receive does an end learn that the other one has gone. */
-static void end_readable(void *ctx, unsigned pair)
+static void end_readable(void *opaque, unsigned pair)
 {
-    struct end *end = ctx;
+    struct end *end = opaque;
 
-    (void)pair;
     if (end->frame_len <= 0)
         end->frame_len = end_take(end);
 }
 
-static void end_writable(void *ctx, unsigned pair)
+static void end_writable(void *opaque, unsigned pair)
 {
-    (void)pair;
-    ((struct end *)ctx)->writable = true;
+    ((struct end *)opaque)->writable = true;
 }
 
-static void end_link(void *ctx, bool up)
+static void end_link(void *opaque, bool up)
 {
-    ((struct end *)ctx)->up = up;
+    ((struct end *)opaque)->up = up;
 }
 
 static int end_create(struct rv_instance *host, const struct rv_vmm_ops *ops, void *state,
@@ -75,8 +73,6 @@ static int end_create(struct rv_instance *host, const struct rv_vmm_ops *ops, vo
     struct end *end = (struct end *)(void *)host;
     const struct net_callbacks callbacks = {end, end_readable, end_writable, end_link};
 
-    (void)state;
-    (void)flags;
     end->context = (struct net_context){.ops = ops, .instance = host, .base = base};
     end->up = true;
     end->frame_len = 0;
@@ -87,7 +83,6 @@ static int end_create(struct rv_instance *host, const struct rv_vmm_ops *ops, vo
 
 static void end_nothing(void *device)
 {
-    (void)device;
 }
 
 static void end_destroy(void *device)
@@ -135,7 +130,6 @@ static void turn(void)
 
 static int setup(void **context)
 {
-    (void)context;
     memset(ends, 0, sizeof(ends));
     strcpy(folder, "/tmp/test-cable-XXXXXX");
     if (!mkdtemp(folder))
@@ -147,7 +141,6 @@ static int setup(void **context)
 
 static int teardown(void **context)
 {
-    (void)context;
     for (unsigned n = 0; n < ENDS; n++)
         if (ends[n].cable)
             end_close(n);
@@ -233,7 +226,6 @@ static void frames_of_all_lengths_arrive_in_order_both_ways(void **context)
 {
     static const size_t lengths[] = {RV_NET_FRAME_MIN, 60, 1514, 9014, RV_NET_FRAME_MAX};
 
-    (void)context;
     two_ends();
     for (unsigned from = 0; from < 2; from++) {
         for (unsigned i = 0; i < 5; i++)
@@ -251,7 +243,6 @@ static void a_frame_may_come_in_pieces(void **context)
     uint8_t bytes[4 + 60] = {0, 0, 0, 60};
     int peer;
 
-    (void)context;
     assert_int_equal(end_open(0), 0);
     peer = raw_connect();
     assert_true(peer >= 0);
@@ -272,7 +263,6 @@ static void the_wire_has_the_length_and_no_virtio_header(void **context)
     uint32_t length;
     int peer;
 
-    (void)context;
     assert_int_equal(end_open(0), 0);
     peer = raw_connect();
     turn();
@@ -291,7 +281,6 @@ static void lengths_that_cannot_be_end_the_connection_with_one_message(void **co
                                        UINT32_MAX};
     uint8_t byte;
 
-    (void)context;
     assert_int_equal(end_open(0), 0);
     ends[0].host.quiet = true;
     for (unsigned i = 0; i < 5; i++) {
@@ -317,7 +306,6 @@ static void a_frame_that_is_cut_off_is_not_joined_to_the_next_peers(void **conte
     uint8_t bytes[4 + 60] = {0, 0, 0, 60};
     int peer;
 
-    (void)context;
     assert_int_equal(end_open(0), 0);
     for (unsigned i = 0; i < 2; i++) {
         peer = raw_connect();
@@ -336,7 +324,6 @@ static void what_a_slow_peer_does_not_take_yet_is_offered_again_and_whole(void *
 {
     unsigned sent = 0, got = 0;
 
-    (void)context;
     two_ends();
     while (send_frame(0, RV_NET_FRAME_MAX, sent) == 0)
         assert_true(++sent < 10000);
@@ -359,7 +346,6 @@ static void what_a_slow_peer_does_not_take_yet_is_offered_again_and_whole(void *
 
 static void without_a_peer_frames_are_lost_and_nothing_waits(void **context)
 {
-    (void)context;
     assert_int_equal(end_open(0), 0);
     turn();
     for (unsigned i = 0; i < 100; i++)
@@ -372,7 +358,6 @@ static void without_a_peer_frames_are_lost_and_nothing_waits(void **context)
 
 static void either_end_may_go_and_another_has_its_place(void **context)
 {
-    (void)context;
     two_ends();
     for (unsigned goes = 0; goes < 2; goes++) {
         end_close(goes);
@@ -390,7 +375,6 @@ static void either_end_may_go_and_another_has_its_place(void **context)
 
 static void a_third_waits_until_one_has_gone(void **context)
 {
-    (void)context;
     two_ends();
     assert_int_equal(end_open(2), 0);
     turn();
@@ -417,7 +401,6 @@ static void a_socket_that_is_listened_on_is_never_replaced(void **context)
     int waiting[16], count = 0;
     ino_t first;
 
-    (void)context;
     two_ends();
     first = inode();
     while (count < 16 && (waiting[count] = raw_connect()) >= 0)
@@ -441,7 +424,6 @@ static void a_lock_on_the_folder_stops_nobody(void **context)
 {
     int lock;
 
-    (void)context;
     lock = open(folder, O_RDONLY | O_DIRECTORY);
     assert_int_equal(flock(lock, LOCK_EX), 0);
     two_ends();
@@ -457,7 +439,6 @@ static void without_descriptors_who_comes_waits(void **context)
     unsigned watched = 0;
     int peer;
 
-    (void)context;
     assert_int_equal(end_open(0), 0);
     turn();
     peer = raw_connect();
@@ -487,7 +468,6 @@ static void a_socket_that_was_left_behind_is_replaced(void **context)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    (void)context;
     strcpy(address.sun_path, path);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     close(fd);
@@ -502,7 +482,6 @@ static void what_is_no_socket_is_refused_and_left_alone(void **context)
     struct stat st;
     int fd = open(path, O_CREAT | O_WRONLY, 0600);
 
-    (void)context;
     assert_int_equal(write(fd, "precious", 8), 8);
     close(fd);
     plugin_host_init(&ends[0].host, NULL, 0, 0);
@@ -515,7 +494,6 @@ static void what_is_no_socket_is_refused_and_left_alone(void **context)
 
 static void a_folder_that_is_not_there_is_refused(void **context)
 {
-    (void)context;
     plugin_host_init(&ends[0].host, NULL, 0, 0);
     ends[0].host.properties =
         (const struct plugin_host_property[]){{"path", "/tmp/no such folder/cable"}, {0}};

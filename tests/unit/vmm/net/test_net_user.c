@@ -28,7 +28,6 @@ static void frames_come_out_as_they_went_in_round_and_round(void **state)
     unsigned in = 0, out = 0;
     size_t len;
 
-    (void)state;
     assert_int_equal(net_frames_init(&frames, 1000), 0);
     while (out < 2000) {
         memset(bytes, (int)in, sizeof(bytes));
@@ -59,7 +58,6 @@ static void a_checksum_is_completed(void **state)
 {
     uint8_t frame[] = {0, 1, 0xf2, 3, 0xf4, 0xf5, 0xf6, 0xf7, 0, 0};
 
-    (void)state;
     assert_true(net_checksum_complete(frame, sizeof(frame), 0, 8));
     assert_int_equal(frame[8] << 8 | frame[9], 0x220d);
     frame[8] = frame[9] = 0;
@@ -93,7 +91,6 @@ static void frames_that_are_none_do_not_pass(void **state)
     struct user_guard guard;
     uint8_t frame[64];
 
-    (void)state;
     user_guard_init(&guard, 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         packet(frame, cases[i].type, 6, sizeof(frame));
@@ -110,7 +107,6 @@ static void no_new_flow_passes_when_there_are_as_many_sockets_as_may_be(void **s
     uint8_t frame[64];
     size_t len;
 
-    (void)state;
     user_guard_init(&guard, 0);
     for (unsigned six = 0; six <= 1; six++) {
         unsigned at = six ? 54 : 34;
@@ -138,7 +134,6 @@ static void fragments_pass_at_a_limited_rate(void **state)
     size_t len = packet(frame, 0x0800, 17, sizeof(frame));
     unsigned passed = 0;
 
-    (void)state;
     frame[20] = 0x20; /* more fragments */
     user_guard_init(&guard, SECOND);
     while (user_guard_check(&guard, frame, len, 0, SECOND) == USER_PASS)
@@ -177,7 +172,6 @@ static void only_what_is_for_dhcp_s_server_needs_no_socket(void **state)
     struct user_guard guard;
     uint8_t frame[64];
 
-    (void)state;
     user_guard_init(&guard, 0);
     inet_pton(AF_INET, "10.0.2.2", &guard.host);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -245,7 +239,6 @@ static void a_packet_that_is_longer_than_the_mtu_comes_in_fragments(void **state
     static const size_t mtus[] = {68, 576, 1280, 1500, 9000};
     uint8_t *frame = malloc(14 + 65535), *out = malloc(65535);
 
-    (void)state;
     for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++) {
         for (size_t payload = mtus[i] - 20 + 1; payload <= 65515; payload += 1 + payload / 3) {
             packet(frame, 0x0800, 17, 14 + 20 + payload);
@@ -279,7 +272,6 @@ static void a_fragment_is_cut_into_fragments_of_the_same_packet(void **state)
     size_t head_len, part_len;
     const uint8_t *part;
 
-    (void)state;
     packet(frame, 0x0800, 17, sizeof(frame));
     frame[16] = 1620 >> 8;
     frame[17] = 1620 & 0xff;
@@ -301,7 +293,6 @@ static void what_cannot_be_cut_is_refused(void **state)
     size_t head_len, part_len;
     const uint8_t *part;
 
-    (void)state;
     packet(frame, 0x0806, 0, sizeof(frame)); /* not IP */
     assert_int_equal(user_fragment_next(&fragment, frame, sizeof(frame), 1500, head, &head_len,
                                         &part, &part_len),
@@ -323,7 +314,6 @@ static void a_syn_says_that_large_segments_are_taken(void **state)
 {
     uint8_t frame[64] = {0};
 
-    (void)state;
     frame[34 + 12] = 0x70; /* 28 bytes of header: NOP, NOP, something, MSS */
     frame[34 + 13] = 0x02;
     memcpy(frame + 54, (const uint8_t[]){1, 1, 2, 4, 0x05, 0xb4, 0, 0}, 8);
@@ -348,7 +338,6 @@ static void a_large_segment_is_announced_with_a_checksum_to_complete(void **stat
     uint8_t *frame = calloc(1, 4000);
     uint8_t whole[12];
 
-    (void)state;
     packet(frame, 0x0800, 6, 4000);
     memcpy(frame + 26, (const uint8_t[]){10, 0, 2, 2, 10, 0, 2, 15}, 8);
     frame[34 + 12] = 0x50;
@@ -388,7 +377,6 @@ static void networks_are_read_and_checked(void **state)
     struct user_network network;
     char error[160];
 
-    (void)state;
     assert_int_equal(user_options_network("192.168.5.7/24", NULL, &network, error, 160), 0);
     assert_int_equal(ntohl(network.net.s_addr), 0xc0a80500);
     assert_int_equal(ntohl(network.host.s_addr), 0xc0a80502);
@@ -429,7 +417,6 @@ static void forwards_are_read_and_checked(void **state)
     };
     struct hostfwd fwd;
 
-    (void)state;
     assert_int_equal(hostfwd_parse("udp:127.0.0.1:53-10.0.2.15:5353;tcp::1-:2", &fwd), 31);
     assert_int_equal(hostfwd_parse("udp:127.0.0.1:53-10.0.2.15:5353+tcp::1-:2", &fwd), 31);
     assert_true(fwd.udp);
@@ -455,7 +442,6 @@ static void forwards_have_ipv6_addresses_in_brackets(void **state)
     struct hostfwd fwd;
     char text[INET6_ADDRSTRLEN];
 
-    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         assert_int_equal(hostfwd_parse(cases[i].text, &fwd), strlen(cases[i].text));
         assert_int_equal(fwd.len, sizeof(struct sockaddr_in6));

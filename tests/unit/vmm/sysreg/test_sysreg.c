@@ -22,14 +22,12 @@ static unsigned warnings, debugs;
 
 bool log_first(unsigned kind, uint64_t key)
 {
-    (void)key;
     assert_int_equal(kind, LOG_KIND_SYSREG);
     return true;
 }
 
 void log_msg(enum log_level level, const char *fmt, ...)
 {
-    (void)fmt;
     *(level == LOG_WARN ? &warnings : &debugs) += 1;
 }
 
@@ -212,7 +210,6 @@ static void sysreg_answers_each_row_as_its_table_says(void **state)
         {0xd5181086, UNDEF, 0, 1, "msr S3_0_C1_C0_4, x6"},
     };
 
-    (void)state;
     for (unsigned i = 0; i < IDREGS_COUNT; i++)
         sysreg.id[i] = 0x1100 + i;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -241,7 +238,6 @@ static void sysreg_sgi_writes_reach_the_vgic_and_bring_its_kick_mask(void **stat
         enum vgic_sgi_reg which;
     } cases[] = {{0xd518cba1, VGIC_SGI1R}, {0xd518cbc1, VGIC_ASGI1R}, {0xd518cbe1, VGIC_SGI0R}};
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct sysreg_cpu cpu = {0};
         uint64_t value = 0x0000010002000003 + i, kick;
@@ -261,7 +257,6 @@ static void sysreg_dir_writes_reach_the_vgic_with_24_bits_of_intid(void **state)
     struct sysreg_cpu cpu = {0};
     uint64_t value = 0xffffffff01000022, kick = 1;
 
-    (void)state;
     dir.calls = 0;
     assert_true(access_register(&cpu, 0xd518cb21, &value, &kick)); /* msr icc_dir_el1, x1 */
     assert_int_equal(dir.calls, 1);
@@ -305,7 +300,6 @@ static void sysreg_cpu_interface_is_read_from_the_gic_group(void **state)
         {MRS_RPR, 0, 0, 1ull << 63, 0xff},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct sysreg_cpu cpu = {0};
         uint64_t value = 0xdead, kick;
@@ -340,7 +334,6 @@ static void sysreg_cpu_interface_is_written_to_its_fields_of_vmcr(void **state)
         {MSR_CTLR, 0xf84c021f, 2, 0xf84c020f},
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct sysreg_cpu cpu = {0};
         uint64_t value = cases[i].value, kick;
@@ -360,7 +353,6 @@ static void sysreg_cpu_interface_of_a_lost_machine_is_reported(void **state)
 {
     static const uint32_t accesses[] = {MRS_PMR, MSR_PMR, MRS_CTLR, MSR_CTLR, MRS_RPR};
 
-    (void)state;
     gic_result = -EIO;
     for (size_t i = 0; i < COUNT(accesses); i++) {
         struct sysreg_cpu cpu = {0};
@@ -377,7 +369,6 @@ static void sysreg_os_lock_is_locked_at_reset_and_follows_oslar(void **state)
     struct sysreg_cpu cpu, other;
     uint64_t value, kick;
 
-    (void)state;
     sysreg_reset(&cpu);
     sysreg_reset(&other);
     assert_true(access_register(&cpu, 0xd5301184, &value, &kick));
@@ -395,7 +386,6 @@ static void sysreg_dbgprcr_keeps_its_one_bit(void **state)
     struct sysreg_cpu cpu;
     uint64_t value = ~0ull, kick;
 
-    (void)state;
     sysreg_reset(&cpu);
     assert_true(access_register(&cpu, 0xd5101484, &value, &kick));
     value = 0;
@@ -409,7 +399,6 @@ static void sysreg_claim_tags_are_set_and_cleared_one_by_one(void **state)
     struct sysreg_cpu cpu, other;
     uint64_t value, kick;
 
-    (void)state;
     sysreg_reset(&cpu);
     sysreg_reset(&other);
     value = 0xfa5;
@@ -426,7 +415,6 @@ static void sysreg_claim_tags_are_set_and_cleared_one_by_one(void **state)
 
 static void sysreg_never_goes_out_of_bounds_for_any_encoding(void **state)
 {
-    (void)state;
     for (uint32_t key = 0; key < 0x10000; key++) {
         for (uint32_t read = 0; read < 2; read++) {
             struct sysreg_cpu cpu = {0};
@@ -449,7 +437,6 @@ static uint64_t filtered(unsigned crm, unsigned op2, uint64_t cpu)
 
 static void idregs_apply_each_rule_to_each_value(void **state)
 {
-    (void)state;
     for (size_t i = 0; i < idregs_field_count; i++) {
         const struct idregs_field *f = &idregs_fields[i];
         uint64_t mask = ~0ull >> (64 - f->width);
@@ -481,7 +468,6 @@ static void idregs_rules_do_not_overlap_and_name_existing_registers(void **state
 {
     uint64_t taken[IDREGS_COUNT] = {0};
 
-    (void)state;
     for (size_t i = 0; i < idregs_field_count; i++) {
         const struct idregs_field *f = &idregs_fields[i];
         uint64_t mask = (~0ull >> (64 - f->width)) << f->shift;
@@ -500,7 +486,6 @@ static void idregs_read_zero_where_no_rule_is(void **state)
 {
     uint64_t in[IDREGS_COUNT], out[IDREGS_COUNT];
 
-    (void)state;
     memset(in, 0xff, sizeof(in));
     idregs_filter(in, out);
     for (unsigned i = 0; i < 8; i++)
@@ -516,7 +501,6 @@ static void idregs_without_aarch32_hide_all_of_it(void **state)
 {
     uint64_t in[IDREGS_COUNT], out[IDREGS_COUNT];
 
-    (void)state;
     memset(in, 0x11, sizeof(in));
     idregs_filter(in, out);
     for (unsigned i = RV_ID_INDEX(1, 0); i < RV_ID_INDEX(4, 0); i++)
@@ -546,7 +530,6 @@ static void idregs_of_a_full_cpu_show_what_the_vmm_can_keep(void **state)
         {6, 1, 0x1011111111211052, 0x0011111111211052}, /* LS64 */
     };
 
-    (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint64_t got = filtered(cases[i].crm, cases[i].op2, cases[i].cpu);
 

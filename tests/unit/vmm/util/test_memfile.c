@@ -18,7 +18,6 @@ static void its_length_cannot_be_changed(void **state)
     int fd = memfile_create("test", 0x10000);
     struct stat st;
 
-    (void)state;
     assert_true(fd >= 0);
     assert_int_equal(fstat(fd, &st), 0);
     assert_int_equal(st.st_size, 0x10000);
@@ -37,7 +36,6 @@ static void it_can_be_mapped_and_given_back_to_the_host(void **state)
     int fd = memfile_create("test", 0x10000);
     char *memory;
 
-    (void)state;
     assert_true(fd >= 0);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     memory = mmap(NULL, 0x10000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -55,7 +55,7 @@ static void size_parse_refuses_everything_else(void **state)
 {
     static const struct {
         const char *text;
-        int err;
+        int error;
     } table[] = {
         {"", -EINVAL},
         {" ", -EINVAL},
@@ -89,10 +89,10 @@ static void size_parse_refuses_everything_else(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
         uint64_t bytes = UNTOUCHED;
-        int err = size_parse(table[i].text, &bytes);
+        int error = size_parse(table[i].text, &bytes);
 
-        if (err != table[i].err || bytes != UNTOUCHED)
-            fail_msg("'%s' gave %d, 0x%llx", table[i].text, err, (unsigned long long)bytes);
+        if (error != table[i].error || bytes != UNTOUCHED)
+            fail_msg("'%s' gave %d, 0x%llx", table[i].text, error, (unsigned long long)bytes);
     }
 }
 

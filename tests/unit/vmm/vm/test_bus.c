@@ -283,9 +283,6 @@ static struct bus *leaving_bus;
 
 static int leaving_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
 {
-    (void)opaque;
-    (void)offset;
-    (void)size;
     *value = 0x1ff;
     return bus_remove(leaving_bus, ipa(0));
 }

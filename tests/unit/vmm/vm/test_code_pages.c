@@ -18,13 +18,11 @@ static struct code_run run;
 
 static int setup(void **state)
 {
-    (void)state;
     return code_pages_init(&pages, RAM);
 }
 
 static int teardown(void **state)
 {
-    (void)state;
     code_pages_free(&pages);
     return 0;
 }
@@ -37,7 +35,6 @@ static void assert_run(uint64_t offset, uint64_t size)
 
 static void write_to_code_takes_the_region_from_the_guest_once(void **state)
 {
-    (void)state;
     assert_true(code_pages_written(&pages, CODE_REGION + 5 * PAGE + 8, 1, &run));
     assert_run(CODE_REGION, CODE_REGION);
     assert_false(code_pages_written(&pages, CODE_REGION, CODE_REGION, &run));
@@ -47,7 +44,6 @@ static void write_to_code_takes_the_region_from_the_guest_once(void **state)
 
 static void write_across_regions_takes_all_of_them(void **state)
 {
-    (void)state;
     assert_true(code_pages_written(&pages, 2 * CODE_REGION - 1, CODE_REGION + 2, &run));
     assert_run(CODE_REGION, 3 * CODE_REGION);
 }
@@ -56,7 +52,6 @@ static void fetch_gives_one_chunk_back_and_names_its_stale_pages(void **state)
 {
     struct code_run chunk;
 
-    (void)state;
     assert_true(code_pages_written(&pages, CODE_CHUNK + 3 * PAGE, 2 * PAGE, &run));
     assert_false(code_pages_written(&pages, CODE_CHUNK + 9 * PAGE + 7, 1, &run));
     assert_false(code_pages_written(&pages, 2 * CODE_CHUNK, PAGE, &run));
@@ -74,7 +69,6 @@ static void fetch_gives_one_chunk_back_and_names_its_stale_pages(void **state)
 
 static void page_that_runs_again_is_taken_again(void **state)
 {
-    (void)state;
     assert_true(code_pages_written(&pages, 0, PAGE, &run));
     (void)code_pages_fetched(&pages, 0);
     assert_false(code_pages_written(&pages, CODE_CHUNK, PAGE, &run)); /* data beside it */
@@ -86,7 +80,6 @@ static void nothing_outside_of_ram_is_touched(void **state)
 {
     struct code_run all = {0, RAM};
 
-    (void)state;
     assert_false(code_pages_written(&pages, RAM, PAGE, &run));
     assert_false(code_pages_written(&pages, UINT64_MAX - 5, 3, &run));
     assert_false(code_pages_written(&pages, 7 * PAGE, 0, &run));
@@ -103,7 +96,6 @@ static void random_writes_and_fetches_agree_with_a_plain_model(void **state)
     static uint8_t executable[RAM / PAGE], stale[RAM / PAGE];
     const uint64_t nr = RAM / PAGE, region = CODE_REGION / PAGE, chunk = CODE_CHUNK / PAGE;
 
-    (void)state;
     srand(1);
     for (uint64_t i = 0; i < nr; i++) {
         executable[i] = 1;
@@ -149,7 +141,6 @@ static void machine_that_sees_all_has_no_pages(void **state)
 {
     struct code_pages none = {0};
 
-    (void)state;
     assert_false(code_pages_written(&none, 0, PAGE, &run));
     code_pages_free(&none);
 }

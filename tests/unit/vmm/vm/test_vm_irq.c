@@ -76,48 +76,35 @@ int pcpu_push(struct pcpu *p, const struct rv_command *command)
 
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
 {
-    (void)cores;
-    (void)command;
-    (void)value;
     fail();
     return -EIO;
 }
 
 void sched_wake(struct sched *sched, unsigned vcpu)
 {
-    (void)sched;
     assert_int_equal(vcpu, 7);
     note('w');
 }
 
 void sched_renew(struct sched *sched, unsigned vcpu)
 {
-    (void)sched;
     assert_int_equal(vcpu, 7);
     note('r');
 }
 
 uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, uint64_t value)
 {
-    (void)vgic;
-    (void)source;
-    (void)which;
-    (void)value;
     fail();
     return 0;
 }
 
 void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid)
 {
-    (void)vgic;
-    (void)vcpu;
-    (void)intid;
     fail();
 }
 
 static int setup(void **state)
 {
-    (void)state;
     memset(steps, 0, sizeof(steps));
     call_result = 0;
     live =
@@ -134,7 +121,6 @@ static void vmcr_changes_while_direct_interrupts_wait(void **state)
 {
     struct rv_gic want = live;
 
-    (void)state;
     want.vmcr = 0x804c021f;
     assert_int_equal(vm_irq_set_vmcr(&vm, 1, 0xff000000, 0x80000000), 0);
     assert_string_equal(steps, "bsle");
@@ -144,7 +130,6 @@ static void vmcr_changes_while_direct_interrupts_wait(void **state)
 
 static void vmcr_of_a_lost_machine_is_not_loaded(void **state)
 {
-    (void)state;
     call_result = -EIO;
     assert_int_equal(vm_irq_set_vmcr(&vm, 1, 0xff000000, 0x80000000), -EIO);
     assert_string_equal(steps, "bs");
@@ -155,7 +140,6 @@ static void cpu_interface_is_read_by_a_save_alone(void **state)
 {
     struct rv_gic got;
 
-    (void)state;
     assert_int_equal(vm_irq_ops.save(&vm, 1, &got), 0);
     assert_string_equal(steps, "s");
     assert_memory_equal(&got, &live, sizeof(got));
@@ -164,7 +148,6 @@ static void cpu_interface_is_read_by_a_save_alone(void **state)
 /* What waits for a list register is in the page: it changes there, and is not sent. */
 static void interrupt_that_waits_is_not_sent_to_the_stub(void **state)
 {
-    (void)state;
     page.gic = (struct rv_gic){.irq = {[0] = LR_PENDING | 40, [4] = LR_ACTIVE | 41}, .nr_irqs = 5};
     assert_int_equal(vm_irq_ops.inject(&vm, 1, 41, RV_IRQ_PENDING | 8), 0);
     assert_string_equal(steps, "w");
@@ -176,7 +159,6 @@ static void interrupt_that_waits_is_not_sent_to_the_stub(void **state)
 
 static void interrupt_that_waits_is_taken_back_from_the_page(void **state)
 {
-    (void)state;
     page.gic = (struct rv_gic){.irq = {[4] = LR_STATES | 41}, .nr_irqs = 5};
     assert_int_equal(vm_irq_ops.retract(&vm, 1, 41, RV_LR_PENDING), RV_LR_PENDING | RV_LR_ACTIVE);
     assert_string_equal(steps, "tr"); /* the stub first: what it reports before is in the page */
@@ -190,7 +172,6 @@ static void end_of_an_interrupt_that_waits_is_seen_by_a_save(void **state)
 {
     struct rv_gic got;
 
-    (void)state;
     live.irq[4] = LR_ACTIVE | 41;
     live.nr_irqs = 5;
     live.vmcr = 0;

@@ -18,7 +18,6 @@ static unsigned nr_regions;
 
 static int setup(void **state)
 {
-    (void)state;
     place = (struct vm_place){0};
     nr_regions = 0;
     return 0;
@@ -59,7 +58,6 @@ static void platform_devices_lie_one_after_the_other(void **state)
     struct rv_device_class big = {.name = "big", .regions = region(0, 0x10001), .irq_lines = 3};
     struct rv_device_class small = {.name = "small", .regions = region(0, 4), .irq_lines = 1};
 
-    (void)state;
     put(&big, 0x0c000000, 112);
     put(&small, 0x0c020000, 115);
     put(&big, 0x0c030000, 116);
@@ -70,7 +68,6 @@ static void fixed_place_is_the_firsts_and_the_second_goes_to_the_platform_bus(vo
 {
     struct rv_device_class uart = fixed(0x09000000, 0x1000, 1);
 
-    (void)state;
     put(&uart, 0x09000000, 1);
     put(&uart, 0x0c000000, 112);
     put(&uart, 0x0c010000, 113);
@@ -92,7 +89,6 @@ static void fixed_place_that_is_somebody_elses_is_not_given(void **state)
     };
     struct rv_device_class first = fixed(0x09000000, 0x1000, 1);
 
-    (void)state;
     put(&first, 0x09000000, 1);
     for (uint32_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
         put(&classes[i], 0x0c000000 + i * 0x10000, 112 + i);
@@ -104,7 +100,6 @@ static const struct rv_device_class virtio = {
 
 static void transports_beyond_the_boards_32_go_to_the_platform_bus(void **state)
 {
-    (void)state;
     for (uint32_t i = 0; i < 32; i++)
         put(&virtio, 0x0a000000 + i * 0x200, 16 + i);
     for (uint32_t i = 0; i < 32; i++)
@@ -119,7 +114,6 @@ static void no_spi_is_given_out_that_the_interrupt_controller_does_not_have(void
     uint32_t first;
     ipa_t at;
 
-    (void)state;
     put(&lines, 0x0c000000, 112);
     put(&lines, 0x0c010000, 176);
     assert_int_equal(vm_place(&place, &lines, &at, &first), -ENOSPC);
@@ -139,7 +133,6 @@ static void bus_and_spis_have_an_end(void **state)
     ipa_t at;
     uint32_t first;
 
-    (void)state;
     assert_int_equal(vm_place(&place, &endless, &at, &first), -ENOSPC);
     for (uint32_t i = 0; i < (256 - 112) / 64; i++)
         put(&small, 0x0c000000 + i * 0x10000, 112 + i * 64);

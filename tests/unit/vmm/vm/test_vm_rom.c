@@ -59,7 +59,6 @@ static int setup(void **state)
 {
     unsigned index;
 
-    (void)state;
     machine = (struct machine){.ram = machine_ram, .layout = {.ram = LAYOUT_RAM}};
     vm = (struct vm){
         .config = {.ram_size = RAM, .rom_size = 2 * ROM},
@@ -78,7 +77,6 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    (void)state;
     vm_rom_free(&vm);
     return 0;
 }
@@ -100,7 +98,6 @@ static void memory_lies_behind_the_ram_of_the_vm(void **state)
     unsigned index;
     uint8_t *second;
 
-    (void)state;
     assert_ptr_equal(memory, machine_ram + SHARE + RAM);
     assert_int_equal(vm_rom_new(&vm, ipa(0), ROM, &index, &second), 0);
     assert_int_equal(index, 1);
@@ -112,7 +109,6 @@ static void no_more_memory_than_the_machine_has(void **state)
     unsigned index;
     uint8_t *second;
 
-    (void)state;
     assert_int_equal(vm_rom_new(&vm, ipa(0), ROM + RV_PAGE_SIZE, &index, &second), -ENOSPC);
     assert_int_equal(vm_rom_new(&vm, ipa(0), ROM, &index, &second), 0);
     assert_int_equal(vm_rom_new(&vm, ipa(0x10000000), RV_PAGE_SIZE, &index, &second), -ENOSPC);
@@ -123,7 +119,6 @@ static void memory_is_whole_pages(void **state)
     unsigned index;
     uint8_t *second;
 
-    (void)state;
     assert_int_equal(vm_rom_new(&vm, ipa(0), 0, &index, &second), -EINVAL);
     assert_int_equal(vm_rom_new(&vm, ipa(0), 0x1234, &index, &second), -EINVAL);
     assert_int_equal(vm_rom_new(&vm, ipa(0x10), RV_PAGE_SIZE, &index, &second), -EINVAL);
@@ -131,7 +126,6 @@ static void memory_is_whole_pages(void **state)
 
 static void first_read_or_fetch_maps_it(void **state)
 {
-    (void)state;
     check_said("");
     assert_true(fault(READ_FAULT, BASE + 8));
     check_said(MAPPED);
@@ -148,7 +142,6 @@ static void first_read_or_fetch_maps_it(void **state)
 /* It changes its mode for each command: that alone is free. */
 static void modes_that_nobody_reads_in_cost_nothing(void **state)
 {
-    (void)state;
     for (unsigned i = 0; i < 10; i++) {
         vm_rom_show(&vm, 0, false);
         vm_rom_show(&vm, 0, true);
@@ -169,7 +162,6 @@ static void other_exits_are_the_devices(void **state)
         {ESR_SET(ESR_EC_DABT_SAME, ESR_ELx_EC) | ESR_FSC_TRANSLATION | 2, BASE},
     };
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_false(fault(cases[i].esr, cases[i].address));
     vm_rom_show(&vm, 0, false);
@@ -179,14 +171,12 @@ static void other_exits_are_the_devices(void **state)
 
 static void walk_of_tables_in_it_maps_it(void **state)
 {
-    (void)state;
     assert_true(fault(READ_FAULT | ESR_ISS_DABT_S1PTW | ESR_ISS_DABT_WNR, BASE));
     check_said(MAPPED);
 }
 
 static void what_was_written_is_flushed_before_it_is_shown(void **state)
 {
-    (void)state;
     vm_rom_show(&vm, 0, false);
     vm_rom_written(&vm, 0, 0x1fff, 2);        /* pages 1 and 2 */
     vm_rom_written(&vm, 0, ROM - 1, 1);       /* the last */
@@ -207,7 +197,6 @@ static void what_was_written_is_flushed_before_it_is_shown(void **state)
 
 static void what_is_written_while_it_is_mapped_is_flushed_at_once(void **state)
 {
-    (void)state;
     assert_true(fault(READ_FAULT, BASE));
     check_said(MAPPED);
     vm_rom_written(&vm, 0, 0x3000, 4);
@@ -216,7 +205,6 @@ static void what_is_written_while_it_is_mapped_is_flushed_at_once(void **state)
 
 static void before_the_vm_runs_nothing_is_flushed(void **state)
 {
-    (void)state;
     vm.running = false;
     vm_rom_written(&vm, 0, 0, ROM);
     vm.running = true;
@@ -226,7 +214,6 @@ static void before_the_vm_runs_nothing_is_flushed(void **state)
 
 static void refusal_of_the_stub_breaks_the_vm(void **state)
 {
-    (void)state;
     call_result = -EIO;
     assert_true(fault(READ_FAULT, BASE));
     assert_true(vm.broken);
@@ -235,7 +222,6 @@ static void refusal_of_the_stub_breaks_the_vm(void **state)
 /* The vmm reads instructions and tables there as the guest's MMU does. */
 static void vmm_reads_what_is_shown(void **state)
 {
-    (void)state;
     assert_ptr_equal(guest_rom_at(&vm.roms, BASE + 16, 8), memory + 16);
     assert_ptr_equal(guest_rom_at(&vm.roms, BASE + ROM - 8, 8), memory + ROM - 8);
     assert_null(guest_rom_at(&vm.roms, BASE + ROM - 4, 8));

@@ -36,7 +36,6 @@ static void reads_stop_at_the_end(void **state)
     };
     struct lists l;
 
-    (void)state;
     fill(&l);
     assert_int_equal(iov_size(l.iov, 4), 9);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -51,7 +50,6 @@ static void writes_and_fills_stop_at_the_end(void **state)
 {
     struct lists l;
 
-    (void)state;
     fill(&l);
     assert_int_equal(iov_write(l.iov, 4, 2, "123456", 6), 6);
     assert_memory_equal(l.bytes, "ab123456i", 9);
@@ -84,7 +82,6 @@ static void advance_and_trim_drop_bytes(void **state)
             assert_memory_equal(to, &"abcdefghi"[drop], left);
         }
     }
-    (void)state;
 }
 
 int main(void)

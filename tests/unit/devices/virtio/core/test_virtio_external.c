@@ -25,7 +25,6 @@ struct setup {
 
 static void on_notify(void *device, struct virtqueue *vq)
 {
-    (void)vq;
     ((struct setup *)device)->notified++;
 }
 

@@ -36,7 +36,6 @@ static void on_notify(void *device, struct virtqueue *vq)
 
 static bool on_features(void *device, uint64_t features)
 {
-    (void)features;
     return !((struct setup *)device)->refuse_features;
 }
 
@@ -57,7 +56,6 @@ static bool on_queue_reset(void *device, struct virtqueue *vq)
 {
     struct setup *s = device;
 
-    (void)vq;
     s->queue_resets++;
     return !s->reset_later;
 }

@@ -58,7 +58,6 @@ static void echo_notify(void *device, struct virtqueue *vq)
 
 static void echo_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
 {
-    (void)device;
     echo_copy(vq, chain);
 }
 
@@ -74,8 +73,6 @@ static int echo_create(struct virtio_plugin *plugin, void *state, uint32_t flags
     static const struct virtqueue_limits limits = {.size = 16};
     struct echo *echo;
 
-    (void)state;
-    (void)flags;
     if (plugin->ops->property_bool(plugin->instance, "broken"))
         return -ENXIO;
     echo = calloc(1, sizeof(*echo));
@@ -217,7 +214,6 @@ static void expect_answer(struct fixture *f)
 
 static void class_is_one_of_a_virtio_transport(void **state)
 {
-    (void)state;
     assert_int_equal(ringvisor_device.size, sizeof(struct rv_device_class));
     assert_int_equal(ringvisor_device.regions[0].bytes, 0x200);
     assert_int_equal(ringvisor_device.place, RV_PLACE_VIRTIO_MMIO);

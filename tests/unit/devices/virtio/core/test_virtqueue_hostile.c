@@ -42,8 +42,6 @@ struct setup {
 
 static void on_notify(void *device, struct virtqueue *vq)
 {
-    (void)device;
-    (void)vq;
 }
 
 static const struct virtio_device_class device_class = {.id = 4, .notify = on_notify};
@@ -463,7 +461,6 @@ static void check_stopped(struct setup *s, const char *name)
 
 static void each_violation_stops_the_device_until_reset(void **state)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct virtq_chain chain, late;
         struct driver_seg seg = {DATA, 8, true};
@@ -504,7 +501,6 @@ static void split_chain_may_end_in_a_table(void **state)
     struct virtq_chain chain;
     struct setup s;
 
-    (void)state;
     begin(&s, SPLIT);
     desc(&s, 0, DATA, 10, NEXT, 4);
     /* WRITE means nothing beside INDIRECT; the table may have any address. */
@@ -526,7 +522,6 @@ static void empty_buffers_may_be_anywhere(void **state)
     struct virtq_chain chain;
     struct setup s;
 
-    (void)state;
     begin(&s, SPLIT);
     desc(&s, 0, 0, 0, NEXT, 1);
     desc(&s, 1, ~0ull, 0, WRITE, 0);
@@ -543,7 +538,6 @@ static void packed_table_ignores_other_flags(void **state)
     struct virtq_chain chain;
     struct setup s;
 
-    (void)state;
     begin(&s, PACKED);
     put(&s, TABLE, DATA, 16, 77, INDIRECT | NEXT | AVAIL);
     put(&s, TABLE + 16, DATA, 16, 77, WRITE | USED);
@@ -559,7 +553,6 @@ static void packed_garbage_in_reserved_flags_is_ignored(void **state)
     struct virtq_chain chain;
     struct setup s;
 
-    (void)state;
     begin(&s, PACKED);
     pdesc(&s, 0, DATA, 16, AVAIL | 0x7f78);
     assert_true(virtqueue_pop(queue(&s), &chain));
@@ -578,7 +571,6 @@ static void a_second_push_does_nothing(void **state)
     struct driver_seg seg = {DATA, 8, true};
     uint64_t formats[] = {SPLIT, PACKED};
 
-    (void)state;
     for (unsigned i = 0; i < 2; i++) {
         struct virtq_chain chain;
         struct setup s;

@@ -67,7 +67,6 @@ static void on_notify(void *device, struct virtqueue *vq)
 {
     struct model *m = device;
 
-    (void)vq;
     m->device_awake = true;
 }
 
@@ -78,7 +77,6 @@ static void on_resubmit(void *device, struct virtqueue *vq, const struct virtq_c
     struct held *h = &m->held[m->resubmitted++];
     uint64_t seq = 0;
 
-    (void)vq;
     assert_true(m->resubmitted <= m->held_count);
     assert_int_equal(iov_read(chain->readable, chain->readable_count, 0, &seq, 8), 8);
     assert_int_equal(seq, h->seq);
@@ -333,28 +331,24 @@ static void run(uint64_t features, unsigned size, uint64_t seed)
 
 static void split_ring_loses_nothing(void **state)
 {
-    (void)state;
     run(0, 64, 1);
     run(0, 8, 2);
 }
 
 static void split_ring_with_event_index_loses_nothing(void **state)
 {
-    (void)state;
     run(EVENT, 128, 3);
     run(EVENT, 8, 4);
 }
 
 static void packed_ring_loses_nothing(void **state)
 {
-    (void)state;
     run(PACKED, 64, 5);
     run(PACKED, 7, 6);
 }
 
 static void packed_ring_with_event_index_loses_nothing(void **state)
 {
-    (void)state;
     run(PACKED | EVENT, 100, 7);
     run(PACKED | EVENT, 9, 8);
 }

@@ -35,7 +35,6 @@ static void on_notify(void *device, struct virtqueue *vq)
 {
     struct setup *s = device;
 
-    (void)vq;
     s->notified++;
 }
 
@@ -43,7 +42,6 @@ static void on_resubmit(void *device, struct virtqueue *vq, const struct virtq_c
 {
     struct setup *s = device;
 
-    (void)vq;
     assert_true(s->again_count < SIZE);
     s->again[s->again_count++] = *chain;
 }
@@ -177,7 +175,6 @@ static void not_taken(struct setup *s)
 
 static void a_chain_that_was_not_taken_is_popped_again(void **state)
 {
-    (void)state;
     for_both(not_taken);
 }
 
@@ -213,7 +210,6 @@ static void taken(struct setup *s)
 
 static void chains_in_flight_come_again_in_their_order(void **state)
 {
-    (void)state;
     for_both(taken);
 }
 
@@ -260,13 +256,11 @@ static void done_published(struct setup *s)
 
 static void a_push_that_was_not_published_is(void **state)
 {
-    (void)state;
     for_both(done_unpublished);
 }
 
 static void a_push_that_was_published_is_not_repeated(void **state)
 {
-    (void)state;
     for_both(done_published);
 }
 
@@ -308,7 +302,6 @@ static void done_and_reused(struct setup *s)
 
 static void a_descriptor_that_is_the_drivers_again_is_left_alone(void **state)
 {
-    (void)state;
     for_both(done_and_reused);
 }
 
@@ -348,13 +341,11 @@ static void batch_left(struct setup *s)
 
 static void a_batch_is_seen_at_once(void **state)
 {
-    (void)state;
     for_both(batch_flushed);
 }
 
 static void a_batch_that_was_not_flushed_is_seen_by_the_next_process(void **state)
 {
-    (void)state;
     for_both(batch_left);
 }
 
@@ -381,7 +372,6 @@ static void done_counted(struct setup *s)
 
 static void a_push_that_was_counted_is_not_counted_again(void **state)
 {
-    (void)state;
     for_both(done_counted);
 }
 
@@ -389,7 +379,6 @@ static void a_reset_that_was_waiting_is_done(void **state)
 {
     struct setup s;
 
-    (void)state;
     begin(&s, SPLIT);
     s.state->resetting = 1;
     virtio_mmio_destroy(&s.mmio);
@@ -405,7 +394,6 @@ static void a_broken_device_stays_broken(void **state)
 {
     struct setup s;
 
-    (void)state;
     begin(&s, SPLIT);
     virtio_mmio_broken(&s.mmio, 0, "a test", 0);
     virtio_mmio_destroy(&s.mmio);
@@ -529,7 +517,6 @@ static void a_damaged_state_is_refused(void **state)
         {damage_link, true},     {damage_loop, true},
     };
 
-    (void)state;
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct setup s;
 

@@ -41,8 +41,6 @@ static uint64_t wire_features;
 static int wire_send(struct rv_instance *host, struct rv_net *w, uint32_t pair,
                      const struct iovec *iov, uint32_t count)
 {
-    (void)host;
-    (void)pair;
     if (w->full)
         return -EAGAIN;
     w->out_len = iov_read(iov, count, 0, w->out, sizeof(w->out));
@@ -55,8 +53,6 @@ static int64_t wire_receive(struct rv_instance *host, struct rv_net *w, uint32_t
 {
     size_t len, done;
 
-    (void)host;
-    (void)pair;
     if (w->nr_in == 0)
         return -EAGAIN;
     len = w->in[0].len;
@@ -67,19 +63,16 @@ static int64_t wire_receive(struct rv_instance *host, struct rv_net *w, uint32_t
 
 static void wire_want(struct rv_instance *host, struct rv_net *w, uint32_t pair, bool want)
 {
-    (void)host;
     w->want[pair] = want;
 }
 
 static void wire_set_offloads(struct rv_instance *host, struct rv_net *w, uint64_t features)
 {
-    (void)host;
     w->offloads = features;
 }
 
 static int wire_set_pairs(struct rv_instance *host, struct rv_net *w, uint32_t pairs)
 {
-    (void)host;
     if (!w->pairs_error)
         w->pairs = pairs;
     return w->pairs_error;
@@ -87,7 +80,6 @@ static int wire_set_pairs(struct rv_instance *host, struct rv_net *w, uint32_t p
 
 static void wire_close(struct rv_instance *host, struct rv_net *w)
 {
-    (void)host;
     assert_ptr_equal(w, wire);
     free(wire);
     wire = NULL;
@@ -95,14 +87,12 @@ static void wire_close(struct rv_instance *host, struct rv_net *w)
 
 static const struct rv_net_info *wire_info(struct rv_instance *host, struct rv_net *w)
 {
-    (void)host;
     return &w->info;
 }
 
 static int wire_open(struct rv_instance *host, const struct rv_net_options *options,
                      struct rv_net **net)
 {
-    (void)host;
     assert_int_equal(options->size, sizeof(*options));
     assert_int_equal(options->callbacks->size, sizeof(*options->callbacks));
     wire = calloc(1, sizeof(*wire));
@@ -219,7 +209,6 @@ static void give_buffers(struct fixture *f, unsigned q, unsigned count, uint32_t
 /* A frame of `len` bytes without its header comes. */
 static void comes(struct fixture *f, size_t len)
 {
-    (void)f;
     for (size_t i = 0; i < HEADER + len; i++)
         wire->in[wire->nr_in].bytes[i] = i < HEADER ? 0 : (uint8_t)(i * 7);
     wire->in[wire->nr_in++].len = HEADER + len;
