@@ -124,6 +124,7 @@ static int open_control(const struct run_options *o, struct session *session,
         .base = base,
         .path = o->control_path,
         .name = o->name,
+        .options = o->given,
         .kill = user_kills,
         .opaque = session,
     };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/cli/option_json.h"
 #include "vmm/util/log.h"
 
 #define HELP_COLUMN 25
@@ -55,16 +56,11 @@ const struct option_row *option_find(const struct option_set *set, const char *n
     return NULL;
 }
 
-int option_apply(struct option_set *set, const struct option_row *row, const char *value)
+static int option_set_value(const struct option_set *set, const struct option_row *row,
+                            const char *value)
 {
-    uint64_t bit = UINT64_C(1) << (row - set->rows);
     void *at = (char *)set->target + row->offset;
 
-    if (set->given & bit && !row->repeats && row->type != OPTION_LIST) {
-        log_error("--%s is given more than once: which is meant?", row->name);
-        return -EINVAL;
-    }
-    set->given |= bit;
     switch (row->type) {
     case OPTION_FLAG: *(bool *)at = true; return 0;
     case OPTION_TEXT: *(const char **)at = value; return 0;
@@ -73,6 +69,22 @@ int option_apply(struct option_set *set, const struct option_row *row, const cha
     case OPTION_OWN: return row->set(set->target, row, value);
     }
     return -EINVAL;
+}
+
+int option_apply(struct option_set *set, const struct option_row *row, const char *value)
+{
+    uint64_t bit = UINT64_C(1) << (row - set->rows);
+    int result;
+
+    if (set->given & bit && !row->repeats && row->type != OPTION_LIST) {
+        log_error("--%s is given more than once: which is meant?", row->name);
+        return -EINVAL;
+    }
+    set->given |= bit;
+    result = option_set_value(set, row, value);
+    if (result == 0 && set->record && !row->not_in_file)
+        option_json_record(set->record, row, value);
+    return result;
 }
 
 /* The row of what getopt_long() found: a letter, or a number from FIRST_ROW on. */

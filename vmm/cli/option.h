@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +24,7 @@ struct option_row {
     const char *name; /* without the dashes */
     char letter;      /* of the short form; 0: none */
     bool repeats;     /* may be given more than once. OPTION_LIST: always */
+    bool not_in_file; /* for the command line only */
     enum option_type type;
     const char *argument; /* for the help; NULL: takes no value; in brackets: may have a value */
     const char *help;     /* lines */
@@ -42,6 +44,7 @@ struct option_set {
     unsigned count; /* at most OPTION_ROWS_MAX */
     void *target;   /* values go here; texts are not copied */
     uint64_t given; /* bit n: row n */
+    json_t *record; /* if not NULL, an object that gets what was given: option_json.h */
 };
 
 /* NULL: there is none of this name. */

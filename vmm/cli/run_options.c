@@ -10,6 +10,7 @@
 #include "vmm/board/board.h"
 #include "vmm/cli/command.h"
 #include "vmm/cli/firmware_files.h"
+#include "vmm/cli/option_json.h"
 #include "vmm/control/control_path.h"
 #include "vmm/util/log.h"
 #include "vmm/util/size.h"
@@ -44,6 +45,8 @@ static int set_help(void *target, const struct option_row *row, const char *valu
     run_options_help();
     return 1;
 }
+
+static int set_print_schema(void *target, const struct option_row *row, const char *value);
 
 static int set_raw(void *target, const struct option_row *row, const char *value)
 {
@@ -276,7 +279,29 @@ static const struct option_row rows[] = {
      .what = "log level",
      .set = set_log_level,
      .help = "error, warn, info or debug (default warn)"},
-    {.name = "help", .letter = 'h', .type = OPTION_OWN, .set = set_help, .help = "show this"},
+    {.name = "config",
+     .not_in_file = true,
+     .type = OPTION_TEXT,
+     .argument = "FILE",
+     AT(config),
+     .help = "more options from a JSON file, {\"memory\": \"1G\", ...}; an option\n"
+             "that is given here as well counts instead of the file's"},
+    {.name = "print-config",
+     .not_in_file = true,
+     .type = OPTION_FLAG,
+     AT(print_config),
+     .help = "print a file for --config with all options given, and end"},
+    {.name = "print-schema",
+     .not_in_file = true,
+     .type = OPTION_OWN,
+     .set = set_print_schema,
+     .help = "print the JSON schema of such a file, and end"},
+    {.name = "help",
+     .letter = 'h',
+     .not_in_file = true,
+     .type = OPTION_OWN,
+     .set = set_help,
+     .help = "show this"},
 
 #define DEVICE(option, prefix, usage, text)                                                       \
     {                                                                                             \
@@ -334,6 +359,18 @@ void run_options_help(void)
         "signal N.\n");
 }
 
+static int set_print_schema(void *target, const struct option_row *row, const char *value)
+{
+    static const struct option_set all = {.rows = rows, .count = ROWS};
+    json_t *schema = option_json_schema(&all, "options of vmm run");
+
+    if (!schema || json_dumpf(schema, stdout, JSON_INDENT(2)))
+        return -EINVAL;
+    putchar('\n');
+    json_decref(schema);
+    return 1;
+}
+
 void run_options_init(struct run_options *o, struct option_set *set)
 {
     *o = (struct run_options){
@@ -341,7 +378,9 @@ void run_options_init(struct run_options *o, struct option_set *set)
         .slice_ms = DEFAULT_SLICE_MS,
         .grace_s = DEFAULT_GRACE_S,
     };
-    *set = (struct option_set){.rows = rows, .count = ROWS, .target = o};
+    o->given = json_object();
+    o->texts = json_array();
+    *set = (struct option_set){.rows = rows, .count = ROWS, .target = o, .record = o->given};
 }
 
 /* The VM's name, and where its control interface listens. */
@@ -475,11 +514,20 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
         return parsed;
     if (rest < argc)
         return bad("argument", argv[rest], "not an option; a kernel is given with -k");
-    return run_options_complete(o);
+    if (o->config && option_json_read(&set, o->config, o->texts))
+        return -EINVAL;
+    parsed = run_options_complete(o);
+    if (parsed || !o->print_config)
+        return parsed;
+    json_dumpf(o->given, stdout, JSON_INDENT(2));
+    putchar('\n');
+    return 1;
 }
 
 void run_options_free(struct run_options *o)
 {
     while (o->nr_made)
         free(o->made[--o->nr_made]);
+    json_decref(o->given);
+    json_decref(o->texts);
 }

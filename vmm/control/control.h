@@ -10,6 +10,7 @@
 #pragma once
 
 #include <event2/event.h>
+#include <jansson.h>
 
 struct control;
 struct vm;
@@ -18,13 +19,14 @@ struct control_config {
     struct event_base *base;
     const char *path;           /* of the socket */
     const char *name;           /* of the VM */
+    json_t *options;            /* an object for /vm, or NULL */
     void (*kill)(void *opaque); /* end the VM at once */
     void *opaque;
     unsigned patience_ms; /* for a client to send a request, or to read the answer; 0: 10000 */
 };
 
 /*
- * Listens. Connections wait until control_start(). The strings live as long as the interface. 0, or
+ * Listens. Connections wait until control_start(). The strings and the object live as long as the interface. 0, or
  * -errno as listener_open() has it, after a message.
  */
 int control_open(const struct control_config *config, struct control **control);

@@ -36,6 +36,7 @@ struct control_call;
 struct control_target {
     struct vm *vm;
     const char *name;
+    json_t *options;    /* an object, or NULL */
     int64_t started_ns; /* CLOCK_MONOTONIC */
     void (*kill)(void *opaque);
     void *opaque;

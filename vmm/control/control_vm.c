@@ -40,6 +40,8 @@ static json_t *vm_object(const struct control_target *target)
         json_object_set_new(object, "kernel", control_text(config->files.kernel));
     if (config->bootargs)
         json_object_set_new(object, "command_line", control_text(config->bootargs));
+    if (target->options)
+        json_object_set(object, "options", target->options);
     return object;
 }
 

@@ -108,6 +108,7 @@ static void options_go_where_they_belong(void **state)
     assert_string_equal(o.plugin_paths[0], "one");
     assert_string_equal(o.plugin_paths[1], "two");
     assert_null(o.plugin_paths[2]);
+    run_options_free(&o);
 }
 
 static void what_is_not_given_has_its_default(void **state)
@@ -124,6 +125,7 @@ static void what_is_not_given_has_its_default(void **state)
     assert_null(o.vm.files.initrds[0]);
     assert_int_equal(o.vm.nr_devices, 0);
     assert_false(o.vm.no_reboot);
+    run_options_free(&o);
 }
 
 static void control_socket_is_named_after_the_guest(void **state)
@@ -135,16 +137,137 @@ static void control_socket_is_named_after_the_guest(void **state)
     accepted(&o, "-k kernel -n me");
     assert_string_equal(o.name, "me");
     assert_string_equal(o.control_path, "/run/here/me.sock");
+    run_options_free(&o);
     accepted(&o, "-k kernel");
     snprintf(expected, sizeof(expected), "vm-%d", (int)getpid());
     assert_string_equal(o.name, expected);
     assert_null(o.vm.name);
+    run_options_free(&o);
     accepted(&o, "-k kernel -n a/b --control /tmp/s");
     assert_string_equal(o.control_path, "/tmp/s");
+    run_options_free(&o);
     accepted(&o, "-k kernel -n a/b --control off");
     assert_string_equal(o.control_path, "");
     refused("-k kernel -n a/b", "name 'a/b': a control socket of that name cannot be");
     refused("-k kernel --control=", "control socket '': give the path");
+    run_options_free(&o);
+}
+
+/* What `vmm run --config` reads, with these words on the command line as well. */
+static int parse_file(struct run_options *o, const char *json, const char *words)
+{
+    char path[] = "/tmp/config-XXXXXX", line[512];
+    int fd = mkstemp(path), result;
+
+    assert_int_equal(write(fd, json, strlen(json)), strlen(json));
+    close(fd);
+    snprintf(line, sizeof(line), "--config %s %s", path, words);
+    result = parse(o, line);
+    unlink(path);
+    return result;
+}
+
+static void file_has_the_options_of_the_command_line(void **state)
+{
+    struct run_options o;
+
+    setenv("RINGVISOR_RUN_DIR", "/run/here", 1);
+    if (parse_file(&o,
+                   "{\"kernel\": \"K\", \"memory\": \"1G\", \"cpus\": 4, \"no-reboot\": true,"
+                   " \"timestamps\": false, \"initrd\": [\"a\", \"b\"], \"device\": \"one\","
+                   " \"disk\": [\"x,ro\", \"y\"], \"rng\": true, \"balloon\": \"size=1M\","
+                   " \"watchdog\": true, \"name\": \"me\", \"grace\": 7}",
+                   ""))
+        fail_msg("it is refused: %s", stderr_text);
+    assert_string_equal(o.vm.files.kernel, "K");
+    assert_int_equal(o.vm.ram_size, 1u << 30);
+    assert_int_equal(o.vm.nr_vcpus, 4);
+    assert_int_equal(o.grace_s, 7);
+    assert_true(o.vm.no_reboot);
+    assert_false(o.machine.timestamps);
+    assert_string_equal(o.vm.files.initrds[1], "b");
+    assert_int_equal(o.vm.nr_devices, 6);
+    assert_string_equal(o.devices[0], "one");
+    assert_string_equal(o.devices[1], "virtio-blk,path=x,ro");
+    assert_string_equal(o.devices[2], "virtio-blk,path=y");
+    assert_string_equal(o.devices[3], "virtio-rng");
+    assert_string_equal(o.devices[4], "virtio-balloon,size=1M");
+    assert_string_equal(o.devices[5], "sp805");
+    assert_string_equal(o.control_path, "/run/here/me.sock");
+    run_options_free(&o);
+    if (parse_file(&o, "{\"kernel\": \"K\", \"memory\": 4194304}", ""))
+        fail_msg("it is refused: %s", stderr_text);
+    assert_int_equal(o.vm.ram_size, 4u << 20);
+    run_options_free(&o);
+}
+
+static void command_line_counts_instead_of_the_file(void **state)
+{
+    struct run_options o;
+
+    if (parse_file(&o, "{\"kernel\": \"K\", \"cpus\": 4, \"disk\": \"x\", \"rng\": true}",
+                   "-c 2 --disk y"))
+        fail_msg("it is refused: %s", stderr_text);
+    assert_int_equal(o.vm.nr_vcpus, 2);
+    assert_int_equal(o.vm.nr_devices, 2);
+    assert_string_equal(o.devices[0], "virtio-blk,path=y");
+    assert_string_equal(o.devices[1], "virtio-rng");
+    run_options_free(&o);
+}
+
+static void file_that_is_wrong_is_refused_with_its_key(void **state)
+{
+    static const struct {
+        const char *json, *said;
+    } files[] = {
+        {"{\"colour\": 1}", "there is no key 'colour'"},
+        {"{\"config\": \"x\"}", "there is no key 'config'"},
+        {"{\"help\": true}", "there is no key 'help'"},
+        {"{\"cpus\": 99}", "the value of key 'cpus' is wrong"},
+        {"{\"cpus\": 1.5}", "key 'cpus' is to be a text or an integer"},
+        {"{\"cpus\": [1, 2]}", "key 'cpus' is to be a text or an integer"},
+        {"{\"kernel\": true}", "key 'kernel' is to be"},
+        {"{\"kernel\": null}", "key 'kernel' is to be"},
+        {"{\"no-reboot\": \"yes\"}", "key 'no-reboot' is to be true or false"},
+        {"{\"disk\": [true]}", "key 'disk' is to be a text, or an array of texts"},
+        {"{\"disk\": {\"path\": \"x\"}}", "key 'disk' is to be"},
+        {"{\"memory\": \"3M\"}", "the value of key 'memory' is wrong"},
+        {"{\"cpus\": 1, \"cpus\": 2}", "duplicate"},
+        {"[]", "one JSON object"},
+        {"", "line 1"},
+        {"{\"cpus\": 1", "line 1"},
+    };
+    struct run_options o;
+
+    for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        const char *words = strstr(files[i].json, "kernel") ? "" : "-k K";
+
+        if (parse_file(&o, files[i].json, words) != -EINVAL || !strstr(stderr_text, files[i].said))
+            fail_msg("'%s' is not refused with '%s', but: %s", files[i].json, files[i].said,
+                     stderr_text);
+        run_options_free(&o);
+    }
+    refused("--config /nonexistent -k K", "/nonexistent");
+}
+
+static void what_was_given_can_be_read_again(void **state)
+{
+    struct run_options o, again;
+    char *text;
+
+    accepted(&o, "-k K -m 1G -c 007 --no-reboot -i a -i b --disk x,ro --rng --rng --grace 3 "
+                 "--grace 5 --balloon --watchdog=action=none");
+    text = json_dumps(o.given, JSON_COMPACT);
+    assert_string_equal(text, "{\"kernel\":\"K\",\"memory\":\"1G\",\"cpus\":7,\"no-reboot\":true,"
+                              "\"initrd\":[\"a\",\"b\"],\"disk\":[\"x,ro\"],\"rng\":[true,true],"
+                              "\"grace\":5,\"balloon\":[true],\"watchdog\":[\"action=none\"]}");
+    if (parse_file(&again, text, ""))
+        fail_msg("it is refused: %s", stderr_text);
+    assert_true(json_equal(o.given, again.given));
+    assert_int_equal(again.vm.nr_devices, o.vm.nr_devices);
+    free(text);
+    run_options_free(&o);
+    run_options_free(&again);
 }
 
 static void option_that_can_be_given_once_is_refused_the_second_time(void **state)
@@ -174,6 +297,7 @@ static void initrds_are_kept_in_their_order(void **state)
     assert_string_equal(o.vm.files.initrds[2], "three");
     assert_null(o.vm.files.initrds[3]);
     refused("-k k -i 1 -i 2 -i 3 -i 4 -i 5 -i 6 -i 7 -i 8 -i 9", "initrd '9': too many");
+    run_options_free(&o);
 }
 
 static void shorthand_is_put_before_what_the_user_typed(void **state)
@@ -300,12 +424,17 @@ static void each_option_has_a_name_and_a_help_text(void **state)
         for (unsigned j = 0; j < i; j++)
             assert_false(row->letter && set.rows[j].letter == row->letter);
     }
+    run_options_free(&o);
 }
 
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(options_go_where_they_belong),
+        cmocka_unit_test(file_has_the_options_of_the_command_line),
+        cmocka_unit_test(command_line_counts_instead_of_the_file),
+        cmocka_unit_test(file_that_is_wrong_is_refused_with_its_key),
+        cmocka_unit_test(what_was_given_can_be_read_again),
         cmocka_unit_test(control_socket_is_named_after_the_guest),
         cmocka_unit_test(what_is_not_given_has_its_default),
         cmocka_unit_test(option_that_can_be_given_once_is_refused_the_second_time),

@@ -66,8 +66,11 @@ static void typed(evutil_socket_t fd, short what, void *opaque)
 int main(int argc, char **argv)
 {
     struct fake fake = {.base = event_base_new()};
-    struct control_config config = {
-        .base = fake.base, .path = argv[1], .name = "me", .kill = control_fixture_kill};
+    struct control_config config = {.options = json_pack("{s:s}", "memory", "64M"),
+                                    .base = fake.base,
+                                    .path = argv[1],
+                                    .name = "me",
+                                    .kill = control_fixture_kill};
     struct event *input = event_new(fake.base, STDIN_FILENO, EV_READ | EV_PERSIST, typed, &fake);
 
     control_fixture_init();
@@ -82,5 +85,6 @@ int main(int argc, char **argv)
     event_free(input);
     control_close(fake.control);
     event_base_free(fake.base);
+    json_decref(config.options);
     return 0;
 }
