@@ -384,3 +384,6 @@ def show_vsock(args, result):
 
 PARTS = {"disk": (measure_disk, show_disk), "net": (measure_net, show_net), "share": (measure_share, show_share),
          "vsock": (measure_vsock, show_vsock)}
+
+# The rows of each part that is beside plain QEMU.
+ROWS = {"disk": DISK_ROWS, "net": NET_ROWS, "share": SHARE_ROWS, "vsock": VSOCK_ROWS}
