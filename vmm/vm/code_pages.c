@@ -85,26 +85,50 @@ bool code_pages_written(struct code_pages *pages, uint64_t offset, uint64_t size
     return true;
 }
 
-struct code_run code_pages_fetched(struct code_pages *pages, uint64_t offset)
+/* The first and the last page of the chunk, and one more. */
+static void chunk_of(uint64_t offset, uint64_t *first, uint64_t *end)
 {
-    struct code_run chunk = {offset / CODE_CHUNK * CODE_CHUNK, CODE_CHUNK};
-
-    change(pages->executable, chunk.offset / RV_PAGE_SIZE,
-           (chunk.offset + chunk.size) / RV_PAGE_SIZE, true);
-    return chunk;
+    *first = offset / CODE_CHUNK * CODE_CHUNK / RV_PAGE_SIZE;
+    *end = *first + CODE_CHUNK / RV_PAGE_SIZE;
 }
 
-bool code_pages_take_stale(struct code_pages *pages, const struct code_run *within,
-                           struct code_run *run)
+static struct code_run run_of(uint64_t page, uint64_t end)
 {
-    uint64_t page = within->offset / RV_PAGE_SIZE;
-    uint64_t end = page + within->size / RV_PAGE_SIZE, first;
+    return (struct code_run){page * RV_PAGE_SIZE, (end - page) * RV_PAGE_SIZE};
+}
 
-    while (page < end && !get(pages->stale, page))
-        page++;
-    for (first = page; page < end && get(pages->stale, page); page++)
+bool code_pages_fetched(struct code_pages *pages, uint64_t offset, struct code_run *stale)
+{
+    uint64_t page = offset / RV_PAGE_SIZE, first, end, last;
+
+    if (!get(pages->stale, page))
+        return false;
+    chunk_of(offset, &first, &end);
+    for (last = page + 1; last < end && get(pages->stale, last); last++)
         ;
-    change(pages->stale, first, page, false);
-    *run = (struct code_run){first * RV_PAGE_SIZE, (page - first) * RV_PAGE_SIZE};
-    return page > first;
+    while (page > first && get(pages->stale, page - 1))
+        page--;
+    change(pages->stale, page, last, false);
+    *stale = run_of(page, last);
+    return true;
+}
+
+/* Neither stale nor executable yet. */
+static bool may_have_it(const struct code_pages *pages, uint64_t page)
+{
+    return !get(pages->stale, page) && !get(pages->executable, page);
+}
+
+bool code_pages_give(struct code_pages *pages, uint64_t offset, struct code_run *run)
+{
+    uint64_t page, end, last;
+
+    chunk_of(offset, &page, &end);
+    while (page < end && !may_have_it(pages, page))
+        page++;
+    for (last = page; last < end && may_have_it(pages, last); last++)
+        ;
+    change(pages->executable, page, last, true);
+    *run = run_of(page, last);
+    return last > page;
 }

@@ -6,10 +6,12 @@
  * At first all pages are executable: no core has seen any code yet. A device that writes
  * to an executable page takes the permission away, together with that of the pages around
  * it, and the page is stale from then on. When the guest executes a page without
- * permission, the stub reports a permission fault (Arm ARM D8.4): the stale pages near it
- * are flushed, and all of them are executable again. So data that a device writes costs a
- * command once for each region, code that it brings an exit once for each chunk, and the
- * guest's cache maintenance need not trap at all.
+ * permission, the stub reports a permission fault (Arm ARM D8.4): if it is stale, it is flushed
+ * with the stale pages next to it, and these and all pages near it that are not stale are
+ * executable again. Other stale pages stay as they are: they are buffers most likely, such as
+ * those of a disk, and would lose the permission again with the device's next write. So data
+ * that a device writes costs a command once for each region, code that it brings an exit once
+ * for each run of pages, and the guest's cache maintenance need not trap at all.
  */
 #pragma once
 
@@ -17,7 +19,7 @@
 #include <stdint.h>
 
 #define CODE_REGION 0x200000ull /* loses its permission at once */
-#define CODE_CHUNK  0x10000ull  /* gets it back at once */
+#define CODE_CHUNK  0x10000ull  /* gets it back at once, but for buffers in it */
 
 struct code_pages {
     uint64_t *executable; /* a bit for each page; NULL: the machine sees every store */
@@ -43,11 +45,12 @@ bool code_pages_written(struct code_pages *pages, uint64_t offset, uint64_t size
                         struct code_run *revoke);
 
 /*
- * The guest executes the page at `offset`, which is in RAM. Gives what it may execute again,
- * once the stale pages in it have been flushed.
+ * The guest executes the page at `offset`, which is in RAM. True: `stale` must be flushed first.
  */
-struct code_run code_pages_fetched(struct code_pages *pages, uint64_t offset);
+bool code_pages_fetched(struct code_pages *pages, uint64_t offset, struct code_run *stale);
 
-/* Takes the first run of stale pages in `within` out. False: there is none. */
-bool code_pages_take_stale(struct code_pages *pages, const struct code_run *within,
-                           struct code_run *run);
+/*
+ * After that: gives the next run that the guest may execute again, around `offset`. False: there
+ * is no more.
+ */
+bool code_pages_give(struct code_pages *pages, uint64_t offset, struct code_run *run);

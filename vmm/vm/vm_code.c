@@ -68,14 +68,14 @@ bool vm_code_is_fetch(const struct vm *vm, const struct rv_event *event)
 
 void vm_code_fetched(struct vm *vm, ipa_t addr)
 {
-    struct code_run chunk = code_pages_fetched(&vm->code, addr.v - BOARD_RAM_BASE);
-    struct code_run stale;
+    uint64_t offset = addr.v - BOARD_RAM_BASE;
+    struct code_run run;
     int error = 0;
 
-    while (!error && code_pages_take_stale(&vm->code, &chunk, &stale))
-        error = flush(vm, stale);
-    if (!error)
-        error = protect(vm, chunk, RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC);
+    if (code_pages_fetched(&vm->code, offset, &run))
+        error = flush(vm, run);
+    while (!error && code_pages_give(&vm->code, offset, &run))
+        error = protect(vm, run, RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC);
     if (error)
         vm->broken = true;
 }
