@@ -12,7 +12,8 @@
 #include "vmm/util/log.h"
 #include "vmm/util/relax.h"
 
-#define EVENTS_PER_PASS 64u /* exits between two turns of the event loop */
+#define EVENTS_PER_PASS 64u  /* exits between two turns of the event loop */
+#define LOOKS_PER_PASS  256u /* looks in vain between two turns of the event loop */
 
 static void doorbell_rang(evutil_socket_t fd, short what, void *opaque)
 {
@@ -282,7 +283,7 @@ static int64_t preemptions(void)
 
 enum loop_end loop_run(struct loop *loop)
 {
-    unsigned since_turn = 0, looks = 0, most = POLLING_LOOKS;
+    unsigned since_turn = 0, looks = 0;
     bool kick_due, quiet;
 
     polling_init(&loop->polling, clock_now_ns(), clock_thread_ns(), preemptions);
@@ -299,9 +300,10 @@ enum loop_end loop_run(struct loop *loop)
         }
         schedule(loop);
         kick_due = notify(loop->cores);
-        if (since_turn < EVENTS_PER_PASS && looks < most && !left_work(loop, since_turn, looks))
+        if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS &&
+            !left_work(loop, since_turn, looks))
             continue;
-        quiet = looks >= most && !kick_due;
+        quiet = looks >= LOOKS_PER_PASS && !kick_due;
         /* The sleep that follows is a turn, too. */
         if (!quiet || !polling_contended(&loop->polling, loop->polling.now)) {
             turn(loop, false);
@@ -314,7 +316,6 @@ enum loop_end loop_run(struct loop *loop)
             if (!loop->ended && !notify(loop->cores))
                 sleep_once(loop);
         }
-        most = polling_looks(&loop->polling, loop->polling.now);
         since_turn = 0;
         looks = 0;
     }

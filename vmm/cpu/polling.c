@@ -17,10 +17,6 @@
 #define HOLD_MIN_NS 5000000
 #define HOLD_MAX_NS 500000000
 
-/* The guest may run on another CPU again: one sleep of so many begins with a full round. */
-#define LOOKS_MIN   16u
-#define TRY_ONCE_IN 32u
-
 void polling_init(struct polling *polling, int64_t now, int64_t cpu, int64_t (*preemptions)(void))
 {
     *polling = (struct polling){
@@ -31,7 +27,6 @@ void polling_init(struct polling *polling, int64_t now, int64_t cpu, int64_t (*p
         .hold = HOLD_MIN_NS,
         .preemptions = preemptions,
         .preempted = preemptions(),
-        .looks = POLLING_LOOKS,
     };
 }
 
@@ -59,45 +54,18 @@ static void look_at_clocks(struct polling *polling, int64_t now, int64_t cpu)
     }
 }
 
-/*
- * Before a sleep while host CPUs are scarce. Either the guest runs on another CPU, and its next
- * exit is a few microseconds away; or it is on this CPU, and cannot run before the vmm sleeps.
- */
-static void adapt_looks(struct polling *polling)
-{
-    if (++polling->sleeps % TRY_ONCE_IN == 0)
-        polling->looks = POLLING_LOOKS;
-    else if (polling->served > 1)
-        polling->looks = polling->looks < POLLING_LOOKS / 2 ? 2 * polling->looks : POLLING_LOOKS;
-    else if (polling->looks > LOOKS_MIN)
-        polling->looks /= 2;
-}
-
-unsigned polling_looks(const struct polling *polling, int64_t now)
-{
-    return polling_contended(polling, now) ? polling->looks : POLLING_LOOKS;
-}
-
-bool polling_turn(struct polling *polling, int64_t now, int64_t cpu, unsigned events, bool quiet)
+bool polling_turn(struct polling *polling, int64_t now, int64_t cpu, bool found, bool quiet)
 {
     look_at_clocks(polling, now, cpu);
-    polling->served += events;
-    if (events)
+    if (found)
         polling->found = now;
-    if (!quiet)
-        return false;
-    if (polling_contended(polling, now)) {
-        adapt_looks(polling);
-        return true;
-    }
-    return now - polling->found > polling->budget;
+    return quiet && (polling_contended(polling, now) || now - polling->found > polling->budget);
 }
 
 void polling_woke(struct polling *polling, int64_t from, int64_t now, int64_t cpu)
 {
     polling->now = polling->found = now;
     polling->cpu = cpu;
-    polling->served = 0;
     /* When the sleep was shorter than a look would have been, looking longer pays. */
     if (now - from < BUDGET_MAX_NS)
         polling->budget = BUDGET_MAX_NS;

@@ -3,8 +3,9 @@
  * How long to poll the rings before sleeping. Polling occupies a host CPU; sleeping costs the
  * guest a doorbell each way. While host CPUs are free, it pays to poll for as long as a disk
  * or a peer takes to answer. When other threads want the CPU, polling can take it from the very
- * thread whose answer is awaited: then the vmm polls for a few microseconds at most, and for
- * less when that finds nothing.
+ * thread whose answer is awaited: then the vmm sleeps after one round of looks without an event.
+ * A round is worth its time even then: a guest that runs on another CPU makes its next exit within
+ * a few microseconds, and a sleep costs it ten times as much.
  *
  * Contention shows in two figures together: the thread's CPU time fell behind although it did
  * not sleep, and the kernel took the CPU from it (an involuntary switch). A system call that
@@ -24,24 +25,16 @@ struct polling {
     int64_t hold_until; /* until then host CPUs are assumed to be scarce */
     int64_t (*preemptions)(void);
     int64_t preempted; /* what that said when the CPU time last fell behind */
-    unsigned looks;    /* in vain before a sleep, while host CPUs are scarce; adapts */
-    unsigned served;   /* events since the last sleep */
-    unsigned sleeps;   /* while host CPUs are scarce: tells when to try more looks again */
 };
-
-#define POLLING_LOOKS 256u /* a round of looks, while host CPUs are not scarce */
 
 /* `preemptions`: how often the kernel has taken the CPU from this thread. */
 void polling_init(struct polling *polling, int64_t now, int64_t cpu, int64_t (*preemptions)(void));
 
-/* The length of the next round of looks. */
-unsigned polling_looks(const struct polling *polling, int64_t now);
-
 /*
- * After a round: `events` were found in it; `quiet`: there was nothing in the last
- * polling_looks() looks. True: sleep now.
+ * Between two rounds of looks. `found`: there was work since the last time; `quiet`: there was
+ * none in the last full round. True: sleep now.
  */
-bool polling_turn(struct polling *polling, int64_t now, int64_t cpu, unsigned events, bool quiet);
+bool polling_turn(struct polling *polling, int64_t now, int64_t cpu, bool found, bool quiet);
 
 /* After a sleep that began at `from`. */
 void polling_woke(struct polling *polling, int64_t from, int64_t now, int64_t cpu);

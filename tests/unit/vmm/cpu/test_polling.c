@@ -116,43 +116,6 @@ static void a_sleep_in_the_same_turn_does_not_hide_a_lost_slice(void **state)
     assert_true(polling_contended(&polling, now));
 }
 
-/* One round while processors are scarce, after which the vmm sleeps: its length. */
-static unsigned scarce_round(unsigned events)
-{
-    unsigned looks = polling_looks(&polling, now);
-
-    polling.hold_until = now + MS;
-    now += 10 * US;
-    cpu += 10 * US;
-    assert_true(polling_turn(&polling, now, cpu, events, true));
-    sleep_for(50 * US);
-    return looks;
-}
-
-static void rounds_in_vain_get_short_while_processors_are_scarce(void **state)
-{
-    unsigned full = 0;
-
-    assert_int_equal(polling_looks(&polling, now), POLLING_LOOKS);
-    for (unsigned i = 0; i < 8; i++) /* one event for each wake-up: it is what woke the vmm */
-        scarce_round(1);
-    assert_in_range(polling_looks(&polling, now), 1, 16);
-    for (unsigned i = 0; i < 128; i++) /* now and then a full one: things may have changed */
-        full += scarce_round(1) == POLLING_LOOKS;
-    assert_in_range(full, 2, 8);
-    now += 2 * MS;
-    assert_int_equal(polling_looks(&polling, now), POLLING_LOOKS);
-}
-
-static void rounds_that_find_work_get_long_again(void **state)
-{
-    for (unsigned i = 0; i < 8; i++)
-        scarce_round(1);
-    for (unsigned i = 0; i < 8; i++)
-        scarce_round(5);
-    assert_int_equal(polling_looks(&polling, now), POLLING_LOOKS);
-}
-
 /* What was found a moment ago is no reason to look for long. */
 static void a_round_after_work_is_as_short_while_processors_are_scarce(void **state)
 {
@@ -219,8 +182,6 @@ int main(void)
         TEST(a_lost_time_slice_means_that_processors_are_scarce),
         TEST(a_system_call_that_blocks_is_not_contention),
         TEST(a_sleep_in_the_same_turn_does_not_hide_a_lost_slice),
-        TEST(rounds_in_vain_get_short_while_processors_are_scarce),
-        TEST(rounds_that_find_work_get_long_again),
         TEST(a_round_after_work_is_as_short_while_processors_are_scarce),
         TEST(sleep_is_not_contention),
         TEST(polls_in_vain_are_rare_while_contention_lasts),
