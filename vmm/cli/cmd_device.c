@@ -137,6 +137,12 @@ static char *find_balloon(const char *vm)
     return name;
 }
 
+/* Not bytes. */
+static bool is_count(const char *key)
+{
+    return strstr(key, "faults") || strncmp(key, "huge-pages", strlen("huge-pages")) == 0;
+}
+
 static int show_balloon(const struct vm_options *o)
 {
     json_t *answer = command(o->args[0], find_balloon(o->args[0]), "stats", NULL), *value;
@@ -146,8 +152,12 @@ static int show_balloon(const struct vm_options *o)
         return finish(o, answer);
     json_object_foreach(answer, key, value)
     {
-        if (json_is_integer(value))
-            printf("%-12s %10s\n", key, vm_bytes((uint64_t)json_integer_value(value)));
+        uint64_t number = (uint64_t)json_integer_value(value);
+
+        if (is_count(key))
+            printf("%-18s %10" PRIu64 "\n", key, number);
+        else if (json_is_integer(value))
+            printf("%-18s %10s\n", key, vm_bytes(number));
     }
     json_decref(answer);
     return STATUS_OK;
