@@ -11,12 +11,12 @@
 #include "vmm/cli/vm_command.h"
 #include "vmm/config.h"
 
-static const struct command *const commands[] = {
-    &command_run,     &command_ps,      &command_stat,    &command_pause,  &command_resume,
-    &command_stop,    &command_kill,    &command_reset,   &command_disk,   &command_net,
-    &command_balloon, &command_console, &command_devices, &command_decode,
+const struct command *const command_all[] = {
+    &command_run,     &command_ps,     &command_stat,     &command_pause,
+    &command_resume,  &command_stop,   &command_kill,     &command_reset,
+    &command_disk,    &command_net,    &command_balloon,  &command_console,
+    &command_devices, &command_decode, &command_complete, NULL,
 };
-#define NR_COMMANDS (sizeof(commands) / sizeof(*commands))
 
 /*
  * In the build tree the program lies beside its files; elsewhere they are where
@@ -55,17 +55,17 @@ const char *command_plugin_dir(void)
 static void usage(FILE *out)
 {
     fprintf(out, "usage: vmm COMMAND [OPTION...]\n\ncommands:\n");
-    for (size_t i = 0; i < NR_COMMANDS; i++)
-        fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; command_all[i]; i++)
+        fprintf(out, "  %-10s %s\n", command_all[i]->name, command_all[i]->summary);
     fprintf(out, "  %-10s %s\n", "help", "show this, or what a command takes: vmm help COMMAND");
     fprintf(out, "  %-10s %s\n", "--version", "show the version");
 }
 
 static const struct command *find(const char *name)
 {
-    for (size_t i = 0; i < NR_COMMANDS; i++) {
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
+    for (size_t i = 0; command_all[i]; i++) {
+        if (strcmp(command_all[i]->name, name) == 0)
+            return command_all[i];
     }
     fprintf(stderr, "vmm: there is no command '%s'; 'vmm help' lists them\n", name);
     return NULL;

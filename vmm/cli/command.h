@@ -22,11 +22,15 @@ struct command {
     const struct vm_command *vm;       /* instead of these two: vm_command.h */
 };
 
+/* All of them; NULL ends the list. */
+extern const struct command *const command_all[];
+
 extern const struct command command_run;
 extern const struct command command_devices;
 extern const struct command command_decode;
 extern const struct command command_ps, command_pause, command_resume, command_stop, command_kill,
-    command_reset, command_stat, command_balloon, command_disk, command_net, command_console;
+    command_reset, command_stat, command_balloon, command_disk, command_net, command_console,
+    command_complete;
 
 /* Where this program's own files are: next to it, or where it was installed. */
 const char *command_stub_path(void);
