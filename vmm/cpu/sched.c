@@ -33,6 +33,11 @@ static void charge(const struct sched *sched, struct sched_vcpu *v)
     v->charged = t;
 }
 
+static bool is_ready(const struct sched_vcpu *v)
+{
+    return v->state == SCHED_READY && !v->held;
+}
+
 /* All that compete now have had at least this much. */
 static void raise_floor(struct sched *sched)
 {
@@ -43,8 +48,7 @@ static void raise_floor(struct sched *sched)
 
         if (v->state == SCHED_LIVE)
             charge(sched, v);
-        if ((v->state == SCHED_READY || (v->state == SCHED_LIVE && !v->waits)) &&
-            v->runtime < least)
+        if ((is_ready(v) || (v->state == SCHED_LIVE && !v->waits)) && v->runtime < least)
             least = v->runtime;
     }
     if (least != UINT64_MAX && least > sched->floor)
@@ -107,6 +111,25 @@ int sched_stop(struct sched *sched, unsigned vcpu)
     return error;
 }
 
+int sched_hold(struct sched *sched, unsigned vcpu, unsigned holder)
+{
+    struct sched_vcpu *v = &sched->vcpu[vcpu];
+
+    v->held |= holder;
+    return v->state == SCHED_LIVE ? take_off(sched, vcpu) : 0;
+}
+
+void sched_release(struct sched *sched, unsigned vcpu, unsigned holder)
+{
+    struct sched_vcpu *v = &sched->vcpu[vcpu];
+
+    if (!v->held)
+        return;
+    v->held &= ~holder;
+    if (!v->held && (v->state == SCHED_READY || v->state == SCHED_ASLEEP))
+        make_ready(sched, v);
+}
+
 void sched_wait(struct sched *sched, unsigned vcpu)
 {
     struct sched_vcpu *v = &sched->vcpu[vcpu];
@@ -138,8 +161,7 @@ static unsigned next_ready(const struct sched *sched)
     for (unsigned i = 0; i < sched->nr_vcpus; i++) {
         const struct sched_vcpu *v = &sched->vcpu[i];
 
-        if (v->state == SCHED_READY &&
-            (next == SCHED_NOBODY || v->runtime < sched->vcpu[next].runtime))
+        if (is_ready(v) && (next == SCHED_NOBODY || v->runtime < sched->vcpu[next].runtime))
             next = i;
     }
     return next;

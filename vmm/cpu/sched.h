@@ -46,8 +46,12 @@ struct sched_ops {
     uint64_t (*now)(void *opaque);
 };
 
+/* Who keeps a vCPU from running (sched_hold()); more than one may. */
+#define SCHED_HOLD_DEBUGGER 1u
+
 struct sched_vcpu {
     enum sched_state state;
+    unsigned held;    /* SCHED_HOLD_*: if not 0, it does not run, whatever its state */
     bool waits;       /* LIVE: for an interrupt, as far as the scheduler knows */
     bool renew;       /* LIVE: to be stopped, and to run again at once */
     unsigned pcpu;    /* where it is, or was last */
@@ -80,6 +84,19 @@ void sched_start(struct sched *sched, unsigned vcpu);
 
 /* Take it off its pCPU, if it has one; it is OFF then. 0, or what op stop returned. */
 int sched_stop(struct sched *sched, unsigned vcpu);
+
+/*
+ * Take it off its pCPU, if it has one, and keep it from running until each `holder` has
+ * released it. Its state goes on: it can be started, stopped and woken meanwhile. 0, or what
+ * op stop returned.
+ */
+int sched_hold(struct sched *sched, unsigned vcpu, unsigned holder);
+
+/*
+ * The holder lets it run. The time until now is not stolen from it. A vCPU that waited for an
+ * interrupt runs, as WFI allows: its registers may have been changed.
+ */
+void sched_release(struct sched *sched, unsigned vcpu, unsigned holder);
 
 /* A live vCPU waits for an interrupt from now on. */
 void sched_wait(struct sched *sched, unsigned vcpu);

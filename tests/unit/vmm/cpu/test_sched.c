@@ -168,7 +168,8 @@ static void check_invariants(void)
 
         assert_int_equal(s->state != SCHED_OFF, guests[v].on);
         assert_int_equal(s->state == SCHED_LIVE, guests[v].pcpu != NOWHERE);
-        ready |= s->state == SCHED_READY;
+        assert_false(s->held && s->state == SCHED_LIVE);
+        ready |= s->state == SCHED_READY && !s->held;
         if (s->state == SCHED_ASLEEP) { /* not later than it is to be woken */
             assert_true(s->wake_at > clock_ns);
             assert_true(sched.deadline <= s->wake_at);
@@ -584,6 +585,73 @@ static void what_a_vcpu_did_last_can_wake_it(void **state)
     }
 }
 
+static void a_held_vcpu_does_not_run_before_each_holder_has_released_it(void **state)
+{
+    (void)state;
+    begin(1);
+    start(add(0, 0));
+    start(add(0, 0));
+    turn();
+    assert_int_equal(owner[0], 0);
+    assert_int_equal(sched_hold(&sched, 0, 1), 0);
+    assert_int_equal(guests[0].pcpu, NOWHERE);
+    assert_int_equal(sched_hold(&sched, 0, 2), 0);
+    assert_int_equal(sched_hold(&sched, 1, 1), 0); /* it was ready and has no pCPU */
+    turn();
+    simulate(SECOND);
+    assert_int_equal(owner[0], NOWHERE);
+    sched_release(&sched, 0, 1);
+    turn();
+    assert_int_equal(owner[0], NOWHERE);
+    sched_release(&sched, 0, 2);
+    turn();
+    assert_int_equal(owner[0], 0);
+    assert_int_equal(guests[0].stolen, 0);
+    assert_int_equal(guests[1].ran, 0);
+}
+
+static void a_held_vcpu_can_be_started_stopped_and_woken(void **state)
+{
+    unsigned asleep, off;
+
+    (void)state;
+    begin(1);
+    asleep = add(1000, 100 * SECOND);
+    off = add(0, 0);
+    start(asleep);
+    simulate(MS);
+    assert_int_equal(sched_hold(&sched, asleep, 1), 0);
+    assert_int_equal(sched_hold(&sched, off, 1), 0);
+    turn();
+    assert_int_equal(sched.vcpu[asleep].state, SCHED_ASLEEP);
+    sched_wake(&sched, asleep);
+    start(off);
+    turn();
+    assert_int_equal(sched.vcpu[asleep].state, SCHED_READY);
+    assert_int_equal(sched.vcpu[off].state, SCHED_READY);
+    assert_int_equal(owner[0], NOWHERE);
+    stop(off);
+    sched_release(&sched, off, 1);
+    turn();
+    assert_int_equal(owner[0], NOWHERE); /* it is off, held or not */
+}
+
+static void a_sleeper_runs_when_it_is_released(void **state)
+{
+    (void)state;
+    begin(1);
+    start(add(1000, 100 * SECOND));
+    simulate(MS);
+    assert_int_equal(sched_hold(&sched, 0, 1), 0);
+    sched_release(&sched, 0, 2); /* somebody else's hold stays */
+    turn();
+    assert_int_equal(sched.vcpu[0].state, SCHED_ASLEEP);
+    sched_release(&sched, 0, 1);
+    turn();
+    assert_int_equal(sched.vcpu[0].state, SCHED_LIVE);
+    assert_false(sched.vcpu[0].waits);
+}
+
 /* The vmm comes late now and then, guests do anything at any time; all holds after each turn. */
 static void any_sequence_keeps_the_rules(void **state)
 {
@@ -597,7 +665,16 @@ static void any_sequence_keeps_the_rules(void **state)
             unsigned v = (unsigned)random() % nr_guests;
             struct guest *g = &guests[v];
 
-            switch (random() % 7) {
+            switch (random() % 9) {
+            case 7: assert_int_equal(sched_hold(&sched, v, 1u << random() % 2), 0); break;
+            case 8:
+                sched_release(&sched, v, 1u << random() % 2);
+                if (g->on && g->waits && sched.vcpu[v].state == SCHED_READY) {
+                    g->waits = false; /* WFI ends without an interrupt */
+                    g->left = g->burst;
+                    g->wanted = clock_ns;
+                }
+                break;
             case 0:
                 if (!g->on)
                     start(v);
@@ -689,6 +766,9 @@ int main(void)
         cmocka_unit_test(what_a_vcpu_did_last_can_wake_it),
         cmocka_unit_test(renewed_vcpu_runs_again_at_once_in_its_slice),
         cmocka_unit_test(renewed_vcpu_that_waited_runs),
+        cmocka_unit_test(a_held_vcpu_does_not_run_before_each_holder_has_released_it),
+        cmocka_unit_test(a_held_vcpu_can_be_started_stopped_and_woken),
+        cmocka_unit_test(a_sleeper_runs_when_it_is_released),
         cmocka_unit_test(any_sequence_keeps_the_rules),
     };
 
