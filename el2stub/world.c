@@ -146,6 +146,10 @@ static void move(struct vcpu *vcpu, uint32_t groups, bool save)
         EACH_OF_16(X_DEBUG)
         MOVE(debug.mdscr, mdscr_el1)
         MOVE(debug.mdccint, mdccint_el1)
+        if (!save)
+            write_sysreg((read_sysreg(mdcr_el2) & ~RV_MDCR_BITS) |
+                             (page->debug.mdcr & RV_MDCR_BITS),
+                         mdcr_el2);
     }
     if (groups & RV_GROUP_PMU) {
         uint64_t selected = read_sysreg(pmselr_el0);

@@ -37,6 +37,9 @@
 #define RV_ICH_HCR_REFILL (ICH_HCR_UIE | ICH_HCR_LRENPIE | ICH_HCR_NPIE)
 #define RV_ICH_HCR_BITS   (RV_ICH_HCR_REFILL | ICH_HCR_TC | ICH_HCR_TDIR)
 
+/* The bits of MDCR_EL2 that the vmm may set: debug exceptions and registers trap. */
+#define RV_MDCR_BITS MDCR_TDE
+
 #define RV_VCPU_IRQS 80u /* interrupts in list registers, or waiting for one */
 
 /* EL1 group. The stub neither saves nor loads registers that the CPU does not have. */
@@ -107,7 +110,8 @@ struct rv_debug {
     uint64_t wcr[16]; /* 0x180 DBGWCRn_EL1 */
     uint64_t mdscr;   /* 0x200 MDSCR_EL1 */
     uint64_t mdccint; /* 0x208 MDCCINT_EL1 */
-    uint64_t pad[14]; /* 0x210 */
+    uint64_t mdcr;    /* 0x210 RV_MDCR_BITS of MDCR_EL2 only; not saved */
+    uint64_t pad[13]; /* 0x218 */
 };
 _Static_assert(sizeof(struct rv_debug) == 0x280, "DEBUG group layout");
 

@@ -35,6 +35,7 @@
 #define MDCR_HPMN  0x1full      /* event counters of EL1 and EL0 */
 #define MDCR_TPMCR (1ull << 5)  /* trap: PMCR_EL0 */
 #define MDCR_TPM   (1ull << 6)  /* ... all of the PMU */
+#define MDCR_TDE   (1ull << 8)  /* debug exceptions come to EL2; trap: debug registers, too */
 #define MDCR_TDOSA (1ull << 10) /* ... OS lock */
 #define MDCR_TDRA  (1ull << 11) /* ... debug ROM address */
 #define MDCR_TPMS  (1ull << 14) /* ... statistical profiling */

@@ -262,6 +262,31 @@ static void save_has_the_hcr_bits_and_only_these(void **state)
     assert_int_equal(page->el1.hcr_el2, HCR_TWI);
 }
 
+/* Of MDCR_EL2 the page has TDE: all else keeps the guest off what is not its own. */
+static void no_other_bit_of_mdcr_gets_in(void **state)
+{
+    uint64_t before;
+
+    setup(state);
+    before = REG(mdcr_el2);
+    assert_int_equal(RV_MDCR_BITS, 0x100);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        for (int on = 0; on <= 1; on++) {
+            page->debug.mdcr = on ? 1ull << bit : ~(1ull << bit);
+            assert_int_equal(world_load(&vcpus[0], RV_GROUP_DEBUG), 0);
+            assert_int_equal(REG(mdcr_el2), before | (page->debug.mdcr & RV_MDCR_BITS));
+        }
+    }
+    page->debug.mdcr = RV_MDCR_BITS;
+    assert_int_equal(world_load(&vcpus[0], RV_GROUP_DEBUG), 0);
+    page->debug.mdcr = 0;
+    world_save(&vcpus[0], RV_GROUP_DEBUG); /* which does not touch it */
+    assert_int_equal(page->debug.mdcr, 0);
+    assert_int_equal(REG(mdcr_el2), before | RV_MDCR_BITS);
+    assert_int_equal(world_load(&vcpus[0], RV_GROUP_DEBUG), 0);
+    assert_int_equal(REG(mdcr_el2), before);
+}
+
 /* Controls of features that may or may not be there; the fake refuses to touch what is not. */
 
 static void fine_grained_traps_are_set_where_they_exist(void **state)
@@ -638,6 +663,7 @@ int main(void)
         cmocka_unit_test(registers_that_the_cpu_does_not_have_are_not_touched),
         cmocka_unit_test(no_other_bit_of_hcr_gets_in),
         cmocka_unit_test(save_has_the_hcr_bits_and_only_these),
+        cmocka_unit_test(no_other_bit_of_mdcr_gets_in),
         cmocka_unit_test(fine_grained_traps_are_set_where_they_exist),
         cmocka_unit_test(extended_hypervisor_configuration_is_zero_where_it_exists),
         cmocka_unit_test(memory_partitions_are_not_the_guests),
