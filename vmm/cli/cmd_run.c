@@ -14,6 +14,7 @@
 #include "vmm/cli/command.h"
 #include "vmm/control/control.h"
 #include "vmm/control/control_path.h"
+#include "vmm/gdb/gdb_server.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/loop.h"
@@ -185,6 +186,7 @@ static int serve(const struct run_options *o)
     struct machine *machine = NULL;
     struct control *control = NULL;
     struct trace *traces[2] = {0};
+    struct gdb_server *gdb = NULL;
     int status = STATUS_VMM;
     bool created = false;
 
@@ -220,6 +222,8 @@ static int serve(const struct run_options *o)
     if (vm_create(&vm, &config, &share, &cores, base, plugins, console) ||
         vm_start(&vm, &session.over) || loop_init(&session.loop, base, &cores))
         goto out;
+    if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait, &gdb))
+        goto out;
     loop_add(&session.loop, &vm);
     session.looping = true;
     if (control)
@@ -229,6 +233,7 @@ static int serve(const struct run_options *o)
 out:
     if (session.over && !session.loop.ended)
         status = status_of(&session, session.how);
+    gdb_server_close(gdb);
     if (session.looping)
         loop_free(&session.loop);
     if (created)

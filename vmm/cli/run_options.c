@@ -12,6 +12,7 @@
 #include "vmm/cli/firmware_files.h"
 #include "vmm/cli/option_json.h"
 #include "vmm/control/control_path.h"
+#include "vmm/gdb/gdb_address.h"
 #include "vmm/util/log.h"
 #include "vmm/util/size.h"
 #include "vmm/vm/vm_devices.h"
@@ -89,6 +90,14 @@ static int set_machine(void *target, const struct option_row *row, const char *v
         return bad(row->what, value, "there is 'qemu'");
     o->machine.options = value[4] ? value + 5 : NULL;
     return machine_qemu_check(o->machine.options);
+}
+
+static int set_gdb(void *target, const struct option_row *row, const char *value)
+{
+    struct gdb_address address;
+
+    ((struct run_options *)target)->gdb = value;
+    return gdb_address_parse(value, &address);
 }
 
 static int set_log_level(void *target, const struct option_row *row, const char *value)
@@ -257,6 +266,16 @@ static const struct option_row rows[] = {
      .max = MAX_GRACE_S,
      .help = "on SIGTERM, how long the guest has to shut itself down\n"
              "(default " TEXT_OF(DEFAULT_GRACE_S) "); 0: none"},
+    {.name = "gdb",
+     .type = OPTION_OWN,
+     .argument = "unix:PATH|tcp:PORT",
+     .what = "gdb",
+     .set = set_gdb,
+     .help = "let a debugger attach to the guest there; PORT is one of localhost"},
+    {.name = "gdb-wait",
+     .type = OPTION_FLAG,
+     AT(gdb_wait),
+     .help = "the guest begins when the debugger lets it"},
     {.name = "timestamps",
      .type = OPTION_FLAG,
      AT(machine.timestamps),
@@ -485,6 +504,10 @@ int run_options_complete(struct run_options *o)
 {
     if (complete_boot(o) || complete_control(o))
         return -EINVAL;
+    if (o->gdb_wait && !o->gdb) {
+        log_error("--gdb-wait: say with --gdb where the debugger can attach");
+        return -EINVAL;
+    }
     o->vm.devices = o->devices;
     for (o->vm.nr_devices = 0; o->vm.nr_devices < VM_MAX_DEVICES; o->vm.nr_devices++) {
         if (!o->devices[o->vm.nr_devices])

@@ -20,6 +20,8 @@ struct run_options {
     const char *firmware_vars; /* file of its variables, or NULL */
     const char *plugin_paths[RUN_PATHS_MAX + 1]; /* NULL ends the list */
     const char *trace, *perfetto;                /* FILE[,FILTER...], or NULL */
+    const char *gdb;                             /* where a debugger can attach, or NULL */
+    bool gdb_wait;
     unsigned slice_ms;
     unsigned grace_s;
     const char *config;          /* file with more options, or NULL */

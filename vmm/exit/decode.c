@@ -441,6 +441,17 @@ static const struct {
     [ESR_EC_PMU] = {EXIT_PMU, false, decode_pmu},
 };
 
+bool decode_is_debug(const struct rv_event *event)
+{
+    switch (event->type == RV_EVENT_SYNC ? ESR_GET(event->esr, ESR_ELx_EC) : ESR_EC_UNKNOWN) {
+    case ESR_EC_BP_LOWER:
+    case ESR_EC_STEP_LOWER:
+    case ESR_EC_WP_LOWER:
+    case ESR_EC_BRK64: return true;
+    default: return false;
+    }
+}
+
 void decode_exit(const struct rv_event *event, struct exit_info *out)
 {
     unsigned ec = (unsigned)ESR_GET(event->esr, ESR_ELx_EC);

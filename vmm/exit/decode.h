@@ -267,6 +267,9 @@ struct exit_info {
     } u;
 };
 
+/* Is it an exception that MDCR_EL2.TDE brings to EL2: BRK, breakpoint, watchpoint or step? */
+bool decode_is_debug(const struct rv_event *event);
+
 /* Never fails: what it cannot tell is RESERVED. All bytes of `*out` are written. */
 void decode_exit(const struct rv_event *event, struct exit_info *out);
 

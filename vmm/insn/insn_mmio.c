@@ -102,14 +102,7 @@ static struct insn_sve *sve_registers(struct insn_mmio_run *run)
 
 int insn_mmio_word(const struct insn_mmio *mmio, ipa_t addr, uint64_t *word)
 {
-    const uint64_t *p = (const uint64_t *)guest_ram_at(&mmio->ram, addr.v, sizeof(*p));
-
-    if (!p)
-        p = (const uint64_t *)guest_rom_at(mmio->roms, addr.v, sizeof(*p));
-    if (!p || addr.v % sizeof(*p))
-        return -ENXIO;
-    *word = le64toh(__atomic_load_n(p, __ATOMIC_RELAXED));
-    return 0;
+    return guest_word(&mmio->ram, mmio->roms, addr, word);
 }
 
 /* Table words, and the instruction. */

@@ -48,6 +48,14 @@ struct sysreg_row {
 #define UNDEF             NULL, NULL
 #define OP1_MASK          KEY(0, 7, 0, 0, 0)
 
+/* Breakpoints and watchpoints n to n + 3: CRm is n, op2 is 4 to 7. */
+#define DEBUG1(n)                                                                      \
+    {                                                                                  \
+        RANGE(2, 0, 0, n, 4, n, 7), read_debug, write_debug, "DBGB*<n>, DBGW*<n>_EL1", \
+            "reads or changes the vCPU's copy, which a debugger keeps"                 \
+    }
+#define DEBUG4(n) DEBUG1((n)), DEBUG1((n) + 1), DEBUG1((n) + 2), DEBUG1((n) + 3)
+
 static uint64_t read_zero(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                           struct sysreg_access *access)
 {
@@ -189,6 +197,45 @@ static void clear_claim(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     cpu->claim &= (uint8_t)~access->value;
 }
 
+/*
+ * DBGBVR<n>_EL1 (op2 4), DBGBCR<n>_EL1 (5), DBGWVR<n>_EL1 (6), DBGWCR<n>_EL1 (7), with n as CRm,
+ * and MDSCR_EL1. NULL: no debugger keeps them.
+ */
+static uint64_t *debug_register(const struct sysreg *sysreg, const struct sysreg_access *access)
+{
+    struct rv_debug *debug = sysreg->debug ? sysreg->debug(sysreg->opaque, access->vcpu) : NULL;
+    unsigned n = access->reg->crm;
+
+    if (!debug)
+        return NULL;
+    switch (access->reg->op2) {
+    case 4: return &debug->bvr[n];
+    case 5: return &debug->bcr[n];
+    case 6: return &debug->wvr[n];
+    case 7: return &debug->wcr[n];
+    default: return &debug->mdscr;
+    }
+}
+
+static uint64_t read_debug(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                           struct sysreg_access *access)
+{
+    const uint64_t *value = debug_register(sysreg, access);
+
+    return value ? *value : 0;
+}
+
+static void write_debug(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                        struct sysreg_access *access)
+{
+    uint64_t *value = debug_register(sysreg, access);
+
+    if (!value)
+        return;
+    *value = access->value;
+    sysreg->debug_written(sysreg->opaque, access->vcpu);
+}
+
 /* SRE, and no bypass (DFB, DIB): there is no other interface. */
 static uint64_t read_sre(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                          struct sysreg_access *access)
@@ -262,6 +309,15 @@ static const struct sysreg_row rows[] = {
     {ONE(KEY(2, 3, 0, 1, 0)), RAZ, "MDCCSR_EL0", "reads as zero: there is no debugger"},
     {RANGE(2, 3, 0, 4, 0, 5, 0), RAZ_WI, "DBGDTR*_EL0",
      "reads as zero, ignores writes: there is no debugger"},
+
+    /* MDCR_EL2.TDE, which the vmm sets for a vCPU that is being debugged. */
+    {ONE(KEY(2, 0, 0, 2, 2)), read_debug, write_debug, "MDSCR_EL1",
+     "reads or changes the vCPU's copy, which a debugger keeps"},
+    DEBUG4(0),
+    DEBUG4(4),
+    DEBUG4(8),
+    DEBUG4(12),
+    {ONE(KEY(2, 0, 7, 14, 6)), RAZ, "DBGAUTHSTATUS_EL1", "reads as zero: no external debug"},
 
     /*
      * HCR_EL2.TERR. The guest has RAS version 1 for ESB and DISR_EL1, and no error

@@ -22,6 +22,7 @@ struct sysreg_cpu {
 _Static_assert(sizeof(struct sysreg_cpu) == 8, "sysreg state layout");
 
 struct rv_gic;
+struct rv_debug;
 
 /* What all vCPUs of a VM share. */
 struct sysreg {
@@ -34,6 +35,9 @@ struct sysreg {
     int (*gic)(void *opaque, unsigned vcpu, struct rv_gic *out);
     /* In the vCPU's ICH_VMCR_EL2 `bits` replace those of `mask`. 0 or -errno, as above. */
     int (*set_vmcr)(void *opaque, unsigned vcpu, uint64_t mask, uint64_t bits);
+    /* The guest's debug registers, which a debugger keeps (NULL: there is none); and one changed. */
+    struct rv_debug *(*debug)(void *opaque, unsigned vcpu);
+    void (*debug_written)(void *opaque, unsigned vcpu);
     void *opaque;
 };
 

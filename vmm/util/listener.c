@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,10 +209,33 @@ static int listener_bind(struct listener *listener)
     return error ? error : fd;
 }
 
+/* The same for a TCP port. */
+static int listener_bind_port(const struct listener *listener)
+{
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET,
+        .sin_port = htons(listener->config.port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int on = 1, error;
+
+    if (fd < 0)
+        return -errno;
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||
+        listen(fd, listener->config.backlog)) {
+        error = -errno;
+        close(fd);
+        return error;
+    }
+    return fd;
+}
+
 static int listener_start(struct listener *listener)
 {
     struct event_base *base = listener->config.base;
-    int fd = listener_bind(listener);
+    int fd = listener->config.path ? listener_bind(listener) : listener_bind_port(listener);
 
     if (fd < 0)
         return fd;
@@ -249,7 +273,7 @@ int listener_open(const struct listener_config *config, struct listener **listen
     struct listener *new;
     int error;
 
-    if (!*config->path || strlen(config->path) > LISTENER_PATH_LENGTH) {
+    if (config->path && (!*config->path || strlen(config->path) > LISTENER_PATH_LENGTH)) {
         log_error("%s: the path of a socket has 1 to %zu characters", config->what,
                   LISTENER_PATH_LENGTH);
         return -EINVAL;
@@ -264,8 +288,9 @@ int listener_open(const struct listener_config *config, struct listener **listen
         new->config.backlog = LISTENER_BACKLOG;
     if (!new->config.mode)
         new->config.mode = LISTENER_MODE;
-    new->path = strdup(config->path);
-    error = new->path ? listener_start(new) : -ENOMEM;
+    if (config->path)
+        new->path = strdup(config->path);
+    error = config->path && !new->path ? -ENOMEM : listener_start(new);
     if (error) {
         listener_say(config, error);
         listener_close(new);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A listening Unix stream socket in the event loop.
+ * A listening Unix stream socket, or a TCP port of this host alone, in the event loop.
  *
- * A socket that a dead process left behind is replaced; a socket on which somebody listens and
+ * A Unix socket that a dead process left behind is replaced; a socket on which somebody listens and
  * anything that is no socket are left alone. Of several processes that start at once exactly one
  * gets the path. When the process has no descriptor left for a connection, the listener pauses:
  * the connection waits in the backlog and the loop does not spin.
@@ -12,13 +12,15 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct listener;
 
 struct listener_config {
     struct event_base *base;
-    const char *path; /* 1 to 96 characters; copied */
+    const char *path; /* 1 to 96 characters; copied. NULL: TCP on localhost, at `port` */
+    uint16_t port;
     const char *what; /* begins each message and tells the path: "console 'socket:/tmp/s'"; lives as
                          long as the listener */
     mode_t mode;      /* of the socket's file (less the umask); 0: 0700 */

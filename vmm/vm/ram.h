@@ -2,9 +2,13 @@
 /* Guest RAM as the loader sees it: one range of IPAs that the vmm has mapped. And ROMs. */
 #pragma once
 
+#include <endian.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "vmm/util/types.h"
 
 struct guest_ram {
     uint8_t *host; /* where this process has it */
@@ -53,6 +57,23 @@ static inline const uint8_t *guest_rom_at(const struct guest_roms *roms, uint64_
             return rom->host + (ipa - rom->ipa);
     }
     return NULL;
+}
+
+/*
+ * 8 bytes that an MMU can read as a word of a table: in RAM or a ROM, aligned, in one load,
+ * little-endian. 0 or -ENXIO.
+ */
+static inline int guest_word(const struct guest_ram *ram, const struct guest_roms *roms, ipa_t addr,
+                             uint64_t *word)
+{
+    const uint64_t *p = (const uint64_t *)guest_ram_at(ram, addr.v, sizeof(*p));
+
+    if (!p)
+        p = (const uint64_t *)guest_rom_at(roms, addr.v, sizeof(*p));
+    if (!p || addr.v % sizeof(*p))
+        return -ENXIO;
+    *word = le64toh(__atomic_load_n(p, __ATOMIC_RELAXED));
+    return 0;
 }
 
 static inline uint64_t guest_ram_end(const struct guest_ram *ram)

@@ -62,6 +62,21 @@ static int create_gic(struct vm *vm)
 
 static void handle_left(struct vcpu *vcpu, const struct rv_event *event);
 
+/* They trap only while the VM has a debugger. */
+static struct rv_debug *debug_registers(void *opaque, unsigned index)
+{
+    const struct vm_debugger *debugger = ((struct vm *)opaque)->debugger;
+
+    return debugger ? debugger->registers(debugger->opaque, index) : NULL;
+}
+
+static void debug_registers_written(void *opaque, unsigned index)
+{
+    const struct vm_debugger *debugger = ((struct vm *)opaque)->debugger;
+
+    debugger->registers_written(debugger->opaque, index);
+}
+
 static int create_exits(struct vm *vm)
 {
     unsigned n = vm->config.nr_vcpus;
@@ -79,6 +94,8 @@ static int create_exits(struct vm *vm)
     vm->exits.sysreg.deactivate = vm_irq_deactivate;
     vm->exits.sysreg.gic = vm_irq_ops.save;
     vm->exits.sysreg.set_vmcr = vm_irq_set_vmcr;
+    vm->exits.sysreg.debug = debug_registers;
+    vm->exits.sysreg.debug_written = debug_registers_written;
     vm->exits.sysreg.opaque = vm;
     return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
 }
@@ -293,6 +310,8 @@ static int start_again(struct vm *vm)
     vm_code_written(vm, layout.kernel, layout.kernel_size);
     vm_code_written(vm, layout.initrd, layout.initrd_size);
     vm_code_written(vm, layout.dtb, layout.dtb_size);
+    if (vm->debugger)
+        vm->debugger->reset_ends(vm->debugger->opaque);
     if (vm->broken)
         return -EIO;
     vm_pause_begin(vm);
@@ -305,6 +324,8 @@ int vm_reset(struct vm *vm)
 
     if (!vm->resetting) {
         error = vm_stop(vm);
+        if (!error && vm->debugger)
+            vm->debugger->reset_begins(vm->debugger->opaque);
         if (!error)
             error = vm_devices_quiesce(vm);
         vm->resetting = true;
@@ -336,12 +357,26 @@ static uint64_t kick_mask(struct vm *vm, uint64_t kick_vcpus, const struct pcpu 
     return mask;
 }
 
+/* True: it was the debugger's. `*held`: its vCPU is off its pCPU now. */
+static bool debugger_takes(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event,
+                           bool *held)
+{
+    enum vm_debugger_answer answer;
+
+    if (!vm->debugger || !decode_is_debug(event))
+        return false;
+    answer = vm->debugger->exit(vm->debugger->opaque, vcpu, event);
+    *held = answer == VM_DEBUGGER_HELD;
+    return answer != VM_DEBUGGER_PASS;
+}
+
 /* A blocking exit: what exit_handle() decides becomes commands. */
 static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event,
                         struct exit_reply *reply)
 {
     struct rv_command command = {.op = RV_COMMAND_REPLY};
     struct pcpu *pcpu = vcpu->pcpu;
+    bool held = false;
 
     vcpu->fetched = RV_GROUP_GPR;
     vcpu->dirty = 0;
@@ -349,9 +384,11 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     vm->cores->in_exit = pcpu;
     if (vm_code_is_fetch(vm, event))
         vm_code_fetched(vm, ipa(event->ipa));
-    else if (!vm_rom_fault(vm, event))
+    else if (!vm_rom_fault(vm, event) && !debugger_takes(vm, vcpu, event, &held))
         exit_handle(&vm->exits, vcpu, event, reply);
     vm->cores->in_exit = NULL;
+    if (held)
+        return;
     if (reply->hold) {
         /* The vCPU is off now, or the guest goes down; else it was lost. */
         if (vcpu->pcpu && vm->request == VM_RUN_ON)

@@ -17,6 +17,7 @@
 #include "vmm/vm/code_pages.h"
 #include "vmm/vm/state.h"
 #include "vmm/cpu/vcpu.h"
+#include "vmm/vm/vm_debugger.h"
 #include "vmm/vm/vm_place.h"
 #include "vmm/vm/vm_rom.h"
 
@@ -50,9 +51,14 @@ enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
 /* vm_pause.c */
 struct vm_pause {
     bool on;
-    bool settled;     /* the devices are quiet, and their clock stands */
-    uint64_t vcpus;   /* bit n: vCPU n goes on at the end */
-    int64_t since_ns; /* CLOCK_MONOTONIC: when the vCPUs stopped */
+    bool settled;   /* the devices are quiet, and their clock stands */
+    uint64_t vcpus; /* bit n: vCPU n goes on at the end */
+};
+
+/* vm_counter.c */
+struct vm_counter {
+    unsigned stops;
+    int64_t since_ns; /* CLOCK_MONOTONIC: when it stopped */
 };
 
 struct vm {
@@ -79,10 +85,12 @@ struct vm {
     uint64_t mpidr[VM_MAX_VCPUS];
     struct vm_place place;
     struct rv_instance *devices[VM_MAX_DEVICES];
-    struct event *patience; /* the devices have been quiescing for long */
+    const struct vm_debugger *debugger; /* or NULL */
+    struct event *patience;             /* the devices have been quiescing for long */
     unsigned nr_devices;
     struct vm_pause pause;
-    uint64_t cntvoff; /* of all vCPUs: how long the VM has been paused, in ticks */
+    struct vm_counter counter;
+    uint64_t cntvoff; /* of all vCPUs: how long the counter has stood, in ticks */
     bool running;     /* the stub knows the VM, and vCPUs may run */
     bool resetting;   /* vm_reset() waits for the devices */
     enum vm_request request;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/vm_pause.h"
 
-#include "vmm/util/clock.h"
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_counter.h"
 #include "vmm/vm/vm_devices.h"
 
 bool vm_is_pausing(const struct vm *vm)
@@ -25,7 +25,7 @@ int vm_pause(struct vm *vm)
         vm->pause.vcpus |= UINT64_C(1) << i;
         error = vm_stop_vcpu(vm, vcpu);
     }
-    vm->pause.since_ns = clock_now_ns();
+    vm_counter_stop(vm);
     return error ? error : vm_devices_quiesce(vm);
 }
 
@@ -39,21 +39,11 @@ bool vm_is_paused(struct vm *vm)
     return true;
 }
 
-/* All vCPUs, also those that are off: they read one counter. */
-static void restore_counter(struct vm *vm)
-{
-    uint64_t ns = (uint64_t)(clock_now_ns() - vm->pause.since_ns);
-
-    vm->cntvoff += (uint64_t)((unsigned __int128)ns * vm->machine->cntfrq / CLOCK_NS_PER_S);
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
-        vm->vcpus[i].page->timer.cntvoff = vm->cntvoff;
-}
-
 void vm_resume(struct vm *vm)
 {
     uint64_t vcpus = vm->pause.vcpus;
 
-    restore_counter(vm);
+    vm_counter_go_on(vm);
     vm_clock_go_on(&vm->clock);
     vm->pause = (struct vm_pause){0};
     vm_devices_resume(vm);

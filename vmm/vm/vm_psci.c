@@ -19,6 +19,8 @@ static int cpu_on(void *opaque, unsigned index, uint64_t entry, uint64_t context
     /* What became pending while it was off waits for it; the CPU interface is as after reset. */
     vcpu_keep_irqs(vcpu, &irqs);
     sysreg_reset(&vm->exits.sysreg_cpus[index]);
+    if (vm->debugger)
+        vm->debugger->vcpu_reset(vm->debugger->opaque, index);
     sched_start(&vm->cores->sched, vcpu->number);
     psci_cpu_started(&vm->exits.psci.cpus[index]);
     return 0;
@@ -29,6 +31,8 @@ static void cpu_off(void *opaque, unsigned index)
     struct vm *vm = opaque;
 
     vm_stop_vcpu(vm, &vm->vcpus[index]);
+    if (vm->debugger)
+        vm->debugger->vcpu_off(vm->debugger->opaque, index);
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
         if (vm->cores->sched.vcpu[vm->vcpus[i].number].state != SCHED_OFF)
             return;
@@ -50,6 +54,8 @@ static int restart(void *opaque, unsigned index, uint64_t entry, uint64_t contex
 
     vgic_cpu_restart_begin(&vm->vgic, index);
     error = vcpu_restart(vcpu, entry, context_id);
+    if (!error && vm->debugger)
+        vm->debugger->vcpu_reset(vm->debugger->opaque, index);
     if (!error)
         error = vcpu_flush(vcpu);
     if (!error)

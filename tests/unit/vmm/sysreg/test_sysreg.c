@@ -413,6 +413,58 @@ static void sysreg_claim_tags_are_set_and_cleared_one_by_one(void **state)
     assert_int_equal(value, 0);
 }
 
+static struct rv_debug debug;
+static bool has_debugger;
+static unsigned debug_writes;
+
+static struct rv_debug *debug_hook(void *opaque, unsigned vcpu)
+{
+    assert_ptr_equal(opaque, &sgi);
+    assert_int_equal(vcpu, 3);
+    return has_debugger ? &debug : NULL;
+}
+
+static void debug_written_hook(void *opaque, unsigned vcpu)
+{
+    assert_int_equal(vcpu, 3);
+    debug_writes++;
+}
+
+static void sysreg_debug_registers_are_the_copy_that_the_debugger_keeps(void **state)
+{
+    static const struct {
+        uint32_t read; /* a write is bit 21 less */
+        uint64_t *field;
+    } cases[] = {
+        {0xd5300080, &debug.bvr[0]},  {0xd53005a0, &debug.bcr[5]}, {0xd53000c0, &debug.wvr[0]},
+        {0xd5300fe0, &debug.wcr[15]}, {0xd5300240, &debug.mdscr},
+    };
+    struct sysreg_cpu cpu = {0};
+    uint64_t value, kick;
+
+    sysreg.debug = debug_hook;
+    sysreg.debug_written = debug_written_hook;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        memset(&debug, 0, sizeof(debug));
+        debug_writes = 0;
+        has_debugger = true;
+        value = 0x1234 + i;
+        assert_true(access_register(&cpu, cases[i].read & ~(1u << 21), &value, &kick));
+        assert_int_equal(*cases[i].field, 0x1234 + i);
+        assert_int_equal(debug_writes, 1);
+        value = 0;
+        assert_true(access_register(&cpu, cases[i].read, &value, &kick));
+        assert_int_equal(value, 0x1234 + i);
+        has_debugger = false;
+        value = 1;
+        assert_true(access_register(&cpu, cases[i].read & ~(1u << 21), &value, &kick));
+        assert_int_equal(*cases[i].field, 0x1234 + i);
+        assert_true(access_register(&cpu, cases[i].read, &value, &kick));
+        assert_int_equal(value, 0);
+    }
+    sysreg.debug = NULL;
+}
+
 static void sysreg_never_goes_out_of_bounds_for_any_encoding(void **state)
 {
     for (uint32_t key = 0; key < 0x10000; key++) {
@@ -552,6 +604,7 @@ int main(void)
         cmocka_unit_test(sysreg_os_lock_is_locked_at_reset_and_follows_oslar),
         cmocka_unit_test(sysreg_dbgprcr_keeps_its_one_bit),
         cmocka_unit_test(sysreg_claim_tags_are_set_and_cleared_one_by_one),
+        cmocka_unit_test(sysreg_debug_registers_are_the_copy_that_the_debugger_keeps),
         cmocka_unit_test(sysreg_never_goes_out_of_bounds_for_any_encoding),
         cmocka_unit_test(idregs_apply_each_rule_to_each_value),
         cmocka_unit_test(idregs_rules_do_not_overlap_and_name_existing_registers),

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "vmm/vm/vm.h"
+#include "vmm/vm/vm_counter.h"
 #include "vmm/vm/vm_devices.h"
 
 #define FREQUENCY 1000000u /* of the counter */
@@ -141,6 +142,21 @@ static void virtual_counter_goes_on_where_it_stopped(void **state)
     assert_true(vm.cntvoff >= first + 20000); /* in all */
 }
 
+/* A debugger's stop and a pause overlap: what both cover counts once. */
+static void counter_stands_until_the_last_of_two_lets_it_go_on(void **state)
+{
+    vm_counter_stop(&vm);
+    vm_pause(&vm);
+    usleep(20000);
+    vm_counter_go_on(&vm);
+    assert_int_equal(vm.cntvoff, 0);
+    usleep(20000);
+    vm_is_paused(&vm);
+    vm_resume(&vm);
+    assert_in_range(vm.cntvoff, 40000, 2000000);
+    assert_int_equal(pages[0].timer.cntvoff, vm.cntvoff);
+}
+
 static void reset_of_a_paused_vm_begins_when_it_is_resumed(void **state)
 {
     vm_pause(&vm);
@@ -179,6 +195,7 @@ int main(void)
         TEST(vcpus_that_were_on_go_on_and_the_others_stay_off),
         TEST(vm_is_paused_when_its_devices_are_quiet),
         TEST(virtual_counter_goes_on_where_it_stopped),
+        TEST(counter_stands_until_the_last_of_two_lets_it_go_on),
         TEST(reset_of_a_paused_vm_begins_when_it_is_resumed),
         TEST(reset_of_a_vm_that_runs_begins_at_once),
         TEST(machine_that_is_lost_is_said),
