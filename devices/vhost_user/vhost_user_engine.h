@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "devices/vhost_user/vhost_user_msg.h"
+#include "devices/vhost_user/vhost_user_msg_internal.h"
 
 #define VHOST_USER_QUEUES_MAX 64u
 

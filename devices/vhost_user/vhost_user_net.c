@@ -12,21 +12,13 @@
 #include "devices/vhost_user/vhost_user.h"
 
 #define QUEUES      2u
-#define MTU_MIN     68u
 #define CONFIG_SIZE offsetof(struct virtio_net_config, speed)
 
 #define BIT(name) VIRTIO_FEATURE(VIRTIO_NET_F_##name)
 
 static const struct rv_property net_properties[] = {
     VHOST_USER_PROPERTIES("256"),
-    {.name = "mac",
-     .type = RV_PROPERTY_STRING,
-     .help = "MAC address (default: made from the guest's name and the number of the card)"},
-    {.name = "mtu",
-     .type = RV_PROPERTY_UINT,
-     .value = "0",
-     .max = 65535,
-     .help = "what the guest is told of the largest frame, 68 or more; 0: nothing"},
+    RV_NET_CARD_PROPERTIES,
     {0},
 };
 
@@ -38,9 +30,9 @@ static int net_prepare(struct vhost_user *vu)
     vu->nr_queues = QUEUES;
     vu->own_features = BIT(MAC);
     vu->setup.mtu = ops->property_uint(instance, "mtu");
-    if (vu->setup.mtu != 0 && vu->setup.mtu < MTU_MIN) {
-        ops->log(instance, RV_LOG_ERROR, "mtu %llu: give 0 or at least %u",
-                 (unsigned long long)vu->setup.mtu, MTU_MIN);
+    if (vu->setup.mtu != 0 && vu->setup.mtu < RV_NET_MTU_MIN) {
+        ops->log(instance, RV_LOG_ERROR, "mtu %llu: give %u to %u",
+                 (unsigned long long)vu->setup.mtu, RV_NET_MTU_MIN, RV_NET_MTU_MAX);
         return -EINVAL;
     }
     vu->own_features |= vu->setup.mtu ? BIT(MTU) : 0;

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "devices/vhost_user/vhost_user_msg.h"
+#include "devices/vhost_user/vhost_user_msg_internal.h"
 
 struct vhost_user_socket {
     int fd; /* -1: closed */

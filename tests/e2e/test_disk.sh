@@ -91,6 +91,23 @@ qemu-img convert -O raw "$work/d5.qcow2" "$work/d5"
 clean() { e2fsck -fn "$1" >"$work/out" 2>&1; }
 for n in 1 2 3 4 5; do check "file_system_${n}_is_clean" clean "$work/d$n"; done
 
+# Forty disks: 32 take the board's virtio-mmio slots, and the others go to the platform bus.
+many=()
+for n in {1..65}; do
+    echo "disk $n" >"$work/many$n" && truncate -s 64K "$work/many$n"
+    many+=("--disk=$work/many$n,format=raw,serial=many$n")
+done
+guest "${many[@]:0:40}" <<'S'
+n=0
+for d in /sys/block/vd*; do
+    s=$(cat $d/serial)
+    [ "disk ${s#many}" = "$(head -n 1 /dev/${d##*/})" ] && n=$((n + 1))
+done
+echo "read $n disks of $(ls -d /sys/block/vd* | wc -l) end"
+S
+check forty_disks_are_read says 'read 40 disks of 40 end'
+refused more_devices_than_a_guest_can_have 2 'too many; 64 can be given' -k "$work/off.elf" "${many[@]}"
+
 # A host file system that is full: the guest gets an error, goes on, and what was flushed stays.
 full() {
     mkdir -p "$work/small" && mount -t tmpfs -o size=8M tmpfs "$work/small"

@@ -13,9 +13,13 @@
 #define DEVICE_SPIS 988u /* INTIDs 32 to 1019 */
 
 static const struct device_handle_ops *const device_handle_kinds[DEVICE_HANDLE_KINDS] = {
-    [DEVICE_HANDLE_TIMER] = &device_timer_handle, [DEVICE_HANDLE_WATCH] = &device_watch_handle,
-    [DEVICE_HANDLE_WORK] = &device_work_handle,   [DEVICE_HANDLE_REPLY] = &device_reply_handle,
-    [DEVICE_HANDLE_CHR] = &device_chr_handle,     [DEVICE_HANDLE_DISK] = &device_disk_handle,
+    [DEVICE_HANDLE_TIMER] = &device_timer_handle,
+    [DEVICE_HANDLE_WATCH] = &device_watch_handle,
+    [DEVICE_HANDLE_WORK] = &device_work_handle,
+    [DEVICE_HANDLE_REPLY] = &device_reply_handle,
+    [DEVICE_HANDLE_CHR] = &device_chr_handle,
+    [DEVICE_HANDLE_DISK] = &device_disk_handle,
+    [DEVICE_HANDLE_LISTENER] = &device_listener_handle,
     [DEVICE_HANDLE_NET] = &device_net_handle,
 };
 
@@ -315,17 +319,6 @@ bool device_event(struct rv_instance *instance, uint32_t type)
 
     return instance->class->event && !device_is_quiet(instance) &&
            instance->class->event(instance->device, &event);
-}
-
-void device_sync(struct rv_instance *instance, uint32_t mode)
-{
-    bool may_act = instance->may_act;
-
-    if (!instance->class->sync)
-        return;
-    instance->may_act = true;
-    instance->class->sync(instance->device, mode);
-    instance->may_act = may_act;
 }
 
 void device_mem_changed(struct rv_instance *instance, uint32_t change,

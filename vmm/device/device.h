@@ -101,9 +101,6 @@ void device_after_save(struct rv_instance *device, int error);
 /* Did the device take the event? `type` is an enum rv_device_event_type. */
 bool device_event(struct rv_instance *device, uint32_t type);
 
-/* Has the device tell of what another process has written for it: enum rv_sync_mode. */
-void device_sync(struct rv_instance *device, uint32_t mode);
-
 /* Guest memory comes or goes (enum rv_mem_change); before it goes, the device is quiet. */
 void device_mem_changed(struct rv_instance *device, uint32_t change,
                         const struct rv_mem_region *region);

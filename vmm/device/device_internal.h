@@ -17,6 +17,7 @@ enum device_handle_kind {
     DEVICE_HANDLE_TIMER,
     DEVICE_HANDLE_WATCH,
     DEVICE_HANDLE_WORK,
+    DEVICE_HANDLE_LISTENER,
     DEVICE_HANDLE_REPLY,
     DEVICE_HANDLE_CHR,
     DEVICE_HANDLE_DISK,
@@ -149,6 +150,13 @@ struct rv_watch *device_fd_watch(struct rv_instance *instance, int fd, uint32_t 
 int device_fd_change(struct rv_instance *instance, struct rv_watch *watch, uint32_t events);
 void device_fd_remove(struct rv_instance *instance, struct rv_watch *watch);
 extern const struct device_handle_ops device_timer_handle, device_watch_handle;
+
+/* device_listener.c */
+int device_listener_open(struct rv_instance *instance, const char *path,
+                         void (*accepted)(void *opaque, int fd), void *opaque,
+                         struct rv_listener **listener);
+void device_listener_close(struct rv_instance *instance, struct rv_listener *listener);
+extern const struct device_handle_ops device_listener_handle;
 
 /* device_work.c */
 struct rv_work *device_work_new(struct rv_instance *instance, void (*run)(void *opaque),

@@ -4,7 +4,7 @@
 
 #include "vmm/disk/bounce.h"
 #include "vmm/disk/disk_internal.h"
-#include "vmm/disk/engine.h"
+#include "vmm/disk/engine_internal.h"
 
 #define RAW_BLOCK_MIN 512u
 #define RAW_BLOCK_MAX 65536u

@@ -3,6 +3,10 @@
  * System calls by a few threads, for kernels without io_uring or with a policy
  * against it, and for calls that io_uring does not have. The threads see
  * nothing but the list of calls; a thread is made when all are busy.
+ *
+ * Shared folders have threads of their own (devices/virtio/fs/virtio_fs_pool.h), and these are
+ * not for both: disk_drain() and disk_close() wait for `ready` without the loop, where post() of
+ * the plugin ABI would bring the results, and a folder's threads differ from others by their umask.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "vmm/disk/engine.h"
+#include "vmm/disk/engine_internal.h"
 #include "vmm/util/thread.h"
 
 #define THREADS_MAX 8u

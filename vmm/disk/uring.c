@@ -9,7 +9,7 @@
 #include <linux/falloc.h>
 #include <stdlib.h>
 
-#include "vmm/disk/engine.h"
+#include "vmm/disk/engine_internal.h"
 #include "vmm/util/log.h"
 
 #define URING_ENTRIES 128u

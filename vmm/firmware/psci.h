@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vmm/firmware/call.h"
+#include "vmm/firmware/call_internal.h"
 #include "vmm/util/types.h"
 
 /* Function identifiers: the 32-bit ones; the 64-bit ones have CALL_SMC64 too. */

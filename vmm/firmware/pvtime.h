@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/firmware/call.h"
+#include "vmm/firmware/call_internal.h"
 
 /* Function identifiers: 64-bit only, of the standard hypervisor services. */
 #define PVTIME_FEATURES 0xc5000020u /* PV_TIME_FEATURES */

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "vmm/firmware/call.h"
+#include "vmm/firmware/call_internal.h"
 #include "vmm/firmware/psci.h"
 #include "vmm/firmware/pvtime.h"
 #include "vmm/firmware/trng.h"

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "vmm/firmware/call.h"
+#include "vmm/firmware/call_internal.h"
 
 /* Function identifiers. Only RND has a 64-bit version too. */
 #define TRNG_VERSION  0x84000050u

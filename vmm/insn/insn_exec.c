@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/insn/insn_exec.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "proto/arm/esr.h"
-#include "vmm/insn/insn_run.h"
+#include "vmm/insn/insn_exec_internal.h"
 
 uint64_t insn_get_x(const struct insn_run *run, unsigned reg)
 {
@@ -242,6 +243,7 @@ insn_v insn_element(const struct insn_run *run, unsigned n)
     unsigned size = run->i->size;
     insn_v v = {{0, 0}};
 
+    assert((n + 1u) * size <= MAX_BYTES);
     for (unsigned b = 0; b < size; b++) {
         unsigned from = n * size + (run->ctx->big_endian ? size - 1u - b : b);
 
@@ -254,6 +256,7 @@ void insn_set_element(struct insn_run *run, unsigned n, insn_v v)
 {
     unsigned size = run->i->size;
 
+    assert((n + 1u) * size <= MAX_BYTES);
     for (unsigned b = 0; b < size; b++) {
         unsigned to = n * size + (run->ctx->big_endian ? size - 1u - b : b);
 

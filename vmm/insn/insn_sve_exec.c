@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "vmm/insn/insn_run.h"
+#include "vmm/insn/insn_exec_internal.h"
 
 #define Z_REGS 32u
 #define P_REGS 16u

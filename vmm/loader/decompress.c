@@ -7,7 +7,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "vmm/loader/bytes.h"
+#include "vmm/loader/bytes_internal.h"
 
 /* windowBits of zlib: the largest window, and a gzip wrapper instead of zlib's own. */
 #define GZIP_WINDOW_BITS (15 + 16)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "proto/boot.h"
-#include "vmm/loader/bytes.h"
+#include "vmm/loader/bytes_internal.h"
 
 /* <elf.h> has the fields in the host's order, which is the file's: both are little-endian. */
 _Static_assert(BYTE_ORDER == LITTLE_ENDIAN, "ELF headers are used in place");

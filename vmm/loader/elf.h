@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "vmm/loader/input.h"
-#include "vmm/loader/kernel.h"
+#include "vmm/loader/kernel_internal.h"
 #include "vmm/vm/ram.h"
 
 /* ELF64, little-endian, for AArch64. Says nothing about the rest. */

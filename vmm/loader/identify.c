@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "vmm/loader/bytes.h"
+#include "vmm/loader/bytes_internal.h"
 #include "vmm/loader/pe.h"
 
 #define TEXT_LOOK 512u /* bytes that decide whether a file is text */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "proto/boot.h"
-#include "vmm/loader/bytes.h"
+#include "vmm/loader/bytes_internal.h"
 #include "vmm/loader/pe.h"
 
 /* The header's fields, all little-endian since Linux 3.17. */

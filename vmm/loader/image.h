@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "vmm/loader/input.h"
-#include "vmm/loader/kernel.h"
+#include "vmm/loader/kernel_internal.h"
 #include "vmm/vm/ram.h"
 
 /* Has the header's magic. Says nothing about the rest. */

@@ -10,7 +10,7 @@
 #include "vmm/loader/elf.h"
 #include "vmm/loader/identify.h"
 #include "vmm/loader/image.h"
-#include "vmm/loader/kernel.h"
+#include "vmm/loader/kernel_internal.h"
 #include "vmm/loader/uki.h"
 #include "vmm/util/log.h"
 

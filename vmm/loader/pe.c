@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "vmm/loader/bytes.h"
+#include "vmm/loader/bytes_internal.h"
 
 #define MZ_PE_OFFSET 0x3cu /* where the PE header is, 32 bits */
 #define MZ_SIZE      0x40u

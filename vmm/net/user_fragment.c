@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "vmm/net/net_backend.h"
-#include "vmm/net/net_bytes.h"
+#include "vmm/net/net_bytes_internal.h"
 #include "vmm/net/net_checksum.h"
 
 #define IPV4_LENGTH_AT   2u

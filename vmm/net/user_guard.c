@@ -6,7 +6,7 @@
 #include <sys/resource.h>
 
 #include "vmm/net/net_backend.h"
-#include "vmm/net/net_bytes.h"
+#include "vmm/net/net_bytes_internal.h"
 
 #define GUARD_SOCKETS_MAX    512u /* with 256 KiB of buffers each */
 #define GUARD_SOCKETS_MIN    8u

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "vmm/net/net_backend.h"
-#include "vmm/net/net_bytes.h"
+#include "vmm/net/net_bytes_internal.h"
 
 #define TCP_DATA_AT     12u
 #define TCP_CHECKSUM_AT 16u

@@ -274,8 +274,10 @@ struct rv_device_class {
 
     /*
      * For a device whose memory accesses are another process's (mem_region): call mem_dirty
-     * as `mode` (enum rv_sync_mode) says. The vmm asks before it looks at what is dirty. An
-     * unknown mode is taken for RV_SYNC_ALL.
+     * as `mode` (enum rv_sync_mode) says. An unknown mode is taken for RV_SYNC_ALL. This
+     * version of the vmm never asks. One that copies the memory of a guest that runs will, each
+     * time before it looks at what is dirty, and it can only copy the memory of guests whose
+     * devices were built with an answer: that is why the callback is in version 1.
      */
     void (*sync)(void *device, uint32_t mode);
 

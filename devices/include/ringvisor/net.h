@@ -99,6 +99,23 @@ struct rv_net_info {
  * it counts the cards. 0, or -EINVAL after a message. It needs no open back end.
  */
 
+/* The payload of the guest's frames, in bytes: RFC 791, and what a frame has room for. */
+#define RV_NET_MTU_MIN 68u
+#define RV_NET_MTU_MAX 65521u
+
+/*
+ * In a card's list of properties: what a user may say about the card itself. `mac` is for
+ * net_address; `mtu` is 0 or at least RV_NET_MTU_MIN, which the card checks.
+ */
+#define RV_NET_CARD_PROPERTIES                                                                \
+    {.name = "mac",                                                                           \
+     .type = RV_PROPERTY_STRING,                                                              \
+     .help = "MAC address (default: made from the guest's name and the number of the card)"}, \
+    {                                                                                         \
+        .name = "mtu", .type = RV_PROPERTY_UINT, .value = "0", .max = RV_NET_MTU_MAX,         \
+        .help = "MTU that the guest is to use, 68 at least; 0: its own choice"                \
+    }
+
 /*
  * In a card's list of properties: what a user may say about the back end. The card must not
  * declare one of these names by itself, but "queues" and "mtu" are the card's: a back end

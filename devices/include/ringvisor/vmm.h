@@ -14,6 +14,7 @@ struct rv_instance; /* one device of one guest, as the vmm has it */
 struct rv_timer;    /* one of its timers */
 struct rv_watch;    /* a file descriptor that it watches */
 struct rv_work;     /* a function of it that any thread may have called */
+struct rv_listener; /* a Unix socket on which it listens */
 struct rv_reply;    /* the user's command that waits for its answer */
 
 enum rv_log_level { RV_LOG_ERROR, RV_LOG_WARN, RV_LOG_INFO, RV_LOG_DEBUG };
@@ -277,6 +278,18 @@ struct rv_vmm_ops {
     void (*region_show)(struct rv_instance *instance, uint32_t region, bool shown);
     void (*region_dirty)(struct rv_instance *instance, uint32_t region, uint64_t offset,
                          uint64_t len);
+
+    /*
+     * A Unix stream socket at `path`, of 1 to 96 characters, on which the device listens. A
+     * socket that a dead process left there is replaced. `accepted` gets each connection from
+     * the loop: `fd` is the device's, non-blocking and closed on exec. When the process has no
+     * descriptor left, connections wait. listener_open: 0, or -errno after a message.
+     * listener_close removes the socket.
+     */
+    int (*listener_open)(struct rv_instance *instance, const char *path,
+                         void (*accepted)(void *opaque, int fd), void *opaque,
+                         struct rv_listener **listener);
+    void (*listener_close)(struct rv_instance *instance, struct rv_listener *listener);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A few threads for requests that may have to wait for a disk or a server. */
+/*
+ * A few threads for requests that may have to wait for a disk or a server.
+ *
+ * They are not those of vmm/disk/threads.c. These have a umask of their own (fs_thread_begin),
+ * which no other work may get, and they end with their folder. A pool in the vmm could only
+ * bring results to the loop by post(), and a folder that goes waits for them outside of it.
+ */
 #pragma once
 
 #include <pthread.h>

@@ -15,7 +15,6 @@
 #define NET_QUEUE_MAX   1024u
 #define NET_CONTROL_MAX 64u
 #define NET_CONFIG_SIZE offsetof(struct virtio_net_config, speed)
-#define NET_MTU_MIN     68u /* RFC 791; the driver refuses less */
 
 /*
  * Queues
@@ -284,14 +283,7 @@ static int net_quiesce(void *device)
 static const struct rv_property net_properties[] = {
     RV_NET_PROPERTIES,
     RV_PROPERTY_BOOT_INDEX,
-    {.name = "mac",
-     .type = RV_PROPERTY_STRING,
-     .help = "MAC address (default: made from the guest's name and the number of the card)"},
-    {.name = "mtu",
-     .type = RV_PROPERTY_UINT,
-     .value = "0",
-     .max = 65521,
-     .help = "MTU that the guest is to use, 68 at least; 0: its own choice"},
+    RV_NET_CARD_PROPERTIES,
     {.name = "queues",
      .type = RV_PROPERTY_UINT,
      .value = "1",
@@ -327,8 +319,9 @@ static int net_read_properties(struct net *net, bool fresh)
         return -EINVAL;
     }
     net->mtu = (uint16_t)ops->property_uint(instance, "mtu");
-    if (net->mtu && net->mtu < NET_MTU_MIN) {
-        ops->log(instance, RV_LOG_ERROR, "mtu %u: give %u to 65521", net->mtu, NET_MTU_MIN);
+    if (net->mtu && net->mtu < RV_NET_MTU_MIN) {
+        ops->log(instance, RV_LOG_ERROR, "mtu %u: give %u to %u", net->mtu, RV_NET_MTU_MIN,
+                 RV_NET_MTU_MAX);
         return -EINVAL;
     }
     net->nr_pairs = (unsigned)ops->property_uint(instance, "queues");

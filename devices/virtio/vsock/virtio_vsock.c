@@ -136,7 +136,6 @@ static void vsock_timer(void *opaque)
     if (v->still)
         return; /* when it is resumed */
     v->again = 0;
-    vsock_accept_again(v);
     vsock_conns_expire(v);
     vsock_conns_knock(v);
     vsock_wake(v, v->deadline);
@@ -272,7 +271,6 @@ static int vsock_create(struct virtio_plugin *plugin, void *state, uint32_t flag
     if (!v)
         return -ENOMEM;
     v->plugin = plugin;
-    v->listener = -1;
     v->due_last = &v->due_first;
     v->wake = v->deadline = v->knock_at = VSOCK_NEVER;
     v->reset_due = flags & RV_CREATE_RESUME;

@@ -30,7 +30,6 @@
 #define VSOCK_LINGER_NS  2000000000u  /* for the guest's answer to the last SHUTDOWN */
 #define VSOCK_WAIT_NS    30000000000u /* for the host to say a port, and the guest to accept */
 #define VSOCK_DRAIN_NS   60000000000u /* for the host to read more of what a closed one has kept */
-#define VSOCK_PAUSE_NS   100000000u   /* when there is no descriptor for who connects */
 #define VSOCK_KNOCK_NS   20000000u    /* until a listener with a full backlog is tried again */
 #define VSOCK_NEVER      UINT64_MAX
 #define VSOCK_FIRST_PORT (1u << 30) /* of the host's, for who connects to PATH */
@@ -94,10 +93,7 @@ struct vsock {
     struct virtio_plugin *plugin;
     uint64_t cid;
     struct sockaddr_un address;
-    int listener;
-    struct rv_watch *listening;
-    bool bound;
-    bool paused;            /* nobody is accepted for a while */
+    struct rv_listener *listener;
     struct rv_timer *timer; /* for all that follows: it only ever comes sooner */
     uint64_t wake;          /* when; VSOCK_NEVER: it is not set */
     uint64_t deadline;      /* the first `until` of a connection, or sooner */
@@ -143,8 +139,6 @@ void vsock_answer(struct vsock_conn *c); /* "OK" */
 
 /* 0; -EAGAIN: there are as many in the listener's backlog as it takes; or another -errno. */
 int vsock_connect(const struct vsock *v, int fd, uint32_t port);
-
-void vsock_accept_again(struct vsock *v); /* after a pause */
 
 /* virtio_vsock.c */
 void vsock_pump(struct vsock *v);              /* something is due for the guest */

@@ -5,12 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "devices/virtio/vsock/virtio_vsock.h"
-
-#define VSOCK_BACKLOG 128
 
 int vsock_connect(const struct vsock *v, int fd, uint32_t port)
 {
@@ -88,70 +85,22 @@ void vsock_answer(struct vsock_conn *c)
     (void)!send(c->fd, line, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-static void vsock_accept(void *opaque, unsigned events)
+static void vsock_accepted(void *opaque, int fd)
 {
-    struct vsock *v = opaque;
-    const struct rv_vmm_ops *ops = v->plugin->ops;
-    int fd = accept4(v->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    if (fd >= 0) {
-        if (!vsock_conn_new(v, fd, VSOCK_HELLO))
-            close(fd);
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        /* Who waits goes on to wait, and the loop would come here again and again. */
-        v->paused = true;
-        ops->fd_change(v->plugin->instance, v->listening, 0);
-        vsock_wake(v, ops->now_ns(v->plugin->instance) + VSOCK_PAUSE_NS);
-    }
-}
-
-void vsock_accept_again(struct vsock *v)
-{
-    if (v->paused)
-        v->plugin->ops->fd_change(v->plugin->instance, v->listening, RV_FD_READ);
-    v->paused = false;
+    if (!vsock_conn_new(opaque, fd, VSOCK_HELLO))
+        close(fd);
 }
 
 int vsock_listen(struct vsock *v)
 {
-    const struct rv_vmm_ops *ops = v->plugin->ops;
-    const char *path = v->address.sun_path;
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct stat st;
-    int error;
+    const struct virtio_plugin *plugin = v->plugin;
 
-    if (probe < 0)
-        return -errno;
-    error = connect(probe, (struct sockaddr *)&v->address, sizeof(v->address)) < 0 ? errno : 0;
-    close(probe);
-    if (error == 0 || error == EAGAIN) {
-        ops->log(v->plugin->instance, RV_LOG_ERROR, "path '%s': another program listens there",
-                 path);
-        return -EADDRINUSE;
-    }
-    /* A socket that was left behind. Anything else is not ours to remove. */
-    if (error == ECONNREFUSED && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-        unlink(path);
-    v->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (v->listener < 0 ||
-        bind(v->listener, (struct sockaddr *)&v->address, sizeof(v->address)) < 0) {
-        error = -errno;
-        ops->log(v->plugin->instance, RV_LOG_ERROR, "path '%s': %s", path, strerror(errno));
-        return error;
-    }
-    v->bound = true;
-    if (listen(v->listener, VSOCK_BACKLOG) < 0)
-        return -errno;
-    v->listening = ops->fd_watch(v->plugin->instance, v->listener, RV_FD_READ, vsock_accept, v);
-    return v->listening ? 0 : -ENOMEM;
+    return plugin->ops->listener_open(plugin->instance, v->address.sun_path, vsock_accepted, v,
+                                      &v->listener);
 }
 
 void vsock_unlisten(struct vsock *v)
 {
-    if (v->listening)
-        v->plugin->ops->fd_remove(v->plugin->instance, v->listening);
-    if (v->listener >= 0)
-        close(v->listener);
-    if (v->bound)
-        unlink(v->address.sun_path);
+    if (v->listener)
+        v->plugin->ops->listener_close(v->plugin->instance, v->listener);
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <ringvisor/device.h>
+#include <sys/un.h>
 
 #include <ringvisor/virtio/virtio_plugin.h>
 
@@ -87,6 +88,14 @@ struct rv_disk {
     bool open;
 };
 
+/* A socket that listens, as one of the watches. */
+struct rv_listener {
+    struct rv_watch *watch; /* NULL: this is none */
+    void (*accepted)(void *opaque, int fd);
+    void *opaque;
+    struct sockaddr_un address;
+};
+
 struct plugin_host_property {
     const char *name, *value;
 };
@@ -137,6 +146,7 @@ struct rv_instance {
     struct rv_timer timer[PLUGIN_HOST_TIMERS];
     struct rv_watch watch[PLUGIN_HOST_WATCHES];
     struct rv_work work[PLUGIN_HOST_WORKS];
+    struct rv_listener listener; /* a device has one at most */
 
     /* Guest-visible state: it outlives the instance. */
     uint64_t state[PLUGIN_HOST_STATE / 8];

@@ -30,6 +30,10 @@ struct rv_watch *plugin_host_fd_watch(struct rv_instance *host, int fd, unsigned
                                       void (*ready)(void *opaque, unsigned events), void *opaque);
 int plugin_host_fd_change(struct rv_instance *host, struct rv_watch *watch, unsigned events);
 void plugin_host_fd_remove(struct rv_instance *host, struct rv_watch *watch);
+int plugin_host_listener_open(struct rv_instance *host, const char *path,
+                              void (*accepted)(void *opaque, int fd), void *opaque,
+                              struct rv_listener **result);
+void plugin_host_listener_close(struct rv_instance *host, struct rv_listener *listener);
 struct rv_work *plugin_host_work_new(struct rv_instance *host, void (*run)(void *opaque),
                                      void *opaque);
 void plugin_host_post(struct rv_instance *host, struct rv_work *work);

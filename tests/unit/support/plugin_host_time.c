@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Clocks, timers, watched descriptors, posted work, and the loop that serves them. */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "tests/unit/support/check.h"
 #include "tests/unit/support/plugin_host_internal.h"
@@ -91,6 +94,48 @@ void plugin_host_fd_remove(struct rv_instance *host, struct rv_watch *watch)
 {
     check_watch(host, watch);
     *watch = (struct rv_watch){0};
+}
+
+static void accept_one(void *opaque, unsigned events)
+{
+    struct rv_listener *listener = opaque;
+    int fd = accept4(listener->watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd >= 0)
+        listener->accepted(listener->opaque, fd);
+}
+
+/* What vmm/util/listener.c does at a path that is free. */
+int plugin_host_listener_open(struct rv_instance *host, const char *path,
+                              void (*accepted)(void *opaque, int fd), void *opaque,
+                              struct rv_listener **result)
+{
+    struct rv_listener *listener = &host->listener;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    CHECK(fd >= 0 && accepted && !listener->watch);
+    CHECK(strlen(path) < sizeof(listener->address.sun_path));
+    *listener = (struct rv_listener){.accepted = accepted, .opaque = opaque};
+    listener->address.sun_family = AF_UNIX;
+    strcpy(listener->address.sun_path, path);
+    if (bind(fd, (struct sockaddr *)&listener->address, sizeof(listener->address)) ||
+        listen(fd, 128)) {
+        close(fd);
+        return -EADDRINUSE;
+    }
+    listener->watch = plugin_host_fd_watch(host, fd, RV_FD_READ, accept_one, listener);
+    CHECK(listener->watch);
+    *result = listener;
+    return 0;
+}
+
+void plugin_host_listener_close(struct rv_instance *host, struct rv_listener *listener)
+{
+    CHECK(listener == &host->listener && listener->watch);
+    close(listener->watch->fd);
+    plugin_host_fd_remove(host, listener->watch);
+    unlink(listener->address.sun_path);
+    listener->watch = NULL;
 }
 
 struct rv_work *plugin_host_work_new(struct rv_instance *host, void (*run)(void *opaque),

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
@@ -250,6 +252,67 @@ static void device_that_does_everything_wrong_harms_nobody(void **state)
     }
 }
 
+static unsigned connections;
+
+static void connected(void *opaque, int fd)
+{
+    assert_ptr_equal(opaque, &connections);
+    connections++;
+    close(fd);
+}
+
+static int dial(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    strcpy(address.sun_path, path);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* Those that come while the device is quiet wait; a second device cannot have the path. */
+static void listener_accepts_while_its_device_runs(void **state)
+{
+    char path[] = "/tmp/test-device-XXXXXX";
+    struct rv_listener *listener, *other;
+    struct fixture *f = *state;
+    int fd[2];
+
+    close(mkstemp(path));
+    unlink(path);
+    connections = 0;
+    assert_int_equal(device_ops.listener_open(host, path, connected, &connections, &listener), 0);
+    capture();
+    assert_int_equal(device_ops.listener_open(host, path, connected, &connections, &other),
+                     -EADDRINUSE);
+    release();
+    assert_non_null(strstr(messages, path));
+    assert_non_null(strstr(messages, "another program listens there"));
+    run_until(f, &connections, 1); /* the other one has knocked */
+    connections = 0;
+    assert_int_equal(device_quiesce(host), 0);
+    fd[0] = dial(path);
+    run_for(f, MS);
+    assert_int_equal(connections, 0);
+    device_resume(host);
+    fd[1] = dial(path);
+    run_until(f, &connections, 2);
+    assert_int_equal(connections, 2);
+    device_ops.listener_close(host, listener);
+    assert_int_equal(access(path, F_OK), -1);
+    close(fd[0]);
+    close(fd[1]);
+
+    /* One that the device forgets goes with it, and its file as well. */
+    assert_int_equal(device_ops.listener_open(host, path, connected, &connections, &listener), 0);
+    device_destroy(host);
+    host = NULL;
+    assert_int_equal(access(path, F_OK), -1);
+}
+
 static void disk_request_done(struct rv_disk_request *request, int error)
 {
     *(int *)request->opaque = error;
@@ -304,6 +367,7 @@ int main(void)
         TEST(timer_that_is_set_again_moves),
         TEST(timer_that_is_cancelled_does_not_fire),
         TEST(disk_cancel_knows_what_is_in_flight),
+        TEST(listener_accepts_while_its_device_runs),
         TEST(timer_may_be_set_and_freed_from_within),
         TEST(descriptor_is_watched_for_what_was_asked),
         TEST(clocks_go_on),

@@ -212,6 +212,7 @@ static uint64_t ram(unsigned at, unsigned size)
 #define STR_Q0_X1        0x3d800020u
 #define LDP_X2_X3_POST16 0xa8c10c22u /* [x1], #16 */
 #define STP_X2_X3_POST16 0xa8810c22u
+#define STP_W2_W3_X1     0x29000c22u
 #define STP_X2_X3_SP     0xa9000fe2u
 #define LDTR_X0_X1       0xf8400820u
 #define STR_XZR_X1       0xf900003fu
@@ -592,6 +593,50 @@ static void exec_refuses_what_it_does_not_know(void **state)
     }
 }
 
+static void exec_zva_takes_blocks_of_8_to_2048_bytes(void **state)
+{
+    static const uint16_t sizes[] = {8, 16, 2048};
+
+    for (size_t n = 0; n < COUNT(sizes); n++) {
+        setup(NULL);
+        ctx.zva_size = sizes[n];
+        m.x[1] = 0x87f;
+        assert_int_equal(run(DC_ZVA_X1), 0);
+        assert_int_equal(m.writes, sizes[n] / 8);
+    }
+}
+
+/* The fake bus ends the test when a value has more bits than its access. */
+static void exec_takes_no_byte_more_than_its_access(void **state)
+{
+    uint64_t value = ((m.x[3] & 0xffffffff) << 32) | (m.x[2] & 0xffffffff);
+
+    m.x[1] = 0x100;
+    assert_int_equal(run(STP_W2_W3_X1), 0);
+    assert_string_equal(m.log, "w4:100 w4:104 ");
+    assert_int_equal(ram(0x100, 8), value);
+    m.x[1] = 0x101;
+    assert_int_equal(run(STP_W2_W3_X1), 0);
+    assert_int_equal(ram(0x101, 8), value);
+    /* Up to the last byte of a page: the next one is not translated. */
+    m.x[1] = PAGE - 8;
+    m.map[1] = NOWHERE;
+    assert_int_equal(run(LDR_X0_X1), 0);
+    assert_int_equal(m.translated, 1);
+    /* The zero register is none of the CPU's registers. */
+    m.x[1] = 0x100;
+    assert_int_equal(run(STR_XZR_X1), 0);
+    assert_int_equal(ram(0x100, 8), 0);
+    assert_int_equal(m.x_read, 1);
+}
+
+static void exec_refuses_a_class_that_there_is_not(void **state)
+{
+    struct insn insn = {.class = INSN_CLASSES, .regs = 1, .size = 8};
+
+    assert_int_equal(insn_exec(&ctx, &insn, &fault), -EOPNOTSUPP);
+}
+
 static void exec_address_wraps(void **state)
 {
     m.x[1] = ~0ull - 7u;
@@ -686,6 +731,9 @@ int main(void)
         TEST(exec_checks_the_stack_pointer_if_it_is_to),
         TEST(exec_unprivileged_is_translated_as_such),
         TEST(exec_zva_clears_the_block_around_the_address),
+        TEST(exec_zva_takes_blocks_of_8_to_2048_bytes),
+        TEST(exec_takes_no_byte_more_than_its_access),
+        TEST(exec_refuses_a_class_that_there_is_not),
         TEST(exec_refuses_what_it_does_not_know),
         TEST(exec_address_wraps),
         TEST(exec_touches_its_own_registers_and_pages_only),
