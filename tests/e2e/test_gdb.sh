@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# GDB attached to a bare-metal guest.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+socket=$work/gdb.socket
+
+# A guest that counts in work(), with a BRK of its own which its handler steps over, until a
+# debugger sets `enough`; then it powers off.
+cat >"$work/count.s" <<'S'
+        .global _start, work, leaf, enough, counter, brks, vector
+_start: ldr x1, =stack
+        mov sp, x1
+        ldr x1, =vectors
+        msr vbar_el1, x1
+        isb
+1:      bl work
+        ldr x1, =enough
+        ldr w1, [x1]
+        cbz w1, 1b
+        ldr x0, =0x84000008
+        hvc #0
+        .type work, %function
+work:   stp x29, x30, [sp, #-16]!
+        mov x29, sp
+        add x19, x19, #1
+        ldr x2, =counter
+        str x19, [x2]
+        brk #1
+        bl leaf
+        ldp x29, x30, [sp], #16
+        ret
+        .type leaf, %function
+leaf:   wfe
+        mov x3, #3
+        ret
+        .align 11
+        .type vector, %function
+vectors:
+        .org vectors + 0x200
+vector: ldr x4, =brks
+        ldr x5, [x4]
+        add x5, x5, #1
+        str x5, [x4]
+        mrs x4, elr_el1
+        add x4, x4, #4
+        msr elr_el1, x4
+        eret
+        .data
+        .align 3
+enough: .quad 0
+counter: .quad 0
+brks:   .quad 0
+        .space 256
+stack:
+S
+aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x40080000 \
+    -o "$work/count.elf" "$work/count.s"
+
+# start OPTION...: a guest in the background, with --gdb.
+start() {
+    rm -f "$socket"
+    timeout -k 5 100 "$vmm" run --gdb "unix:$socket" "$@" >"$work/console" 2>"$work/err" </dev/null &
+    guest=$!
+    for _ in $(seq 300); do [[ -S $socket ]] && break; sleep 0.1; done
+}
+
+# debug ELF: the commands on stdin; what GDB says in $work/out.
+debug() {
+    { printf '%s\n' "set pagination off" "set confirm off" "set tcp connect-timeout 20" \
+        "target remote $socket"; cat; } >"$work/script"
+    got=0
+    timeout -k 5 60 gdb-multiarch -nx -batch ${1:+"$1"} -x "$work/script" >"$work/out" 2>&1 || got=$?
+}
+
+# The guest ends within its time, with this status.
+ends_with() { got=0; wait "$guest" || got=$?; [[ $got -eq $1 ]]; }
+
+start -k "$work/count.elf" --gdb-wait
+debug "$work/count.elf" <<'G'
+printf "begins at %d\n", $pc == (unsigned long)&_start
+break leaf
+continue
+printf "counted %d\n", *(long *)&counter
+backtrace
+printf "the guest's own brk: %d\n", *(long *)&brks
+stepi
+stepi
+printf "x3 is %d after two steps\n", $x3
+delete
+hbreak *work
+continue
+printf "in work: %d\n", $pc == (unsigned long)&work
+delete
+watch *(long *)&counter
+continue
+continue
+delete
+set $x19 = 1000000
+break leaf
+continue
+continue
+printf "at %d\n", *(long *)&counter
+printf "memory has no breakpoint: %x\n", *(int *)&leaf
+delete
+G
+check "the_guest_waits_for_the_debugger" says "begins at 1"
+check "a_software_breakpoint_stops_it" says "counted 1"
+check "a_backtrace_has_the_callers" matches '^#1 .* in work '
+check "the_guests_own_brk_is_the_guests" says "the guest's own brk: 1"
+check "a_step_over_wfe_and_one_more" says "x3 is 3 after two steps"
+check "a_hardware_breakpoint_stops_it" says "in work: 1"
+check "a_watchpoint_tells_old_and_new" matches '^New value = 3'
+check "registers_and_memory_are_written" says "at 1000001"
+check "what_memory_has_is_the_guests" says "memory has no breakpoint: d503205f"
+
+# GDB has gone without a word. The next one finds the guest running, and a reset stays a guest's.
+debug "$work/count.elf" <<'G'
+printf "goes on: %d\n", *(long *)&counter > 1000001
+monitor reset
+break leaf
+continue
+printf "after the reset %d\n", *(long *)&counter
+detach
+G
+check "it_goes_on_when_the_debugger_is_gone" says "goes on: 1"
+check "breakpoints_work_after_a_reset" says "after the reset 1"
+debug "$work/count.elf" <<'G'
+shell (sleep 1; kill -INT $PPID) &
+continue
+printf "interrupted after %d\n", *(long *)&counter > 1
+set var *(int *)&enough = 1
+detach
+G
+check "ctrl_c_stops_it" says "interrupted after 1"
+check "the_guest_powers_off_when_it_is_let_go" ends_with 0
+exit $failed
