@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/support/plugin_host.h"
 
 #define RAM_BASE 0x1000u
@@ -18,20 +19,6 @@
 #define SECTORS  64u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint32_t take(struct input *in, unsigned bytes)
-{
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < bytes && in->size != 0; i++, in->size--)
-        value |= (uint32_t)*in->data++ << 8 * i;
-    return value;
-}
 
 static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
 {

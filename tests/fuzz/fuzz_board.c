@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/support/check.h"
 #include "tests/unit/support/plugin_host.h"
 
@@ -27,26 +28,12 @@ extern const struct rv_device_class fuzz_pl011, fuzz_pl031, fuzz_pl061, fuzz_pvp
 static const struct rv_device_class *const classes[] = {&fuzz_pl011, &fuzz_pl031, &fuzz_pl061,
                                                         &fuzz_pvpanic, &fuzz_sp805};
 
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
 /* One device, and what is remembered of it from step to step. */
 struct board {
     struct rv_instance host;
     uint64_t began; /* this process, ns */
     bool quiet;     /* the device is quiesced */
 };
-
-static uint64_t take(struct input *in, unsigned bytes)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < bytes && in->size != 0; i++, in->size--)
-        value |= (uint64_t)*in->data++ << 8 * i;
-    return value;
-}
 
 /*
  * Its life
@@ -127,10 +114,10 @@ static void take_over_damaged(struct board *b, struct input *in)
     size_t size = b->host.class->state_size;
 
     plugin_host_stop(&b->host);
-    for (unsigned n = (unsigned)take(in, 1) % 8; size && n; n--) {
-        size_t at = take(in, 1) % size;
+    for (unsigned n = (unsigned)take64(in, 1) % 8; size && n; n--) {
+        size_t at = take64(in, 1) % size;
 
-        ((uint8_t *)b->host.state)[at] = (uint8_t)take(in, 1);
+        ((uint8_t *)b->host.state)[at] = (uint8_t)take64(in, 1);
     }
     if (create(b, RV_CREATE_RESUME) == 0) {
         resume(b);
@@ -160,10 +147,10 @@ static void pass(struct rv_instance *h, uint64_t ns)
 static void input_comes(struct rv_instance *h, struct input *in)
 {
     uint8_t bytes[64];
-    size_t n = take(in, 1) % sizeof(bytes);
+    size_t n = take64(in, 1) % sizeof(bytes);
 
     for (size_t i = 0; i < n; i++)
-        bytes[i] = (uint8_t)take(in, 1);
+        bytes[i] = (uint8_t)take64(in, 1);
     plugin_host_chr_input_once(&h->chr[0], bytes, n);
 }
 
@@ -174,10 +161,10 @@ static void input_comes(struct rv_instance *h, struct input *in)
 static uint64_t take_offset(const struct rv_instance *h, struct input *in, unsigned size)
 {
     static const uint64_t near[] = {0, 0x400, 0xc00, 0xfc0};
-    uint64_t choice = take(in, 1), offset = near[choice >> 6] + (choice & 0x3f);
+    uint64_t choice = take64(in, 1), offset = near[choice >> 6] + (choice & 0x3f);
 
     if (choice == 0x3f)
-        offset = take(in, 2);
+        offset = take64(in, 2);
     if (h->class->regions[0].bytes < size)
         return 0;
     return offset % (h->class->regions[0].bytes - size + 1) / size * size;
@@ -185,13 +172,13 @@ static uint64_t take_offset(const struct rv_instance *h, struct input *in, unsig
 
 static uint32_t take_value(struct input *in)
 {
-    uint64_t choice = take(in, 1);
+    uint64_t choice = take64(in, 1);
 
     switch (choice) {
     case 0xff: return UINT32_MAX;
     case 0xfe: return 0x1acce551;
-    case 0xfd: return (uint32_t)take(in, 4);
-    case 0xfc: return (uint32_t)take(in, 1) << 24;
+    case 0xfd: return (uint32_t)take64(in, 4);
+    case 0xfc: return (uint32_t)take64(in, 1) << 24;
     default: return (uint32_t)choice;
     }
 }
@@ -206,7 +193,7 @@ static void access_registers(struct rv_instance *h, struct input *in, bool is_wr
     if (is_write)
         error = h->class->regions[0].write(
             h->device, offset, size,
-            size == 8 ? take(in, 8) : take_value(in) & (UINT64_MAX >> (64 - 8 * size)), NULL);
+            size == 8 ? take64(in, 8) : take_value(in) & (UINT64_MAX >> (64 - 8 * size)), NULL);
     else
         error = h->class->regions[0].read(h->device, offset, size, &value, NULL);
     CHECK(error <= 0);
@@ -217,7 +204,7 @@ static void step(struct board *b, struct input *in)
 {
     struct rv_instance *h = &b->host;
     static const uint64_t units[] = {1000, 1000000, NS_PER_S, 60 * NS_PER_S};
-    unsigned what = (unsigned)take(in, 1);
+    unsigned what = (unsigned)take64(in, 1);
 
     switch (what & 0xf) {
     case 0:
@@ -228,7 +215,7 @@ static void step(struct board *b, struct input *in)
     case 5:
     case 6: access_registers(h, in, false, what & 0x10 ? 1u << (what >> 6) : 4); break;
     case 7:
-    case 8: pass(h, take(in, 1) * units[what >> 6]); break;
+    case 8: pass(h, take64(in, 1) * units[what >> 6]); break;
     case 9:
         if (h->class->event)
             h->class->event(h->device,
@@ -237,7 +224,7 @@ static void step(struct board *b, struct input *in)
         break;
     case 10:
         quiesce(b);
-        pass(h, take(in, 1) * units[what >> 6]);
+        pass(h, take64(in, 1) * units[what >> 6]);
         if (what & 0x10)
             take_over(b);
         else
@@ -253,9 +240,9 @@ static void step(struct board *b, struct input *in)
         if (what & 0x10)
             input_comes(h, in);
         else
-            plugin_host_chr_room(&h->chr[0], take(in, 1));
+            plugin_host_chr_room(&h->chr[0], take64(in, 1));
         break;
-    default: h->wall = take(in, 4) * NS_PER_S; break;
+    default: h->wall = take64(in, 4) * NS_PER_S; break;
     }
     check_messages(b);
 }
@@ -279,7 +266,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct board b;
     struct input in = {data, size};
-    unsigned choice = (unsigned)take(&in, 1);
+    unsigned choice = (unsigned)take64(&in, 1);
 
     plugin_host_init_class(&b.host, classes[choice % COUNT_OF(classes)], NULL, 0, 0);
     b.host.now = 1000 * NS_PER_S;

@@ -10,6 +10,7 @@
 
 #include <linux/virtio_console.h>
 
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/support/plugin_host.h"
 
 #define RAM_BASE 0x1000u
@@ -17,20 +18,6 @@
 #define QUEUES   6u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint32_t take(struct input *in, unsigned bytes)
-{
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < bytes && in->size != 0; i++, in->size--)
-        value |= (uint32_t)*in->data++ << 8 * i;
-    return value;
-}
 
 static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
 {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/support/check.h"
 #include "tests/unit/support/plugin_host.h"
 
@@ -20,57 +21,43 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
 static uint8_t ram[RAM_SIZE];
-
-static uint64_t take(struct input *in, unsigned bytes)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < bytes && in->size != 0; i++, in->size--)
-        value |= (uint64_t)*in->data++ << 8 * i;
-    return value;
-}
 
 /* In RAM, around its ends, or anywhere. */
 static uint64_t take_address(struct input *in)
 {
-    uint64_t choice = take(in, 1);
+    uint64_t choice = take64(in, 1);
 
     switch (choice >> 5) {
-    case 0: return take(in, 8);
+    case 0: return take64(in, 8);
     case 1: return RAM_BASE - (choice & 0x1f);
     case 2: return RAM_BASE + RAM_SIZE - (choice & 0x1f);
     case 3: return UINT64_MAX - (choice & 0x1f);
-    case 4: return RAM_BASE + take(in, 3) % RAM_SIZE;
+    case 4: return RAM_BASE + take64(in, 3) % RAM_SIZE;
     default: return RAM_BASE + (choice & 0x1f) * 4;
     }
 }
 
 static uint32_t take_length(struct input *in)
 {
-    uint64_t choice = take(in, 1);
+    uint64_t choice = take64(in, 1);
 
     switch (choice >> 6) {
     case 0: return (uint32_t)choice;
-    case 1: return (uint32_t)take(in, 3);
+    case 1: return (uint32_t)take64(in, 3);
     case 2: return UINT32_MAX - (uint32_t)(choice & 0x3f);
-    default: return (uint32_t)take(in, 2);
+    default: return (uint32_t)take64(in, 2);
     }
 }
 
 static uint32_t take_control(struct input *in)
 {
     static const uint8_t keys[] = {0, 1, 3, 5, 0x14, 0x15, 0x19, 0x20, 0x21};
-    uint64_t choice = take(in, 1);
+    uint64_t choice = take64(in, 1);
 
     if (choice == 0xff)
-        return (uint32_t)take(in, 4);
-    return (uint32_t)keys[take(in, 1) % sizeof(keys)] << 16 | (uint32_t)(choice & 0x1f);
+        return (uint32_t)take64(in, 4);
+    return (uint32_t)keys[take64(in, 1) % sizeof(keys)] << 16 | (uint32_t)(choice & 0x1f);
 }
 
 static void put_request(struct input *in, uint64_t at)
@@ -124,14 +111,14 @@ static void take_over(struct rv_instance *h, struct input *in, bool damaged)
     size_t size = h->class->state_size;
 
     plugin_host_stop(h);
-    for (unsigned n = damaged ? (unsigned)take(in, 1) % 8 : 0; n; n--)
-        ((uint8_t *)h->state)[take(in, 1) % size] = (uint8_t)take(in, 1);
+    for (unsigned n = damaged ? (unsigned)take64(in, 1) % 8 : 0; n; n--)
+        ((uint8_t *)h->state)[take64(in, 1) % size] = (uint8_t)take64(in, 1);
     CHECK(plugin_host_start(h, RV_CREATE_RESUME) == 0);
 }
 
 static void step(struct rv_instance *h, struct input *in)
 {
-    unsigned what = (unsigned)take(in, 1), width = 1u << (what >> 6);
+    unsigned what = (unsigned)take64(in, 1), width = 1u << (what >> 6);
     uint64_t value;
 
     switch (what & 0xf) {
@@ -141,12 +128,12 @@ static void step(struct rv_instance *h, struct input *in)
     case 3: dma(h, in); break;
     case 4:
     case 5:
-        CHECK(h->class->regions[0].read(h->device, take(in, 1) % 0x18 / width * width, width,
+        CHECK(h->class->regions[0].read(h->device, take64(in, 1) % 0x18 / width * width, width,
                                         &value, NULL) == 0);
         break;
     case 6:
-    case 7: check_write(h, take(in, 1) % 0x18 / width * width, width, take(in, width)); break;
-    case 8: check_write(h, 8, 2, take(in, 2)); break;
+    case 7: check_write(h, take64(in, 1) % 0x18 / width * width, width, take64(in, width)); break;
+    case 8: check_write(h, 8, 2, take64(in, 2)); break;
     case 9:
     case 10: turn(h); break;
     case 11: finish(h); break;

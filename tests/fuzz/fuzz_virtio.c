@@ -14,6 +14,7 @@
 
 #include <ringvisor/virtio/iov.h>
 #include <ringvisor/virtio/virtio_mmio.h>
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/support/check.h"
 
 #define RAM_BASE 0x1000u
@@ -23,11 +24,6 @@
 #define CONFIG   16u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
 
 struct fuzz {
     uint8_t *ram;
@@ -44,15 +40,6 @@ struct fuzz {
 static const struct virtqueue_limits limits[QUEUES] = {{.size = 16}, {.size = 64, .segs = 8}};
 static const struct virtio_device_config config = {
     VIRTIO_RING_FEATURES | VIRTIO_FEATURE(VIRTIO_F_NOTIFICATION_DATA), CONFIG, QUEUES, limits};
-
-static uint32_t take(struct input *in, unsigned bytes)
-{
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < bytes && in->size != 0; i++, in->size--)
-        value |= (uint32_t)*in->data++ << 8 * i;
-    return value;
-}
 
 /* The world */
 

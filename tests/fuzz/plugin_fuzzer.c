@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/fuzz/plugin_fuzzer.h"
 
 #define RAM_BASE 0x10000u
@@ -19,20 +20,6 @@
 #define DATA     0x2000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t size;
-};
-
-static uint32_t take(struct input *in, unsigned bytes)
-{
-    uint32_t value = 0;
-
-    for (unsigned i = 0; i < bytes && in->size != 0; i++, in->size--)
-        value |= (uint32_t)*in->data++ << 8 * i;
-    return value;
-}
 
 static size_t take_bytes(struct input *in, uint8_t *to, size_t len)
 {

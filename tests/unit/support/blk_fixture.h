@@ -11,8 +11,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/plugin_host.h"
-#include "tests/unit/support/virtio_driver.h"
+#include "tests/unit/support/driver_host.h"
 
 #define SECTORS 2048u
 #define HEADER  (DRIVER_DATA)
@@ -41,8 +40,7 @@ static inline int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    driver_world_init(&f->world);
-    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    driver_host_init(&f->host, &f->world);
     plugin_host_disk_init(&f->host, SECTORS);
     f->host.properties = usual_properties;
     f->host.quiet = true;
@@ -54,9 +52,7 @@ static inline int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    plugin_host_stop(&f->host);
-    plugin_host_free(&f->host);
-    driver_world_destroy(&f->world);
+    driver_host_end(&f->host, &f->world);
     free(f);
     return 0;
 }

@@ -10,8 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/plugin_host.h"
-#include "tests/unit/support/virtio_driver.h"
+#include "tests/unit/support/driver_host.h"
 
 #define QUEUES       5u /* of two pairs */
 #define BUFFER(q, n) (DRIVER_DATA + 0x60000ull * (q) + 0x2000ull * (n))
@@ -144,8 +143,7 @@ static inline int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    driver_world_init(&f->world);
-    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    driver_host_init(&f->host, &f->world);
     wire_init(&f->host.ops);
     f->host.properties = usual;
     wire_features = OFFLOADS;
@@ -157,9 +155,7 @@ static inline int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    plugin_host_stop(&f->host);
-    plugin_host_free(&f->host);
-    driver_world_destroy(&f->world);
+    driver_host_end(&f->host, &f->world);
     assert_null(wire);
     free(f);
     return 0;

@@ -16,8 +16,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/plugin_host.h"
-#include "tests/unit/support/virtio_driver.h"
+#include "tests/unit/support/driver_host.h"
 
 #define RX(n)  (DRIVER_DATA + 0x2000ull * (n))
 #define TX     (DRIVER_DATA + 0x100000ull)
@@ -40,8 +39,7 @@ static inline int setup(void **state)
     struct fixture *f = calloc(1, sizeof(*f));
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    driver_world_init(&f->world);
-    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    driver_host_init(&f->host, &f->world);
     strcpy(f->folder, "/tmp/vsock-XXXXXX");
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->path, sizeof(f->path), "%s/v", f->folder);
@@ -61,9 +59,7 @@ static inline int teardown(void **state)
     struct fixture *f = *state;
     char name[80];
 
-    plugin_host_stop(&f->host);
-    plugin_host_free(&f->host);
-    driver_world_destroy(&f->world);
+    driver_host_end(&f->host, &f->world);
     close(f->listener);
     snprintf(name, sizeof(name), "%s_5", f->path);
     unlink(name);

@@ -11,8 +11,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/plugin_host.h"
-#include "tests/unit/support/virtio_driver.h"
+#include "tests/unit/support/driver_host.h"
 
 /*
  * The device
@@ -142,8 +141,7 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    driver_world_init(&f->world);
-    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    driver_host_init(&f->host, &f->world);
     f->host.dirty = f->world.dirty;
     f->host.quiet = true;
     *state = f;
@@ -154,9 +152,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    plugin_host_stop(&f->host);
-    plugin_host_free(&f->host);
-    driver_world_destroy(&f->world);
+    driver_host_end(&f->host, &f->world);
     free(f);
     return echos == 0 ? 0 : -1;
 }

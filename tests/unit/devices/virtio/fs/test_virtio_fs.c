@@ -15,8 +15,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/plugin_host.h"
-#include "tests/unit/support/virtio_driver.h"
+#include "tests/unit/support/driver_host.h"
 
 #define IN          DRIVER_DATA
 #define OUT         (DRIVER_DATA + 0x1000)
@@ -42,8 +41,7 @@ static int setup(void **state)
     assert_non_null(mkdtemp(f->folder));
     snprintf(f->file, sizeof(f->file), "%s/a", f->folder);
     assert_int_equal(mknod(f->file, S_IFREG | 0644, 0), 0);
-    driver_world_init(&f->world);
-    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    driver_host_init(&f->host, &f->world);
     f->properties[0] = (struct plugin_host_property){"path", f->folder};
     f->properties[1] = (struct plugin_host_property){"tag", "t"};
     f->host.properties = f->properties;
@@ -63,9 +61,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    plugin_host_stop(&f->host);
-    plugin_host_free(&f->host);
-    driver_world_destroy(&f->world);
+    driver_host_end(&f->host, &f->world);
     unlink(f->file);
     rmdir(f->folder);
     free(f);

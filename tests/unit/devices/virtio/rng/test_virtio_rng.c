@@ -7,8 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/support/plugin_host.h"
-#include "tests/unit/support/virtio_driver.h"
+#include "tests/unit/support/driver_host.h"
 
 struct fixture {
     struct driver_world world;
@@ -19,8 +18,7 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
 
-    driver_world_init(&f->world);
-    plugin_host_init(&f->host, f->world.ram, DRIVER_RAM_BASE, DRIVER_RAM_SIZE);
+    driver_host_init(&f->host, &f->world);
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
     *state = f;
     return 0;
@@ -30,9 +28,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    plugin_host_stop(&f->host);
-    plugin_host_free(&f->host);
-    driver_world_destroy(&f->world);
+    driver_host_end(&f->host, &f->world);
     free(f);
     return 0;
 }
