@@ -46,9 +46,10 @@
  * quiesce (0, or quiesced()) to resume(). While it is quiet the vmm calls none of its
  * functions but those of the table above, mem_changed, command, fdt_node and fdt_root: timers
  * that fall due, descriptors that are ready, input of back ends and posted work wait for
- * resume(). The device for its part has no disk request in flight, and outside of create(),
- * reset(), sync() and mem_changed() it writes no guest memory and changes no interrupt line. The vmm checks that, and
- * refuses or reports what breaks it.
+ * resume(), and connections wait in a listener's backlog. The device for its part has no disk
+ * request in flight, and outside of create(), reset(), sync() and mem_changed() it writes no
+ * guest memory and changes no interrupt line. The vmm checks that, and refuses or reports what
+ * breaks it.
  */
 #pragma once
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/unit/support/messages.h"
 #include "vmm/device/device.h"
 
 #define BASE      0x9000000u
@@ -143,25 +144,4 @@ static inline void fixture_free(struct fixture *f)
     munmap(f->ram.host, RAM_SIZE);
     close(f->env.ram_fd);
     free(f);
-}
-
-/* What goes to stderr between these two. */
-static char messages[16384];
-static int saved_stderr, messages_fd;
-
-static inline void capture(void)
-{
-    messages_fd = memfd_create("messages", 0);
-    saved_stderr = dup(STDERR_FILENO);
-    dup2(messages_fd, STDERR_FILENO);
-}
-
-static inline void release(void)
-{
-    ssize_t n = pread(messages_fd, messages, sizeof(messages) - 1, 0);
-
-    dup2(saved_stderr, STDERR_FILENO);
-    close(saved_stderr);
-    close(messages_fd);
-    messages[n < 0 ? 0 : n] = '\0';
 }

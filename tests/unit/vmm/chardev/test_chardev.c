@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/support/messages.h"
 #include "vmm/chardev/chardev.h"
 
 /* A device that takes `room` characters and keeps them. */
@@ -185,26 +186,6 @@ static size_t read_all(int fd, char *data, size_t size)
         len += (size_t)n;
     }
     return len;
-}
-
-static char messages[8192];
-static int saved_stderr, messages_fd;
-
-static void capture(void)
-{
-    messages_fd = memfd_create("messages", 0);
-    saved_stderr = dup(STDERR_FILENO);
-    dup2(messages_fd, STDERR_FILENO);
-}
-
-static void release(void)
-{
-    ssize_t n = pread(messages_fd, messages, sizeof(messages) - 1, 0);
-
-    dup2(saved_stderr, STDERR_FILENO);
-    close(saved_stderr);
-    close(messages_fd);
-    messages[n < 0 ? 0 : n] = '\0';
 }
 
 static unsigned count_of(const char *text)

@@ -14,33 +14,13 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/support/messages.h"
 #include "vmm/device/plugin.h"
 #include "vmm/device/property.h"
 
 static const char *plugin_dir;
 
 static char scratch[] = "/tmp/test_plugin.XXXXXX";
-
-/* What goes to stderr between these two. */
-static char messages[16384];
-static int saved_stderr, messages_fd;
-
-static void capture(void)
-{
-    messages_fd = memfd_create("messages", 0);
-    saved_stderr = dup(STDERR_FILENO);
-    dup2(messages_fd, STDERR_FILENO);
-}
-
-static void release(void)
-{
-    ssize_t n = pread(messages_fd, messages, sizeof(messages) - 1, 0);
-
-    dup2(saved_stderr, STDERR_FILENO);
-    close(saved_stderr);
-    close(messages_fd);
-    messages[n < 0 ? 0 : n] = '\0';
-}
 
 static void assert_said(const char *text)
 {

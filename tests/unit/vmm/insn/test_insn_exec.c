@@ -215,6 +215,7 @@ static uint64_t ram(unsigned at, unsigned size)
 #define STP_W2_W3_X1     0x29000c22u
 #define STP_X2_X3_SP     0xa9000fe2u
 #define LDTR_X0_X1       0xf8400820u
+#define LDR_XZR_X1       0xf940003fu
 #define STR_XZR_X1       0xf900003fu
 #define LDXR_X0_X1       0xc85f7c20u
 #define STXR_W2_X0_X1    0xc8027c20u
@@ -628,6 +629,8 @@ static void exec_takes_no_byte_more_than_its_access(void **state)
     assert_int_equal(run(STR_XZR_X1), 0);
     assert_int_equal(ram(0x100, 8), 0);
     assert_int_equal(m.x_read, 1);
+    assert_int_equal(run(LDR_XZR_X1), 0);
+    assert_int_equal(m.x_written, 0);
 }
 
 static void exec_refuses_a_class_that_there_is_not(void **state)
