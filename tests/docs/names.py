@@ -23,7 +23,7 @@ NOT_SOURCES = (".md", "tests/docs/")
 # Names of others, which no file of this tree has to contain.
 FOREIGN = {
     # Linux and its tools
-    "CONFIG_PVPANIC_MMIO",
+    "CONFIG_PVPANIC_MMIO", "nokaslr",
     # examples of names that a reader gives
     "PATH_1234", "tests/unit/vmm/util/test_hello.c",
 }
