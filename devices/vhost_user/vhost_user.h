@@ -5,7 +5,7 @@
  * end has RAM, and the guest's rings or ours; between them are two eventfds for each
  * queue, a notification (kick) and an interrupt (call).
  *
- *   vhost_user.c         the instance: what the transport and the core ask of it
+ *   vhost_user.c         the instance: what the transport and the vmm ask of it
  *   vhost_user_link.c    the connection: made, lost, made again
  *   vhost_user_engine.c  the protocol
  *   vhost_user_relay.c   rings of ours

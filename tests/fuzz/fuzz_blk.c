@@ -3,7 +3,7 @@
  * The block device: a driver that does anything to registers and to a RAM of two
  * pages, requests that end in any order and with any error, resets with requests
  * in flight, standing still, and a new process that goes on with the old one's
- * state. plugin_host_disk.c checks what the device asks of the core.
+ * state. plugin_host_disk.c checks what the device asks of the vmm.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>

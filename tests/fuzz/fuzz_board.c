@@ -3,7 +3,7 @@
  * A small device of the board, one of five, on plugin_host. The guest makes
  * any access, time passes, the host's clock is set, characters come and go, and the vmm
  * stops, resets, dies and is followed by another one between any two of these, with the
- * state as it was or with a damaged one. Checked: that calls into the core make sense, that
+ * state as it was or with a damaged one. Checked: that calls into the vmm make sense, that
  * nothing is left behind, that no guest can keep the loop busy by a timer or fill the log,
  * and that the next vmm shows the guest the same registers and lines.
  */

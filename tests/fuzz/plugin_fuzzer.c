@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A virtio device on a core in memory: a driver that does anything to registers, rings
+ * A virtio device on a vmm in memory: a driver that does anything to registers, rings
  * and a RAM of 16 pages, and mostly what brings it far: negotiates, makes chains of one
  * to three descriptors with contents of its choice, notifies. Resets, standing still, a
  * new process that goes on with the old one's state, time, and the device's other side.

@@ -19,7 +19,7 @@
 #include "vmm/sysreg/sysreg.h"
 #include "vmm/cpu/vcpu.h"
 
-/* What a VM's exits need; made by the core once. */
+/* What a VM's exits need; vm_create() makes it once. */
 struct exit_ctx {
     struct bus *bus;
     struct psci psci;
@@ -32,7 +32,7 @@ struct exit_ctx {
     struct exit_stats stats;
 };
 
-/* The core makes RV_COMMAND_REPLY of it; RV_REPLY_REG comes with reg 0 to 30 only. */
+/* vm.c makes RV_COMMAND_REPLY of it; RV_REPLY_REG comes with reg 0 to 30 only. */
 struct exit_reply {
     uint8_t flags; /* RV_REPLY_* */
     uint16_t reg;

@@ -95,7 +95,7 @@ static int32_t psci_system_suspend(const struct psci *psci, const struct call *c
 
 /*
  * DENIED is for a Trusted OS that lives on this core: there is none. The last
- * core may go off too, as under KVM; what that means for the VM the core decides.
+ * core may go off too, as under KVM; what that means for the VM is cpu_off's to decide.
  *
  * CPU_FREEZE differs in that interrupts may still be routed to the core. They
  * wait for its CPU_ON, and they do so for a core that is off, too: so it is one.
@@ -132,7 +132,7 @@ static int32_t psci_cpu_on(const struct psci *psci, const struct call *call,
         return PSCI_ON_PENDING;
     if (!psci_is_entry(psci, entry))
         return PSCI_INVALID_ADDRESS;
-    /* Before the call: the core may find it started at once. */
+    /* Before the call: cpu_on may start it at once. */
     cpu->entry = entry;
     cpu->context_id = context_id;
     cpu->state = PSCI_STATE_ON_PENDING;

@@ -51,7 +51,7 @@
 #define PSCI_HW_ON  0
 #define PSCI_HW_OFF 1
 
-/* Guest-visible state of one vCPU: plain bytes, in memory that the core hands out. */
+/* Guest-visible state of one vCPU: plain bytes, in the state area. */
 struct psci_cpu {
     uint64_t mpidr;      /* affinity fields of MPIDR_EL1 */
     uint64_t entry;      /* ON_PENDING: where it starts */
@@ -63,11 +63,11 @@ _Static_assert(sizeof(struct psci_cpu) == 32, "PSCI state layout");
 
 enum psci_reset { PSCI_RESET_COLD, PSCI_RESET_WARM };
 
-/* What the core does for PSCI. None may be NULL. */
+/* What the VM does for PSCI. None may be NULL. */
 struct psci_ops {
     /*
      * Start vCPU `index` at EL1h, MMU and caches off, interrupts masked, at
-     * `entry` with `context_id` in x0. It may start later: the core calls
+     * `entry` with `context_id` in x0. It may start later: the VM calls
      * psci_cpu_started() then. 0, or -errno: the caller is told INTERNAL_FAILURE.
      */
     int (*cpu_on)(void *opaque, unsigned index, uint64_t entry, uint64_t context_id);

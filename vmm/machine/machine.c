@@ -11,7 +11,7 @@
 
 /*
  * Looks at a ring before the stub sleeps, some 30 us on the machine qemu: a vmm that
- * is awake answers in one or two. Longer only takes the core from whoever is to answer.
+ * is awake answers in one or two. Longer only takes the CPU from whoever is to answer.
  */
 #define POLL_LIMIT      3000u
 #define READY_TIMEOUT_S 20

@@ -10,8 +10,7 @@
 #include "vmm/sysreg/idregs.h"
 
 /*
- * What one vCPU's emulated registers hold: guest-visible state, plain bytes,
- * in memory that the core hands out.
+ * What one vCPU's emulated registers hold: guest-visible state, plain bytes, in the state area.
  */
 struct sysreg_cpu {
     uint8_t os_lock; /* OSLSR_EL1.OSLK */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The places in the core at which others look on: a trace, a recording, a debugger of the host.
+ * The places in the vmm at which others look on: a trace, a recording, a debugger of the host.
  *
  * A tap is a table of functions. While there is none, a place costs a load and a branch that is
  * never taken, and the nop of its USDT probe (bpftrace -l 'usdt:./vmm:ringvisor:*' lists them).

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Traces: what happens in the core, as records that a sink turns into text, into a file for
+ * Traces: what happens in the vmm, as records that a sink turns into text, into a file for
  * Perfetto, or into whatever a client wants.
  *
  * The loop's thread copies a record into a ring of fixed size and goes on; when the ring is

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Block device: virtio 1.2, 5.2. Data goes between the image and the guest's
- * memory without a copy; what is behind the image is the core's affair.
+ * memory without a copy; what is behind the image is the vmm's affair.
  *
  * A request is in an array by its chain's slot, so that none is ever allocated
  * and none is missing.

@@ -272,7 +272,7 @@ void plugin_host_init_class(struct rv_instance *host, const struct rv_device_cla
     host->wall = 1700000000 * NS_PER_S + NS_PER_S / 4;
 }
 
-/* As the core does before it makes a device that takes nothing over. */
+/* As the vmm does before it makes a device that takes nothing over. */
 static void forget_state(struct rv_instance *host)
 {
     memset(host->state, 0, sizeof(host->state));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The core's side of the plugin ABI, for tests and fuzzers: one instance of any device,
+ * The vmm's side of the plugin ABI, for tests and fuzzers: one instance of any device,
  * with guest RAM, interrupt lines, clocks and timers that the test moves, watched
  * descriptors, properties as text, state blocks, character back ends and a disk. A device
  * that breaks a rule of ringvisor/device.h ends the program.
@@ -192,7 +192,7 @@ void plugin_host_set(struct rv_instance *host, const char *name, const char *val
 int plugin_host_create(struct rv_instance *host, uint32_t flags);
 /* create(), then reset() if no state is taken over, then resume(). */
 int plugin_host_start(struct rv_instance *host, uint32_t flags);
-/* destroy(). What the device leaves behind ends the program: the core would free it. */
+/* destroy(). What the device leaves behind ends the program: the vmm would free it. */
 void plugin_host_stop(struct rv_instance *host);
 
 /* A 32-bit register. The accesses must succeed. */
@@ -214,7 +214,7 @@ uint64_t plugin_host_timer_at(const struct rv_instance *host);
 uint64_t plugin_host_now(const struct rv_instance *host);
 
 /*
- * A command of the user, as the core gives it. It lives as long as the host: an answer may come
+ * A command of the user, as the vmm gives it. It lives as long as the host: an answer may come
  * later, and is -ECANCELED if the device goes first.
  */
 const struct rv_reply *plugin_host_command(struct rv_instance *host, const char *name,

@@ -47,7 +47,7 @@ size_t plugin_host_chr_write(struct rv_instance *host, struct rv_chr *chr, const
     for (size_t i = 0; i < taken; i++)
         chr->got[chr->got_len++ % PLUGIN_HOST_CHR_BYTES] = data[i];
     chr->got[chr->got_len % PLUGIN_HOST_CHR_BYTES] = '\0';
-    for (size_t i = taken; i < len; i++) /* the core may read all of it */
+    for (size_t i = taken; i < len; i++) /* the vmm may read all of it */
         sum = (uint8_t)(sum + data[i]);
     if (chr->room != SIZE_MAX)
         chr->room -= taken;

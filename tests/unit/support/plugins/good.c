@@ -80,7 +80,7 @@ static int good_create(struct rv_instance *instance, const struct rv_vmm_ops *op
     g->extra = ops->state_block(instance, "extra", 7, 16);
     g->writes = ops->counter(instance, "writes", "register writes");
     if (!g->chr || !g->extra) {
-        free(g); /* and the back end is left to the core */
+        free(g); /* and the back end is left to the vmm */
         return -ENODEV;
     }
     g->extra[0]++;
@@ -91,7 +91,7 @@ static int good_create(struct rv_instance *instance, const struct rv_vmm_ops *op
 
 static void good_destroy(void *device)
 {
-    free(device); /* the back end is left to the core */
+    free(device); /* the back end is left to the vmm */
 }
 
 static int good_read(void *device, uint64_t offset, uint32_t size, uint64_t *value,

@@ -63,7 +63,7 @@ static void wrong_timers(const struct rv_vmm_ops *ops, struct rv_instance *insta
     struct rv_timer *timer = ops->timer_new(instance, never, NULL);
     struct rv_timer *other = ops->timer_new(instance, never, NULL);
 
-    ops->timer_set(instance, timer, UINT64_MAX); /* forgotten: the core's to free */
+    ops->timer_set(instance, timer, UINT64_MAX); /* forgotten: the vmm's to free */
     ops->timer_cancel(instance, timer);
     ops->timer_cancel(instance, timer); /* that is allowed */
     ops->timer_set(instance, other, 0);
