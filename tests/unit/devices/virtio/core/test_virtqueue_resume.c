@@ -468,6 +468,11 @@ static void damage_mark(struct setup *s)
     slots(s)[1].mark = 3;
 }
 
+static void damage_last_mark(struct setup *s)
+{
+    slots(s)[SIZE - 1].mark = 3;
+}
+
 /* A packed queue's chain, and where it is in the ring. */
 
 static void damage_position(struct setup *s)
@@ -508,13 +513,14 @@ static void a_damaged_state_is_refused(void **state)
         void (*damage)(struct setup *s);
         bool packed;
     } cases[] = {
-        {damage_magic, false},   {damage_version, false},      {damage_queues, false},
-        {damage_offered, false}, {damage_accepted, false},     {damage_status, false},
-        {damage_max, false},     {damage_size, false},         {damage_size_zero, false},
-        {damage_address, false}, {damage_address, true},       {damage_used, false},
-        {damage_used, true},     {damage_mark, false},         {damage_mark, true},
-        {damage_position, true}, {damage_used_position, true}, {damage_no_descs, true},
-        {damage_link, true},     {damage_loop, true},
+        {damage_magic, false},    {damage_version, false},      {damage_queues, false},
+        {damage_offered, false},  {damage_accepted, false},     {damage_status, false},
+        {damage_max, false},      {damage_size, false},         {damage_size_zero, false},
+        {damage_address, false},  {damage_address, true},       {damage_used, false},
+        {damage_used, true},      {damage_mark, false},         {damage_mark, true},
+        {damage_position, true},  {damage_used_position, true}, {damage_no_descs, true},
+        {damage_link, true},      {damage_loop, true},          {damage_last_mark, false},
+        {damage_last_mark, true},
     };
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
