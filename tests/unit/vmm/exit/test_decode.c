@@ -617,6 +617,19 @@ static void decode_has_a_name_for_each_kind_and_fault(void **state)
     assert_string_equal(decode_fault_name(EXIT_FAULTS), "reserved fault");
 }
 
+/* MDCR_EL2.TDE: these classes, of a lower Exception level, and of no other event. */
+static void decode_is_debug_names_what_a_debugger_may_have_caused(void **state)
+{
+    for (uint64_t ec = 0; ec < 64; ec++) {
+        struct rv_event event = {.type = RV_EVENT_SYNC, .esr = ec << 26};
+        bool debug = ec == 0x30 || ec == 0x32 || ec == 0x34 || ec == 0x3c;
+
+        assert_int_equal(decode_is_debug(&event), debug);
+        event.type = RV_EVENT_SERROR;
+        assert_false(decode_is_debug(&event));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -637,6 +650,7 @@ int main(void)
         cmocka_unit_test(decode_condition_follows_the_flags),
         cmocka_unit_test(decode_writes_all_bytes_whatever_the_event),
         cmocka_unit_test(decode_has_a_name_for_each_kind_and_fault),
+        cmocka_unit_test(decode_is_debug_names_what_a_debugger_may_have_caused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
