@@ -139,6 +139,7 @@ void exit_serve(struct pcpu *pcpu)
     for (;;) {
         bool more;
 
+        platform_check(pcpu);
         lr_take_ppis(pcpu);
         more = command_serve(pcpu);
         if (pcpu->ring_broken && pcpu->vcpu)

@@ -71,7 +71,7 @@ static void require_features(void)
 }
 
 /* ID register fields (Arm ARM D24.2): which optional registers are there to switch. */
-static void find_features(void)
+void find_features(void)
 {
     uint64_t isar1 = read_sysreg(s3_0_c0_c6_1), isar2 = read_sysreg(s3_0_c0_c6_2);
     uint64_t pfr0 = read_sysreg(id_aa64pfr0_el1), dfr0 = read_sysreg(id_aa64dfr0_el1);

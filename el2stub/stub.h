@@ -98,20 +98,21 @@ struct stack {
 
 extern struct rv_boot_page boot; /* the stub's checked copy */
 extern uint64_t boot_page_address;
-extern char image_start[], image_text_end[], image_rodata_end[]; /* linker script */
+extern char image_start[], image_text_end[], image_rodata_end[], image_end[]; /* linker script */
 extern struct cpu_features cpu;
 extern struct pcpu pcpus[RV_MAX_PCPUS];
 extern struct vcpu vcpus[RV_MAX_VCPUS];
 extern struct vm vms[RV_MAX_VMS + 1]; /* the last: nobody, for commands that name none */
 extern struct stack stacks[RV_MAX_PCPUS];
 
-/* boot.S */
+/* mmu_on.S, boot.S */
 void mmu_on(void);
 void stub_secondary(void);
 
 /* main.c: entered from boot.S and vectors.S. */
 _Noreturn void boot_main(const struct rv_stub_header *header);
 _Noreturn void pcpu_main(struct pcpu *pcpu);
+void find_features(void);
 _Noreturn void panic(uint64_t slot, struct pcpu *pcpu);
 
 /* vectors.S */

@@ -42,8 +42,9 @@ struct rv_channel {
     uint8_t pad[0x1000 - 0x200];    /* 0x0200 */
     struct rv_command command[RV_COMMAND_ENTRIES]; /* 0x1000 */
     struct rv_event event[RV_EVENT_ENTRIES];       /* 0x2000 */
+    uint8_t pad2[0x10000 - 0x6000]; /* 0x6000: each can be mapped alone, whatever a page is */
 };
-_Static_assert(sizeof(struct rv_channel) == 0x6000, "channel layout");
+_Static_assert(sizeof(struct rv_channel) == 0x10000, "channel layout");
 _Static_assert(__builtin_offsetof(struct rv_channel, command) == 0x1000, "channel layout");
 _Static_assert(__builtin_offsetof(struct rv_channel, event) == 0x2000, "channel layout");
 

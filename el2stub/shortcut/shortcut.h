@@ -3,3 +3,6 @@
 #pragma once
 
 #define shortcut(pcpu) false
+
+/* This machine never wants a pCPU back. */
+#define platform_check(pcpu) ((void)0)

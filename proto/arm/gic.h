@@ -10,6 +10,7 @@
 #define GICD_IGROUPR(n)    (0x0080u + (n) / 32 * 4)
 #define GICD_ISENABLER(n)  (0x0100u + (n) / 32 * 4)
 #define GICD_ICENABLER(n)  (0x0180u + (n) / 32 * 4)
+#define GICD_ISPENDR(n)    (0x0200u + (n) / 32 * 4)
 #define GICD_IPRIORITYR(n) (0x0400u + (n)) /* a byte for each interrupt */
 #define GICD_IROUTER(n)    (0x6000u + (n)*8ull)
 

@@ -25,3 +25,6 @@ static inline bool shortcut(struct pcpu *pcpu)
     exit_advance();
     return true;
 }
+
+/* This machine never wants a pCPU back. */
+#define platform_check(pcpu) ((void)0)

@@ -50,9 +50,9 @@
 #define FAKE_MPAM_REGISTERS(X) X(s3_4_c10_c5_0)
 #define FAKE_EL2_REGISTERS(X) \
     X(elr_el2) X(spsr_el2) X(esr_el2) X(isr_el1) X(far_el2) X(hpfar_el2) X(vttbr_el2) X(vtcr_el2) \
-    X(hcr_el2) X(cptr_el2) X(mdcr_el2) X(cnthctl_el2) X(hstr_el2) X(oslar_el1) \
+    X(vbar_el2) X(tpidr_el2) X(hcr_el2) X(cptr_el2) X(mdcr_el2) X(cnthctl_el2) X(hstr_el2) X(oslar_el1) \
     X(cntpct_el0) X(cntfrq_el0) X(dczid_el0) X(ctr_el0) X(midr_el1) X(currentel) X(id_aa64pfr0_el1) \
-    X(id_aa64dfr0_el1) X(id_aa64mmfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) \
+    X(id_aa64pfr1_el1) X(id_aa64dfr0_el1) X(id_aa64mmfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) \
     X(icc_sre_el2) X(icc_sre_el1) X(icc_pmr_el1) X(icc_bpr1_el1) \
     X(icc_ctlr_el1) X(icc_igrpen1_el1) X(icc_iar1_el1) X(icc_eoir1_el1) X(icc_dir_el1) \
     X(icc_sgi1r_el1) X(ich_hcr_el2) X(ich_vtr_el2) FAKE_16(X, ich_lr, _el2)

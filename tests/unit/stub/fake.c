@@ -15,7 +15,7 @@ struct fake_core *fake_core = &fake.core[0];
 struct rv_vcpu_page *fake_pages;
 
 /* What the linker script of the stub gives. */
-char image_start[RV_PAGE_SIZE], image_text_end[1], image_rodata_end[1];
+char image_start[RV_PAGE_SIZE], image_text_end[1], image_rodata_end[1], image_end[1];
 
 static uint8_t *shared; /* with a page that traps before it and behind it */
 static uint8_t tables[FAKE_TABLES][RV_PAGE_SIZE] __attribute__((aligned(4096)));
@@ -455,16 +455,12 @@ _Noreturn void guest_start(struct pcpu *pcpu)
 /* The CPU comes up, and goes to sleep, before this one goes on. */
 int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context)
 {
-    jmp_buf caller;
-
     (void)entry;
     if (mpidr >= FAKE_CORES)
         return -2;
-    memcpy(caller, asleep, sizeof(caller));
     fake_use((uint32_t)mpidr);
     fake_run((struct pcpu *)context, pcpu_main);
     fake_use(0);
-    memcpy(asleep, caller, sizeof(caller));
     return 0;
 }
 
@@ -589,11 +585,14 @@ void fake_pool(uint32_t nr_tables)
 bool fake_run(struct pcpu *pcpu, void (*call)(struct pcpu *pcpu))
 {
     volatile bool returned = false;
+    jmp_buf caller; /* another core may be asleep below */
 
+    memcpy(caller, asleep, sizeof(caller));
     if (setjmp(asleep) == 0) {
         call(pcpu);
         returned = true;
     }
+    memcpy(asleep, caller, sizeof(caller));
     mmio_settle();
     return returned;
 }

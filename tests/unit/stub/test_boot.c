@@ -26,7 +26,7 @@
 #define STUB_SIZE  0x60000ull
 #define BOOT_PAGE  (IMAGE + STUB_SIZE)
 #define CHANNELS   (BOOT_PAGE + 0x1000)
-#define VCPUS      (CHANNELS + FAKE_CORES * 0x6000)
+#define VCPUS      (CHANNELS + FAKE_CORES * sizeof(struct rv_channel))
 #define RAM        (MEM + 0x1000000)
 #define RAM_SIZE   0x2000000ull
 #define DOORBELL   0x09000000ull
