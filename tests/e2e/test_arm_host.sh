@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# In an emulated Arm computer: the module puts the stub below the running kernel, and takes it
+# away again; CPUs go to the stub and come back. Arguments: the program that tries KVM, the one
+# that takes CPUs, the folder of the modules.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+kvm=$1 pcpu=$2 modules=$3
+
+cat >"$work/script" <<'S'
+kvm=$1 pcpu=$2 module=$3/$(uname -r) rounds=$4
+registers() { cat /sys/module/el2_registers/parameters/registers; }
+take() { insmod $module/linux_module/ringvisor.ko; }
+
+# CPUs compute, and compare what comes out.
+load() {
+    local sum=
+    while [ ! -e /run/stop ]; do
+        new=$(dd if=/dev/zero bs=64k count=8 2>/dev/null | sha256sum)
+        [ -z "$sum" ] || [ "$sum" = "$new" ] || echo "load: wrong"
+        sum=$new
+    done
+}
+
+insmod $module/el2_registers/el2_registers.ko
+registers >/run/before
+cat /run/before
+echo "refused: $($kvm 3 >/run/kvm & while ! grep -q kvm: /run/kvm; do usleep 10000; done; take 2>&1; wait)"
+$kvm
+for i in 1 2; do load & done
+i=0
+while [ $i -lt $rounds ] && take && rmmod ringvisor; do i=$((i + 1)); done
+echo "rounds: $i"
+registers | cmp - /run/before && echo "registers: same"
+$kvm
+take
+echo "under: $(registers | awk '$2 == "badca11" { n++ } END { print n }')"
+echo "busy: $(rmmod el2_registers && take 2>&1)"
+insmod $module/el2_registers/el2_registers.ko
+for i in 1 2 3; do
+    for cpu in 1 2 3; do
+        echo 0 >/sys/devices/system/cpu/cpu$cpu/online
+    done
+    [ $i != 1 ] || echo "off: $(cat /sys/devices/system/cpu/online) $(rmmod ringvisor 2>&1)"
+    for cpu in 1 2 3; do
+        echo 1 >/sys/devices/system/cpu/cpu$cpu/online
+    done
+done
+echo "on: $(cat /sys/devices/system/cpu/online)"
+$pcpu rounds 5
+touch /run/stop
+$pcpu rounds $((rounds * 2))
+$pcpu hold >/run/held &
+holder=$!
+while ! grep -q held /run/held; do usleep 10000; done
+echo "held: $(cat /sys/devices/system/cpu/online) $(rmmod ringvisor 2>&1)"
+kill -9 $holder
+wait $holder 2>/dev/null
+echo "killed: $(cat /sys/devices/system/cpu/online)"
+$pcpu hostile 100000
+echo "after: $(cat /sys/devices/system/cpu/online)"
+rmmod ringvisor && echo "removed"
+wait
+registers | cmp - /run/before && echo "registers: the same"
+dmesg | sed -n 's/^.*\(ringvisor: .*\)/\1/p' | sort | uniq -c
+dmesg | grep -E 'WARNING|BUG|Oops|stall' || echo "kernel: quiet"
+S
+
+# computer NAME ROUNDS OPTION...: the script in a computer of this kind.
+computer() {
+    local name=$1 rounds=$2
+    shift 2
+    got=0
+    "$root/tools/arm-computer" --timeout 150 "$@" -- sh -c "$(cat "$work/script")" sh "$kvm" "$pcpu" "$modules" \
+        "$rounds" >"$work/out" 2>"$work/err" || got=$?
+    check "${name}_ends_well" test "$got" -eq 0
+    check "${name}_refuses_while_kvm_has_a_guest" matches "^ *[12] ringvisor: KVM has EL2"
+    check "${name}_comes_and_goes_under_load" says "rounds: $rounds"
+    check "${name}_load_computes_right" says_not "load: wrong"
+    check "${name}_leaves_the_registers_of_el2" says "registers: same"
+    check "${name}_kvm_runs_before_and_after" counts 2 '^kvm: 0x5a$'
+    check "${name}_answers_the_kernels_calls_of_el2_with_an_error" says "under: 4"
+    check "${name}_is_not_taken_away_while_a_cpu_is_off" matches "^off: 0 rmmod: .*(busy|temporarily unavailable)"
+    check "${name}_cpus_go_and_come_back" says "on: 0-3"
+    check "${name}_a_cpu_serves_and_comes_back" says "pcpu: $((rounds * 2)) rounds"
+    check "${name}_what_is_taken_stays_taken" matches "^held: 0-1 rmmod: .*(busy|temporarily unavailable)"
+    check "${name}_cpus_of_a_killed_process_come_back" says "killed: 0-3"
+    check "${name}_survives_a_hostile_process" says "pcpu: 100000 hostile operations"
+    check "${name}_has_all_cpus_after_it" says "after: 0-3"
+    check "${name}_is_taken_away" says "removed"
+    check "${name}_leaves_the_registers_after_cpus_were_off" says "registers: the same"
+    check "${name}_the_kernel_complains_of_nothing" says "kernel: quiet"
+}
+
+computer cortex_a72 50
+exit $failed

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* The stub on each CPU: may it come, its coming and its going. */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cpu.h>
+#include <linux/hrtimer.h>
+#include <linux/io.h>
+#include <linux/printk.h>
+#include <linux/smp.h>
+
+#include <asm/barrier.h>
+#include <asm/sysreg.h>
+#include <asm/virt.h>
+
+#include "module.h"
+
+#define TIMER_ENABLED BIT(0) /* CNTP_CTL_EL0, CNTV_CTL_EL0 */
+
+/* An HVC with SMCCC's registers: what it leaves in x0. */
+static u64 call(u64 x0_, u64 x1_, u64 x2_, u64 x3_)
+{
+    register u64 x0 asm("x0") = x0_;
+    register u64 x1 asm("x1") = x1_;
+    register u64 x2 asm("x2") = x2_;
+    register u64 x3 asm("x3") = x3_;
+    register u64 x4 asm("x4") = 0;
+
+    asm volatile("hvc #0"
+                 : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3), "+r"(x4)
+                 :
+                 : "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
+                   "x17", "memory");
+    return x0;
+}
+
+u64 cpu_call(u64 function, u64 x1)
+{
+    return call(function, x1, 0, 0);
+}
+
+/* SGI 0 to each CPU in the mask: the stub on it looks at its command ring. */
+void cpu_kick(const struct rv_boot_page *boot, u64 mask)
+{
+    u32 i;
+
+    dsb(ishst); /* what is to be seen there was stored before */
+    for (i = 0; i < boot->nr_pcpus; i++) {
+        u64 mpidr = boot->pcpu[i].mpidr;
+
+        if (mask >> i & 1)
+            write_sysreg_s((mpidr & 0xff00000000) << 16 | (mpidr >> 4 & 0xf) << 44 |
+                               (mpidr & 0xff0000) << 16 | (mpidr & 0xff00) << 8 |
+                               1ul << (mpidr & 0xf),
+                           SYS_ICC_SGI1R_EL1);
+    }
+    isb();
+}
+
+/* What is found on each CPU before anything is done to it. */
+struct finding {
+    atomic_t at_el2, virtual, physical, taken, ours;
+};
+
+static void look_at_timers(void *data)
+{
+    struct finding *finding = data;
+
+    if (is_kernel_in_hyp_mode())
+        atomic_inc(&finding->at_el2);
+    else if (read_sysreg(cntv_ctl_el0) & TIMER_ENABLED)
+        atomic_inc(&finding->virtual);
+    else if (read_sysreg(cntp_ctl_el0) & TIMER_ENABLED)
+        atomic_inc(&finding->physical);
+}
+
+static enum hrtimer_restart never(struct hrtimer *timer)
+{
+    return HRTIMER_NORESTART;
+}
+
+/*
+ * A kernel that was started at EL2 uses the physical timer on all CPUs, one that was started at
+ * EL1 the virtual one: there, an HVC might not be there at all. A CPU that sleeps may have both
+ * off; this one has something to wait for.
+ */
+static void look_at_kernel(struct finding *finding)
+{
+    struct hrtimer timer;
+
+    preempt_disable();
+    hrtimer_init_on_stack(&timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+    timer.function = never;
+    hrtimer_start(&timer, ms_to_ktime(1000), HRTIMER_MODE_REL_PINNED_HARD);
+    on_each_cpu(look_at_timers, finding, true);
+    preempt_enable();
+    hrtimer_cancel(&timer);
+    destroy_hrtimer_on_stack(&timer);
+}
+
+static void look_at_el2(void *data)
+{
+    struct finding *finding = data;
+    u64 answer = call(RV_HOST_INFO, 0, 0, 0);
+
+    if (answer == RV_HOST_MAGIC)
+        atomic_inc(&finding->ours);
+    else if (answer != HYP_STUB_ERROR)
+        atomic_inc(&finding->taken);
+}
+
+int cpu_check(void)
+{
+    struct finding finding = {};
+
+    if (!cpumask_equal(cpu_online_mask, cpu_present_mask)) {
+        pr_err("%u of %u CPUs are offline: bring all of them online first "
+               "(/sys/devices/system/cpu/cpu*/online)\n",
+               num_present_cpus() - num_online_cpus(), num_present_cpus());
+        return -EBUSY;
+    }
+    if (cpumask_last(cpu_present_mask) + 1 != num_present_cpus()) {
+        pr_err("CPUs are missing between CPU 0 and CPU %u\n", cpumask_last(cpu_present_mask));
+        return -ENODEV;
+    }
+    look_at_kernel(&finding);
+    if (atomic_read(&finding.at_el2)) {
+        pr_err("this kernel runs at EL2 itself (VHE); boot it with id_aa64mmfr1.vh=0 "
+               "kvm-arm.mode=none\n");
+        return -ENODEV;
+    }
+    if (atomic_read(&finding.virtual) || !atomic_read(&finding.physical)) {
+        pr_err("this kernel was not started at EL2: firmware or a hypervisor below keeps it\n");
+        return -ENODEV;
+    }
+    on_each_cpu(look_at_el2, &finding, true);
+    if (atomic_read(&finding.ours)) {
+        pr_err("another copy of the stub is below this kernel\n");
+        return -EEXIST;
+    }
+    if (atomic_read(&finding.taken)) {
+        pr_err("KVM has EL2: end its guests, or boot with kvm-arm.mode=none (since Linux 6.12, "
+               "kvm.enable_virt_at_load=0 is enough)\n");
+        return -EBUSY;
+    }
+    return 0;
+}
+
+struct install {
+    const struct stub *stub;
+    atomic_t failed;
+    u64 first_error;
+};
+
+/* The index of a CPU in the boot page; its MPIDR is there already. */
+static u32 index_of_this_cpu(const struct rv_boot_page *boot)
+{
+    u64 mpidr = read_cpuid_mpidr();
+    u32 i;
+
+    for (i = 0; i < boot->nr_pcpus; i++)
+        if (boot->pcpu[i].mpidr == mpidr)
+            break;
+    return i;
+}
+
+/* Interrupts are off. The first CPU builds all tables: for it the boot page is given. */
+static void install_here(struct install *install, phys_addr_t boot)
+{
+    const struct stub *stub = install->stub;
+    u64 answer = call(HYP_STUB_SOFT_RESTART, stub->entry, index_of_this_cpu(stub->boot), boot);
+
+    if (!answer)
+        return;
+    atomic_inc(&install->failed);
+    WRITE_ONCE(install->first_error, answer);
+}
+
+static void install_first(void *data)
+{
+    struct install *install = data;
+
+    install_here(install, virt_to_phys(install->stub->boot));
+}
+
+static void install_other(void *data)
+{
+    if (call(RV_HOST_INFO, 0, 0, 0) != RV_HOST_MAGIC)
+        install_here(data, 0);
+}
+
+static void remove_here(void *data)
+{
+    if (call(RV_HOST_INFO, 0, 0, 0) == RV_HOST_MAGIC && call(RV_HOST_REMOVE, 0, 0, 0))
+        atomic_inc((atomic_t *)data);
+}
+
+int cpu_remove(void)
+{
+    atomic_t failed = ATOMIC_INIT(0);
+
+    on_each_cpu(remove_here, &failed, true);
+    return atomic_read(&failed) ? -EBUSY : 0;
+}
+
+int cpu_install(const struct stub *stub)
+{
+    struct install install = {.stub = stub};
+
+    stub_clean(stub);
+    smp_call_function_single(cpumask_first(cpu_online_mask), install_first, &install, true);
+    if (!atomic_read(&install.failed))
+        on_each_cpu(install_other, &install, true);
+    if (!atomic_read(&install.failed))
+        return 0;
+    pr_err("the stub did not start (%lld)\n", (s64)install.first_error);
+    cpu_remove();
+    return -EIO;
+}
