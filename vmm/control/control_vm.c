@@ -203,11 +203,13 @@ static const char *vcpu_state(const struct vm *vm, unsigned index)
 {
     const struct sched_vcpu *v = &vm->cores->sched.vcpu[vm->vcpus[index].number];
 
+    if (v->held && v->state != SCHED_OFF)
+        return v->held & SCHED_HOLD_PAUSE ? "paused" : "held";
     switch (v->state) {
     case SCHED_LIVE: return v->waits ? "waiting" : "running";
     case SCHED_READY: return "ready";
     case SCHED_ASLEEP: return "asleep";
-    default: return vm->pause.vcpus >> index & 1 ? "paused" : "off";
+    default: return "off";
     }
 }
 

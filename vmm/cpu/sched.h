@@ -48,6 +48,7 @@ struct sched_ops {
 
 /* Who keeps a vCPU from running (sched_hold()); more than one may. */
 #define SCHED_HOLD_DEBUGGER 1u
+#define SCHED_HOLD_PAUSE    2u
 
 struct sched_vcpu {
     enum sched_state state;

@@ -51,8 +51,7 @@ enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
 /* vm_pause.c */
 struct vm_pause {
     bool on;
-    bool settled;   /* the devices are quiet, and their clock stands */
-    uint64_t vcpus; /* bit n: vCPU n goes on at the end */
+    bool settled; /* the devices are quiet, and their clock stands */
 };
 
 /* vm_counter.c */

@@ -29,5 +29,5 @@ bool vm_is_paused(struct vm *vm);
 /* Go on; vm_is_paused() must have said yes. */
 void vm_resume(struct vm *vm);
 
-/* After a reset: vCPU 0 and the devices begin, in a paused VM not before vm_resume(). */
+/* After a reset: vCPU 0 and the devices begin; what is paused waits for vm_resume(). */
 void vm_pause_begin(struct vm *vm);

@@ -140,6 +140,24 @@ static void vcpus_are_shown_with_what_they_do(void **state)
     json_decref(json);
 }
 
+static void vcpu_that_is_held_says_by_whom(void **state)
+{
+    struct sched_vcpu *v = control_fixture.cores.sched.vcpu;
+    json_t *json;
+
+    v[0].state = SCHED_READY;
+    v[0].held = SCHED_HOLD_DEBUGGER;
+    v[1].held = SCHED_HOLD_DEBUGGER | SCHED_HOLD_PAUSE;
+    json = get("/vcpus");
+    state_is(json_incref(json_array_get(json_object_get(json, "vcpus"), 0)), "held");
+    state_is(json_incref(json_array_get(json_object_get(json, "vcpus"), 1)), "off");
+    json_decref(json);
+    v[1].state = SCHED_ASLEEP;
+    json = get("/vcpus");
+    state_is(json_incref(json_array_get(json_object_get(json, "vcpus"), 1)), "paused");
+    json_decref(json);
+}
+
 static void pause_is_answered_when_the_devices_are_quiet(void **state)
 {
     control_fixture.quiet = false;
@@ -425,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(vm_is_shown_with_its_state_and_size),
         TEST(vcpus_are_shown_with_what_they_do),
+        TEST(vcpu_that_is_held_says_by_whom),
         TEST(pause_is_answered_when_the_devices_are_quiet),
         TEST(resume_waits_for_a_pause_that_is_not_over),
         TEST(pause_that_waits_is_answered_when_the_vm_ends),

@@ -27,16 +27,33 @@ static bool quiet, running, clock_stopped;
 static unsigned quiesced;
 static int stop_result;
 
-int vm_stop_vcpu(struct vm *v, struct vcpu *vcpu)
+/* The scheduler is the real one; this is the machine below it. */
+static int run(void *opaque, unsigned vcpu, unsigned pcpu)
 {
-    cores.sched.vcpu[vcpu->number].state = SCHED_OFF;
+    return 0;
+}
+
+static int stop(void *opaque, unsigned vcpu, uint64_t *wake_at)
+{
+    *wake_at = vcpu == 1 ? SCHED_NEVER : 0; /* vCPU 1 waits for an interrupt */
     return stop_result;
 }
 
-void sched_start(struct sched *sched, unsigned vcpu)
+static void left(void *opaque, unsigned vcpu)
 {
-    sched->vcpu[vcpu].state = SCHED_READY;
 }
+
+static void stolen(void *opaque, unsigned vcpu, uint64_t ns)
+{
+}
+
+static uint64_t now(void *opaque)
+{
+    return 0;
+}
+
+static const struct sched_ops sched_ops = {
+    .run = run, .stop = stop, .left = left, .stolen = stolen, .now = now};
 
 int vm_devices_quiesce(struct vm *v)
 {
@@ -67,7 +84,7 @@ void vm_clock_go_on(struct vm_clock *clock)
     clock_stopped = false;
 }
 
-/* vCPU 0 runs, vCPU 1 is asleep, vCPU 2 is off. */
+/* vCPU 0 runs, vCPU 1 waits for an interrupt, vCPU 2 is off. */
 static int setup(void **state)
 {
     memset(&vm, 0, sizeof(vm));
@@ -80,18 +97,21 @@ static int setup(void **state)
         vm.vcpus[i].number = i;
         vm.vcpus[i].page = &pages[i];
     }
-    cores.sched.vcpu[0].state = SCHED_LIVE;
-    cores.sched.vcpu[1].state = SCHED_ASLEEP;
-    cores.sched.vcpu[2].state = SCHED_OFF;
+    stop_result = 0;
+    sched_init(&cores.sched, VCPUS, 1000, &sched_ops, NULL);
+    sched_start(&cores.sched, 0);
+    sched_start(&cores.sched, 1);
+    sched_turn(&cores.sched);
     quiet = running = true;
     clock_stopped = false;
     quiesced = 0;
-    stop_result = 0;
     return 0;
 }
 
+/* After the scheduler has done what it can. */
 static void states_are(enum sched_state a, enum sched_state b, enum sched_state c)
 {
+    sched_turn(&cores.sched);
     assert_int_equal(cores.sched.vcpu[0].state, a);
     assert_int_equal(cores.sched.vcpu[1].state, b);
     assert_int_equal(cores.sched.vcpu[2].state, c);
@@ -99,14 +119,17 @@ static void states_are(enum sched_state a, enum sched_state b, enum sched_state 
 
 static void vcpus_that_were_on_go_on_and_the_others_stay_off(void **state)
 {
+    states_are(SCHED_LIVE, SCHED_LIVE, SCHED_OFF);
     assert_int_equal(vm_pause(&vm), 0);
-    states_are(SCHED_OFF, SCHED_OFF, SCHED_OFF);
+    states_are(SCHED_READY, SCHED_ASLEEP, SCHED_OFF);
     assert_true(vm_is_pausing(&vm));
     assert_true(vm_is_paused(&vm));
     assert_int_equal(vm_pause(&vm), 0); /* again: nothing is forgotten */
     assert_int_equal(quiesced, 1);
-    vm_resume(&vm);
+    sched_wake(&cores.sched, 1); /* an interrupt comes */
     states_are(SCHED_READY, SCHED_READY, SCHED_OFF);
+    vm_resume(&vm);
+    states_are(SCHED_LIVE, SCHED_LIVE, SCHED_OFF);
     assert_true(running);
     assert_false(vm_is_pausing(&vm));
 }
@@ -163,20 +186,35 @@ static void reset_of_a_paused_vm_begins_when_it_is_resumed(void **state)
     vm.resetting = true;
     assert_false(vm_is_paused(&vm));
     vm.resetting = false;
+    for (unsigned i = 0; i < VCPUS; i++)
+        sched_stop(&cores.sched, i);
     vm_pause_begin(&vm);
-    states_are(SCHED_OFF, SCHED_OFF, SCHED_OFF);
+    states_are(SCHED_READY, SCHED_OFF, SCHED_OFF);
     assert_false(running);
     vm_resume(&vm);
-    states_are(SCHED_READY, SCHED_OFF, SCHED_OFF);
+    states_are(SCHED_LIVE, SCHED_OFF, SCHED_OFF);
     assert_true(running);
+}
+
+static void debugger_that_holds_a_vcpu_keeps_it_over_a_pause(void **state)
+{
+    sched_hold(&cores.sched, 0, SCHED_HOLD_DEBUGGER);
+    vm_pause(&vm);
+    assert_true(vm_is_paused(&vm));
+    vm_resume(&vm);
+    states_are(SCHED_READY, SCHED_LIVE, SCHED_OFF);
+    vm_pause(&vm);
+    sched_release(&cores.sched, 0, SCHED_HOLD_DEBUGGER);
+    states_are(SCHED_READY, SCHED_ASLEEP, SCHED_OFF);
 }
 
 static void reset_of_a_vm_that_runs_begins_at_once(void **state)
 {
     running = false;
-    cores.sched.vcpu[0].state = SCHED_OFF;
+    sched_stop(&cores.sched, 0);
+    sched_stop(&cores.sched, 1);
     vm_pause_begin(&vm);
-    assert_int_equal(cores.sched.vcpu[0].state, SCHED_READY);
+    states_are(SCHED_LIVE, SCHED_OFF, SCHED_OFF);
     assert_true(running);
 }
 
@@ -184,6 +222,7 @@ static void machine_that_is_lost_is_said(void **state)
 {
     stop_result = -EIO;
     assert_int_equal(vm_pause(&vm), -EIO);
+    assert_true(vm.broken);
     assert_int_equal(quiesced, 0);
 }
 
@@ -197,6 +236,7 @@ int main(void)
         TEST(virtual_counter_goes_on_where_it_stopped),
         TEST(counter_stands_until_the_last_of_two_lets_it_go_on),
         TEST(reset_of_a_paused_vm_begins_when_it_is_resumed),
+        TEST(debugger_that_holds_a_vcpu_keeps_it_over_a_pause),
         TEST(reset_of_a_vm_that_runs_begins_at_once),
         TEST(machine_that_is_lost_is_said),
     };
