@@ -53,7 +53,7 @@ static json_t *look_at(const char *name)
     return vm ? vm : json_pack("{s:s,s:s}", "name", name, "state", "unknown");
 }
 
-static json_t *list_vms(void)
+json_t *vm_list(void)
 {
     struct dirent **entries;
     char folder[PATH_MAX];
@@ -79,7 +79,7 @@ static json_t *list_vms(void)
 
 static int ps(const struct vm_options *o)
 {
-    json_t *list = list_vms(), *vm;
+    json_t *list = vm_list(), *vm;
     size_t i;
 
     if (o->json) {

@@ -16,6 +16,7 @@ struct vm_options {
     bool json;
     bool kill;
     unsigned seconds;
+    unsigned rounds;
     const struct command *command; /* whose options these are */
 };
 
@@ -47,6 +48,9 @@ int vm_command_set_help(void *target, const struct option_row *row, const char *
 
 void vm_command_help(const struct command *command);
 int vm_command_run(const struct command *command, int argc, char **argv);
+
+/* The VMs of this user that run, as /vm has them; of one that does not answer only name and state. */
+json_t *vm_list(void);
 
 /* Print the JSON and drop it. */
 void vm_print_json(json_t *json);

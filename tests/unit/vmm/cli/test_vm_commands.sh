@@ -73,6 +73,8 @@ v stat_shows_counters 0 'requests that read' stat me
 holds stat_shows_exits grep -q '99 %' out
 v stat_speaks_json 0 '"counters"' stat --json me
 holds stat_json_is_whole json 'a["cpus"][1]["state"] == "off" and len(a["devices"]) == 3'
+v top_shows_what_goes_on 0 'me                   resetting ' top -d 1 -n 1
+v top_of_no_time 2 "delay '0'" top -d 0
 v balloon_that_is_not_there 1 'has no balloon' balloon me
 v balloon_of_no_size 2 "size 'much'" balloon me much
 v only_disk_needs_no_name 0 '"size": 4096' disk --json resize me 2G
