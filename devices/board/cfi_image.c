@@ -142,8 +142,11 @@ static int make(const char *path, int from)
         return error;
     }
     error = fill(fd, from);
-    /* A file that somebody else has made meanwhile is as good. */
-    if (!error && link(temporary, path) && errno != EEXIST)
+    /*
+     * A file that somebody else has made meanwhile is as good; a file system without hard links
+     * cannot tell.
+     */
+    if (!error && link(temporary, path) && errno != EEXIST && rename(temporary, path))
         error = -errno;
     unlink(temporary);
     close(fd);

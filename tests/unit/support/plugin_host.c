@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/unit/support/check.h"
 #include "tests/unit/support/plugin_host_internal.h"
@@ -125,8 +126,12 @@ static void *host_region_memory(struct rv_instance *host, uint32_t region)
 {
     CHECK(region < PLUGIN_HOST_REGIONS && !host->device);
     CHECK(host->class->regions[region].flags & RV_REGION_MEMORY);
-    if (!host->region[region].bytes)
-        host->region[region].bytes = calloc(1, host->class->regions[region].bytes);
+    if (!host->region[region].bytes) {
+        host->region[region].bytes =
+            mmap(NULL, host->class->regions[region].bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(host->region[region].bytes != MAP_FAILED);
+    }
     return host->region[region].bytes;
 }
 
@@ -277,7 +282,8 @@ static void forget_state(struct rv_instance *host)
 {
     memset(host->state, 0, sizeof(host->state));
     for (unsigned i = 0; i < PLUGIN_HOST_REGIONS; i++) {
-        free(host->region[i].bytes);
+        if (host->region[i].bytes)
+            munmap(host->region[i].bytes, host->class->regions[i].bytes);
         host->region[i].bytes = NULL;
     }
     memset(host->counter, 0, sizeof(host->counter));

@@ -254,6 +254,75 @@ static void memory_is_given_to_others_and_given_back(void **state)
     device_destroy(device);
 }
 
+static uint8_t rom[0x1000];
+static char rom_calls[128];
+
+static int rom_new(void *opaque, ipa_t base, uint64_t bytes, unsigned *index, uint8_t **memory)
+{
+    if (bytes != sizeof(rom))
+        return -ENOSPC;
+    snprintf(rom_calls, sizeof(rom_calls), "new %llx ", (unsigned long long)base.v);
+    *index = 7;
+    *memory = rom;
+    return 0;
+}
+
+static void rom_show(void *opaque, unsigned index, bool shown)
+{
+    size_t len = strlen(rom_calls);
+
+    snprintf(rom_calls + len, sizeof(rom_calls) - len, "show %u %d ", index, shown);
+}
+
+static void rom_written(void *opaque, unsigned index, uint64_t offset, uint64_t size)
+{
+    size_t len = strlen(rom_calls);
+
+    snprintf(rom_calls + len, sizeof(rom_calls) - len, "written %u %llu+%llu ", index,
+             (unsigned long long)offset, (unsigned long long)size);
+}
+
+static void region_with_memory_is_the_vms_to_show(void **state)
+{
+    struct fixture *f = fixture_new("memory");
+    struct rv_instance *device;
+
+    f->env.rom_new = rom_new;
+    f->env.rom_show = rom_show;
+    f->env.rom_written = rom_written;
+    assert_int_equal(create(f, "memory", BASE, 1, &device), 0);
+    assert_int_equal(rom[5], 0x55);
+    device_ops.region_show(device, 1, true);
+    device_ops.region_dirty(device, 1, 0xff0, 0x10);
+    assert_string_equal(rom_calls, "new 9010000 written 7 5+1 show 7 1 written 7 4080+16 ");
+    capture();
+    device_ops.region_dirty(device, 1, 0xff0, 0x11);
+    device_ops.region_dirty(device, 1, UINT64_MAX, 2);
+    device_ops.region_show(device, 0, true);
+    device_ops.region_show(device, 2, true);
+    assert_null(device_ops.region_memory(device, 1));
+    release();
+    assert_string_equal(rom_calls, "new 9010000 written 7 5+1 show 7 1 written 7 4080+16 ");
+    assert_non_null(strstr(messages, "region_dirty beyond region 1"));
+    assert_non_null(strstr(messages, "region_show of region 0, which has no memory"));
+    assert_non_null(strstr(messages, "region_show of region 2, which has no memory"));
+    assert_non_null(strstr(messages, "region_memory outside of create(), or twice"));
+    device_destroy(device);
+    fixture_free(f);
+}
+
+static void vm_without_memory_for_a_region_refuses_the_device(void **state)
+{
+    struct fixture *f = fixture_new("memory");
+    struct rv_instance *device;
+
+    capture();
+    assert_int_equal(create(f, "memory", BASE, 1, &device), -ENOMEM);
+    release();
+    assert_non_null(strstr(messages, "no memory for its region 1"));
+    fixture_free(f);
+}
+
 static void device_copies_within_ram_and_the_vmm_knows_what_is_dirty(void **state)
 {
     struct fixture *f = *state;
@@ -396,6 +465,8 @@ int main(void)
         TEST(pulse_is_an_edge_each_time),
         TEST(device_copies_within_ram_and_the_vmm_knows_what_is_dirty),
         TEST(memory_is_given_to_others_and_given_back),
+        TEST(region_with_memory_is_the_vms_to_show),
+        TEST(vm_without_memory_for_a_region_refuses_the_device),
         TEST(instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight),
         TEST(event_and_counter_reach_the_other_side),
         TEST(spis_beyond_the_last_are_refused),
