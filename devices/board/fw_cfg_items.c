@@ -4,6 +4,7 @@
  * kernel reads it from here (EDK2's QemuKernelLoaderFsDxe, U-Boot's qfw).
  */
 #include "fw_cfg_items.h"
+#include "fw_cfg_smbios.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 
 #define FW_CFG_KEY_SIGNATURE    0x00u
 #define FW_CFG_KEY_ID           0x01u
+#define FW_CFG_KEY_UUID         0x02u
 #define FW_CFG_KEY_RAM_SIZE     0x03u
 #define FW_CFG_KEY_NB_CPUS      0x05u
 #define FW_CFG_KEY_KERNEL_SIZE  0x08u
@@ -33,6 +35,8 @@
 #define FW_CFG_FILES_MAX 64u
 #define FW_CFG_ITEMS_MAX (FW_CFG_FILES_MAX + 16u)
 #define FW_CFG_NAME_SIZE 56u /* in the directory, with its NUL */
+
+#define FW_CFG_RAM_BASE 0x40000000u /* of the board */
 
 /* A size is 32 bits wide, and the vmm keeps the bytes in its memory. */
 #define FW_CFG_CONTENT_MAX (1u << 30)
@@ -82,6 +86,15 @@ const struct rv_property fw_cfg_properties[] = {
      .type = RV_PROPERTY_STRING,
      .list = 1,
      .help = "OpenFirmware path of a device to boot from; the first comes first"},
+    {.name = "uuid",
+     .type = RV_PROPERTY_STRING,
+     .help = "the system's UUID, 01234567-89ab-cdef-0123-456789abcdef"},
+    {.name = "manufacturer", .type = RV_PROPERTY_STRING, .value = "ringvisor", .help = "of SMBIOS"},
+    {.name = "product", .type = RV_PROPERTY_STRING, .value = "virt-1", .help = "of SMBIOS"},
+    {.name = "version", .type = RV_PROPERTY_STRING, .help = "of SMBIOS"},
+    {.name = "serial", .type = RV_PROPERTY_STRING, .help = "of SMBIOS"},
+    {.name = "sku", .type = RV_PROPERTY_STRING, .help = "of SMBIOS"},
+    {.name = "family", .type = RV_PROPERTY_STRING, .help = "of SMBIOS"},
     {.name = "memory", .type = RV_PROPERTY_SIZE, .value = "0", .help = "bytes of RAM to tell"},
     {.name = "cpus", .type = RV_PROPERTY_UINT, .value = "1", .max = 65535, .help = "CPUs to tell"},
     {0},
@@ -335,6 +348,69 @@ static int items_add_board(struct fw_cfg_items *items)
     return error ? error : items_add_u16(items, FW_CFG_KEY_MAX_CPUS, cpus);
 }
 
+static int items_take_smbios(struct fw_cfg_items *items, struct fw_cfg_smbios *about)
+{
+    static const char *const names[FW_CFG_SMBIOS_TEXTS] = {
+        [FW_CFG_SMBIOS_MANUFACTURER] = "manufacturer",
+        [FW_CFG_SMBIOS_PRODUCT] = "product",
+        [FW_CFG_SMBIOS_VERSION] = "version",
+        [FW_CFG_SMBIOS_SERIAL] = "serial",
+        [FW_CFG_SMBIOS_SKU] = "sku",
+        [FW_CFG_SMBIOS_FAMILY] = "family",
+    };
+    const char *uuid = items->ops->property_string(items->instance, "uuid");
+
+    *about = (struct fw_cfg_smbios){
+        .memory = items->ops->property_uint(items->instance, "memory"),
+        .memory_base = FW_CFG_RAM_BASE,
+        .cpus = (uint16_t)items->ops->property_uint(items->instance, "cpus"),
+    };
+    if (uuid && fw_cfg_smbios_uuid(uuid, about->uuid)) {
+        items->ops->log(items->instance, RV_LOG_ERROR,
+                        "uuid=%s: give one as 01234567-89ab-cdef-0123-456789abcdef", uuid);
+        return -EINVAL;
+    }
+    for (unsigned i = 0; i < FW_CFG_SMBIOS_TEXTS; i++) {
+        about->text[i] = items->ops->property_string(items->instance, names[i]);
+        if (about->text[i] && strlen(about->text[i]) > FW_CFG_SMBIOS_TEXT_MAX) {
+            items->ops->log(items->instance, RV_LOG_ERROR, "%s: more than %u characters", names[i],
+                            FW_CFG_SMBIOS_TEXT_MAX);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int items_add_named(struct fw_cfg_items *items, const char *name, const void *data,
+                           size_t size)
+{
+    struct content content = {0};
+    int error = content_add(&content, data, size);
+
+    if (!error)
+        error = items_add_file(items, name, strlen(name), &content);
+    free(content.data);
+    return error;
+}
+
+/* For a board whose memory is known: a user's own device has no more to tell than its items. */
+static int items_add_smbios(struct fw_cfg_items *items)
+{
+    uint8_t entry[FW_CFG_SMBIOS_ENTRY_SIZE], tables[FW_CFG_SMBIOS_MAX];
+    struct fw_cfg_smbios about;
+    size_t size;
+    int error = items_take_smbios(items, &about);
+
+    if (!error)
+        error = items_add_bytes(items, FW_CFG_KEY_UUID, about.uuid, sizeof(about.uuid));
+    if (error || about.memory == 0)
+        return error;
+    size = fw_cfg_smbios_tables(&about, tables);
+    fw_cfg_smbios_entry(entry, size);
+    error = items_add_named(items, "etc/smbios/smbios-anchor", entry, sizeof(entry));
+    return error ? error : items_add_named(items, "etc/smbios/smbios-tables", tables, size);
+}
+
 /* After the last file. */
 static int items_add_directory(struct fw_cfg_items *items)
 {
@@ -362,6 +438,8 @@ static int items_fill(struct fw_cfg_items *items)
         error = items_add_cmdline(items);
     if (!error)
         error = items_add_boot_order(items);
+    if (!error)
+        error = items_add_smbios(items);
     if (!error)
         error = items_add_given(items, "file", true);
     if (!error)

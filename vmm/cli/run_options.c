@@ -338,6 +338,8 @@ static const struct option_row rows[] = {
     DEVICE("console", "virtio-console,chardev=", "stdio|pty|file:PATH|log:SIZE:PATH|socket:PATH",
            "add a console: --device virtio-console,chardev=..."),
     DEVICE("rng", "virtio-rng", NULL, "add an entropy device: --device virtio-rng"),
+    DEVICE("smbios", "fw-cfg,", "serial=TEXT[,PROPERTY=VALUE...]",
+           "what SMBIOS tells of the system: --device fw-cfg,..."),
     DEVICE("watchdog", "sp805", "[=PROPERTY=VALUE...]", "add a watchdog: --device sp805"),
     DEVICE("balloon", "virtio-balloon", "[=PROPERTY=VALUE...]",
            "add a memory balloon: --device virtio-balloon"),
@@ -452,8 +454,11 @@ static char *property(const char *name, const char *value)
         return NULL;
     if (value)
         fprintf(out, ",%s=", name);
-    for (; value && *value; value++)
-        fprintf(out, *value == ',' ? ",," : "%c", *value);
+    for (; value && *value; value++) {
+        if (*value == ',')
+            fputc(',', out);
+        fputc(*value, out);
+    }
     if (fclose(out) == 0)
         return text;
     free(text);

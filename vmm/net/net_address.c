@@ -10,25 +10,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/util/hash.h"
+
 #define ADDRESS_GUESTS_MAX 4096u /* of one user, without names */
-
-/* FNV-1a, 64 bits, over a text and the NUL at its end. */
-static uint64_t address_hash(uint64_t hash, const char *text)
-{
-    do
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(1099511628211);
-    while (*text++);
-    return hash;
-}
-#define ADDRESS_HASH_START UINT64_C(14695981039346656037)
-
-/* SplitMix64's last step: each bit of the input changes half of the output's. */
-static uint64_t address_mix(uint64_t hash)
-{
-    hash = (hash ^ hash >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    hash = (hash ^ hash >> 27) * UINT64_C(0x94d049bb133111eb);
-    return hash ^ hash >> 31;
-}
 
 /*
  * The lowest free number. A number is taken by a name in the kernel's abstract name space,
@@ -61,9 +45,9 @@ static uint64_t address_of_host(void)
         text[0] = '\0';
     if (fd >= 0)
         close(fd);
-    hash = address_hash(ADDRESS_HASH_START, text);
+    hash = hash_text(HASH_START, text);
     gethostname(text, sizeof(text) - 1);
-    return address_hash(hash, text);
+    return hash_text(hash, text);
 }
 
 void net_cards_init(struct net_cards *cards, const char *name)
@@ -77,12 +61,12 @@ static void cards_identify(struct net_cards *cards)
     int number;
 
     if (cards->name) {
-        cards->guest = address_hash(ADDRESS_HASH_START, cards->name);
+        cards->guest = hash_text(HASH_START, cards->name);
         return;
     }
     number = address_number(&cards->number_fd);
     snprintf(text, sizeof(text), "%u %d", (unsigned)getuid(), number);
-    cards->guest = address_hash(address_of_host(), text);
+    cards->guest = hash_text(address_of_host(), text);
     /* Without a number it cannot be told from others: better another address at each start. */
     if (number < 0 && getrandom(&cards->guest, sizeof(cards->guest), 0) < 0)
         cards->guest += (uint64_t)getpid();
@@ -101,7 +85,7 @@ void net_cards_next(struct net_cards *cards, uint8_t address[NET_ADDRESS_BYTES])
 
     if (cards->count++ == 0)
         cards_identify(cards);
-    hash = address_mix(cards->guest + address_mix(cards->count));
+    hash = hash_mix(cards->guest + hash_mix(cards->count));
     for (unsigned i = 0; i < NET_ADDRESS_BYTES; i++)
         address[i] = (uint8_t)(hash >> 8 * i);
     address[0] = (uint8_t)((address[0] & ~1u) | 2u); /* one host's, and locally administered */

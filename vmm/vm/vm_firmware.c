@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/util/hash.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_devices.h"
@@ -81,13 +82,34 @@ static bool find_entries(const struct vm *vm, struct boot_entry *entries, unsign
     return true;
 }
 
-/* What the user gave for the device beside its name, or "". */
-static const char *given(const struct vm *vm)
+/* What the user gave for the device beside its name, once or several times. */
+static void put_given(const struct vm *vm, FILE *out)
 {
     for (unsigned i = 0; i < vm->config.nr_devices; i++)
         if (vm_devices_names(vm->config.devices[i], VM_FW_CFG))
-            return vm->config.devices[i] + strlen(VM_FW_CFG);
-    return "";
+            fputs(vm->config.devices[i] + strlen(VM_FW_CFG), out);
+}
+
+/* A UUID of the user's own? */
+static bool has_uuid(const struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->config.nr_devices; i++)
+        if (vm_devices_names(vm->config.devices[i], VM_FW_CFG) &&
+            strstr(vm->config.devices[i], ",uuid="))
+            return true;
+    return false;
+}
+
+/* One that stays with the guest's name: RFC 9562, version 8, whose contents are the maker's. */
+static void put_uuid(FILE *out, const char *name)
+{
+    uint64_t hash = hash_text(HASH_START, name);
+    uint64_t high = (hash_mix(hash) & ~0xf000ull) | 0x8000;
+    uint64_t low = (hash_mix(hash + 1) & ~(3ull << 62)) | 1ull << 63;
+
+    fprintf(out, ",uuid=%08x-%04x-%04x-%04x-%012" PRIx64, (unsigned)(high >> 32),
+            (unsigned)(high >> 16 & 0xffff), (unsigned)(high & 0xffff), (unsigned)(low >> 48),
+            low & 0xffffffffffff);
 }
 
 static void put_all(const struct vm *vm, FILE *out, const struct boot_entry *entries,
@@ -96,8 +118,11 @@ static void put_all(const struct vm *vm, FILE *out, const struct boot_entry *ent
     const struct loader_config *files = &vm->config.files;
     char path[64];
 
-    fprintf(out, "%s%s,memory=%" PRIu64 ",cpus=%u", VM_FW_CFG, given(vm), vm->config.ram_size,
-            vm->config.nr_vcpus);
+    fputs(VM_FW_CFG, out);
+    put_given(vm, out);
+    fprintf(out, ",memory=%" PRIu64 ",cpus=%u", vm->config.ram_size, vm->config.nr_vcpus);
+    if (vm->config.name && !has_uuid(vm))
+        put_uuid(out, vm->config.name);
     if (files->kernel)
         put_value(out, "kernel", files->kernel);
     for (unsigned i = 0; i < LOADER_INITRDS_MAX && files->initrds[i]; i++)

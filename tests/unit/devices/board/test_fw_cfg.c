@@ -391,6 +391,93 @@ static void next_vmm_goes_on_with_the_request(void **state)
         assert_int_equal(ram[0x2000 + i], kernel_byte(i));
 }
 
+/* The structures of the tables: their types in order, and the n-th string of one. */
+static const char *smbios_string(const uint8_t *table, unsigned number)
+{
+    const char *text = (const char *)table + table[1];
+
+    while (number-- > 1)
+        text += strlen(text) + 1;
+    return text;
+}
+
+static void smbios_describes_the_system(void **state)
+{
+    static const uint8_t types[] = {1, 3, 4, 16, 17, 19, 32, 127};
+    static const uint8_t uuid[] = {0x67, 0x45, 0x23, 0x01, 0xab, 0x89, 0xef, 0xcd,
+                                   0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
+    static const struct plugin_host_property properties[] = {
+        {"memory", "256M"},
+        {"cpus", "3"},
+        {"uuid", "01234567-89AB-cdef-0123-456789abcdef"},
+        {"serial", "number 7"},
+        {"sku", "of many"},
+        {0},
+    };
+    uint8_t anchor[24], tables[4096], sum = 0, *at = tables;
+    uint32_t size;
+
+    (void)state;
+    start_with(properties);
+    select_item(2);
+    assert_int_equal(read_register(DATA, 4), 0x67452301);
+    select_item(find_file("etc/smbios/smbios-anchor", &size));
+    assert_int_equal(size, sizeof(anchor));
+    read_bytes(anchor, sizeof(anchor));
+    for (unsigned i = 0; i < sizeof(anchor); i++)
+        sum = (uint8_t)(sum + anchor[i]);
+    assert_int_equal(sum, 0);
+    assert_memory_equal(anchor, "_SM3_", 5);
+    select_item(find_file("etc/smbios/smbios-tables", &size));
+    assert_int_equal(size, anchor[12] | anchor[13] << 8);
+    read_bytes(tables, size);
+    for (unsigned i = 0; i < sizeof(types); i++) {
+        assert_int_equal(at[0], types[i]);
+        if (at[0] == 1) {
+            assert_string_equal(smbios_string(at, at[4]), "ringvisor");
+            assert_string_equal(smbios_string(at, at[5]), "virt-1");
+            assert_int_equal(at[6], 0); /* no version */
+            assert_string_equal(smbios_string(at, at[7]), "number 7");
+            assert_memory_equal(at + 8, uuid, 16);
+            assert_string_equal(smbios_string(at, at[25]), "of many");
+        }
+        if (at[0] == 4)
+            assert_int_equal(at[0x23], 3);
+        if (at[0] == 17)
+            assert_int_equal(at[12] | at[13] << 8, 256);
+        at += at[1];
+        while (at[0] || at[1])
+            at++;
+        at += 2;
+    }
+    assert_int_equal(at - tables, size);
+}
+
+static void longest_texts_fit_into_the_tables(void **state)
+{
+    static const char *const names[] = {"manufacturer", "product", "version",
+                                        "serial",       "sku",     "family"};
+    char text[130];
+    uint32_t size;
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    text[128] = '\0';
+    plugin_host_init(&host, ram, RAM_BASE, RAM_SIZE);
+    plugin_host_set(&host, "memory", "1023G");
+    for (unsigned i = 0; i < 6; i++)
+        plugin_host_set(&host, names[i], text);
+    assert_int_equal(plugin_host_start(&host, 0), 0);
+    find_file("etc/smbios/smbios-tables", &size);
+    assert_true(size > 6 * 128 && size < 4096);
+    plugin_host_stop(&host);
+    text[128] = 'x';
+    text[129] = '\0';
+    host.quiet = true;
+    assert_int_equal(plugin_host_create(&host, 0), -EINVAL);
+    assert_non_null(strstr(host.log, "manufacturer: more than 128 characters"));
+}
+
 static void bad_properties_are_refused(void **state)
 {
     static const struct {
@@ -404,6 +491,11 @@ static void bad_properties_are_refused(void **state)
         {"string", ":x", "no or more than 55 characters"},
         {"string", "opt/56-56-56-56-56-56-56-56-56-56-56-56-56-56-56-56-56-56:x", "than 55"},
         {"string", "bootorder:x", "two of this name"},
+        {"uuid", "", "give one as"},
+        {"uuid", "01234567-89ab-cdef-0123-456789abcde", "give one as"},
+        {"uuid", "01234567-89ab-cdef-0123-456789abcdef0", "give one as"},
+        {"uuid", "01234567089ab-cdef-0123-456789abcdef", "give one as"},
+        {"uuid", "0123456g-89ab-cdef-0123-456789abcdef", "give one as"},
     };
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -455,6 +547,8 @@ int main(void)
         TEST(second_request_waits_for_the_first),
         TEST(reset_ends_a_request),
         TEST(next_vmm_goes_on_with_the_request),
+        TEST(smbios_describes_the_system),
+        TEST(longest_texts_fit_into_the_tables),
         TEST(bad_properties_are_refused),
         TEST(accesses_of_every_kind_end),
     };
