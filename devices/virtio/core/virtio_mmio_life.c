@@ -230,14 +230,15 @@ static void virtio_mmio_go(struct virtio_mmio *mmio)
 
 /*
  * 2.1 and 3.1.1: the driver sets bits, each one after those before it, and
- * clears none but all. What is out of order is ignored as a whole.
+ * clears none but all. What is out of order is ignored as a whole. ACKNOWLEDGE may
+ * be missing, as nothing depends on it: U-Boot (2023.01) sets DRIVER right after a reset.
  */
 void virtio_mmio_set_status(struct virtio_mmio *mmio, uint32_t value)
 {
     static const struct {
         uint32_t bit;
         uint32_t needs;
-    } order[] = {{DRIVER, ACKNOWLEDGE}, {FEATURES_OK, DRIVER}, {DRIVER_OK, FEATURES_OK}};
+    } order[] = {{FEATURES_OK, DRIVER}, {DRIVER_OK, FEATURES_OK}};
     struct virtio_state *state = mmio->state;
     uint32_t old = state->status;
     uint32_t new = value &DRIVER_STATUS;

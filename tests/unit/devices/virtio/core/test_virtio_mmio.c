@@ -281,7 +281,7 @@ static void status_moves_in_the_order_of_3_1_1(void **state)
         {4, {1, 3, 0xb, 0xf}, 0xf},
         {2, {3, 0xf}, 0xf},       /* several steps at once */
         {1, {0xf}, 0xf},          /* and all of them */
-        {1, {2}, 0},              /* DRIVER without ACKNOWLEDGE */
+        {3, {2, 0xa, 0xe}, 0xe},  /* without ACKNOWLEDGE, as U-Boot does */
         {2, {1, 9}, 1},           /* FEATURES_OK without DRIVER */
         {3, {1, 3, 7}, 3},        /* DRIVER_OK without FEATURES_OK */
         {4, {1, 3, 0xb, 3}, 0xb}, /* takes back */
