@@ -39,6 +39,7 @@ static int run(void *opaque, unsigned number, unsigned index)
     pcpu->guest_runs = true;
     vcpu->pcpu = pcpu;
     vcpu->fetched = 0;
+    vcpu->renew = false;
     return 0;
 }
 
@@ -88,7 +89,7 @@ static int stop(void *opaque, unsigned number, uint64_t *wake_at)
     if (error && error != -EPERM)
         return -EIO;
     waited = pcpu_drop_stopped(pcpu);
-    page_irqs_saved(&vcpu->page->gic, cores->machine->nr_lrs);
+    (void)page_irqs_saved(&vcpu->page->gic, cores->machine->nr_lrs);
     pcpu->vcpu = NULL;
     vcpu->pcpu = NULL;
     vcpu->fetched = RV_GROUPS_ALL;

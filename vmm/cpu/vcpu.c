@@ -32,8 +32,8 @@ int vcpu_fetch(struct vcpu *vcpu, uint32_t groups)
         return 0;
     if (!vcpu->pcpu || pcpu_call(vcpu->pcpu, &save, NULL))
         return -EIO;
-    if (missing & RV_GROUP_GIC)
-        page_irqs_saved(&vcpu->page->gic, vcpu->pcpu->machine->nr_lrs);
+    if (missing & RV_GROUP_GIC && page_irqs_saved(&vcpu->page->gic, vcpu->pcpu->machine->nr_lrs))
+        vcpu->renew = true;
     vcpu->fetched |= missing;
     return 0;
 }

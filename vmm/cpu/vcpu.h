@@ -32,6 +32,7 @@ struct vcpu {
     struct rv_vcpu_page *page;    /* shared with the stub: nothing in it is trusted */
     uint32_t fetched;             /* RV_GROUP_*: current in the page */
     uint32_t dirty;               /* RV_GROUP_*: changed in the page, to be loaded */
+    bool renew;                   /* a fetch found what needs sched_renew() */
 };
 
 /* x0-x30; register 31 reads as zero and ignores writes. */

@@ -113,7 +113,7 @@ static unsigned find_active(const struct rv_gic *gic, unsigned nr_lrs)
  * ends: a bare-metal guest with EOImode 1 failed on QEMU 7.2 when it was, with 4 of 24
  * interrupts active. (It looks as if priority drops were counted; that was not examined.)
  */
-void page_irqs_saved(struct rv_gic *gic, unsigned nr_lrs)
+bool page_irqs_saved(struct rv_gic *gic, unsigned nr_lrs)
 {
     uint64_t ended = (gic->hcr & ICH_HCR_EOICOUNT) / (ICH_HCR_EOICOUNT & -ICH_HCR_EOICOUNT);
 
@@ -121,14 +121,15 @@ void page_irqs_saved(struct rv_gic *gic, unsigned nr_lrs)
     if (count(gic) < nr_lrs)
         gic->nr_irqs = nr_lrs;
     if (gic->vmcr & ICH_VMCR_VEOIM)
-        return;
-    for (; ended; ended--) {
+        return false;
+    for (uint64_t n = 0; n < ended; n++) {
         unsigned i = find_active(gic, nr_lrs);
 
         if (i == RV_VCPU_IRQS)
-            return; /* it ended what is not there: nothing happens */
+            break; /* it ended what is not there: nothing happens */
         gic->irq[i] &= ~LR_ACTIVE;
     }
+    return ended != 0;
 }
 
 bool page_irqs_next_end(struct rv_gic *gic, unsigned *intid)

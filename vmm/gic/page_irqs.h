@@ -28,9 +28,10 @@ int page_irqs_retract(struct rv_gic *gic, unsigned from, unsigned intid, uint32_
 
 /*
  * Call it after each SAVE of the group (and after STOP): takes what the guest has ended
- * (EOIcount) from the interrupts that waited.
+ * (EOIcount) from the interrupts that waited. True: there was any, and the stub, whose count
+ * is 0 now, does not tell of it again: the vCPU needs the next RUN.
  */
-void page_irqs_saved(struct rv_gic *gic, unsigned nr_lrs);
+bool page_irqs_saved(struct rv_gic *gic, unsigned nr_lrs);
 
 /*
  * For a vCPU that is live nowhere: an interrupt that the guest has ended, and whose end is to

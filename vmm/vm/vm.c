@@ -396,6 +396,8 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
         return;
     }
     vcpu_flush(vcpu);
+    if (vcpu->renew)
+        sched_renew(&vm->cores->sched, vcpu->number);
     command.flags = reply->flags;
     command.vcpu = (uint16_t)vcpu->number;
     command.vm = (uint16_t)vcpu->vm_id;

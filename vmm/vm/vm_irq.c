@@ -75,8 +75,8 @@ static int irq_save(void *opaque, unsigned index, struct rv_gic *out)
     };
     int error = vcpu->pcpu ? pcpu_call(vcpu->pcpu, &command, NULL) : 0;
 
-    if (vcpu->pcpu && !error)
-        page_irqs_saved(&vcpu->page->gic, first_waiting(vm));
+    if (vcpu->pcpu && !error && page_irqs_saved(&vcpu->page->gic, first_waiting(vm)))
+        sched_renew(&vm->cores->sched, vcpu->number);
     memcpy(out, &vcpu->page->gic, sizeof(*out));
     return error;
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "proto/arm/gic.h"
 #include "proto/message.h"
 #include "vmm/cpu/pcpu.h"
 #include "vmm/cpu/vcpu.h"
@@ -123,6 +124,21 @@ static void vcpu_set_vmcr_changes_its_bits_and_nothing_else(void **state)
     assert_false(vcpu.fetched & RV_GROUP_GIC);
 }
 
+/* The stub tells of an end once, in the SAVE: the vCPU then needs a RUN. */
+static void fetch_that_finds_an_end_is_remembered(void **state)
+{
+    (void)state;
+    for (unsigned ended = 0; ended <= 1; ended++) {
+        setup(state);
+        live.irq[1] = LR_ACTIVE | 40; /* it waits: there is one list register */
+        live.nr_irqs = 2;
+        live.hcr = (uint64_t)ended << 27; /* EOIcount */
+        assert_int_equal(vcpu_fetch(&vcpu, RV_GROUP_GIC), 0);
+        assert_int_equal(vcpu.renew, ended);
+        assert_int_equal(page.gic.irq[1] >> 63, !ended);
+    }
+}
+
 static void vcpu_set_vmcr_of_a_lost_machine_loads_nothing(void **state)
 {
     call_result = -EIO;
@@ -149,6 +165,7 @@ int main(void)
         cmocka_unit_test_setup(vcpu_restart_fetches_interrupts_anew, setup),
         cmocka_unit_test_setup(vcpu_restart_of_a_lost_machine_changes_nothing, setup),
         cmocka_unit_test_setup(vcpu_set_vmcr_changes_its_bits_and_nothing_else, setup),
+        cmocka_unit_test_setup(fetch_that_finds_an_end_is_remembered, setup),
         cmocka_unit_test_setup(vcpu_set_vmcr_of_a_lost_machine_loads_nothing, setup),
         cmocka_unit_test_setup(vcpu_register_31_is_zero, setup),
     };

@@ -178,6 +178,7 @@ static void end_of_an_interrupt_that_waits_is_seen_by_a_save(void **state)
     live.hcr = 1ull << 27; /* EOIcount */
     assert_int_equal(vm_irq_ops.save(&vm, 1, &got), 0);
     assert_int_equal(got.irq[4] & LR_STATES, 0);
+    assert_string_equal(steps, "sr"); /* nobody else tells of this end */
 }
 
 int main(void)
