@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# GDB attached to a bare-metal guest.
+# GDB attached to a bare-metal guest, and to Debian's kernel on two CPUs.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 socket=$work/gdb.socket
@@ -57,10 +57,11 @@ S
 aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x40080000 \
     -o "$work/count.elf" "$work/count.s"
 
-# start OPTION...: a guest in the background, with --gdb.
+# start OPTION...: a guest in the background, with --gdb; its input is $input.
+input=/dev/null
 start() {
     rm -f "$socket"
-    timeout -k 5 100 "$vmm" run --gdb "unix:$socket" "$@" >"$work/console" 2>"$work/err" </dev/null &
+    timeout -k 5 100 "$vmm" run --gdb "unix:$socket" "$@" >"$work/console" 2>"$work/err" <"$input" &
     guest=$!
     for _ in $(seq 300); do [[ -S $socket ]] && break; sleep 0.1; done
 }
@@ -134,4 +135,66 @@ detach
 G
 check "ctrl_c_stops_it" says "interrupted after 1"
 check "the_guest_powers_off_when_it_is_let_go" ends_with 0
+
+# Linux on two CPUs, whose symbols are those that it tells itself.
+image=$("$root/tools/guest-image" 2>/dev/null)
+input=$work/in
+mkfifo "$input"
+sleep 100 >"$input" & # holds it open
+writer=$!
+start -c 2 -k "$image/kernel" -i "$image/initrd" \
+    -p "console=ttyAMA0 nokaslr arm64.nopauth nowatchdog"
+names='(__arm64_sys_sethostname|invoke_syscall|el0_svc_common[a-z0-9.]*|do_el0_svc|el0_svc|el0t_64_sync_handler|el0t_64_sync|cpu_do_idle|arch_cpu_idle|default_idle_call|do_idle|cpu_startup_entry|secondary_start_kernel)'
+wait_for() { for _ in $(seq 400); do grep -qaE "$1" "$work/console" && break; sleep 0.1; done; }
+wait_for 'root# '
+echo "grep -E ' [tT] $names\$' /proc/kallsyms; echo all-told; n=0; while :; do hostname guest-\$n; hostname; n=\$((n + 1)); sleep 0.1; done" >"$input"
+wait_for '^all-told'
+# GDB takes no absolute symbols for functions: these are in a section that covers the kernel.
+{
+    printf '.section .kernel, "ax", %%nobits\nkernel:\n'
+    tr -d '\r' <"$work/console" | awk '/^ffff[0-9a-f]+ [tT] / && !seen[$3]++ {
+        gsub(/\./, "_", $3)
+        print ".global " $3 "\n.type " $3 ", %function\n.set " $3 ", kernel + 0x" $1 " - " base
+    }' base=0xffff800008000000
+    printf '.space 0x2000000\n'
+} >"$work/symbols.s"
+aarch64-linux-gnu-gcc -c -o "$work/symbols.o" "$work/symbols.s"
+aarch64-linux-gnu-ld --section-start=.kernel=0xffff800008000000 -e 0 -o "$work/symbols.elf" "$work/symbols.o"
+debug "$work/symbols.elf" <<'G'
+info threads
+break *__arm64_sys_sethostname
+continue
+backtrace
+stepi
+stepi
+printf "two steps: %d\n", $pc - (unsigned long)&__arm64_sys_sethostname
+continue
+continue
+printf "again at %d\n", $pc == (unsigned long)&__arm64_sys_sethostname
+delete
+hbreak *__arm64_sys_sethostname
+continue
+printf "in hardware at %d\n", $pc == (unsigned long)&__arm64_sys_sethostname
+delete
+shell (sleep 1; kill -INT $PPID) &
+continue
+info registers TTBR1_EL1 vg
+thread apply all backtrace
+G
+check "linux_cpus_are_threads" matches 'Thread 2 \(vCPU 1, EL'
+# Without the kernel's unwind tables GDB gets no further than the prologues that it understands.
+check "a_backtrace_of_linux_has_names" matches '^#1 .* in invoke_syscall '
+check "linux_steps" says "two steps: 8"
+check "linux_stops_at_a_breakpoint_again" says "again at 1"
+check "linux_stops_at_a_hardware_breakpoint" says "in hardware at 1"
+check "an_idle_cpu_has_a_backtrace" matches '^#2 .* in default_idle_call '
+check "system_registers_are_shown" matches '^TTBR1_EL1 +0x'
+names_told() { grep -ac '^guest-' "$work/console" || true; }
+before=$(names_told)
+for _ in $(seq 100); do [[ $(names_told) -gt $before ]] && break; sleep 0.1; done
+kill "$writer"
+check "linux_goes_on_afterwards" [ "$(names_told)" -gt "$before" ]
+check "linux_has_nothing_to_complain_of" bash -c "! grep -aqE 'Oops|BUG|WARNING|stall' '$work/console'"
+kill "$guest"
+wait "$guest" || true
 exit $failed
