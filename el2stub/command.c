@@ -151,17 +151,27 @@ static int set_posted(struct pcpu *pcpu, const struct rv_command *c, uint64_t *v
     return 0;
 }
 
+/* Two physical interrupts with one virtual INTID would share a list register. */
+static bool is_taken(const struct vcpu *vcpu, uint64_t pintid, uint64_t vintid)
+{
+    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
+        if (vcpu->direct[i].vintid == vintid && vcpu->direct[i].pintid != pintid)
+            return true;
+    }
+    return false;
+}
+
 /* The vCPU is live here, or nowhere: only this core's PPIs can be reached from here. */
 static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    bool is_ppi = c->arg[0] >= 16 && c->arg[0] < 32;
     struct vcpu *vcpu = vcpu_named(c);
     struct direct_entry *entry;
 
     if (!vcpu || (vcpu->pcpu && vcpu->pcpu != pcpu))
         return RV_REFUSED_VCPU;
-    if (!is_ppi || c->arg[0] == boot.maintenance_intid || c->arg[1] < 16 ||
-        c->arg[1] >= INTID_SPECIAL)
+    if (c->arg[0] < 16 || c->arg[0] >= INTID_SPI || c->arg[0] == boot.maintenance_intid)
+        return RV_REFUSED_INTID;
+    if (c->arg[1] < 16 || c->arg[1] >= INTID_SPECIAL || is_taken(vcpu, c->arg[0], c->arg[1]))
         return RV_REFUSED_INTID;
     if (c->arg[2] & ~(uint64_t)(RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_ENABLED))
         return RV_REFUSED_FLAGS;

@@ -178,7 +178,11 @@ _Noreturn void boot_main(const struct rv_stub_header *header)
 _Noreturn void panic(uint64_t slot, struct pcpu *pcpu)
 {
     struct rv_event *event;
+    bool again = pcpu->panicked;
 
+    pcpu->panicked = true;
+    while (again) /* the report below took an exception itself */
+        wait_for_interrupt();
     if (cpu.nr_lrs == 0) /* it is the reason why the stub does not start */
         give_up(RV_BOOT_EXCEPTION, read_sysreg(esr_el2));
     command_abandon(pcpu);

@@ -73,7 +73,8 @@ struct pcpu {
     bool blocked;        /* the guest waits for a reply */
     bool waits;          /* the guest waits for an interrupt */
     bool locks;          /* it has the lock of command.c */
-    bool ring_broken;    /* the vmm wrote an impossible index */
+    bool panicked;
+    bool ring_broken; /* the vmm wrote an impossible index */
 } __attribute__((aligned(128)));
 
 /* What the features of this CPU ask for: which registers exist. */

@@ -6,6 +6,7 @@
  * vCPU it names; all others are about the VM in their `vm`.
  */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/stub/fake.h"
@@ -402,6 +403,27 @@ static void vcpu_is_created_as_asked(void **state)
     assert_null(vcpus[3].pcpu);
 }
 
+/* Both would use one list register, and the end of one would be that of the other. */
+static void two_physical_interrupts_with_one_virtual_intid_are_refused(void **state)
+{
+    struct rv_command set = {OP(SET_DIRECT), VCPU(0), .arg = {27, 27, 0}};
+    struct rv_event event;
+
+    setup(state);
+    fake_ok(core, set);
+    fake_ok(core, set); /* the same again is no second one */
+    set.arg[0] = 30;
+    set.arg[1] = 30;
+    fake_ok(core, set);
+    set.arg[1] = 27;
+    fake_command(core, &set);
+    assert_false(fake_serve(core));
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.type, RV_EVENT_REFUSED);
+    assert_int_equal(event.value, RV_REFUSED_INTID);
+    assert_int_equal(vcpus[0].direct[1].vintid, 30);
+}
+
 static void set_direct_masks_and_unmasks_what_is_live_here(void **state)
 {
     struct rv_command set = {OP(SET_DIRECT), VCPU(0), .arg = {27, 27, RV_IRQ_ENABLED}};
@@ -531,6 +553,28 @@ static void panic_with_the_lock_holds_up_nobody(void **state)
     fake_ok(core, (struct rv_command){OP(FLUSH), .vm = 0, .arg = {boot.ram_offset, 4096}});
 }
 
+static unsigned panics;
+
+static void panic_again(enum fake_register reg)
+{
+    if (reg != REG_esr_el2)
+        return;
+    if (++panics > 3) /* without an end it would overrun this test's stack, too */
+        abort();
+    panic_here(core);
+}
+
+/* What a panic reads or writes may fault, too. */
+static void panic_in_a_panic_ends(void **state)
+{
+    setup(state);
+    panics = fake.sleeps = 0;
+    fake.on_read = panic_again;
+    assert_false(fake_run(core, panic_here));
+    assert_int_equal(panics, 1);
+    assert_int_equal(fake.sleeps, 1);
+}
+
 /* Speculation: what indexes an array and comes from the vmm goes through index_nospec(). */
 static void indices_of_the_vmm_are_clamped(void **state)
 {
@@ -569,11 +613,13 @@ int main(void)
         cmocka_unit_test(ack_of_retract_has_the_states_found),
         cmocka_unit_test(no_room_is_acknowledged_and_stops_nothing),
         cmocka_unit_test(vcpu_is_created_as_asked),
+        cmocka_unit_test(two_physical_interrupts_with_one_virtual_intid_are_refused),
         cmocka_unit_test(set_direct_masks_and_unmasks_what_is_live_here),
         cmocka_unit_test(flush_names_the_memory_by_its_address),
         cmocka_unit_test(commands_over_much_are_refused),
         cmocka_unit_test(protect_of_much_is_refused_and_changes_nothing),
         cmocka_unit_test(panic_with_the_lock_holds_up_nobody),
+        cmocka_unit_test(panic_in_a_panic_ends),
         cmocka_unit_test(indices_of_the_vmm_are_clamped),
     };
 
