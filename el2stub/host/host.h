@@ -43,7 +43,7 @@ void host_remove(struct pcpu *pcpu);
 
 /* stage2.c */
 int host_stage2_build(uint64_t *end);
-void host_stage2_on(void);
+void host_stage2_on(uint64_t hcr);
 
 /* trap.c: the handlers of vectors.S. */
 void host_sync(struct pcpu *pcpu);

@@ -108,9 +108,7 @@ void host_install(struct pcpu *pcpu, uint64_t sctlr)
     move_controls(&host->found, true);
     write_sysreg(pcpu, tpidr_el2);
     write_sysreg(host_vectors, vbar_el2);
-    host_stage2_on();
-    write_sysreg(host->found.hcr | HCR_VM | HCR_TSC, hcr_el2);
-    isb();
+    host_stage2_on(host->found.hcr);
     host->gpr[0] = 0;
 }
 
@@ -122,9 +120,7 @@ static void restore(struct pcpu *pcpu)
     write_sysreg(pcpu, tpidr_el2);
     write_sysreg(host_vectors, vbar_el2);
     move_controls(&host->found, false);
-    write_sysreg(host->found.hcr | HCR_VM | HCR_TSC, hcr_el2);
-    isb();
-    host_stage2_on();
+    host_stage2_on(host->found.hcr);
     pcpu->stack_top->gpr = host->gpr;
 }
 

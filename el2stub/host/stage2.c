@@ -57,11 +57,16 @@ int host_stage2_build(uint64_t *end)
     return pgtable_map(root, stub_end, stub_end, (1ull << bits) - stub_end, HOST_ATTR, false, ~0u);
 }
 
-/* The host's translation, for a CPU that is about to run it. HCR_EL2.VM is the caller's. */
-void host_stage2_on(void)
+/*
+ * The host's translation, for a CPU that is about to run it. What its TLB has of EL1 and EL0 may
+ * come from before: without stage 2, or of a guest's registers. It goes after the switch.
+ */
+void host_stage2_on(uint64_t hcr)
 {
     write_sysreg(vtcr, vtcr_el2);
     write_sysreg(vttbr, vttbr_el2);
+    isb();
+    write_sysreg(hcr | HCR_VM | HCR_TSC, hcr_el2);
     isb();
     tlb_flush_vcpu();
 }

@@ -357,6 +357,20 @@ static void the_kernel_takes_a_permission_fault(void **state)
     assert_int_equal(REG(esr_el1), 0x8600000f);
 }
 
+/* What the TLB has from before the switch would let the host past its stage 2. */
+static void hcr_is_seen(enum fake_register reg, uint64_t value)
+{
+    if (reg == REG_hcr_el2 && value & HCR_VM)
+        fake.flushes_vcpu = 0;
+}
+
+static void the_tlb_is_flushed_after_stage_2_is_on(void **state)
+{
+    fake.on_write = hcr_is_seen;
+    host_install(&pcpus[0], 0);
+    assert_int_equal(fake.flushes_vcpu, 1);
+}
+
 static void what_else_traps_is_undefined(void **state)
 {
     touch(ESR_EC_SYSREG, 0, PSTATE_EL1h);
@@ -411,7 +425,7 @@ static void the_host_has_all_addresses_but_the_stubs(void **state)
         REG(id_aa64mmfr0_el1) = range;
         assert_int_equal(host_stage2_build(&end), 0);
         assert_true(end > IMAGE && end < IMAGE + STUB_SIZE);
-        host_stage2_on();
+        host_stage2_on(FOUND_HCR);
         assert_int_equal(64 - (REG(vtcr_el2) & 0x3f), bits[range]);
         assert_int_equal(REG(vtcr_el2) >> 16 & 7, range > 5 ? 5 : range);
         assert_int_equal(REG(vttbr_el2) >> 48, 0);
@@ -445,6 +459,7 @@ int main(void)
         T(the_stub_does_not_leave_while_a_cpu_is_off),
         T(a_process_takes_an_external_abort),
         T(the_kernel_takes_a_permission_fault),
+        T(the_tlb_is_flushed_after_stage_2_is_on),
         T(what_else_traps_is_undefined),
         T(the_host_has_all_addresses_but_the_stubs),
 #undef T
