@@ -63,7 +63,7 @@ rmmod ringvisor && echo "removed"
 wait
 registers | cmp - /run/before && echo "registers: the same"
 dmesg | sed -n 's/^.*\(ringvisor: .*\)/\1/p' | sort | uniq -c
-dmesg | grep -E 'WARNING|BUG|Oops|stall' || echo "kernel: quiet"
+dmesg | grep -E 'WARNING:|BUG:|Oops|rcu.*stall' || echo "kernel: quiet"
 S
 
 # computer NAME ROUNDS OPTION...: the script in a computer of this kind.
