@@ -154,8 +154,7 @@ static void core_event(struct loop *loop, struct pcpu *pcpu, const struct rv_eve
     }
 }
 
-/* Hand one event to whom it concerns. True: somebody asks for something. */
-static bool handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *event)
+bool loop_handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *event)
 {
     struct vcpu *vcpu =
         event->vcpu < loop->cores->nr_vcpus ? loop->cores->vcpus[event->vcpu] : NULL;
@@ -189,7 +188,8 @@ static unsigned take_events(struct loop *loop)
             if (!pcpu_next_event(pcpu, &event))
                 break;
             handled++;
-            if (handle(loop, pcpu, &event))
+            tap_handle(pcpu, &event);
+            if (loop_handle(loop, pcpu, &event))
                 return handled;
             if (is_crowded(cores, i))
                 break;
@@ -204,8 +204,13 @@ static bool notify(struct cores *cores)
     bool due = false;
 
     for (unsigned i = 0; i < cores->nr_pcpus; i++) {
-        if (cores->pcpus[i].notify_due)
-            due |= pcpu_notify_soon(&cores->pcpus[i], (uint64_t)clock_now_ns());
+        struct pcpu *pcpu = &cores->pcpus[i];
+
+        if (!pcpu->notify_due)
+            continue;
+        due |= pcpu_notify_soon(pcpu, (uint64_t)clock_now_ns());
+        if (!pcpu->notify_due)
+            tap_notified(pcpu);
     }
     return due;
 }
@@ -242,6 +247,7 @@ static void schedule(struct loop *loop)
     struct timeval wait;
     int64_t ns;
 
+    tap_schedule(sched);
     if (sched_turn(sched))
         loop_end(loop, LOOP_VMM_FAILED);
     if (sched->deadline == loop->alarm_at)

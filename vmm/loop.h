@@ -46,5 +46,8 @@ void loop_add(struct loop *loop, struct vm *vm);
 /* End loop_run() with this result, from any callback in it. The first one counts. */
 void loop_end(struct loop *loop, enum loop_end end);
 
+/* Hand one event of a pCPU to whom it concerns. True: somebody asks for something. */
+bool loop_handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *event);
+
 /* Serve the VMs until all have ended. The result is that of the last one. */
 enum loop_end loop_run(struct loop *loop);

@@ -20,6 +20,7 @@
 #include "vmm/loop.h"
 #include "vmm/device/plugin.h"
 #include "vmm/cli/run_options.h"
+#include "vmm/record/record.h"
 #include "vmm/trace/trace.h"
 #include "vmm/vm/vm_devices.h"
 
@@ -187,6 +188,7 @@ static int serve(const struct run_options *o)
     struct control *control = NULL;
     struct trace *traces[2] = {0};
     struct gdb_server *gdb = NULL;
+    struct record *record = NULL;
     int status = STATUS_VMM;
     bool created = false;
 
@@ -206,7 +208,8 @@ static int serve(const struct run_options *o)
         goto out;
     plugin_load_path(plugins, o->plugin_paths, command_plugin_dir());
     if ((o->trace && trace_text_start(o->trace, &traces[0])) ||
-        (o->perfetto && trace_perfetto_start(o->perfetto, &traces[1])))
+        (o->perfetto && trace_perfetto_start(o->perfetto, &traces[1])) ||
+        (o->record && record_start(o->record, &record)))
         goto out;
     config.rom_size = vm_devices_rom(&config, plugins);
     machine_config.ram_size = vm_memory_size(config.ram_size, config.rom_size);
@@ -236,6 +239,8 @@ out:
     gdb_server_close(gdb);
     if (session.looping)
         loop_free(&session.loop);
+    if (record && record_stop(record))
+        status = STATUS_VMM;
     if (created)
         vm_destroy(&vm);
     control_close(control);

@@ -31,6 +31,7 @@ extern const struct command command_decode;
 extern const struct command command_ps, command_pause, command_resume, command_stop, command_kill,
     command_reset, command_stat, command_balloon, command_disk, command_net, command_console,
     command_complete, command_top;
+extern const struct command command_replay;
 
 /* Where this program's own files are: next to it, or where it was installed. */
 const char *command_stub_path(void);

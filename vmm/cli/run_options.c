@@ -291,6 +291,11 @@ static const struct option_row rows[] = {
      .argument = "FILE[,FILTER...]",
      AT(perfetto),
      .help = "write a trace for Perfetto's UI to FILE, with the same filters"},
+    {.name = "record",
+     .type = OPTION_TEXT,
+     .argument = "FILE",
+     AT(record),
+     .help = "record the guest's exits and their answers in FILE, for 'vmm replay'"},
     {.name = "log-level",
      .letter = 'l',
      .type = OPTION_OWN,
@@ -523,6 +528,11 @@ int run_options_complete(struct run_options *o)
     if (o->machine.nr_pcpus > o->vm.nr_vcpus) {
         log_error("%u physical CPUs for %u virtual ones: give as many or fewer",
                   o->machine.nr_pcpus, o->vm.nr_vcpus);
+        return -EINVAL;
+    }
+    if (o->record && (o->gdb || o->firmware)) {
+        log_error("--record: not with %s, which a recording does not cover",
+                  o->gdb ? "--gdb" : "--firmware");
         return -EINVAL;
     }
     o->machine.nr_vcpus = o->vm.nr_vcpus;

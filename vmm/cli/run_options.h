@@ -22,6 +22,7 @@ struct run_options {
     const char *trace, *perfetto;                /* FILE[,FILTER...], or NULL */
     const char *gdb;                             /* where a debugger can attach, or NULL */
     bool gdb_wait;
+    const char *record; /* FILE, or NULL */
     unsigned slice_ms;
     unsigned grace_s;
     const char *config;          /* file with more options, or NULL */

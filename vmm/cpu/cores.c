@@ -7,6 +7,7 @@
 #include "vmm/firmware/pvtime.h"
 #include "vmm/board/board.h"
 #include "vmm/gic/page_irqs.h"
+#include "vmm/trace/tap.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
@@ -17,7 +18,7 @@
 
 static uint64_t clock_now(void *opaque)
 {
-    return (uint64_t)clock_now_ns();
+    return tap_clock((uint64_t)clock_now_ns());
 }
 
 static int run(void *opaque, unsigned number, unsigned index)

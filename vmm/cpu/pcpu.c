@@ -119,13 +119,13 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
     }
     if (ends_guest_run(event))
         pcpu->guest_runs = false;
+    tap_event(pcpu, event);
     /* At once, even if the event is handled later: a RETRACT that follows must find it. */
     if (event->type == RV_EVENT_REFILL && event->value & LR_STATES &&
         page_irqs_add(&pcpu->vcpu->page->gic, pcpu->machine->nr_lrs, event->value)) {
         lose(pcpu, "the stub sent more interrupts than a vCPU can have");
         return false;
     }
-    tap_event(pcpu, event);
     return true;
 }
 
@@ -162,6 +162,7 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
         }
         pcpu->command_tail = tail;
     }
+    tap_command(pcpu, command);
     memcpy((uint8_t *)slot + sizeof(slot->seq), (const uint8_t *)command + sizeof(slot->seq),
            sizeof(*slot) - sizeof(slot->seq));
     rv_ring_publish(&slot->seq, pcpu->command_head);
@@ -170,7 +171,6 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
     if (!pcpu->notify_due)
         pcpu->kick_at = 0;
     pcpu->notify_due = true;
-    tap_command(pcpu, command);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "proto/arm/esr.h"
 #include "vmm/insn/insn.h"
 #include "vmm/insn/walk.h"
+#include "vmm/trace/tap.h"
 
 /* SCTLR_EL1 (Arm ARM D24.2). */
 #define SCTLR_A   (1ull << 1)
@@ -102,7 +103,11 @@ static struct insn_sve *sve_registers(struct insn_mmio_run *run)
 
 int insn_mmio_word(const struct insn_mmio *mmio, ipa_t addr, uint64_t *word)
 {
-    return guest_word(&mmio->ram, mmio->roms, addr, word);
+    int error = guest_word(&mmio->ram, mmio->roms, addr, word);
+
+    if (!error)
+        tap_load(addr.v, word, sizeof(*word));
+    return error;
 }
 
 /* Table words, and the instruction. */
@@ -116,13 +121,14 @@ static int ram_swap(void *opaque, ipa_t addr, uint64_t old, uint64_t new)
     const struct insn_mmio *mmio = ((struct insn_mmio_run *)opaque)->mmio;
     uint64_t *p = (uint64_t *)guest_ram_at(&mmio->ram, addr.v, sizeof(*p));
     uint64_t expected = htole64(old);
+    uint8_t swapped;
 
     if (!p || addr.v % sizeof(*p))
         return -ENXIO;
-    return __atomic_compare_exchange_n(p, &expected, htole64(new), false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_RELAXED)
-               ? 0
-               : -EAGAIN;
+    swapped = __atomic_compare_exchange_n(p, &expected, htole64(new), false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED);
+    tap_load(addr.v, &swapped, sizeof(swapped));
+    return swapped ? 0 : -EAGAIN;
 }
 
 static enum walk_fault walk_one(struct insn_mmio_run *run, gva_t addr, enum walk_access access,
@@ -164,6 +170,7 @@ static int access_read(void *opaque, ipa_t addr, unsigned size, uint64_t *value)
     case 4: *value = le32toh(__atomic_load_n((const uint32_t *)p, __ATOMIC_RELAXED)); break;
     default: *value = le64toh(__atomic_load_n((const uint64_t *)p, __ATOMIC_RELAXED)); break;
     }
+    tap_load(addr.v, value, sizeof(*value));
     return 0;
 }
 

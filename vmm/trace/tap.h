@@ -28,6 +28,9 @@
 #endif
 
 struct exit_reply;
+struct loader_layout;
+struct sched;
+struct vm;
 
 /* An access to a region of the bus. */
 struct tap_access {
@@ -41,8 +44,9 @@ struct tap_access {
 
 /* Each of them may be NULL. */
 struct tap_ops {
-    /* The rings: an event was taken from one, a command put into one, a doorbell rung. */
+    /* The rings: an event was taken from one, a command goes into one, a doorbell is rung. */
     void (*event)(void *opaque, const struct pcpu *pcpu, const struct rv_event *event);
+    /* The command is about to go in: what it concerns in the vCPU's page is as the stub gets it. */
     void (*command)(void *opaque, const struct pcpu *pcpu, const struct rv_command *command);
     void (*kick)(void *opaque, const struct pcpu *pcpu);
     /* A vCPU's event is handled. `reply` of what has none is all zeros. */
@@ -59,6 +63,27 @@ struct tap_ops {
     /* The loop goes to sleep and wakes up. */
     void (*sleep_begin)(void *opaque);
     void (*sleep_end)(void *opaque);
+
+    /*
+     * What a recording needs, which is all that the core's answers depend on.
+     *
+     * The loop: an event goes to its VM; it is the scheduler's turn; a pCPU has heard of its
+     * commands, or will soon by itself.
+     */
+    void (*handle)(void *opaque, const struct pcpu *pcpu, const struct rv_event *event);
+    void (*schedule)(void *opaque, const struct sched *sched);
+    void (*notified)(void *opaque, const struct pcpu *pcpu);
+    /* The scheduler reads the time. A tap may put another there. */
+    void (*clock)(void *opaque, uint64_t *ns);
+    /* The core has read guest RAM, or tried to change it. A tap may put other bytes there. */
+    void (*load)(void *opaque, uint64_t ipa, void *data, size_t size);
+    /* A device has written guest RAM; a device asks for something (struct rv_request). */
+    void (*dirty)(void *opaque, uint64_t ipa, uint64_t size);
+    void (*request)(void *opaque, uint32_t type, int32_t code);
+    /* All is ready, and vCPU 0 starts. */
+    void (*starts)(void *opaque, struct vm *vm, const struct loader_layout *layout);
+    /* From now on the VM does what the taps above do not tell. */
+    void (*untold)(void *opaque, const char *what);
 };
 
 struct tap {
@@ -118,18 +143,41 @@ static inline void tap_inject(const struct vcpu *vcpu, unsigned intid, uint32_t 
     TAP_CALL(inject, tap_->opaque, vcpu, intid, flags);
 }
 
-static inline void tap_access_begin(const struct tap_access *access)
+/* `value`: what is written. */
+static inline void tap_access_begin(const char *name, uint64_t address, unsigned size,
+                                    bool is_write, uint64_t value)
 {
-    STAP_PROBE4(ringvisor, access__begin, access->name, access->address, access->size,
-                access->is_write);
-    TAP_CALL(access_begin, tap_->opaque, access);
+    STAP_PROBE4(ringvisor, access__begin, name, address, size, is_write);
+    if (__builtin_expect(tap_first != NULL, 0)) {
+        const struct tap_access access = {
+            .name = name,
+            .address = address,
+            .value = value,
+            .size = (uint8_t)size,
+            .is_write = is_write,
+        };
+
+        TAP_CALL(access_begin, tap_->opaque, &access);
+    }
 }
 
-static inline void tap_access_end(const struct tap_access *access)
+/* `value`: what was written or read. */
+static inline void tap_access_end(const char *name, uint64_t address, unsigned size, bool is_write,
+                                  uint64_t value, int error)
 {
-    STAP_PROBE4(ringvisor, access__end, access->name, access->address, access->value,
-                access->error);
-    TAP_CALL(access_end, tap_->opaque, access);
+    STAP_PROBE4(ringvisor, access__end, name, address, value, error);
+    if (__builtin_expect(tap_first != NULL, 0)) {
+        const struct tap_access access = {
+            .name = name,
+            .address = address,
+            .value = value,
+            .size = (uint8_t)size,
+            .is_write = is_write,
+            .error = error,
+        };
+
+        TAP_CALL(access_end, tap_->opaque, &access);
+    }
 }
 
 static inline void tap_line(unsigned intid, bool level)
@@ -148,4 +196,50 @@ static inline void tap_sleep_end(void)
 {
     STAP_PROBE(ringvisor, sleep__end);
     TAP_CALL(sleep_end, tap_->opaque);
+}
+
+static inline void tap_handle(const struct pcpu *pcpu, const struct rv_event *event)
+{
+    TAP_CALL(handle, tap_->opaque, pcpu, event);
+}
+
+static inline void tap_schedule(const struct sched *sched)
+{
+    TAP_CALL(schedule, tap_->opaque, sched);
+}
+
+static inline void tap_notified(const struct pcpu *pcpu)
+{
+    TAP_CALL(notified, tap_->opaque, pcpu);
+}
+
+static inline uint64_t tap_clock(uint64_t ns)
+{
+    TAP_CALL(clock, tap_->opaque, &ns);
+    return ns;
+}
+
+static inline void tap_load(uint64_t ipa, void *data, size_t size)
+{
+    TAP_CALL(load, tap_->opaque, ipa, data, size);
+}
+
+static inline void tap_dirty(uint64_t ipa, uint64_t size)
+{
+    TAP_CALL(dirty, tap_->opaque, ipa, size);
+}
+
+static inline void tap_request(uint32_t type, int32_t code)
+{
+    TAP_CALL(request, tap_->opaque, type, code);
+}
+
+static inline void tap_starts(struct vm *vm, const struct loader_layout *layout)
+{
+    TAP_CALL(starts, tap_->opaque, vm, layout);
+}
+
+static inline void tap_untold(const char *what)
+{
+    TAP_CALL(untold, tap_->opaque, what);
 }

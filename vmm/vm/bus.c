@@ -102,6 +102,15 @@ int bus_add(struct bus *bus, const char *name, ipa_t start, uint64_t size,
     return 0;
 }
 
+void bus_each(const struct bus *bus,
+              void (*each)(void *opaque, const char *name, ipa_t start, uint64_t size),
+              void *opaque)
+{
+    for (size_t i = 0; i < bus->count; i++)
+        each(opaque, bus->regions[i].name, ipa(bus->regions[i].start),
+             bus->regions[i].last - bus->regions[i].start + 1);
+}
+
 int bus_remove(struct bus *bus, ipa_t start)
 {
     size_t at = bus_search(bus, start.v);
@@ -139,7 +148,7 @@ struct bus_target {
     const struct bus_ops *ops;
     void *opaque;
     uint64_t offset;
-    struct tap_access access;
+    const char *name;
 };
 
 static int bus_find(struct bus *bus, uint64_t addr, unsigned size, struct bus_target *target)
@@ -162,7 +171,7 @@ static int bus_find(struct bus *bus, uint64_t addr, unsigned size, struct bus_ta
         .ops = region->ops,
         .opaque = region->opaque,
         .offset = addr - region->start,
-        .access = {.name = region->name, .address = addr, .size = (uint8_t)size},
+        .name = region->name,
     };
     /* The device is promised an aligned offset too, wherever its region starts. */
     return target->offset & (size - 1) ? -EINVAL : 0;
@@ -196,15 +205,13 @@ int bus_read(struct bus *bus, ipa_t addr, unsigned size, uint64_t *value)
     if (!to.ops->read)
         return -ENXIO;
     *value = 0;
-    tap_access_begin(&to.access);
+    tap_access_begin(to.name, addr.v, size, false, 0);
     error = to.ops->read(to.opaque, to.offset, size, value);
     if (error == -EINVAL && size == 8)
         error = read_halves(&to, value);
     if (!error)
         *value &= UINT64_MAX >> (64 - 8 * size);
-    to.access.value = *value;
-    to.access.error = error;
-    tap_access_end(&to.access);
+    tap_access_end(to.name, addr.v, size, false, *value, error);
     return error;
 }
 
@@ -218,14 +225,11 @@ int bus_write(struct bus *bus, ipa_t addr, unsigned size, uint64_t value)
     if (!to.ops->write)
         return -ENXIO;
     value &= UINT64_MAX >> (64 - 8 * size);
-    to.access.is_write = true;
-    to.access.value = value;
-    tap_access_begin(&to.access);
+    tap_access_begin(to.name, addr.v, size, true, value);
     error = to.ops->write(to.opaque, to.offset, size, value);
     if (error == -EINVAL && size == 8)
         error = write_halves(&to, value);
-    to.access.error = error;
-    tap_access_end(&to.access);
+    tap_access_end(to.name, addr.v, size, true, value, error);
     return error;
 }
 

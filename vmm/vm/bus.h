@@ -30,6 +30,11 @@ void bus_free(struct bus *bus);
 int bus_add(struct bus *bus, const char *name, ipa_t start, uint64_t size,
             const struct bus_ops *ops, void *opaque);
 
+/* Calls `each` for each region, in the order of their addresses. */
+void bus_each(const struct bus *bus,
+              void (*each)(void *opaque, const char *name, ipa_t start, uint64_t size),
+              void *opaque);
+
 /* Removes the region that starts at `start`. 0 or -ENOENT. */
 int bus_remove(struct bus *bus, ipa_t start);
 

@@ -145,7 +145,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     error = create_gic(vm);
     if (!error)
         error = create_exits(vm);
-    if (!error)
+    if (!error && !config->no_devices)
         error = vm_devices_create(vm, plugins);
     return error;
 }
@@ -244,17 +244,8 @@ static int announce(struct vm *vm)
     return error;
 }
 
-int vm_start(struct vm *vm, const bool *over)
+void vm_know_cpus(struct vm *vm)
 {
-    struct loader_layout layout;
-    int error = vm_open_files(vm);
-
-    if (!error)
-        error = vm_load_files(vm, &layout);
-    if (!error)
-        error = machine_wait_ready(vm->machine, vm->base, over);
-    if (error)
-        return error;
     idregs_filter(vm->machine->stub_id, vm->exits.sysreg.id);
     smccc_init(&vm->exits.smccc, &vm->exits.psci, vm->machine->stub_id);
     vm->exits.smccc.pvtime = (struct pvtime){.available = true, .base = BOARD_PVTIME_BASE};
@@ -268,16 +259,36 @@ int vm_start(struct vm *vm, const bool *over)
     };
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
         vm->vcpus[i].midr = vm->machine->stub_id[RV_ID_INDEX(0, 0)];
-    error = vm_load_dtb(vm, &layout);
-    if (!error)
-        error = announce(vm);
+}
+
+int vm_begin(struct vm *vm, const struct loader_layout *layout)
+{
+    int error = announce(vm);
+
     if (error)
         return error;
-    reset_vcpus(vm, &layout);
+    reset_vcpus(vm, layout);
     vm->running = true;
     vm_devices_resume(vm);
+    tap_starts(vm, layout);
     sched_start(&vm->cores->sched, vm->vcpus[0].number);
     return 0;
+}
+
+int vm_start(struct vm *vm, const bool *over)
+{
+    struct loader_layout layout;
+    int error = vm_open_files(vm);
+
+    if (!error)
+        error = vm_load_files(vm, &layout);
+    if (!error)
+        error = machine_wait_ready(vm->machine, vm->base, over);
+    if (error)
+        return error;
+    vm_know_cpus(vm);
+    error = vm_load_dtb(vm, &layout);
+    return error ? error : vm_begin(vm, &layout);
 }
 
 int vm_stop(struct vm *vm)
@@ -323,6 +334,7 @@ int vm_reset(struct vm *vm)
     int error = 0;
 
     if (!vm->resetting) {
+        tap_untold("the guest is reset");
         error = vm_stop(vm);
         if (!error && vm->debugger)
             vm->debugger->reset_begins(vm->debugger->opaque);

@@ -37,6 +37,7 @@ struct vm_config {
     unsigned nr_devices;
     const char *dump_dtb; /* or NULL: file to write the device tree to */
     bool no_reboot;
+    bool no_devices; /* not even those of the board: for a replay */
 };
 
 /* What of the machine is a VM's: no two VMs share any of it. Offsets and sizes in bytes. */
@@ -114,6 +115,10 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
  * loop turns meanwhile; when `*over` becomes true it gives up. 0 or -errno.
  */
 int vm_start(struct vm *vm, const bool *over);
+
+/* The two parts of vm_start() that come after the guest's files, for a replay. */
+void vm_know_cpus(struct vm *vm); /* the machine is ready */
+int vm_begin(struct vm *vm, const struct loader_layout *layout);
 
 /*
  * System reset: every vCPU and device as after vm_start(), and the guest's files loaded

@@ -41,13 +41,15 @@ static void device_irq(void *opaque, uint32_t intid, bool level)
 
 static void device_dirty(void *opaque, ipa_t start, uint64_t size)
 {
+    tap_dirty(start.v, size);
     vm_code_written(opaque, start, size);
 }
 
-static void device_request(void *opaque, const char *device, const struct rv_request *request)
+void vm_devices_request(void *opaque, const char *device, const struct rv_request *request)
 {
     struct vm *vm = opaque;
 
+    tap_request(request->type, request->code);
     switch (request->type) {
     case RV_REQUEST_RESET: vm->request = VM_RESET; break;
     case RV_REQUEST_POWER_OFF:
@@ -198,7 +200,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .place = device_place,
         .irq_set = device_irq,
         .mem_dirty = device_dirty,
-        .request = device_request,
+        .request = vm_devices_request,
         .rom_new = device_rom_new,
         .rom_show = device_rom_show,
         .rom_written = device_rom_written,

@@ -46,5 +46,8 @@ void vm_devices_resume(struct vm *vm);
 /* Those that are quiet. */
 void vm_devices_reset(struct vm *vm);
 
+/* The VM's answer to one of them, as struct device_env has it. `opaque` is the struct vm. */
+void vm_devices_request(void *opaque, const char *device, const struct rv_request *request);
+
 /* Did one take the event? */
 bool vm_devices_event(struct vm *vm, uint32_t event); /* enum rv_device_event_type */

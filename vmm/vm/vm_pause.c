@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/vm_pause.h"
 
+#include "vmm/trace/tap.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_counter.h"
 #include "vmm/vm/vm_devices.h"
@@ -16,6 +17,7 @@ int vm_pause(struct vm *vm)
 
     if (vm->pause.on)
         return 0;
+    tap_untold("the VM is paused");
     vm->pause = (struct vm_pause){.on = true};
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
         error = sched_hold(&vm->cores->sched, vm->vcpus[i].number, SCHED_HOLD_PAUSE);

@@ -45,12 +45,10 @@ static void one_exit(uint64_t pc)
     const struct rv_event event = {
         .type = RV_EVENT_SYNC, .esr = ESR_READ, .ipa = 0x9000018, .pc = pc};
     const struct exit_reply reply = {.flags = RV_REPLY_REG, .reg = 5, .value = 0x90};
-    struct tap_access access = {.name = "pl011@9000000", .address = 0x9000018, .size = 4};
 
     tap_exit_begin(&vcpu, &event);
-    tap_access_begin(&access);
-    access.value = 0x90;
-    tap_access_end(&access);
+    tap_access_begin("pl011@9000000", 0x9000018, 4, false, 0);
+    tap_access_end("pl011@9000000", 0x9000018, 4, false, 0x90, 0);
     tap_exit_end(&vcpu, &event, &reply);
 }
 
@@ -159,11 +157,10 @@ static void a_trace_that_starts_in_the_middle_of_an_exit_leaves_it_out(void **st
 {
     const struct trace_filter all = {0};
     const struct rv_event event = {.type = RV_EVENT_SYNC, .esr = ESR_READ};
-    const struct tap_access access = {.name = "pl011"};
     const struct exit_reply reply = {0};
     struct trace *trace = start(&all);
 
-    tap_access_end(&access);
+    tap_access_end("pl011", 0, 4, false, 0, 0);
     tap_exit_end(&vcpu, &event, &reply);
     tap_sleep_end();
     trace_stop(trace);
