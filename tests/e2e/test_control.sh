@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The commands for guests that run, with Debian in the guest: it stands still while it is paused
+# and misses no time, and sees a disk grow, a cable that is pulled, memory that goes.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+export RINGVISOR_RUN_DIR=$work/run
+make_payloads
+truncate -s 64M "$work/disk.img"
+pause_seconds=6
+
+# tick UPTIME SECTORS CARRIER MEMORY-IN-KIB, about twice a second
+cat >"$work/script" <<'S'
+while true; do
+    read -r up _ </proc/uptime
+    echo "tick $up $(cat /sys/block/vda/size) $(cat /sys/class/net/eth0/carrier) $(awk '/^MemTotal/ { print $2 }' /proc/meminfo)"
+    sleep 0.5
+done
+S
+"$root/tools/guest-exec" --timeout 160 --vmm "$vmm" --name deb --net user --balloon=deflate-on-oom=off \
+    --disk "$work/disk.img,format=raw" -- \
+    sh -c "$(cat "$work/script")" >"$work/console" 2>"$work/messages" &
+guest=$!
+touch "$work/said"
+ticks() { grep -c '^tick' "$work/console" || true; }
+# until_last SECTORS CARRIER: the last tick has these.
+until_last() { for _ in {1..200}; do tail -n 1 "$work/console" | grep -q "^tick [^ ]* $1 $2 " && return; sleep 0.1; done; return 1; }
+less_memory() { for _ in {1..200}; do [[ $(tail -n 1 "$work/console" | cut -d' ' -f5) -lt 400000 ]] && return; sleep 0.1; done; return 1; }
+# does NAME WORDS ARGUMENT...: `vmm ARGUMENT...` succeeds and says the words.
+does() {
+    local name=$1 words=$2
+    shift 2
+    got=0
+    timeout 60 "$vmm" "$@" >"$work/said" 2>&1 || got=$?
+    check "$name" eval '[[ $got -eq 0 ]] && { [[ -z $words ]] || grep -qF -- "$words" "$work/said"; }'
+}
+for _ in {1..600}; do [[ $(ticks) -ge 2 ]] && break; sleep 0.1; done
+check the_guest_is_up test "$(ticks)" -ge 2
+
+does ps_shows_it running ps
+refused a_second_guest_of_the_name_is_refused 1 "a VM of the name 'deb' runs already" \
+    -k "$work/off.elf" --name deb
+does pause_works '"paused"' pause --json deb
+before=$(ticks)
+sleep "$pause_seconds"
+check the_guest_stands_still test "$(ticks)" -le $((before + 1)) # one may have been on its way
+does resume_works '"running"' resume --json deb
+for _ in {1..200}; do [[ $(ticks) -ge $((before + 3)) ]] && break; sleep 0.1; done
+# The longest time between two ticks, by the guest's own clock.
+gap=$(awk '$1 == "tick" { if (last && $2 - last > most) most = $2 - last; last = $2 } END { print int(most) }' "$work/console")
+check the_guest_goes_on test "$(ticks)" -ge $((before + 3))
+check the_guest_misses_no_time test "$gap" -lt "$pause_seconds"
+
+does disk_resize_works '134217728' disk --json resize deb 128M
+check the_guest_sees_the_disk_grow until_last 262144 1
+does link_goes_down '"down"' net --json link deb down
+check the_guest_sees_no_carrier until_last 262144 0
+does link_goes_up '' net link deb up
+check the_guest_sees_the_carrier until_last 262144 1
+does balloon_works '' balloon deb 300M
+check the_guest_gives_memory less_memory
+does balloon_tells_what_the_guest_has total balloon deb
+does stat_counts_what_the_guest_did '"sent"' stat --json deb
+timeout 10 python3 - "$RINGVISOR_RUN_DIR/deb.sock" >"$work/said" 2>&1 <<'P' || true
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+print(s.makefile().read())
+P
+check metrics_count_exits grep -qE '^ringvisor_exits_total\{kind="data abort"\} [0-9]{3}' "$work/said"
+does kill_works '' kill deb
+got=0
+wait "$guest" || got=$?
+check the_guest_is_gone eval '[[ $got -ne 0 && $(ls "$RINGVISOR_RUN_DIR") == "" ]]'
+exit $failed
