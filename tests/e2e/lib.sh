@@ -65,6 +65,42 @@ guest() {
         sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
 }
 
+# talk LIMIT OPTION... with what to type on stdin: `vmm run OPTION...`, its status in $got, its
+# console in $work/console, its messages in $work/err. What follows a line "@TEXT" is typed when
+# the console has the text, behind the one before; "!SIGNAL" goes to the vmm, and "~N" waits for
+# N seconds. $enter ends a line that is typed.
+enter=$'\n'
+talk() {
+    local limit=$1 line seen=0 at
+    shift
+    : >"$work/console"
+    rm -f "$work/keys"
+    mkfifo "$work/keys"
+    timeout -k 5 "$limit" "$vmm" run "$@" <"$work/keys" >"$work/console" 2>"$work/err" &
+    local timeout_pid=$!
+    {
+        while IFS= read -r line; do
+            case $line in
+            @*)
+                for _ in {1..900}; do
+                    at=$(tail -c "+$((seen + 1))" "$work/console" | LC_ALL=C grep -aobF -- "${line#@}" | head -n 1) || true
+                    [[ ! $at ]] || { seen=$((seen + ${at%%:*} + ${#line} - 1)); break; }
+                    kill -0 "$timeout_pid" 2>/dev/null || break
+                    sleep 0.1
+                done
+                ;;
+            !*) pkill "-${line#!}" -P "$timeout_pid" ;;
+            '~'*) sleep "${line#\~}" ;;
+            *) printf '%s%s' "$line" "$enter" ;;
+            esac
+        done
+        wait_end "$timeout_pid"
+    } >"$work/keys"
+    got=0
+    wait "$timeout_pid" || got=$?
+}
+wait_end() { while kill -0 "$1" 2>/dev/null && [[ $(ps -o stat= -p "$1") != Z* ]]; do sleep 0.1; done; }
+
 # A payload that never ends by itself, and one that powers off.
 make_payloads() {
     cat >"$work/loop.s" <<'S'

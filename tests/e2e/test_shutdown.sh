@@ -9,33 +9,12 @@ cloud=$("$root/tools/guest-image" 2>/dev/null)
 # The cloud kernel has no driver for keys.
 full=$(RINGVISOR_GUEST_KERNEL=linux-image-arm64 "$root/tools/guest-image" 2>/dev/null)
 
-# boot IMAGE OPTION... with what to type on stdin: the vmm's status in $got, its console in
-# $work/console. What follows a line "@N" is typed when the console has that N times; "!SIGNAL"
-# goes to the vmm, and "~N" waits for N seconds.
+# boot IMAGE OPTION...: talk() to a guest with this image.
 boot() {
-    local image=$1 line
+    local image=$1
     shift
-    : >"$work/console"
-    rm -f "$work/keys"
-    mkfifo "$work/keys"
-    timeout -k 5 120 "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=ttyAMA0 panic=-1' "$@" \
-        <"$work/keys" >"$work/console" 2>"$work/err" &
-    local timeout_pid=$!
-    {
-        while IFS= read -r line; do
-            case $line in
-            @*) for _ in {1..900}; do grep -qF -- "${line#@}" "$work/console" && break; sleep 0.1; done ;;
-            !*) pkill "-${line#!}" -P "$timeout_pid" ;;
-            '~'*) sleep "${line#\~}" ;;
-            *) printf '%s\n' "$line" ;;
-            esac
-        done
-        wait_end "$timeout_pid"
-    } >"$work/keys"
-    got=0
-    wait "$timeout_pid" || got=$?
+    talk 120 -k "$image/kernel" -i "$image/initrd" -p 'console=ttyAMA0 panic=-1' "$@"
 }
-wait_end() { while kill -0 "$1" 2>/dev/null && [[ $(ps -o stat= -p "$1") != Z* ]]; do sleep 0.1; done; }
 
 # A guest that listens: it sees KEY_POWER go down and up, and shuts itself down. timeout(1)
 # sends its signal twice, to the vmm and to the vmm's group: that does not end it at once.
