@@ -38,7 +38,7 @@ static void take_all(struct pcpu *pcpu, const struct vcpu *vcpu)
     struct rv_event event;
 
     for (unsigned i = 0; i < 2 * RV_EVENT_ENTRIES && pcpu_next_event(pcpu, &event); i++) {
-        if (event.type < RV_EVENT_READY || event.type > RV_EVENT_STRAY)
+        if (event.type < RV_EVENT_READY || event.type > RV_EVENT_REFILL)
             abort();
         if (event.type == RV_EVENT_SYNC && event.vcpu != vcpu->number)
             abort();
@@ -52,11 +52,13 @@ static void take_all(struct pcpu *pcpu, const struct vcpu *vcpu)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct rv_channel channel;
+    static struct rv_vcpu_page page;
     static struct pcpu pcpu;
-    struct machine machine = {.ops = &ops, .channels = &channel};
-    struct vcpu vcpu = {.number = 3, .pcpu = &pcpu};
+    struct machine machine = {.ops = &ops, .channels = &channel, .nr_lrs = 4};
+    struct vcpu vcpu = {.number = 3, .pcpu = &pcpu, .page = &page};
 
     memset(&channel, 0, sizeof(channel));
+    memset(&page, 0, sizeof(page));
     pcpu_init(&pcpu, &machine, 0);
     pcpu.vcpu = &vcpu;
     pcpu.guest_runs = true;
