@@ -151,16 +151,6 @@ static int set_posted(struct pcpu *pcpu, const struct rv_command *c, uint64_t *v
     return 0;
 }
 
-/* Two physical interrupts with one virtual INTID would share a list register. */
-static bool is_taken(const struct vcpu *vcpu, uint64_t pintid, uint64_t vintid)
-{
-    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
-        if (vcpu->direct[i].vintid == vintid && vcpu->direct[i].pintid != pintid)
-            return true;
-    }
-    return false;
-}
-
 /* The vCPU is live here, or nowhere: only this core's PPIs can be reached from here. */
 static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
@@ -171,7 +161,7 @@ static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *v
         return RV_REFUSED_VCPU;
     if (c->arg[0] < 16 || c->arg[0] >= INTID_SPI || c->arg[0] == boot.maintenance_intid)
         return RV_REFUSED_INTID;
-    if (c->arg[1] < 16 || c->arg[1] >= INTID_SPECIAL || is_taken(vcpu, c->arg[0], c->arg[1]))
+    if (c->arg[1] < 16 || c->arg[1] >= INTID_SPECIAL)
         return RV_REFUSED_INTID;
     if (c->arg[2] & ~(uint64_t)(RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_ENABLED))
         return RV_REFUSED_FLAGS;
@@ -238,10 +228,8 @@ static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *val
 
     if (!command->handle)
         return RV_REFUSED_OP;
-    if (command->need == A_VCPU_HERE && !is_vcpu_here(pcpu, c))
-        return RV_REFUSED_STATE;
     if (command->need == A_VCPU_HERE)
-        return command->handle(pcpu, c, value);
+        return is_vcpu_here(pcpu, c) ? command->handle(pcpu, c, value) : (int)RV_REFUSED_STATE;
     while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
         cpu_relax();
     pcpu->locks = true;
@@ -271,12 +259,8 @@ void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, str
 void command_execute(struct pcpu *pcpu, const struct rv_command *c)
 {
     uint64_t value = 0;
-    int error;
+    int error = dispatch(pcpu, c, &value);
 
-    if (c->op == RV_COMMAND_REPLY && is_vcpu_here(pcpu, c))
-        error = reply(pcpu, c, &value); /* a guest waits: by the shortest way */
-    else
-        error = dispatch(pcpu, c, &value);
     if (error > 0)
         command_refuse(pcpu, c->tag, c->op, error, vm_to_stop(pcpu, c));
     else if (c->flags & RV_COMMAND_FLAG_ACK)

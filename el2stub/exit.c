@@ -127,9 +127,14 @@ void exit_irq(struct pcpu *pcpu)
     exit_serve(pcpu);
 }
 
-/* Does the guest still wait for an interrupt? A virtual SError wakes it as well. */
-static bool still_waits(const struct pcpu *pcpu)
+/*
+ * Does the guest still wait for an interrupt? A virtual SError wakes it as well, and so does a
+ * physical one, which is taken from the guest and reported then.
+ */
+static bool still_waits(void)
 {
+    if (read_sysreg(isr_el1) & ISR_A)
+        return false;
     return !lr_pending() && !(read_sysreg(hcr_el2) & HCR_VSE);
 }
 
@@ -152,7 +157,7 @@ void exit_serve(struct pcpu *pcpu)
         if (more || pcpu->ppis)
             continue;
         if (pcpu->waits)
-            pcpu->waits = still_waits(pcpu);
+            pcpu->waits = still_waits();
         if (pcpu->vcpu && !pcpu->blocked && !pcpu->waits)
             return;
         command_wait(pcpu);

@@ -84,25 +84,13 @@ int gic_init_cpu(struct pcpu *pcpu)
     return 0;
 }
 
-/* The value of ICC_SGI1R_EL1 that sends the kick to this core. */
-static uint64_t kick_to(uint64_t mpidr)
-{
-    uint64_t aff3 = mpidr >> 32 & 0xff;
-    uint64_t aff2 = mpidr >> 16 & 0xff;
-    uint64_t aff1 = mpidr >> 8 & 0xff;
-    uint64_t range = mpidr >> 4 & 0xf; /* which 16 values of Aff0 the target list is for */
-
-    return aff3 << 48 | range << 44 | aff2 << 32 | (uint64_t)INTID_KICK << 24 | aff1 << 16 |
-           1ull << (mpidr & 0xf);
-}
-
 /* Send the kick to all pCPUs in the mask. */
 void gic_kick(uint64_t mask)
 {
     dsb_ish(); /* what the target is to see was stored before */
     for (uint32_t i = 0; i < boot.nr_pcpus; i++) {
         if (mask >> i & 1)
-            write_sysreg(kick_to(boot.pcpu[i].mpidr), icc_sgi1r_el1);
+            write_sysreg(boot.pcpu[i].kick, icc_sgi1r_el1);
     }
     isb();
 }

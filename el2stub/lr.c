@@ -6,10 +6,6 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-/* clang-format off */
-#define GIC_REGISTERS(X) X(vmcr, ich_vmcr_el2) X(ap0r0, ich_ap0r0_el2) X(ap1r0, ich_ap1r0_el2)
-/* clang-format on */
-
 static uint64_t lr_read(uint32_t n)
 {
     switch (n) {
@@ -32,13 +28,13 @@ static void lr_write(uint32_t n, uint64_t lr)
     }
 }
 
-/* The list register that holds this virtual INTID, or cpu.nr_lrs. */
-static uint32_t find(uint32_t vintid)
+/* The first that is in use and, of the bits in `mask`, has just these; or cpu.nr_lrs. */
+static uint32_t find(uint64_t mask, uint64_t bits)
 {
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
         uint64_t lr = lr_read(n);
 
-        if (lr & LR_STATES && LR_VINTID(lr) == vintid)
+        if (lr & LR_STATES && (lr & mask) == bits)
             return n;
     }
     return cpu.nr_lrs;
@@ -69,7 +65,7 @@ static uint32_t find_free(void)
  */
 void lr_inject(struct pcpu *pcpu, uint64_t lr)
 {
-    uint32_t n = find(LR_VINTID(lr));
+    uint32_t n = find(LR_VINTID(~0ull), LR_VINTID(lr));
 
     if (n < cpu.nr_lrs) {
         uint64_t old = lr_read(n);
@@ -93,7 +89,7 @@ void lr_inject(struct pcpu *pcpu, uint64_t lr)
 /* Take `states` from an interrupt: RV_LR_*, as is the result, those that it had. */
 uint32_t lr_retract(uint32_t vintid, uint32_t states)
 {
-    uint32_t n = find(vintid);
+    uint32_t n = find(LR_VINTID(~0ull), vintid);
     uint64_t old, left;
 
     if (n == cpu.nr_lrs)
@@ -167,11 +163,7 @@ void lr_take_ppis(struct pcpu *pcpu)
 /* Is there anything that the guest could take? */
 bool lr_pending(void)
 {
-    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
-        if (lr_read(n) & LR_PENDING)
-            return true;
-    }
-    return false;
+    return find(LR_PENDING, LR_PENDING) < cpu.nr_lrs;
 }
 
 /* The direct entry that has this physical INTID, or NULL. 0: the first free one. */
@@ -207,9 +199,9 @@ void lr_save(struct vcpu *vcpu)
 
     for (uint32_t n = 0; n < cpu.nr_lrs; n++)
         gic->irq[n] = lr_read(n);
-#define X(field, reg) gic->field = read_sysreg(reg);
-    GIC_REGISTERS(X)
-#undef X
+    gic->vmcr = read_sysreg(ich_vmcr_el2);
+    gic->ap0r0 = read_sysreg(ich_ap0r0_el2);
+    gic->ap1r0 = read_sysreg(ich_ap1r0_el2);
     gic->hcr = hcr & (RV_ICH_HCR_BITS | ICH_HCR_EOICOUNT);
     write_sysreg(hcr & ~ICH_HCR_EOICOUNT, ich_hcr_el2);
     gic->ppi_pending = GICR(vcpu->pcpu, GICR_ISPENDR0);
@@ -260,9 +252,9 @@ int lr_load(struct vcpu *vcpu)
     direct &= (uint32_t)gic->ppi_active;
     if (direct)
         gic_write_ppis(vcpu->pcpu, GICR_ISACTIVER0, direct);
-#define X(field, reg) write_sysreg(gic->field, reg);
-    GIC_REGISTERS(X)
-#undef X
+    write_sysreg(gic->vmcr, ich_vmcr_el2);
+    write_sysreg(gic->ap0r0, ich_ap0r0_el2);
+    write_sysreg(gic->ap1r0, ich_ap1r0_el2);
     hcr = gic->hcr & RV_ICH_HCR_BITS;
     write_sysreg(ICH_HCR_EN | hcr, ich_hcr_el2);
     vcpu->overflowed = hcr != 0;

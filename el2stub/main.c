@@ -3,8 +3,6 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define HCR_E2H (1ull << 34) /* EL2 is a host's, with another layout of its registers */
-
 struct rv_boot_page boot;
 uint64_t boot_page_address;
 struct cpu_features cpu;

@@ -119,6 +119,8 @@ static bool poll(struct pcpu *pcpu)
  */
 void command_wait(struct pcpu *pcpu)
 {
+    if (!pcpu->vcpu && read_sysreg(isr_el1) & ISR_A)
+        take_serror(); /* it would end each sleep, and no guest takes it: a panic reports it */
     rv_store_relaxed(&pcpu->channel->command_polling.v, 1);
     if (poll(pcpu)) {
         pcpu->poll_limit = boot.poll_limit;

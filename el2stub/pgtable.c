@@ -57,6 +57,16 @@ static uint64_t *walk(uint64_t *root, uint64_t in, unsigned *level)
     return pte;
 }
 
+/* The level of the largest entry that may begin at both addresses and maps no more than `size`. */
+static unsigned choose_level(uint64_t in, uint64_t out, uint64_t size)
+{
+    unsigned level = 1;
+
+    while (level < 3 && (size < LEVEL_SIZE(level) || (in | out) % LEVEL_SIZE(level)))
+        level++;
+    return level;
+}
+
 /*
  * Map `size` bytes from `in` to `out`. All of it must be unmapped before: the
  * first pass looks and makes the tables, the second writes the entries. It takes at most
@@ -68,12 +78,11 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
 {
     for (int commit = 0; commit <= 1; commit++) {
         for (uint64_t done = 0; done < size;) {
-            unsigned level = pages_only ? 3 : 1, at = level;
+            unsigned level = pages_only ? 3 : choose_level(in + done, out + done, size - done);
+            unsigned at = level;
             uint64_t *pte = walk(root, in + done, &at);
 
-            /* Down to where one entry maps no more than is left, and is not a table yet. */
-            while (level < 3 && (IS_TABLE(*pte, at) || size - done < LEVEL_SIZE(level) ||
-                                 ((in + done) | (out + done)) & (LEVEL_SIZE(level) - 1))) {
+            while (IS_TABLE(*pte, at)) { /* a level further down there may be room */
                 at = ++level;
                 pte = walk(root, in + done, &at);
             }

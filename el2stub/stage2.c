@@ -8,16 +8,10 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define ROOT_ENTRIES 1024u /* two concatenated tables: 40 bits of IPA (Arm ARM D8.2.5) */
-#define PROT_BITS    (S2_READ | S2_WRITE | PTE_XN)
+#define PROT_BITS (S2_READ | S2_WRITE | PTE_XN)
 
-static uint64_t roots[RV_MAX_VMS][ROOT_ENTRIES] __attribute__((aligned(8192)));
-
-/* What VTTBR_EL2 has while this VM runs. VMID 0 is what it has before any VM. */
-uint64_t stage2_vttbr(const struct vm *vm)
-{
-    return (uint64_t)(vm - vms + 1) << 48 | (uint64_t)vm->root;
-}
+/* Two concatenated tables each: 40 bits of IPA (Arm ARM D8.2.5). */
+static uint64_t roots[RV_MAX_VMS][2 * 512] __attribute__((aligned(8192)));
 
 /* Does [start, start + size) lie in [base, base + limit), is it not empty, and does it not wrap? */
 bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit)
@@ -25,13 +19,17 @@ bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit)
     return size != 0 && size <= limit && start >= base && start - base <= limit - size;
 }
 
-_Static_assert(S2_WRITE == RV_MAP_WRITE * S2_READ, "the permissions of MAP and stage 2 agree");
-
 static uint64_t attributes(uint64_t prot)
 {
-    uint64_t access = (prot & (RV_MAP_READ | RV_MAP_WRITE)) * S2_READ;
+    uint64_t attr = 0;
 
-    return prot & RV_MAP_EXEC ? access : access | PTE_XN;
+    if (prot & RV_MAP_READ)
+        attr |= S2_READ;
+    if (prot & RV_MAP_WRITE)
+        attr |= S2_WRITE;
+    if (!(prot & RV_MAP_EXEC))
+        attr |= PTE_XN;
+    return attr;
 }
 
 static int check_ipa(ipa_t ipa, uint64_t size)
@@ -93,6 +91,7 @@ int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size)
     vm->ram_offset = offset;
     vm->ram_size = size;
     vm->root = roots[index];
+    vm->vttbr = (uint64_t)(index + 1) << 48 | (uint64_t)vm->root; /* VMID 0 is no VM's */
     vm->exists = true;
     return 0;
 }

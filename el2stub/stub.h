@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "el2stub/registers.h"
 #include "proto/arm/el2.h"
 #include "proto/arm/esr.h"
 #include "proto/arm/gic.h"
@@ -40,6 +41,7 @@ struct vm {
     uint64_t ram_offset; /* all memory that this VM may ever have mapped */
     uint64_t ram_size;
     uint64_t *root; /* stage 2, level 1, two concatenated tables */
+    uint64_t vttbr; /* VTTBR_EL2 while this VM runs */
     struct posted_window posted[RV_MAX_POSTED];
 };
 
@@ -160,7 +162,6 @@ uint64_t sve_length(void);
 int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);
 int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_t prot);
 int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot);
-uint64_t stage2_vttbr(const struct vm *vm);
 bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit);
 
 /* mmu.c: the stub's own stage 1. */

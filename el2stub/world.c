@@ -7,14 +7,9 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define HCR_BASE                                                                                 \
-    (HCR_VM | HCR_SWIO | HCR_FMO | HCR_IMO | HCR_AMO | HCR_FB | HCR_BSU_I | HCR_TID3 | HCR_TSC | \
-     HCR_TIDCP | HCR_TACR | HCR_TSW | HCR_RW | HCR_TLOR)
-
-#define MDCR_TDCC     (1ull << 27)              /* FEAT_FGT: trap the debug channel */
-#define HDFGTR_SHARED (1ull << 5 | 1ull << 10)  /* DBGCLAIM, OSECCR_EL1 */
-#define MPAM2_TRAPS   (3ull << 48 | 1ull << 58) /* TRAPMPAM0EL1, TRAPMPAM1EL1, TIDR */
-#define MDCR_BASE     (MDCR_TDOSA | MDCR_TDRA | MDCR_TPMS | MDCR_HPMD | MDCR_TTRF | MDCR_HCCD)
+#define HCR_BASE    (HCR_VM | HCR_SWIO | HCR_ROUTING | HCR_SHARED | HCR_TRAPS | HCR_RW | HCR_TLOR)
+#define MDCR_BASE   (MDCR_DEBUG | MDCR_TPMS | MDCR_HPMD | MDCR_TTRF | MDCR_HCCD)
+#define MPAM2_TRAPS (3ull << 48 | 1ull << 58) /* TRAPMPAM0EL1, TRAPMPAM1EL1, TIDR */
 
 /* Registers of later extensions, by their encodings. */
 #define VDISR_EL2 s3_4_c12_c1_1 /* FEAT_RAS */
@@ -50,43 +45,48 @@ static void init_traps_of_features(void)
 {
     uint64_t pfr0 = read_sysreg(id_aa64pfr0_el1);
 
-    if (read_sysreg(id_aa64mmfr1_el1) & MMFR1_HCX)
-        write_sysreg(0, s3_4_c1_c2_2); /* HCRX_EL2 */
-    if (ID_FIELD(pfr0, 40))            /* MPAM: the guest's registers trap, partition 0 */
+    if (ID_FIELD(read_sysreg(id_aa64mmfr1_el1), 40)) /* HCX */
+        write_sysreg(0, s3_4_c1_c2_2);               /* HCRX_EL2 */
+    if (ID_FIELD(pfr0, 40)) /* MPAM: the guest's registers trap, partition 0 */
         write_sysreg(MPAM2_TRAPS, s3_4_c10_c5_0); /* MPAM2_EL2 */
     if (!ID_FIELD(read_sysreg(id_aa64mmfr0_el1), 56))
         return;
     /* FEAT_FGT: a 1 traps, and so does a 0 of the bits whose names begin with n. */
-    write_sysreg(0, s3_4_c1_c1_4);             /* HFGRTR_EL2 */
-    write_sysreg(0, s3_4_c1_c1_5);             /* HFGWTR_EL2 */
-    write_sysreg(0, s3_4_c1_c1_6);             /* HFGITR_EL2 */
-    write_sysreg(HDFGTR_SHARED, s3_4_c3_c1_4); /* HDFGRTR_EL2 */
-    write_sysreg(HDFGTR_SHARED, s3_4_c3_c1_5); /* HDFGWTR_EL2 */
-    if (ID_FIELD(pfr0, 44))                    /* AMU */
-        write_sysreg(0, s3_4_c3_c1_6);         /* HAFGRTR_EL2 */
-    write_sysreg(read_sysreg(mdcr_el2) | MDCR_TDCC, mdcr_el2);
+    write_sysreg(0, s3_4_c1_c1_4);     /* HFGRTR_EL2 */
+    write_sysreg(0, s3_4_c1_c1_5);     /* HFGWTR_EL2 */
+    write_sysreg(0, s3_4_c1_c1_6);     /* HFGITR_EL2 */
+    write_sysreg(0, s3_4_c3_c1_4);     /* HDFGRTR_EL2 */
+    write_sysreg(0, s3_4_c3_c1_5);     /* HDFGWTR_EL2 */
+    if (ID_FIELD(pfr0, 44))            /* AMU */
+        write_sysreg(0, s3_4_c3_c1_6); /* HAFGRTR_EL2 */
 }
 
 void world_init_cpu(void)
 {
-    bool pmu = (cpu.groups & RV_GROUP_PMU) != 0, sve = (cpu.groups & RV_GROUP_SVE) != 0;
     uint64_t hcr = HCR_BASE;
+    uint64_t cptr = CPTR_RES1 | CPTR_TSM | CPTR_TTA | CPTR_TAM;
+    uint64_t mdcr = MDCR_BASE;
 
     if (cpu.groups & RV_GROUP_PAUTH)
-        hcr |= HCR_APK | HCR_API;
+        hcr |= HCR_PAUTH;
     if (cpu.ras)
         hcr |= HCR_TERR;
+    if (!(cpu.groups & RV_GROUP_SVE))
+        cptr |= CPTR_TZ;
+    if (cpu.groups & RV_GROUP_PMU)
+        mdcr |= PMCR_N(read_sysreg(pmcr_el0)); /* HPMN: the guest has all counters */
+    else
+        mdcr |= MDCR_PMU;
     write_sysreg(hcr, hcr_el2);
-    write_sysreg(CPTR_RES1 | (sve ? 0 : CPTR_TZ) | CPTR_TSM | CPTR_TTA | CPTR_TAM, cptr_el2);
-    write_sysreg(MDCR_BASE | (pmu ? PMCR_N(read_sysreg(pmcr_el0)) : MDCR_TPM | MDCR_TPMCR),
-                 mdcr_el2);
-    write_sysreg(CNTHCT_EL1PCTEN | CNTHCT_EL1PCEN, cnthctl_el2);
+    write_sysreg(cptr, cptr_el2);
+    write_sysreg(mdcr, mdcr_el2);
+    write_sysreg(CNTHCT_NO_TRAPS, cnthctl_el2);
     write_sysreg(0, hstr_el2);
-    write_sysreg(VTCR_RES1 | VTCR_PS_40 | VTCR_WALKS | VTCR_SL0_L1 | (64 - RV_IPA_BITS), vtcr_el2);
+    write_sysreg(VTCR_COMMON | VTCR_SL0_L1 | VTCR_PS_40 | (64 - RV_IPA_BITS), vtcr_el2);
     init_traps_of_features();
     write_sysreg(0, oslar_el1); /* the guest's own OS lock is the vmm's to emulate */
     isb();
-    if (sve)
+    if (cpu.groups & RV_GROUP_SVE)
         write_sysreg(ZCR_LEN, s3_4_c1_c2_0); /* ZCR_EL2: as long as they are */
     isb();
 }
@@ -145,7 +145,6 @@ static void move(struct vcpu *vcpu, uint32_t groups, bool save)
     if (groups & RV_GROUP_DEBUG) {
         EACH_OF_16(X_DEBUG)
         MOVE(debug.mdscr, mdscr_el1)
-        MOVE(debug.mdccint, mdccint_el1)
         if (!save)
             write_sysreg((read_sysreg(mdcr_el2) & ~RV_MDCR_BITS) |
                              (page->debug.mdcr & RV_MDCR_BITS),
@@ -191,10 +190,13 @@ void world_save(struct vcpu *vcpu, uint32_t groups)
 /* Would an exception return with this SPSR_EL2 stay below EL2, in a mode that exists? */
 static bool pstate_legal(uint64_t pstate)
 {
-    uint64_t mode = pstate & (PSTATE_nRW | PSTATE_M);
-
-    return mode == PSTATE_EL0t || mode == PSTATE_EL1t || mode == PSTATE_EL1h ||
-           (mode == PSTATE_nRW && (read_sysreg(id_aa64pfr0_el1) & 0xf) == 2); /* AArch32 at EL0 */
+    switch (pstate & (PSTATE_nRW | PSTATE_M)) {
+    case PSTATE_EL0t:
+    case PSTATE_EL1t:
+    case PSTATE_EL1h: return true;
+    case PSTATE_nRW: return ID_FIELD(read_sysreg(id_aa64pfr0_el1), 0) == 2; /* EL0: AArch32, too */
+    default: return false;
+    }
 }
 
 /*
@@ -230,7 +232,7 @@ int world_load(struct vcpu *vcpu, uint32_t groups)
 int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
 {
     vcpu->pcpu = pcpu;
-    write_sysreg(stage2_vttbr(vcpu->vm), vttbr_el2);
+    write_sysreg(vcpu->vm->vttbr, vttbr_el2);
     isb();
     if (world_load(vcpu, RV_GROUPS_ALL)) {
         vcpu->pcpu = NULL;

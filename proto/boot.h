@@ -61,8 +61,9 @@ _Static_assert(sizeof(struct rv_stub_header) == 0x20, "stub header layout");
 struct rv_boot_pcpu {
     uint64_t mpidr;     /* 0x00 MPIDR_EL1 */
     uint64_t gicr_base; /* 0x08 PA of its GICv3 redistributor, RD_base */
+    uint64_t kick;      /* 0x10 ICC_SGI1R_EL1: sends SGI 0 to it alone */
 };
-_Static_assert(sizeof(struct rv_boot_pcpu) == 0x10, "pCPU layout");
+_Static_assert(sizeof(struct rv_boot_pcpu) == 0x18, "pCPU layout");
 
 #define RV_BOOT_MAGIC 0x544f4f4252494e47ull /* "GNIRBOOT" */
 struct rv_boot_page {
@@ -87,7 +88,7 @@ struct rv_boot_page {
     uint32_t maintenance_intid; /* 0x074 PPI of the GIC's maintenance interrupt */
     uint64_t reserved;          /* 0x078 */
     struct rv_boot_pcpu pcpu[RV_MAX_PCPUS]; /* 0x080 */
-    uint8_t pad[0xd00 - 0x480];             /* 0x480 */
+    uint8_t pad[0xd00 - 0x680];             /* 0x680 */
     uint64_t stub_id[64];         /* 0xd00 written by the stub from here on: RV_ID_INDEX */
     uint32_t stub_state;          /* 0xf00 RV_STUB_*, stored last with release */
     uint32_t stub_reason;         /* 0xf04 RV_BOOT_* */

@@ -104,14 +104,14 @@ struct rv_timer {
 _Static_assert(sizeof(struct rv_timer) == 0x40, "TIMER group layout");
 
 struct rv_debug {
-    uint64_t bvr[16]; /* 0x000 DBGBVRn_EL1 */
-    uint64_t bcr[16]; /* 0x080 DBGBCRn_EL1 */
-    uint64_t wvr[16]; /* 0x100 DBGWVRn_EL1 */
-    uint64_t wcr[16]; /* 0x180 DBGWCRn_EL1 */
-    uint64_t mdscr;   /* 0x200 MDSCR_EL1 */
-    uint64_t mdccint; /* 0x208 MDCCINT_EL1 */
-    uint64_t mdcr;    /* 0x210 RV_MDCR_BITS of MDCR_EL2 only; not saved */
-    uint64_t pad[13]; /* 0x218 */
+    uint64_t bvr[16];  /* 0x000 DBGBVRn_EL1 */
+    uint64_t bcr[16];  /* 0x080 DBGBCRn_EL1 */
+    uint64_t wvr[16];  /* 0x100 DBGWVRn_EL1 */
+    uint64_t wcr[16];  /* 0x180 DBGWCRn_EL1 */
+    uint64_t mdscr;    /* 0x200 MDSCR_EL1 */
+    uint64_t reserved; /* 0x208 */
+    uint64_t mdcr;     /* 0x210 RV_MDCR_BITS of MDCR_EL2 only; not saved */
+    uint64_t pad[13];  /* 0x218 */
 };
 _Static_assert(sizeof(struct rv_debug) == 0x280, "DEBUG group layout");
 

@@ -39,6 +39,9 @@ static inline uint64_t index_nospec(uint64_t index, uint64_t size)
 /* Interrupts are masked at EL2: one that ends the wait stays pending. */
 #define wait_for_interrupt() ORDERED("dsb sy; wfi")
 
+/* Take the SError that is pending at EL2, by its vector. PSTATE.A masks it everywhere else. */
+#define take_serror() ORDERED("msr daifclr, #4; isb; msr daifset, #4")
+
 /*
  * Guests' TLB entries (Arm ARM D8, "TLB maintenance instructions"), and instructions. All of
  * all VMs on all CPUs, whatever VTTBR_EL2 is. Twice: on some CPUs the completion of one does

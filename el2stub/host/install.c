@@ -38,7 +38,7 @@ static void move_controls(struct host_controls *c, bool save)
         isb(); /* CPTR_EL2.TZ */
         MOVE(zcr, ZCR_EL2)
     }
-    if (read_sysreg(id_aa64mmfr1_el1) & MMFR1_HCX) {
+    if (ID_FIELD(read_sysreg(id_aa64mmfr1_el1), 40)) { /* HCX */
         MOVE(hcrx, HCRX_EL2)
     }
     if (ID_FIELD(read_sysreg(id_aa64pfr0_el1), 40)) {

@@ -58,7 +58,7 @@ _Noreturn void host_park(struct pcpu *pcpu)
 
     write_sysreg(0, cntv_ctl_el0);
     write_sysreg(0, cntp_ctl_el0);
-    write_sysreg(host->found.hcr | HCR_FMO | HCR_IMO | HCR_AMO, hcr_el2);
+    write_sysreg(host->found.hcr | HCR_ROUTING, hcr_el2);
     isb();
     gic_init_cpu(pcpu);
     /* From here on other CPUs may change the state: cpu_on(), host_take(). */

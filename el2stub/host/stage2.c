@@ -12,6 +12,7 @@
 #define LEVEL_0_BITS 44u /* from here on the walk starts at level 0 (VTCR_EL2.SL0) */
 #define VTCR_SL0_L0  (2ull << 6)
 #define VTCR_PS      16
+#define HCR_TSC      (1ull << 19) /* trap: SMC */
 #define HOST_ATTR    (S2_NORMAL_WB | S2_READ | S2_WRITE | PTE_AF)
 
 static uint64_t level_0[512] __attribute__((aligned(4096)));
@@ -48,7 +49,7 @@ int host_stage2_build(uint64_t *end)
     for (uint64_t i = 0; i < entries / 512; i++)
         level_0[i] = ((uint64_t)root + i * RV_PAGE_SIZE) | PTE_TABLE;
     vttbr = bits >= LEVEL_0_BITS ? (uint64_t)level_0 : (uint64_t)root;
-    vtcr = VTCR_RES1 | VTCR_WALKS | (uint64_t)pa_range() << VTCR_PS | (64 - bits) |
+    vtcr = VTCR_COMMON | (uint64_t)pa_range() << VTCR_PS | (64 - bits) |
            (bits >= LEVEL_0_BITS ? VTCR_SL0_L0 : VTCR_SL0_L1);
     pgtable_pool((uint64_t)image_end, (uint64_t)root);
     error = pgtable_map(root, 0, 0, stub, HOST_ATTR, false, ~0u);

@@ -6,7 +6,6 @@
 #define GICD_CTLR_GRP0     (1u << 0)
 #define GICD_CTLR_GRP1     (1u << 1)
 #define GICD_CTLR_ARE      (1u << 4)
-#define GICD_CTLR_RWP      (1u << 31)
 #define GICD_IGROUPR(n)    (0x0080u + (n) / 32 * 4)
 #define GICD_ISENABLER(n)  (0x0100u + (n) / 32 * 4)
 #define GICD_ICENABLER(n)  (0x0180u + (n) / 32 * 4)
@@ -15,7 +14,6 @@
 #define GICD_IROUTER(n)    (0x6000u + (n)*8ull)
 
 #define GICR_CTLR                  0x0000u
-#define GICR_CTLR_RWP              (1u << 3)
 #define GICR_WAKER                 0x0014u
 #define GICR_WAKER_PROCESSOR_SLEEP (1u << 1)
 #define GICR_WAKER_CHILDREN_ASLEEP (1u << 2)
@@ -26,11 +24,9 @@
 #define GICR_ISPENDR0              (GICR_SGI + 0x0200u)
 #define GICR_ISACTIVER0            (GICR_SGI + 0x0300u)
 #define GICR_ICACTIVER0            (GICR_SGI + 0x0380u)
-#define GICR_IPRIORITYR0           (GICR_SGI + 0x0400u)
 
 /* ICC_SRE_EL2, ICC_CTLR_EL1, ICH_HCR_EL2, ICH_VTR_EL2. */
 #define ICC_CTLR_EOI     (1u << 1)
-#define ICH_HCR_EN       (1u << 0)
 #define ICH_HCR_UIE      (1u << 1)       /* maintenance interrupt: at most one LR is in use */
 #define ICH_HCR_LRENPIE  (1u << 2)       /* ... EOIcount is not 0 */
 #define ICH_HCR_NPIE     (1u << 3)       /* ... no LR is pending */
@@ -40,7 +36,6 @@
 #define ICH_VMCR_VEOIM   (1ull << 9)     /* the guest has EOImode 1 */
 #define ICH_VTR_LRS(vtr) ((uint32_t)((vtr)&0xf) + 1) /* ListRegs: 16 at most */
 #define ICH_VTR_TDS      (1ull << 19)                /* ICH_HCR_EL2.TDIR exists */
-#define ICH_VTR_PREBITS  26
 
 /* ICH_LR<n>_EL2; also the format of struct rv_gic. */
 #define LR_STATE_SHIFT    62 /* RV_LR_PENDING, RV_LR_ACTIVE */
@@ -50,13 +45,8 @@
 #define LR_HW             (1ull << 61)
 #define LR_GROUP1         (1ull << 60)
 #define LR_PRIORITY_SHIFT 48
-#define LR_PRIORITY_MASK  (0xffull << 48)
 #define LR_PRIORITY(lr)   ((lr) >> 48 & 0xff)
 #define LR_EOI            (1ull << 41) /* with LR_HW clear */
 #define LR_PINTID_SHIFT   32
 #define LR_PINTID(lr)     ((uint32_t)((lr) >> 32 & 0x1fff))
 #define LR_VINTID(lr)     ((uint32_t)(lr))
-
-#define INTID_SPECIAL 1020u /* to 1023: no interrupt */
-#define INTID_NONE    1023u
-#define INTID_SPI     32u

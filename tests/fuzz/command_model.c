@@ -262,10 +262,6 @@ static bool set_direct_is_legal(unsigned core, const struct rv_command *c)
 {
     const struct model_vcpu *vcpu = named(c);
 
-    for (unsigned i = 0; vcpu && i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
-        if (vcpu->direct[i].vintid == c->arg[1] && vcpu->direct[i].pintid != c->arg[0])
-            return false;
-    }
     return vcpu && (vcpu->core < 0 || vcpu->core == (int)core) && c->arg[0] >= 16 &&
            c->arg[0] < 32 && c->arg[0] != FAKE_MAINTENANCE && c->arg[1] >= 16 && c->arg[1] < 1020 &&
            !(c->arg[2] & ~0x5ffull);

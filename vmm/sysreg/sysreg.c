@@ -52,7 +52,7 @@ struct sysreg_row {
 #define DEBUG1(n)                                                                      \
     {                                                                                  \
         RANGE(2, 0, 0, n, 4, n, 7), read_debug, write_debug, "DBGB*<n>, DBGW*<n>_EL1", \
-            "reads or changes the vCPU's copy, which a debugger keeps"                 \
+            "reads or changes the vCPU's own"                                          \
     }
 #define DEBUG4(n) DEBUG1((n)), DEBUG1((n) + 1), DEBUG1((n) + 2), DEBUG1((n) + 3)
 
@@ -199,16 +199,24 @@ static void clear_claim(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 
 /*
  * DBGBVR<n>_EL1 (op2 4), DBGBCR<n>_EL1 (5), DBGWVR<n>_EL1 (6), DBGWCR<n>_EL1 (7), with n as CRm,
- * and MDSCR_EL1. NULL: no debugger keeps them.
+ * and MDSCR_EL1. ID_AA64DFR0_EL1 says how many there are (BRPs, WRPs, less one); others are
+ * UNDEFINED. NULL: as they are, or the machine is lost.
  */
-static uint64_t *debug_register(const struct sysreg *sysreg, const struct sysreg_access *access)
+static uint64_t *debug_register(const struct sysreg *sysreg, struct sysreg_access *access)
 {
-    struct rv_debug *debug = sysreg->debug ? sysreg->debug(sysreg->opaque, access->vcpu) : NULL;
-    unsigned n = access->reg->crm;
+    unsigned n = access->reg->crm, op2 = access->reg->op2;
+    uint64_t dfr0 = sysreg->id[RV_ID_INDEX(5, 0)];
+    unsigned last = (unsigned)(dfr0 >> (op2 >= 6 ? 20 : 12)) & 0xfu;
+    struct rv_debug *debug;
 
+    access->undefined = op2 >= 4 && n > last;
+    if (access->undefined)
+        return NULL;
+    debug = sysreg->debug ? sysreg->debug(sysreg->opaque, access->vcpu) : NULL;
+    access->lost = !debug;
     if (!debug)
         return NULL;
-    switch (access->reg->op2) {
+    switch (op2) {
     case 4: return &debug->bvr[n];
     case 5: return &debug->bcr[n];
     case 6: return &debug->wvr[n];
@@ -234,6 +242,19 @@ static void write_debug(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
         return;
     *value = access->value;
     sysreg->debug_written(sysreg->opaque, access->vcpu);
+}
+
+/* RX, TX. The channel is always empty, and so it never interrupts. */
+static uint64_t read_mdccint(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
+                             struct sysreg_access *access)
+{
+    return (uint64_t)cpu->mdccint << 29;
+}
+
+static void write_mdccint(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                          struct sysreg_access *access)
+{
+    cpu->mdccint = access->value >> 29 & 3u;
 }
 
 /* SRE, and no bypass (DFB, DIB): there is no other interface. */
@@ -293,7 +314,7 @@ static const struct sysreg_row rows[] = {
     {ONE(KEY(2, 0, 1, 4, 4)), read_dbgprcr, write_dbgprcr, "DBGPRCR_EL1",
      "holds CORENPDRQ: there is no power controller to ask"},
 
-    /* HDFGRTR_EL2, HDFGWTR_EL2: DBGCLAIM, OSECCR_EL1. MDCR_EL2.TDCC: no debugger listens. */
+    /* MDCR_EL2.TDA. Nobody listens at the debug communication channel. */
     {ONE(KEY(2, 0, 7, 8, 6)), read_claim_set, set_claim, "DBGCLAIMSET_EL1",
      "sets claim tags of the vCPU"},
     {ONE(KEY(2, 0, 7, 9, 6)), read_claim, clear_claim, "DBGCLAIMCLR_EL1",
@@ -304,15 +325,15 @@ static const struct sysreg_row rows[] = {
      "reads as zero, ignores writes: there is no debugger"},
     {ONE(KEY(2, 0, 0, 3, 2)), RAZ_WI, "OSDTRTX_EL1",
      "reads as zero, ignores writes: there is no debugger"},
-    {ONE(KEY(2, 0, 0, 2, 0)), RAZ_WI, "MDCCINT_EL1",
-     "reads as zero, ignores writes: there is no debugger"},
+    {ONE(KEY(2, 0, 0, 2, 0)), read_mdccint, write_mdccint, "MDCCINT_EL1",
+     "holds its value: there is no debugger whose channel could interrupt"},
     {ONE(KEY(2, 3, 0, 1, 0)), RAZ, "MDCCSR_EL0", "reads as zero: there is no debugger"},
     {RANGE(2, 3, 0, 4, 0, 5, 0), RAZ_WI, "DBGDTR*_EL0",
      "reads as zero, ignores writes: there is no debugger"},
 
-    /* MDCR_EL2.TDE, which the vmm sets for a vCPU that is being debugged. */
+    /* MDCR_EL2.TDA as well: the guest's own, or what a debugger keeps of them. */
     {ONE(KEY(2, 0, 0, 2, 2)), read_debug, write_debug, "MDSCR_EL1",
-     "reads or changes the vCPU's copy, which a debugger keeps"},
+     "reads or changes the vCPU's own"},
     DEBUG4(0),
     DEBUG4(4),
     DEBUG4(8),
@@ -428,16 +449,16 @@ bool sysreg_emulate(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
 
     access->kick = 0;
     access->lost = false;
-    if (row && access->reg->read && row->read) {
+    access->undefined = false;
+    if (row && access->reg->read && row->read)
         access->value = row->read(sysreg, cpu, access);
-        return true;
-    }
-    if (row && !access->reg->read && row->write) {
+    else if (row && !access->reg->read && row->write)
         row->write(sysreg, cpu, access);
-        return true;
-    }
-    sysreg_log_undefined(row, access);
-    return false;
+    else
+        access->undefined = true;
+    if (access->undefined)
+        sysreg_log_undefined(row, access);
+    return !access->undefined;
 }
 
 const char *sysreg_effect(const struct exit_sysreg *reg, bool *defined)

@@ -16,7 +16,8 @@ struct sysreg_cpu {
     uint8_t os_lock; /* OSLSR_EL1.OSLK */
     uint8_t dbgprcr; /* DBGPRCR_EL1.CORENPDRQ */
     uint8_t claim;   /* DBGCLAIMSET_EL1: the tags that are set */
-    uint8_t pad[5];
+    uint8_t mdccint; /* MDCCINT_EL1: RX, TX */
+    uint8_t pad[4];
 };
 _Static_assert(sizeof(struct sysreg_cpu) == 8, "sysreg state layout");
 
@@ -34,7 +35,7 @@ struct sysreg {
     int (*gic)(void *opaque, unsigned vcpu, struct rv_gic *out);
     /* In the vCPU's ICH_VMCR_EL2 `bits` replace those of `mask`. 0 or -errno, as above. */
     int (*set_vmcr)(void *opaque, unsigned vcpu, uint64_t mask, uint64_t bits);
-    /* The guest's debug registers, which a debugger keeps (NULL: there is none); and one changed. */
+    /* The guest's debug registers (NULL: the machine is lost); and one of them was changed. */
     struct rv_debug *(*debug)(void *opaque, unsigned vcpu);
     void (*debug_written)(void *opaque, unsigned vcpu);
     void *opaque;
@@ -47,6 +48,7 @@ struct sysreg_access {
     uint64_t value; /* in: what is written; out: what is read */
     uint64_t kick;  /* out: vCPUs to kick */
     bool lost;      /* out: the machine is lost, and the guest cannot go on */
+    bool undefined; /* out: this CPU does not have the register */
 };
 
 /* The state after a cold reset. */

@@ -62,19 +62,27 @@ static int create_gic(struct vm *vm)
 
 static void handle_left(struct vcpu *vcpu, const struct rv_event *event);
 
-/* They trap only while the VM has a debugger. */
+/* Those that a debugger keeps for the guest while it uses the CPU's; else the CPU's. */
 static struct rv_debug *debug_registers(void *opaque, unsigned index)
 {
-    const struct vm_debugger *debugger = ((struct vm *)opaque)->debugger;
+    struct vm *vm = opaque;
+    struct vcpu *vcpu = &vm->vcpus[index];
+    struct rv_debug *kept =
+        vm->debugger ? vm->debugger->registers(vm->debugger->opaque, index) : NULL;
 
-    return debugger ? debugger->registers(debugger->opaque, index) : NULL;
+    if (kept)
+        return kept;
+    return vcpu_fetch(vcpu, RV_GROUP_DEBUG) ? NULL : &vcpu->page->debug;
 }
 
 static void debug_registers_written(void *opaque, unsigned index)
 {
-    const struct vm_debugger *debugger = ((struct vm *)opaque)->debugger;
+    struct vm *vm = opaque;
 
-    debugger->registers_written(debugger->opaque, index);
+    if (vm->debugger && vm->debugger->registers(vm->debugger->opaque, index))
+        vm->debugger->registers_written(vm->debugger->opaque, index);
+    else
+        vcpu_mark_dirty(&vm->vcpus[index], RV_GROUP_DEBUG);
 }
 
 static int create_exits(struct vm *vm)

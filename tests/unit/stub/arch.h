@@ -32,7 +32,7 @@
     X(cntv_ctl_el0) X(cntv_cval_el0) X(cntp_ctl_el0) X(cntp_cval_el0) X(cntkctl_el1) X(cntvoff_el2)
 #define FAKE_DEBUG_REGISTERS(X) \
     FAKE_16(X, dbgbvr, _el1) FAKE_16(X, dbgbcr, _el1) FAKE_16(X, dbgwvr, _el1) \
-    FAKE_16(X, dbgwcr, _el1) X(mdscr_el1) X(mdccint_el1)
+    FAKE_16(X, dbgwcr, _el1) X(mdscr_el1)
 /* PMCR_EL0 and those behind PMSELR_EL0 have effects: fake.c. */
 #define FAKE_PMU_REGISTERS(X) \
     X(pmccntr_el0) X(pmccfiltr_el0) X(pmuserenr_el0) X(pmselr_el0) X(pmcntenset_el0) \
@@ -77,6 +77,7 @@ uint64_t fake_index(uint64_t index, uint64_t size);
 void fake_isb(void);
 void fake_relax(void);
 void fake_sleep(void);
+void fake_take_serror(void);
 void fake_maintain(char op, uint64_t va);
 
 #define read_sysreg(name)         fake_read(REG_##name)
@@ -88,6 +89,7 @@ void fake_maintain(char op, uint64_t va);
 #define cpu_relax() fake_relax()
 
 #define wait_for_interrupt() fake_sleep()
+#define take_serror()        fake_take_serror()
 
 #define tlb_flush_guests()      fake_maintain('T', 0)
 #define tlb_flush_vcpu()        fake_maintain('t', 0)

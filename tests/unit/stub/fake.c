@@ -337,6 +337,15 @@ uint32_t fake_load32(uint64_t pa)
     return (uint32_t)gicr_load(gicr, reg);
 }
 
+/* ISR_EL1.A: the vector's slot for an SError at EL2 is 7. */
+void fake_take_serror(void)
+{
+    if (!(REG(isr_el1) >> 8 & 1))
+        return;
+    REG(isr_el1) &= ~(1ull << 8);
+    panic(7, &pcpus[fake_core - fake.core]);
+}
+
 uint64_t fake_index(uint64_t index, uint64_t size)
 {
     fake.clamps[size]++;
@@ -533,6 +542,7 @@ static void boot_as(uint32_t nr_lrs)
         pcpus[i].poll_limit = boot.poll_limit;
         pcpus[i].channel = (struct rv_channel *)shared + i;
         pcpus[i].stack_top = &stacks[i].top;
+        boot.pcpu[i].kick = 1u << i;
         fake.core[i].reg[REG_id_aa64pfr0_el1] = 0x22;    /* AArch32 at EL0 and EL1 */
         fake.core[i].reg[REG_ctr_el0] = FAKE_LINE << 16; /* DminLine */
         fake.core[i].reg[REG_icc_sre_el2] = 7;

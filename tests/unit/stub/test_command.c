@@ -403,27 +403,6 @@ static void vcpu_is_created_as_asked(void **state)
     assert_null(vcpus[3].pcpu);
 }
 
-/* Both would use one list register, and the end of one would be that of the other. */
-static void two_physical_interrupts_with_one_virtual_intid_are_refused(void **state)
-{
-    struct rv_command set = {OP(SET_DIRECT), VCPU(0), .arg = {27, 27, 0}};
-    struct rv_event event;
-
-    setup(state);
-    fake_ok(core, set);
-    fake_ok(core, set); /* the same again is no second one */
-    set.arg[0] = 30;
-    set.arg[1] = 30;
-    fake_ok(core, set);
-    set.arg[1] = 27;
-    fake_command(core, &set);
-    assert_false(fake_serve(core));
-    assert_true(fake_event(core, &event));
-    assert_int_equal(event.type, RV_EVENT_REFUSED);
-    assert_int_equal(event.value, RV_REFUSED_INTID);
-    assert_int_equal(vcpus[0].direct[1].vintid, 30);
-}
-
 static void set_direct_masks_and_unmasks_what_is_live_here(void **state)
 {
     struct rv_command set = {OP(SET_DIRECT), VCPU(0), .arg = {27, 27, RV_IRQ_ENABLED}};
@@ -613,7 +592,6 @@ int main(void)
         cmocka_unit_test(ack_of_retract_has_the_states_found),
         cmocka_unit_test(no_room_is_acknowledged_and_stops_nothing),
         cmocka_unit_test(vcpu_is_created_as_asked),
-        cmocka_unit_test(two_physical_interrupts_with_one_virtual_intid_are_refused),
         cmocka_unit_test(set_direct_masks_and_unmasks_what_is_live_here),
         cmocka_unit_test(flush_names_the_memory_by_its_address),
         cmocka_unit_test(commands_over_much_are_refused),

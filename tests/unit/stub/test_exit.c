@@ -336,6 +336,34 @@ static void polling_is_set_while_the_core_waits_and_not_when_the_guest_runs(void
     assert_int_equal(core->channel->command_polling.v, 0);
 }
 
+/* WFI ends at once while an SError is pending: the core would look again and again. */
+static void serror_that_is_pending_wakes_the_guest_that_waits(void **state)
+{
+    setup(state);
+    REG(isr_el1) = 1u << 8;
+    core->waits = true;
+    fake.sleeps = 0;
+    assert_true(fake_serve(core)); /* it is taken from the guest then: exit_serror() */
+    assert_int_equal(fake.sleeps, 0);
+    assert_false(core->waits);
+}
+
+static void serror_on_a_core_without_a_guest_is_reported_once(void **state)
+{
+    struct rv_event event;
+
+    setup(state);
+    world_leave(core);
+    assert_true(fake_event(core, &event));
+    REG(isr_el1) = 1u << 8;
+    assert_false(fake_serve(core));
+    assert_true(fake_event(core, &event));
+    assert_int_equal(event.type, RV_EVENT_PANIC);
+    assert_int_equal(event.flags, 7); /* the vector: an SError at EL2 */
+    assert_false(fake_event(core, &event));
+    assert_int_equal(REG(isr_el1), 0);
+}
+
 static void interrupt_ends_the_poll(void **state)
 {
     setup(state);
@@ -588,6 +616,8 @@ int main(void)
         cmocka_unit_test(wait_ends_with_an_interrupt_that_the_guest_can_take),
         cmocka_unit_test(idle_guest_waits_without_a_message),
         cmocka_unit_test(polling_is_set_while_the_core_waits_and_not_when_the_guest_runs),
+        cmocka_unit_test(serror_that_is_pending_wakes_the_guest_that_waits),
+        cmocka_unit_test(serror_on_a_core_without_a_guest_is_reported_once),
         cmocka_unit_test(interrupt_ends_the_poll),
         cmocka_unit_test(stopped_says_waits_exactly_if_it_still_waited),
         cmocka_unit_test(direct_interrupt_goes_to_the_guest_without_a_message),

@@ -24,7 +24,7 @@
 #define SUSPEND   0xc4000001ull
 #define ENTRY     0x41000000ull
 #define CONTEXT   0x1234ull
-#define FOUND_HCR (HCR_RW | HCR_API | HCR_APK)
+#define FOUND_HCR (HCR_RW | HCR_PAUTH)
 
 static unsigned firmware_calls;
 static void (*on_firmware)(uint64_t *x);
@@ -122,7 +122,7 @@ static void a_cpu_that_is_turned_off_parks_here_and_reads_as_off(void **state)
     assert_int_equal(answer(0), 0);
     assert_true(REG(hcr_el2) & HCR_VM);
     fake_use(1);
-    assert_true(REG(hcr_el2) & HCR_IMO); /* the kick comes to EL2 */
+    assert_true(REG(hcr_el2) & HCR_ROUTING); /* the kick comes to EL2 */
     assert_int_equal(fake_core->gicr.enabled & 1, 1);
 }
 

@@ -103,7 +103,7 @@ static void injecting_does_not_overwrite_an_end_that_is_not_reported(void **stat
         guest.depth = 0;
     for (uint32_t n = 0; n < 4; n++) {
         if (*fake_lr(n) >> 62 == 0)
-            *fake_lr(n) |= LR_PRIORITY_MASK;
+            *fake_lr(n) |= 0xffull << LR_PRIORITY_SHIFT;
     }
     lr_inject(core, software(50, RV_IRQ_PENDING));
     maintain();

@@ -278,14 +278,14 @@ static void each_vm_has_its_own_vmid_and_root(void **state)
     for (uint16_t i = 2; i < RV_MAX_VMS; i++)
         fake_create_vm(i);
     for (unsigned i = 0; i < RV_MAX_VMS; i++) {
-        uint64_t vttbr = stage2_vttbr(&vms[i]);
+        uint64_t vttbr = vms[i].vttbr;
 
         assert_int_not_equal(vttbr >> 48, 0);
         assert_true(vttbr >> 48 < 256); /* VTCR_EL2.VS is 0 */
         assert_int_equal(vttbr & 0xffffffffffff, (uint64_t)vms[i].root);
         assert_int_equal((uint64_t)vms[i].root % 8192, 0);
         for (unsigned j = 0; j < i; j++) {
-            assert_int_not_equal(vttbr >> 48, stage2_vttbr(&vms[j]) >> 48);
+            assert_int_not_equal(vttbr >> 48, vms[j].vttbr >> 48);
             assert_ptr_not_equal(vms[i].root, vms[j].root);
         }
     }

@@ -128,7 +128,7 @@ static void every_register_comes_back_with_its_own_value(void **state)
     migrate(&before);
     assert_same_guest(&before);
     assert_int_equal(REG(spsr_el2), PSTATE_EL0t | PSTATE_NZCV);
-    assert_int_equal(REG(vttbr_el2), stage2_vttbr(&vms[0]));
+    assert_int_equal(REG(vttbr_el2), vms[0].vttbr);
     assert_ptr_equal(core->stack_top->gpr, page->x);
 }
 
@@ -146,7 +146,7 @@ static void counters_and_vectors_of_any_cpu_come_back(void **state)
         for (unsigned c = 0; c < 2; c++) {
             fake_use(c);
             world_init_cpu();
-            assert_int_equal(REG(mdcr_el2) & MDCR_HPMN, fake.nr_counters);
+            assert_int_equal(REG(mdcr_el2) & 0x1f, fake.nr_counters);
         }
         core = fake_use(0);
         fill_core((uint8_t)i);
@@ -203,10 +203,8 @@ static void registers_that_the_cpu_does_not_have_are_not_touched(void **state)
         cpu.nr_watchpoints = 1;
         world_init_cpu();
         assert_int_equal((REG(cptr_el2) & CPTR_TZ) != 0, (missing[i] & RV_GROUP_SVE) != 0);
-        assert_int_equal((REG(mdcr_el2) & (MDCR_TPM | MDCR_TPMCR)) != 0,
-                         (missing[i] & RV_GROUP_PMU) != 0);
-        assert_int_equal((REG(hcr_el2) & (HCR_APK | HCR_API)) != 0,
-                         (missing[i] & RV_GROUP_PAUTH) == 0);
+        assert_int_equal((REG(mdcr_el2) & MDCR_PMU) != 0, (missing[i] & RV_GROUP_PMU) != 0);
+        assert_int_equal((REG(hcr_el2) & HCR_PAUTH) != 0, (missing[i] & RV_GROUP_PAUTH) == 0);
         REG(dbgbvr2_el1) = REG(dbgwcr1_el1) = REG(dbgbvr1_el1) = REG(dbgwcr0_el1) = 77;
         memset(page->sve, 0x5a, sizeof(page->sve));
         memset(&page->pmu, 0x5a, sizeof(page->pmu));
@@ -236,8 +234,8 @@ static void no_other_bit_of_hcr_gets_in(void **state)
 
     setup(state);
     before = REG(hcr_el2);
-    assert_int_equal(before & (HCR_VM | HCR_IMO | HCR_FMO | HCR_AMO | HCR_TSC | HCR_RW),
-                     HCR_VM | HCR_IMO | HCR_FMO | HCR_AMO | HCR_TSC | HCR_RW);
+    /* VM; FMO, IMO, AMO; TSC; RW. */
+    assert_int_equal(before & 0x80080039, 0x80080039);
     assert_int_equal(RV_HCR_BITS, 0x6100);
     for (unsigned bit = 0; bit < 64; bit++) {
         for (int on = 0; on <= 1; on++) {
@@ -300,7 +298,6 @@ static void fine_grained_traps_are_set_where_they_exist(void **state)
         uint64_t fgt, amu;
         size_t set; /* the first so many of `traps` */
     } cpus[] = {{0, 0, 0}, {0, 1, 0}, {1, 0, 5}, {1, 1, 6}, {2, 1, 6}};
-    const uint64_t shared_debug = 1u << 5 | 1u << 10; /* DBGCLAIM, OSECCR_EL1 */
 
     for (size_t i = 0; i < COUNT_OF(cpus); i++) {
         setup(state);
@@ -310,12 +307,12 @@ static void fine_grained_traps_are_set_where_they_exist(void **state)
         REG(id_aa64pfr0_el1) = cpus[i].amu << 44;
         world_init_cpu();
         for (size_t j = 0; j < COUNT_OF(traps); j++) {
-            bool debug = traps[j] == REG_s3_4_c3_c1_4 || traps[j] == REG_s3_4_c3_c1_5;
-            uint64_t wanted = j >= cpus[i].set ? ~0ull : debug ? shared_debug : 0;
+            uint64_t wanted = j >= cpus[i].set ? ~0ull : 0;
 
             assert_int_equal(fake_core->reg[traps[j]], wanted);
         }
-        assert_int_equal(REG(mdcr_el2) >> 27 & 1, cpus[i].fgt != 0); /* TDCC */
+        /* TDA, TDOSA, TDRA: vCPUs that share a CPU share no debug register. */
+        assert_int_equal(REG(mdcr_el2) >> 9 & 7, 7);
     }
 }
 

@@ -81,9 +81,12 @@ static int sleeps(struct notifier_block *block, unsigned long event, void *data)
 
 static struct notifier_block sleep_block = {.notifier_call = sleeps};
 
-static void note_mpidr(void *boot)
+static void note_cpu(void *boot)
 {
-    ((struct rv_boot_page *)boot)->pcpu[smp_processor_id()].mpidr = read_cpuid_mpidr();
+    struct rv_boot_pcpu *pcpu = &((struct rv_boot_page *)boot)->pcpu[smp_processor_id()];
+
+    pcpu->mpidr = read_cpuid_mpidr();
+    pcpu->kick = cpu_kick_value(pcpu->mpidr);
 }
 
 /* With the CPUs held: none comes or goes meanwhile. */
@@ -96,7 +99,7 @@ static int install(void)
     error = stub_load(&stub);
     if (error)
         return error;
-    on_each_cpu(note_mpidr, stub.boot, true);
+    on_each_cpu(note_cpu, stub.boot, true);
     error = gic_find(stub.boot);
     if (error)
         goto out;

@@ -273,7 +273,11 @@ static int no_set_vmcr(void *opaque, unsigned vcpu, uint64_t mask, uint64_t bits
 static void describe_says_what_the_emulation_does_for_each_register(void **state)
 {
     struct sysreg sysreg = {
-        .sgi = no_sgi, .deactivate = no_deactivate, .gic = no_gic, .set_vmcr = no_set_vmcr};
+        .id = {[RV_ID_INDEX(5, 0)] = 0xf0f000}, /* 16 breakpoints, 16 watchpoints */
+        .sgi = no_sgi,
+        .deactivate = no_deactivate,
+        .gic = no_gic,
+        .set_vmcr = no_set_vmcr};
     struct sysreg_cpu cpu;
 
     log_set_level("error");

@@ -149,9 +149,30 @@ static void ready_machine_is_not_looked_at_again(void **state)
     assert_int_equal(wait_ready(), 0);
 }
 
+/* IHI 0069, ICC_SGI1R_EL1: Aff3 at 48, RS at 44, Aff2 at 32, INTID at 24, Aff1 at 16, list. */
+static void kick_names_one_cpu(void **state)
+{
+    static const struct {
+        uint64_t mpidr, sgi;
+    } cases[] = {
+        {0x80000000, 0x1},
+        {0x80000003, 0x8},
+        {0x8000000f, 0x8000},
+        {0x80000010, 1ull << 44 | 0x1},
+        {0x80000102, 0x10004},
+        {0x81ff0102, 0xffull << 32 | 0x10004},
+        {0x12800301f7, 0x12ull << 48 | 15ull << 44 | 3ull << 32 | 1ull << 16 | 0x80},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_int_equal(machine_kick_sgi(cases[i].mpidr), cases[i].sgi);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kick_names_one_cpu),
         cmocka_unit_test(like_cpus_are_ready_whatever_their_revision),
         cmocka_unit_test(cpus_that_differ_are_refused_by_number),
         cmocka_unit_test(cpus_with_fewer_than_40_bits_of_address_are_refused),

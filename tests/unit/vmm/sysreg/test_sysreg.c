@@ -444,6 +444,7 @@ static void sysreg_debug_registers_are_the_copy_that_the_debugger_keeps(void **s
 
     sysreg.debug = debug_hook;
     sysreg.debug_written = debug_written_hook;
+    sysreg.id[RV_ID_INDEX(5, 0)] = 0xf0f000; /* 16 breakpoints, 16 watchpoints */
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         memset(&debug, 0, sizeof(debug));
         debug_writes = 0;
@@ -461,8 +462,28 @@ static void sysreg_debug_registers_are_the_copy_that_the_debugger_keeps(void **s
         assert_int_equal(*cases[i].field, 0x1234 + i);
         assert_true(access_register(&cpu, cases[i].read, &value, &kick));
         assert_int_equal(value, 0);
+        assert_true(lost);
+    }
+    /* Six breakpoints and four watchpoints: the others are UNDEFINED. */
+    sysreg.id[RV_ID_INDEX(5, 0)] = 0x305000;
+    has_debugger = true;
+    for (uint32_t n = 0; n < 16; n++) {
+        for (uint32_t op2 = 4; op2 < 8; op2++)
+            assert_int_equal(access_register(&cpu, 0xd5300000 | n << 8 | op2 << 5, &value, &kick),
+                             n < (op2 < 6 ? 6 : 4));
     }
     sysreg.debug = NULL;
+}
+
+static void sysreg_mdccint_keeps_its_value(void **state)
+{
+    struct sysreg_cpu cpu = {0};
+    uint64_t value = ~0ull, kick;
+
+    assert_true(access_register(&cpu, 0xd5100203, &value, &kick)); /* msr mdccint_el1, x3 */
+    value = 0;
+    assert_true(access_register(&cpu, 0xd5300203, &value, &kick));
+    assert_int_equal(value, 3u << 29);
 }
 
 static void sysreg_never_goes_out_of_bounds_for_any_encoding(void **state)
@@ -605,6 +626,7 @@ int main(void)
         cmocka_unit_test(sysreg_dbgprcr_keeps_its_one_bit),
         cmocka_unit_test(sysreg_claim_tags_are_set_and_cleared_one_by_one),
         cmocka_unit_test(sysreg_debug_registers_are_the_copy_that_the_debugger_keeps),
+        cmocka_unit_test(sysreg_mdccint_keeps_its_value),
         cmocka_unit_test(sysreg_never_goes_out_of_bounds_for_any_encoding),
         cmocka_unit_test(idregs_apply_each_rule_to_each_value),
         cmocka_unit_test(idregs_rules_do_not_overlap_and_name_existing_registers),
