@@ -5,7 +5,7 @@
 # that takes CPUs, the folder of the modules.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
-kvm=$1 pcpu=$2 modules=$3
+kvm=$(realpath -- "$1") pcpu=$(realpath -- "$2") modules=$3 # meson gives paths in the build folder
 
 cat >"$work/script" <<'S'
 kvm=$1 pcpu=$2 module=$3/$(uname -r) rounds=$4

@@ -58,8 +58,11 @@ S
     cat <<S
 setvar rvtest -guid $guid
 @44 33 22 11
-setvar rvlast -guid $guid -nv -bs -rt =0x55667788
 @Shell>
+setvar rvlast -guid $guid -nv -bs -rt =0x55667788
+~2
+setvar rvlast -guid $guid
+@88 77 66 55
 !KILL
 S
 } >"$work/typed"
