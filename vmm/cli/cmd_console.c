@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 #include "vmm/cli/command.h"
 #include "vmm/cli/vm_command.h"
 #include "vmm/util/log.h"
+#include "vmm/util/write_all.h"
 
 #define ESCAPE    0x01 /* Ctrl-a, as in `vmm run` */
 #define CHUNK     4096u
@@ -128,27 +127,15 @@ static const struct found *choose(const char *vm, const char *word, const struct
  * Being one
  */
 
+/* A descriptor or -errno. A socket's path has a slash, so client_connect() takes it for a path. */
 static int attach(const struct found *found)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd;
 
-    if (!found->is_socket)
-        return open(found->path, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (strlen(found->path) >= sizeof(address.sun_path)) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    strcpy(address.sun_path, found->path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address))) {
-        int error = errno;
-
-        close(fd);
-        errno = error;
-        fd = -1;
-    }
-    return fd;
+    if (found->is_socket)
+        return client_connect(found->path);
+    fd = open(found->path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 static struct termios tty_mode;
@@ -171,21 +158,6 @@ static void make_tty_raw(void)
     cfmakeraw(&raw);
     tty_is_raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
     atexit(restore_tty);
-}
-
-static int write_all(int fd, const char *data, size_t size)
-{
-    while (size) {
-        ssize_t n = write(fd, data, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        data += n;
-        size -= (size_t)n;
-    }
-    return 0;
 }
 
 /* What is typed, without the escapes, goes to `out`. True: Ctrl-a d. */
@@ -247,7 +219,7 @@ static int console(const struct vm_options *o)
         return STATUS_VMM;
     fd = attach(one);
     if (fd < 0) {
-        log_error("console '%s': %s", one->path, strerror(errno));
+        log_error("console '%s': %s", one->path, strerror(-fd));
         return STATUS_VMM;
     }
     make_tty_raw();

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "vmm/util/log.h"
+#include "vmm/util/write_all.h"
 
 #define SPOOL_CHUNK ((size_t)65536)
 
@@ -65,21 +66,6 @@ static ssize_t pread_some(int fd, uint8_t *data, size_t room, size_t offset)
         n = pread(fd, data, room, (off_t)offset);
     } while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
-}
-
-static int write_all(int fd, const uint8_t *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t n = write(fd, data, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data += n;
-        size -= (size_t)n;
-    }
-    return 0;
 }
 
 /* Copies the pipe `from` to the memory file `to`. */

@@ -13,6 +13,7 @@
 #include "vmm/record/record_file_internal.h"
 #include "vmm/util/log.h"
 #include "vmm/util/thread.h"
+#include "vmm/util/write_all.h"
 
 #define BLOCKS 8u /* that wait for the thread, or are filled */
 
@@ -33,23 +34,6 @@ struct record_writer {
     struct block blocks[BLOCKS];
     uint8_t packed[ZSTD_COMPRESSBOUND(RECORD_BLOCK_MAX)];
 };
-
-static int write_all(int fd, const void *data, size_t len)
-{
-    const uint8_t *at = data;
-
-    while (len) {
-        ssize_t n = write(fd, at, len);
-
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0) {
-            at += n;
-            len -= (size_t)n;
-        }
-    }
-    return 0;
-}
 
 static int write_block(struct record_writer *writer, ZSTD_CCtx *zstd, const struct block *block)
 {
