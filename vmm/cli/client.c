@@ -16,6 +16,7 @@
 
 #define ANSWER_MAX (16u << 20) /* bytes */
 #define CHUNK      65536u
+#define PATH_SIZE  256u
 
 int client_connect(const char *vm)
 {
@@ -178,6 +179,14 @@ json_t *client_do(const char *vm, const char *method, const char *path, const js
 json_t *client_get(const char *vm, const char *path)
 {
     return client_do(vm, "GET", path, NULL, CLIENT_TIMEOUT_MS);
+}
+
+json_t *client_get_device(const char *vm, const char *name)
+{
+    char path[PATH_SIZE];
+
+    snprintf(path, sizeof(path), "/devices/%s", name);
+    return client_get(vm, path);
 }
 
 void client_answer_free(struct client_answer *answer)

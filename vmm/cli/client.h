@@ -33,4 +33,7 @@ json_t *client_get(const char *vm, const char *path);
 json_t *client_do(const char *vm, const char *method, const char *path, const json_t *body,
                   int timeout_ms);
 
+/* The details of a device. NULL: an error. */
+json_t *client_get_device(const char *vm, const char *name);
+
 void client_answer_free(struct client_answer *answer);

@@ -18,7 +18,6 @@
 
 #define ESCAPE    0x01 /* Ctrl-a, as in `vmm run` */
 #define CHUNK     4096u
-#define PATH_SIZE 256u
 #define MAX_FOUND 16u
 
 /* A back end that can be attached to. */
@@ -79,11 +78,8 @@ static int find_all(const char *vm, struct found *found)
 
     json_array_foreach(json_object_get(list, "devices"), i, device)
     {
-        char path[PATH_SIZE];
-        json_t *details;
+        json_t *details = client_get_device(vm, vm_string(device, "name"));
 
-        snprintf(path, sizeof(path), "/devices/%s", vm_string(device, "name"));
-        details = client_get(vm, path);
         count = find_in(details, vm_number(info, "pid"), found, count);
         json_decref(details);
     }

@@ -103,17 +103,6 @@ static json_t *size_body(const char *text)
     return NULL;
 }
 
-static int finish(const struct vm_options *o, json_t *answer)
-{
-    if (!answer)
-        return STATUS_VMM;
-    if (o->json)
-        vm_print_json(answer);
-    else
-        json_decref(answer);
-    return STATUS_OK;
-}
-
 /*
  * vmm balloon
  */
@@ -149,7 +138,7 @@ static int show_balloon(const struct vm_options *o)
     const char *key;
 
     if (!answer || o->json)
-        return finish(o, answer);
+        return vm_command_end(o, answer);
     json_object_foreach(answer, key, value)
     {
         uint64_t number = (uint64_t)json_integer_value(value);
@@ -172,7 +161,7 @@ static int balloon(const struct vm_options *o)
     body = size_body(o->args[1]);
     if (!body)
         return STATUS_USAGE;
-    return finish(o, command(o->args[0], find_balloon(o->args[0]), "size", body));
+    return vm_command_end(o, command(o->args[0], find_balloon(o->args[0]), "size", body));
 }
 
 static const struct vm_command balloon_command = {
@@ -205,7 +194,7 @@ static int disk(const struct vm_options *o)
     body = strcmp(size, "image") == 0 ? json_object() : size_body(size);
     if (!body)
         return STATUS_USAGE;
-    return finish(o, command(vm, find(vm, "disk", "disks", which), "resize", body));
+    return vm_command_end(o, command(vm, find(vm, "disk", "disks", which), "resize", body));
 }
 
 static const struct vm_command disk_command = {
@@ -228,26 +217,25 @@ const struct command command_disk = {
  * vmm net
  */
 
-static int set_link(const char *vm, const char *which, const char *state, json_t **answer)
+/* NULL: it is not done. */
+static json_t *set_link(const char *vm, const char *which, const char *state)
 {
     char *name = find(vm, "network card", "networks", which), path[PATH_SIZE];
-    json_t *body = json_pack("{s:s}", "link", state);
+    json_t *body = json_pack("{s:s}", "link", state), *answer = NULL;
 
-    *answer = NULL;
     if (name) {
         snprintf(path, sizeof(path), "/devices/%s", name);
-        *answer = client_do(vm, "PATCH", path, body, CLIENT_TIMEOUT_MS);
+        answer = client_do(vm, "PATCH", path, body, CLIENT_TIMEOUT_MS);
     }
     free(name);
     json_decref(body);
-    return *answer ? 0 : -EIO;
+    return answer;
 }
 
 static int net(const struct vm_options *o)
 {
     const char *vm = o->args[1], *which = o->nr_args == 4 ? o->args[2] : NULL;
     const char *state = o->args[o->nr_args - 1];
-    json_t *answer;
 
     if (strcmp(o->args[0], "link") != 0) {
         log_error("net '%s': there is 'link'", o->args[0]);
@@ -257,8 +245,7 @@ static int net(const struct vm_options *o)
         log_error("link '%s': give up or down", state);
         return STATUS_USAGE;
     }
-    set_link(vm, which, state, &answer);
-    return finish(o, answer);
+    return vm_command_end(o, set_link(vm, which, state));
 }
 
 static const struct vm_command net_command = {

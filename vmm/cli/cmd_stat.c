@@ -8,8 +8,6 @@
 #include "vmm/cli/command.h"
 #include "vmm/cli/vm_command.h"
 
-#define PATH_SIZE 256u
-
 static const struct option_row rows[] = {VM_OPTION_JSON, VM_OPTION_HELP};
 
 /* All of it in one object; NULL after a message. */
@@ -30,12 +28,7 @@ static json_t *collect(const char *vm)
         json_decref(answer);
     }
     json_array_foreach(json_object_get(devices, "devices"), i, device)
-    {
-        char path[PATH_SIZE];
-
-        snprintf(path, sizeof(path), "/devices/%s", vm_string(device, "name"));
-        json_array_append_new(details, client_get(vm, path));
-    }
+        json_array_append_new(details, client_get_device(vm, vm_string(device, "name")));
     if (!devices) {
         json_decref(all);
         all = NULL;

@@ -118,17 +118,9 @@ const struct command command_ps = {.name = "ps", .summary = "list the VMs", .vm 
 static int act(const struct vm_options *o, const char *action)
 {
     char path[32];
-    json_t *answer;
 
     snprintf(path, sizeof(path), "/vm/%s", action);
-    answer = client_do(o->args[0], "POST", path, NULL, PAUSE_SECONDS * 1000);
-    if (!answer)
-        return STATUS_VMM;
-    if (o->json)
-        vm_print_json(answer);
-    else
-        json_decref(answer);
-    return STATUS_OK;
+    return vm_command_end(o, client_do(o->args[0], "POST", path, NULL, PAUSE_SECONDS * 1000));
 }
 
 static int act_by_name(const struct vm_options *o)

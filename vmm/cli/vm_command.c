@@ -56,6 +56,17 @@ void vm_print_json(json_t *json)
     json_decref(json);
 }
 
+int vm_command_end(const struct vm_options *o, json_t *answer)
+{
+    if (!answer)
+        return STATUS_VMM;
+    if (o->json)
+        vm_print_json(answer);
+    else
+        json_decref(answer);
+    return STATUS_OK;
+}
+
 const char *vm_string(const json_t *object, const char *key)
 {
     return json_string_value(json_object_get(object, key));

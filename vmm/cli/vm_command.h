@@ -55,6 +55,12 @@ json_t *vm_list(void);
 /* Print the JSON and drop it. */
 void vm_print_json(json_t *json);
 
+/*
+ * The end of a command that has nothing to show but the answer, which is dropped: with --json it
+ * is printed. NULL: it failed, after a message. Returns enum exit_status.
+ */
+int vm_command_end(const struct vm_options *o, json_t *answer);
+
 /* Members of objects that the server sends; NULL and 0 if they are not there. */
 const char *vm_string(const json_t *object, const char *key);
 uint64_t vm_number(const json_t *object, const char *key);
