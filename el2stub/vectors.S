@@ -6,6 +6,7 @@
  * go, and the core's struct pcpu. All else of the guest stays in the core.
  */
 #include "offsets.h"
+#include "el2stub/pairs.S"
 
 .section .text.vectors, "ax"
 
@@ -24,19 +25,6 @@
     .balign 0x80
     mov x0, #\slot
     b panic_entry
-.endm
-
-/* Store or load pairs up to x28, x29, from x\first on. x0: where x0 has its place. */
-.macro pair op, n, next
-    \op x\n, x\next, [x0, #8 * \n]
-.endm
-.altmacro
-.macro pairs op, first
-    .set n, \first
-    .rept (30 - \first) / 2
-        pair \op, %n, %(n + 1)
-        .set n, n + 2
-    .endr
 .endm
 
 .balign 0x800
@@ -87,7 +75,6 @@ guest_enter:
 /* x0: slot. Whatever state the core is in, start on an empty stack. */
 panic_entry:
     mrs x1, tpidr_el2
-    add x2, x1, #PCPU_STACK_TOP
-    ldr x2, [x2]
+    ldr x2, [x1, #PCPU_STACK_TOP]
     mov sp, x2
     b panic

@@ -65,6 +65,17 @@ struct rv_boot_pcpu {
 };
 _Static_assert(sizeof(struct rv_boot_pcpu) == 0x18, "pCPU layout");
 
+/* For who writes the boot page: `kick` of the CPU with this MPIDR_EL1. */
+static inline uint64_t rv_boot_kick(uint64_t mpidr)
+{
+    uint64_t aff3 = mpidr >> 32 & 0xff;
+    uint64_t aff2 = mpidr >> 16 & 0xff;
+    uint64_t aff1 = mpidr >> 8 & 0xff;
+    uint64_t range = mpidr >> 4 & 0xf; /* RS: which 16 values of Aff0 the target list is for */
+
+    return aff3 << 48 | range << 44 | aff2 << 32 | aff1 << 16 | 1ull << (mpidr & 0xf);
+}
+
 #define RV_BOOT_MAGIC 0x544f4f4252494e47ull /* "GNIRBOOT" */
 struct rv_boot_page {
     uint64_t magic;             /* 0x000 RV_BOOT_MAGIC */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Into EL2 of a machine whose host runs already, and out of it again. */
 #include "offsets.h"
+#include "el2stub/pairs.S"
 #include "proto/host.h"
 
 .text
@@ -38,12 +39,7 @@ host_start:
 1:  mov x10, x30
     bl mmu_on
     ldr x0, [sp, #STACK_TOP_GPR]
-    stp x18, x19, [x0, #8 * 18]
-    stp x20, x21, [x0, #8 * 20]
-    stp x22, x23, [x0, #8 * 22]
-    stp x24, x25, [x0, #8 * 24]
-    stp x26, x27, [x0, #8 * 26]
-    stp x28, x29, [x0, #8 * 28]
+    pairs stp, 18
     stp x10, xzr, [x0, #8 * 30] /* x30; the next word is stored by host_install() */
     mov x19, x11
     mov x0, x11
@@ -82,26 +78,10 @@ host_warm:
 host_call_firmware:
     stp x0, x30, [sp, #-16]!
     mov x30, x0
-    ldp x0, x1, [x30]
-    ldp x2, x3, [x30, #8 * 2]
-    ldp x4, x5, [x30, #8 * 4]
-    ldp x6, x7, [x30, #8 * 6]
-    ldp x8, x9, [x30, #8 * 8]
-    ldp x10, x11, [x30, #8 * 10]
-    ldp x12, x13, [x30, #8 * 12]
-    ldp x14, x15, [x30, #8 * 14]
-    ldp x16, x17, [x30, #8 * 16]
+    pairs ldp, 0, 16, x30
     smc #0
     ldr x30, [sp]
-    stp x0, x1, [x30]
-    stp x2, x3, [x30, #8 * 2]
-    stp x4, x5, [x30, #8 * 4]
-    stp x6, x7, [x30, #8 * 6]
-    stp x8, x9, [x30, #8 * 8]
-    stp x10, x11, [x30, #8 * 10]
-    stp x12, x13, [x30, #8 * 12]
-    stp x14, x15, [x30, #8 * 14]
-    stp x16, x17, [x30, #8 * 16]
+    pairs stp, 0, 16, x30
     ldp x0, x30, [sp], #16
     ret
 
@@ -112,12 +92,7 @@ host_call_firmware:
  */
 .global host_vanish
 host_vanish:
-    ldp x18, x19, [x0, #8 * 18]
-    ldp x20, x21, [x0, #8 * 20]
-    ldp x22, x23, [x0, #8 * 22]
-    ldp x24, x25, [x0, #8 * 24]
-    ldp x26, x27, [x0, #8 * 26]
-    ldp x28, x29, [x0, #8 * 28]
+    pairs ldp, 18
     ldp x30, x1, [x0, #8 * 30]  /* x30, and `vbar` behind it */
     ldr x2, [x0, #HOST_SCTLR]
     dsb sy

@@ -41,16 +41,6 @@ void machine_boot_page(struct machine *machine, const struct machine_config *con
     boot->ram_size = machine->layout.ram_size;
 }
 
-uint64_t machine_kick_sgi(uint64_t mpidr)
-{
-    uint64_t aff3 = mpidr >> 32 & 0xff;
-    uint64_t aff2 = mpidr >> 16 & 0xff;
-    uint64_t aff1 = mpidr >> 8 & 0xff;
-    uint64_t range = mpidr >> 4 & 0xf; /* RS: which 16 values of Aff0 the target list is for */
-
-    return aff3 << 48 | range << 44 | aff2 << 32 | aff1 << 16 | 1ull << (mpidr & 0xf);
-}
-
 static const char *const refusals[] = {
     [RV_BOOT_BAD_MAGIC] = "it found no boot page",
     [RV_BOOT_BAD_ABI] = "it speaks another version of the protocol; rebuild both",

@@ -73,9 +73,6 @@ int machine_qemu_check(const char *options);
  */
 int machine_wait_ready(struct machine *machine, struct event_base *base, const bool *over);
 
-/* For machines: the value of ICC_SGI1R_EL1 that sends the kick, SGI 0, to this CPU alone. */
-uint64_t machine_kick_sgi(uint64_t mpidr);
-
 /* For machines: fill in the boot page, except the addresses and INTIDs of devices, and `pcpu`. */
 void machine_boot_page(struct machine *machine, const struct machine_config *config,
                        uint64_t mem_base);

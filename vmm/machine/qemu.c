@@ -475,7 +475,7 @@ static void describe_board(struct machine *machine)
     for (unsigned i = 0; i < boot->nr_pcpus; i++) {
         boot->pcpu[i].mpidr = (uint64_t)(i / QEMU_CLUSTER) << 8 | i % QEMU_CLUSTER;
         boot->pcpu[i].gicr_base = QEMU_GICR_BASE + i * QEMU_GICR_STRIDE;
-        boot->pcpu[i].kick = machine_kick_sgi(boot->pcpu[i].mpidr);
+        boot->pcpu[i].kick = rv_boot_kick(boot->pcpu[i].mpidr);
     }
 }
 

@@ -38,13 +38,6 @@ u64 cpu_call(u64 function, u64 x1)
     return call(function, x1, 0, 0);
 }
 
-/* The value of ICC_SGI1R_EL1 that sends SGI 0 to this CPU alone. */
-u64 cpu_kick_value(u64 mpidr)
-{
-    return (mpidr & 0xff00000000) << 16 | (mpidr >> 4 & 0xf) << 44 | (mpidr & 0xff0000) << 16 |
-           (mpidr & 0xff00) << 8 | 1ul << (mpidr & 0xf);
-}
-
 /* SGI 0 to each CPU in the mask: the stub on it looks at its command ring. */
 void cpu_kick(const struct rv_boot_page *boot, u64 mask)
 {

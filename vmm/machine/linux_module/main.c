@@ -86,7 +86,7 @@ static void note_cpu(void *boot)
     struct rv_boot_pcpu *pcpu = &((struct rv_boot_page *)boot)->pcpu[smp_processor_id()];
 
     pcpu->mpidr = read_cpuid_mpidr();
-    pcpu->kick = cpu_kick_value(pcpu->mpidr);
+    pcpu->kick = rv_boot_kick(pcpu->mpidr);
 }
 
 /* With the CPUs held: none comes or goes meanwhile. */

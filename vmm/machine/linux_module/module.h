@@ -37,7 +37,6 @@ int cpu_check(void);
 int cpu_install(const struct stub *stub);
 int cpu_remove(void);
 u64 cpu_call(u64 function, u64 x1);
-u64 cpu_kick_value(u64 mpidr);
 void cpu_kick(const struct rv_boot_page *boot, u64 mask);
 
 /* doorbell.c: an interrupt for the stub to raise; its number goes to the boot page. */

@@ -166,7 +166,7 @@ static void kick_names_one_cpu(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-        assert_int_equal(machine_kick_sgi(cases[i].mpidr), cases[i].sgi);
+        assert_int_equal(rv_boot_kick(cases[i].mpidr), cases[i].sgi);
 }
 
 int main(void)
