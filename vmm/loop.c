@@ -111,11 +111,11 @@ static void obey(struct loop *loop)
             end_vm(loop, i, LOOP_VMM_FAILED);
         else if (vm->failed)
             end_vm(loop, i, LOOP_GUEST_FAILED);
-        else if (vm->request == VM_POWER_OFF)
+        else if (vm->core->request == VM_POWER_OFF)
             end_vm(loop, i, LOOP_POWER_OFF);
-        else if (vm->request == VM_RESET && vm->config.no_reboot)
+        else if (vm->core->request == VM_RESET && vm->config.no_reboot)
             end_vm(loop, i, LOOP_RESET);
-        else if (vm->request == VM_RESET && vm_reset(vm))
+        else if (vm->core->request == VM_RESET && vm_reset(vm))
             end_vm(loop, i, LOOP_VMM_FAILED);
     }
 }
@@ -168,7 +168,7 @@ bool loop_handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *ev
     if (!vm)
         return false;
     vm_event(vm, vcpu, event);
-    return vm->request != VM_RUN_ON || vm->failed || vm->broken;
+    return vm->core->request != VM_RUN_ON || vm->failed || vm->broken;
 }
 
 /*

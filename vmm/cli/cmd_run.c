@@ -154,7 +154,7 @@ static int open_control(const struct run_options *o, struct session *session,
 static int status_of(const struct session *session, enum loop_end how)
 {
     switch (how) {
-    case LOOP_POWER_OFF: return session->vm->power_off_code;
+    case LOOP_POWER_OFF: return session->vm->core->power_off_code;
     case LOOP_QUIT: return STATUS_OK;
     case LOOP_SIGNAL: return STATUS_SIGNAL + session->signal;
     case LOOP_RESET: return STATUS_RESET;

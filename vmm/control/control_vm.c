@@ -16,9 +16,9 @@ static const struct timeval tick_time = {.tv_usec = 2000};
 
 const char *control_state(struct vm *vm)
 {
-    if (vm->request == VM_POWER_OFF)
+    if (vm->core->request == VM_POWER_OFF)
         return "ending";
-    if (vm->request == VM_RESET)
+    if (vm->core->request == VM_RESET)
         return "resetting";
     if (!vm_is_pausing(vm))
         return "running";
@@ -190,8 +190,8 @@ void control_vm_reset(struct control_call *call)
 {
     struct vm *vm = call->target->vm;
 
-    if (vm->request == VM_RUN_ON)
-        vm->request = VM_RESET; /* the loop does it */
+    if (vm->core->request == VM_RUN_ON)
+        vm->core->request = VM_RESET; /* the loop does it */
     answer_state(call, CONTROL_ACCEPTED);
 }
 

@@ -55,7 +55,11 @@ static void *device_state_get(struct rv_instance *instance, const char *name, co
 {
     struct state_found old;
 
-    /* An older version may have had no such block. */
+    if (!block && instance->env.resume && !state_lookup(instance->env.state, name, &old)) {
+        log_error("device '%s' is not in the state that was left: it cannot be taken over", name);
+        return NULL;
+    }
+    /* An older version may have had no such further block. */
     if (!instance->env.resume || !state_lookup(instance->env.state, name, &old))
         return state_alloc(instance->env.state, name, version, size);
     if (old.version == version && (old.size == size || size == 0))

@@ -286,6 +286,11 @@ void psci_cpu_reset(struct psci_cpu *cpu, uint64_t mpidr, bool on)
     };
 }
 
+bool psci_cpu_is_valid(const struct psci_cpu *cpu, uint64_t mpidr)
+{
+    return cpu->mpidr == (mpidr & AFFINITY_MASK) && cpu->state <= PSCI_STATE_ON_PENDING;
+}
+
 void psci_cpu_started(struct psci_cpu *cpu)
 {
     if (cpu->state == PSCI_STATE_ON_PENDING)

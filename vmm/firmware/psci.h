@@ -95,6 +95,9 @@ struct psci {
 /* A vCPU at reset: `on` for the one that boots. */
 void psci_cpu_reset(struct psci_cpu *cpu, uint64_t mpidr, bool on);
 
+/* Of a vCPU that is taken over: can these bytes be its state? */
+bool psci_cpu_is_valid(const struct psci_cpu *cpu, uint64_t mpidr);
+
 /* A vCPU that CPU_ON asked for runs now: ON_PENDING becomes ON. */
 void psci_cpu_started(struct psci_cpu *cpu);
 

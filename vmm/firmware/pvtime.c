@@ -26,6 +26,11 @@ void pvtime_account(struct pvtime_region *region, unsigned vcpu, uint64_t stolen
     __atomic_store_n(&region->stolen[vcpu].stolen_ns, stolen_ns, __ATOMIC_RELAXED);
 }
 
+uint64_t pvtime_stolen_ns(const struct pvtime_region *region, unsigned vcpu)
+{
+    return __atomic_load_n(&region->stolen[vcpu].stolen_ns, __ATOMIC_RELAXED);
+}
+
 bool pvtime_call(const struct pvtime *pvtime, const struct call *call, struct call_result *result)
 {
     uint32_t asked = (uint32_t)call->x[1];

@@ -51,5 +51,8 @@ int pvtime_region_init(struct pvtime_region *region, void *memory, size_t size, 
  */
 void pvtime_account(struct pvtime_region *region, unsigned vcpu, uint64_t stolen_ns);
 
+/* What pvtime_account() has told last, maybe in another process. */
+uint64_t pvtime_stolen_ns(const struct pvtime_region *region, unsigned vcpu);
+
 /* Call a function of the range. False: there is none, and nothing was done. */
 bool pvtime_call(const struct pvtime *pvtime, const struct call *call, struct call_result *result);

@@ -285,8 +285,8 @@ static int reset(void *opaque)
 
     if (vm->config.no_reboot)
         return -EPERM;
-    if (vm->request == VM_RUN_ON)
-        vm->request = VM_RESET;
+    if (vm->core->request == VM_RUN_ON)
+        vm->core->request = VM_RESET;
     return 0;
 }
 

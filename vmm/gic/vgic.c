@@ -162,6 +162,15 @@ int vgic_attach(struct vgic *vgic, void *state, size_t size, const struct vgic_o
     return 0;
 }
 
+bool vgic_has_vcpus(const struct vgic *vgic, unsigned nr_vcpus, const uint64_t *mpidr)
+{
+    bool same = vgic->state->nr_vcpus == nr_vcpus;
+
+    for (unsigned vcpu = 0; same && vcpu < nr_vcpus; vcpu++)
+        same = vgic->state->vcpu[vcpu].affinity == pack_affinity(mpidr[vcpu]);
+    return same;
+}
+
 int vgic_resync(struct vgic *vgic)
 {
     struct vgic_state *state = vgic->state;

@@ -95,6 +95,9 @@ int vgic_init(struct vgic *vgic, void *state, size_t size, unsigned nr_vcpus, co
  */
 int vgic_attach(struct vgic *vgic, void *state, size_t size, const struct vgic_ops *ops, void *ctx);
 
+/* Is what was attached the GIC of these vCPUs, as vgic_init() was given them? */
+bool vgic_has_vcpus(const struct vgic *vgic, unsigned nr_vcpus, const uint64_t *mpidr);
+
 /*
  * Compares the state with the contents of the list registers and makes both agree, so
  * that interrupts in flight when the former vmm ended are neither lost nor stuck. 0, or

@@ -2,6 +2,7 @@
 #include "vmm/vm/state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -34,7 +35,8 @@ struct state_block {
     uint64_t room; /* for the bytes; a multiple of STATE_ALIGN */
     uint32_t version;
     uint32_t pending; /* 1: from state_begin() to its end */
-    uint32_t pad[4];
+    uint32_t claimed; /* 1: this vmm has asked for it, or made it */
+    uint32_t pad[3];
 };
 _Static_assert(sizeof(struct state_block) == 2 * STATE_ALIGN, "state block layout");
 
@@ -119,13 +121,17 @@ int state_create(struct state_area *area)
     return 0;
 }
 
+/* Sequences count from 0, so one beyond this was not written by us; and it never overflows. */
+#define STATE_SEQUENCE_MAX (UINT64_MAX / 2)
+
 /* Does the chain of blocks end where the header says? Nothing of it is believed. */
 static bool state_is_whole(const struct state_area *area)
 {
     const struct state_header *header = state_header(area);
     uint64_t at = sizeof(*header);
 
-    if (header->magic != STATE_MAGIC || header->used > area->size)
+    if (header->magic != STATE_MAGIC || header->used > area->size ||
+        header->sequence > STATE_SEQUENCE_MAX)
         return false;
     while (at < header->used) {
         const struct state_block *block = (const void *)(area->base + at);
@@ -167,6 +173,7 @@ int state_attach(struct state_area *area, int fd)
     }
     for (struct state_block *b = state_next(area, NULL); b; b = state_next(area, b)) {
         b->pending = 0;
+        b->claimed = 0;
         if (b->sequence && state_named(area, b->name) != b)
             b->sequence = 0;
     }
@@ -212,6 +219,7 @@ static struct state_block *state_take(struct state_area *area, const char *name,
     memcpy(block->name, name, strlen(name));
     block->version = version;
     block->size = size;
+    block->claimed = 1;
     memset(state_bytes(block), 0, block->room);
     return block;
 }
@@ -249,8 +257,42 @@ bool state_lookup(const struct state_area *area, const char *name, struct state_
 
     if (!block)
         return false;
+    block->claimed = 1;
     *found = (struct state_found){state_bytes(block), block->size, block->version};
     return true;
+}
+
+void *state_open(struct state_area *area, bool resume, const char *name, uint32_t version,
+                 size_t size)
+{
+    struct state_found found;
+
+    if (!resume)
+        return state_alloc(area, name, version, size);
+    if (!state_lookup(area, name, &found)) {
+        log_error("state block '%s' is missing: the guest cannot be taken over", name);
+        return NULL;
+    }
+    if (found.version != version || found.size != size) {
+        log_error("state block '%s': it is there with version %" PRIu32 " and %zu bytes, not "
+                  "%" PRIu32 " and %zu: the guest cannot be taken over",
+                  name, found.version, found.size, version, size);
+        return NULL;
+    }
+    return found.at;
+}
+
+const char *state_unclaimed(const struct state_area *area)
+{
+    for (struct state_block *b = state_next(area, NULL); b; b = state_next(area, b))
+        if (b->sequence && !b->claimed)
+            return b->name;
+    return NULL;
+}
+
+size_t state_used(const struct state_area *area)
+{
+    return (size_t)state_header(area)->used;
 }
 
 void *state_begin(struct state_area *area, const void *old, uint32_t version, size_t size)

@@ -46,6 +46,19 @@ void state_close(struct state_area *area);
  */
 void *state_alloc(struct state_area *area, const char *name, uint32_t version, size_t size);
 
+/*
+ * For a block of one version: a new one as from state_alloc(), or with `resume` the one that is
+ * there, if it has this version and size. NULL after a message.
+ */
+void *state_open(struct state_area *area, bool resume, const char *name, uint32_t version,
+                 size_t size);
+
+/* After all of a VM was taken over: a block that nobody has asked for, or NULL. */
+const char *state_unclaimed(const struct state_area *area);
+
+/* Bytes from the start of the area that are its state: what a snapshot copies. */
+size_t state_used(const struct state_area *area);
+
 /* The block of that name, as it is. */
 bool state_lookup(const struct state_area *area, const char *name, struct state_found *found);
 

@@ -34,7 +34,7 @@ uint64_t vm_memory_size(uint64_t ram_size, uint64_t rom_size)
 }
 
 /* In the VM's share: RAM, ROMs, stolen time. */
-static uint64_t pvtime_offset(const struct vm *vm)
+uint64_t vm_pvtime_offset(const struct vm *vm)
 {
     return vm->config.ram_size + vm->config.rom_size;
 }
@@ -43,12 +43,16 @@ static int create_gic(struct vm *vm)
 {
     unsigned n = vm->config.nr_vcpus;
     size_t size = vgic_state_size(n);
-    void *state = state_alloc(&vm->state, "gic", STATE_VERSION, size);
+    bool resume = vm->config.origin != VM_NEW;
+    void *state = state_open(&vm->state, resume, "gic", STATE_VERSION, size);
     int error;
 
     if (!state)
-        return -ENOMEM;
-    error = vgic_init(&vm->vgic, state, size, n, vm->mpidr, &vm_irq_ops, vm);
+        return resume ? -EINVAL : -ENOMEM;
+    error = resume ? vgic_attach(&vm->vgic, state, size, &vm_irq_ops, vm)
+                   : vgic_init(&vm->vgic, state, size, n, vm->mpidr, &vm_irq_ops, vm);
+    if (!error && !vgic_has_vcpus(&vm->vgic, n, vm->mpidr))
+        error = -EINVAL;
     if (!error)
         error = bus_add(vm->bus, "gicd", ipa(BOARD_GICD_BASE), VGIC_DIST_SIZE, &vgic_dist_bus_ops,
                         &vm->vgic);
@@ -85,9 +89,22 @@ static void debug_registers_written(void *opaque, unsigned index)
         vcpu_mark_dirty(&vm->vcpus[index], RV_GROUP_DEBUG);
 }
 
+/* The bytes of PSCI that another vmm has left; new ones are all zeros until the reset. */
+static int check_psci(const struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
+        if (psci_cpu_is_valid(&vm->exits.psci.cpus[i], vm->mpidr[i]))
+            continue;
+        log_error("state block 'psci' is damaged: the guest cannot be taken over");
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int create_exits(struct vm *vm)
 {
     unsigned n = vm->config.nr_vcpus;
+    bool resume = vm->config.origin != VM_NEW;
 
     vm->exits.bus = vm->bus;
     vm->exits.stats.by_place = log_enabled(LOG_DEBUG);
@@ -95,9 +112,9 @@ static int create_exits(struct vm *vm)
     vm->exits.psci.opaque = vm;
     vm->exits.psci.nr_cpus = n;
     vm->exits.psci.cpus =
-        state_alloc(&vm->state, "psci", STATE_VERSION, n * sizeof(*vm->exits.psci.cpus));
+        state_open(&vm->state, resume, "psci", STATE_VERSION, n * sizeof(*vm->exits.psci.cpus));
     vm->exits.sysreg_cpus =
-        state_alloc(&vm->state, "sysreg", STATE_VERSION, n * sizeof(*vm->exits.sysreg_cpus));
+        state_open(&vm->state, resume, "sysreg", STATE_VERSION, n * sizeof(*vm->exits.sysreg_cpus));
     vm->exits.sysreg.sgi = vm_irq_sgi;
     vm->exits.sysreg.deactivate = vm_irq_deactivate;
     vm->exits.sysreg.gic = vm_irq_ops.save;
@@ -105,7 +122,33 @@ static int create_exits(struct vm *vm)
     vm->exits.sysreg.debug = debug_registers;
     vm->exits.sysreg.debug_written = debug_registers_written;
     vm->exits.sysreg.opaque = vm;
-    return vm->exits.psci.cpus && vm->exits.sysreg_cpus ? 0 : -ENOMEM;
+    if (!vm->exits.psci.cpus || !vm->exits.sysreg_cpus)
+        return resume ? -EINVAL : -ENOMEM;
+    return resume ? check_psci(vm) : 0;
+}
+
+/* The state area and the blocks that no part of the VM has for itself. */
+static int create_state(struct vm *vm)
+{
+    bool resume = vm->config.origin != VM_NEW;
+    int error = resume ? state_attach(&vm->state, vm->config.state_fd) : state_create(&vm->state);
+
+    if (!error)
+        error = vm_clock_init(&vm->clock, &vm->state, resume);
+    if (!error && vm->config.origin == VM_RESTORED)
+        vm_clock_stop(&vm->clock);
+    return error ? error : vm_core_open(vm);
+}
+
+/* A device that the state knows, and the options do not. */
+static int check_all_claimed(const struct vm *vm)
+{
+    const char *name = vm->config.origin != VM_NEW ? state_unclaimed(&vm->state) : NULL;
+
+    if (!name)
+        return 0;
+    log_error("the guest has '%s', and the options do not: it cannot be taken over", name);
+    return -EINVAL;
 }
 
 int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_share *share,
@@ -126,9 +169,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     vm->ram =
         (struct guest_ram){machine->ram + share->ram_offset, BOARD_RAM_BASE, config->ram_size};
     vm->console.chardev = console;
-    error = state_create(&vm->state);
-    if (!error)
-        error = vm_clock_init(&vm->clock, &vm->state, false);
+    error = create_state(vm);
     if (error)
         return error;
     for (unsigned i = 0; i < config->nr_vcpus; i++) {
@@ -155,7 +196,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
         error = create_exits(vm);
     if (!error && !config->no_devices)
         error = vm_devices_create(vm, plugins);
-    return error;
+    return error ? error : check_all_claimed(vm);
 }
 
 void vm_destroy(struct vm *vm)
@@ -173,13 +214,13 @@ void vm_destroy(struct vm *vm)
 static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
 {
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        vcpu_reset(&vm->vcpus[i], layout->entry.v, i == 0 ? layout->dtb.v : 0, vm->cntvoff);
+        vcpu_reset(&vm->vcpus[i], layout->entry.v, i == 0 ? layout->dtb.v : 0, vm->core->cntvoff);
         psci_cpu_reset(&vm->exits.psci.cpus[i], vm->mpidr[i], i == 0);
         sysreg_reset(&vm->exits.sysreg_cpus[i]);
         vm->vcpus[i].stolen_ns = 0;
         vm->vcpus[i].pvtime = &vm->pvtime;
     }
-    pvtime_region_init(&vm->pvtime, vm->ram.host + pvtime_offset(vm), BOARD_PVTIME_SIZE,
+    pvtime_region_init(&vm->pvtime, vm->ram.host + vm_pvtime_offset(vm), BOARD_PVTIME_SIZE,
                        vm->config.nr_vcpus);
 }
 
@@ -210,7 +251,7 @@ static int map_ram(struct vm *vm, uint64_t offset)
 }
 
 /* Tell the stub of the VM: its memory, its vCPUs, its windows. */
-static int announce(struct vm *vm)
+int vm_announce(struct vm *vm)
 {
     const struct layout *layout = &vm->machine->layout;
     uint64_t ram = layout->ram + vm->share.ram_offset;
@@ -222,7 +263,7 @@ static int announce(struct vm *vm)
     struct rv_command pvtime = {
         .op = RV_COMMAND_MAP,
         .vm = (uint16_t)vm->share.id,
-        .arg = {BOARD_PVTIME_BASE, ram + pvtime_offset(vm), BOARD_PVTIME_SIZE, RV_MAP_READ},
+        .arg = {BOARD_PVTIME_BASE, ram + vm_pvtime_offset(vm), BOARD_PVTIME_SIZE, RV_MAP_READ},
     };
     int error = cores_call(vm->cores, &create, NULL);
 
@@ -271,7 +312,7 @@ void vm_know_cpus(struct vm *vm)
 
 int vm_begin(struct vm *vm, const struct loader_layout *layout)
 {
-    int error = announce(vm);
+    int error = vm_announce(vm);
 
     if (error)
         return error;
@@ -333,6 +374,7 @@ static int start_again(struct vm *vm)
         vm->debugger->reset_ends(vm->debugger->opaque);
     if (vm->broken)
         return -EIO;
+    vm->core->request = VM_RUN_ON; /* not before: a vmm that dies here leaves the reset to do */
     vm_pause_begin(vm);
     return 0;
 }
@@ -353,7 +395,6 @@ int vm_reset(struct vm *vm)
     if (!error && !vm_devices_are_quiet(vm))
         return 0; /* the request stands: the loop asks again */
     vm->resetting = false;
-    vm->request = VM_RUN_ON;
     if (!error)
         error = start_again(vm);
     if (error)
@@ -411,7 +452,7 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
         return;
     if (reply->hold) {
         /* The vCPU is off now, or the guest goes down; else it was lost. */
-        if (vcpu->pcpu && vm->request == VM_RUN_ON)
+        if (vcpu->pcpu && vm->core->request == VM_RUN_ON)
             vm->broken = true;
         return;
     }

@@ -16,6 +16,7 @@
 #include "vmm/device/plugin.h"
 #include "vmm/vm/code_pages.h"
 #include "vmm/vm/state.h"
+#include "vmm/vm/vm_core.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/vm/vm_debugger.h"
 #include "vmm/vm/vm_place.h"
@@ -24,6 +25,13 @@
 #define VM_MAX_VCPUS   32u
 #define VM_MAX_DEVICES 64u
 #define VM_MAX_LINES   64u /* interrupt lines of one device */
+
+/* Where a VM's state comes from. */
+enum vm_origin {
+    VM_NEW,        /* it is made */
+    VM_TAKEN_OVER, /* a vmm on this machine has left it: its time has run on */
+    VM_RESTORED,   /* from a snapshot: its time goes on where it was saved */
+};
 
 struct vm_config {
     const char *name; /* or NULL */
@@ -38,6 +46,8 @@ struct vm_config {
     const char *dump_dtb; /* or NULL: file to write the device tree to */
     bool no_reboot;
     bool no_devices; /* not even those of the board: for a replay */
+    enum vm_origin origin;
+    int state_fd; /* not VM_NEW: the memory object of the state area, which becomes the VM's */
 };
 
 /* What of the machine is a VM's: no two VMs share any of it. Offsets and sizes in bytes. */
@@ -45,9 +55,6 @@ struct vm_share {
     unsigned id;         /* the stub's number, below RV_MAX_VMS */
     uint64_t ram_offset; /* in the machine's RAM; vm_memory_size() bytes */
 };
-
-/* What a guest asked for and the loop does, when no exit is half done. */
-enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
 
 /* vm_pause.c */
 struct vm_pause {
@@ -67,6 +74,7 @@ struct vm {
     struct cores *cores;
     struct machine *machine;
     struct state_area state;
+    struct vm_core *core; /* in `state` */
     struct vm_clock clock;
     struct bus *bus;
     struct event_base *base;
@@ -90,21 +98,24 @@ struct vm {
     unsigned nr_devices;
     struct vm_pause pause;
     struct vm_counter counter;
-    uint64_t cntvoff; /* of all vCPUs: how long the counter has stood, in ticks */
-    bool running;     /* the stub knows the VM, and vCPUs may run */
-    bool resetting;   /* vm_reset() waits for the devices */
-    enum vm_request request;
-    int power_off_code; /* what the guest's end makes the vmm's exit status */
-    bool failed;        /* the guest cannot go on: it switched off its last vCPU */
-    bool broken;        /* the stub refused a command, panicked, or was lost */
+    bool running;   /* the stub knows the VM, and vCPUs may run */
+    bool resetting; /* vm_reset() waits for the devices */
+    bool failed;    /* the guest cannot go on: it switched off its last vCPU */
+    bool broken;    /* the stub refused a command, panicked, or was lost */
 };
 
 /* What a VM takes of the machine's RAM: its own, its ROMs, and what the vmm shows it. */
 uint64_t vm_memory_size(uint64_t ram_size, uint64_t rom_size);
 
+/* Where stolen time is, in the VM's share. */
+uint64_t vm_pvtime_offset(const struct vm *vm);
+
 /*
  * Make the VM on a machine whose stub may not be up yet: devices, interrupt
  * controller, files. 0 or -errno after a message.
+ *
+ * Of a VM that is not VM_NEW, guest memory and vCPU pages must be in place before: its devices
+ * may change interrupt lines, and then the pages.
  */
 int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_share *share,
               struct cores *cores, struct event_base *base, const struct plugins *plugins,
@@ -116,8 +127,9 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
  */
 int vm_start(struct vm *vm, const bool *over);
 
-/* The two parts of vm_start() that come after the guest's files, for a replay. */
+/* The parts of vm_start() that come after the guest's files, for a replay. */
 void vm_know_cpus(struct vm *vm); /* the machine is ready */
+int vm_announce(struct vm *vm);   /* the stub knows the VM; vm_begin() does this */
 int vm_begin(struct vm *vm, const struct loader_layout *layout);
 
 /*

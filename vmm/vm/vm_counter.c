@@ -17,7 +17,7 @@ void vm_counter_go_on(struct vm *vm)
 
     if (--vm->counter.stops)
         return;
-    vm->cntvoff += (uint64_t)((unsigned __int128)ns * vm->machine->cntfrq / CLOCK_NS_PER_S);
+    vm->core->cntvoff += (uint64_t)((unsigned __int128)ns * vm->machine->cntfrq / CLOCK_NS_PER_S);
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
-        vm->vcpus[i].page->timer.cntvoff = vm->cntvoff;
+        vm->vcpus[i].page->timer.cntvoff = vm->core->cntvoff;
 }

@@ -51,10 +51,10 @@ void vm_devices_request(void *opaque, const char *device, const struct rv_reques
 
     tap_request(request->type, request->code);
     switch (request->type) {
-    case RV_REQUEST_RESET: vm->request = VM_RESET; break;
+    case RV_REQUEST_RESET: vm->core->request = VM_RESET; break;
     case RV_REQUEST_POWER_OFF:
-        vm->request = VM_POWER_OFF;
-        vm->power_off_code = request->code;
+        vm->core->request = VM_POWER_OFF;
+        vm->core->power_off_code = request->code;
         break;
     case RV_REQUEST_PANIC:
         log_error("device '%s': the guest cannot go on (code %d)", device, request->code);
@@ -196,6 +196,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .cards = &vm->cards,
         .state = &vm->state,
         .clock = &vm->clock,
+        .resume = vm->config.origin != VM_NEW,
         .opaque = vm,
         .place = device_place,
         .irq_set = device_irq,

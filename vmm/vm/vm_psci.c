@@ -15,7 +15,7 @@ static int cpu_on(void *opaque, unsigned index, uint64_t entry, uint64_t context
 
     if (vm->cores->sched.vcpu[vcpu->number].state != SCHED_OFF)
         return -EBUSY;
-    vcpu_reset(vcpu, entry, context_id, vm->cntvoff);
+    vcpu_reset(vcpu, entry, context_id, vm->core->cntvoff);
     /* What became pending while it was off waits for it; the CPU interface is as after reset. */
     vcpu_keep_irqs(vcpu, &irqs);
     sysreg_reset(&vm->exits.sysreg_cpus[index]);
@@ -66,12 +66,12 @@ static int restart(void *opaque, unsigned index, uint64_t entry, uint64_t contex
 
 static void system_off(void *opaque)
 {
-    ((struct vm *)opaque)->request = VM_POWER_OFF;
+    ((struct vm *)opaque)->core->request = VM_POWER_OFF;
 }
 
 static void system_reset(void *opaque, enum psci_reset kind)
 {
-    ((struct vm *)opaque)->request = VM_RESET;
+    ((struct vm *)opaque)->core->request = VM_RESET;
 }
 
 static bool is_memory(void *opaque, ipa_t addr)

@@ -62,6 +62,7 @@ void control_fixture_init(void)
     f->quiet = true;
     f->cores.nr_pcpus = 1;
     f->vm.cores = &f->cores;
+    f->vm.core = &f->core;
     f->vm.config = (struct vm_config){
         .nr_vcpus = 2, .ram_size = 64u << 20, .files.kernel = "Image\xff", .bootargs = "quiet"};
     f->vm.vcpus[1].number = 1;

@@ -17,6 +17,7 @@
 
 struct control_fixture {
     struct vm vm;
+    struct vm_core core;
     struct cores cores;
     bool quiet;       /* the devices come to rest at once */
     bool button;      /* a driver listens to the power button */

@@ -221,7 +221,7 @@ static void kill_and_reset_are_asked_for(void **state)
 {
     request(EVHTTP_REQ_POST, "/vm/reset", NULL);
     state_is(answer(202), "resetting");
-    assert_int_equal(control_fixture.vm.request, VM_RESET);
+    assert_int_equal(control_fixture.core.request, VM_RESET);
     request(EVHTTP_REQ_POST, "/vm/kill", NULL);
     state_is(answer(202), "ending");
     assert_int_equal(control_fixture.kills, 1);
@@ -229,10 +229,10 @@ static void kill_and_reset_are_asked_for(void **state)
 
 static void reset_does_not_take_back_a_power_off(void **state)
 {
-    control_fixture.vm.request = VM_POWER_OFF;
+    control_fixture.core.request = VM_POWER_OFF;
     request(EVHTTP_REQ_POST, "/vm/reset", NULL);
     state_is(answer(202), "ending");
-    assert_int_equal(control_fixture.vm.request, VM_POWER_OFF);
+    assert_int_equal(control_fixture.core.request, VM_POWER_OFF);
 }
 
 static void device_is_shown_with_properties_counters_and_commands(void **state)

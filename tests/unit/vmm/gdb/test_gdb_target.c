@@ -25,6 +25,7 @@
 #define SS            (1ull << 0)
 
 static struct vm vm;
+static struct vm_core core;
 static struct cores cores;
 static struct machine machine;
 static struct psci_cpu psci_cpus[VCPUS];
@@ -111,6 +112,8 @@ static int setup(void **state)
     machine.stub_id[RV_ID_INDEX(5, 0)] = 5ull << 12 | 3ull << 20;
     machine.sve = 1;
     vm.cores = &cores;
+    core = (struct vm_core){0};
+    vm.core = &core;
     vm.machine = &machine;
     vm.config.nr_vcpus = VCPUS;
     vm.ram = (struct guest_ram){(uint8_t *)ram, RAM_IPA, RAM_SIZE};
@@ -468,14 +471,14 @@ static void a_vcpu_that_goes_off_while_others_run_is_no_stop(void **state)
 static void a_reset_is_asked_for_unless_it_would_end_the_guest(void **state)
 {
     assert_int_equal(gdb_target_ops.reset(&target), 0);
-    assert_int_equal(vm.request, VM_RESET);
-    vm.request = VM_POWER_OFF;
+    assert_int_equal(core.request, VM_RESET);
+    core.request = VM_POWER_OFF;
     assert_int_equal(gdb_target_ops.reset(&target), 0);
-    assert_int_equal(vm.request, VM_POWER_OFF);
-    vm.request = VM_RUN_ON;
+    assert_int_equal(core.request, VM_POWER_OFF);
+    core.request = VM_RUN_ON;
     vm.config.no_reboot = true;
     assert_int_equal(gdb_target_ops.reset(&target), -EPERM);
-    assert_int_equal(vm.request, VM_RUN_ON);
+    assert_int_equal(core.request, VM_RUN_ON);
 }
 
 static int group_setup(void **state)

@@ -163,11 +163,12 @@ static void a_damaged_area_is_refused(void **state)
         size_t at;
         uint64_t value;
     } damage[] = {
-        {0, 0},                                      /* the magic */
-        {8, 1ull << 40},                             /* used */
-        {8, 100},        {64 + 96, UINT64_MAX - 63}, /* the first block's room */
-        {64 + 96, 0},    {64 + 88, 1ull << 33},      /* and size */
-        {64 + 80, 1000},                             /* and sequence */
+        {0, 0},                                       /* the magic */
+        {8, 1ull << 40},                              /* used */
+        {8, 100},         {64 + 96, UINT64_MAX - 63}, /* the first block's room */
+        {64 + 96, 0},     {64 + 88, 1ull << 33},      /* and size */
+        {64 + 80, 1000},                              /* and sequence */
+        {16, UINT64_MAX}, /* of the latest commit: the next would be 0 */
     };
 
     for (size_t i = 0; i < sizeof(damage) / sizeof(damage[0]); i++) {
@@ -176,6 +177,76 @@ static void a_damaged_area_is_refused(void **state)
         assert_int_equal(attach_again(), -EINVAL);
         assert_int_equal(state_create(&area), 0);
     }
+}
+
+/* What is there after an attach is inside of the area, and more can be made. */
+static void check_usable(void)
+{
+    struct state_found found;
+    uint8_t *more;
+
+    if (state_lookup(&area, "gic", &found)) {
+        assert_true((uint8_t *)found.at > area.base);
+        assert_true((uint8_t *)found.at + found.size <= area.base + state_used(&area));
+    }
+    (void)state_unclaimed(&area);
+    more = state_alloc(&area, "more", 1, 3000);
+    assert_non_null(more);
+    memset(more, 1, 3000);
+}
+
+static void with_any_byte_wrong_an_area_is_refused_or_usable(void **state)
+{
+    static uint8_t whole[1024];
+    unsigned refused = 0;
+    size_t used;
+
+    assert_non_null(state_alloc(*state, "gic", 1, 100));
+    assert_non_null(state_alloc(*state, "psci", 1, 64));
+    used = state_used(*state);
+    assert_true(used <= sizeof(whole));
+    memcpy(whole, area.base, used);
+    for (size_t at = 0; at < used; at++) {
+        for (unsigned bit = 0; bit < 8; bit += 7) {
+            memcpy(area.base, whole, used);
+            area.base[at] ^= (uint8_t)(1u << bit);
+            if (attach_again()) {
+                refused++;
+                assert_int_equal(state_create(&area), 0);
+                assert_non_null(state_alloc(&area, "gic", 1, 100));
+                assert_non_null(state_alloc(&area, "psci", 1, 64));
+            } else {
+                check_usable();
+            }
+        }
+    }
+    assert_true(refused > 50);
+}
+
+static void a_block_of_another_version_or_size_is_not_opened(void **state)
+{
+    void *made = state_open(*state, false, "gic", 3, 100);
+
+    assert_non_null(made);
+    assert_int_equal(attach_again(), 0);
+    assert_null(state_open(*state, true, "gic", 2, 100));
+    assert_null(state_open(*state, true, "gic", 3, 101));
+    assert_null(state_open(*state, true, "psci", 3, 100));
+    assert_non_null(state_open(*state, true, "gic", 3, 100));
+}
+
+static void who_attaches_learns_of_a_block_that_nobody_wants(void **state)
+{
+    struct state_found found;
+
+    assert_non_null(state_alloc(*state, "gic", 1, 8));
+    assert_non_null(state_alloc(*state, "virtio-blk@a000000", 1, 8));
+    assert_null(state_unclaimed(*state));
+    assert_int_equal(attach_again(), 0);
+    assert_true(state_lookup(*state, "gic", &found));
+    assert_string_equal(state_unclaimed(*state), "virtio-blk@a000000");
+    assert_non_null(state_open(*state, true, "virtio-blk@a000000", 1, 8));
+    assert_null(state_unclaimed(*state));
 }
 
 int main(void)
@@ -192,6 +263,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_an_update_the_old_or_the_new_block_is_there, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_damaged_area_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(with_any_byte_wrong_an_area_is_refused_or_usable, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_block_of_another_version_or_size_is_not_opened, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(who_attaches_learns_of_a_block_that_nobody_wants, setup,
+                                        teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
