@@ -124,6 +124,19 @@ static void a_wrong_number_among_neighbours_does_not_spoil_them(void **state)
     assert_int_equal(f->host.warnings, 1);
 }
 
+static void the_page_behind_a_wrong_number_and_its_neighbours_is_kept(void **state)
+{
+    const uint32_t first = (uint32_t)(DRIVER_RAM_BASE / PAGE);
+    const uint32_t pages[] = {first - 1, first, first + 1};
+    struct fixture *f = *state;
+
+    start(f, 0, 2);
+    *(uint8_t *)driver_at(&f->world, DRIVER_RAM_BASE + 2 * PAGE) = 0x77;
+    assert_true(inflates(f, pages, sizeof(pages)));
+    assert_int_equal(f->host.discarded, 2 * PAGE);
+    assert_int_equal(*(uint8_t *)driver_at(&f->world, DRIVER_RAM_BASE + 2 * PAGE), 0x77);
+}
+
 static void a_list_without_end_breaks_the_device(void **state)
 {
     struct fixture *f = *state;
@@ -412,6 +425,7 @@ int main(void)
         TEST(neighbours_are_discarded_together_in_whatever_order),
         TEST(pages_that_are_no_ram_are_ignored_and_said_once),
         TEST(a_wrong_number_among_neighbours_does_not_spoil_them),
+        TEST(the_page_behind_a_wrong_number_and_its_neighbours_is_kept),
         TEST(a_list_without_end_breaks_the_device),
         TEST(reported_pages_are_discarded_but_not_parts_of_them),
         TEST(size_is_the_users_and_actual_the_drivers),
