@@ -118,8 +118,8 @@ static int options_parse(struct options *options, const char *text)
     struct keyval keyval;
     int error = 0, found;
 
-    *options = (struct options){.cpu = strdup("max,pauth-impdef=on"),
-                                .path = strdup("qemu-system-aarch64")};
+    *options =
+        (struct options){.cpu = strdup("max,pauth=off"), .path = strdup("qemu-system-aarch64")};
     while (!error && (found = keyval_next(&list, &keyval)) != 0) {
         error =
             found < 0 ? found : option_set(options, keyval.key, keyval.value ? keyval.value : "");
