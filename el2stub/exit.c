@@ -94,8 +94,7 @@ static void report(struct pcpu *pcpu, uint8_t type, uint8_t flags, uint64_t valu
 
 void exit_sync(struct pcpu *pcpu)
 {
-    uint64_t esr;
-    uint64_t value;
+    uint64_t esr, value;
 
     if (shortcut(pcpu))
         return;

@@ -211,13 +211,12 @@ void lr_save(struct vcpu *vcpu)
 /* May the guest have this interrupt? HW=1 lets it deactivate a physical one. */
 static bool is_legal(struct vcpu *vcpu, uint64_t lr)
 {
-    const struct direct_entry *d;
+    const struct direct_entry *d = lr_direct_entry(vcpu, LR_PINTID(lr));
 
     if (!(lr & LR_HW))
         return LR_VINTID(lr) < INTID_SPECIAL;
     if ((lr & LR_STATES) == LR_STATES)
         return false; /* UNPREDICTABLE with HW */
-    d = lr_direct_entry(vcpu, LR_PINTID(lr));
     return d && d->pintid && d->vintid == LR_VINTID(lr);
 }
 
@@ -229,8 +228,8 @@ static bool is_legal(struct vcpu *vcpu, uint64_t lr)
 int lr_load(struct vcpu *vcpu)
 {
     const volatile struct rv_gic *gic = &vcpu->page->gic;
+    uint64_t irq[16], hcr = gic->hcr & RV_ICH_HCR_BITS;
     uint32_t direct = 0;
-    uint64_t irq[16], hcr;
 
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
         irq[n] = gic->irq[n];
@@ -255,7 +254,6 @@ int lr_load(struct vcpu *vcpu)
     write_sysreg(gic->vmcr, ich_vmcr_el2);
     write_sysreg(gic->ap0r0, ich_ap0r0_el2);
     write_sysreg(gic->ap1r0, ich_ap1r0_el2);
-    hcr = gic->hcr & RV_ICH_HCR_BITS;
     write_sysreg(ICH_HCR_EN | hcr, ich_hcr_el2);
     vcpu->overflowed = hcr != 0;
     return 0;

@@ -91,10 +91,9 @@ void find_features(void)
 static void publish_features(void)
 {
     struct rv_boot_page *page = (struct rv_boot_page *)boot_page_address;
-    uint64_t *id = page->stub_id;
 
     /* clang-format off */
-#define X(m, n) id[RV_ID_INDEX(m, n)] = read_sysreg(s3_0_c0_c##m##_##n);
+#define X(m, n) page->stub_id[RV_ID_INDEX(m, n)] = read_sysreg(s3_0_c0_c##m##_##n);
 #define ROW(m)  X(m, 0) X(m, 1) X(m, 2) X(m, 3) X(m, 4) X(m, 5) X(m, 6) X(m, 7)
     X(0, 0) X(0, 5) X(0, 6) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7);
     /* clang-format on */

@@ -7,6 +7,7 @@
  */
 #include "offsets.h"
 #include "el2stub/pairs.S"
+#include "branches.S"
 
 .section .text.vectors, "ax"
 
@@ -47,6 +48,7 @@ vectors:
  * Clobbers everything; the handler returns when the guest may run (again).
  */
 exit_save:
+    forget_branches
     pairs stp, 4
     str x30, [x0, #16 * 15]
     ldp x2, x3, [sp], #16
