@@ -17,6 +17,7 @@
 #include "vmm/gdb/gdb_server.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
+#include "vmm/util/service.h"
 #include "vmm/loop.h"
 #include "vmm/device/plugin.h"
 #include "vmm/cli/run_options.h"
@@ -29,6 +30,9 @@
 
 /* timeout(1) signals its child and then the child's group: that is one SIGTERM, not two. */
 #define SAME_SIGNAL_NS 500000000
+
+/* What ends after the guest: buffers of disks, helpers, the machine. */
+#define CLOSING_S 30u
 
 /* What callbacks of the event loop need. */
 struct session {
@@ -95,6 +99,7 @@ static void terminated(evutil_socket_t signal, short what, void *opaque)
     } else if (session->grace_s && press_power_button(session) &&
                evtimer_add(session->grace, &limit) == 0) {
         session->asked_ns = clock_now_ns();
+        service_stopping(session->grace_s + CLOSING_S);
         log_info("SIGTERM: the guest is asked to shut down, and has %u s for it", session->grace_s);
         return;
     }
@@ -189,6 +194,7 @@ static int serve(const struct run_options *o)
     struct trace *traces[2] = {0};
     struct gdb_server *gdb = NULL;
     struct record *record = NULL;
+    struct event *watchdog = NULL;
     int status = STATUS_VMM;
     bool created = false;
 
@@ -231,6 +237,7 @@ static int serve(const struct run_options *o)
     session.looping = true;
     if (control)
         control_start(control, &vm);
+    watchdog = service_ready(base);
     if (!session.over)
         status = status_of(&session, loop_run(&session.loop));
 out:
@@ -256,6 +263,8 @@ out:
         if (events[i])
             event_free(events[i]);
     }
+    if (watchdog)
+        event_free(watchdog);
     if (session.grace)
         event_free(session.grace);
     if (plugins)
