@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Devices with Debian's drivers: the RTC's time, its alarm, a guest that is suspended to
-# RAM until the alarm, the entropy device, and items of fw_cfg.
+# RAM until the alarm, the entropy device, items of fw_cfg, and the seed of a cloud image.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 
@@ -21,12 +21,13 @@ now=$(cat /sys/class/rtc/rtc0/since_epoch)
 echo $((now + 3)) >/sys/class/rtc/rtc0/wakealarm
 cd /sys/firmware/qemu_fw_cfg
 echo "items $(cat rev) $(cat by_name/opt/org.example/greeting/raw) $(sha256sum <by_name/opt/org.example/item/raw)"
+echo "seed $(grep -aic cidata /dev/vda) $(grep -ac '"local-hostname":"web-1"' /dev/vda)"
 echo mem >/sys/power/state && echo "slept $(($(cat /sys/class/rtc/rtc0/since_epoch) - now))"
 S
 head -c 5000 /dev/urandom >"$work/item"
 items=fw-cfg,string=opt/org.example/greeting:hello,file=opt/org.example/item:$work/item
 got=0
-"$root/tools/guest-exec" --rng --device "$items" -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
+"$root/tools/guest-exec" --rng --device "$items" --cloud-init hostname=web-1 -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
 after=$(date +%s)
 between() { [[ $1 =~ ^[0-9]+$ && $1 -ge $2 && $1 -le $3 ]]; }
 mapfile -t line <"$work/out"
@@ -37,6 +38,7 @@ check the_rtc_has_the_hosts_time between "${line[1]:-}" $((before - 2)) $((after
 check the_kernel_took_its_time_from_it between "${line[2]:-}" $((before - 2)) $((after + 2))
 check the_kernel_has_the_entropy_device grep -q '^source virtio_rng' "$work/out"
 check the_kernel_reads_fw_cfg grep -q "^items 3 hello $(sha256sum <"$work/item")\$" "$work/out"
+check the_seed_of_cloud_init_is_a_disk grep -q '^seed [1-9].* [1-9]' "$work/out"
 # 256 KiB that do not get smaller by compression.
 check its_bytes_are_random between "$(sed -n 's/^random //p' "$work/out")" 262144 270000
 check the_alarm_interrupts grep -q '^alarms 1 took$' "$work/out"

@@ -92,6 +92,14 @@ static int set_machine(void *target, const struct option_row *row, const char *v
     return machine_qemu_check(o->machine.options);
 }
 
+static int set_cloud_init(void *target, const struct option_row *row, const char *value)
+{
+    struct run_options *o = target;
+
+    o->has_cloud_init = true;
+    return cloud_init_parse(value, &o->cloud_init);
+}
+
 static int set_gdb(void *target, const struct option_row *row, const char *value)
 {
     struct gdb_address address;
@@ -173,6 +181,12 @@ static const struct option_row rows[] = {
      .argument = "FILE",
      AT(firmware_vars),
      .help = "file of the firmware's variables, made if it is missing"},
+    {.name = "cloud-init",
+     .type = OPTION_OWN,
+     .argument = "user-data=FILE[,ssh-key=FILE][,hostname=NAME]",
+     .what = "cloud-init",
+     .set = set_cloud_init,
+     .help = "add a disk from which a cloud image is set up (needs mtools)"},
     {.name = "memory",
      .letter = 'm',
      .type = OPTION_OWN,
@@ -403,6 +417,7 @@ void run_options_init(struct run_options *o, struct option_set *set)
         .vm = {.nr_vcpus = 1, .ram_size = DEFAULT_RAM},
         .slice_ms = DEFAULT_SLICE_MS,
         .grace_s = DEFAULT_GRACE_S,
+        .cloud_seed = -1,
     };
     o->given = json_object();
     o->texts = json_array();
@@ -491,6 +506,22 @@ static int add_flash(struct run_options *o)
     return add_device(o, "firmware", spec);
 }
 
+/* The seed of a cloud image is the last disk: names of the others do not depend on it. */
+static int add_cloud_seed(struct run_options *o)
+{
+    char *spec = NULL;
+
+    if (!o->has_cloud_init || o->print_config)
+        return 0;
+    o->cloud_seed = cloud_init_seed(&o->cloud_init, o->vm.name);
+    if (o->cloud_seed < 0)
+        return o->cloud_seed;
+    if (asprintf(&spec, "virtio-blk,path=/proc/%ld/fd/%d,format=raw,ro=on,serial=cidata",
+                 (long)getpid(), o->cloud_seed) < 0)
+        spec = NULL;
+    return add_device(o, "cloud-init", spec);
+}
+
 /* What the guest starts with. */
 static int complete_boot(struct run_options *o)
 {
@@ -512,7 +543,7 @@ static int complete_boot(struct run_options *o)
 
 int run_options_complete(struct run_options *o)
 {
-    if (complete_boot(o) || complete_control(o))
+    if (complete_boot(o) || complete_control(o) || add_cloud_seed(o))
         return -EINVAL;
     if (o->gdb_wait && !o->gdb) {
         log_error("--gdb-wait: say with --gdb where the debugger can attach");
@@ -566,6 +597,9 @@ void run_options_free(struct run_options *o)
 {
     while (o->nr_made)
         free(o->made[--o->nr_made]);
+    cloud_init_free(&o->cloud_init);
+    if (o->cloud_seed >= 0)
+        close(o->cloud_seed);
     json_decref(o->given);
     json_decref(o->texts);
 }

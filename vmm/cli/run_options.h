@@ -2,6 +2,7 @@
 /* What `vmm run` is told: by its command line now, by whoever else has the table of options later. */
 #pragma once
 
+#include "vmm/cli/cloud_init.h"
 #include "vmm/cli/option.h"
 #include "vmm/machine/machine.h"
 #include "vmm/vm/vm.h"
@@ -18,6 +19,9 @@ struct run_options {
     unsigned nr_made;
     const char *firmware;      /* a file or the name of one that is installed; NULL: none */
     const char *firmware_vars; /* file of its variables, or NULL */
+    struct cloud_init cloud_init;
+    bool has_cloud_init;
+    int cloud_seed; /* the disk that is made of it; -1: there is none */
     const char *plugin_paths[RUN_PATHS_MAX + 1]; /* NULL ends the list */
     const char *trace, *perfetto;                /* FILE[,FILTER...], or NULL */
     const char *gdb;                             /* where a debugger can attach, or NULL */
