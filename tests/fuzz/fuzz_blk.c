@@ -11,19 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/fuzz/fuzz_input.h"
-#include "tests/unit/support/plugin_host.h"
+#include "tests/fuzz/fuzz_driver.h"
 
 #define RAM_BASE 0x1000u
 #define RAM_SIZE 0x2000u
 #define SECTORS  64u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
-{
-    ringvisor_device.regions[0].write(host->device, reg, 4, value, NULL);
-}
 
 /* The driver, where it wants to get somewhere: queue 0 is there. */
 static void bring_up(struct rv_instance *host, uint32_t how)
@@ -35,19 +29,8 @@ static void bring_up(struct rv_instance *host, uint32_t how)
     features |= how & 0x40 ? VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH) : 0;
     features |= how & 0x20 ? VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE) : 0;
     features |= how & 0x10 ? VIRTIO_FEATURE(VIRTIO_F_RING_RESET) : 0;
-    write32(host, VIRTIO_MMIO_STATUS, 0);
-    write32(host, VIRTIO_MMIO_STATUS, 3);
-    for (uint32_t i = 0; i < 2; i++) {
-        write32(host, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
-        write32(host, VIRTIO_MMIO_DRIVER_FEATURES, (uint32_t)(features >> 32 * i));
-    }
-    write32(host, VIRTIO_MMIO_STATUS, 0xb);
-    write32(host, VIRTIO_MMIO_QUEUE_SEL, 0);
-    write32(host, VIRTIO_MMIO_QUEUE_NUM, 16);
-    write32(host, VIRTIO_MMIO_QUEUE_DESC_LOW, RAM_BASE);
-    write32(host, VIRTIO_MMIO_QUEUE_AVAIL_LOW, RAM_BASE + 0x400);
-    write32(host, VIRTIO_MMIO_QUEUE_USED_LOW, RAM_BASE + 0x600);
-    write32(host, VIRTIO_MMIO_QUEUE_READY, 1);
+    driver_negotiates(host, features);
+    driver_adds_queue(host, 0, 16, RAM_BASE, RAM_BASE + 0x400, RAM_BASE + 0x600);
     write32(host, VIRTIO_MMIO_STATUS, 0xf);
 }
 
@@ -87,28 +70,18 @@ static void end_one(struct rv_instance *host, uint8_t how)
 
 static void step(struct rv_instance *host, struct input *in, bool *still)
 {
-    static const unsigned sizes[] = {4, 1, 2, 8};
     uint8_t op = (uint8_t)take(in, 1), choice = op >> 4;
-    uint64_t value;
     uint32_t where;
 
     switch (op & 15u) {
     case 0: /* registers and configuration space, in all widths */
     case 1:
         where = take(in, 1) * 4 + (choice & 3u);
-        where -= where % sizes[choice >> 2];
-        if (!*still && where + sizes[choice >> 2] <= VIRTIO_MMIO_SIZE) {
-            ringvisor_device.regions[0].write(host->device, where, sizes[choice >> 2], take(in, 4),
-                                              NULL);
-            ringvisor_device.regions[0].read(host->device, where, sizes[choice >> 2], &value, NULL);
-        }
+        if (!*still)
+            driver_accesses(host, in, where, choice >> 2);
         break;
     case 2:
-    case 3:
-        where = take(in, 2) % RAM_SIZE;
-        for (unsigned n = take(in, 1); n != 0 && in->size != 0 && where < RAM_SIZE; n--)
-            host->ram[where++] = (uint8_t)take(in, 1);
-        break;
+    case 3: driver_scribbles(host, in); break;
     case 4: write32(host, VIRTIO_MMIO_QUEUE_NOTIFY, choice & 1u); break;
     case 5:
         if (!*still)

@@ -10,19 +10,13 @@
 
 #include <linux/virtio_console.h>
 
-#include "tests/fuzz/fuzz_input.h"
-#include "tests/unit/support/plugin_host.h"
+#include "tests/fuzz/fuzz_driver.h"
 
 #define RAM_BASE 0x1000u
 #define RAM_SIZE 0x4000u
 #define QUEUES   6u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
-{
-    ringvisor_device.regions[0].write(host->device, reg, 4, value, NULL);
-}
 
 /* The driver, where it wants to get somewhere: all queues are there, of 8 entries. */
 static void bring_up(struct rv_instance *host, uint32_t how)
@@ -32,21 +26,10 @@ static void bring_up(struct rv_instance *host, uint32_t how)
     features |= how & 0x80 ? VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) : 0;
     features |= how & 0x40 ? 0 : VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT);
     features |= how & 0x20 ? VIRTIO_FEATURE(VIRTIO_F_RING_RESET) : 0;
-    write32(host, VIRTIO_MMIO_STATUS, 0);
-    write32(host, VIRTIO_MMIO_STATUS, 3);
-    for (uint32_t i = 0; i < 2; i++) {
-        write32(host, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
-        write32(host, VIRTIO_MMIO_DRIVER_FEATURES, (uint32_t)(features >> 32 * i));
-    }
-    write32(host, VIRTIO_MMIO_STATUS, 0xb);
-    for (uint32_t q = 0; q < QUEUES; q++) {
-        write32(host, VIRTIO_MMIO_QUEUE_SEL, q);
-        write32(host, VIRTIO_MMIO_QUEUE_NUM, 8);
-        write32(host, VIRTIO_MMIO_QUEUE_DESC_LOW, RAM_BASE + 0x200 * q);
-        write32(host, VIRTIO_MMIO_QUEUE_AVAIL_LOW, RAM_BASE + 0x200 * q + 0x80);
-        write32(host, VIRTIO_MMIO_QUEUE_USED_LOW, RAM_BASE + 0x200 * q + 0x100);
-        write32(host, VIRTIO_MMIO_QUEUE_READY, 1);
-    }
+    driver_negotiates(host, features);
+    for (uint32_t q = 0; q < QUEUES; q++)
+        driver_adds_queue(host, q, 8, RAM_BASE + 0x200 * q, RAM_BASE + 0x200 * q + 0x80,
+                          RAM_BASE + 0x200 * q + 0x100);
     write32(host, VIRTIO_MMIO_STATUS, 0xf);
 }
 
@@ -79,29 +62,19 @@ static void buffer(struct rv_instance *host, struct input *in)
 
 static void step(struct rv_instance *host, struct input *in, bool *still)
 {
-    static const unsigned sizes[] = {4, 1, 2, 8};
     static const uint8_t typed[64];
     uint8_t op = (uint8_t)take(in, 1), choice = op >> 4;
     unsigned port = choice & 1u;
-    uint64_t value;
     uint32_t where;
 
     switch (op & 15u) {
     case 0:
     case 1:
         where = take(in, 1) * 4 + (choice & 3u);
-        where -= where % sizes[choice >> 2];
-        if (!*still && where + sizes[choice >> 2] <= VIRTIO_MMIO_SIZE) {
-            ringvisor_device.regions[0].write(host->device, where, sizes[choice >> 2], take(in, 4),
-                                              NULL);
-            ringvisor_device.regions[0].read(host->device, where, sizes[choice >> 2], &value, NULL);
-        }
+        if (!*still)
+            driver_accesses(host, in, where, choice >> 2);
         break;
-    case 2:
-        where = take(in, 2) % RAM_SIZE;
-        for (unsigned n = take(in, 1); n != 0 && in->size != 0 && where < RAM_SIZE; n--)
-            host->ram[where++] = (uint8_t)take(in, 1);
-        break;
+    case 2: driver_scribbles(host, in); break;
     case 3:
         if (!*still)
             bring_up(host, take(in, 1));

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/fuzz_driver.h"
 #include "tests/fuzz/plugin_fuzzer.h"
 
 #define RAM_BASE 0x10000u
@@ -31,11 +31,6 @@ static size_t take_bytes(struct input *in, uint8_t *to, size_t len)
     return len;
 }
 
-static void write32(struct rv_instance *host, uint32_t reg, uint32_t value)
-{
-    ringvisor_device.regions[0].write(host->device, reg, 4, value, NULL);
-}
-
 static uint64_t offered(struct rv_instance *host)
 {
     uint64_t low, high;
@@ -50,26 +45,14 @@ static uint64_t offered(struct rv_instance *host)
 /* All queues are there, with the features that the input leaves of those offered. */
 static void bring_up(struct rv_instance *host, uint32_t without)
 {
-    uint64_t features;
+    uint64_t features = offered(host) & ~(uint64_t)without;
 
-    write32(host, VIRTIO_MMIO_STATUS, 0);
-    write32(host, VIRTIO_MMIO_STATUS, 3);
-    features = offered(host) & ~(uint64_t)without;
     if (without >> 31)
         features &= ~VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
-    for (uint32_t i = 0; i < 2; i++) {
-        write32(host, VIRTIO_MMIO_DRIVER_FEATURES_SEL, i);
-        write32(host, VIRTIO_MMIO_DRIVER_FEATURES, (uint32_t)(features >> 32 * i));
-    }
-    write32(host, VIRTIO_MMIO_STATUS, 0xb);
+    driver_negotiates(host, features);
     for (uint32_t q = 0; q < QUEUES; q++) {
         memset(host->ram + RING(q) - RAM_BASE, 0, 0x400);
-        write32(host, VIRTIO_MMIO_QUEUE_SEL, q);
-        write32(host, VIRTIO_MMIO_QUEUE_NUM, ENTRIES);
-        write32(host, VIRTIO_MMIO_QUEUE_DESC_LOW, RING(q));
-        write32(host, VIRTIO_MMIO_QUEUE_AVAIL_LOW, RING(q) + 0x200);
-        write32(host, VIRTIO_MMIO_QUEUE_USED_LOW, RING(q) + 0x300);
-        write32(host, VIRTIO_MMIO_QUEUE_READY, 1);
+        driver_adds_queue(host, q, ENTRIES, RING(q), RING(q) + 0x200, RING(q) + 0x300);
     }
     write32(host, VIRTIO_MMIO_STATUS, 0xf);
 }
@@ -108,26 +91,16 @@ static void chain(struct rv_instance *host, struct input *in)
         write32(host, VIRTIO_MMIO_QUEUE_NOTIFY, q);
 }
 
-static void access_registers(struct rv_instance *host, struct input *in)
-{
-    static const unsigned sizes[] = {4, 1, 2, 8};
-    uint32_t where = take(in, 2);
-    unsigned size = sizes[where >> 14];
-    uint64_t value;
-
-    where %= VIRTIO_MMIO_SIZE;
-    where -= where % size;
-    ringvisor_device.regions[0].write(host->device, where, size, take(in, 4), NULL);
-    ringvisor_device.regions[0].read(host->device, where, size, &value, NULL);
-}
-
 static void step(struct rv_instance *host, struct input *in)
 {
     uint8_t bytes[256];
     uint32_t where;
 
     switch (take(in, 1) % 12) {
-    case 0: access_registers(host, in); break;
+    case 0:
+        where = take(in, 2);
+        driver_accesses(host, in, where % VIRTIO_MMIO_SIZE, where >> 14);
+        break;
     case 1:
         where = take(in, 2) % RAM_SIZE;
         take_bytes(in, bytes, take(in, 1));
