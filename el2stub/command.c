@@ -6,6 +6,7 @@
  */
 #include "arch.h"
 #include "el2stub/stub.h"
+#include "shortcut.h"
 
 /* What must exist before a handler is called. */
 enum need { NOTHING, A_VM, A_VCPU_HERE };
@@ -253,7 +254,7 @@ void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, str
 {
     event_send(pcpu, RV_EVENT_REFUSED, tag, op, (uint64_t)reason);
     __atomic_store_n(&vm->stopped, vm->exists, __ATOMIC_RELEASE);
-    gic_kick(~0ull); /* the cores that run it look, and let it go */
+    gic_kick(platform_cpus(pcpu)); /* the cores that run it look, and let it go */
 }
 
 void command_execute(struct pcpu *pcpu, const struct rv_command *c)
@@ -276,6 +277,7 @@ bool command_serve(struct pcpu *pcpu)
         if (!command_ready(pcpu))
             return false;
         command_take(pcpu, &command);
+        platform_confine(pcpu, &command);
         command_execute(pcpu, &command);
     }
     return true;

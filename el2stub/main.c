@@ -43,9 +43,8 @@ static uint32_t boot_page_check(uint64_t image, uint64_t image_size)
         return RV_BOOT_BAD_ABI;
     if (boot.features & ~(uint64_t)RV_FEATURES_KNOWN)
         return RV_BOOT_BAD_FEATURES;
-    if (boot.nr_pcpus == 0 || boot.nr_pcpus > RV_MAX_PCPUS)
-        return RV_BOOT_BAD_PCPUS;
-    if (boot.nr_vcpus == 0 || boot.nr_vcpus > RV_MAX_VCPUS)
+    if (boot.nr_pcpus == 0 || boot.nr_pcpus > RV_MAX_PCPUS || boot.nr_vcpus == 0 ||
+        boot.nr_vcpus > RV_MAX_VCPUS)
         return RV_BOOT_BAD_PCPUS;
     if (boot.mem_base > image || boot.stub_offset != image - boot.mem_base)
         return RV_BOOT_BAD_LAYOUT;
@@ -118,12 +117,10 @@ _Noreturn void pcpu_main(struct pcpu *pcpu)
     if (vtr >> ICH_VTR_PREBITS & 3)
         give_up(RV_BOOT_NO_GICV3, vtr);
     world_init_cpu();
-    if (pcpu == &pcpus[0]) {
-        cpu.nr_lrs = ICH_VTR_LRS(vtr);
-        publish_features();
-        answer(RV_STUB_READY, 0, 0);
-    }
-    /* The vmm looks whether all CPUs are alike. */
+    cpu.nr_lrs = ICH_VTR_LRS(vtr);
+    /* Whichever comes first is enough. The vmm looks whether all CPUs are alike. */
+    publish_features();
+    answer(RV_STUB_READY, 0, 0);
     event_send(pcpu, RV_EVENT_READY, (uint32_t)read_sysreg(midr_el1), read_sysreg(id_aa64dfr0_el1),
                vtr);
     exit_serve(pcpu);
@@ -155,7 +152,8 @@ _Noreturn void boot_main(const struct rv_stub_header *header)
         pcpus[i].stack_top = &stacks[i].top;
         stacks[i].top.pcpu = &pcpus[i];
     }
-    pgtable_pool((uint64_t)header + header->image_size, (uint64_t)header + boot.stub_size);
+    pgtable_next = (uint64_t)header + header->image_size;
+    pgtable_end = (uint64_t)header + boot.stub_size;
     if (mmu_build())
         give_up(RV_BOOT_BAD_LAYOUT, 1);
     cache_clean((uint64_t)header, boot.stub_size);

@@ -2,6 +2,7 @@
 /* Both rings of this core's channel, from the stub's side. */
 #include "arch.h"
 #include "el2stub/stub.h"
+#include "shortcut.h"
 
 bool event_has_room(struct pcpu *pcpu)
 {
@@ -36,6 +37,7 @@ struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
             wait_for_interrupt();
         rv_store_relaxed(&pcpu->channel->event_full.v, 0);
         gic_irq(pcpu);
+        platform_check(pcpu);
     }
     event = &pcpu->channel->event[pcpu->event_head % RV_EVENT_ENTRIES];
     event->type = type;

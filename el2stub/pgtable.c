@@ -12,23 +12,16 @@
 
 #define ENTRIES 512u
 
-/* Table pages that were not used yet. */
-static uint64_t pool_next, pool_end;
-
-void pgtable_pool(uint64_t start, uint64_t end)
-{
-    pool_next = start;
-    pool_end = end;
-}
+uint64_t pgtable_next, pgtable_end;
 
 /* An empty table, or NULL. */
 static uint64_t *table_alloc(void)
 {
-    uint64_t *table = (uint64_t *)pool_next;
+    uint64_t *table = (uint64_t *)pgtable_next;
 
-    if (pool_end - pool_next < RV_PAGE_SIZE)
+    if (pgtable_end - pgtable_next < RV_PAGE_SIZE)
         return NULL;
-    pool_next += RV_PAGE_SIZE;
+    pgtable_next += RV_PAGE_SIZE;
     for (unsigned i = 0; i < ENTRIES; i++)
         table[i] = 0;
     return table;

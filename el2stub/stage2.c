@@ -19,9 +19,10 @@ bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit)
     return size != 0 && size <= limit && start >= base && start - base <= limit - size;
 }
 
-static uint64_t attributes(uint64_t prot)
+/* Of a page or block of guest memory that has these RV_MAP_* permissions. */
+uint64_t stage2_attributes(uint64_t prot)
 {
-    uint64_t attr = 0;
+    uint64_t attr = S2_NORMAL_WB | PTE_SH_INNER | PTE_AF;
 
     if (prot & RV_MAP_READ)
         attr |= S2_READ;
@@ -51,8 +52,7 @@ int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_
         return RV_REFUSED_ALIGN;
     if (!range_inside(offset, size, vm->ram_offset, vm->ram_size))
         return RV_REFUSED_RANGE;
-    return pgtable_map(vm->root, ipa.v, boot.mem_base + offset, size,
-                       attributes(prot) | S2_NORMAL_WB | PTE_SH_INNER | PTE_AF,
+    return pgtable_map(vm->root, ipa.v, boot.mem_base + offset, size, stage2_attributes(prot),
                        (prot & RV_MAP_PAGES_ONLY) != 0, RV_MAX_ENTRIES);
 }
 
@@ -66,7 +66,7 @@ int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
     if (prot & ~(uint64_t)(RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC))
         return RV_REFUSED_FLAGS;
     if (prot)
-        error = pgtable_update(vm->root, ipa.v, size, ~PROT_BITS, attributes(prot));
+        error = pgtable_update(vm->root, ipa.v, size, ~PROT_BITS, stage2_attributes(prot));
     else
         error = pgtable_update(vm->root, ipa.v, size, 0, 0);
     tlb_flush_guests();

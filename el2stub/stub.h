@@ -162,13 +162,14 @@ uint64_t sve_length(void);
 int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);
 int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_t prot);
 int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot);
+uint64_t stage2_attributes(uint64_t prot);
 bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit);
 
 /* mmu.c: the stub's own stage 1. */
 int mmu_build(void);
 
 /* pgtable.c: 4 KiB granule tables whose first level has 1 GiB entries. */
-void pgtable_pool(uint64_t start, uint64_t end);
+extern uint64_t pgtable_next, pgtable_end; /* table pages that were not used yet */
 int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
                 bool pages_only, uint32_t steps);
 int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);

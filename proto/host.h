@@ -9,9 +9,17 @@
 #define RV_HOST_CALL   0xc6005200
 #define RV_HOST_INFO   0xc6005200 /* x0: RV_HOST_MAGIC; x1: ABI, major << 16 | minor */
 #define RV_HOST_REMOVE 0xc6005201 /* this CPU loses the stub; x0: 0 or RV_HOST_BUSY */
-#define RV_HOST_TAKE   0xc6005202 /* x1: index of a CPU that is off: it becomes a pCPU */
-#define RV_HOST_RETURN 0xc6005203 /* x1: index of a pCPU: it is to be just off again */
-#define RV_HOST_STATE  0xc6005204 /* x1: index; x0: HOST_* */
+#define RV_HOST_RETURN 0xc6005202 /* x1: index of a pCPU: it is to be just off again */
+#define RV_HOST_STATE  0xc6005203 /* x1: index; x0: HOST_* */
+
+/*
+ * VMs, for processes of the host; x1: the number of the VM; x0: 0 or RV_HOST_BUSY. What a VM has
+ * is in use until VM_DESTROY: its vCPU pages, and the memory that was lent.
+ */
+#define RV_HOST_VM_CREATE  0xc6005204 /* x2: its first vCPU; x3: how many follow each other */
+#define RV_HOST_VM_LEND    0xc6005205 /* x2: IPA; x3: PA; x4: size in bytes, and RV_MAP_* */
+#define RV_HOST_VM_TAKE    0xc6005206 /* x2: index of a CPU that is off: a pCPU of the VM */
+#define RV_HOST_VM_DESTROY 0xc6005207 /* no CPU serves it: it lets go of all that it has */
 
 #define RV_HOST_MAGIC 0x5254534f48474e49 /* "INGHOSTR" */
 

@@ -20,6 +20,7 @@ struct host_cpu {
     uint64_t entry;   /* where the host goes on after CPU_ON or CPU_SUSPEND, */
     uint64_t context; /* and what it has in x0 there */
     uint32_t state;   /* HOST_* */
+    uint32_t vm;      /* which it serves, if it serves one */
 } __attribute__((aligned(128)));
 
 extern struct host_cpu host_cpus[RV_MAX_PCPUS];
@@ -56,9 +57,13 @@ _Noreturn void host_park(struct pcpu *pcpu);
 
 /* pcpu.c: CPUs of the host that run guests. */
 _Noreturn void host_serve(struct pcpu *pcpu);
-int host_take(uint64_t index);
+int host_change(uint64_t index, uint32_t from, uint32_t to);
 int host_return(uint64_t index);
 int host_state(uint64_t index);
+
+/* vm.c: VMs of the host's processes. */
+void host_vm_init(void);
+int host_vm_call(const uint64_t *x);
 
 static inline struct host_cpu *host_of(const struct pcpu *pcpu)
 {

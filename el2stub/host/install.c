@@ -90,6 +90,7 @@ int host_boot(const struct rv_boot_page *page)
     }
     if (host_stage2_build(&end) || mmu_build())
         return RV_HOST_BAD_BOOT;
+    host_vm_init();
     cache_clean(image, boot.stub_size);
     return 0;
 }

@@ -8,7 +8,7 @@
 #include "shortcut.h"
 
 /* The CPU of this index goes from one state to another; RV_HOST_BUSY: it is in a third. */
-static int change(uint64_t index, uint32_t from, uint32_t to)
+int host_change(uint64_t index, uint32_t from, uint32_t to)
 {
     struct host_cpu *host = &host_cpus[index_nospec(index, RV_MAX_PCPUS)];
 
@@ -22,14 +22,9 @@ static int change(uint64_t index, uint32_t from, uint32_t to)
     return 0;
 }
 
-int host_take(uint64_t index)
-{
-    return change(index, HOST_PARKED, HOST_SERVES);
-}
-
 int host_return(uint64_t index)
 {
-    return change(index, HOST_SERVES, HOST_RETURNS);
+    return host_change(index, HOST_SERVES, HOST_RETURNS);
 }
 
 int host_state(uint64_t index)

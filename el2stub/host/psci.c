@@ -61,7 +61,7 @@ _Noreturn void host_park(struct pcpu *pcpu)
     write_sysreg(host->found.hcr | HCR_ROUTING, hcr_el2);
     isb();
     gic_init_cpu(pcpu);
-    /* From here on other CPUs may change the state: cpu_on(), host_take(). */
+    /* From here on other CPUs may change the state: cpu_on(), host_change(). */
     __atomic_store_n(&host->state, HOST_PARKED, __ATOMIC_RELEASE);
     while (state != HOST_STARTING) {
         wait_for_interrupt();

@@ -51,7 +51,8 @@ int host_stage2_build(uint64_t *end)
     vttbr = bits >= LEVEL_0_BITS ? (uint64_t)level_0 : (uint64_t)root;
     vtcr = VTCR_COMMON | (uint64_t)pa_range() << VTCR_PS | (64 - bits) |
            (bits >= LEVEL_0_BITS ? VTCR_SL0_L0 : VTCR_SL0_L1);
-    pgtable_pool((uint64_t)image_end, (uint64_t)root);
+    pgtable_next = (uint64_t)image_end;
+    pgtable_end = (uint64_t)root;
     error = pgtable_map(root, 0, 0, stub, HOST_ATTR, false, ~0u);
     if (error)
         return error;

@@ -6,3 +6,6 @@
 
 /* This machine never wants a pCPU back. */
 #define platform_check(pcpu) ((void)0)
+/* All VMs of this machine are one vmm's: its commands may name each of them, and all CPUs. */
+#define platform_confine(pcpu, command) ((void)0)
+#define platform_cpus(pcpu)             (~0ull)

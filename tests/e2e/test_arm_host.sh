@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
 # In an emulated Arm computer: the module puts the stub below the running kernel, and takes it
-# away again; CPUs go to the stub and come back. Arguments: the program that tries KVM, the one
-# that takes CPUs, the folder of the modules.
+# away again; CPUs go to the stub and come back; guests run on them. Arguments: the program that
+# tries KVM, the one that takes CPUs, the AArch64 build, bare-metal guests: one that checks calls,
+# one that never ends.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
-kvm=$(realpath -- "$1") pcpu=$(realpath -- "$2") modules=$3 # meson gives paths in the build folder
+kvm=$(realpath -- "$1") pcpu=$(realpath -- "$2") build=$3 # meson gives paths in the build folder
+calls=$(realpath -- "$4") endless=$(realpath -- "$5")
 
 cat >"$work/script" <<'S'
-kvm=$1 pcpu=$2 module=$3/$(uname -r) rounds=$4
+kvm=$1 pcpu=$2 build=$3 calls=$4 endless=$5 rounds=$6
+module=$build/modules/$(uname -r)
 registers() { cat /sys/module/el2_registers/parameters/registers; }
 take() { insmod $module/linux_module/ringvisor.ko; }
 
@@ -57,11 +60,52 @@ echo "held: $(cat /sys/devices/system/cpu/online) $(rmmod ringvisor 2>&1)"
 kill -9 $holder
 wait $holder 2>/dev/null
 echo "killed: $(cat /sys/devices/system/cpu/online)"
+echo 96 >/proc/sys/vm/nr_hugepages
+
+# What a guest takes, and whether it is back: the kernel's CPUs, free huge pages, users of the module.
+left() {
+    echo "$(cat /sys/devices/system/cpu/online) $(sed -n 's/HugePages_Free: *//p' /proc/meminfo)" \
+        "$(sed -n 's/^ringvisor [0-9]* \([0-9]*\) .*/\1/p' /proc/modules)"
+}
+
+# guest NAME KERNEL OPTION...: in the background; its output in /run/NAME.
+guest() {
+    local name=$1 kernel=$2
+    shift 2
+    $build/vmm/vmm run --grace 0 -k $kernel -m 64M "$@" </dev/null >/run/$name 2>&1 &
+}
+
+# Does the guest with this name say the word in time?
+waits_for() {
+    local i=0
+    until grep -q "$2" /run/$1; do
+        [ $((i += 1)) -lt 3000 ] || return 1
+        usleep 10000
+    done
+}
+echo "before: $(left)"
+guest endless $endless
+waits_for endless about_to_jump
+guest first $calls -M linux,cpus=1 --log-level debug
+first=$!
+wait $first
+echo "first guest: $? $(grep -c '^ok' /run/first) $(grep -c '^not ok' /run/first) $(tail -n 1 /run/first | tr -d '\r')"
+guest many $calls -c 4
+wait $!
+echo "four vCPUs beside it: $? $(cat /run/many)"
+guest taken $calls -M linux,cpus=3
+wait $!
+echo "a CPU that is taken: $? $(cat /run/taken)"
+echo "beside it: $(cat /sys/devices/system/cpu/online)"
+kill -9 $(pidof vmm)
+wait
+echo "after kill -9: $(left)"
 $pcpu hostile 100000
-echo "after: $(cat /sys/devices/system/cpu/online)"
+echo "after: $(left)"
 rmmod ringvisor && echo "removed"
 wait
 registers | cmp - /run/before && echo "registers: the same"
+taskset 1 $kvm # a CPU that was off once does not run KVM on a Cortex-A72, without the module either
 dmesg | sed -n 's/^.*\(ringvisor: .*\)/\1/p' | sort | uniq -c
 dmesg | grep -E 'WARNING:|BUG:|Oops|rcu.*stall' || echo "kernel: quiet"
 S
@@ -71,22 +115,27 @@ computer() {
     local name=$1 rounds=$2
     shift 2
     got=0
-    "$root/tools/arm-computer" --timeout 150 "$@" -- sh -c "$(cat "$work/script")" sh "$kvm" "$pcpu" "$modules" \
-        "$rounds" >"$work/out" 2>"$work/err" || got=$?
+    "$root/tools/arm-computer" --timeout 150 "$@" -- sh -c "$(cat "$work/script")" sh "$kvm" "$pcpu" "$build" \
+        "$calls" "$endless" "$rounds" >"$work/out" 2>"$work/err" || got=$?
     check "${name}_ends_well" test "$got" -eq 0
     check "${name}_refuses_while_kvm_has_a_guest" matches "^ *[12] ringvisor: KVM has EL2"
     check "${name}_comes_and_goes_under_load" says "rounds: $rounds"
     check "${name}_load_computes_right" says_not "load: wrong"
     check "${name}_leaves_the_registers_of_el2" says "registers: same"
-    check "${name}_kvm_runs_before_and_after" counts 2 '^kvm: 0x5a$'
+    check "${name}_kvm_runs_before_and_after" counts 3 '^kvm: 0x5a$'
     check "${name}_answers_the_kernels_calls_of_el2_with_an_error" says "under: 4"
     check "${name}_is_not_taken_away_while_a_cpu_is_off" matches "^off: 0 rmmod: .*(busy|temporarily unavailable)"
     check "${name}_cpus_go_and_come_back" says "on: 0-3"
     check "${name}_a_cpu_serves_and_comes_back" says "pcpu: $((rounds * 2)) rounds"
     check "${name}_what_is_taken_stays_taken" matches "^held: 0-1 rmmod: .*(busy|temporarily unavailable)"
     check "${name}_cpus_of_a_killed_process_come_back" says "killed: 0-3"
+    check "${name}_runs_a_guest_beside_another" matches '^first guest: 0 [1-9][0-9]* 0 DONE$'
+    check "${name}_keeps_a_cpu_for_the_host" matches '^four vCPUs beside it: 1 .*one must stay for the host'
+    check "${name}_takes_no_cpu_from_a_guest" matches '^a CPU that is taken: 1 .*another guest has one of them'
+    check "${name}_has_the_cpus_back_of_a_guest_that_ended" says "beside it: 0-2"
+    check "${name}_has_all_back_of_a_vmm_that_was_killed" says "after kill -9: 0-3 96 0"
     check "${name}_survives_a_hostile_process" says "pcpu: 100000 hostile operations"
-    check "${name}_has_all_cpus_after_it" says "after: 0-3"
+    check "${name}_has_all_back_after_it" says "after: 0-3 96 0"
     check "${name}_is_taken_away" says "removed"
     check "${name}_leaves_the_registers_after_cpus_were_off" says "registers: the same"
     check "${name}_the_kernel_complains_of_nothing" says "kernel: quiet"

@@ -31,7 +31,7 @@ static bool is_dead(struct machine *machine)
     return true;
 }
 
-static const struct machine_ops ops = {kick, is_dead, NULL};
+static const struct machine_ops ops = {.kick = kick, .is_dead = is_dead};
 
 static void take_all(struct pcpu *pcpu, const struct vcpu *vcpu)
 {

@@ -219,9 +219,12 @@ static int serve(const struct run_options *o)
         goto out;
     config.rom_size = vm_devices_rom(&config, plugins);
     machine_config.ram_size = vm_memory_size(config.ram_size, config.rom_size);
-    machine = machine_qemu_start(&machine_config, base, machine_died, &session);
+    machine = machine_config.linux_host
+                  ? machine_linux_start(&machine_config)
+                  : machine_qemu_start(&machine_config, base, machine_died, &session);
     if (!machine)
         goto out;
+    share.id = machine->vm;
     console = chardev_stdio_new(base, STDIN_FILENO, STDOUT_FILENO, user_quits, &session);
     if (!console)
         goto out;

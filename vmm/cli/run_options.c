@@ -86,10 +86,15 @@ static int set_machine(void *target, const struct option_row *row, const char *v
 {
     struct run_options *o = target;
 
-    if (strncmp(value, "qemu", 4) != 0 || (value[4] && value[4] != ','))
-        return bad(row->what, value, "there is 'qemu'");
-    o->machine.options = value[4] ? value + 5 : NULL;
-    return machine_qemu_check(o->machine.options);
+    size_t length = strcspn(value, ",");
+
+    o->machine.linux_host = length == 5 && strncmp(value, "linux", length) == 0;
+    if (!o->machine.linux_host && (length != 4 || strncmp(value, "qemu", length) != 0))
+        return bad(row->what, value, "there are 'qemu' and, on an Arm computer, 'linux'");
+    o->machine_given = true;
+    o->machine.options = value[length] ? value + length + 1 : NULL;
+    return o->machine.linux_host ? machine_linux_check(o->machine.options)
+                                 : machine_qemu_check(o->machine.options);
 }
 
 static int set_cloud_init(void *target, const struct option_row *row, const char *value)
@@ -253,10 +258,11 @@ static const struct option_row rows[] = {
     {.name = "machine",
      .letter = 'M',
      .type = OPTION_OWN,
-     .argument = "qemu[,cpu=MODEL][,path=PROGRAM][,gdb=PORT]",
+     .argument = "qemu[,cpu=MODEL][,path=PROGRAM][,gdb=PORT]|linux[,cpus=LIST]",
      .what = "machine",
      .set = set_machine,
-     .help = "where the guest runs; a comma in a value is written twice"},
+     .help = "where the guest runs (default: linux where there is\n"
+             "/dev/ringvisor, else qemu); a comma in a value is written twice"},
     {.name = "stub",
      .type = OPTION_TEXT,
      .argument = "FILE",
@@ -567,6 +573,8 @@ int run_options_complete(struct run_options *o)
         return -EINVAL;
     }
     o->machine.nr_vcpus = o->vm.nr_vcpus;
+    if (!o->machine_given)
+        o->machine.linux_host = machine_linux_is_there();
     if (!o->machine.stub)
         o->machine.stub = command_stub_path();
     return 0;

@@ -14,6 +14,7 @@
 struct run_options {
     struct vm_config vm;
     struct machine_config machine;
+    bool machine_given;
     const char *devices[VM_MAX_DEVICES];
     char *made[VM_MAX_DEVICES]; /* those of `devices` that were put together here */
     unsigned nr_made;

@@ -158,8 +158,12 @@ int cores_add(struct cores *cores, struct vcpu *vcpu)
 
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
 {
+    const struct machine_ops *ops = cores->machine->ops;
     struct pcpu *pcpu = cores->in_exit;
 
+    if (ops->memory && (command->op == RV_COMMAND_VM_CREATE || command->op == RV_COMMAND_MAP ||
+                        command->op == RV_COMMAND_FLUSH))
+        return ops->memory(cores->machine, command);
     for (unsigned i = 0; i < cores->nr_pcpus && !pcpu; i++) {
         if (!cores->pcpus[i].guest_runs)
             pcpu = &cores->pcpus[i];

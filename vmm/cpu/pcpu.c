@@ -97,6 +97,18 @@ static bool is_legal(const struct pcpu *pcpu, const struct rv_event *event)
     }
 }
 
+/* The stub's own numbers of CPUs in the mask. */
+static uint64_t cpu_mask(const struct machine *machine, uint64_t mask)
+{
+    uint64_t numbers = 0;
+
+    if (!machine->cpu_numbers)
+        return mask;
+    for (; mask; mask &= mask - 1)
+        numbers |= 1ull << machine->cpu_numbers[__builtin_ctzll(mask)];
+    return numbers;
+}
+
 /* The next event from the ring: copied, checked, and what it says of the guest noted. */
 static bool take(struct pcpu *pcpu, struct rv_event *event)
 {
@@ -106,6 +118,8 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
         return false;
     memcpy(event, next, sizeof(*event));
     __asm__ volatile("" : "+m"(*event)); /* the copy is what is looked at from here on */
+    if (event->vcpu != RV_NO_VCPU)
+        event->vcpu = (uint16_t)(event->vcpu - pcpu->machine->first_vcpu);
     pcpu->event_tail++;
     /* Release: the copy is made before the stub may write the entry again. */
     rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
@@ -165,6 +179,9 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
     tap_command(pcpu, command);
     memcpy((uint8_t *)slot + sizeof(slot->seq), (const uint8_t *)command + sizeof(slot->seq),
            sizeof(*slot) - sizeof(slot->seq));
+    slot->vcpu = (uint16_t)(slot->vcpu + pcpu->machine->first_vcpu);
+    if (slot->op == RV_COMMAND_REPLY)
+        slot->arg[1] = cpu_mask(pcpu->machine, slot->arg[1]);
     rv_ring_publish(&slot->seq, pcpu->command_head);
     pcpu->command_head++;
     rv_store_relaxed(&pcpu->channel->command_head.v, pcpu->command_head);

@@ -15,7 +15,8 @@
 #include "vmm/machine/layout.h"
 
 struct machine_config {
-    const char *options; /* what follows "qemu," on the command line, or NULL */
+    bool linux_host;     /* the machine `linux`, else `qemu` */
+    const char *options; /* what follows its name and a comma on the command line, or NULL */
     const char *stub;    /* path of the stub's image */
     unsigned nr_pcpus;
     unsigned nr_vcpus;
@@ -32,6 +33,11 @@ struct machine_ops {
     bool (*is_dead)(struct machine *machine);
     /* End it and free everything. */
     void (*stop)(struct machine *machine);
+    /*
+     * NULL, or what does VM_CREATE, MAP and FLUSH, which then are no commands of the rings.
+     * 0 or -errno.
+     */
+    int (*memory)(struct machine *machine, const struct rv_command *command);
 };
 
 struct machine {
@@ -45,13 +51,16 @@ struct machine {
     struct rv_channel *channels;
     struct rv_vcpu_page *vcpus;
     uint8_t *ram;
-    int doorbell;         /* readable after the stub has rung: read all of it */
-    uint64_t kick_ns;     /* about what the kick of a running guest costs */
-    bool blind;           /* CPUs do not see code that this process writes until a FLUSH */
-    unsigned nr_lrs;      /* list registers of each CPU */
-    bool has_tdir;        /* the CPUs have ICH_HCR_EL2.TDIR */
-    bool is_ready;        /* machine_wait_ready() has succeeded */
-    uint64_t stub_id[64]; /* from here on, copies of the stub's answers in the boot page */
+    int doorbell;               /* readable after the stub has rung: read all of it */
+    uint64_t kick_ns;           /* about what the kick of a running guest costs */
+    uint16_t vm;                /* the stub's number of the first VM, */
+    uint16_t first_vcpu;        /* and of the first vCPU */
+    const uint8_t *cpu_numbers; /* the stub's number of each pCPU; NULL: the same as ours */
+    bool blind;                 /* CPUs do not see code that this process writes until a FLUSH */
+    unsigned nr_lrs;            /* list registers of each CPU */
+    bool has_tdir;              /* the CPUs have ICH_HCR_EL2.TDIR */
+    bool is_ready;              /* machine_wait_ready() has succeeded */
+    uint64_t stub_id[64];       /* from here on, copies of the stub's answers in the boot page */
     uint64_t cntfrq;
     uint64_t dczid;
     uint64_t sve;
@@ -66,6 +75,11 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
 
 /* Check the options (see struct machine_config). 0, or -EINVAL after a message. */
 int machine_qemu_check(const char *options);
+
+/* CPUs of this computer, by /dev/ringvisor. NULL after a message. */
+struct machine *machine_linux_start(const struct machine_config *config);
+int machine_linux_check(const char *options);
+bool machine_linux_is_there(void); /* and this user may open it */
 
 /*
  * Wait until all CPUs run the stub; the event loop runs meanwhile. 0; -EINTR: `*over`

@@ -407,7 +407,8 @@ static void qemu_stop(struct machine *machine)
     free(qemu);
 }
 
-static const struct machine_ops qemu_ops = {qemu_kick, qemu_is_dead, qemu_stop};
+static const struct machine_ops qemu_ops = {
+    .kick = qemu_kick, .is_dead = qemu_is_dead, .stop = qemu_stop};
 
 static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_pcpus,
                  uint64_t entry, struct event_base *base)

@@ -3,12 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-int memfile_create(const char *name, uint64_t bytes)
+static int create(const char *name, uint64_t bytes, unsigned flags)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
     int error;
 
     if (fd < 0)
@@ -19,4 +20,14 @@ int memfile_create(const char *name, uint64_t bytes)
     error = -errno;
     close(fd);
     return error;
+}
+
+int memfile_create(const char *name, uint64_t bytes)
+{
+    return create(name, bytes, 0);
+}
+
+int memfile_create_huge(const char *name, uint64_t bytes)
+{
+    return create(name, bytes, MFD_HUGETLB | MFD_HUGE_2MB);
 }

@@ -10,3 +10,6 @@
  * closes on exec, or -errno.
  */
 int memfile_create(const char *name, uint64_t bytes);
+
+/* The same in huge pages of 2 MiB; `bytes` is a multiple of it. */
+int memfile_create_huge(const char *name, uint64_t bytes);

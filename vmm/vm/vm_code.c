@@ -47,11 +47,16 @@ static int flush(struct vm *vm, struct code_run run)
 
 void vm_code_written(struct vm *vm, ipa_t start, uint64_t size)
 {
-    struct code_run revoke;
+    struct code_run written = {.offset = start.v - BOARD_RAM_BASE, .size = size}, revoke;
 
     /* Before that no core has run any code of the guest's. */
     if (!vm->running)
         return;
+    if (!vm->machine->blind) {
+        if (flush(vm, written))
+            vm->broken = true;
+        return;
+    }
     if (code_pages_written(&vm->code, start.v - BOARD_RAM_BASE, size, &revoke) &&
         protect(vm, revoke, RV_MAP_READ | RV_MAP_WRITE))
         vm->broken = true;

@@ -4,7 +4,7 @@
  *   pcpu rounds N      take CPU 3 N times; each time it must say READY, refuse a command that
  *                      does not exist, ring the doorbell, and come back
  *   pcpu hold          take CPUs 2 and 3, print "held", sleep until killed
- *   pcpu hostile N     N random operations on the device and on the channel of CPU 3
+ *   pcpu hostile N     N random operations on the device, on the channel of CPU 3 and a vCPU page
  * Prints what it did; exits with 0 if all was as it must be.
  */
 #include <errno.h>
@@ -73,10 +73,22 @@ static void send_command(int fd, struct rv_channel *channel, uint8_t op, uint32_
         ioctl(fd, RV_DEVICE_KICK, &mask);
 }
 
+/* A session with a VM, and with the CPUs in the mask. -1: it cannot be had. */
+static int session(uint64_t mask)
+{
+    int fd = open("/dev/ringvisor", O_RDWR | O_CLOEXEC);
+    struct rv_device_vm vm = {.nr_vcpus = 1};
+
+    if (fd >= 0 && ioctl(fd, RV_DEVICE_CREATE, &vm) == 0 && ioctl(fd, RV_DEVICE_CPUS, &mask) == 0)
+        return fd;
+    return -1;
+}
+
 static int one_round(int64_t *took, int64_t *answered)
 {
     int fd = open("/dev/ringvisor", O_RDWR | O_CLOEXEC), door = eventfd(0, EFD_CLOEXEC);
     uint64_t mask = 1ull << CPU, other = 1ull << 1, rings = 0;
+    struct rv_device_vm vm = {.nr_vcpus = 1};
     struct rv_channel *channel;
     int64_t start = now();
 
@@ -84,7 +96,9 @@ static int one_round(int64_t *took, int64_t *answered)
         return fail("/dev/ringvisor");
     if (map(fd, CPU))
         return fail("a channel can be mapped before its CPU is the session's");
-    if (ioctl(fd, RV_DEVICE_CPUS, &mask) < 0)
+    if (ioctl(fd, RV_DEVICE_CPUS, &mask) == 0)
+        return fail("a session without a VM takes CPUs");
+    if (ioctl(fd, RV_DEVICE_CREATE, &vm) < 0 || ioctl(fd, RV_DEVICE_CPUS, &mask) < 0)
         return fail("CPU 3 was not taken");
     channel = map(fd, CPU);
     if (!channel || !event_comes(channel, 0) || channel->event[0].type != RV_EVENT_READY)
@@ -137,10 +151,9 @@ static int rounds(unsigned long n)
 
 static int hold(void)
 {
-    int fd = open("/dev/ringvisor", O_RDWR | O_CLOEXEC);
-    uint64_t mask = 3ull << 2;
+    int fd = session(3ull << 2);
 
-    if (fd < 0 || ioctl(fd, RV_DEVICE_CPUS, &mask) < 0 || !map(fd, 2) || !map(fd, 3))
+    if (fd < 0 || !map(fd, 2) || !map(fd, 3))
         return fail("hold");
     printf("held\n");
     fflush(stdout);
@@ -158,48 +171,91 @@ static uint64_t next_random(void)
     return random_state;
 }
 
+/* Any of the device's calls but CPUS, with arguments that are nearly right, or not at all. */
+static void any_call(int fd, void *huge)
+{
+    uint64_t what = next_random(), argument[16];
+    struct rv_device_map map = {.ipa = what & 0xff000,
+                                .offset = what >> 8 & 0x7ff000,
+                                .size = what >> 16 & 0x7ff000,
+                                .prot = what >> 40 & 0xf};
+    struct rv_device_memory memory = {.address = (uint64_t)(what & 1 ? huge : (void *)argument),
+                                      .size = what >> 30 & 0xe00000};
+    struct rv_device_vm vm = {.nr_vcpus = what >> 20 & 0x7f};
+
+    for (unsigned j = 0; j < 16; j++)
+        argument[j] = next_random();
+    switch (what >> 50 & 7) {
+    case 0: ioctl(fd, (unsigned long)(uint32_t)next_random(), argument); break;
+    case 1: ioctl(fd, RV_DEVICE_INFO, what); break;
+    case 2: ioctl(fd, RV_DEVICE_LEND, &memory); break;
+    case 3: ioctl(fd, RV_DEVICE_CREATE, &vm); break;
+    case 4: ioctl(fd, RV_DEVICE_KICK, argument); break;
+    case 5: ioctl(fd, RV_DEVICE_MAP, argument); break;
+    default: ioctl(fd, RV_DEVICE_MAP, &map); break;
+    }
+}
+
+/* A command that is nearly right, where the stub looks next. */
+static void any_command(int fd, struct rv_channel *channel)
+{
+    uint32_t tail = channel->command_tail.v;
+    struct rv_command *command = &channel->command[tail % RV_COMMAND_ENTRIES];
+    uint64_t mask = 1ull << CPU, what = next_random();
+
+    command->op = (uint8_t)(what % 17);
+    command->flags = (uint8_t)(what >> 8 & 0x87);
+    command->vm = (uint16_t)(what >> 16 & 3);
+    command->vcpu = (uint16_t)(what >> 20 & 7);
+    command->arg[0] = what >> 24 & 0x1ff000;
+    command->arg[1] = what >> 30;
+    command->arg[2] = what >> 36 & 0x1ff000;
+    channel->event_tail.v = channel->event_head.v;
+    rv_ring_publish(&command->seq, tail);
+    if (rv_ring_wants_wakeup(&channel->command_waiting.v))
+        ioctl(fd, RV_DEVICE_KICK, &mask);
+}
+
 static int hostile(unsigned long n)
 {
-    int fd = open("/dev/ringvisor", O_RDWR | O_CLOEXEC);
-    uint64_t mask = 1ull << CPU, argument[16];
-    struct rv_channel *channel;
-    uint64_t *word;
+    int fd = session(1ull << CPU);
+    uint64_t mask = 1ull << CPU, cpus;
+    struct rv_channel *channel = fd < 0 ? NULL : map(fd, CPU);
+    uint64_t *word = (uint64_t *)channel, *page;
+    void *huge = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 
-    if (fd < 0 || ioctl(fd, RV_DEVICE_CPUS, &mask) < 0)
-        return fail("hostile");
-    channel = map(fd, CPU);
     if (!channel)
-        return fail("mmap");
-    word = (uint64_t *)channel;
+        return fail("hostile");
+    page = mmap(NULL, 0x4000, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)RV_DEVICE_VCPUS);
+    if (page == MAP_FAILED)
+        return fail("vCPU page");
     for (unsigned long i = 0; i < n; i++) {
         uint64_t what = next_random();
         void *at;
 
-        for (unsigned j = 0; j < 16; j++)
-            argument[j] = next_random();
         switch (what % 64) {
-        case 0: /* any ioctl but CPUS, with any argument */
-            ioctl(fd, what >> 8 & 1 ? RV_DEVICE_KICK : (unsigned long)(uint32_t)next_random(),
-                  argument);
-            break;
-        case 1: ioctl(fd, RV_DEVICE_INFO, what); break;
+        case 0:
+        case 1: any_call(fd, huge); break;
         case 2:
-            argument[0] = next_random() & ~7ull; /* CPUs of others, or none: CPU 0 to 2 stay */
-            argument[0] |= mask;
-            ioctl(fd, RV_DEVICE_CPUS, argument);
+            cpus = (next_random() & ~7ull) | mask; /* of others, or none: CPU 0 to 2 stay */
+            ioctl(fd, RV_DEVICE_CPUS, &cpus);
             break;
         case 3:
             at = mmap(NULL, what >> 20 & 0x1ffff, PROT_READ, MAP_SHARED, fd,
-                      (off_t)(what & 0xff0000));
+                      (off_t)(what & 0x7f0000));
             if (at != MAP_FAILED)
                 munmap(at, what >> 20 & 0x1ffff);
             break;
-        case 4:
-        case 5: /* a command whose place is right */
+        case 4: /* a command whose place is right */
             channel->command[next_random() % RV_COMMAND_ENTRIES].seq = channel->command_tail.v + 1;
             break;
-        case 6: channel->event_tail.v = channel->event_head.v; break;
-        case 7: ioctl(fd, RV_DEVICE_KICK, &mask); break;
+        case 5: channel->event_tail.v = channel->event_head.v; break;
+        case 6: ioctl(fd, RV_DEVICE_KICK, &mask); break;
+        case 7:
+        case 8:
+        case 9: any_command(fd, channel); break;
+        case 10: page[next_random() % (0x4000 / 8)] = what % 3 ? next_random() : 0x3c5; break;
         default: /* any word of the channel */
             word[next_random() % (0x6000 / 8)] = what % 3 ? next_random() : next_random() % 20;
             break;

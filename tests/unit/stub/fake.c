@@ -589,7 +589,8 @@ uint64_t *fake_lr(uint32_t n)
 void fake_pool(uint32_t nr_tables)
 {
     memset(tables, 0xff, sizeof(tables)); /* what is handed out must be cleared */
-    pgtable_pool((uint64_t)tables, (uint64_t)tables + nr_tables * RV_PAGE_SIZE);
+    pgtable_next = (uint64_t)tables;
+    pgtable_end = (uint64_t)tables + nr_tables * RV_PAGE_SIZE;
 }
 
 bool fake_run(struct pcpu *pcpu, void (*call)(struct pcpu *pcpu))

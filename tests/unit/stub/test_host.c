@@ -9,6 +9,7 @@
 #include "el2stub/host/host.h"
 #include "tests/unit/stub/fake.h"
 #include "tests/unit/stub/test.h"
+#include "tests/unit/stub/walker.h"
 
 /* The linker script's symbols, for stage2.c, which is a part of this file. */
 #define IMAGE     0x50000000ull
@@ -30,6 +31,7 @@ static unsigned firmware_calls;
 static void (*on_firmware)(uint64_t *x);
 static jmp_buf left;
 static bool vanished;
+static struct rv_boot_page page; /* where the stub answers what CPUs these are */
 
 /* entry.S and vectors.S */
 char vectors[1], host_vectors[1];
@@ -65,6 +67,11 @@ static int setup(void **state)
 {
     fake_reset(4);
     memset(host_cpus, 0, sizeof(host_cpus));
+    boot.ram_size = 0; /* the stub has none of its own to give to VMs */
+    boot_page_address = (uint64_t)&page;
+    boot.stub_offset = IMAGE;
+    boot.stub_size = STUB_SIZE;
+    host_vm_init();
     firmware_calls = 0;
     on_firmware = NULL;
     vanished = false;
@@ -79,18 +86,19 @@ static int setup(void **state)
     return 0;
 }
 
-/* The host executes an SMC or HVC on a core. True: it goes on behind it. */
-static bool call(uint32_t core, uint64_t ec, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3)
+/* The host executes an SMC or HVC on a core, with x0 to x4. True: it goes on behind it. */
+static bool call_5(uint32_t core, uint64_t ec, const uint64_t x[5])
 {
     struct pcpu *pcpu = fake_use(core);
-    uint64_t *x = host_of(pcpu)->gpr;
 
-    x[0] = x0;
-    x[1] = x1;
-    x[2] = x2;
-    x[3] = x3;
+    memcpy(host_of(pcpu)->gpr, x, 5 * sizeof(*x));
     REG(esr_el2) = ESR_SET(ec, ESR_ELx_EC) | ESR_ELx_IL;
     return fake_run(pcpu, host_sync);
+}
+
+static bool call(uint32_t core, uint64_t ec, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3)
+{
+    return call_5(core, ec, (const uint64_t[5]){x0, x1, x2, x3, 0xbad});
 }
 
 static bool smc(uint32_t core, uint64_t x0, uint64_t x1, uint64_t x2, uint64_t x3)
@@ -173,12 +181,20 @@ static void a_second_cpu_on_is_pending(void **state)
     assert_int_equal(answer(2), 2);
 }
 
+/* A call of the kernel's from core 0: what it answers. */
+static int64_t vm_call(uint64_t function, uint64_t vm, uint64_t x2, uint64_t x3, uint64_t x4)
+{
+    assert_true(call_5(0, ESR_EC_HVC64, (const uint64_t[5]){function, vm, x2, x3, x4}));
+    return answer(0);
+}
+
 /* Core 1 sleeps parked; what core 0 asks for it then sees. */
 static void take_core_1(void)
 {
     fake.on_sleep = NULL;
-    call(0, ESR_EC_HVC64, RV_HOST_TAKE, 1, 0, 0);
-    assert_int_equal(answer(0), 0);
+    if (!vms[0].exists)
+        assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 2, 0), 0);
+    assert_int_equal(vm_call(RV_HOST_VM_TAKE, 0, 1, 0, 0), 0);
     fake_use(1);
 }
 
@@ -234,9 +250,8 @@ static void a_full_ring_does_not_keep_a_cpu(void **state)
     fake.on_sleep = take_core_1;
     assert_false(smc(1, CPU_OFF, 0, 0, 0));
     assert_true(fake_event(&pcpus[1], &event));
-    fake_create_vm(0);
-    fake_create_vcpu(0, 0);
     fake_use(1);
+    fake_create_vcpu(0, 0);
     pcpus[1].event_head = RV_EVENT_ENTRIES;
     pcpus[1].event_tail = 0;
     assert_int_equal(world_enter(&pcpus[1], &vcpus[0]), 0);
@@ -249,13 +264,12 @@ static void a_full_ring_does_not_keep_a_cpu(void **state)
 
 static void only_a_cpu_in_the_right_state_changes_it(void **state)
 {
-    assert_true(call(0, ESR_EC_HVC64, RV_HOST_TAKE, 1, 0, 0));
-    assert_int_equal(answer(0), RV_HOST_BUSY);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 2, 0), 0);
+    assert_int_equal(vm_call(RV_HOST_VM_TAKE, 0, 1, 0, 0), RV_HOST_BUSY);
     assert_true(call(0, ESR_EC_HVC64, RV_HOST_RETURN, 1, 0, 0));
     assert_int_equal(answer(0), RV_HOST_BUSY);
     for (uint64_t index = FAKE_CORES; index != 0; index <<= 1) {
-        assert_true(call(0, ESR_EC_HVC64, RV_HOST_TAKE, index, 0, 0));
-        assert_int_equal(answer(0), -1);
+        assert_int_equal(vm_call(RV_HOST_VM_TAKE, 0, index, 0, 0), RV_HOST_BUSY);
         assert_true(call(0, ESR_EC_HVC64, RV_HOST_STATE, index, 0, 0));
         assert_int_equal(answer(0), -1);
     }
@@ -323,6 +337,216 @@ static void the_stub_does_not_leave_while_a_cpu_is_off(void **state)
     assert_true(call(0, ESR_EC_HVC64, RV_HOST_REMOVE, 0, 0, 0));
     assert_int_equal(answer(0), RV_HOST_BUSY);
     assert_false(vanished);
+}
+
+/* Core 1 serves VM 1, whose vCPUs are 2 and 3, and has said READY; VM 0 has vCPUs 0 and 1. */
+static void serve_vm_1(void)
+{
+    fake.on_sleep = NULL;
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 2, 0), 0);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 1, 2, 2, 0), 0);
+    assert_int_equal(vm_call(RV_HOST_VM_TAKE, 1, 1, 0, 0), 0);
+    fake_use(1);
+}
+
+static struct pcpu *core_1_serves_vm_1(void)
+{
+    struct rv_event event;
+
+    fake.on_sleep = serve_vm_1;
+    assert_false(smc(1, CPU_OFF, 0, 0, 0));
+    fake_use(1);
+    assert_true(fake_event(&pcpus[1], &event));
+    assert_int_equal(event.type, RV_EVENT_READY);
+    return &pcpus[1];
+}
+
+static void a_ring_neither_makes_a_vm_nor_maps_memory(void **state)
+{
+    static const struct {
+        uint8_t op;
+        unsigned reason;
+    } rows[] = {{RV_COMMAND_VM_CREATE, RV_REFUSED_VM},
+                {RV_COMMAND_MAP, RV_REFUSED_RANGE},
+                {RV_COMMAND_FLUSH, RV_REFUSED_RANGE}};
+    struct pcpu *pcpu = core_1_serves_vm_1();
+
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        struct rv_event event =
+            fake_do(pcpu, (struct rv_command){
+                              .op = rows[i].op, .vm = 1, .vcpu = 2, .arg = {0, 0x1000, 0x1000, 1}});
+
+        assert_int_equal(event.type, RV_EVENT_REFUSED);
+        assert_int_equal(event.value, rows[i].reason);
+        vms[1].stopped = false;
+    }
+}
+
+static void what_names_another_vm_or_its_vcpus_harms_nobody(void **state)
+{
+    struct pcpu *pcpu = core_1_serves_vm_1();
+
+    for (unsigned op = 0; op < 256; op++) {
+        static const uint16_t names[][2] = {{0, 2}, {1, 0}, {1, 1}, {0, 0},
+                                            {2, 2}, {1, 4}, {7, 63}};
+
+        for (unsigned i = 0; i < COUNT_OF(names); i++) {
+            struct rv_event event = fake_do(
+                pcpu,
+                (struct rv_command){.op = (uint8_t)op, .vm = names[i][0], .vcpu = names[i][1]});
+
+            assert_int_equal(event.type, RV_EVENT_REFUSED);
+        }
+    }
+    assert_false(vms[0].stopped);
+    assert_false(vms[1].stopped);
+    assert_null(vcpus[0].vm);
+    fake_create_vcpu(3, 1); /* its own */
+}
+
+static void a_vm_kicks_only_its_cpus(void **state)
+{
+    struct pcpu *pcpu = core_1_serves_vm_1();
+
+    fake_create_vcpu(2, 1);
+    assert_int_equal(world_enter(pcpu, &vcpus[2]), 0);
+    pcpu->blocked = true;
+    for (unsigned i = 0; i < FAKE_CORES; i++)
+        fake.core[i].kicks = 0;
+    fake_command(
+        pcpu, &(struct rv_command){.op = RV_COMMAND_REPLY, .vm = 1, .vcpu = 2, .arg = {0, ~0ull}});
+    assert_true(fake_serve(pcpu));
+    assert_int_equal(fake.core[0].kicks + fake.core[2].kicks, 0);
+    assert_int_equal(fake.core[1].kicks, 1);
+    fake_command(pcpu, &(struct rv_command){.op = RV_COMMAND_COUNT});
+    fake_serve(pcpu);
+    assert_int_equal(fake.core[0].kicks + fake.core[2].kicks, 0);
+}
+
+static void lent_memory_is_mapped_as_asked(void **state)
+{
+    struct walk walk;
+
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 2, 0), 0);
+    assert_int_equal(
+        vm_call(RV_HOST_VM_LEND, 0, 0x40000000, 0x80200000, 0x200000 | RV_MAP_READ | RV_MAP_WRITE),
+        0);
+    walk = walker(vms[0].root, 0x40123456);
+    assert_true(walk.valid && walk.sound && walk.xn);
+    assert_int_equal(walk.pa, 0x80323456);
+    assert_int_equal(walk.s2ap, 3);
+    assert_int_equal(walk.level, 2);
+    assert_false(walker(vms[0].root, 0x40200000).valid);
+    /* Taken already. */
+    assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, 0x40000000, 0x90000000, 0x1000 | 1), RV_HOST_BUSY);
+}
+
+static void memory_of_the_stub_cannot_be_lent(void **state)
+{
+    static const uint64_t rows[][3] = {
+        {0, IMAGE, 0x1000},                      /* its first page, */
+        {0, IMAGE + STUB_SIZE - 0x1000, 0x1000}, /* its last, */
+        {0, IMAGE - 0x1000, 0x2000},             /* a part of it, */
+        {0, IMAGE - 0x200000, 0x800000},         /* all of it */
+        {0, 1ull << 40, 0x1000},                 /* and addresses that stage 2 has not */
+        {1ull << 40, 0x1000, 0x1000},
+        {0, (1ull << 40) - 0x1000, 0x2000},
+        {0, ~0xfffull, 0x2000},
+        {0x800, 0x1000, 0x1000},
+        {0, 0x800, 0x1000},
+        {0, 0x1000, 0},
+    };
+
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 2, 0), 0);
+    for (unsigned i = 0; i < COUNT_OF(rows); i++)
+        assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, rows[i][0], rows[i][1], rows[i][2] | 1),
+                         RV_HOST_BUSY);
+    for (uint64_t ipa = 0; ipa < 1ull << 40; ipa += FAKE_GB)
+        assert_false(walker(vms[0].root, ipa).valid);
+    assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, 0, IMAGE - 0x1000, 0x1000 | 1), 0);
+    assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, 0x1000, IMAGE + STUB_SIZE, 0x1000 | 1), 0);
+}
+
+static void a_vm_uses_up_its_own_tables_alone(void **state)
+{
+    uint64_t ipa = 0;
+
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 2, 0), 0);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 1, 2, 2, 0), 0);
+    while (vm_call(RV_HOST_VM_LEND, 0, ipa, 0x1000, 0x1000 | 1) == 0)
+        ipa += FAKE_GB;
+    assert_true(ipa > 0 && ipa < FAKE_TABLES / RV_MAX_VMS * FAKE_GB);
+    for (uint64_t at = 0; at < ipa; at += FAKE_GB)
+        assert_int_equal(vm_call(RV_HOST_VM_LEND, 1, at, 0x2000, 0x1000 | 1), 0);
+    for (uint64_t at = 0; at < ipa; at += FAKE_GB) {
+        assert_int_equal(walker(vms[0].root, at).pa, 0x1000);
+        assert_int_equal(walker(vms[1].root, at).pa, 0x2000);
+    }
+    /* They come back with the VM's end. */
+    assert_int_equal(vm_call(RV_HOST_VM_DESTROY, 0, 0, 0, 0), 0);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 2, 0), 0);
+    assert_false(walker(vms[0].root, 0).valid);
+    for (uint64_t at = 0; at < ipa; at += FAKE_GB)
+        assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, at, 0x3000, 0x1000 | 1), 0);
+    assert_int_equal(walker(vms[1].root, 0).pa, 0x2000);
+}
+
+static void return_core_1_from_vm_1(void)
+{
+    return_core_1();
+    assert_int_equal(vm_call(RV_HOST_VM_DESTROY, 1, 0, 0, 0), RV_HOST_BUSY); /* not parked yet */
+    fake_use(1);
+}
+
+static void a_vm_ends_when_its_cpus_have_left_it(void **state)
+{
+    struct pcpu *pcpu = core_1_serves_vm_1();
+
+    fake_create_vcpu(2, 1);
+    vcpus[2].direct[0].pintid = 27;
+    assert_int_equal(vm_call(RV_HOST_VM_DESTROY, 1, 0, 0, 0), RV_HOST_BUSY);
+    fake_use(1);
+    fake.on_sleep = return_core_1_from_vm_1;
+    assert_false(fake_run(pcpu, exit_serve));
+    fake.flushes_guests = 0;
+    assert_int_equal(vm_call(RV_HOST_VM_DESTROY, 1, 0, 0, 0), 0);
+    assert_int_equal(fake.flushes_guests, 1);
+    assert_null(vcpus[2].vm);
+    assert_int_equal(vcpus[2].direct[0].pintid, 0);
+    assert_int_equal(vm_call(RV_HOST_VM_DESTROY, 1, 0, 0, 0), RV_HOST_BUSY);
+    assert_int_equal(vm_call(RV_HOST_VM_LEND, 1, 0, 0x1000, 0x1000 | 1), RV_HOST_BUSY);
+    assert_int_equal(vm_call(RV_HOST_VM_TAKE, 1, 1, 0, 0), RV_HOST_BUSY);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 1, 2, 2, 0), 0);
+}
+
+static void only_vms_and_vcpus_that_there_are_can_be_had(void **state)
+{
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, RV_MAX_VMS, 0, 1, 0), RV_HOST_UNKNOWN);
+    assert_int_equal(vm_call(RV_HOST_VM_DESTROY, ~0ull, 0, 1, 0), RV_HOST_UNKNOWN);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, FAKE_VCPUS + 1, 0), RV_HOST_BUSY);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, FAKE_VCPUS, 1, 0), RV_HOST_BUSY);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 1, ~0ull, 0), RV_HOST_BUSY);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 0, 0), RV_HOST_BUSY);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, FAKE_VCPUS, 0), 0);
+    assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, FAKE_VCPUS, 0), RV_HOST_BUSY);
+}
+
+/* The process that had the CPU has left its event ring full, and the stub waits for room in it. */
+static void wait_for_room(struct pcpu *pcpu)
+{
+    pcpu->event_head = RV_EVENT_ENTRIES;
+    pcpu->event_tail = 0;
+    pcpu->channel->event_tail.v = 0;
+    event_send(pcpu, RV_EVENT_ACK, 0, 0, 0);
+}
+
+static void a_cpu_that_waits_for_room_comes_back(void **state)
+{
+    struct pcpu *pcpu = core_1_serves_vm_1();
+
+    fake.on_sleep = return_core_1;
+    assert_false(fake_run(pcpu, wait_for_room));
+    assert_int_equal(state_of_core_1(), HOST_PARKED);
 }
 
 /* An access to the stub's memory, from PSTATE.M `mode`. */
@@ -457,6 +681,15 @@ int main(void)
         T(calls_of_the_hyp_stub_get_its_error),
         T(the_stub_leaves_a_cpu_with_its_registers_as_found),
         T(the_stub_does_not_leave_while_a_cpu_is_off),
+        T(a_ring_neither_makes_a_vm_nor_maps_memory),
+        T(what_names_another_vm_or_its_vcpus_harms_nobody),
+        T(a_vm_kicks_only_its_cpus),
+        T(lent_memory_is_mapped_as_asked),
+        T(memory_of_the_stub_cannot_be_lent),
+        T(a_vm_uses_up_its_own_tables_alone),
+        T(a_vm_ends_when_its_cpus_have_left_it),
+        T(only_vms_and_vcpus_that_there_are_can_be_had),
+        T(a_cpu_that_waits_for_room_comes_back),
         T(a_process_takes_an_external_abort),
         T(the_kernel_takes_a_permission_fault),
         T(the_tlb_is_flushed_after_stage_2_is_on),

@@ -17,13 +17,13 @@
 #define TIMER_ENABLED BIT(0) /* CNTP_CTL_EL0, CNTV_CTL_EL0 */
 
 /* An HVC with SMCCC's registers: what it leaves in x0. */
-static u64 call(u64 x0_, u64 x1_, u64 x2_, u64 x3_)
+u64 cpu_call(u64 function, u64 x1_, u64 x2_, u64 x3_, u64 x4_)
 {
-    register u64 x0 asm("x0") = x0_;
+    register u64 x0 asm("x0") = function;
     register u64 x1 asm("x1") = x1_;
     register u64 x2 asm("x2") = x2_;
     register u64 x3 asm("x3") = x3_;
-    register u64 x4 asm("x4") = 0;
+    register u64 x4 asm("x4") = x4_;
 
     asm volatile("hvc #0"
                  : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3), "+r"(x4)
@@ -31,11 +31,6 @@ static u64 call(u64 x0_, u64 x1_, u64 x2_, u64 x3_)
                  : "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
                    "x17", "memory");
     return x0;
-}
-
-u64 cpu_call(u64 function, u64 x1)
-{
-    return call(function, x1, 0, 0);
 }
 
 /* SGI 0 to each CPU in the mask: the stub on it looks at its command ring. */
@@ -95,7 +90,7 @@ static void look_at_kernel(struct finding *finding)
 static void look_at_el2(void *data)
 {
     struct finding *finding = data;
-    u64 answer = call(RV_HOST_INFO, 0, 0, 0);
+    u64 answer = cpu_call(RV_HOST_INFO, 0, 0, 0, 0);
 
     if (answer == RV_HOST_MAGIC)
         atomic_inc(&finding->ours);
@@ -162,7 +157,8 @@ static u32 index_of_this_cpu(const struct rv_boot_page *boot)
 static void install_here(struct install *install, phys_addr_t boot)
 {
     const struct stub *stub = install->stub;
-    u64 answer = call(HYP_STUB_SOFT_RESTART, stub->entry, index_of_this_cpu(stub->boot), boot);
+    u64 answer =
+        cpu_call(HYP_STUB_SOFT_RESTART, stub->entry, index_of_this_cpu(stub->boot), boot, 0);
 
     if (!answer)
         return;
@@ -179,13 +175,13 @@ static void install_first(void *data)
 
 static void install_other(void *data)
 {
-    if (call(RV_HOST_INFO, 0, 0, 0) != RV_HOST_MAGIC)
+    if (cpu_call(RV_HOST_INFO, 0, 0, 0, 0) != RV_HOST_MAGIC)
         install_here(data, 0);
 }
 
 static void remove_here(void *data)
 {
-    if (call(RV_HOST_INFO, 0, 0, 0) == RV_HOST_MAGIC && call(RV_HOST_REMOVE, 0, 0, 0))
+    if (cpu_call(RV_HOST_INFO, 0, 0, 0, 0) == RV_HOST_MAGIC && cpu_call(RV_HOST_REMOVE, 0, 0, 0, 0))
         atomic_inc((atomic_t *)data);
 }
 

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
-/*
- * /dev/ringvisor (proto/device.h): sessions that take CPUs from the kernel and give them back.
- * One lock for all sessions: taking a CPU is slow anyhow.
- */
+/* /dev/ringvisor (proto/device.h): what each open file may ask for. */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
-#include <linux/cpu.h>
-#include <linux/delay.h>
 #include <linux/eventfd.h>
 #include <linux/fs.h>
 #include <linux/io.h>
@@ -20,16 +15,7 @@
 #include "proto/device.h"
 #include "sizes.h"
 
-#define RETURN_MS 1000 /* a CPU that does not come back in this time has a broken stub */
-
-struct session {
-    struct list_head list;        /* changed under both locks */
-    struct eventfd_ctx *doorbell; /* under doorbell_lock */
-    u64 cpus;                     /* under lock */
-};
-
-static DEFINE_MUTEX(lock);
-static u64 taken; /* CPUs of all sessions */
+static DEFINE_MUTEX(lock); /* which sessions there are */
 static DEFINE_SPINLOCK(doorbell_lock);
 static LIST_HEAD(sessions);
 static struct stub *stub;
@@ -46,74 +32,6 @@ void device_doorbell(void)
     spin_unlock_irqrestore(&doorbell_lock, flags);
 }
 
-static int take_cpu(unsigned int cpu)
-{
-    int error = remove_cpu(cpu);
-
-    if (error)
-        return error;
-    /* Pairs with the stub's acquire of the CPU's state. */
-    memset(stub_channel(stub, cpu), 0, channel_size);
-    smp_mb();
-    if (!cpu_call(RV_HOST_TAKE, cpu))
-        return 0;
-    add_cpu(cpu);
-    return -EIO;
-}
-
-static void return_cpu(unsigned int cpu)
-{
-    unsigned int ms = 0;
-
-    cpu_call(RV_HOST_RETURN, cpu);
-    while (cpu_call(RV_HOST_STATE, cpu) != HOST_PARKED && ms++ < RETURN_MS)
-        usleep_range(500, 1000);
-    if (ms > RETURN_MS || add_cpu(cpu))
-        pr_err("CPU %u does not come back from the stub\n", cpu);
-}
-
-/* The CPUs of the mask, lowest last: on a failure those that were taken go back. */
-static int take(struct session *session, u64 mask)
-{
-    u64 got = 0;
-    int error = 0;
-
-    if (mask >> 1 >> (stub->boot->nr_pcpus - 1))
-        return -EINVAL;
-    if (mask & taken)
-        return -EBUSY;
-    while (mask & ~got && !error) {
-        unsigned int cpu = fls64(mask & ~got) - 1;
-
-        error = take_cpu(cpu);
-        if (!error)
-            got |= 1ull << cpu;
-    }
-    if (error) {
-        while (got) {
-            unsigned int cpu = fls64(got) - 1;
-
-            return_cpu(cpu);
-            got &= ~(1ull << cpu);
-        }
-        return error;
-    }
-    session->cpus |= got;
-    taken |= got;
-    return 0;
-}
-
-static void give_back(struct session *session)
-{
-    while (session->cpus) {
-        unsigned int cpu = __ffs64(session->cpus);
-
-        return_cpu(cpu);
-        session->cpus &= ~(1ull << cpu);
-        taken &= ~(1ull << cpu);
-    }
-}
-
 static long get_info(struct session *session, void __user *to)
 {
     struct rv_device_info info = {
@@ -121,40 +39,79 @@ static long get_info(struct session *session, void __user *to)
         .abi = RV_ABI_MAJOR << 16 | RV_ABI_MINOR,
         .nr_cpus = stub->boot->nr_pcpus,
         .channel_size = channel_size,
+        .session_cpus = READ_ONCE(session->cpus),
+        .taken_cpus = session_taken(),
     };
 
-    mutex_lock(&lock);
-    info.session_cpus = session->cpus;
-    info.taken_cpus = taken;
-    mutex_unlock(&lock);
     return copy_to_user(to, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
 static long take_cpus(struct session *session, void __user *from)
 {
     u64 mask;
-    int error;
 
-    if (copy_from_user(&mask, from, sizeof(mask)))
-        return -EFAULT;
-    mutex_lock(&lock);
-    error = take(session, mask);
-    mutex_unlock(&lock);
-    return error;
+    return copy_from_user(&mask, from, sizeof(mask)) ? -EFAULT : session_take(session, mask);
 }
 
+/* Without a lock: what a session has of CPUs stays its until the file is closed. */
 static long kick(struct session *session, void __user *from)
 {
-    u64 mask, mine;
+    u64 mask;
 
     if (copy_from_user(&mask, from, sizeof(mask)))
         return -EFAULT;
-    mutex_lock(&lock);
-    mine = session->cpus;
-    if (!(mask & ~mine))
-        cpu_kick(stub->boot, mask);
-    mutex_unlock(&lock);
-    return mask & ~mine ? -EPERM : 0;
+    if (mask & ~READ_ONCE(session->cpus))
+        return -EPERM;
+    cpu_kick(stub->boot, mask);
+    return 0;
+}
+
+static long create(struct session *session, void __user *at)
+{
+    struct rv_device_vm vm;
+    int error;
+
+    if (copy_from_user(&vm, at, sizeof(vm)))
+        return -EFAULT;
+    error = vm.pad ? -EINVAL : session_create(session, vm.nr_vcpus);
+    if (error)
+        return error;
+    vm.vm = session->vm;
+    vm.first_vcpu = session->first_vcpu;
+    return copy_to_user(at, &vm, sizeof(vm)) ? -EFAULT : 0;
+}
+
+static long lend(struct session *session, void __user *from)
+{
+    struct rv_device_memory memory;
+
+    if (copy_from_user(&memory, from, sizeof(memory)))
+        return -EFAULT;
+    return session_lend(session, memory.address, memory.size);
+}
+
+static long map(struct session *session, void __user *from)
+{
+    struct rv_device_map map;
+
+    if (copy_from_user(&map, from, sizeof(map)))
+        return -EFAULT;
+    if (map.pad)
+        return -EINVAL;
+    return session_map(session, map.ipa, map.offset, map.size, map.prot);
+}
+
+static long get_features(void __user *to)
+{
+    struct rv_device_features features = {
+        .cntfrq = stub->boot->stub_cntfrq,
+        .dczid = stub->boot->stub_dczid,
+        .sve = stub->boot->stub_sve,
+        .enabled = stub->boot->features,
+    };
+
+    memcpy(features.id, stub->boot->stub_id, sizeof(features.id));
+    return copy_to_user(to, &features, sizeof(features)) ? -EFAULT : 0;
 }
 
 static long set_eventfd(struct session *session, void __user *from)
@@ -187,27 +144,42 @@ static long device_ioctl(struct file *file, unsigned int op, unsigned long arg)
     case RV_DEVICE_CPUS: return take_cpus(session, at);
     case RV_DEVICE_KICK: return kick(session, at);
     case RV_DEVICE_SET_EVENTFD: return set_eventfd(session, at);
+    case RV_DEVICE_CREATE: return create(session, at);
+    case RV_DEVICE_LEND: return lend(session, at);
+    case RV_DEVICE_MAP: return map(session, at);
+    case RV_DEVICE_FEATURES: return get_features(at);
     default: return -ENOTTY;
     }
 }
 
-/* One channel at a time. The mapping keeps the file open, and so the CPU in the session. */
+/* Where in the shared memory an offset of the file is, or NULL; `room`: how much the session has. */
+static void *area(const struct session *session, u64 at, u64 *room)
+{
+    u64 cpu = at / RV_DEVICE_STRIDE;
+
+    if (at % RV_DEVICE_STRIDE)
+        return NULL;
+    if (at == RV_DEVICE_VCPUS && smp_load_acquire(&session->vm) >= 0) {
+        *room = session->nr_vcpus * vcpu_page_size;
+        return stub_vcpu_page(stub, session->first_vcpu);
+    }
+    *room = channel_size;
+    return cpu < RV_MAX_PCPUS && READ_ONCE(session->cpus) >> cpu & 1 ? stub_channel(stub, cpu)
+                                                                     : NULL;
+}
+
+/* One area at a time. The mapping keeps the file open, and so what it shows in the session. */
 static int device_mmap(struct file *file, struct vm_area_struct *vma)
 {
-    struct session *session = file->private_data;
-    u64 at = (u64)vma->vm_pgoff << PAGE_SHIFT, size = vma->vm_end - vma->vm_start;
-    u64 cpu = at / RV_DEVICE_STRIDE;
-    int error = -EPERM;
+    u64 at = (u64)vma->vm_pgoff << PAGE_SHIFT, size = vma->vm_end - vma->vm_start, room;
+    void *start = area(file->private_data, at, &room);
 
-    if (at % RV_DEVICE_STRIDE || size > PAGE_ALIGN(channel_size) || !(vma->vm_flags & VM_SHARED))
+    if (!start)
+        return at % RV_DEVICE_STRIDE ? -EINVAL : -EPERM;
+    if (size > PAGE_ALIGN(room) || !(vma->vm_flags & VM_SHARED))
         return -EINVAL;
-    mutex_lock(&lock);
-    if (cpu < RV_MAX_PCPUS && session->cpus >> cpu & 1)
-        error =
-            remap_pfn_range(vma, vma->vm_start, virt_to_phys(stub_channel(stub, cpu)) >> PAGE_SHIFT,
-                            size, vma->vm_page_prot);
-    mutex_unlock(&lock);
-    return error;
+    return remap_pfn_range(vma, vma->vm_start, virt_to_phys(start) >> PAGE_SHIFT, size,
+                           vma->vm_page_prot);
 }
 
 static int device_open(struct inode *inode, struct file *file)
@@ -216,6 +188,7 @@ static int device_open(struct inode *inode, struct file *file)
 
     if (!session)
         return -ENOMEM;
+    session_init(session);
     mutex_lock(&lock);
     spin_lock_irq(&doorbell_lock);
     list_add(&session->list, &sessions);
@@ -233,8 +206,8 @@ static int device_release(struct inode *inode, struct file *file)
     spin_lock_irq(&doorbell_lock);
     list_del(&session->list);
     spin_unlock_irq(&doorbell_lock);
-    give_back(session);
     mutex_unlock(&lock);
+    session_end(session);
     if (session->doorbell)
         eventfd_ctx_put(session->doorbell);
     kfree(session);
@@ -263,13 +236,14 @@ void device_give_back(void)
 
     mutex_lock(&lock);
     list_for_each_entry(session, &sessions, list) /* none comes or goes: it would need `lock` */
-        give_back(session);
+        session_give_back(session);
     mutex_unlock(&lock);
 }
 
 int device_start(struct stub *of)
 {
     stub = of;
+    session_start(of);
     return misc_register(&misc);
 }
 

@@ -13,6 +13,8 @@
 #include <linux/printk.h>
 #include <linux/sizes.h>
 
+#include <asm/barrier.h>
+
 #include "module.h"
 #include "sizes.h"
 
@@ -21,6 +23,8 @@ extern const u8 ringvisor_image[], ringvisor_image_end[];
 /* EL2's own translation has 39 bits of address (el2stub/mmu_on.S). */
 #define PA_LIMIT (1ull << 39)
 
+#define POLL_LIMIT 3000 /* looks at a ring before the stub sleeps */
+
 static const void *file_at(u64 offset, u64 size)
 {
     u64 total = ringvisor_image_end - ringvisor_image;
@@ -28,7 +32,7 @@ static const void *file_at(u64 offset, u64 size)
     return offset <= total && size <= total - offset ? ringvisor_image + offset : NULL;
 }
 
-static void *memory_at(const struct stub *stub, u64 offset, u64 size)
+static void *private_at(const struct stub *stub, u64 offset, u64 size)
 {
     return offset <= PRIVATE_SIZE && size <= PRIVATE_SIZE - offset ? stub->private + offset : NULL;
 }
@@ -37,7 +41,7 @@ static void *memory_at(const struct stub *stub, u64 offset, u64 size)
 static int relocate(struct stub *stub, const Elf64_Phdr *dynamic)
 {
     u64 base = virt_to_phys(stub->private), table = 0, size = 0;
-    const Elf64_Dyn *dyn = memory_at(stub, dynamic->p_vaddr, dynamic->p_filesz);
+    const Elf64_Dyn *dyn = private_at(stub, dynamic->p_vaddr, dynamic->p_filesz);
     const Elf64_Rela *rela;
     u64 i;
 
@@ -49,11 +53,11 @@ static int relocate(struct stub *stub, const Elf64_Phdr *dynamic)
         else if (dyn[i].d_tag == DT_RELASZ)
             size = dyn[i].d_un.d_val;
     }
-    rela = memory_at(stub, table, size);
+    rela = private_at(stub, table, size);
     if (!rela)
         return -ENOEXEC;
     for (i = 0; i < size / sizeof(*rela); i++) {
-        u64 *word = memory_at(stub, rela[i].r_offset, sizeof(*word));
+        u64 *word = private_at(stub, rela[i].r_offset, sizeof(*word));
 
         if (!word || ELF64_R_TYPE(rela[i].r_info) != R_AARCH64_RELATIVE)
             return -ENOEXEC;
@@ -75,7 +79,7 @@ static int load_image(struct stub *stub)
         return -ENOEXEC;
     for (i = 0; i < ehdr->e_phnum; i++) {
         const void *from = file_at(phdr[i].p_offset, phdr[i].p_filesz);
-        void *to = memory_at(stub, phdr[i].p_vaddr, phdr[i].p_memsz);
+        void *to = private_at(stub, phdr[i].p_vaddr, phdr[i].p_memsz);
 
         if (phdr[i].p_type == PT_DYNAMIC)
             dynamic = &phdr[i];
@@ -87,6 +91,12 @@ static int load_image(struct stub *stub)
     }
     stub->entry = virt_to_phys(stub->private) + ehdr->e_entry;
     return dynamic ? relocate(stub, dynamic) : -ENOEXEC;
+}
+
+/* Each session's vCPU pages begin at a multiple of 64 KiB. */
+static u32 vcpus_for(u32 cpus)
+{
+    return min(4 * cpus, RV_MAX_VCPUS);
 }
 
 static void fill_boot_page(struct stub *stub, u32 cpus)
@@ -104,7 +114,9 @@ static void fill_boot_page(struct stub *stub, u32 cpus)
     boot->stub_size = PRIVATE_SIZE;
     boot->channels_offset = shared + SZ_64K;
     boot->vcpus_offset = boot->channels_offset + cpus * channel_size;
-    boot->nr_vcpus = cpus;
+    boot->nr_vcpus = vcpus_for(cpus);
+    boot->features = RV_FEATURE_IDLE;
+    boot->poll_limit = POLL_LIMIT;
 }
 
 /*
@@ -122,7 +134,7 @@ int stub_load(struct stub *stub)
         return -E2BIG;
     }
     /* The boot page's 64 KiB, so that each area can be mapped whatever the kernel's page size is. */
-    stub->shared_size = SZ_64K + cpus * (channel_size + vcpu_page_size);
+    stub->shared_size = SZ_64K + cpus * channel_size + vcpus_for(cpus) * vcpu_page_size;
     stub->private =
         (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO | GFP_DMA32, get_order(PRIVATE_SIZE));
     stub->shared = alloc_pages_exact(stub->shared_size, GFP_KERNEL | __GFP_ZERO | GFP_DMA32);
@@ -164,7 +176,7 @@ void stub_free(struct stub *stub)
  * caches (Arm ARM B2.7, "Mismatched memory attributes"). Clean *and* invalidate, because of
  * Cortex-A53's errata 819472, 824069, 826319 and 827319.
  */
-static void clean(const void *start, size_t size)
+void stub_clean_range(const void *start, size_t size)
 {
     u64 ctr, line, at = (u64)start;
 
@@ -172,6 +184,7 @@ static void clean(const void *start, size_t size)
     line = 4ull << (ctr >> 16 & 0xf); /* DminLine */
     for (at &= ~(line - 1); at < (u64)start + size; at += line)
         asm volatile("dc civac, %0" : : "r"(at) : "memory");
+    dsb(sy);
 }
 
 void *stub_channel(const struct stub *stub, unsigned int cpu)
@@ -179,10 +192,15 @@ void *stub_channel(const struct stub *stub, unsigned int cpu)
     return stub->shared + SZ_64K + cpu * channel_size;
 }
 
+void *stub_vcpu_page(const struct stub *stub, unsigned int vcpu)
+{
+    return stub_channel(stub, stub->boot->nr_pcpus) + vcpu * vcpu_page_size;
+}
+
 /* All that EL2 reads before its caches are on, and executes. */
 void stub_clean(const struct stub *stub)
 {
-    clean(stub->private, PRIVATE_SIZE);
-    clean(stub->shared, stub->shared_size);
+    stub_clean_range(stub->private, PRIVATE_SIZE);
+    stub_clean_range(stub->shared, stub->shared_size);
     asm volatile("dsb sy; ic ialluis; dsb ish; isb" : : : "memory");
 }

@@ -24,6 +24,18 @@ int machine_qemu_check(const char *options)
     return options && strcmp(options, "bad") == 0 ? -EINVAL : 0;
 }
 
+int machine_linux_check(const char *options)
+{
+    return machine_qemu_check(options);
+}
+
+static bool has_device; /* /dev/ringvisor */
+
+bool machine_linux_is_there(void)
+{
+    return has_device;
+}
+
 /* "edk2" is installed and "u-boot" is not. */
 int firmware_find(const char *root, const char *name, struct firmware_files *files)
 {
@@ -384,9 +396,41 @@ static void wrong_values_are_refused_with_what_would_be_right(void **state)
     refused("-k k -c 99999999999999999999", "number of CPUs");
     refused("-k k --time-slice 0", "time slice '0': give 1 to 1000");
     refused("-k k -M vax", "machine 'vax'");
+    refused("-k k -M linu", "machine 'linu'");
+    refused("-k k -M qemux", "machine 'qemux'");
     refused("-k k -l loud", "log level 'loud'");
     refused("-k k --raw here", "raw address 'here'");
     refused("-k k -c 4 --pcpus 5", "5 physical CPUs for 4 virtual ones");
+}
+
+static void the_machine_is_this_computer_where_it_can_be(void **state)
+{
+    static const struct {
+        const char *words;
+        const char *options; /* or NULL */
+        bool has_device, linux_host;
+    } rows[] = {
+        {"-k k", NULL, false, false},
+        {"-k k", NULL, true, true},
+        {"-k k -M qemu", NULL, true, false},
+        {"-k k -M linux", NULL, false, true},
+        {"-k k -M linux,cpus=2-3", "cpus=2-3", true, true},
+        {"-k k -M qemu,cpu=max", "cpu=max", true, false},
+    };
+    struct run_options o;
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        has_device = rows[i].has_device;
+        assert_int_equal(parse(&o, rows[i].words), 0);
+        assert_int_equal(o.machine.linux_host, rows[i].linux_host);
+        if (rows[i].options)
+            assert_string_equal(o.machine.options, rows[i].options);
+        else
+            assert_null(o.machine.options);
+        run_options_free(&o);
+    }
+    has_device = false;
+    refused("-k k -M linux,bad", "");
 }
 
 /* A configuration file or a control interface needs no command line. */
@@ -443,6 +487,7 @@ int main(void)
         cmocka_unit_test(firmware_is_a_flash),
         cmocka_unit_test(firmware_that_cannot_be_is_refused),
         cmocka_unit_test(wrong_values_are_refused_with_what_would_be_right),
+        cmocka_unit_test(the_machine_is_this_computer_where_it_can_be),
         cmocka_unit_test(table_serves_without_a_command_line),
         cmocka_unit_test(each_option_has_a_name_and_a_help_text),
     };

@@ -91,7 +91,7 @@ static void handle_left(struct vcpu *vcpu, const struct rv_event *event)
     sched_wake(&cores.sched, 0); /* an interrupt may come of it */
 }
 
-static const struct machine_ops machine_ops = {kick, is_dead, NULL};
+static const struct machine_ops machine_ops = {.kick = kick, .is_dead = is_dead};
 
 static int setup(void **state)
 {

@@ -40,7 +40,7 @@ static bool is_dead(struct machine *m)
     return dead;
 }
 
-static const struct machine_ops ops = {kick, is_dead, NULL};
+static const struct machine_ops ops = {.kick = kick, .is_dead = is_dead};
 
 static void setup_at(uint32_t start)
 {
@@ -438,6 +438,34 @@ static void more_interrupts_than_a_vcpu_can_have_lose_the_pcpu(void **state)
     assert_true(pcpu.lost);
 }
 
+static void a_session_has_the_stubs_numbers_in_the_rings(void **state)
+{
+    static const uint8_t numbers[] = {2, 5, 3};
+    struct rv_command c = {.op = RV_COMMAND_REPLY, .vcpu = 1, .arg = {7, 0x5}};
+    struct rv_event event;
+
+    machine.first_vcpu = 12;
+    machine.cpu_numbers = numbers;
+    vcpu.number = 1;
+    pcpu.guest_runs = true;
+    assert_int_equal(pcpu_push(&pcpu, &c), 0);
+    assert_int_equal(channel->command[0].vcpu, 13);
+    assert_int_equal(channel->command[0].arg[0], 7);
+    assert_int_equal(channel->command[0].arg[1], 1u << 2 | 1u << 3);
+    c.op = RV_COMMAND_INJECT;
+    assert_int_equal(pcpu_push(&pcpu, &c), 0);
+    assert_int_equal(channel->command[1].arg[1], 5);
+    stub_sends((struct rv_event){.type = RV_EVENT_EOI, .vcpu = 13});
+    assert_true(pcpu_next_event(&pcpu, &event));
+    assert_int_equal(event.vcpu, 1);
+    stub_sends((struct rv_event){.type = RV_EVENT_ACK, .vcpu = RV_NO_VCPU});
+    assert_true(pcpu_next_event(&pcpu, &event));
+    assert_int_equal(event.vcpu, RV_NO_VCPU);
+    stub_sends((struct rv_event){.type = RV_EVENT_EOI, .vcpu = 1}); /* of another session */
+    assert_false(pcpu_next_event(&pcpu, &event));
+    assert_true(pcpu.lost);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +487,7 @@ int main(void)
         cmocka_unit_test_setup(a_stub_that_sleeps_for_room_is_woken_once, setup),
         cmocka_unit_test_setup(interrupt_of_nobody_is_no_fault_of_the_stub, setup),
         cmocka_unit_test_setup(interrupt_without_a_list_register_is_in_the_page_at_once, setup),
+        cmocka_unit_test_setup(a_session_has_the_stubs_numbers_in_the_rings, setup),
         cmocka_unit_test_setup(more_interrupts_than_a_vcpu_can_have_lose_the_pcpu, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

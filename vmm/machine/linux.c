@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The machine `linux`: CPUs of this computer, which the module ringvisor.ko takes from the kernel
+ * and gives to the stub (proto/device.h). All of it is a session of /dev/ringvisor: it ends when
+ * this process ends, however that happens.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proto/device.h"
+#include "vmm/machine/linux_cache.h"
+#include "vmm/machine/linux_cpus.h"
+#include "vmm/machine/machine.h"
+#include "vmm/util/clock.h"
+#include "vmm/util/keyval.h"
+#include "vmm/util/log.h"
+#include "vmm/util/memfile.h"
+
+#define DEVICE         "/dev/ringvisor"
+#define ONLINE         "/sys/devices/system/cpu/online"
+#define HUGE_PAGES     "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+#define MIB            (1ull << 20)
+#define KICK_NS        5000u /* a system call and an SGI */
+#define READY_LIMIT_MS 5000
+
+struct linux_machine {
+    struct machine machine;
+    int device;
+    uint8_t cpus[RV_MAX_PCPUS]; /* the kernel's number of each pCPU */
+    uint64_t channels_size, vcpus_size;
+};
+
+/* `cpus` stays 0 if none are named. 0, or -errno after a message. */
+static int options_parse(const char *text, uint64_t *cpus)
+{
+    const char *list = text && *text ? text : NULL;
+    struct keyval keyval;
+    int error = 0, found;
+
+    *cpus = 0;
+    while (!error && (found = keyval_next(&list, &keyval)) != 0) {
+        if (found < 0)
+            return found;
+        if (strcmp(keyval.key, "cpus") != 0) {
+            log_error("--machine linux: no option '%s'; there is cpus=LIST", keyval.key);
+            error = -EINVAL;
+        } else if (linux_cpus_parse(keyval.value ? keyval.value : "", cpus)) {
+            log_error("--machine linux: option 'cpus': '%s': give numbers of CPUs, such as 2-3",
+                      keyval.value ? keyval.value : "");
+            error = -EINVAL;
+        }
+        keyval_free(&keyval);
+    }
+    return error;
+}
+
+int machine_linux_check(const char *text)
+{
+    uint64_t cpus;
+
+    return options_parse(text, &cpus);
+}
+
+bool machine_linux_is_there(void)
+{
+    return access(DEVICE, R_OK | W_OK) == 0;
+}
+
+/* The first line of a small file; empty if there is none. */
+static void read_line(const char *path, char *line, size_t size)
+{
+    FILE *file = fopen(path, "re");
+
+    *line = 0;
+    if (file && !fgets(line, (int)size, file))
+        *line = 0;
+    if (file)
+        fclose(file);
+}
+
+static int device_open(struct linux_machine *l, struct rv_device_info *info)
+{
+    l->device = open(DEVICE, O_RDWR | O_CLOEXEC);
+    if (l->device < 0) {
+        log_error(DEVICE ": %s; %s", strerror(errno),
+                  errno == EACCES
+                      ? "this user may not open it (see its group)"
+                      : "load the module: modprobe ringvisor (dmesg says why it refuses)");
+        return -errno;
+    }
+    if (ioctl(l->device, RV_DEVICE_INFO, info) < 0) {
+        log_error(DEVICE ": %s: it is not that of ringvisor's module", strerror(errno));
+        return -ENODEV;
+    }
+    if (info->version == RV_DEVICE_VERSION && info->abi == (RV_ABI_MAJOR << 16 | RV_ABI_MINOR) &&
+        info->channel_size == sizeof(struct rv_channel))
+        return 0;
+    log_error(DEVICE " is version %u.%u of the module, and this vmm is %u.%u: take both from one "
+                     "build",
+              info->version, info->abi >> 16, RV_DEVICE_VERSION, RV_ABI_MAJOR);
+    return -EPROTO;
+}
+
+/* What the session has: a VM, and CPUs from the kernel. */
+static int take(struct linux_machine *l, const struct machine_config *config,
+                const struct rv_device_info *info, uint64_t cpus)
+{
+    struct rv_device_vm vm = {.nr_vcpus = config->nr_vcpus};
+    uint64_t online = 0;
+    char line[256];
+
+    if (config->nr_pcpus < config->nr_vcpus) {
+        log_error("--machine linux: %u vCPUs need as many CPUs", config->nr_vcpus);
+        return -EINVAL;
+    }
+    read_line(ONLINE, line, sizeof(line));
+    if (!cpus && linux_cpus_parse(line, &online) == 0)
+        cpus = linux_cpus_pick(online, info->taken_cpus, config->nr_pcpus);
+    if ((unsigned)__builtin_popcountll(cpus) != config->nr_pcpus) {
+        log_error("--machine linux: the guest is to have %u CPUs, and one must stay for the host: "
+                  "online are %.*s",
+                  config->nr_pcpus, (int)strcspn(line, "\n"), line);
+        return -EBUSY;
+    }
+    if (ioctl(l->device, RV_DEVICE_CREATE, &vm) < 0) {
+        log_error(DEVICE ": no VM: %s", errno == ENOSPC ? "there are too many" : strerror(errno));
+        return -errno;
+    }
+    l->machine.vm = (uint16_t)vm.vm;
+    l->machine.first_vcpu = (uint16_t)vm.first_vcpu;
+    for (unsigned i = 0, cpu = 0; cpu < RV_MAX_PCPUS; cpu++) {
+        if (cpus >> cpu & 1)
+            l->cpus[i++] = (uint8_t)cpu;
+    }
+    if (ioctl(l->device, RV_DEVICE_CPUS, &cpus) == 0)
+        return 0;
+    log_error("--machine linux: the CPUs %#llx cannot be taken: %s", (unsigned long long)cpus,
+              errno == EBUSY ? "another guest has one of them, or the kernel keeps it"
+                             : strerror(errno));
+    return -EBUSY;
+}
+
+static int memory_create(struct linux_machine *l)
+{
+    struct machine *m = &l->machine;
+    struct rv_device_memory memory = {.size = m->layout.total};
+    char line[32];
+
+    m->memory_fd = memfile_create_huge("ringvisor", m->layout.total);
+    if (m->memory_fd >= 0)
+        m->memory =
+            mmap(NULL, m->layout.total, PROT_READ | PROT_WRITE, MAP_SHARED, m->memory_fd, 0);
+    if (m->memory_fd < 0 || m->memory == MAP_FAILED) {
+        m->memory = NULL;
+        read_line(HUGE_PAGES, line, sizeof(line));
+        log_error("the guest needs %llu huge pages of 2 MiB, and %d are free; as root: "
+                  "sysctl vm.nr_hugepages=NUMBER",
+                  (unsigned long long)(m->layout.total / RV_BLOCK_SIZE), atoi(line));
+        return -ENOMEM;
+    }
+    m->ram = m->memory;
+    memory.address = (uint64_t)m->memory;
+    if (ioctl(l->device, RV_DEVICE_LEND, &memory) == 0)
+        return 0;
+    log_error(DEVICE ": it does not take the guest's memory: %s", strerror(errno));
+    return -errno;
+}
+
+/* `size` bytes at an offset of the device; `*to` says where, if not anywhere. */
+static int map(const struct linux_machine *l, uint64_t offset, uint64_t size, void **to)
+{
+    void *at = mmap(*to, size, PROT_READ | PROT_WRITE, MAP_SHARED | (*to ? MAP_FIXED : 0),
+                    l->device, (off_t)offset);
+
+    if (at == MAP_FAILED) {
+        log_error(DEVICE ": %s", strerror(errno));
+        return -errno;
+    }
+    *to = at;
+    return 0;
+}
+
+/* The channels one behind the other, whatever the numbers of the CPUs are; and the vCPU pages. */
+static int map_shared(struct linux_machine *l)
+{
+    struct machine *m = &l->machine;
+    void *at = mmap(NULL, l->channels_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *vcpus = NULL;
+
+    if (at == MAP_FAILED)
+        return -ENOMEM;
+    m->channels = at;
+    for (unsigned i = 0; i < m->nr_pcpus; i++) {
+        at = m->channels + i;
+        if (map(l, RV_DEVICE_CHANNEL(l->cpus[i]), sizeof(struct rv_channel), &at))
+            return -EIO;
+    }
+    if (map(l, RV_DEVICE_VCPUS, l->vcpus_size, &vcpus))
+        return -EIO;
+    m->vcpus = vcpus;
+    return 0;
+}
+
+/* What machine_wait_ready() looks at: on the other machine the stub writes it. */
+static int learn_features(struct linux_machine *l)
+{
+    const struct timespec pause = {0, 100000};
+    struct rv_boot_page *boot = l->machine.boot;
+    struct rv_device_features features;
+    int64_t start = clock_now_ms();
+
+    for (unsigned i = 0; i < l->machine.nr_pcpus; i++) {
+        while (!rv_ring_ready(&l->machine.channels[i].event[0].seq, 0)) {
+            if (clock_now_ms() - start > READY_LIMIT_MS) {
+                log_error("CPU %u does not serve the stub", l->cpus[i]);
+                return -ETIMEDOUT;
+            }
+            nanosleep(&pause, NULL);
+        }
+    }
+    if (ioctl(l->device, RV_DEVICE_FEATURES, &features) < 0)
+        return -errno;
+    memcpy(boot->stub_id, features.id, sizeof(boot->stub_id));
+    boot->stub_cntfrq = features.cntfrq;
+    boot->stub_dczid = features.dczid;
+    boot->stub_sve = features.sve;
+    boot->stub_features = features.enabled;
+    boot->stub_state = RV_STUB_READY;
+    return 0;
+}
+
+static void linux_kick(struct machine *machine, unsigned pcpu)
+{
+    const struct linux_machine *l = (const struct linux_machine *)machine;
+    uint64_t mask = 1ull << l->cpus[pcpu];
+
+    ioctl(l->device, RV_DEVICE_KICK, &mask);
+}
+
+static bool linux_is_dead(struct machine *machine)
+{
+    return false; /* it is the computer that this process runs on */
+}
+
+/*
+ * The session has made the VM, and the module maps its memory: it knows where it is. The guest
+ * finds what is in it also with its caches off.
+ */
+static int linux_memory(struct machine *machine, const struct rv_command *command)
+{
+    const struct linux_machine *l = (const struct linux_machine *)machine;
+    struct rv_device_map map = {
+        .ipa = command->arg[0],
+        .offset = command->arg[1],
+        .size = command->arg[2],
+        .prot = (uint32_t)command->arg[3] & ~RV_MAP_PAGES_ONLY,
+    };
+
+    switch (command->op) {
+    case RV_COMMAND_MAP:
+        linux_cache_clean(machine->ram + map.offset, map.size);
+        if (ioctl(l->device, RV_DEVICE_MAP, &map) == 0)
+            return 0;
+        return -errno;
+    case RV_COMMAND_FLUSH: linux_cache_clean(machine->ram + command->arg[0], command->arg[1]);
+    }
+    return 0;
+}
+
+static void linux_stop(struct machine *machine)
+{
+    struct linux_machine *l = (struct linux_machine *)machine;
+
+    if (machine->channels)
+        munmap(machine->channels, l->channels_size);
+    if (machine->vcpus)
+        munmap(machine->vcpus, l->vcpus_size);
+    if (l->device >= 0)
+        close(l->device); /* nothing of it is mapped any more: the CPUs go back now */
+    if (machine->doorbell >= 0)
+        close(machine->doorbell);
+    if (machine->memory)
+        munmap(machine->memory, machine->layout.total);
+    if (machine->memory_fd >= 0)
+        close(machine->memory_fd);
+    free(machine->boot);
+    free(l);
+}
+
+static const struct machine_ops linux_ops = {
+    .kick = linux_kick,
+    .is_dead = linux_is_dead,
+    .stop = linux_stop,
+    .memory = linux_memory,
+};
+
+struct machine *machine_linux_start(const struct machine_config *config)
+{
+    struct linux_machine *l = calloc(1, sizeof(*l));
+    struct rv_device_info info;
+    struct machine *m = &l->machine;
+    uint64_t cpus;
+
+    if (!l)
+        return NULL;
+    *m = (struct machine){
+        .ops = &linux_ops,
+        .nr_pcpus = config->nr_pcpus,
+        .nr_vcpus = config->nr_vcpus,
+        .memory_fd = -1,
+        .boot = calloc(1, sizeof(*m->boot)),
+        .doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        .kick_ns = KICK_NS,
+        .cpu_numbers = l->cpus,
+    };
+    m->layout.ram_size = (config->ram_size + RV_BLOCK_SIZE - 1) / RV_BLOCK_SIZE * RV_BLOCK_SIZE;
+    m->layout.total = m->layout.ram_size;
+    l->device = -1;
+    l->channels_size = config->nr_pcpus * sizeof(struct rv_channel);
+    l->vcpus_size = config->nr_vcpus * sizeof(struct rv_vcpu_page);
+    if (!m->boot || m->doorbell < 0) {
+        log_error("out of memory");
+        goto fail;
+    }
+    if (options_parse(config->options, &cpus) || device_open(l, &info) ||
+        take(l, config, &info, cpus) || memory_create(l) || map_shared(l))
+        goto fail;
+    if (ioctl(l->device, RV_DEVICE_SET_EVENTFD, &m->doorbell) < 0 || learn_features(l)) {
+        log_error(DEVICE ": the session cannot be made");
+        goto fail;
+    }
+    return m;
+fail:
+    linux_stop(m);
+    return NULL;
+}
