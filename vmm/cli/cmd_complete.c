@@ -29,6 +29,8 @@ static struct option_set options_of(const struct command *command)
         return (struct option_set){.rows = command->vm->rows, .count = command->vm->nr_rows};
     if (command == &command_run)
         run_options_init(&run, &set);
+    else if (command == &command_restore)
+        run_options_init_restore(&run, &set);
     run_options_free(&run);
     return set;
 }

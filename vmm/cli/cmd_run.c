@@ -22,6 +22,7 @@
 #include "vmm/device/plugin.h"
 #include "vmm/cli/run_options.h"
 #include "vmm/record/record.h"
+#include "vmm/snapshot/restore.h"
 #include "vmm/trace/trace.h"
 #include "vmm/vm/vm_devices.h"
 
@@ -168,8 +169,7 @@ static int status_of(const struct session *session, enum loop_end how)
     }
 }
 
-/* Everything from the first resource to the last; returns enum exit_status. */
-static int serve(const struct run_options *o)
+int command_serve(const struct run_options *o)
 {
     static const struct {
         int signal;
@@ -222,7 +222,8 @@ static int serve(const struct run_options *o)
     machine = machine_config.linux_host
                   ? machine_linux_start(&machine_config)
                   : machine_qemu_start(&machine_config, base, machine_died, &session);
-    if (!machine)
+    if (!machine ||
+        (o->restore && snapshot_load(o->restore, machine, base, &session.over, &share, &config)))
         goto out;
     share.id = machine->vm;
     console = chardev_stdio_new(base, STDIN_FILENO, STDOUT_FILENO, user_quits, &session);
@@ -232,7 +233,8 @@ static int serve(const struct run_options *o)
     session.vm = &vm;
     cores_init(&cores, machine, o->slice_ms * NS_PER_MS);
     if (vm_create(&vm, &config, &share, &cores, base, plugins, console) ||
-        vm_start(&vm, &session.over) || loop_init(&session.loop, base, &cores))
+        (o->restore ? snapshot_start(o->restore, &vm) : vm_start(&vm, &session.over)) ||
+        loop_init(&session.loop, base, &cores))
         goto out;
     if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait, &gdb))
         goto out;
@@ -285,7 +287,7 @@ static int run(int argc, char **argv)
     int status = parsed > 0 ? STATUS_OK : STATUS_USAGE;
 
     if (!parsed)
-        status = serve(&o);
+        status = command_serve(&o);
     run_options_free(&o);
     return status;
 }

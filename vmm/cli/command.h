@@ -32,6 +32,12 @@ extern const struct command command_ps, command_pause, command_resume, command_s
     command_reset, command_stat, command_balloon, command_disk, command_net, command_console,
     command_complete, command_top;
 extern const struct command command_replay;
+extern const struct command command_snapshot, command_restore;
+
+struct run_options;
+
+/* vmm run and vmm restore: from the first resource to the last. Returns enum exit_status. */
+int command_serve(const struct run_options *o);
 
 /* Where this program's own files are: next to it, or where it was installed. */
 const char *command_stub_path(void);

@@ -86,7 +86,7 @@ static int apply_key(struct option_set *set, const struct option_row *row, json_
     return 0;
 }
 
-static int apply_all(struct option_set *set, json_t *root, json_t *keep, const char *file)
+int option_json_apply(struct option_set *set, json_t *root, json_t *keep, const char *file)
 {
     uint64_t given = set->given;
     const char *key;
@@ -119,7 +119,7 @@ int option_json_read(struct option_set *set, const char *file, json_t *keep)
     else if (!json_is_object(root))
         log_error("%s: it is to be one JSON object, with a key for each option", file);
     else
-        result = apply_all(set, root, keep, file);
+        result = option_json_apply(set, root, keep, file);
     json_decref(root);
     return result;
 }

@@ -18,6 +18,9 @@
  */
 int option_json_read(struct option_set *set, const char *file, json_t *keep);
 
+/* The same for an object that is there; `file` is its name in messages. */
+int option_json_apply(struct option_set *set, json_t *root, json_t *keep, const char *file);
+
 /* Note an option that was applied: set->record is what option_json_read() would read. */
 void option_json_record(json_t *record, const struct option_row *row, const char *value);
 

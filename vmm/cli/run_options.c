@@ -49,6 +49,12 @@ static int set_help(void *target, const struct option_row *row, const char *valu
 
 static int set_print_schema(void *target, const struct option_row *row, const char *value);
 
+static int set_restore_help(void *target, const struct option_row *row, const char *value)
+{
+    run_options_restore_help();
+    return 1;
+}
+
 static int set_raw(void *target, const struct option_row *row, const char *value)
 {
     struct run_options *o = target;
@@ -371,7 +377,25 @@ static const struct option_row rows[] = {
 };
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
-_Static_assert(ROWS <= OPTION_ROWS_MAX, "a bit for each row");
+
+/* What vmm restore has instead of `config`, `print-config`, `print-schema` and `help`. */
+static const struct option_row restore_rows[] = {
+    {.name = "revert-disks",
+     .not_in_file = true,
+     .type = OPTION_FLAG,
+     AT(revert_disks),
+     .help = "disks that have changed since are again what they were: what was\n"
+             "written to them since is lost"},
+    {.name = "help",
+     .letter = 'h',
+     .not_in_file = true,
+     .type = OPTION_OWN,
+     .set = set_restore_help,
+     .help = "show this"},
+};
+
+#define RESTORE_ROWS (sizeof(restore_rows) / sizeof(restore_rows[0]))
+_Static_assert(ROWS + RESTORE_ROWS <= OPTION_ROWS_MAX, "a bit for each row");
 
 /* The first row of a device's shorter name. */
 static unsigned first_device(void)
@@ -428,6 +452,40 @@ void run_options_init(struct run_options *o, struct option_set *set)
     o->given = json_object();
     o->texts = json_array();
     *set = (struct option_set){.rows = rows, .count = ROWS, .target = o, .record = o->given};
+}
+
+/* The rows of vmm restore, and all that a file may have. */
+static const struct option_set *restore_set(void)
+{
+    static struct option_row all[ROWS + RESTORE_ROWS];
+    static struct option_set set = {.rows = all};
+
+    if (set.count)
+        return &set;
+    for (unsigned i = 0; i < RESTORE_ROWS; i++)
+        all[set.count++] = restore_rows[i];
+    for (unsigned i = 0; i < ROWS; i++)
+        if (!rows[i].not_in_file)
+            all[set.count++] = rows[i];
+    return &set;
+}
+
+void run_options_restore_help(void)
+{
+    static const struct option_set own = {.rows = restore_rows, .count = RESTORE_ROWS};
+
+    printf("usage: vmm restore [OPTION...] DIR\n\n"
+           "Let a VM go on from a snapshot that vmm snapshot has written, in the foreground as by\n"
+           "vmm run. It has the options that the VM was started with; those of vmm run that are\n"
+           "given here count instead.\n\n");
+    option_help(&own, 0, own.count);
+}
+
+void run_options_init_restore(struct run_options *o, struct option_set *set)
+{
+    run_options_init(o, set);
+    set->rows = restore_set()->rows;
+    set->count = restore_set()->count;
 }
 
 /* The VM's name, and where its control interface listens. */

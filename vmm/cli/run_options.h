@@ -27,7 +27,9 @@ struct run_options {
     const char *trace, *perfetto;                /* FILE[,FILTER...], or NULL */
     const char *gdb;                             /* where a debugger can attach, or NULL */
     bool gdb_wait;
-    const char *record; /* FILE, or NULL */
+    const char *record;              /* FILE, or NULL */
+    struct snapshot_source *restore; /* what vmm restore goes on from, or NULL */
+    bool revert_disks;
     unsigned slice_ms;
     unsigned grace_s;
     const char *config;          /* file with more options, or NULL */
@@ -43,6 +45,12 @@ void run_options_help(void);
 
 /* The defaults, and the table of all options with `o` as its target. */
 void run_options_init(struct run_options *o, struct option_set *set);
+
+/* The same for vmm restore, which takes some more. */
+void run_options_init_restore(struct run_options *o, struct option_set *set);
+
+/* Help of vmm restore. */
+void run_options_restore_help(void);
 
 /* After the last option: fill in dependent defaults, reject bad combinations. 0 or -EINVAL. */
 int run_options_complete(struct run_options *o);

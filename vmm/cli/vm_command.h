@@ -15,6 +15,7 @@ struct vm_options {
     unsigned nr_args;
     bool json;
     bool kill;
+    bool stop;
     unsigned seconds;
     unsigned rounds;
     const struct command *command; /* whose options these are */

@@ -42,6 +42,8 @@ struct control_target {
     void *opaque;
     struct event *tick;           /* while something waits */
     struct control_call *waiting; /* for the VM to have paused, or to go on */
+    struct event_base *base;
+    struct control_snapshot *snapshot; /* that is being taken, or NULL */
 };
 
 /* What is sent for a call. `text` may be NULL; `allow` is the value of that header, or NULL. */
@@ -75,6 +77,9 @@ int control_target_init(struct control_target *target, struct event_base *base);
 
 /* What still waits is answered: the VM is gone. */
 void control_target_end(struct control_target *target);
+
+/* The part of control_target_end() that ends a snapshot which is being taken. */
+void control_snapshot_end(struct control_target *target);
 
 /* Call `answered` once: now, or later, but not after control_target_end(). */
 void control_route(struct control_call *call);
@@ -114,7 +119,7 @@ json_t *control_number(uint64_t number);
 /* Handlers: control_vm.c, control_devices.c, control_exits.c, control_metrics.c. */
 typedef void control_handler(struct control_call *call);
 control_handler control_vm_show, control_vm_pause, control_vm_resume, control_vm_stop,
-    control_vm_kill, control_vm_reset, control_vcpus_list;
+    control_vm_kill, control_vm_reset, control_vm_snapshot, control_vcpus_list;
 control_handler control_devices_list, control_devices_show, control_devices_set,
     control_devices_command, control_disks_list, control_networks_list;
 control_handler control_exits_list, control_metrics_show;

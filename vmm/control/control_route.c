@@ -23,6 +23,7 @@ static const struct control_route {
     {EVHTTP_REQ_POST, "/vm/stop", control_vm_stop},
     {EVHTTP_REQ_POST, "/vm/kill", control_vm_kill},
     {EVHTTP_REQ_POST, "/vm/reset", control_vm_reset},
+    {EVHTTP_REQ_POST, "/vm/snapshot", control_vm_snapshot},
     {EVHTTP_REQ_GET, "/vcpus", control_vcpus_list},
     {EVHTTP_REQ_GET, "/exits", control_exits_list},
     {EVHTTP_REQ_GET, "/metrics", control_metrics_show},

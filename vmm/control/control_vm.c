@@ -91,7 +91,7 @@ static bool settle(struct control_target *target)
 {
     bool resumes = wants_to_resume(target);
 
-    if (!vm_is_paused(target->vm))
+    if (!vm_is_paused(target->vm) || (resumes && target->vm->pause.kept))
         return false;
     if (resumes)
         vm_resume(target->vm);
@@ -109,6 +109,7 @@ static void tick(evutil_socket_t fd, short what, void *opaque)
 
 int control_target_init(struct control_target *target, struct event_base *base)
 {
+    target->base = base;
     target->started_ns = clock_now_ns();
     target->tick = evtimer_new(base, tick, target);
     return target->tick ? 0 : -ENOMEM;
@@ -118,6 +119,7 @@ void control_target_end(struct control_target *target)
 {
     struct control_call *call = target->waiting, *next;
 
+    control_snapshot_end(target);
     target->waiting = NULL;
     for (; call; call = next) {
         next = call->next;

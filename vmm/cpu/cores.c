@@ -2,6 +2,7 @@
 #include "vmm/cpu/cores.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "vmm/firmware/pvtime.h"
@@ -154,6 +155,42 @@ int cores_add(struct cores *cores, struct vcpu *vcpu)
     vcpu->page = &cores->machine->vcpus[vcpu->number];
     cores->vcpus[vcpu->number] = vcpu;
     return 0;
+}
+
+static unsigned find_free(const struct cores *cores)
+{
+    unsigned index = 0;
+
+    while (index < cores->nr_pcpus && cores->pcpus[index].vcpu)
+        index++;
+    return index;
+}
+
+/*
+ * It begins where no memory is, with its interrupts masked: if the stub enters the guest before
+ * it sees the STOP, the first fetch ends that.
+ */
+int cores_read_counter(struct cores *cores, struct vcpu *vcpu, uint64_t *count)
+{
+    struct rv_vcpu_page *kept = malloc(sizeof(*kept));
+    unsigned index = find_free(cores);
+    uint64_t unused;
+    int error;
+
+    if (!kept || vcpu->pcpu || index == cores->nr_pcpus) {
+        error = kept ? -EBUSY : -ENOMEM;
+        free(kept);
+        return error;
+    }
+    memcpy(kept, vcpu->page, sizeof(*kept));
+    vcpu_reset(vcpu, BOARD_GICD_BASE, 0, 0);
+    error = run(cores, vcpu->number, index);
+    if (!error)
+        error = stop(cores, vcpu->number, &unused);
+    *count = vcpu->page->timer.cntpct;
+    memcpy(vcpu->page, kept, sizeof(*kept));
+    free(kept);
+    return error;
 }
 
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)

@@ -31,5 +31,13 @@ void cores_init(struct cores *cores, struct machine *machine, uint64_t slice_ns)
 /* Give a vCPU its number. */
 int cores_add(struct cores *cores, struct vcpu *vcpu);
 
+/*
+ * The physical counter (CNTPCT_EL0), which only a CPU can read: a vCPU that is live nowhere goes
+ * onto a pCPU that nobody uses and is stopped again before it runs an instruction; its page is
+ * what it was afterwards. Not while an exit is handled. 0; -EBUSY: no pCPU is free; -ENOMEM;
+ * -EIO: the machine is lost.
+ */
+int cores_read_counter(struct cores *cores, struct vcpu *vcpu, uint64_t *count);
+
 /* As pcpu_call(), for a command that any pCPU may execute: on one that answers soon. */
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value);

@@ -383,6 +383,8 @@ int vm_reset(struct vm *vm)
 {
     int error = 0;
 
+    if (vm->pause.kept)
+        return 0; /* the request stands, as below */
     if (!vm->resetting) {
         tap_untold("the guest is reset");
         error = vm_stop(vm);

@@ -60,6 +60,7 @@ struct vm_share {
 struct vm_pause {
     bool on;
     bool settled; /* the devices are quiet, and their clock stands */
+    bool kept;    /* a snapshot is being copied: neither vm_resume() nor a reset */
 };
 
 /* vm_counter.c */

@@ -19,6 +19,7 @@ int vm_pause(struct vm *vm)
         return 0;
     tap_untold("the VM is paused");
     vm->pause = (struct vm_pause){.on = true};
+    vm->core->paused = 1;
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
         error = sched_hold(&vm->cores->sched, vm->vcpus[i].number, SCHED_HOLD_PAUSE);
     if (error)
@@ -42,9 +43,18 @@ void vm_resume(struct vm *vm)
     vm_counter_go_on(vm);
     vm_clock_go_on(&vm->clock);
     vm->pause = (struct vm_pause){0};
+    vm->core->paused = 0;
     vm_devices_resume(vm);
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
         sched_release(&vm->cores->sched, vm->vcpus[i].number, SCHED_HOLD_PAUSE);
+}
+
+void vm_pause_restored(struct vm *vm)
+{
+    vm->pause = (struct vm_pause){.on = true, .settled = true};
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
+        sched_hold(&vm->cores->sched, vm->vcpus[i].number, SCHED_HOLD_PAUSE);
+    vm_core_start_vcpus(vm);
 }
 
 void vm_pause_begin(struct vm *vm)

@@ -29,5 +29,11 @@ bool vm_is_paused(struct vm *vm);
 /* Go on; vm_is_paused() must have said yes. */
 void vm_resume(struct vm *vm);
 
+/*
+ * A VM from a snapshot, which the stub knows and whose counters are set (vm_counter_restore()):
+ * it stands as after vm_pause(), and vm_resume() lets it go on.
+ */
+void vm_pause_restored(struct vm *vm);
+
 /* After a reset: vCPU 0 and the devices begin; what is paused waits for vm_resume(). */
 void vm_pause_begin(struct vm *vm);

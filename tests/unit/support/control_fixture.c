@@ -90,6 +90,38 @@ void control_fixture_reply(int error, const char *json)
         answer(f->answer_opaque, error, json);
 }
 
+int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot_config *config,
+                   const struct snapshot_calls *calls, struct snapshot **snapshot, char *why,
+                   size_t why_size)
+{
+    struct control_fixture *f = &control_fixture;
+
+    snprintf(why, why_size, "because");
+    if (f->snapshot_error)
+        return f->snapshot_error;
+    f->snapshot_calls = *calls;
+    f->snapshot_disks = config->disks;
+    snprintf(f->snapshot_folder, sizeof(f->snapshot_folder), "%s", config->folder);
+    f->snapshots++;
+    *snapshot = (struct snapshot *)(void *)f; /* never looked into */
+    return 0;
+}
+
+void control_fixture_end_snapshot(bool fails)
+{
+    const struct snapshot_calls calls = control_fixture.snapshot_calls;
+
+    if (!fails)
+        calls.copied(calls.opaque);
+    calls.ended(calls.opaque, fails ? "guest memory: No space left on device" : NULL, 4096);
+}
+
+void snapshot_free(struct snapshot *snapshot)
+{
+    if (snapshot)
+        control_fixture.snapshots--;
+}
+
 int vm_pause(struct vm *vm)
 {
     control_fixture.paused = true;

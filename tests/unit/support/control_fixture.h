@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "vmm/control/control_internal.h"
+#include "vmm/snapshot/save.h"
 
 struct control_fixture {
     struct vm vm;
@@ -28,6 +29,12 @@ struct control_fixture {
     const char *chardev; /* the property of "uart@9000000", or NULL */
     char json[256];      /* arguments of the last command */
     char link[8];        /* the property */
+    /* What snapshot_begin() was told, whether it fails, and what ends it. */
+    struct snapshot_calls snapshot_calls;
+    char snapshot_folder[64];
+    bool snapshot_disks;
+    int snapshot_error;
+    unsigned snapshots; /* begun and not freed */
     /* A command `later`. */
     void (*answer)(void *opaque, int error, const char *json);
     void *answer_opaque;
@@ -37,6 +44,9 @@ extern struct control_fixture control_fixture;
 
 void control_fixture_init(void);
 void control_fixture_kill(void *opaque);
+
+/* Ends the snapshot that was begun: well, or for lack of space. */
+void control_fixture_end_snapshot(bool fails);
 
 /* Answers the command `later`, if one is waiting. */
 void control_fixture_reply(int error, const char *json);

@@ -39,6 +39,12 @@ static void obey(struct fake *fake, const char *line)
         f->pause_fails = value;
     else if (strcmp(word, "reply") == 0)
         control_fixture_reply(value, NULL);
+    else if (strcmp(word, "request") == 0)
+        f->core.request = (uint32_t)value;
+    else if (strcmp(word, "snapshot-fails") == 0)
+        f->snapshot_error = value;
+    else if (strcmp(word, "snapshot-ends") == 0)
+        control_fixture_end_snapshot(value);
     else
         event_base_loopbreak(fake->base);
 }

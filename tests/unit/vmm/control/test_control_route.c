@@ -235,6 +235,90 @@ static void reset_does_not_take_back_a_power_off(void **state)
     assert_int_equal(control_fixture.core.request, VM_POWER_OFF);
 }
 
+static const char snapshot_body[] = "{\"directory\": \"/tmp/snap\"}";
+
+static void snapshot_pauses_the_vm_until_its_memory_is_copied(void **state)
+{
+    struct control_fixture *f = &control_fixture;
+    json_t *json;
+
+    request(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body);
+    assert_int_equal(f->snapshots, 1);
+    assert_string_equal(f->snapshot_folder, "/tmp/snap");
+    assert_true(f->snapshot_disks);
+    assert_true(f->paused && f->vm.pause.kept);
+    f->snapshot_calls.copied(f->snapshot_calls.opaque);
+    assert_false(f->paused || f->vm.pause.kept);
+    f->snapshot_calls.ended(f->snapshot_calls.opaque, NULL, 4096);
+    json = answer(200);
+    assert_int_equal(json_integer_value(json_object_get(json, "bytes")), 4096);
+    assert_string_equal(string_at(json, "directory"), "/tmp/snap");
+    state_is(json, "running");
+    assert_int_equal(f->snapshots, 0);
+}
+
+static void snapshot_that_fails_says_why_and_the_vm_goes_on(void **state)
+{
+    struct control_fixture *f = &control_fixture;
+
+    request(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body);
+    f->snapshot_calls.ended(f->snapshot_calls.opaque, "ram: No space left on device", 0);
+    json_decref(answer(500));
+    assert_false(f->paused || f->vm.pause.kept);
+    f->snapshot_error = -EEXIST;
+    refused(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body, 409, "not-possible", "because");
+    assert_false(f->paused || f->vm.pause.kept);
+    assert_int_equal(f->snapshots, 0);
+}
+
+static void snapshot_of_a_paused_vm_leaves_it_paused(void **state)
+{
+    struct control_fixture *f = &control_fixture;
+
+    f->paused = true;
+    request(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body);
+    f->snapshot_calls.copied(f->snapshot_calls.opaque);
+    f->snapshot_calls.ended(f->snapshot_calls.opaque, NULL, 1);
+    state_is(answer(200), "paused");
+}
+
+static void snapshot_with_stop_ends_the_vm_where_it_was_saved(void **state)
+{
+    struct control_fixture *f = &control_fixture;
+
+    request(EVHTTP_REQ_POST, "/vm/snapshot", "{\"directory\": \"/tmp/snap\", \"stop\": true}");
+    assert_false(f->snapshot_disks);
+    f->snapshot_calls.copied(f->snapshot_calls.opaque);
+    assert_true(f->paused);
+    f->snapshot_calls.ended(f->snapshot_calls.opaque, NULL, 1);
+    state_is(answer(200), "ending");
+    assert_int_equal(f->kills, 1);
+    assert_true(f->paused);
+}
+
+static void snapshot_is_refused_when_it_cannot_be(void **state)
+{
+    struct control_fixture *f = &control_fixture;
+
+    refused(EVHTTP_REQ_POST, "/vm/snapshot", "{}", 400, "bad-body", "directory");
+    refused(EVHTTP_REQ_POST, "/vm/snapshot", "{\"directory\": \"snap\"}", 400, "bad-body", "/PATH");
+    f->core.request = VM_RESET;
+    refused(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body, 409, "not-possible", "reset");
+    f->core.request = VM_RUN_ON;
+    f->pause_fails = true;
+    refused(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body, 500, "failed", "snapshot: ");
+    assert_int_equal(f->snapshots, 0);
+}
+
+/* Its answer comes, and its thread ends, before the machine's memory goes. */
+static void snapshot_of_a_vm_that_ends_is_answered(void **state)
+{
+    request(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body);
+    control_target_end(&target);
+    json_decref(answer(503));
+    assert_int_equal(control_fixture.snapshots, 0);
+}
+
 static void device_is_shown_with_properties_counters_and_commands(void **state)
 {
     json_t *json = get("/devices/virtio-blk%40a000000"), *counters, *properties;
@@ -451,6 +535,12 @@ int main(void)
         TEST(stop_presses_the_button_if_somebody_listens),
         TEST(kill_and_reset_are_asked_for),
         TEST(reset_does_not_take_back_a_power_off),
+        TEST(snapshot_pauses_the_vm_until_its_memory_is_copied),
+        TEST(snapshot_that_fails_says_why_and_the_vm_goes_on),
+        TEST(snapshot_of_a_paused_vm_leaves_it_paused),
+        TEST(snapshot_with_stop_ends_the_vm_where_it_was_saved),
+        TEST(snapshot_is_refused_when_it_cannot_be),
+        TEST(snapshot_of_a_vm_that_ends_is_answered),
         TEST(device_is_shown_with_properties_counters_and_commands),
         TEST(lists_have_the_devices_of_their_kind),
         TEST(property_is_set_if_it_may_be),

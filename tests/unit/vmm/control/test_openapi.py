@@ -22,6 +22,7 @@ NET = "/devices/virtio-net@a000200"
 DEVICE, COMMAND = "/devices/{device}", "/devices/{device}/commands/{command}"
 LARGE = '{"x": "' + "x" * 70000 + '"}'
 CANCELED = -125
+SNAPSHOT = '{"directory": "/tmp/snap"}'
 
 # What is sent: method, path of the document, path, body, the status that must come, and what the
 # VM is like before ("button 1") or while the answer is awaited ("then reply -125").
@@ -37,6 +38,11 @@ REQUESTS = [
     ("POST", "/vm/pause", "/vm/pause", None, 500, "pause-fails 1"),
     ("POST", "/vm/resume", "/vm/resume", None, 200, "pause-fails 0"),
     ("POST", "/vm/stop", "/vm/stop", None, 202, "button 1"),
+    ("POST", "/vm/snapshot", "/vm/snapshot", SNAPSHOT, 200, "then snapshot-ends 0"),
+    ("POST", "/vm/snapshot", "/vm/snapshot", SNAPSHOT, 500, "then snapshot-ends 1"),
+    ("POST", "/vm/snapshot", "/vm/snapshot", '{"directory": "snap"}', 400),
+    ("POST", "/vm/snapshot", "/vm/snapshot", SNAPSHOT, 409, "snapshot-fails -17"),
+    ("POST", "/vm/snapshot", "/vm/snapshot", LARGE, 413, "snapshot-fails 0"),
     ("GET", "/exits", "/exits", None, 200),
     ("GET", "/metrics", "/metrics", None, 200),
     ("GET", "/devices", "/devices", None, 200),
@@ -227,12 +233,14 @@ def main():
         checker.tell("quiet 1")
         checker.finish(pause, "POST", "/vm/pause", 409)
         checker.finish(resume, "POST", "/vm/resume", 200)
+        checker.tell("request 0")  # the reset is over
         checker.tell("quiet 0")
-        waiting = [("POST", "/vm/pause"), ("POST", "/vm/resume")]
-        connections = [checker.begin(method, target, None) for method, target in waiting]
+        waiting = [("POST", "/vm/pause", None), ("POST", "/vm/resume", None),
+                   ("POST", "/vm/snapshot", SNAPSHOT)]
+        connections = [checker.begin(*request) for request in waiting]
         checker.await_command()
         checker.tell("end")
-        for connection, (method, target) in zip(connections, waiting):
+        for connection, (method, target, _) in zip(connections, waiting):
             checker.finish(connection, method, target, 503)
         checker.check_all_seen()
         fake.stdin.close()

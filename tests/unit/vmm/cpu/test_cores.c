@@ -34,6 +34,7 @@ static struct rv_event before_stop[4]; /* those with a type: what the stub sends
 static struct rv_event handled[4];     /* what cores.handle_left was given */
 static unsigned nr_handled;
 static struct rv_command last_run;
+static uint64_t run_pc, count_at_stop; /* of the vCPU that RUN named; 0: as it is in the page */
 
 static void stub_sends(struct rv_event event)
 {
@@ -54,6 +55,10 @@ static void kick(struct machine *m, unsigned index)
         channel->command_tail.v = ++stub_tail;
         if (c.op == RV_COMMAND_RUN)
             last_run = c;
+        if (c.op == RV_COMMAND_RUN)
+            run_pc = pages[c.vcpu].pc;
+        if (c.op == RV_COMMAND_STOP && count_at_stop)
+            pages[c.vcpu].timer.cntpct = count_at_stop;
         if (c.op == RV_COMMAND_STOP && refuses) {
             stub_sends(
                 (struct rv_event){.type = RV_EVENT_REFUSED, .vcpu = RV_NO_VCPU, .esr = c.tag});
@@ -103,6 +108,7 @@ static int setup(void **state)
     memset(pages, 0, 2 * sizeof(*pages));
     stub_head = stub_tail = 0;
     vcpu_waits = refuses = false;
+    count_at_stop = 0;
     memset(before_stop, 0, sizeof(before_stop));
     nr_handled = 0;
     machine = (struct machine){
@@ -149,6 +155,31 @@ static void displace(void)
     assert_ptr_equal(vcpus[1].pcpu, &cores.pcpus[0]);
     assert_int_equal(vcpus[0].fetched, RV_GROUPS_ALL);
     kick(&machine, 0);
+}
+
+static void counter_is_read_by_a_vcpu_that_runs_nothing(void **state)
+{
+    struct rv_vcpu_page before;
+    uint64_t count;
+
+    assert_int_equal(cores_read_counter(&cores, &vcpus[1], &count), -EBUSY); /* vCPU 0 runs */
+    assert_int_equal(sched_hold(&cores.sched, 0, SCHED_HOLD_PAUSE), 0);
+    memset(pages[0].x, 0x5a, sizeof(pages[0].x));
+    pages[0].pc = 0x40001000;
+    pages[0].gic.irq[0] = rv_gic_irq(40, RV_IRQ_PENDING);
+    before = pages[0];
+    count_at_stop = COUNT + 5;
+    before_stop[0] = (struct rv_event){.type = RV_EVENT_SYNC,
+                                       .flags = RV_EVENT_FLAG_BLOCKING,
+                                       .esr = ESR_SET(ESR_EC_IABT_LOWER, ESR_ELx_EC)};
+    assert_int_equal(cores_read_counter(&cores, &vcpus[0], &count), 0);
+    assert_int_equal(count, COUNT + 5);
+    assert_int_equal(run_pc, BOARD_GICD_BASE); /* where no memory is */
+    assert_memory_equal(&pages[0], &before, sizeof(before));
+    assert_null(vcpus[0].pcpu);
+    assert_null(cores.pcpus[0].vcpu);
+    assert_int_equal(cores.sched.vcpu[0].state, SCHED_READY);
+    assert_int_equal(nr_handled, 0);
 }
 
 static void run_names_the_vcpu_and_its_vm(void **state)
@@ -393,6 +424,8 @@ static void refills_that_were_not_handled_end_with_the_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(counter_is_read_by_a_vcpu_that_runs_nothing, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(run_names_the_vcpu_and_its_vm, setup, teardown),
         cmocka_unit_test_setup_teardown(there_are_no_more_vcpus_than_the_machine_has_pages_for,
                                         setup, teardown),

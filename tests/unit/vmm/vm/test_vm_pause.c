@@ -56,6 +56,21 @@ static uint64_t now(void *opaque)
 static const struct sched_ops sched_ops = {
     .run = run, .stop = stop, .left = left, .stolen = stolen, .now = now};
 
+static uint64_t physical; /* the counter of the CPU */
+
+int cores_read_counter(struct cores *c, struct vcpu *vcpu, uint64_t *count)
+{
+    *count = physical;
+    return 0;
+}
+
+/* vCPUs 0 and 2 are on. */
+void vm_core_start_vcpus(struct vm *v)
+{
+    sched_start(&v->cores->sched, 0);
+    sched_start(&v->cores->sched, 2);
+}
+
 int vm_devices_quiesce(struct vm *v)
 {
     quiesced++;
@@ -183,6 +198,44 @@ static void counter_stands_until_the_last_of_two_lets_it_go_on(void **state)
     assert_int_equal(pages[0].timer.cntvoff, core.cntvoff);
 }
 
+static void counters_of_a_vm_that_stands_are_read_and_restored(void **state)
+{
+    uint64_t saved, saved_physical;
+
+    physical = 5000000;
+    core.cntvoff = 1000000;
+    vm_pause(&vm);
+    usleep(20000); /* 20000 ticks, which the guest does not see */
+    assert_int_equal(vm_counter_read(&vm, &saved, &saved_physical), 0);
+    assert_int_equal(saved_physical, 5000000);
+    assert_in_range(saved, 3000000, 3980000); /* where it stopped */
+
+    /* Another machine, whose counter began anew. */
+    physical = 70;
+    pages[1].timer.cntp_cval = 5000123; /* 123 ticks were left */
+    assert_int_equal(vm_counter_restore(&vm, saved, saved_physical), 0);
+    assert_int_equal(pages[1].timer.cntp_cval, 193);
+    usleep(20000);
+    vm_counter_go_on(&vm);
+    /* The counter is 20000 ticks further there, at least, and the guest's where it was saved. */
+    assert_in_range(70 + 20000 - pages[0].timer.cntvoff, saved - 2000000, saved);
+}
+
+static void restored_vm_stands_until_it_is_resumed(void **state)
+{
+    for (unsigned i = 0; i < VCPUS; i++)
+        sched_stop(&cores.sched, i);
+    running = false;
+    vm.counter.stops = 1;
+    vm_pause_restored(&vm);
+    assert_true(vm_is_pausing(&vm) && vm_is_paused(&vm));
+    sched_turn(&cores.sched);
+    states_are(SCHED_READY, SCHED_OFF, SCHED_READY);
+    vm_resume(&vm);
+    states_are(SCHED_LIVE, SCHED_OFF, SCHED_LIVE);
+    assert_true(running);
+}
+
 static void reset_of_a_paused_vm_begins_when_it_is_resumed(void **state)
 {
     vm_pause(&vm);
@@ -239,6 +292,8 @@ int main(void)
         TEST(virtual_counter_goes_on_where_it_stopped),
         TEST(counter_stands_until_the_last_of_two_lets_it_go_on),
         TEST(reset_of_a_paused_vm_begins_when_it_is_resumed),
+        TEST(counters_of_a_vm_that_stands_are_read_and_restored),
+        TEST(restored_vm_stands_until_it_is_resumed),
         TEST(debugger_that_holds_a_vcpu_keeps_it_over_a_pause),
         TEST(reset_of_a_vm_that_runs_begins_at_once),
         TEST(machine_that_is_lost_is_said),

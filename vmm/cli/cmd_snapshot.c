@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* `vmm snapshot` and `vmm restore`. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/cli/client.h"
+#include "vmm/cli/command.h"
+#include "vmm/cli/option_json.h"
+#include "vmm/cli/run_options.h"
+#include "vmm/cli/vm_command.h"
+#include "vmm/snapshot/restore.h"
+#include "vmm/util/log.h"
+
+#define SNAPSHOT_TIMEOUT_MS (3600 * 1000) /* disks may be large */
+
+/* As the VM's process has to know it, which runs elsewhere. 0 or -errno after a message. */
+static int make_absolute(const char *folder, char path[PATH_MAX])
+{
+    char here[PATH_MAX] = "";
+    int n;
+
+    if (folder[0] != '/' && !getcwd(here, sizeof(here))) {
+        log_error("the current folder: %s", strerror(errno));
+        return -errno;
+    }
+    n = snprintf(path, PATH_MAX, "%s%s%s", here, *here ? "/" : "", folder);
+    while (n > 1 && n < PATH_MAX && path[n - 1] == '/')
+        path[--n] = '\0';
+    if (n > 0 && n < PATH_MAX)
+        return 0;
+    log_error("snapshot '%s': the path is too long", folder);
+    return -ENAMETOOLONG;
+}
+
+static int snapshot(const struct vm_options *o)
+{
+    char path[PATH_MAX];
+    json_t *body, *answer;
+
+    if (make_absolute(o->args[1], path))
+        return STATUS_VMM;
+    body = json_pack("{s:s, s:b}", "directory", path, "stop", (int)o->stop);
+    if (!body) {
+        log_error("snapshot '%s': the path is no UTF-8", path);
+        return STATUS_VMM;
+    }
+    answer = client_do(o->args[0], "POST", "/vm/snapshot", body, SNAPSHOT_TIMEOUT_MS);
+    json_decref(body);
+    if (answer && !o->json)
+        printf("%s in %s; the guest stood for %s\n", vm_bytes(vm_number(answer, "bytes")), path,
+               vm_time(vm_number(answer, "paused_ms") * 1000000));
+    return vm_command_end(o, answer);
+}
+
+static const struct option_row snapshot_rows[] = {
+    {.name = "stop",
+     .type = OPTION_FLAG,
+     VM_AT(stop),
+     .help = "end the VM then; its disks stay as they are, and are not copied"},
+    VM_OPTION_JSON,
+    VM_OPTION_HELP,
+};
+
+static const struct vm_command snapshot_vm_command = {
+    .usage = "NAME DIR",
+    .text =
+        "Write all of a VM to a new folder: memory, CPUs, devices, and a copy of each disk that\n"
+        "it can write to. It stands still meanwhile, and then goes on. vmm restore DIR lets it\n"
+        "go on from there, as often as wanted.",
+    VM_ROWS(snapshot_rows),
+    .min_args = 2,
+    .max_args = 2,
+    .run = snapshot,
+};
+
+const struct command command_snapshot = {
+    .name = "snapshot", .summary = "save a VM that runs", .vm = &snapshot_vm_command};
+
+/*
+ * vmm restore
+ */
+
+/* Relative paths in the options begin where the VM was started. */
+static int take_options(struct run_options *o, struct option_set *set, const char *folder)
+{
+    int error = snapshot_open(folder, &o->restore);
+
+    if (error)
+        return error;
+    if (chdir(snapshot_folder(o->restore))) {
+        log_error("'%s', where the VM was started: %s", snapshot_folder(o->restore),
+                  strerror(errno));
+        return -errno;
+    }
+    error = option_json_apply(set, snapshot_options(o->restore), o->texts, folder);
+    if (!error)
+        error = run_options_complete(o);
+    if (!error && o->record) {
+        log_error("--record: a recording has to begin with the guest's start");
+        error = -EINVAL;
+    }
+    return error ? error : snapshot_prepare_disks(o->restore, o->revert_disks);
+}
+
+static int restore(int argc, char **argv)
+{
+    static struct run_options o;
+    struct option_set set;
+    int parsed, rest, status = STATUS_USAGE;
+
+    run_options_init_restore(&o, &set);
+    parsed = option_parse(&set, "vmm restore", argc, argv, &rest);
+    if (parsed > 0)
+        status = STATUS_OK;
+    else if (!parsed && argc - rest != 1)
+        log_error("usage: vmm restore [OPTION...] DIR");
+    else if (!parsed)
+        status = take_options(&o, &set, argv[rest]) ? STATUS_VMM : command_serve(&o);
+    snapshot_close(o.restore);
+    run_options_free(&o);
+    return status;
+}
+
+const struct command command_restore = {.name = "restore",
+                                        .summary = "let a VM go on from a snapshot",
+                                        .help = run_options_restore_help,
+                                        .run = restore};

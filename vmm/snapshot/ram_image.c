@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/snapshot/ram_image.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "vmm/util/thread.h"
+
+#define RAM_MAGIC   0x314d415256525652ull /* "RVRVRAM1" */
+#define RAM_CHUNK   (1u << 20)
+#define RAM_LEVEL   1 /* of zstd: the guest waits */
+#define THREADS_MAX 16
+
+struct ram_header {
+    uint64_t magic;       /* 0x00 */
+    uint64_t memory_size; /* 0x08 bytes */
+    uint64_t chunk_size;  /* 0x10 */
+    uint64_t nr_chunks;   /* 0x18 */
+    uint64_t pad[4];      /* 0x20 */
+};
+_Static_assert(sizeof(struct ram_header) == 64, "file layout");
+
+struct ram_entry {
+    uint64_t offset;                   /* 0x00 in the file */
+    uint64_t stored;                   /* 0x08 bytes there; 0: the chunk is zeros */
+    unsigned char digest[DIGEST_SIZE]; /* 0x10 of these bytes */
+};
+_Static_assert(sizeof(struct ram_entry) == 48, "file layout");
+
+/* What the threads share. */
+struct ram_job {
+    const struct ram_memory *memory;
+    struct ram_entry *table;
+    uint64_t nr_chunks;
+    int fd;
+    bool writes;
+    const atomic_bool *cancelled; /* or NULL */
+    atomic_uint_fast64_t next;    /* chunk */
+    atomic_uint_fast64_t end;     /* of the file so far */
+    atomic_int error;             /* the first one */
+};
+
+static uint64_t chunks_of(uint64_t size)
+{
+    return (size + RAM_CHUNK - 1) / RAM_CHUNK;
+}
+
+static size_t head_size(uint64_t nr_chunks)
+{
+    return sizeof(struct ram_header) + nr_chunks * sizeof(struct ram_entry);
+}
+
+static size_t chunk_size(const struct ram_memory *memory, uint64_t chunk)
+{
+    uint64_t left = memory->size - chunk * RAM_CHUNK;
+
+    return left < RAM_CHUNK ? left : RAM_CHUNK;
+}
+
+/* A hole is not looked at: that would give it memory. */
+static bool is_zero(const struct ram_memory *memory, uint64_t chunk, size_t size)
+{
+    const uint8_t *at = memory->at + chunk * RAM_CHUNK;
+    off_t from = (off_t)(memory->offset + chunk * RAM_CHUNK);
+    off_t data = memory->fd >= 0 ? lseek(memory->fd, from, SEEK_DATA) : from;
+
+    if ((data < 0 && errno == ENXIO) || data >= from + (off_t)size)
+        return true;
+    return at[0] == 0 && memcmp(at, at + 1, size - 1) == 0;
+}
+
+static int save_chunk(struct ram_job *job, uint64_t chunk, ZSTD_CCtx *zstd, void *buffer)
+{
+    size_t size = chunk_size(job->memory, chunk), stored;
+    struct ram_entry *entry = &job->table[chunk];
+
+    if (is_zero(job->memory, chunk, size))
+        return 0;
+    stored = ZSTD_compressCCtx(zstd, buffer, ZSTD_compressBound(RAM_CHUNK),
+                               job->memory->at + chunk * RAM_CHUNK, size, RAM_LEVEL);
+    if (ZSTD_isError(stored))
+        return -ENOMEM;
+    digest_bytes(buffer, stored, entry->digest);
+    entry->stored = stored;
+    entry->offset = atomic_fetch_add(&job->end, stored);
+    return part_write_at(job->fd, buffer, stored, entry->offset);
+}
+
+static int load_chunk(struct ram_job *job, uint64_t chunk, ZSTD_DCtx *zstd, void *buffer)
+{
+    const struct ram_entry *entry = &job->table[chunk];
+    size_t size = chunk_size(job->memory, chunk);
+    unsigned char digest[DIGEST_SIZE];
+    int error;
+
+    if (!entry->stored)
+        return 0;
+    error = part_read_at(job->fd, buffer, entry->stored, entry->offset);
+    if (error)
+        return error;
+    digest_bytes(buffer, entry->stored, digest);
+    if (memcmp(digest, entry->digest, sizeof(digest)) != 0 ||
+        ZSTD_decompressDCtx(zstd, job->memory->at + chunk * RAM_CHUNK, size, buffer,
+                            entry->stored) != size)
+        return -EBADMSG;
+    return 0;
+}
+
+static void *work(void *opaque)
+{
+    struct ram_job *job = opaque;
+    void *buffer = malloc(ZSTD_compressBound(RAM_CHUNK));
+    ZSTD_CCtx *deflate = job->writes ? ZSTD_createCCtx() : NULL;
+    ZSTD_DCtx *inflate = job->writes ? NULL : ZSTD_createDCtx();
+    int error = buffer && (deflate || inflate) ? 0 : -ENOMEM, none = 0;
+
+    while (!error && !job->error) {
+        uint64_t chunk = atomic_fetch_add(&job->next, 1);
+
+        if (chunk >= job->nr_chunks)
+            break;
+        if (job->cancelled && *job->cancelled)
+            error = -ECANCELED;
+        else
+            error = job->writes ? save_chunk(job, chunk, deflate, buffer)
+                                : load_chunk(job, chunk, inflate, buffer);
+    }
+    if (error)
+        atomic_compare_exchange_strong(&job->error, &none, error);
+    ZSTD_freeCCtx(deflate);
+    ZSTD_freeDCtx(inflate);
+    free(buffer);
+    return NULL;
+}
+
+/* This thread works, too: with no other there is one. */
+static int run(struct ram_job *job)
+{
+    pthread_t threads[THREADS_MAX];
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    int wanted = cpus > THREADS_MAX ? THREADS_MAX : (int)cpus, started = 0;
+
+    while (started < wanted - 1 && thread_start(&threads[started], work, job) == 0)
+        started++;
+    work(job);
+    while (started)
+        pthread_join(threads[--started], NULL);
+    return job->error;
+}
+
+int ram_image_write(int folder, const struct ram_memory *memory, const atomic_bool *cancelled,
+                    struct snapshot_part *part)
+{
+    uint64_t nr_chunks = chunks_of(memory->size);
+    struct ram_header *header = calloc(1, head_size(nr_chunks));
+    struct ram_job job = {.memory = memory,
+                          .nr_chunks = nr_chunks,
+                          .writes = true,
+                          .cancelled = cancelled,
+                          .end = head_size(nr_chunks)};
+    unsigned char digest[DIGEST_SIZE];
+    int error;
+
+    if (!header)
+        return -ENOMEM;
+    *header = (struct ram_header){RAM_MAGIC, memory->size, RAM_CHUNK, nr_chunks, {0}};
+    job.table = (struct ram_entry *)(void *)(header + 1);
+    job.fd = part_create(folder, RAM_IMAGE_FILE);
+    error = job.fd < 0 ? job.fd : run(&job);
+    if (!error)
+        error = part_write_at(job.fd, header, head_size(nr_chunks), 0);
+    *part = (struct snapshot_part){.file = RAM_IMAGE_FILE, .size = job.end};
+    digest_bytes(header, head_size(nr_chunks), digest);
+    digest_text(digest, part->digest);
+    if (job.fd >= 0 && close(job.fd) && !error)
+        error = -errno;
+    free(header);
+    return error;
+}
+
+/* Header and table, of which nothing is believed before the digest is right. */
+static int read_head(struct ram_job *job, const struct snapshot_part *part,
+                     struct ram_header *header)
+{
+    uint64_t nr_chunks = job->nr_chunks;
+    unsigned char digest[DIGEST_SIZE];
+    char text[DIGEST_TEXT];
+    int error = part_read_at(job->fd, header, head_size(nr_chunks), 0);
+
+    if (error)
+        return error;
+    digest_bytes(header, head_size(nr_chunks), digest);
+    digest_text(digest, text);
+    if (strcmp(text, part->digest) != 0 || header->magic != RAM_MAGIC ||
+        header->memory_size != job->memory->size || header->chunk_size != RAM_CHUNK ||
+        header->nr_chunks != nr_chunks)
+        return -EBADMSG;
+    for (uint64_t i = 0; i < nr_chunks; i++) {
+        const struct ram_entry *entry = &job->table[i];
+
+        if (entry->stored > ZSTD_compressBound(RAM_CHUNK) || entry->offset > part->size ||
+            entry->stored > part->size - entry->offset)
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+int ram_image_read(int folder, const struct snapshot_part *part, const struct ram_memory *memory)
+{
+    struct ram_job job = {.memory = memory, .nr_chunks = chunks_of(memory->size)};
+    struct ram_header *header;
+    int error;
+
+    if (part->size < head_size(job.nr_chunks))
+        return -EBADMSG;
+    header = calloc(1, head_size(job.nr_chunks));
+    if (!header)
+        return -ENOMEM;
+    job.table = (struct ram_entry *)(void *)(header + 1);
+    job.fd = part_open(folder, part);
+    error = job.fd < 0 ? job.fd : read_head(&job, part, header);
+    if (!error)
+        error = run(&job);
+    if (job.fd >= 0)
+        close(job.fd);
+    free(header);
+    return error;
+}

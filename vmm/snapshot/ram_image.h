@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest memory as a file: chunks of 1 MiB, each compressed for itself (zstd) by as many threads
+ * as the host has CPUs. Chunks of zeros, and holes of the memory object, take no room.
+ *
+ *   header   64 bytes
+ *   table    an entry for each chunk: where it is, its length, and the SHA-256 of what is stored
+ *   chunks   in any order
+ *
+ * The manifest has the SHA-256 of header and table, so every byte of the file is covered.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "vmm/snapshot/part.h"
+
+#define RAM_IMAGE_FILE "ram"
+
+struct ram_memory {
+    uint8_t *at;
+    uint64_t size;
+    int fd;          /* the memory object, to find its holes; -1: none */
+    uint64_t offset; /* of `at` in it */
+};
+
+/* Writes the file into the folder; ends early when `*cancelled`. 0 or -errno. */
+int ram_image_write(int folder, const struct ram_memory *memory, const atomic_bool *cancelled,
+                    struct snapshot_part *part);
+
+/*
+ * Fills memory that is zeroed. 0 or -errno, -EBADMSG if the file is not what was written: then
+ * the memory has any contents.
+ */
+int ram_image_read(int folder, const struct snapshot_part *part, const struct ram_memory *memory);

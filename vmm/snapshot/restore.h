@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A VM from a snapshot, in a new process on a new machine. Each part is checked against its
+ * checksum; the guest does not begin, and no disk is touched, before all of them have been.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "vmm/vm/vm.h"
+
+struct snapshot_source;
+
+/* The snapshot in that folder: its manifest has been checked. 0 or -errno after a message. */
+int snapshot_open(const char *path, struct snapshot_source **source);
+
+/* The options of its VM, less those that are not for a second run, and where they were given. */
+json_t *snapshot_options(const struct snapshot_source *source);
+const char *snapshot_folder(const struct snapshot_source *source);
+
+/*
+ * Are the disks what they were? One that is not, and whose contents the snapshot has, gets them
+ * back if `revert`: they are checked, and copied beside the disk; snapshot_load() replaces it.
+ * 0 or -errno after a message.
+ */
+int snapshot_prepare_disks(struct snapshot_source *source, bool revert);
+
+/*
+ * Memory, registers and state for the VM that `config` describes, on a machine that was just
+ * started; `config` then says to vm_create() that it is restored. Waits for the machine's stub,
+ * to see its CPU. 0 or -errno after a message.
+ */
+int snapshot_load(struct snapshot_source *source, struct machine *machine, struct event_base *base,
+                  const bool *over, const struct vm_share *share, struct vm_config *config);
+
+/* Instead of vm_start(): the guest goes on. 0 or -errno after a message. */
+int snapshot_start(struct snapshot_source *source, struct vm *vm);
+
+/* NULL is allowed. */
+void snapshot_close(struct snapshot_source *source);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Taking a snapshot of a VM that is paused.
+ *
+ * A snapshot is a folder: manifest.json, the vCPU pages ("registers"), the state area ("state"),
+ * guest memory ("ram"), and a copy of each disk that the guest can write. It is put together
+ * under another name and gets its own at the end, so that it is whole or not there.
+ *
+ * Small parts are copied at once. A thread writes the files; the VM may go on when `copied` is
+ * called, and the checksums of the disks are made after that.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct vm;
+struct snapshot;
+
+struct snapshot_config {
+    const char *folder; /* absolute; there must be nothing of this name */
+    const char *name;   /* of the VM */
+    json_t *options;
+    bool disks; /* copy them; else they are only named, and must not change until a restore */
+};
+
+struct snapshot_calls {
+    /* Memory and disks are copied: the VM may go on. Not called if that failed. */
+    void (*copied)(void *opaque);
+    /* It is whole, or `why` says why not (a sentence for the user), and nothing is left of it. */
+    void (*ended)(void *opaque, const char *why, uint64_t bytes);
+    void *opaque;
+};
+
+/*
+ * The VM must be paused (vm_is_paused()) and stay so until `copied` or `ended` is called, which
+ * happens in the event loop. 0; or -errno, and `why` says why: a device that cannot be saved.
+ */
+int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot_config *config,
+                   const struct snapshot_calls *calls, struct snapshot **snapshot, char *why,
+                   size_t why_size);
+
+/* Ends it early, if need be: nothing is left, and no call comes any more. */
+void snapshot_free(struct snapshot *snapshot);
