@@ -15,7 +15,7 @@
 static void vhost_user_starting(void *opaque, unsigned index)
 {
     struct vhost_user *vu = opaque;
-    const struct virtqueue *vq = virtio_mmio_queue(&vu->plugin->mmio, index);
+    const struct virtqueue *vq = virtio_device_queue(&vu->plugin->virtio, index);
     struct vhost_user_state *state = vu->state;
     bool known = state->stands[index] || vu->relayed;
 
@@ -74,7 +74,7 @@ static void vhost_user_forget(struct vhost_user *vu, unsigned index)
 void vhost_user_collect(struct vhost_user *vu, unsigned index)
 {
     const struct virtio_plugin *plugin = vu->plugin;
-    struct virtqueue *vq = virtio_mmio_queue(&vu->plugin->mmio, index);
+    struct virtqueue *vq = virtio_device_queue(&vu->plugin->virtio, index);
     struct virtq_chain chain;
     uint32_t written;
     int got;
@@ -118,7 +118,7 @@ void vhost_user_resubmit(void *device, struct virtqueue *vq, const struct virtq_
 /* The features that the back end is told to work with. */
 static uint64_t vhost_user_accepted(struct vhost_user *vu)
 {
-    uint64_t features = virtio_mmio_features(&vu->plugin->mmio);
+    uint64_t features = virtio_device_features(&vu->plugin->virtio);
 
     if (vu->relayed)
         features = (features & vu->type->features) | VIRTIO_FEATURE(VIRTIO_F_VERSION_1) |
@@ -170,7 +170,7 @@ static void vhost_user_called(void *opaque, unsigned events)
         vhost_user_collect(vu, q->index);
         vhost_user_link_pump(vu);
     } else if (vu->engine.begun >> q->index & 1) {
-        virtio_mmio_used(&vu->plugin->mmio);
+        virtio_device_used(&vu->plugin->virtio, 1ull << q->index);
     }
 }
 
@@ -209,7 +209,7 @@ bool vhost_user_queue_reset(void *device, struct virtqueue *vq)
 
 void vhost_user_reset_done(struct vhost_user *vu, uint64_t mask)
 {
-    struct virtio_mmio *mmio = &vu->plugin->mmio;
+    struct virtio_device *virtio = &vu->plugin->virtio;
 
     vhost_user_look(vu);
     for (unsigned i = 0; i < vu->nr_queues; i++)
@@ -220,12 +220,12 @@ void vhost_user_reset_done(struct vhost_user *vu, uint64_t mask)
         vhost_user_close(vu->engine.inflight.fd);
         vu->engine.inflight.fd = -1;
         vu->engine.renew = true;
-        virtio_mmio_reset_done(mmio);
+        virtio_device_reset_done(virtio);
         return;
     }
     for (unsigned i = 0; i < vu->nr_queues; i++)
         if (mask >> i & 1)
-            virtio_mmio_queue_reset_done(mmio, virtio_mmio_queue(mmio, i));
+            virtio_device_queue_reset_done(virtio, virtio_device_queue(virtio, i));
 }
 
 int vhost_user_quiesce(void *device)

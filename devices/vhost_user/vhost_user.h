@@ -200,7 +200,7 @@ void vhost_user_reset_done(struct vhost_user *vu, uint64_t mask);
 /* Does the device stand still? */
 static inline bool vhost_user_is_held(struct vhost_user *vu)
 {
-    return virtio_mmio_queue(&vu->plugin->mmio, 0)->held;
+    return virtio_device_queue(&vu->plugin->virtio, 0)->held;
 }
 
 void vhost_user_link_close(struct vhost_user *vu);

@@ -53,9 +53,9 @@ void vhost_user_say(struct vhost_user *vu, enum vhost_user_message_kind kind, co
 }
 
 /* The transport is there only after create(). */
-static struct virtio_mmio *vhost_user_mmio(struct vhost_user *vu)
+static struct virtio_device *vhost_user_virtio(struct vhost_user *vu)
 {
-    return vu->plugin->made ? &vu->plugin->mmio : NULL;
+    return vu->plugin->made ? &vu->plugin->virtio : NULL;
 }
 
 /*
@@ -64,10 +64,10 @@ static struct virtio_mmio *vhost_user_mmio(struct vhost_user *vu)
  */
 void vhost_user_look(struct vhost_user *vu)
 {
-    struct virtio_mmio *mmio = vu->relayed ? NULL : vhost_user_mmio(vu);
+    struct virtio_device *virtio = vu->relayed ? NULL : vhost_user_virtio(vu);
 
-    for (unsigned i = 0; mmio && i < vu->nr_queues; i++) {
-        const struct virtqueue *vq = virtio_mmio_queue(mmio, i);
+    for (unsigned i = 0; virtio && i < vu->nr_queues; i++) {
+        const struct virtqueue *vq = virtio_device_queue(virtio, i);
         struct vhost_user_queue *q = &vu->queues[i];
         uint16_t used;
 
@@ -168,20 +168,20 @@ void vhost_user_link_later(struct vhost_user *vu)
 /* The connection is of no use any more. What was under way comes again. */
 static void vhost_user_hang_up(struct vhost_user *vu)
 {
-    struct virtio_mmio *mmio = vhost_user_mmio(vu);
+    struct virtio_device *virtio = vhost_user_virtio(vu);
 
     /* It may have used buffers and died before it said so. */
     vhost_user_look(vu);
-    for (unsigned i = 0; mmio && vu->relayed && i < vu->nr_queues; i++) {
+    for (unsigned i = 0; virtio && vu->relayed && i < vu->nr_queues; i++) {
         vhost_user_collect(vu, i);
         vhost_user_relay_end(&vu->relay, i);
     }
     vhost_user_link_close(vu);
     vu->lost = true;
-    if (!mmio)
+    if (!virtio)
         return; /* the first hello: who waits for it sees that the socket is closed */
     if (vu->up && !vu->relayed)
-        virtio_mmio_used(mmio);
+        virtio_device_used(virtio, vu->up);
     vu->up = 0;
     vhost_user_link_later(vu);
     vu->engine.want &= ~vu->draining; /* its requests went with the connection */
@@ -226,8 +226,8 @@ static void vhost_user_config_new(struct vhost_user *vu)
         config[at] = mine;
     vu->type->config(vu);
     vu->engine.config_changed = false;
-    if (vhost_user_mmio(vu) && memcmp(before, config, sizeof(before)) != 0)
-        virtio_mmio_config_changed(vhost_user_mmio(vu));
+    if (vhost_user_virtio(vu) && memcmp(before, config, sizeof(before)) != 0)
+        virtio_device_config_changed(vhost_user_virtio(vu));
 }
 
 /* Hello is over. False: with this back end it does not go on. */
@@ -259,7 +259,7 @@ static bool vhost_user_introduce(struct vhost_user *vu)
 static void vhost_user_came_up(struct vhost_user *vu)
 {
     uint64_t fresh = vu->engine.running & ~vu->up;
-    struct virtio_mmio *mmio = vhost_user_mmio(vu);
+    struct virtio_device *virtio = vhost_user_virtio(vu);
 
     vu->up = vu->engine.running;
     for (unsigned i = 0; i < vu->nr_queues; i++)
@@ -268,7 +268,7 @@ static void vhost_user_came_up(struct vhost_user *vu)
     if (fresh) {
         vu->delay_ns = 0;
         if (!vu->relayed)
-            virtio_mmio_used(mmio);
+            virtio_device_used(virtio, fresh);
     }
 }
 

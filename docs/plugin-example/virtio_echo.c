@@ -59,7 +59,7 @@ static void echo_go_on(void *opaque)
 {
     struct echo *echo = opaque;
 
-    echo_notify(echo, virtio_mmio_queue(&echo->plugin->mmio, 0));
+    echo_notify(echo, virtio_device_queue(&echo->plugin->virtio, 0));
 }
 
 /* A buffer that an earlier vmm took and did not give back. */

@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct fuzz {
     uint8_t *ram;
-    struct virtio_mmio mmio;
+    struct virtio_device virtio;
     void *state;
     struct virtq_chain held[HELD];
     struct virtqueue *held_of[HELD];
@@ -163,18 +163,18 @@ static const struct virtio_device_class device_class = {.id = 4,
 
 static void start(struct fuzz *f)
 {
-    struct virtio_env env = {f, span, dirty, irq, message};
+    struct virtio_env env = {.opaque = f, .span = span, .dirty = dirty, .irq = irq, .log = message};
 
-    CHECK(virtio_mmio_init(&f->mmio, &device_class, f, &config, &env, f->state) == 0);
+    CHECK(virtio_device_init(&f->virtio, &device_class, f, &config, &env, f->state) == 0);
     f->held_count = 0;
-    virtio_mmio_resume(&f->mmio);
+    virtio_device_resume(&f->virtio);
 }
 
 /* The driver, where it wants to get somewhere */
 
 static void write32(struct fuzz *f, uint32_t reg, uint32_t value)
 {
-    virtio_mmio_write(&f->mmio, reg, 4, value);
+    virtio_mmio_write(&f->virtio, reg, 4, value);
 }
 
 static void bring_up(struct fuzz *f, uint32_t how)
@@ -215,11 +215,11 @@ static void step(struct fuzz *f, struct input *in)
     case 0: /* a register, or the configuration space */
         where = take(in, 1) * 4;
         if (where < VIRTIO_MMIO_SIZE) {
-            virtio_mmio_write(&f->mmio, where, 4, take(in, 4));
+            virtio_mmio_write(&f->virtio, where, 4, take(in, 4));
         } else {
             where %= VIRTIO_MMIO_SIZE - 8;
-            virtio_mmio_write(&f->mmio, where, sizes[f->choice & 3u], take(in, 4));
-            virtio_mmio_read(&f->mmio, where, sizes[f->choice & 3u]);
+            virtio_mmio_write(&f->virtio, where, sizes[f->choice & 3u], take(in, 4));
+            virtio_mmio_read(&f->virtio, where, sizes[f->choice & 3u]);
         }
         break;
     case 1: /* memory */
@@ -242,12 +242,12 @@ static void step(struct fuzz *f, struct input *in)
         }
         break;
     case 5:
-        virtio_mmio_reset_done(&f->mmio);
-        virtio_mmio_queue_reset_done(&f->mmio, virtio_mmio_queue(&f->mmio, f->choice & 1u));
+        virtio_device_reset_done(&f->virtio);
+        virtio_device_queue_reset_done(&f->virtio, virtio_device_queue(&f->virtio, f->choice & 1u));
         break;
-    case 6: virtio_mmio_config_changed(&f->mmio); break;
+    case 6: virtio_device_config_changed(&f->virtio); break;
     default: /* the process ends */
-        virtio_mmio_destroy(&f->mmio);
+        virtio_device_destroy(&f->virtio);
         start(f);
         break;
     }
@@ -257,7 +257,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
     struct fuzz f = {.ram = aligned_alloc(4096, RAM_SIZE),
-                     .state = calloc(1, virtio_mmio_state_size(&config))};
+                     .state = calloc(1, virtio_device_state_size(&config))};
 
     CHECK(f.ram && f.state);
     memset(f.ram, 0, RAM_SIZE);
@@ -265,11 +265,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     start(&f);
     while (in.size != 0) {
         step(&f, &in);
-        CHECK(f.irq == (virtio_mmio_read(&f.mmio, VIRTIO_MMIO_INTERRUPT_STATUS, 4) != 0));
+        CHECK(f.irq == (virtio_mmio_read(&f.virtio, VIRTIO_MMIO_INTERRUPT_STATUS, 4) != 0));
         for (unsigned i = 0; i < QUEUES; i++)
-            CHECK(virtqueue_inflight(virtio_mmio_queue(&f.mmio, i)) <= limits[i].size);
+            CHECK(virtqueue_inflight(virtio_device_queue(&f.virtio, i)) <= limits[i].size);
     }
-    virtio_mmio_destroy(&f.mmio);
+    virtio_device_destroy(&f.virtio);
     free(f.ram);
     free(f.state);
     return 0;

@@ -13,7 +13,7 @@
 #include <sys/uio.h>
 
 #include <ringvisor/virtio/iov.h>
-#include <ringvisor/virtio/virtio_mmio.h>
+#include <ringvisor/virtio/virtio_device.h>
 
 struct net_backend;
 struct event_base;

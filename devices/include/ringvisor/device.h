@@ -20,10 +20,6 @@
  * the other; a field is there if it lies inside of `size`. What is appended is 0 or NULL to
  * those who do not know it. Enumerations are numbers of fixed width in structs, and a side
  * refuses a number that it does not know. What can be added so without a break:
- *  - PCI functions: a value RV_PLACE_PCI, whose regions are the function's BARs in order, and
- *    a struct of identity and capabilities at the end of the class;
- *  - message-signalled interrupts: an operation irq_message(instance, vector) at the end of
- *    struct rv_vmm_ops, and the number of vectors at the end of the class;
  *  - the end of an interrupt: a callback irq_ended(device, line) at the end of the class, which
  *    is called when the guest has completed a level interrupt whose line is still high;
  *  - attributes of an access: fields at the end of struct rv_access;
@@ -131,6 +127,12 @@ enum rv_place {
      */
     RV_PLACE_FIXED,
     RV_PLACE_VIRTIO_MMIO, /* the next free virtio-mmio transport: one region of 0x200, one line */
+    /*
+     * A function of the PCI bus: `regions` are its BARs in order. A BAR's size is a power of two;
+     * there are 5 at most, or 6 of a function without MSI-X. Writes to them are posted, as on
+     * any PCI bus.
+     */
+    RV_PLACE_PCI,
 };
 
 enum rv_device_event_type {
@@ -296,6 +298,12 @@ struct rv_device_class {
 
     /* One of `commands`. 0: reply() is called, now or later; -errno: it failed, without one. */
     int (*command)(void *device, const struct rv_device_command *command);
+
+    /*
+     * Not NULL: the user may choose the PCI bus for an instance by the property RV_PROPERTY_BUS,
+     * which the class declares. These are then its regions, as of RV_PLACE_PCI.
+     */
+    const struct rv_region *pci_regions;
 };
 
 /*

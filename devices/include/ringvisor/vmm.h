@@ -9,6 +9,7 @@
 #include <ringvisor/chr.h>
 #include <ringvisor/disk.h>
 #include <ringvisor/net.h>
+#include <ringvisor/pci.h>
 
 struct rv_instance; /* one device of one guest, as the vmm has it */
 struct rv_timer;    /* one of its timers */
@@ -66,9 +67,8 @@ struct rv_request {
  * that is not the instance's, or no longer, is refused with a message. What an instance has
  * not freed when destroy() returns, the vmm frees.
  *
- * The struct grows at its end. So will come, for example, a message-signalled interrupt
- * (irq_message) and a query of the vCPU's registers; a device asks RV_HAS_OP before it uses
- * an operation that version 1 did not have.
+ * The struct grows at its end. So will come, for example, a query of the vCPU's registers; a
+ * device asks RV_HAS_OP before it uses an operation that version 1 did not have.
  */
 struct rv_vmm_ops {
     uint32_t size; /* of this struct in the vmm that runs: see RV_HAS_OP */
@@ -290,6 +290,18 @@ struct rv_vmm_ops {
                          void (*accepted)(void *opaque, int fd), void *opaque,
                          struct rv_listener **listener);
     void (*listener_close)(struct rv_instance *instance, struct rv_listener *listener);
+
+    /*
+     * PCI. pci_function: what the instance's function looks like. Only in create(), once, and
+     * needed of an instance that is on the PCI bus. 0; -ENODEV: the instance is on another bus;
+     * -EINVAL after a message.
+     *
+     * irq_message: an interrupt by the message of this vector. 0: it is sent, or waits until
+     * the guest unmasks it; so does one of a vector that there is not, which is none. -ENXIO:
+     * the guest has not chosen messages, so line 0 counts, which is a level: irq_set.
+     */
+    int (*pci_function)(struct rv_instance *instance, const struct rv_pci_function *function);
+    int (*irq_message)(struct rv_instance *instance, uint32_t vector);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

@@ -23,7 +23,7 @@ enum balloon_queue {
 /* 5.5.2: queues of features that were not negotiated are not there, and others move up. */
 static enum balloon_queue balloon_queue(const struct balloon *b, unsigned index)
 {
-    uint64_t features = virtio_mmio_features(&b->plugin->mmio);
+    uint64_t features = virtio_device_features(&b->plugin->virtio);
     bool stats = features & VIRTIO_FEATURE(VIRTIO_BALLOON_F_STATS_VQ);
 
     if (index < BALLOON_STATS)
@@ -62,9 +62,9 @@ static void balloon_stats(struct balloon *b, const struct virtq_chain *chain)
 
 bool balloon_ask(struct balloon *b)
 {
-    struct virtqueue *vq = virtio_mmio_queue(&b->plugin->mmio, 2);
+    struct virtqueue *vq = virtio_device_queue(&b->plugin->virtio, 2);
 
-    if (!b->stats_held || !vq->running || virtio_mmio_is_held(&b->plugin->mmio))
+    if (!b->stats_held || !vq->running || virtio_device_is_held(&b->plugin->virtio))
         return false;
     b->stats_held = false;
     virtqueue_push(vq, &b->stats, 0);
@@ -82,8 +82,9 @@ static void balloon_one(struct balloon *b, struct virtqueue *vq, const struct vi
     switch (balloon_queue(b, vq->index)) {
     case BALLOON_INFLATE:
         if (chain->readable_bytes > BALLOON_LIST_MAX * sizeof(uint32_t)) {
-            virtio_mmio_broken(&b->plugin->mmio, vq->index,
-                               "a list of pages that is too long, of bytes", chain->readable_bytes);
+            virtio_device_broken(&b->plugin->virtio, vq->index,
+                                 "a list of pages that is too long, of bytes",
+                                 chain->readable_bytes);
             return;
         }
         balloon_inflate(b, chain);
@@ -128,7 +129,7 @@ static void balloon_go_on(void *opaque)
     b->again = 0;
     for (unsigned i = 0; again >> i; i++)
         if (again >> i & 1)
-            balloon_notify(b, virtio_mmio_queue(&b->plugin->mmio, i));
+            balloon_notify(b, virtio_device_queue(&b->plugin->virtio, i));
 }
 
 /* What was begun is done again: discarding a page twice is as good as once. */
@@ -165,7 +166,7 @@ int balloon_resize(struct balloon *b, uint64_t bytes)
     if (bytes < BALLOON_MIN || bytes > b->ram.bytes)
         return -EINVAL;
     b->state->num_pages = (uint32_t)((b->ram.bytes - bytes) / BALLOON_PAGE);
-    virtio_mmio_config_changed(&b->plugin->mmio);
+    virtio_device_config_changed(&b->plugin->virtio);
     return 0;
 }
 

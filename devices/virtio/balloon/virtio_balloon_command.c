@@ -70,7 +70,7 @@ void balloon_want_stats(struct balloon *b)
     const struct rv_vmm_ops *ops = b->plugin->ops;
     struct rv_instance *instance = b->plugin->instance;
 
-    if (b->asked && !virtio_mmio_is_held(&b->plugin->mmio))
+    if (b->asked && !virtio_device_is_held(&b->plugin->virtio))
         return; /* its answer is for this one as well */
     b->asked = balloon_ask(b);
     if (b->asked)

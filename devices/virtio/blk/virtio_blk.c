@@ -43,7 +43,7 @@ static void blk_go_on(void *opaque)
     struct blk *blk = opaque;
 
     for (unsigned i = 0; i < blk->nr_queues; i++)
-        blk_notify(blk, virtio_mmio_queue(&blk->plugin->mmio, i));
+        blk_notify(blk, virtio_device_queue(&blk->plugin->virtio, i));
 }
 
 static void blk_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
@@ -174,7 +174,7 @@ static void blk_config_write(void *device, uint32_t offset, const void *data, si
     struct blk *blk = device;
     size_t at = offsetof(struct virtio_blk_config, wce);
 
-    if (virtio_mmio_features(&blk->plugin->mmio) & VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE) &&
+    if (virtio_device_features(&blk->plugin->virtio) & VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE) &&
         offset <= at && at < offset + len)
         blk->state->writeback = ((const uint8_t *)data)[at - offset] & 1;
 }
@@ -262,7 +262,7 @@ static void blk_changed(void *opaque)
 {
     struct blk *blk = opaque;
 
-    virtio_mmio_config_changed(&blk->plugin->mmio);
+    virtio_device_config_changed(&blk->plugin->virtio);
 }
 
 /* `resize` is the only one. The driver is told by blk_changed(). */

@@ -29,7 +29,7 @@ void blk_tell(struct blk *blk)
 {
     for (unsigned i = 0; i < blk->nr_queues; i++) {
         if (blk->queues[i].touched)
-            virtqueue_flush_notify(virtio_mmio_queue(&blk->plugin->mmio, i));
+            virtqueue_flush_notify(virtio_device_queue(&blk->plugin->virtio, i));
         blk->queues[i].touched = false;
     }
 }
@@ -51,7 +51,7 @@ static void blk_submit(struct blk_request *r)
 /* 5.2.6.2: is a write to be stable when it completes? */
 static bool blk_is_writethrough(const struct blk *blk)
 {
-    uint64_t features = virtio_mmio_features(&blk->plugin->mmio);
+    uint64_t features = virtio_device_features(&blk->plugin->virtio);
 
     if (!blk->info->write_cache)
         return false; /* it is, without our doing */
@@ -98,13 +98,13 @@ static void blk_idle(struct blk *blk, struct blk_queue *q, struct virtqueue *vq)
 {
     if (q->in_flight == 0 && q->resetting) {
         q->resetting = false;
-        virtio_mmio_queue_reset_done(&blk->plugin->mmio, vq);
+        virtio_device_queue_reset_done(&blk->plugin->virtio, vq);
     }
     if (blk->in_flight)
         return;
     if (blk->resetting) {
         blk->resetting = false;
-        virtio_mmio_reset_done(&blk->plugin->mmio);
+        virtio_device_reset_done(&blk->plugin->virtio);
     }
     if (blk->waited_for) {
         blk->waited_for = false;
@@ -258,9 +258,9 @@ void blk_start(struct blk *blk, struct virtqueue *vq, const struct virtq_chain *
     if (iov_read(chain->readable, chain->readable_count, 0, &header, sizeof(header)) !=
             sizeof(header) ||
         chain->writable_bytes == 0) {
-        virtio_mmio_broken(&blk->plugin->mmio, vq->index,
-                           "a request without a header or a status byte, of bytes",
-                           chain->readable_bytes + chain->writable_bytes);
+        virtio_device_broken(&blk->plugin->virtio, vq->index,
+                             "a request without a header or a status byte, of bytes",
+                             chain->readable_bytes + chain->writable_bytes);
         return;
     }
     r->chain = *chain;

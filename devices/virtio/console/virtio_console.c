@@ -80,7 +80,7 @@ struct console {
 
 static struct virtqueue *console_queue(struct console *c, unsigned index)
 {
-    return virtio_mmio_queue(&c->plugin->mmio, index);
+    return virtio_device_queue(&c->plugin->virtio, index);
 }
 
 static unsigned console_in_queue(unsigned port)
@@ -90,7 +90,7 @@ static unsigned console_in_queue(unsigned port)
 
 static bool console_multiport(const struct console *c)
 {
-    return virtio_mmio_features(&c->plugin->mmio) & VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT);
+    return virtio_device_features(&c->plugin->virtio) & VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT);
 }
 
 /* A driver without MULTIPORT has one port, which is always open. */
@@ -487,8 +487,8 @@ static void console_chr_resized(void *opaque, uint16_t columns, uint16_t rows)
     p->columns = columns;
     p->rows = rows;
     if (p->index == 0 &&
-        virtio_mmio_features(&c->plugin->mmio) & VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE))
-        virtio_mmio_config_changed(&c->plugin->mmio);
+        virtio_device_features(&c->plugin->virtio) & VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE))
+        virtio_device_config_changed(&c->plugin->virtio);
     if (!s->ready || p->name)
         return;
     s->news |= NEWS_SIZE;

@@ -30,7 +30,7 @@ static int virtio_plugin_read(void *device, uint64_t offset, uint32_t width, uin
 
     if (width > 4 && offset < VIRTIO_MMIO_CONFIG)
         return -EINVAL; /* the registers have 32 bits: the vmm makes two accesses */
-    *value = virtio_mmio_read(&plugin->mmio, offset, width);
+    *value = virtio_mmio_read(&plugin->virtio, offset, width);
     return 0;
 }
 
@@ -41,9 +41,9 @@ static int virtio_plugin_write(void *device, uint64_t offset, uint32_t width, ui
 
     if (width > 4 && offset < VIRTIO_MMIO_CONFIG)
         return -EINVAL;
-    virtio_mmio_write(&plugin->mmio, offset, width, value);
+    virtio_mmio_write(&plugin->virtio, offset, width, value);
     /* Drivers free their buffers when Status has been written: not before the reset is done. */
-    if (offset == VIRTIO_MMIO_STATUS && value == 0 && virtio_mmio_is_resetting(&plugin->mmio))
+    if (offset == VIRTIO_MMIO_STATUS && value == 0 && virtio_device_is_resetting(&plugin->virtio))
         return -EAGAIN;
     return 0;
 }
@@ -57,6 +57,56 @@ const struct rv_region virtio_plugin_regions[] = {
     },
     {0},
 };
+
+/*
+ * The same device as a PCI function.
+ */
+
+static int virtio_plugin_pci_read(void *device, uint64_t offset, uint32_t width, uint64_t *value,
+                                  const struct rv_access *access)
+{
+    struct virtio_plugin *plugin = device;
+
+    if (width > 4 && (offset < VIRTIO_PCI_DEVICE || offset >= VIRTIO_PCI_NOTIFY))
+        return -EINVAL;
+    *value = virtio_pci_read(&plugin->virtio, offset, width);
+    return 0;
+}
+
+/* Drivers of this transport wait until the status reads as 0: 4.1.4.3.2. */
+static int virtio_plugin_pci_write(void *device, uint64_t offset, uint32_t width, uint64_t value,
+                                   const struct rv_access *access)
+{
+    struct virtio_plugin *plugin = device;
+
+    if (width > 4 && (offset < VIRTIO_PCI_DEVICE || offset >= VIRTIO_PCI_NOTIFY))
+        return -EINVAL;
+    virtio_pci_write(&plugin->virtio, offset, width, value);
+    return 0;
+}
+
+const struct rv_region virtio_plugin_pci_regions[] = {
+    {
+        .bytes = VIRTIO_PCI_SIZE,
+        .read = virtio_plugin_pci_read,
+        .write = virtio_plugin_pci_write,
+    },
+    {0},
+};
+
+/* Is the instance a PCI function? 0, or -errno after a message. */
+static int virtio_plugin_find_bus(struct virtio_plugin *plugin,
+                                  const struct virtio_device_config *config)
+{
+    const struct rv_pci_function function =
+        virtio_pci_function(plugin->class->virtio.id, config->queues);
+    int error = -ENODEV;
+
+    if (RV_HAS_OP(plugin->ops, pci_function))
+        error = plugin->ops->pci_function(plugin->instance, &function);
+    plugin->pci = error == 0;
+    return error == -ENODEV ? 0 : error;
+}
 
 /*
  * Guest memory: each region is mapped once, so that a descriptor costs a comparison and no call.
@@ -128,7 +178,7 @@ void virtio_plugin_mem_changed(void *device, uint32_t change, const struct rv_me
     for (unsigned i = 0; i < plugin->nr_memory; i++) {
         if (plugin->memory[i].ipa != region->ipa)
             continue;
-        virtio_mmio_memory_gone(&plugin->mmio, region->ipa, region->bytes);
+        virtio_device_memory_gone(&plugin->virtio, region->ipa, region->bytes);
         virtio_plugin_unmap(plugin, i);
         return;
     }
@@ -146,14 +196,28 @@ static void virtio_plugin_dirty(void *opaque, uint64_t ipa, uint64_t len)
     plugin->ops->mem_dirty(plugin->instance, ipa, len);
 }
 
-/* An edge, as on QEMU's board: no end of interrupt has to be waited for, and none exits. */
+/*
+ * On the board's bus an edge, as on QEMU's board: no end of interrupt has to be waited for, and
+ * none exits. A PCI function's line is a level.
+ */
 static void virtio_plugin_irq(void *opaque, bool level)
 {
     struct virtio_plugin *plugin = opaque;
 
+    if (plugin->pci) {
+        plugin->ops->irq_set(plugin->instance, 0, level);
+        return;
+    }
     if (level && !plugin->irq)
         plugin->ops->irq_pulse(plugin->instance, 0);
     plugin->irq = level;
+}
+
+static bool virtio_plugin_message(void *opaque, uint32_t vector)
+{
+    const struct virtio_plugin *plugin = opaque;
+
+    return plugin->ops->irq_message(plugin->instance, vector) == 0;
 }
 
 static void virtio_plugin_log(void *opaque, const char *fmt, ...)
@@ -223,10 +287,16 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
         return error;
     }
     config.features = virtio_plugin_features(plugin, properties, config.features);
-    block =
-        ops->state_block(instance, "virtio", VIRTIO_STATE_VERSION, virtio_mmio_state_size(&config));
-    error = block ? virtio_mmio_init(&plugin->mmio, &class->virtio, plugin->device, &config, &env,
-                                     block)
+    error = virtio_plugin_find_bus(plugin, &config);
+    if (error) {
+        virtio_plugin_destroy(plugin);
+        return error;
+    }
+    env.message = plugin->pci ? virtio_plugin_message : NULL;
+    block = ops->state_block(instance, "virtio", VIRTIO_STATE_VERSION,
+                             virtio_device_state_size(&config));
+    error = block ? virtio_device_init(&plugin->virtio, &class->virtio, plugin->device, &config,
+                                       &env, block)
                   : -ENOSPC;
     if (error) {
         virtio_plugin_destroy(plugin);
@@ -245,7 +315,7 @@ void virtio_plugin_destroy(void *device)
     if (plugin->class->destroy)
         plugin->class->destroy(plugin->device);
     if (plugin->made)
-        virtio_mmio_destroy(&plugin->mmio);
+        virtio_device_destroy(&plugin->virtio);
     virtio_plugin_free(plugin);
 }
 
@@ -253,14 +323,14 @@ void virtio_plugin_reset(void *device)
 {
     struct virtio_plugin *plugin = device;
 
-    virtio_mmio_reset(&plugin->mmio);
+    virtio_device_reset(&plugin->virtio);
 }
 
 int virtio_plugin_quiesce(void *device)
 {
     struct virtio_plugin *plugin = device;
 
-    virtio_mmio_hold(&plugin->mmio);
+    virtio_device_hold(&plugin->virtio);
     return plugin->class->quiesce ? plugin->class->quiesce(plugin->device) : 0;
 }
 
@@ -268,7 +338,7 @@ void virtio_plugin_resume(void *device)
 {
     struct virtio_plugin *plugin = device;
 
-    virtio_mmio_resume(&plugin->mmio);
+    virtio_device_resume(&plugin->virtio);
 }
 
 void virtio_plugin_quiesced(struct virtio_plugin *plugin)

@@ -133,7 +133,7 @@ void virtqueue_reset(struct virtqueue *vq)
     vq->resubmitting = false;
     vq->generation++;
     memset(vq->slots, 0, virtqueue_recorded(vq) * sizeof(*vq->slots));
-    *state = (struct virtq_state){.max = max, .size = max};
+    *state = (struct virtq_state){.max = max, .size = max, .vector = VIRTIO_NO_VECTOR};
 }
 
 bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain)
@@ -207,7 +207,7 @@ void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_
 void virtqueue_flush_notify(struct virtqueue *vq)
 {
     if (vq->running && !vq->external && vq->format->publish(vq))
-        vq->owner->interrupt(vq->owner->opaque);
+        vq->owner->interrupt(vq->owner->opaque, vq->index);
 }
 
 void virtqueue_notify_disable(struct virtqueue *vq)

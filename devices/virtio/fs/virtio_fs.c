@@ -154,7 +154,7 @@ static void vfs_tell(struct vfs *v)
 {
     for (unsigned i = 0; i < v->nr_queues; i++)
         if (v->touched >> i & 1)
-            virtqueue_flush_notify(virtio_mmio_queue(&v->plugin->mmio, i));
+            virtqueue_flush_notify(virtio_device_queue(&v->plugin->virtio, i));
     v->touched = 0;
 }
 
@@ -165,7 +165,8 @@ static void vfs_queues_idle(struct vfs *v)
         if (!(v->queue_resetting >> i & 1) || v->queue_in_flight[i])
             continue;
         v->queue_resetting &= ~(1u << i);
-        virtio_mmio_queue_reset_done(&v->plugin->mmio, virtio_mmio_queue(&v->plugin->mmio, i));
+        virtio_device_queue_reset_done(&v->plugin->virtio,
+                                       virtio_device_queue(&v->plugin->virtio, i));
     }
 }
 
@@ -202,7 +203,7 @@ static void vfs_collect(struct vfs *v)
     if (v->resetting) {
         v->resetting = false;
         vfs_forget_all(v);
-        virtio_mmio_reset_done(&v->plugin->mmio);
+        virtio_device_reset_done(&v->plugin->virtio);
     }
     if (v->waited_for) {
         v->waited_for = false;
@@ -271,9 +272,9 @@ static void vfs_start(struct vfs *v, struct virtqueue *vq, const struct virtq_ch
     job->vq = vq;
     job->chain = *chain;
     if (!vfs_parse(job)) {
-        virtio_mmio_broken(&v->plugin->mmio, vq->index,
-                           "a request whose length is not what it says, or too long: bytes",
-                           chain->readable_bytes);
+        virtio_device_broken(&v->plugin->virtio, vq->index,
+                             "a request whose length is not what it says, or too long: bytes",
+                             chain->readable_bytes);
         return;
     }
     ++*v->requests;
@@ -326,7 +327,7 @@ static void vfs_go_on(void *opaque)
     v->again = 0;
     for (unsigned i = 0; again >> i; i++)
         if (again >> i & 1)
-            vfs_notify(v, virtio_mmio_queue(&v->plugin->mmio, i));
+            vfs_notify(v, virtio_device_queue(&v->plugin->virtio, i));
 }
 
 /*

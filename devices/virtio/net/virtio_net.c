@@ -23,7 +23,7 @@
 /* 5.1.2: behind the pairs that the driver could have, or behind the only one. */
 static bool net_is_control(const struct net *net, unsigned index)
 {
-    bool several = virtio_mmio_features(&net->plugin->mmio) & VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
+    bool several = virtio_device_features(&net->plugin->virtio) & VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
 
     return index == (several ? 2 * net->nr_pairs : 2);
 }
@@ -59,10 +59,10 @@ static void net_go_on(void *opaque)
 
     net->again = 0;
     if (net->link_is_back)
-        virtio_mmio_config_changed(&net->plugin->mmio);
+        virtio_device_config_changed(&net->plugin->virtio);
     net->link_is_back = false;
     for (unsigned i = 0; again >> i; i++) {
-        struct virtqueue *vq = virtio_mmio_queue(&net->plugin->mmio, i);
+        struct virtqueue *vq = virtio_device_queue(&net->plugin->virtio, i);
 
         if (again >> i & 1 && vq->running)
             net_serve(net, vq);
@@ -110,7 +110,7 @@ static void net_link(void *opaque, bool up)
 
     net->state->link_down = !up;
     if (net_link_is_up(net) != was_up)
-        virtio_mmio_config_changed(&net->plugin->mmio);
+        virtio_device_config_changed(&net->plugin->virtio);
 }
 
 /*
@@ -131,8 +131,8 @@ static int net_set(void *device, const char *name, const char *value)
         return -EPERM;
     net->state->unplugged = strcmp(value, net_links[NET_LINK_DOWN]) == 0;
     if (net_link_is_up(net) != was_up)
-        virtio_mmio_config_changed(&net->plugin->mmio);
-    if (virtio_mmio_is_held(&net->plugin->mmio))
+        virtio_device_config_changed(&net->plugin->virtio);
+    if (virtio_device_is_held(&net->plugin->virtio))
         return 0; /* each queue has its turn when the device goes on */
     for (unsigned i = 0; i < net->nr_pairs; i++) {
         net_send(&net->pair[i]);
@@ -213,7 +213,7 @@ static void net_driver_ok(void *device)
 {
     struct net *net = device;
 
-    net->state->offloads = virtio_mmio_features(&net->plugin->mmio) & NET_GUEST_OFFLOADS;
+    net->state->offloads = virtio_device_features(&net->plugin->virtio) & NET_GUEST_OFFLOADS;
     net_apply_offloads(net);
 }
 

@@ -39,7 +39,7 @@ static uint8_t net_set_pairs(struct net *net, const uint8_t *data, size_t len)
 
 static uint8_t net_set_offloads(struct net *net, const uint8_t *data, size_t len)
 {
-    uint64_t offloads, features = virtio_mmio_features(&net->plugin->mmio);
+    uint64_t offloads, features = virtio_device_features(&net->plugin->virtio);
 
     if (len != sizeof(offloads))
         return VIRTIO_NET_ERR;
@@ -65,7 +65,7 @@ static const struct {
 
 void net_control_one(struct net *net, struct virtqueue *vq, const struct virtq_chain *chain)
 {
-    uint64_t features = virtio_mmio_features(&net->plugin->mmio);
+    uint64_t features = virtio_device_features(&net->plugin->virtio);
     struct {
         struct virtio_net_ctrl_hdr header;
         uint8_t data[16];
@@ -74,9 +74,9 @@ void net_control_one(struct net *net, struct virtqueue *vq, const struct virtq_c
     size_t len = iov_read(chain->readable, chain->readable_count, 0, &command, sizeof(command));
 
     if (len < sizeof(command.header) || chain->writable_bytes < sizeof(ack)) {
-        virtio_mmio_broken(&net->plugin->mmio, vq->index,
-                           "a command without a header or room for the answer, of bytes",
-                           chain->readable_bytes + chain->writable_bytes);
+        virtio_device_broken(&net->plugin->virtio, vq->index,
+                             "a command without a header or room for the answer, of bytes",
+                             chain->readable_bytes + chain->writable_bytes);
         return;
     }
     for (size_t i = 0; i < sizeof(net_commands) / sizeof(net_commands[0]); i++) {

@@ -14,7 +14,7 @@
 
 static struct virtqueue *net_queue(struct net_pair *pair, unsigned which)
 {
-    return virtio_mmio_queue(&pair->net->plugin->mmio, 2 * pair->index + which);
+    return virtio_device_queue(&pair->net->plugin->virtio, 2 * pair->index + which);
 }
 
 /*
@@ -23,7 +23,8 @@ static struct virtqueue *net_queue(struct net_pair *pair, unsigned which)
 
 static bool net_merges(const struct net_pair *pair)
 {
-    return virtio_mmio_features(&pair->net->plugin->mmio) & VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
+    return virtio_device_features(&pair->net->plugin->virtio) &
+           VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
 }
 
 /* The largest frame that is usual, header included: for that much, buffers are held. */
@@ -55,9 +56,9 @@ static bool net_rx_gather(struct net_pair *pair, size_t want)
 
     while (pair->held_bytes < want && pair->nr_held < most && virtqueue_pop(vq, &chain)) {
         if (chain.writable_bytes < RV_NET_HEADER_BYTES) {
-            virtio_mmio_broken(&pair->net->plugin->mmio, vq->index,
-                               "a receive buffer without room for a header, of bytes",
-                               chain.writable_bytes);
+            virtio_device_broken(&pair->net->plugin->virtio, vq->index,
+                                 "a receive buffer without room for a header, of bytes",
+                                 chain.writable_bytes);
             return false;
         }
         net_rx_hold(pair, &chain);
@@ -241,7 +242,7 @@ void net_receive(struct net_pair *pair)
 /* 5.1.6.2: could this be what the driver may ask for, and is it inside of the frame? */
 static bool net_header_is_sound(const struct net *net, const struct virtio_net_hdr *h, size_t len)
 {
-    uint64_t features = virtio_mmio_features(&net->plugin->mmio);
+    uint64_t features = virtio_device_features(&net->plugin->virtio);
     uint8_t type = h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
 
     if (h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {

@@ -56,7 +56,7 @@ static void rng_go_on(void *opaque)
 {
     struct rng *rng = opaque;
 
-    rng_notify(rng, virtio_mmio_queue(&rng->plugin->mmio, 0));
+    rng_notify(rng, virtio_device_queue(&rng->plugin->virtio, 0));
 }
 
 static void rng_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)

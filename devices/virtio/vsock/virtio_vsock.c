@@ -30,13 +30,13 @@ static void vsock_later(struct vsock *v, unsigned queue)
 
 bool vsock_has_driver(const struct vsock *v)
 {
-    return v->plugin->made && virtio_mmio_queue(&v->plugin->mmio, VSOCK_RX)->running;
+    return v->plugin->made && virtio_device_queue(&v->plugin->virtio, VSOCK_RX)->running;
 }
 
 /* Packets for the guest, as long as there are buffers. */
 static void vsock_rx(struct vsock *v)
 {
-    struct virtqueue *vq = virtio_mmio_queue(&v->plugin->mmio, VSOCK_RX);
+    struct virtqueue *vq = virtio_device_queue(&v->plugin->virtio, VSOCK_RX);
     unsigned n = 0;
 
     if (!vq->running || v->still)
@@ -48,9 +48,9 @@ static void vsock_rx(struct vsock *v)
             size_t len;
 
             if (v->in.writable_bytes <= VSOCK_HEADER) {
-                virtio_mmio_broken(&v->plugin->mmio, vq->index,
-                                   "a receive buffer without room for data, of bytes",
-                                   v->in.writable_bytes);
+                virtio_device_broken(&v->plugin->virtio, vq->index,
+                                     "a receive buffer without room for data, of bytes",
+                                     v->in.writable_bytes);
                 return;
             }
             len = vsock_fill(v, &v->in);
@@ -68,7 +68,7 @@ static void vsock_rx(struct vsock *v)
 /* Packets from the guest. Not more than there is room for answers. */
 static void vsock_tx(struct vsock *v)
 {
-    struct virtqueue *vq = virtio_mmio_queue(&v->plugin->mmio, VSOCK_TX);
+    struct virtqueue *vq = virtio_device_queue(&v->plugin->virtio, VSOCK_TX);
     struct virtq_chain chain;
     unsigned n = 0;
 
@@ -90,7 +90,7 @@ static void vsock_tx(struct vsock *v)
 /* After another vmm: its connections are gone, and the guest closes its own: 5.10.6.7. */
 static void vsock_event(struct vsock *v)
 {
-    struct virtqueue *vq = virtio_mmio_queue(&v->plugin->mmio, VSOCK_EVENT);
+    struct virtqueue *vq = virtio_device_queue(&v->plugin->virtio, VSOCK_EVENT);
     const struct virtio_vsock_event event = {.id = htole32(VIRTIO_VSOCK_EVENT_TRANSPORT_RESET)};
     struct virtq_chain chain;
 

@@ -31,9 +31,9 @@ struct fixture {
     struct driver_queue q;
 };
 
-static inline struct virtio_mmio *mmio_of(struct fixture *f)
+static inline struct virtio_device *mmio_of(struct fixture *f)
 {
-    return plugin_host_mmio(&f->host);
+    return plugin_host_virtio(&f->host);
 }
 
 static inline int setup(void **state)

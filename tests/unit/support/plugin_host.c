@@ -373,7 +373,7 @@ uint64_t plugin_host_counter(const struct rv_instance *host, const char *name)
     return host->counter[i].value;
 }
 
-struct virtio_mmio *plugin_host_mmio(struct rv_instance *host)
+struct virtio_device *plugin_host_virtio(struct rv_instance *host)
 {
-    return &((struct virtio_plugin *)host->device)->mmio;
+    return &((struct virtio_plugin *)host->device)->virtio;
 }

@@ -225,7 +225,7 @@ int plugin_host_change(struct rv_instance *host, const char *name, const char *v
 const char *plugin_host_show(struct rv_instance *host, const char *name);
 
 uint64_t plugin_host_counter(const struct rv_instance *host, const char *name);
-struct virtio_mmio *plugin_host_mmio(struct rv_instance *host);
+struct virtio_device *plugin_host_virtio(struct rv_instance *host);
 
 /* The reader has read: it takes `room` bytes more. */
 void plugin_host_chr_room(struct rv_chr *chr, size_t room);

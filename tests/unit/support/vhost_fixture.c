@@ -72,12 +72,12 @@ int teardown(void **state)
 
 uint32_t rd(struct setup *s, uint32_t reg)
 {
-    return driver_read(plugin_host_mmio(&s->host), reg);
+    return driver_read(plugin_host_virtio(&s->host), reg);
 }
 
 void wr(struct setup *s, uint32_t reg, uint32_t value)
 {
-    driver_write(plugin_host_mmio(&s->host), reg, value);
+    driver_write(plugin_host_virtio(&s->host), reg, value);
 }
 
 int ask_for_reset(struct setup *s)
@@ -108,12 +108,12 @@ bool quiet(struct setup *s)
 
 void drive(struct setup *s)
 {
-    struct virtio_mmio *mmio = plugin_host_mmio(&s->host);
+    struct virtio_device *virtio = plugin_host_virtio(&s->host);
 
     driver_queue_init(&s->q, &s->world, 0, 16, V1);
-    assert_true(driver_negotiate(mmio, V1 | FLUSH));
-    assert_true(driver_queue_enable(mmio, &s->q));
-    driver_ok(mmio);
+    assert_true(driver_negotiate(virtio, V1 | FLUSH));
+    assert_true(driver_queue_enable(virtio, &s->q));
+    driver_ok(virtio);
 }
 
 void start(struct setup *s)

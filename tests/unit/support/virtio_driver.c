@@ -72,7 +72,13 @@ void driver_world_destroy(struct driver_world *world)
 
 struct virtio_env driver_env(struct driver_world *world)
 {
-    return (struct virtio_env){world, world_span, world_dirty, world_irq, world_log};
+    return (struct virtio_env){
+        .opaque = world,
+        .span = world_span,
+        .dirty = world_dirty,
+        .irq = world_irq,
+        .log = world_log,
+    };
 }
 
 void *driver_at(struct driver_world *world, uint64_t ipa)
@@ -99,28 +105,71 @@ static uint32_t get32(struct driver_queue *q, uint64_t ipa)
  * The registers
  */
 
-uint32_t driver_read(struct virtio_mmio *mmio, uint32_t reg)
+bool driver_on_pci;
+
+uint32_t driver_read(struct virtio_device *virtio, uint32_t reg)
 {
-    return (uint32_t)virtio_mmio_read(mmio, reg, 4);
+    return (uint32_t)virtio_mmio_read(virtio, reg, 4);
 }
 
-void driver_write(struct virtio_mmio *mmio, uint32_t reg, uint32_t value)
+void driver_write(struct virtio_device *virtio, uint32_t reg, uint32_t value)
 {
-    virtio_mmio_write(mmio, reg, 4, value);
+    virtio_mmio_write(virtio, reg, 4, value);
 }
 
-bool driver_negotiate(struct virtio_mmio *mmio, uint64_t features)
+/* One register by the transport that is in use. */
+static uint32_t get_register(struct virtio_device *virtio, uint32_t mmio, uint32_t pci,
+                             unsigned width)
 {
-    driver_write(mmio, 0x070, 0);
-    assert_int_equal(driver_read(mmio, 0x070), 0);
-    driver_write(mmio, 0x070, 1);
-    driver_write(mmio, 0x070, 3);
+    return driver_on_pci ? (uint32_t)virtio_pci_read(virtio, pci, width)
+                         : driver_read(virtio, mmio);
+}
+
+static void set_register(struct virtio_device *virtio, uint32_t mmio, uint32_t pci, unsigned width,
+                         uint32_t value)
+{
+    if (driver_on_pci)
+        virtio_pci_write(virtio, pci, width, value);
+    else
+        driver_write(virtio, mmio, value);
+}
+
+uint32_t driver_status(struct virtio_device *virtio)
+{
+    return get_register(virtio, 0x070, 0x14, 1);
+}
+
+void driver_set_status(struct virtio_device *virtio, uint32_t value)
+{
+    set_register(virtio, 0x070, 0x14, 1, value);
+}
+
+uint32_t driver_acknowledge(struct virtio_device *virtio)
+{
+    uint32_t causes = get_register(virtio, 0x060, 0x1000, 1);
+
+    if (!driver_on_pci)
+        driver_write(virtio, 0x064, causes);
+    return causes;
+}
+
+void driver_notify(struct virtio_device *virtio, uint32_t queue)
+{
+    set_register(virtio, 0x050, 0x3000 + 4 * queue, 2, queue);
+}
+
+bool driver_negotiate(struct virtio_device *virtio, uint64_t features)
+{
+    driver_set_status(virtio, 0);
+    assert_int_equal(driver_status(virtio), 0);
+    driver_set_status(virtio, 1);
+    driver_set_status(virtio, 3);
     for (uint32_t i = 0; i < 2; i++) {
-        driver_write(mmio, 0x024, i);
-        driver_write(mmio, 0x020, (uint32_t)(features >> 32 * i));
+        set_register(virtio, 0x024, 0x08, 4, i);
+        set_register(virtio, 0x020, 0x0c, 4, (uint32_t)(features >> 32 * i));
     }
-    driver_write(mmio, 0x070, 0xb);
-    return driver_read(mmio, 0x070) == 0xb;
+    driver_set_status(virtio, 0xb);
+    return driver_status(virtio) == 0xb;
 }
 
 void driver_queue_init(struct driver_queue *q, struct driver_world *world, unsigned index,
@@ -144,23 +193,23 @@ void driver_queue_init(struct driver_queue *q, struct driver_world *world, unsig
         q->free[q->free_count++] = (uint16_t)i;
 }
 
-bool driver_queue_enable(struct virtio_mmio *mmio, const struct driver_queue *q)
+bool driver_queue_enable(struct virtio_device *virtio, const struct driver_queue *q)
 {
-    driver_write(mmio, 0x030, q->index);
-    driver_write(mmio, 0x038, q->size);
-    driver_write(mmio, 0x080, (uint32_t)q->desc);
-    driver_write(mmio, 0x084, (uint32_t)(q->desc >> 32));
-    driver_write(mmio, 0x090, (uint32_t)q->avail);
-    driver_write(mmio, 0x094, (uint32_t)(q->avail >> 32));
-    driver_write(mmio, 0x0a0, (uint32_t)q->used);
-    driver_write(mmio, 0x0a4, (uint32_t)(q->used >> 32));
-    driver_write(mmio, 0x044, 1);
-    return driver_read(mmio, 0x044) == 1;
+    const uint64_t areas[] = {q->desc, q->avail, q->used};
+
+    set_register(virtio, 0x030, 0x16, 2, q->index);
+    set_register(virtio, 0x038, 0x18, 2, q->size);
+    for (uint32_t i = 0; i < 3; i++) {
+        set_register(virtio, 0x080 + 0x10 * i, 0x20 + 8 * i, 4, (uint32_t)areas[i]);
+        set_register(virtio, 0x084 + 0x10 * i, 0x24 + 8 * i, 4, (uint32_t)(areas[i] >> 32));
+    }
+    set_register(virtio, 0x044, 0x1c, 2, 1);
+    return get_register(virtio, 0x044, 0x1c, 2) == 1;
 }
 
-void driver_ok(struct virtio_mmio *mmio)
+void driver_ok(struct virtio_device *virtio)
 {
-    driver_write(mmio, 0x070, 0xf);
+    driver_set_status(virtio, 0xf);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <ringvisor/virtio/virtio_mmio.h>
+#include <ringvisor/virtio/virtio_pci.h>
 
 #define DRIVER_RAM_BASE 0x40000000ull
 #define DRIVER_RAM_SIZE 0x400000ull
@@ -68,16 +69,26 @@ struct driver_queue {
     } buffer[DRIVER_RING_MAX];
 };
 
-uint32_t driver_read(struct virtio_mmio *mmio, uint32_t reg);
-void driver_write(struct virtio_mmio *mmio, uint32_t reg, uint32_t value);
+/* The calls below go by the registers of virtio-pci; at first by those of virtio-mmio. */
+extern bool driver_on_pci;
+
+/* virtio-mmio's registers. */
+uint32_t driver_read(struct virtio_device *virtio, uint32_t reg);
+void driver_write(struct virtio_device *virtio, uint32_t reg, uint32_t value);
+
+uint32_t driver_status(struct virtio_device *virtio);
+void driver_set_status(struct virtio_device *virtio, uint32_t value);
+void driver_notify(struct virtio_device *virtio, uint32_t queue);
+/* The interrupt's causes, which are over then. */
+uint32_t driver_acknowledge(struct virtio_device *virtio);
 
 /* 3.1.1 up to FEATURES_OK; false if the device refuses. */
-bool driver_negotiate(struct virtio_mmio *mmio, uint64_t features);
+bool driver_negotiate(struct virtio_device *virtio, uint64_t features);
 void driver_queue_init(struct driver_queue *q, struct driver_world *world, unsigned index,
                        unsigned size, uint64_t features);
-/* 4.2.3.2; true: QueueReady reads 1. */
-bool driver_queue_enable(struct virtio_mmio *mmio, const struct driver_queue *q);
-void driver_ok(struct virtio_mmio *mmio);
+/* 4.2.3.2, 4.1.5.1.3; true: the queue reads as ready. */
+bool driver_queue_enable(struct virtio_device *virtio, const struct driver_queue *q);
+void driver_ok(struct virtio_device *virtio);
 
 /* At most DRIVER_TABLE / 16 segments. False: no room. */
 bool driver_add(struct driver_queue *q, const struct driver_seg *segs, unsigned count,

@@ -82,12 +82,12 @@ static inline void start(struct fixture *f, unsigned buffers)
     uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
 
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
-    assert_true(driver_negotiate(plugin_host_mmio(&f->host), features));
+    assert_true(driver_negotiate(plugin_host_virtio(&f->host), features));
     for (unsigned i = 0; i < 3; i++) {
         driver_queue_init(&f->q[i], &f->world, i, 128, features);
-        assert_true(driver_queue_enable(plugin_host_mmio(&f->host), &f->q[i]));
+        assert_true(driver_queue_enable(plugin_host_virtio(&f->host), &f->q[i]));
     }
-    driver_ok(plugin_host_mmio(&f->host));
+    driver_ok(plugin_host_virtio(&f->host));
     while (buffers--)
         add_rx(f);
 }

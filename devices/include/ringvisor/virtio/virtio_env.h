@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a virtio device needs of the world: guest memory, an interrupt line and
+ * What a virtio device needs of the world: guest memory, interrupts and
  * a place for messages.
  */
 #pragma once
@@ -27,4 +27,11 @@ struct virtio_env {
 
     /* A message for the user, once for each kind of fault of the guest. */
     void (*log)(void *opaque, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+    /*
+     * An interrupt by a message: virtio 1.2, 4.1.5.1. True: the driver has chosen messages, so
+     * the line is of no meaning. A vector that there is not is no interrupt. NULL: the
+     * transport has no messages.
+     */
+    bool (*message)(void *opaque, uint32_t vector);
 };

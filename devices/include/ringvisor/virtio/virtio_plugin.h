@@ -14,6 +14,7 @@
 
 #include <ringvisor/virtio/iov.h>
 #include <ringvisor/virtio/virtio_mmio.h>
+#include <ringvisor/virtio/virtio_pci.h>
 
 #define VIRTIO_PLUGIN_REGIONS_MAX 8u
 
@@ -30,11 +31,12 @@ struct virtio_plugin {
     const struct rv_vmm_ops *ops;
     const struct virtio_plugin_class *class;
     void *device; /* the device type's */
-    bool made;    /* `mmio` is there */
-    bool irq;     /* level of the transport's interrupt */
+    bool made;    /* `virtio` is there */
+    bool irq;     /* virtio-mmio: level of the transport's interrupt */
+    bool pci;     /* a PCI function, not a virtio-mmio transport */
     struct virtio_plugin_memory memory[VIRTIO_PLUGIN_REGIONS_MAX];
     unsigned nr_memory;
-    struct virtio_mmio mmio;
+    struct virtio_device virtio;
 };
 
 struct virtio_plugin_class {
@@ -58,7 +60,7 @@ struct virtio_plugin_class {
 
     /*
      * As in struct rv_device_class. They come also while the device is held
-     * (virtio_mmio_is_held). NULL: nothing can be set, the vmm answers, there are none.
+     * (virtio_device_is_held). NULL: nothing can be set, the vmm answers, there are none.
      */
     int (*set)(void *device, const char *name, const char *value);
     int64_t (*get)(void *device, const char *name, char *text, uint64_t size);
@@ -74,14 +76,15 @@ void virtio_plugin_quiesced(struct virtio_plugin *plugin);
 void *virtio_plugin_span(struct virtio_plugin *plugin, uint64_t ipa, uint64_t len, bool write);
 
 /*
- * In a device's list of properties: what of the rings is offered to the driver. A feature
- * whose property the list does not have is offered if the device says so.
+ * In a device's list of properties: the bus, and what of the rings is offered to the driver. A
+ * feature whose property the list does not have is offered if the device says so.
  */
 #define VIRTIO_PLUGIN_PROPERTIES                                     \
-    {.name = "packed",                                               \
-     .type = RV_PROPERTY_BOOL,                                       \
-     .value = "on",                                                  \
-     .help = "offer packed rings, which a driver then uses"},        \
+    RV_PROPERTY_BUS,                                                 \
+        {.name = "packed",                                           \
+         .type = RV_PROPERTY_BOOL,                                   \
+         .value = "on",                                              \
+         .help = "offer packed rings, which a driver then uses"},    \
         {.name = "event-idx",                                        \
          .type = RV_PROPERTY_BOOL,                                   \
          .value = "on",                                              \
@@ -106,6 +109,7 @@ int virtio_plugin_command(void *device, const struct rv_device_command *command)
 
 extern const struct rv_fdt_node virtio_plugin_fdt;
 extern const struct rv_region virtio_plugin_regions[];
+extern const struct rv_region virtio_plugin_pci_regions[];
 
 /*
  * The class `symbol` of an instance of struct virtio_plugin_class; what follows are further
@@ -125,6 +129,7 @@ extern const struct rv_region virtio_plugin_regions[];
                                            .irq_edge = 1,                                     \
                                            .fdt = &virtio_plugin_fdt,                         \
                                            .regions = virtio_plugin_regions,                  \
+                                           .pci_regions = virtio_plugin_pci_regions,          \
                                            .create = symbol##_create,                         \
                                            .destroy = virtio_plugin_destroy,                  \
                                            .reset = virtio_plugin_reset,                      \

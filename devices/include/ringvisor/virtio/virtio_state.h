@@ -14,6 +14,8 @@
 #define VIRTIO_STATE_MAGIC   0x30317176u /* "vq10" */
 #define VIRTIO_STATE_VERSION 1u
 
+#define VIRTIO_NO_VECTOR 0xffffu /* virtio 1.2, 4.1.5.1.2 */
+
 struct virtio_state {
     uint32_t magic;               /* 0x00 0: a new block */
     uint16_t version;             /* 0x04 */
@@ -27,7 +29,8 @@ struct virtio_state {
     uint32_t interrupt_status;    /* 0x28 */
     uint32_t config_generation;   /* 0x2c */
     uint32_t resetting;           /* 0x30 1: the driver asked, the device is not done */
-    uint32_t pad[3];              /* 0x34 */
+    uint32_t config_vector;       /* 0x34 PCI: of configuration changes; or VIRTIO_NO_VECTOR */
+    uint32_t pad[2];              /* 0x38 */
 };
 _Static_assert(sizeof(struct virtio_state) == 0x40, "state layout");
 
@@ -48,7 +51,8 @@ struct virtq_state {
     uint64_t taken;  /* 0x28 */
     uint32_t used;   /* 0x30 where the next used entry goes, as bits 15:0 of `taken` */
     uint32_t held;   /* 0x34 packed: VIRTQ_HELD_x and where the first unpublished one is; or 0 */
-    uint32_t pad[2]; /* 0x38 */
+    uint32_t vector; /* 0x38 PCI: of used buffers; or VIRTIO_NO_VECTOR */
+    uint32_t pad;    /* 0x3c */
 };
 _Static_assert(sizeof(struct virtq_state) == 0x40, "state layout");
 

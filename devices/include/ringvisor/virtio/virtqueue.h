@@ -55,7 +55,7 @@ struct virtqueue_limits {
      * The ring is another process's (vhost-user): it is checked and mapped, and after
      * that this library neither reads nor writes it. Nothing is popped or pushed, and
      * nothing is recorded as in flight. The device tells of used buffers by
-     * virtio_mmio_used().
+     * virtio_device_used().
      */
     bool external;
 };
@@ -63,7 +63,7 @@ struct virtqueue_limits {
 /* Who owns the queues: the transport. */
 struct virtqueue_owner {
     void *opaque;
-    void (*interrupt)(void *opaque); /* used buffer notification */
+    void (*interrupt)(void *opaque, unsigned queue); /* used buffer notification */
     void (*violation)(void *opaque, unsigned queue, const char *what, uint64_t value);
 };
 

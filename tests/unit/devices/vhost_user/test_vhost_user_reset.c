@@ -183,7 +183,7 @@ static void a_queue_is_over_when_the_back_end_has_let_go(void **state)
     UNTIL(s, rd(s, VIRTIO_MMIO_QUEUE_READY) == 0);
     assert_int_equal(back_end_get(&s->back_end.stopped), 1);
     driver_queue_init(&s->q, &s->world, 0, 16, V1);
-    assert_true(driver_queue_enable(plugin_host_mmio(&s->host), &s->q));
+    assert_true(driver_queue_enable(plugin_host_virtio(&s->host), &s->q));
     make_available(s);
     UNTIL(s, quiet(s));
     assert_int_equal(s->back_end.base[0], 0);
@@ -327,7 +327,7 @@ static void a_relayed_queue_is_reset_alone(void **state)
 {
     const uint64_t features = V1 | FLUSH | MQ | 1ull << 40; /* and RING_RESET */
     struct setup *s = *state;
-    struct virtio_mmio *mmio;
+    struct virtio_device *virtio;
     struct driver_seg seg = {DRIVER_DATA + 0x80, 8, true};
     struct driver_queue other;
     struct split ring;
@@ -340,12 +340,12 @@ static void a_relayed_queue_is_reset_alone(void **state)
     plugin_host_set(&s->host, "queues", "2");
     back_end_start(&s->back_end, s->path);
     assert_int_equal(plugin_host_start(&s->host, 0), 0);
-    mmio = plugin_host_mmio(&s->host);
+    virtio = plugin_host_virtio(&s->host);
     driver_queue_init(&s->q, &s->world, 0, 16, V1);
     driver_queue_init(&other, &s->world, 1, 16, V1);
-    assert_true(driver_negotiate(mmio, features));
-    assert_true(driver_queue_enable(mmio, &s->q) && driver_queue_enable(mmio, &other));
-    driver_ok(mmio);
+    assert_true(driver_negotiate(virtio, features));
+    assert_true(driver_queue_enable(virtio, &s->q) && driver_queue_enable(virtio, &other));
+    driver_ok(virtio);
     UNTIL(s, back_end_get(&s->back_end.enabled) == 3 && quiet(s));
     clock_stops(s);
     ring = relay_ring(s);
@@ -374,7 +374,7 @@ static void a_relayed_queue_is_reset_alone(void **state)
     assert_false(driver_pending(&s->q));
     assert_int_equal(back_end_get(&s->back_end.enabled), 2);
     driver_queue_init(&s->q, &s->world, 0, 16, V1);
-    assert_true(driver_queue_enable(mmio, &s->q));
+    assert_true(driver_queue_enable(virtio, &s->q));
     add_at(s, DRIVER_DATA, s);
     UNTIL(s, quiet(s));
     assert_int_equal(ring_available(&ring), 1);

@@ -47,12 +47,12 @@ static void start(struct fixture *f, uint64_t features, unsigned queues)
 {
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
     features |= VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
-    assert_true(driver_negotiate(plugin_host_mmio(&f->host), features));
+    assert_true(driver_negotiate(plugin_host_virtio(&f->host), features));
     for (unsigned i = 0; i < queues; i++) {
         driver_queue_init(&f->q[i], &f->world, i, 64, features);
-        assert_true(driver_queue_enable(plugin_host_mmio(&f->host), &f->q[i]));
+        assert_true(driver_queue_enable(plugin_host_virtio(&f->host), &f->q[i]));
     }
-    driver_ok(plugin_host_mmio(&f->host));
+    driver_ok(plugin_host_virtio(&f->host));
 }
 
 static bool gives(struct fixture *f, unsigned q, uint64_t addr, uint32_t len, bool write)
@@ -143,7 +143,7 @@ static void a_list_without_end_breaks_the_device(void **state)
 
     start(f, 0, 2);
     assert_false(gives(f, 0, LIST, 4100, false));
-    assert_true(driver_read(plugin_host_mmio(&f->host), 0x070) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    assert_true(driver_read(plugin_host_virtio(&f->host), 0x070) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
 /* The queue's place depends on the statistics': 5.5.2. */
@@ -177,7 +177,7 @@ static void size_is_the_users_and_actual_the_drivers(void **state)
     assert_string_equal(says(f, "size 3M\n"), "ok\n");
     ringvisor_device.regions[0].read(f->host.device, 0x100, 4, &value, NULL);
     assert_int_equal(value, (1u << 20) / PAGE);
-    assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
+    assert_int_equal(driver_read(plugin_host_virtio(&f->host), 0x060), 2);
     ringvisor_device.regions[0].write(f->host.device, 0x104, 4, 77, NULL);
     ringvisor_device.regions[0].write(f->host.device, 0x105, 1, 1, NULL); /* any width */
     ringvisor_device.regions[0].read(f->host.device, 0x104, 4, &value, NULL);
@@ -254,7 +254,7 @@ static void the_command_size_does_what_the_control_channel_does(void **state)
     assert_true(reply->answered);
     assert_int_equal(reply->error, 0);
     assert_int_equal(wanted_pages(f), (1u << 20) / PAGE);
-    assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
+    assert_int_equal(driver_read(plugin_host_virtio(&f->host), 0x060), 2);
     assert_non_null(strstr(says(f, "stats\n"), "\"size\": 3145728"));
 }
 
@@ -384,7 +384,7 @@ static void a_quiet_balloon_takes_commands(void **state)
     assert_int_equal(f->host.dirty_bytes, dirty);
     ringvisor_device.resume(f->host.device);
     assert_int_equal(f->host.rises, rises + 1);
-    assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060) & 2, 2);
+    assert_int_equal(driver_read(plugin_host_virtio(&f->host), 0x060) & 2, 2);
 }
 
 static void a_size_that_cannot_be_is_refused(void **state)

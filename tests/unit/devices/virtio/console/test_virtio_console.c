@@ -27,9 +27,9 @@ struct fixture {
     struct driver_queue q[ALL_QUEUES];
 };
 
-static struct virtio_mmio *mmio_of(struct fixture *f)
+static struct virtio_device *mmio_of(struct fixture *f)
 {
-    return plugin_host_mmio(&f->host);
+    return plugin_host_virtio(&f->host);
 }
 
 static int setup(void **state)

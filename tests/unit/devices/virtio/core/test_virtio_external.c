@@ -15,7 +15,7 @@
 
 struct setup {
     struct driver_world world;
-    struct virtio_mmio mmio;
+    struct virtio_device virtio;
     struct driver_queue q;
     struct virtqueue_limits limits;
     struct virtio_device_config config;
@@ -34,7 +34,7 @@ static int init(struct setup *s)
 {
     struct virtio_env env = driver_env(&s->world);
 
-    return virtio_mmio_init(&s->mmio, &device_class, s, &s->config, &env, s->state);
+    return virtio_device_init(&s->virtio, &device_class, s, &s->config, &env, s->state);
 }
 
 static int setup(void **state)
@@ -44,12 +44,12 @@ static int setup(void **state)
     s->limits = (struct virtqueue_limits){.size = SIZE, .external = true};
     s->config = (struct virtio_device_config){SPLIT, 0, 1, &s->limits};
     driver_world_init(&s->world);
-    s->state = calloc(1, virtio_mmio_state_size(&s->config));
+    s->state = calloc(1, virtio_device_state_size(&s->config));
     assert_int_equal(init(s), 0);
-    virtio_mmio_resume(&s->mmio);
+    virtio_device_resume(&s->virtio);
     driver_queue_init(&s->q, &s->world, 0, SIZE, SPLIT);
-    assert_true(driver_negotiate(&s->mmio, SPLIT));
-    assert_true(driver_queue_enable(&s->mmio, &s->q));
+    assert_true(driver_negotiate(&s->virtio, SPLIT));
+    assert_true(driver_queue_enable(&s->virtio, &s->q));
     *state = s;
     return 0;
 }
@@ -58,7 +58,7 @@ static int teardown(void **state)
 {
     struct setup *s = *state;
 
-    virtio_mmio_destroy(&s->mmio);
+    virtio_device_destroy(&s->virtio);
     driver_world_destroy(&s->world);
     free(s->state);
     free(s);
@@ -75,14 +75,14 @@ static void add(struct setup *s)
 static void nothing_of_the_ring_is_read_or_written(void **state)
 {
     struct setup *s = *state;
-    struct virtqueue *vq = virtio_mmio_queue(&s->mmio, 0);
+    struct virtqueue *vq = virtio_device_queue(&s->virtio, 0);
     struct virtq_chain chain = {0};
     uint8_t before[0x10000];
 
-    driver_ok(&s->mmio);
+    driver_ok(&s->virtio);
     add(s);
     memcpy(before, driver_at(&s->world, DRIVER_RINGS(0)), sizeof(before));
-    driver_write(&s->mmio, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
+    driver_write(&s->virtio, VIRTIO_MMIO_QUEUE_NOTIFY, 0);
     assert_int_equal(s->notified, 2); /* DRIVER_OK's and this one */
     virtqueue_notify_disable(vq);
     assert_false(virtqueue_pop(vq, &chain));
@@ -98,27 +98,27 @@ static void a_ring_that_cannot_be_is_still_refused(void **state)
 {
     struct setup *s = *state;
 
-    driver_write(&s->mmio, VIRTIO_MMIO_STATUS, 0);
-    assert_true(driver_negotiate(&s->mmio, SPLIT));
+    driver_write(&s->virtio, VIRTIO_MMIO_STATUS, 0);
+    assert_true(driver_negotiate(&s->virtio, SPLIT));
     s->q.desc = 8; /* no RAM */
-    assert_false(driver_queue_enable(&s->mmio, &s->q));
-    assert_true(driver_read(&s->mmio, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    assert_false(driver_queue_enable(&s->virtio, &s->q));
+    assert_true(driver_read(&s->virtio, VIRTIO_MMIO_STATUS) & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
 static void used_raises_the_interrupt_of_a_driver_that_is_there(void **state)
 {
     struct setup *s = *state;
 
-    virtio_mmio_used(&s->mmio);
+    virtio_device_used(&s->virtio, 1);
     assert_false(s->world.irq); /* before DRIVER_OK */
-    driver_ok(&s->mmio);
-    virtio_mmio_used(&s->mmio);
+    driver_ok(&s->virtio);
+    virtio_device_used(&s->virtio, 1);
     assert_true(s->world.irq);
-    assert_int_equal(driver_read(&s->mmio, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_VRING);
-    driver_write(&s->mmio, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING);
+    assert_int_equal(driver_read(&s->virtio, VIRTIO_MMIO_INTERRUPT_STATUS), VIRTIO_MMIO_INT_VRING);
+    driver_write(&s->virtio, VIRTIO_MMIO_INTERRUPT_ACK, VIRTIO_MMIO_INT_VRING);
     assert_false(s->world.irq);
-    driver_write(&s->mmio, VIRTIO_MMIO_STATUS, 0);
-    virtio_mmio_used(&s->mmio);
+    driver_write(&s->virtio, VIRTIO_MMIO_STATUS, 0);
+    virtio_device_used(&s->virtio, 1);
     assert_false(s->world.irq);
 }
 
@@ -127,9 +127,9 @@ static void the_used_index_is_the_one_in_memory(void **state)
     struct setup *s = *state;
     uint16_t used = 0x1234;
 
-    driver_ok(&s->mmio);
+    driver_ok(&s->virtio);
     memcpy(driver_at(&s->world, USED + 2), &used, sizeof(used));
-    assert_int_equal(virtqueue_used_index(virtio_mmio_queue(&s->mmio, 0)), used);
+    assert_int_equal(virtqueue_used_index(virtio_device_queue(&s->virtio, 0)), used);
 }
 
 static void a_new_process_leaves_the_used_index_alone(void **state)
@@ -137,12 +137,12 @@ static void a_new_process_leaves_the_used_index_alone(void **state)
     struct setup *s = *state;
     uint16_t used = 77, is;
 
-    driver_ok(&s->mmio);
+    driver_ok(&s->virtio);
     memcpy(driver_at(&s->world, USED + 2), &used, sizeof(used));
-    virtio_mmio_destroy(&s->mmio);
+    virtio_device_destroy(&s->virtio);
     assert_int_equal(init(s), 0);
     s->notified = 0;
-    virtio_mmio_resume(&s->mmio);
+    virtio_device_resume(&s->virtio);
     assert_int_equal(s->notified, 1);
     memcpy(&is, driver_at(&s->world, USED + 2), sizeof(is));
     assert_int_equal(is, used);

@@ -18,7 +18,7 @@
 
 struct setup {
     struct driver_world world;
-    struct virtio_mmio mmio;
+    struct virtio_device virtio;
     struct driver_queue q;
     struct virtqueue_limits limits[QUEUES];
     struct virtio_device_config config;
@@ -99,9 +99,10 @@ static int setup(void **state)
         s->space[i] = (uint8_t)(0x10 + i);
     driver_world_init(&s->world);
     env = driver_env(&s->world);
-    s->state = calloc(1, virtio_mmio_state_size(&s->config));
-    assert_int_equal(virtio_mmio_init(&s->mmio, &device_class, s, &s->config, &env, s->state), 0);
-    virtio_mmio_resume(&s->mmio);
+    s->state = calloc(1, virtio_device_state_size(&s->config));
+    assert_int_equal(virtio_device_init(&s->virtio, &device_class, s, &s->config, &env, s->state),
+                     0);
+    virtio_device_resume(&s->virtio);
     driver_queue_init(&s->q, &s->world, 0, 32, SPLIT);
     *state = s;
     return 0;
@@ -111,7 +112,7 @@ static int teardown(void **state)
 {
     struct setup *s = *state;
 
-    virtio_mmio_destroy(&s->mmio);
+    virtio_device_destroy(&s->virtio);
     driver_world_destroy(&s->world);
     free(s->state);
     free(s);
@@ -120,20 +121,20 @@ static int teardown(void **state)
 
 static uint32_t rd(struct setup *s, uint32_t reg)
 {
-    return driver_read(&s->mmio, reg);
+    return driver_read(&s->virtio, reg);
 }
 
 static void wr(struct setup *s, uint32_t reg, uint32_t value)
 {
-    driver_write(&s->mmio, reg, value);
+    driver_write(&s->virtio, reg, value);
 }
 
 static void go(struct setup *s, uint64_t features)
 {
     driver_queue_init(&s->q, &s->world, 0, 32, features);
-    assert_true(driver_negotiate(&s->mmio, features));
-    assert_true(driver_queue_enable(&s->mmio, &s->q));
-    driver_ok(&s->mmio);
+    assert_true(driver_negotiate(&s->virtio, features));
+    assert_true(driver_queue_enable(&s->virtio, &s->q));
+    driver_ok(&s->virtio);
     assert_int_equal(rd(s, 0x070), 0xf);
 }
 
@@ -142,7 +143,7 @@ static void pop_one(struct setup *s, struct virtq_chain *chain)
     struct driver_seg seg = {DRIVER_DATA, 8, true};
 
     assert_true(driver_add(&s->q, &seg, 1, false, s));
-    assert_true(virtqueue_pop(virtio_mmio_queue(&s->mmio, 0), chain));
+    assert_true(virtqueue_pop(virtio_device_queue(&s->virtio, 0), chain));
 }
 
 static void registers_after_reset_read_as_table_4_1_says(void **state)
@@ -195,11 +196,11 @@ static void registers_take_no_width_but_32_bits(void **state)
     struct setup *s = *state;
 
     for (unsigned i = 0; i < 3; i++) {
-        assert_int_equal(virtio_mmio_read(&s->mmio, 0x000, widths[i]), 0);
-        virtio_mmio_write(&s->mmio, 0x070, widths[i], 1);
+        assert_int_equal(virtio_mmio_read(&s->virtio, 0x000, widths[i]), 0);
+        virtio_mmio_write(&s->virtio, 0x070, widths[i], 1);
     }
-    assert_int_equal(virtio_mmio_read(&s->mmio, 0x002, 4), 0);
-    virtio_mmio_write(&s->mmio, 0x06e, 4, 0x10000);
+    assert_int_equal(virtio_mmio_read(&s->virtio, 0x002, 4), 0);
+    virtio_mmio_write(&s->virtio, 0x06e, 4, 0x10000);
     assert_int_equal(rd(s, 0x070), 0);
     assert_int_equal(s->world.logs, 1);
 }
@@ -215,13 +216,13 @@ static void config_space_takes_any_width_and_alignment(void **state)
 
             for (unsigned k = 0; k < widths[i]; k++)
                 want |= at + k < CONFIG ? (uint64_t)(0x10 + at + k) << 8 * k : 0;
-            assert_true(virtio_mmio_read(&s->mmio, 0x100 + at, widths[i]) == want);
+            assert_true(virtio_mmio_read(&s->virtio, 0x100 + at, widths[i]) == want);
         }
     }
-    virtio_mmio_write(&s->mmio, 0x103, 2, 0xbbaa);
-    virtio_mmio_write(&s->mmio, 0x10a, 8, 0x1122334455667788);
-    virtio_mmio_write(&s->mmio, 0x10c, 4, 0xffffffff);
-    virtio_mmio_write(&s->mmio, 0x1f8, 8, ~0ull);
+    virtio_mmio_write(&s->virtio, 0x103, 2, 0xbbaa);
+    virtio_mmio_write(&s->virtio, 0x10a, 8, 0x1122334455667788);
+    virtio_mmio_write(&s->virtio, 0x10c, 4, 0xffffffff);
+    virtio_mmio_write(&s->virtio, 0x1f8, 8, ~0ull);
     assert_memory_equal(s->space, "\x10\x11\x12\xaa\xbb\x15\x16\x17\x18\x19\x88\x77", CONFIG);
 }
 
@@ -230,12 +231,12 @@ static void config_change_interrupts_once_the_driver_is_ok(void **state)
     struct setup *s = *state;
     uint32_t generation = rd(s, 0x0fc);
 
-    virtio_mmio_config_changed(&s->mmio);
+    virtio_device_config_changed(&s->virtio);
     assert_int_not_equal(rd(s, 0x0fc), generation);
     assert_int_equal(rd(s, 0x060), 0);
     go(s, SPLIT);
     generation = rd(s, 0x0fc);
-    virtio_mmio_config_changed(&s->mmio);
+    virtio_device_config_changed(&s->virtio);
     assert_int_not_equal(rd(s, 0x0fc), generation);
     assert_int_equal(rd(s, 0x060), 2);
     assert_true(s->world.irq);
@@ -244,7 +245,7 @@ static void config_change_interrupts_once_the_driver_is_ok(void **state)
 static void interrupt_line_is_high_until_all_is_acknowledged(void **state)
 {
     struct setup *s = *state;
-    struct virtqueue *vq = virtio_mmio_queue(&s->mmio, 0);
+    struct virtqueue *vq = virtio_device_queue(&s->virtio, 0);
     struct virtq_chain chain;
     unsigned rises;
 
@@ -254,7 +255,7 @@ static void interrupt_line_is_high_until_all_is_acknowledged(void **state)
     assert_int_equal(rd(s, 0x060), 0);
     virtqueue_flush_notify(vq);
     assert_int_equal(rd(s, 0x060), 1);
-    virtio_mmio_config_changed(&s->mmio);
+    virtio_device_config_changed(&s->virtio);
     assert_int_equal(rd(s, 0x060), 3);
     wr(s, 0x064, 0xfffffffc);
     assert_true(s->world.irq);
@@ -311,10 +312,10 @@ static void features_that_were_not_offered_are_refused(void **state)
 {
     struct setup *s = *state;
 
-    assert_false(driver_negotiate(&s->mmio, SPLIT | 1));
+    assert_false(driver_negotiate(&s->virtio, SPLIT | 1));
     assert_int_equal(rd(s, 0x070), 3);
-    assert_false(driver_negotiate(&s->mmio, SPLIT | 1ull << 63));
-    assert_false(driver_negotiate(&s->mmio, OFFERED & ~SPLIT)); /* a legacy driver */
+    assert_false(driver_negotiate(&s->virtio, SPLIT | 1ull << 63));
+    assert_false(driver_negotiate(&s->virtio, OFFERED & ~SPLIT)); /* a legacy driver */
     assert_int_equal(s->world.logs, 1);
     /* The driver may think again. */
     wr(s, 0x024, 1);
@@ -325,14 +326,14 @@ static void features_that_were_not_offered_are_refused(void **state)
     wr(s, 0x020, 0xffffffff);
     wr(s, 0x070, 0xb);
     assert_int_equal(rd(s, 0x070), 0xb);
-    assert_true(virtio_mmio_features(&s->mmio) == (SPLIT | 1u << 5));
+    assert_true(virtio_device_features(&s->virtio) == (SPLIT | 1u << 5));
     /* But not after that. */
     wr(s, 0x024, 0);
     wr(s, 0x020, 0);
-    assert_true(virtio_mmio_features(&s->mmio) == (SPLIT | 1u << 5));
+    assert_true(virtio_device_features(&s->virtio) == (SPLIT | 1u << 5));
     s->refuse_features = true;
-    assert_false(driver_negotiate(&s->mmio, SPLIT));
-    assert_true(virtio_mmio_features(&s->mmio) == 0);
+    assert_false(driver_negotiate(&s->virtio, SPLIT));
+    assert_true(virtio_device_features(&s->virtio) == 0);
 }
 
 static void all_that_is_offered_may_be_accepted(void **state)
@@ -340,17 +341,17 @@ static void all_that_is_offered_may_be_accepted(void **state)
     struct setup *s = *state;
 
     go(s, OFFERED);
-    assert_true(virtio_mmio_features(&s->mmio) == OFFERED);
+    assert_true(virtio_device_features(&s->virtio) == OFFERED);
 }
 
 static void queue_is_not_ready_before_features_ok(void **state)
 {
     struct setup *s = *state;
 
-    assert_false(driver_queue_enable(&s->mmio, &s->q));
+    assert_false(driver_queue_enable(&s->virtio, &s->q));
     wr(s, 0x070, 1);
     wr(s, 0x070, 3);
-    assert_false(driver_queue_enable(&s->mmio, &s->q));
+    assert_false(driver_queue_enable(&s->virtio, &s->q));
     assert_int_equal(rd(s, 0x070), 3);
 }
 
@@ -358,7 +359,7 @@ static void queue_size_over_the_maximum_is_refused(void **state)
 {
     static const uint32_t bad[] = {65, 0, 128, 0x10010, 0xffffffff};
     struct setup *s = *state;
-    struct virtq_state *queue = virtio_mmio_queue(&s->mmio, 0)->state;
+    struct virtq_state *queue = virtio_device_queue(&s->virtio, 0)->state;
 
     assert_int_equal(queue->size, 64); /* what a driver gets that does not say */
     wr(s, 0x038, 16);
@@ -375,12 +376,12 @@ static void registers_of_a_ready_queue_do_not_change(void **state)
 
     go(s, SPLIT);
     wr(s, 0x030, 0);
-    before = *virtio_mmio_queue(&s->mmio, 0)->state;
+    before = *virtio_device_queue(&s->virtio, 0)->state;
     wr(s, 0x038, 8);
     for (uint32_t reg = 0x080; reg <= 0x0a4; reg += 4)
         wr(s, reg, 0x50000000);
     wr(s, 0x044, 1);
-    assert_memory_equal(&before, virtio_mmio_queue(&s->mmio, 0)->state, sizeof(before));
+    assert_memory_equal(&before, virtio_device_queue(&s->virtio, 0)->state, sizeof(before));
 }
 
 static void rings_that_cannot_be_break_the_device(void **state)
@@ -410,12 +411,12 @@ static void rings_that_cannot_be_break_the_device(void **state)
         s->q.desc = rows[i].desc;
         s->q.avail = rows[i].avail;
         s->q.used = rows[i].used;
-        assert_true(driver_negotiate(&s->mmio, rows[i].features));
-        if (driver_queue_enable(&s->mmio, &s->q))
+        assert_true(driver_negotiate(&s->virtio, rows[i].features));
+        if (driver_queue_enable(&s->virtio, &s->q))
             fail_msg("row %u is ready", i);
         assert_int_equal(rd(s, 0x070), 0x4b);
         assert_int_equal(rd(s, 0x060), 0); /* not before DRIVER_OK */
-        driver_ok(&s->mmio);
+        driver_ok(&s->virtio);
         assert_int_equal(rd(s, 0x070), 0x4f);
         wr(s, 0x050, 0);
         assert_int_equal(s->notified[0], 0);
@@ -428,12 +429,12 @@ static void notifications_reach_queues_that_run(void **state)
 {
     struct setup *s = *state;
 
-    assert_true(driver_negotiate(&s->mmio, SPLIT));
-    assert_true(driver_queue_enable(&s->mmio, &s->q));
+    assert_true(driver_negotiate(&s->virtio, SPLIT));
+    assert_true(driver_queue_enable(&s->virtio, &s->q));
     wr(s, 0x050, 0);
     assert_int_equal(s->notified[0], 0);
-    assert_false(virtqueue_pop(virtio_mmio_queue(&s->mmio, 0), &(struct virtq_chain){0}));
-    driver_ok(&s->mmio);
+    assert_false(virtqueue_pop(virtio_device_queue(&s->virtio, 0), &(struct virtq_chain){0}));
+    driver_ok(&s->virtio);
     assert_int_equal(s->driver_oks, 1);
     assert_int_equal(s->notified[0], 1); /* for what was there already */
     wr(s, 0x050, 0);
@@ -459,7 +460,7 @@ static void reset_at_every_step_gives_a_new_device(void **state)
     struct setup *s = *state;
 
     for (unsigned steps = 0; steps < 8; steps++) {
-        struct virtqueue *vq = virtio_mmio_queue(&s->mmio, 0);
+        struct virtqueue *vq = virtio_device_queue(&s->virtio, 0);
         struct virtq_chain chain = {0};
         unsigned resets = s->resets;
 
@@ -469,16 +470,16 @@ static void reset_at_every_step_gives_a_new_device(void **state)
         if (steps > 1)
             wr(s, 0x070, 3);
         if (steps > 2)
-            assert_true(driver_negotiate(&s->mmio, SPLIT));
+            assert_true(driver_negotiate(&s->virtio, SPLIT));
         if (steps > 3)
-            assert_true(driver_queue_enable(&s->mmio, &s->q));
+            assert_true(driver_queue_enable(&s->virtio, &s->q));
         if (steps > 4)
-            driver_ok(&s->mmio);
+            driver_ok(&s->virtio);
         if (steps > 5)
             pop_one(s, &chain);
         if (steps > 6) {
-            virtio_mmio_config_changed(&s->mmio);
-            virtio_mmio_broken(&s->mmio, 0, "a test", 0);
+            virtio_device_config_changed(&s->virtio);
+            virtio_device_broken(&s->virtio, 0, "a test", 0);
             assert_true(s->world.irq);
         }
         resets = s->resets;
@@ -491,7 +492,7 @@ static void reset_at_every_step_gives_a_new_device(void **state)
         assert_int_equal(rd(s, 0x044), 0);
         assert_int_equal(vq->state->size, 64);
         assert_int_equal(vq->state->desc | vq->state->driver | vq->state->device, 0);
-        assert_true(virtio_mmio_features(&s->mmio) == 0);
+        assert_true(virtio_device_features(&s->virtio) == 0);
         assert_int_equal(virtqueue_inflight(vq), 0);
         /* A completion that comes late does nothing, then and in the device's next life. */
         memset(driver_at(&s->world, DRIVER_RINGS(0)), 0x55, 0x10000);
@@ -530,16 +531,16 @@ static void status_reads_0_only_when_a_reset_is_done(void **state)
     wr(s, 0x070, 0);
     wr(s, 0x030, 1);
     wr(s, 0x050, 0);
-    virtio_mmio_write(&s->mmio, 0x100, 1, 0xff);
+    virtio_mmio_write(&s->virtio, 0x100, 1, 0xff);
     assert_int_equal(s->resets, resets + 1);
     assert_int_equal(rd(s, 0x034), 64);
     assert_int_equal(s->space[0], 0x10);
-    virtqueue_push(virtio_mmio_queue(&s->mmio, 0), &chain, 8);
-    virtqueue_flush_notify(virtio_mmio_queue(&s->mmio, 0));
+    virtqueue_push(virtio_device_queue(&s->virtio, 0), &chain, 8);
+    virtqueue_flush_notify(virtio_device_queue(&s->virtio, 0));
     assert_false(driver_pending(&s->q));
-    virtio_mmio_reset_done(&s->mmio);
+    virtio_device_reset_done(&s->virtio);
     assert_int_equal(rd(s, 0x070), 0);
-    virtio_mmio_reset_done(&s->mmio);
+    virtio_device_reset_done(&s->virtio);
     s->reset_later = false;
     go(s, SPLIT);
 }
@@ -564,17 +565,17 @@ static void queue_reset_ends_one_queue(void **state)
     wr(s, 0x0c0, 1);
     wr(s, 0x044, 0);
     assert_int_equal(s->queue_resets, 1);
-    virtqueue_push(virtio_mmio_queue(&s->mmio, 0), &chain, 8);
-    virtio_mmio_queue_reset_done(&s->mmio, virtio_mmio_queue(&s->mmio, 0));
+    virtqueue_push(virtio_device_queue(&s->virtio, 0), &chain, 8);
+    virtio_device_queue_reset_done(&s->virtio, virtio_device_queue(&s->virtio, 0));
     assert_int_equal(rd(s, 0x0c0), 0);
     assert_int_equal(rd(s, 0x044), 0);
     assert_int_equal(rd(s, 0x070), 0xf);
     /* On again, with another size. */
     driver_queue_init(&s->q, &s->world, 0, 16, SPLIT);
-    assert_true(driver_queue_enable(&s->mmio, &s->q));
+    assert_true(driver_queue_enable(&s->virtio, &s->q));
     assert_int_equal(rd(s, 0x0c0), 0);
-    virtqueue_push(virtio_mmio_queue(&s->mmio, 0), &chain, 8);
-    assert_int_equal(virtqueue_inflight(virtio_mmio_queue(&s->mmio, 0)), 0);
+    virtqueue_push(virtio_device_queue(&s->virtio, 0), &chain, 8);
+    assert_int_equal(virtqueue_inflight(virtio_device_queue(&s->virtio, 0)), 0);
     pop_one(s, &chain);
 }
 
@@ -588,8 +589,8 @@ static void queue_ready_0_ends_one_queue(void **state)
     wr(s, 0x044, 0);
     assert_int_equal(rd(s, 0x044), 0);
     assert_int_equal(s->queue_resets, 1);
-    virtqueue_push(virtio_mmio_queue(&s->mmio, 0), &chain, 8);
-    virtqueue_flush_notify(virtio_mmio_queue(&s->mmio, 0));
+    virtqueue_push(virtio_device_queue(&s->virtio, 0), &chain, 8);
+    virtqueue_flush_notify(virtio_device_queue(&s->virtio, 0));
     assert_false(driver_pending(&s->q));
     wr(s, 0x050, 0);
     assert_int_equal(s->notified[0], 1);
@@ -599,20 +600,20 @@ static void a_held_device_pushes_but_does_not_pop(void **state)
 {
     struct setup *s = *state;
     struct driver_seg seg = {DRIVER_DATA, 8, true};
-    struct virtqueue *vq = virtio_mmio_queue(&s->mmio, 0);
+    struct virtqueue *vq = virtio_device_queue(&s->virtio, 0);
     struct virtq_chain chain;
     uint32_t len;
 
     go(s, SPLIT);
     pop_one(s, &chain);
-    virtio_mmio_hold(&s->mmio);
+    virtio_device_hold(&s->virtio);
     assert_true(driver_add(&s->q, &seg, 1, false, &len));
     assert_false(virtqueue_pop(vq, &chain));
     virtqueue_push(vq, &chain, 8);
     virtqueue_flush_notify(vq);
     assert_ptr_equal(driver_get(&s->q, &len), s);
     s->notified[0] = 0;
-    virtio_mmio_resume(&s->mmio);
+    virtio_device_resume(&s->virtio);
     assert_int_equal(s->notified[0], 1);
     assert_true(virtqueue_pop(vq, &chain));
 }
@@ -625,15 +626,15 @@ static void a_held_device_tells_of_its_configuration_when_it_goes_on(void **stat
 
     go(s, SPLIT);
     generation = rd(s, 0x0fc);
-    virtio_mmio_hold(&s->mmio);
-    assert_true(virtio_mmio_is_held(&s->mmio));
-    virtio_mmio_config_changed(&s->mmio);
+    virtio_device_hold(&s->virtio);
+    assert_true(virtio_device_is_held(&s->virtio));
+    virtio_device_config_changed(&s->virtio);
     assert_false(s->world.irq);
     assert_int_equal(rd(s, 0x060), 2);
     assert_int_not_equal(rd(s, 0x0fc), generation);
-    virtio_mmio_resume(&s->mmio);
+    virtio_device_resume(&s->virtio);
     assert_true(s->world.irq);
-    assert_false(virtio_mmio_is_held(&s->mmio));
+    assert_false(virtio_device_is_held(&s->virtio));
 }
 
 int main(void)

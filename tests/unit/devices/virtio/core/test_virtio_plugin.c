@@ -101,7 +101,7 @@ static int echo_quiesce(void *device)
 
 static void echo_done(struct echo *echo)
 {
-    struct virtqueue *vq = virtio_mmio_queue(&echo->plugin->mmio, 0);
+    struct virtqueue *vq = virtio_device_queue(&echo->plugin->virtio, 0);
 
     echo->holding = false;
     echo_copy(vq, &echo->held);
@@ -175,13 +175,13 @@ static uint32_t rd(struct fixture *f, uint64_t reg)
 
 static void bring_up(struct fixture *f)
 {
-    struct virtio_mmio *mmio = plugin_host_mmio(&f->host);
+    struct virtio_device *virtio = plugin_host_virtio(&f->host);
     uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
 
     driver_queue_init(&f->q, &f->world, 0, 16, features);
-    assert_true(driver_negotiate(mmio, features));
-    assert_true(driver_queue_enable(mmio, &f->q));
-    driver_ok(mmio);
+    assert_true(driver_negotiate(virtio, features));
+    assert_true(driver_queue_enable(virtio, &f->q));
+    driver_ok(virtio);
 }
 
 static void ask(struct fixture *f)
@@ -306,7 +306,7 @@ static void what_the_user_switches_off_is_not_offered(void **state)
     for (unsigned i = 0; i < 3; i++) {
         plugin_host_set(&f->host, cases[i].property, "off");
         begin(f);
-        assert_int_equal(plugin_host_mmio(&f->host)->state->device_features,
+        assert_int_equal(plugin_host_virtio(&f->host)->state->device_features,
                          VIRTIO_RING_FEATURES & ~VIRTIO_FEATURE(cases[i].bit));
         plugin_host_stop(&f->host);
         plugin_host_set(&f->host, cases[i].property, NULL);

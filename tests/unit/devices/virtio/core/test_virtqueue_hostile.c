@@ -32,7 +32,7 @@
 
 struct setup {
     struct driver_world world;
-    struct virtio_mmio mmio;
+    struct virtio_device virtio;
     struct driver_queue q;
     struct virtqueue_limits limits;
     struct virtio_device_config config;
@@ -49,9 +49,9 @@ static const struct virtio_device_class device_class = {.id = 4, .notify = on_no
 static void bring_up(struct setup *s)
 {
     driver_queue_init(&s->q, &s->world, 0, SIZE, s->features);
-    assert_true(driver_negotiate(&s->mmio, s->features));
-    assert_true(driver_queue_enable(&s->mmio, &s->q));
-    driver_ok(&s->mmio);
+    assert_true(driver_negotiate(&s->virtio, s->features));
+    assert_true(driver_queue_enable(&s->virtio, &s->q));
+    driver_ok(&s->virtio);
 }
 
 static void begin(struct setup *s, uint64_t features)
@@ -62,22 +62,23 @@ static void begin(struct setup *s, uint64_t features)
     s->config = (struct virtio_device_config){VIRTIO_RING_FEATURES, 0, 1, &s->limits};
     driver_world_init(&s->world);
     env = driver_env(&s->world);
-    s->state = calloc(1, virtio_mmio_state_size(&s->config));
-    assert_int_equal(virtio_mmio_init(&s->mmio, &device_class, s, &s->config, &env, s->state), 0);
-    virtio_mmio_resume(&s->mmio);
+    s->state = calloc(1, virtio_device_state_size(&s->config));
+    assert_int_equal(virtio_device_init(&s->virtio, &device_class, s, &s->config, &env, s->state),
+                     0);
+    virtio_device_resume(&s->virtio);
     bring_up(s);
 }
 
 static void end(struct setup *s)
 {
-    virtio_mmio_destroy(&s->mmio);
+    virtio_device_destroy(&s->virtio);
     driver_world_destroy(&s->world);
     free(s->state);
 }
 
 static struct virtqueue *queue(struct setup *s)
 {
-    return virtio_mmio_queue(&s->mmio, 0);
+    return virtio_device_queue(&s->virtio, 0);
 }
 
 static void put16(struct setup *s, uint64_t at, uint32_t value)
@@ -441,10 +442,11 @@ static void check_stopped(struct setup *s, const char *name)
 
     assert_non_null(before);
     memcpy(before, rings, 0x10000);
-    if (driver_read(&s->mmio, 0x070) != 0x4f)
-        fail_msg("%s: status 0x%x", name, driver_read(&s->mmio, 0x070));
-    assert_int_equal(driver_read(&s->mmio, 0x060), 2);
+    if (driver_status(&s->virtio) != 0x4f)
+        fail_msg("%s: status 0x%x", name, driver_status(&s->virtio));
     assert_true(s->world.irq);
+    assert_int_equal(driver_acknowledge(&s->virtio), 2);
+    assert_false(s->world.irq);
     assert_int_equal(s->world.logs, 1);
 
     /* Nothing moves any more, and nobody is told again. */
@@ -452,8 +454,7 @@ static void check_stopped(struct setup *s, const char *name)
     assert_false(virtqueue_notify_enable(vq));
     virtqueue_notify_disable(vq);
     virtqueue_flush_notify(vq);
-    driver_write(&s->mmio, 0x050, 0);
-    driver_write(&s->mmio, 0x064, 2);
+    driver_notify(&s->virtio, 0);
     assert_false(s->world.irq);
     assert_memory_equal(before, rings, 0x10000);
     free(before);
@@ -601,5 +602,8 @@ int main(void)
         cmocka_unit_test(a_second_push_does_nothing),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("virtio-mmio", tests, NULL, NULL);
+
+    driver_on_pci = true;
+    return failed + cmocka_run_group_tests_name("virtio-pci", tests, NULL, NULL);
 }

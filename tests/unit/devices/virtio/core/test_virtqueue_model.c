@@ -36,7 +36,7 @@ struct held {
 
 struct model {
     struct driver_world world;
-    struct virtio_mmio mmio;
+    struct virtio_device virtio;
     struct driver_queue q;
     struct virtio_device_config config;
     struct virtqueue_limits limits;
@@ -90,21 +90,22 @@ static const struct virtio_device_class device_class = {
 
 static struct virtqueue *queue(struct model *m)
 {
-    return virtio_mmio_queue(&m->mmio, 0);
+    return virtio_device_queue(&m->virtio, 0);
 }
 
 static void start(struct model *m)
 {
     struct virtio_env env = driver_env(&m->world);
 
-    assert_int_equal(virtio_mmio_init(&m->mmio, &device_class, m, &m->config, &env, m->state), 0);
+    assert_int_equal(virtio_device_init(&m->virtio, &device_class, m, &m->config, &env, m->state),
+                     0);
     m->resubmitted = 0;
-    virtio_mmio_resume(&m->mmio);
+    virtio_device_resume(&m->virtio);
 }
 
 static void crash(struct model *m)
 {
-    virtio_mmio_destroy(&m->mmio);
+    virtio_device_destroy(&m->virtio);
     start(m);
     assert_int_equal(m->resubmitted, m->held_count);
     assert_int_equal(virtqueue_inflight(queue(m)), m->held_count);
@@ -166,7 +167,7 @@ static void driver_adds(struct model *m)
     }
     if (driver_kick(&m->q)) {
         m->kicks++;
-        driver_write(&m->mmio, 0x050, 0);
+        driver_notify(&m->virtio, 0);
         assert_true(m->device_awake);
     } else if (any) {
         m->suppressed++;
@@ -214,7 +215,7 @@ static void driver_gets(struct model *m)
             return; /* goes on without interrupts */
     } while (driver_irq_enable(&m->q));
     m->driver_awake = false;
-    driver_write(&m->mmio, 0x064, driver_read(&m->mmio, 0x060));
+    driver_acknowledge(&m->virtio);
     assert_false(m->world.irq);
 }
 
@@ -287,15 +288,15 @@ static void run(uint64_t features, unsigned size, uint64_t seed)
     m->seed = seed;
     m->limits = (struct virtqueue_limits){.size = 256, .segs = 16};
     m->config = (struct virtio_device_config){VIRTIO_RING_FEATURES, 0, 1, &m->limits};
-    m->state = calloc(1, virtio_mmio_state_size(&m->config));
+    m->state = calloc(1, virtio_device_state_size(&m->config));
     driver_world_init(&m->world);
     for (unsigned i = 0; i < DRIVER_RING_MAX; i++)
         m->tokens[i].data = DRIVER_DATA + (uint64_t)DATA * i;
     start(m);
     driver_queue_init(&m->q, &m->world, 0, size, features);
-    assert_true(driver_negotiate(&m->mmio, features));
-    assert_true(driver_queue_enable(&m->mmio, &m->q));
-    driver_ok(&m->mmio);
+    assert_true(driver_negotiate(&m->virtio, features));
+    assert_true(driver_queue_enable(&m->virtio, &m->q));
+    driver_ok(&m->virtio);
     m->driver_awake = true;
 
     while (m->got < limit) {
@@ -315,12 +316,12 @@ static void run(uint64_t features, unsigned size, uint64_t seed)
             crash(m);
             m->driver_awake = true;
         }
-        assert_int_equal(driver_read(&m->mmio, 0x070), 0xf);
+        assert_int_equal(driver_status(&m->virtio), 0xf);
     }
     assert_int_equal(m->world.logs, 0);
     assert_true(m->kicks > 100 && m->suppressed > 100 && m->crashes > 2);
 
-    virtio_mmio_destroy(&m->mmio);
+    virtio_device_destroy(&m->virtio);
     driver_world_destroy(&m->world);
     free(m->state);
     free(m);
@@ -362,5 +363,8 @@ int main(void)
         cmocka_unit_test(packed_ring_with_event_index_loses_nothing),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("virtio-mmio", tests, NULL, NULL);
+
+    driver_on_pci = true;
+    return failed + cmocka_run_group_tests_name("virtio-pci", tests, NULL, NULL);
 }

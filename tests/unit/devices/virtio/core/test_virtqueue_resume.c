@@ -21,7 +21,7 @@
 
 struct setup {
     struct driver_world world;
-    struct virtio_mmio mmio;
+    struct virtio_device virtio;
     struct driver_queue q;
     struct virtqueue_limits limits;
     struct virtio_device_config config;
@@ -51,7 +51,7 @@ static const struct virtio_device_class device_class = {
 
 static struct virtqueue *queue(struct setup *s)
 {
-    return virtio_mmio_queue(&s->mmio, 0);
+    return virtio_device_queue(&s->virtio, 0);
 }
 
 static struct virtq_state *queue_state(struct setup *s)
@@ -68,7 +68,7 @@ static int init(struct setup *s)
 {
     struct virtio_env env = driver_env(&s->world);
 
-    return virtio_mmio_init(&s->mmio, &device_class, s, &s->config, &env, s->state);
+    return virtio_device_init(&s->virtio, &device_class, s, &s->config, &env, s->state);
 }
 
 static void begin(struct setup *s, uint64_t features)
@@ -76,32 +76,32 @@ static void begin(struct setup *s, uint64_t features)
     *s = (struct setup){.limits = {.size = SIZE}};
     s->config = (struct virtio_device_config){VIRTIO_RING_FEATURES, 0, 1, &s->limits};
     driver_world_init(&s->world);
-    s->state = calloc(1, virtio_mmio_state_size(&s->config));
+    s->state = calloc(1, virtio_device_state_size(&s->config));
     assert_int_equal(init(s), 0);
-    virtio_mmio_resume(&s->mmio);
+    virtio_device_resume(&s->virtio);
     driver_queue_init(&s->q, &s->world, 0, SIZE, features);
-    assert_true(driver_negotiate(&s->mmio, features));
-    assert_true(driver_queue_enable(&s->mmio, &s->q));
-    driver_ok(&s->mmio);
+    assert_true(driver_negotiate(&s->virtio, features));
+    assert_true(driver_queue_enable(&s->virtio, &s->q));
+    driver_ok(&s->virtio);
     s->notified = 0;
 }
 
 static void end(struct setup *s)
 {
-    virtio_mmio_destroy(&s->mmio);
+    virtio_device_destroy(&s->virtio);
     driver_world_destroy(&s->world);
     free(s->state);
 }
 
 static void die_and_go_on(struct setup *s)
 {
-    virtio_mmio_destroy(&s->mmio);
+    virtio_device_destroy(&s->virtio);
     s->again_count = 0;
     assert_int_equal(init(s), 0);
     /* Nothing of the guest's begins before the resume. */
     assert_false(virtqueue_pop(queue(s), &(struct virtq_chain){0}));
     assert_int_equal(s->notified, 0);
-    virtio_mmio_resume(&s->mmio);
+    virtio_device_resume(&s->virtio);
     assert_int_equal(s->notified, 1);
     s->notified = 0;
     assert_true(s->world.irq);
@@ -151,7 +151,7 @@ static void for_both(void (*test)(struct setup *s))
             expect_used(&s, 1);
         }
         test(&s);
-        assert_int_equal(driver_read(&s.mmio, 0x070), 0xf);
+        assert_int_equal(driver_read(&s.virtio, 0x070), 0xf);
         assert_int_equal(s.world.logs, 0);
         end(&s);
     }
@@ -381,11 +381,11 @@ static void a_reset_that_was_waiting_is_done(void **state)
 
     begin(&s, SPLIT);
     s.state->resetting = 1;
-    virtio_mmio_destroy(&s.mmio);
+    virtio_device_destroy(&s.virtio);
     assert_int_equal(init(&s), 0);
-    virtio_mmio_resume(&s.mmio);
-    assert_int_equal(driver_read(&s.mmio, 0x070), 0);
-    assert_int_equal(driver_read(&s.mmio, 0x060), 0);
+    virtio_device_resume(&s.virtio);
+    assert_int_equal(driver_read(&s.virtio, 0x070), 0);
+    assert_int_equal(driver_read(&s.virtio, 0x060), 0);
     assert_int_equal(queue_state(&s)->ready, 0);
     end(&s);
 }
@@ -395,12 +395,12 @@ static void a_broken_device_stays_broken(void **state)
     struct setup s;
 
     begin(&s, SPLIT);
-    virtio_mmio_broken(&s.mmio, 0, "a test", 0);
-    virtio_mmio_destroy(&s.mmio);
+    virtio_device_broken(&s.virtio, 0, "a test", 0);
+    virtio_device_destroy(&s.virtio);
     assert_int_equal(init(&s), 0);
-    virtio_mmio_resume(&s.mmio);
-    assert_int_equal(driver_read(&s.mmio, 0x070), 0x4f);
-    assert_int_equal(driver_read(&s.mmio, 0x060) & 2, 2);
+    virtio_device_resume(&s.virtio);
+    assert_int_equal(driver_read(&s.virtio, 0x070), 0x4f);
+    assert_int_equal(driver_read(&s.virtio, 0x060) & 2, 2);
     add(&s, 1);
     assert_false(virtqueue_pop(queue(&s), &(struct virtq_chain){0}));
     end(&s);
@@ -527,7 +527,7 @@ static void a_damaged_state_is_refused(void **state)
         struct setup s;
 
         begin(&s, cases[i].packed ? PACKED : SPLIT);
-        virtio_mmio_destroy(&s.mmio);
+        virtio_device_destroy(&s.virtio);
         cases[i].damage(&s);
         if (init(&s) != -EINVAL)
             fail_msg("case %u was taken", i);

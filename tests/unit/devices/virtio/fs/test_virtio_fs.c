@@ -47,12 +47,12 @@ static int setup(void **state)
     f->host.properties = f->properties;
     f->host.quiet = true;
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
-    assert_true(driver_negotiate(plugin_host_mmio(&f->host), features));
+    assert_true(driver_negotiate(plugin_host_virtio(&f->host), features));
     for (unsigned i = 0; i < 2; i++) {
         driver_queue_init(&f->q[i], &f->world, i, 256, features);
-        assert_true(driver_queue_enable(plugin_host_mmio(&f->host), &f->q[i]));
+        assert_true(driver_queue_enable(plugin_host_virtio(&f->host), &f->q[i]));
     }
-    driver_ok(plugin_host_mmio(&f->host));
+    driver_ok(plugin_host_virtio(&f->host));
     *state = f;
     return 0;
 }
@@ -82,7 +82,7 @@ static void send(struct fixture *f, uint32_t opcode, uint64_t node, const void *
     memcpy(in, &header, sizeof(header));
     memcpy(in + sizeof(header), args, len);
     assert_true(driver_add(&f->q[1], seg, 2, false, f));
-    driver_write(plugin_host_mmio(&f->host), 0x050, 1);
+    driver_write(plugin_host_virtio(&f->host), 0x050, 1);
 }
 
 static bool is_answered(struct fixture *f)
@@ -127,28 +127,28 @@ static int begin_what_waits(struct fixture *f)
 static void a_queues_reset_ends_when_no_thread_has_a_request_of_it(void **state)
 {
     struct fixture *f = *state;
-    struct virtio_mmio *mmio = plugin_host_mmio(&f->host);
+    struct virtio_device *virtio = plugin_host_virtio(&f->host);
     int fd = begin_what_waits(f);
 
     if (fd < 0)
         skip();
-    driver_write(mmio, QUEUE_SEL, 1);
-    driver_write(mmio, QUEUE_RESET, 1);
-    assert_int_equal(driver_read(mmio, QUEUE_RESET), 1);
+    driver_write(virtio, QUEUE_SEL, 1);
+    driver_write(virtio, QUEUE_RESET, 1);
+    assert_int_equal(driver_read(virtio, QUEUE_RESET), 1);
     plugin_host_turn(&f->host, 1000);
-    assert_int_equal(driver_read(mmio, QUEUE_RESET), 1);
+    assert_int_equal(driver_read(virtio, QUEUE_RESET), 1);
     /* The other one has nothing to wait for. */
-    driver_write(mmio, QUEUE_SEL, 0);
-    driver_write(mmio, QUEUE_RESET, 1);
-    assert_int_equal(driver_read(mmio, QUEUE_RESET), 0);
+    driver_write(virtio, QUEUE_SEL, 0);
+    driver_write(virtio, QUEUE_RESET, 1);
+    assert_int_equal(driver_read(virtio, QUEUE_RESET), 0);
     close(fd);
-    driver_write(mmio, QUEUE_SEL, 1);
-    while (driver_read(mmio, QUEUE_RESET))
+    driver_write(virtio, QUEUE_SEL, 1);
+    while (driver_read(virtio, QUEUE_RESET))
         plugin_host_turn(&f->host, 1000);
     /* It can be used again. */
     driver_queue_init(&f->q[1], &f->world, 1, 64,
                       VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_RESET));
-    assert_true(driver_queue_enable(mmio, &f->q[1]));
+    assert_true(driver_queue_enable(virtio, &f->q[1]));
     ask(f, FUSE_LOOKUP, 1, "a", 2);
 }
 
@@ -163,24 +163,24 @@ static double seconds(void)
 static void a_reset_ends_when_no_thread_has_a_request_and_the_loop_goes_on(void **state)
 {
     struct fixture *f = *state;
-    struct virtio_mmio *mmio = plugin_host_mmio(&f->host);
+    struct virtio_device *virtio = plugin_host_virtio(&f->host);
     int fd = begin_what_waits(f);
     double begin = seconds();
 
     if (fd < 0)
         skip();
-    driver_write(mmio, STATUS, 0);
+    driver_write(virtio, STATUS, 0);
     plugin_host_turn(&f->host, 1000);
     assert_true(seconds() - begin < 2);
-    assert_int_not_equal(driver_read(mmio, STATUS), 0);
+    assert_int_not_equal(driver_read(virtio, STATUS), 0);
     close(fd);
-    while (driver_read(mmio, STATUS))
+    while (driver_read(virtio, STATUS))
         plugin_host_turn(&f->host, 1000);
     /* A driver can begin anew. */
-    assert_true(driver_negotiate(mmio, VIRTIO_FEATURE(VIRTIO_F_VERSION_1)));
+    assert_true(driver_negotiate(virtio, VIRTIO_FEATURE(VIRTIO_F_VERSION_1)));
     driver_queue_init(&f->q[1], &f->world, 1, 64, VIRTIO_FEATURE(VIRTIO_F_VERSION_1));
-    assert_true(driver_queue_enable(mmio, &f->q[1]));
-    driver_ok(mmio);
+    assert_true(driver_queue_enable(virtio, &f->q[1]));
+    driver_ok(virtio);
     ask(f, FUSE_INIT, 0, &(struct fuse_init_in){.major = 7, .minor = 36},
         sizeof(struct fuse_init_in));
     ask(f, FUSE_LOOKUP, 1, "a", 2);
@@ -296,7 +296,7 @@ static void long_requests_that_wait_stay_in_their_ring(void **state)
 
         seg[0].len = ((const struct fuse_in_header *)driver_at(&f->world, IN))->len;
         assert_true(driver_add(&f->q[1], seg, 2, false, f));
-        driver_write(plugin_host_mmio(&f->host), 0x050, 1);
+        driver_write(plugin_host_virtio(&f->host), 0x050, 1);
     }
     before += 3;
     for (;;) {
@@ -307,7 +307,7 @@ static void long_requests_that_wait_stay_in_their_ring(void **state)
             break;
         sent++;
     }
-    driver_write(plugin_host_mmio(&f->host), 0x050, 1);
+    driver_write(plugin_host_virtio(&f->host), 0x050, 1);
     for (unsigned turn = 0; turn < 20; turn++)
         plugin_host_turn(&f->host, 1000);
     /* 4 MiB of copies, and what is left stays with the driver. */

@@ -294,7 +294,7 @@ static void receive_buffers_without_room_for_a_header_break_the_device(void **st
     f->host.quiet = true;
     give_buffers(f, 0, 1, HEADER - 1);
     comes(f, 100);
-    assert_true(driver_read(plugin_host_mmio(&f->host), 0x070) & VIRTIO_CONFIG_S_NEEDS_RESET);
+    assert_true(driver_read(plugin_host_virtio(&f->host), 0x070) & VIRTIO_CONFIG_S_NEEDS_RESET);
     assert_int_equal(f->host.warnings, 1);
 }
 
@@ -445,7 +445,7 @@ static void features_without_what_they_need_are_refused(void **state)
     f->host.quiet = true;
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        assert_false(driver_negotiate(plugin_host_mmio(&f->host),
+        assert_false(driver_negotiate(plugin_host_virtio(&f->host),
                                       wrong[i] | VIRTIO_FEATURE(VIRTIO_F_VERSION_1)));
 }
 

@@ -14,7 +14,7 @@ static void a_link_that_goes_down_is_told(void **state)
     wire->callbacks.link(wire->opaque, false);
     ringvisor_device.regions[0].read(f->host.device, 0x106, 2, &value, NULL);
     assert_int_equal(value, 0);
-    assert_int_equal(driver_read(plugin_host_mmio(&f->host), 0x060), 2);
+    assert_int_equal(driver_read(plugin_host_virtio(&f->host), 0x060), 2);
 }
 
 static void the_link_is_back_with_another_vmm(void **state)
@@ -30,7 +30,7 @@ static void the_link_is_back_with_another_vmm(void **state)
     plugin_host_turn(&f->host, 1);
     ringvisor_device.regions[0].read(f->host.device, 0x106, 2, &value, NULL);
     assert_int_equal(value, 1);
-    assert_true(driver_read(plugin_host_mmio(&f->host), 0x060) & 2);
+    assert_true(driver_read(plugin_host_virtio(&f->host), 0x060) & 2);
 }
 
 static bool link_is_up(struct fixture *f)
@@ -44,7 +44,7 @@ static bool link_is_up(struct fixture *f)
 /* Has the driver been told of another configuration since the last time? */
 static bool was_told(struct fixture *f)
 {
-    bool told = driver_read(plugin_host_mmio(&f->host), 0x060) & 2;
+    bool told = driver_read(plugin_host_virtio(&f->host), 0x060) & 2;
 
     ringvisor_device.regions[0].write(f->host.device, 0x064, 4, 3, NULL);
     return told;

@@ -35,14 +35,14 @@ static int teardown(void **state)
 
 static void bring_up(struct fixture *f, struct driver_queue *q, bool packed)
 {
-    struct virtio_mmio *mmio = plugin_host_mmio(&f->host);
+    struct virtio_device *virtio = plugin_host_virtio(&f->host);
     uint64_t features =
         VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | (packed ? VIRTIO_FEATURE(VIRTIO_F_RING_PACKED) : 0);
 
     driver_queue_init(q, &f->world, 0, 64, features);
-    assert_true(driver_negotiate(mmio, features));
-    assert_true(driver_queue_enable(mmio, q));
-    driver_ok(mmio);
+    assert_true(driver_negotiate(virtio, features));
+    assert_true(driver_queue_enable(virtio, q));
+    driver_ok(virtio);
 }
 
 static void kick(struct fixture *f)
