@@ -49,13 +49,13 @@ check a_read_only_image_is_not_changed cmp "$work/odd" "$work/odd.copy"
 
 # One boot: every cache mode and format under a file system, fio with --verify, and fstrim;
 # and each kind of queue, with the features that the driver has taken (28: indirect
-# descriptors, 29: event index, 34: packed ring).
+# descriptors, 29: event index, 34: packed ring), half of them on PCI.
 for n in 1 2 3 4; do truncate -s 64M "$work/d$n"; done
-modes=() mode_options=()
+modes=() mode_options=() bus=(mmio pci)
 for packed in on off; do for event in on off; do for indirect in on off; do
     modes+=("packed=$packed,event-idx=$event,indirect=$indirect")
     truncate -s 8M "$work/m${#modes[@]}"
-    mode_options+=(--disk "$work/m${#modes[@]},serial=mode${#modes[@]},${modes[-1]}")
+    mode_options+=(--disk "$work/m${#modes[@]},serial=mode${#modes[@]},${modes[-1]},bus=${bus[$((${#modes[@]} % 2))]}")
 done; done; done
 qemu-img create -q -f qcow2 "$work/d5.qcow2" 64M
 guest -c 2 --disk "$programs,ro" --disk "$work/d1,cache=none" --disk "$work/d2,cache=writethrough,aio=threads" \

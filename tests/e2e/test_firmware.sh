@@ -30,6 +30,7 @@ echo system >"$work/exec/nonce"
 cat >"$work/exec/command" <<'S'
 echo "system: $(cat /sys/class/dmi/id/product_uuid /sys/class/dmi/id/product_serial 2>&1 | tr '\n' ' ')"
 echo "disks: $(ls /sys/block | tr '\n' ' ')"
+echo "messages: $(sed -n 's/^ *[0-9]*: *\([0-9]*\) .*MSI .*virtio.*-\(req\|input\)\..*/\1/p' /proc/interrupts | tr '\n' ' ')"
 S
 (cd "$work" && printf '%s\n' exec exec/nonce exec/command | cpio -o -H newc --quiet >"$work/command")
 disk system "$image/kernel" "$image/initrd" "$work/command" <<'S'
@@ -92,6 +93,13 @@ talk 100 --disk "$work/system,format=raw" --disk "$work/wrong,format=raw" \
 check first_disk_boots_by_itself says 'disks: vda vdb' "$work/console"
 check kernel_has_smbios says "system: $guid S7" "$work/console"
 check system_powers_off test "$got" -eq 0
+
+# On PCI the firmware follows the boot order that it is told.
+talk 100 --disk "$work/wrong,format=raw,bus=pci" --disk "$work/system,format=raw,bus=pci,bootindex=3" \
+    --net user,bus=pci,bootindex=7 </dev/null
+check bootindex_names_the_disk_that_boots says 'disks: vda vdb' "$work/console"
+check functions_of_pci_have_messages matches 'messages: [0-9]+ [0-9]+' "$work/console"
+check system_on_pci_powers_off test "$got" -eq 0
 
 talk 100 --firmware u-boot --disk "$work/system,format=raw" <<'S'
 @Hit any key

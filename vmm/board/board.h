@@ -27,6 +27,12 @@
 #define BOARD_GICR_STRIDE UINT64_C(0x00020000)
 #define BOARD_GICR_END    UINT64_C(0x09000000)
 
+/* The GICv2m frame: what PCI functions write their messages to. Its SPIs are no others'. */
+#define BOARD_V2M_BASE  UINT64_C(0x08020000)
+#define BOARD_V2M_SIZE  UINT64_C(0x00001000)
+#define BOARD_V2M_SPI   48u
+#define BOARD_V2M_COUNT 64u
+
 #define BOARD_UART_BASE   UINT64_C(0x09000000) /* PL011 */
 #define BOARD_UART_SIZE   UINT64_C(0x00001000)
 #define BOARD_UART_SPI    1u
@@ -58,6 +64,20 @@
 #define BOARD_PLATFORM_STEP UINT64_C(0x00010000)
 #define BOARD_PLATFORM_SPI  112u
 
+/*
+ * PCI, if there is a function: ECAM of 16 buses, the window for BARs, one for I/O ports, and the
+ * four lines INTA to INTD.
+ */
+#define BOARD_PCI_MMIO_BASE UINT64_C(0x10000000)
+#define BOARD_PCI_MMIO_SIZE UINT64_C(0x2eff0000)
+#define BOARD_PCI_IO_BASE   UINT64_C(0x3eff0000)
+#define BOARD_PCI_IO_SIZE   UINT64_C(0x00010000)
+#define BOARD_PCI_ECAM_BASE UINT64_C(0x3f000000)
+#define BOARD_PCI_ECAM_SIZE UINT64_C(0x01000000)
+#define BOARD_PCI_BUSES     16u
+#define BOARD_PCI_SPI       3u
+#define BOARD_PCI_LINES     4u
+
 /* SPI 0 is INTID 32. There are as many SPIs as the vgic has, which is as many as on "virt". */
 #define BOARD_SPI_INTID 32u
 #define BOARD_SPI_LIMIT 256u
@@ -85,6 +105,10 @@ _Static_assert(BOARD_VIRTIO_BASE + BOARD_VIRTIO_COUNT * BOARD_VIRTIO_STEP <= BOA
                "virtio-mmio overlaps the platform bus");
 _Static_assert(BOARD_VIRTIO_SPI + BOARD_VIRTIO_COUNT <= BOARD_PLATFORM_SPI,
                "virtio-mmio shares SPIs with the platform bus");
-_Static_assert(BOARD_PLATFORM_BASE + BOARD_PLATFORM_SIZE <= BOARD_RAM_BASE,
-               "the platform bus overlaps RAM");
+_Static_assert(BOARD_PLATFORM_BASE + BOARD_PLATFORM_SIZE <= BOARD_PCI_MMIO_BASE,
+               "the platform bus overlaps PCI");
+_Static_assert(BOARD_PCI_ECAM_BASE + BOARD_PCI_ECAM_SIZE <= BOARD_RAM_BASE, "PCI overlaps RAM");
+_Static_assert(BOARD_VIRTIO_SPI + BOARD_VIRTIO_COUNT <= BOARD_V2M_SPI &&
+                   BOARD_V2M_SPI + BOARD_V2M_COUNT <= BOARD_PLATFORM_SPI,
+               "messages share SPIs with lines");
 _Static_assert(BOARD_RAM_BASE % RV_BLOCK_SIZE == 0, "RAM slots are 2 MiB aligned");

@@ -13,6 +13,7 @@
 #include "proto/boot.h"
 #include "vmm/board/board.h"
 #include "vmm/board/fdt_device.h"
+#include "vmm/board/fdt_pci.h"
 #include "vmm/util/log.h"
 
 /* MPIDR_EL1.Aff3 to Aff0 (Arm ARM, MPIDR_EL1); bits 31:24 are flags. */
@@ -163,11 +164,17 @@ static void build_gic(struct fdt_writer *w, const struct fdt_config *config)
     fdt_writer_string(w, "compatible", "arm,gic-v3");
     fdt_writer_empty(w, "interrupt-controller");
     fdt_writer_u32(w, "#interrupt-cells", GIC_CELLS);
-    /* What an interrupt-map that points here would put before the interrupt: nothing. */
-    fdt_writer_u32(w, "#address-cells", 0);
+    /* What an interrupt-map that points here has before the interrupt: an address, if a child has. */
+    fdt_writer_u32(w, "#address-cells", config->pci ? 2 : 0);
+    if (config->pci) {
+        fdt_writer_u32(w, "#size-cells", 2);
+        fdt_writer_empty(w, "ranges");
+    }
     fdt_writer_u32(w, "#redistributor-regions", 1);
     fdt_writer_reg(w, reg, 2);
     fdt_writer_u32(w, "phandle", PHANDLE_GIC);
+    if (config->pci)
+        fdt_pci_build_v2m(w);
     fdt_writer_end(w);
 }
 
@@ -203,6 +210,8 @@ static void build_root(struct fdt_writer *w, const struct fdt_config *config)
         build_pmu(w);
     build_gic(w, config);
     build_clock(w);
+    if (config->pci)
+        fdt_pci_build(w);
     for (unsigned i = 0; i < config->nr_devices; i++)
         fdt_device_build(w, config, i);
     for (unsigned i = 0; i < config->nr_devices; i++)

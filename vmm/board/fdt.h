@@ -41,6 +41,7 @@ struct fdt_config {
     const uint64_t *mpidr; /* of each vCPU: Aff3 to Aff0 are used */
     unsigned nr_vcpus;     /* 1 to RV_MAX_VCPUS */
     bool pmu;              /* they have a PMUv3 */
+    bool pci;              /* there is a PCI bus, and a frame for its messages */
 
     const char *bootargs; /* or NULL */
     ipa_t initrd;

@@ -8,6 +8,7 @@
 /* Devices that say so have PHANDLE_DEVICE and their index in struct fdt_config. */
 #define PHANDLE_GIC    1u
 #define PHANDLE_CLOCK  2u
+#define PHANDLE_V2M    3u
 #define PHANDLE_DEVICE 16u
 
 /* Interrupt specifiers of arm,gic-v3: type, number within the type, flags. */

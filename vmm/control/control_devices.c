@@ -22,15 +22,23 @@ static struct rv_instance *find(struct control_call *call)
     return NULL;
 }
 
+/* The first register's; of a PCI function its place on the bus, as lspci writes it. */
+static json_t *address(const struct rv_instance *device)
+{
+    unsigned slot = device_pci_slot(device);
+
+    return slot ? json_sprintf("00:%02x.0", slot)
+                : json_sprintf("0x%" PRIx64, device_base(device, 0).v);
+}
+
 static json_t *summary(const struct rv_instance *device)
 {
     const struct rv_device_class *class = device_class(device);
-    json_t *object =
-        json_pack("{s:o,s:o,s:o,s:o}", "name", control_text(device_name(device)), "class",
-                  control_text(class->name), "description", control_text(class->description),
-                  "address", json_sprintf("0x%" PRIx64, device_base(device, 0).v));
+    json_t *object = json_pack("{s:o,s:o,s:o,s:o}", "name", control_text(device_name(device)),
+                               "class", control_text(class->name), "description",
+                               control_text(class->description), "address", address(device));
 
-    if (class->irq_lines)
+    if (class->irq_lines && !device_pci_slot(device))
         json_object_set_new(object, "spi", json_integer(device_first_spi(device)));
     return object;
 }

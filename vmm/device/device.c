@@ -55,13 +55,13 @@ static int device_bus_write(void *opaque, uint64_t offset, unsigned width, uint6
     return region->region->write(region->instance->device, offset, width, value, &access);
 }
 
-static const struct bus_ops device_bus_ops = {.read = device_bus_read, .write = device_bus_write};
+const struct bus_ops device_bus_ops = {.read = device_bus_read, .write = device_bus_write};
 
 static int device_connect(struct rv_instance *instance)
 {
-    int error = 0;
+    int error = instance->pci ? device_pci_connect(instance) : 0;
 
-    for (unsigned i = 0; i < instance->nr_regions && !error; i++) {
+    for (unsigned i = 0; !instance->pci && i < instance->nr_regions && !error; i++) {
         struct device_region *region = &instance->regions[i];
 
         error = bus_add(instance->env.bus, instance->name, region->base, region->region->bytes,
@@ -82,12 +82,39 @@ static void device_disconnect(struct rv_instance *instance)
  * Making one
  */
 
+/* The BARs of a PCI function, or the class's regions. */
+static void device_take_regions(struct rv_instance *instance)
+{
+    const struct rv_region *bars = device_pci_regions(instance);
+
+    for (const struct rv_region *r = bars ? bars : instance->class->regions; r->bytes; r++) {
+        instance->regions[instance->nr_regions] = (struct device_region){
+            .instance = instance, .region = r, .index = instance->nr_regions};
+        instance->nr_regions++;
+    }
+}
+
+static int device_set_name(struct rv_instance *instance, const char *place, uint64_t number)
+{
+    if (asprintf(&instance->name, "%s@%s%" PRIx64, instance->class->name, place, number) >= 0)
+        return 0;
+    instance->name = NULL;
+    return -ENOMEM;
+}
+
 /* Its place on the board and its name. */
 static int device_place(struct rv_instance *instance)
 {
     const struct rv_device_class *class = instance->class;
     ipa_t bases[PLUGIN_REGIONS_MAX];
-    int error = instance->env.place(instance->env.opaque, class, bases, &instance->first_spi);
+    int error;
+
+    device_take_regions(instance);
+    if (device_pci_regions(instance)) {
+        error = device_pci_place(instance);
+        return error ? error : device_set_name(instance, "pci.", instance->pci_slot);
+    }
+    error = instance->env.place(instance->env.opaque, class, bases, &instance->first_spi);
 
     if (error)
         return error;
@@ -99,11 +126,7 @@ static int device_place(struct rv_instance *instance)
     }
     for (unsigned i = 0; i < instance->nr_regions; i++)
         instance->regions[i].base = bases[i];
-    if (asprintf(&instance->name, "%s@%" PRIx64, class->name, bases[0].v) < 0) {
-        instance->name = NULL;
-        return -ENOMEM;
-    }
-    return 0;
+    return device_set_name(instance, "", bases[0].v);
 }
 
 static struct rv_instance *device_alloc(const struct device_env *env,
@@ -118,14 +141,6 @@ static struct rv_instance *device_alloc(const struct device_env *env,
         properties++;
     instance->env = *env;
     instance->class = class;
-    while (class->regions[instance->nr_regions].bytes) {
-        instance->regions[instance->nr_regions] = (struct device_region){
-            .instance = instance,
-            .region = &class->regions[instance->nr_regions],
-            .index = instance->nr_regions,
-        };
-        instance->nr_regions++;
-    }
     /* One more than there are, since calloc may give NULL for none. */
     instance->values = calloc(properties + 1, sizeof(*instance->values));
     instance->lines = calloc(class->irq_lines + 1, sizeof(enum device_line));
@@ -225,6 +240,7 @@ void device_destroy(struct rv_instance *instance)
     instance->may_act = true;
     if (instance->created)
         instance->class->destroy(instance->device);
+    device_pci_free(instance);
     device_free_handles(instance);
     while (instance->counters) {
         struct device_counter *counter = instance->counters;
@@ -294,6 +310,8 @@ void device_resume(struct rv_instance *instance)
 void device_reset(struct rv_instance *instance)
 {
     instance->may_act = true;
+    if (instance->pci && instance->pci->state)
+        pci_function_reset(instance->pci);
     instance->class->reset(instance->device);
     instance->may_act = false;
 }
@@ -365,4 +383,9 @@ ipa_t device_base(const struct rv_instance *instance, unsigned region)
 uint32_t device_first_spi(const struct rv_instance *instance)
 {
     return instance->first_spi;
+}
+
+unsigned device_pci_slot(const struct rv_instance *instance)
+{
+    return instance->pci_slot;
 }

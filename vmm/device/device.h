@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/pci/pci_host.h"
 #include "vmm/vm/bus.h"
 #include "vmm/chardev/chardev.h"
 #include "vmm/vm/ram.h"
@@ -36,6 +37,7 @@ struct net_cards;
 struct device_env {
     const struct plugins *plugins;
     struct bus *bus;
+    struct pci_host *pci; /* NULL: there is no PCI bus */
     struct event_base *base;
     const struct guest_ram *ram;
     int ram_fd; /* shared memory in which the guest's RAM begins at ram_offset; -1: none */
@@ -128,9 +130,11 @@ int device_set(struct rv_instance *device, const char *name, const char *value);
 void device_command(struct rv_instance *device, const char *name, const char *json,
                     void (*answer)(void *opaque, int error, const char *json), void *opaque);
 
-/* "pl011@9000000": unique, and the unit name in the device tree. */
+/* "pl011@9000000", the unit name in the device tree; "virtio-blk@pci.1", by the slot. Unique. */
 const char *device_name(const struct rv_instance *device);
 const struct rv_device_class *device_class(const struct rv_instance *device);
 void *device_opaque(const struct rv_instance *device); /* what the class's callbacks take */
 ipa_t device_base(const struct rv_instance *device, unsigned region);
 uint32_t device_first_spi(const struct rv_instance *device);
+/* 0: it is not on the PCI bus, so device_base() and device_first_spi() say where it is. */
+unsigned device_pci_slot(const struct rv_instance *device);

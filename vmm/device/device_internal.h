@@ -73,6 +73,8 @@ struct rv_instance {
     char *name;
     struct device_region regions[PLUGIN_REGIONS_MAX];
     unsigned nr_regions;
+    struct pci_function *pci; /* NULL: it is not on the PCI bus */
+    unsigned pci_slot;
     uint32_t first_spi;
     struct device_value *values; /* one for each of the class's properties */
     enum device_line *lines;
@@ -89,6 +91,12 @@ struct rv_instance {
 
 /* The device says so: the end of a quiesce() that waited. */
 void device_is_quiesced(struct rv_instance *instance);
+
+/* device.c: a region's registers, which are the opaque pointer. */
+extern const struct bus_ops device_bus_ops;
+
+/* A device that is quiet touches nothing that the guest can see: finds out one that does. */
+void device_check_act(struct rv_instance *instance, const char *what);
 
 /* device_ops.c: all of it as the plugin gets it. */
 extern const struct rv_vmm_ops device_ops;
@@ -121,6 +129,15 @@ void *device_region_memory(struct rv_instance *instance, uint32_t region);
 void device_region_show(struct rv_instance *instance, uint32_t region, bool shown);
 void device_region_dirty(struct rv_instance *instance, uint32_t region, uint64_t offset,
                          uint64_t len);
+
+/* device_pci.c */
+/* The BARs; NULL: it is not a PCI function. */
+const struct rv_region *device_pci_regions(struct rv_instance *instance);
+int device_pci_place(struct rv_instance *instance);
+int device_pci_connect(struct rv_instance *instance);
+void device_pci_free(struct rv_instance *instance);
+int device_pci_function(struct rv_instance *instance, const struct rv_pci_function *function);
+int device_irq_message(struct rv_instance *instance, uint32_t vector);
 
 /* device_property.c */
 int device_properties_parse(struct rv_instance *instance, const char *text);

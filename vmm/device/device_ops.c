@@ -99,8 +99,11 @@ static void device_drive(struct rv_instance *instance, uint32_t line, bool level
                           level);
 }
 
+/* A PCI function has INTA, which is a level, whatever its class has elsewhere. */
 static bool device_line_is(struct rv_instance *instance, uint32_t line, bool edge)
 {
+    if (instance->pci && line == 0 && !edge)
+        return true;
     if (line >= instance->class->irq_lines) {
         device_bug(instance, "interrupt line %u, but it has %u", line, instance->class->irq_lines);
         return false;
@@ -113,8 +116,7 @@ static bool device_line_is(struct rv_instance *instance, uint32_t line, bool edg
     return true;
 }
 
-/* A device that is quiet touches nothing that the guest can see. */
-static void device_check_act(struct rv_instance *instance, const char *what)
+void device_check_act(struct rv_instance *instance, const char *what)
 {
     if (device_is_quiet(instance) && !instance->may_act && !instance->creating)
         device_bug(instance, "%s while it is quiet", what);
@@ -124,6 +126,10 @@ static void device_irq_set(struct rv_instance *instance, uint32_t line, bool lev
 {
     if (!device_line_is(instance, line, false))
         return;
+    if (instance->pci) {
+        pci_function_set_line(instance->pci, level);
+        return;
+    }
     /* Devices call this after every register access: most change nothing. */
     if (instance->lines[line] == (level ? DEVICE_LINE_HIGH : DEVICE_LINE_LOW))
         return;
@@ -349,4 +355,6 @@ const struct rv_vmm_ops device_ops = {
     .region_memory = device_region_memory,
     .region_show = device_region_show,
     .region_dirty = device_region_dirty,
+    .pci_function = device_pci_function,
+    .irq_message = device_irq_message,
 };

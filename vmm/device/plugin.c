@@ -44,6 +44,7 @@ static void plugin_release(struct plugin *plugin)
     free(plugin->properties);
     free(plugin->commands);
     free(plugin->regions);
+    free(plugin->pci_regions);
     for (unsigned i = 0; i < PLUGIN_REGIONS_MAX; i++)
         free(plugin->posted[i]);
     free(plugin);
@@ -125,12 +126,29 @@ static const char *plugin_check_regions(const struct rv_device_class *class)
         return wrong;
     if (count == 0)
         return "it has no registers (regions is empty)";
-    if (class->place > RV_PLACE_VIRTIO_MMIO)
+    if (class->place > RV_PLACE_PCI)
         return "its place is unknown";
     if (class->place == RV_PLACE_VIRTIO_MMIO &&
         (count > 1 || class->regions[0].bytes != BOARD_VIRTIO_STEP || class->irq_lines > 1))
         return "a virtio-mmio transport has one region of 0x200 bytes and one line";
     return NULL;
+}
+
+static const char *plugin_check_bars(const struct rv_device_class *class)
+{
+    const struct rv_region *bars =
+        class->place == RV_PLACE_PCI ? class->regions : class->pci_regions;
+    unsigned count = 0;
+
+    for (; bars && bars[count].bytes; count++) {
+        if (!bars[count].read || !bars[count].write)
+            return "read or write of a BAR is missing";
+        if (bars[count].flags)
+            return "a BAR has no memory, and so no flag";
+        if (bars[count].posted)
+            return "all writes to a BAR are posted: name no ranges";
+    }
+    return bars && count == 0 ? "it has no BAR" : NULL;
 }
 
 static const char *plugin_check_lines(const struct rv_device_class *class)
@@ -172,6 +190,8 @@ static const char *plugin_check(const struct rv_device_class *class)
     if (class->fdt && class->fdt->size < PLUGIN_FDT_MIN)
         return "its device tree node has no size: set .size to sizeof(struct rv_fdt_node)";
     wrong = plugin_check_regions(class);
+    if (!wrong)
+        wrong = plugin_check_bars(class);
     if (!wrong)
         wrong = plugin_check_commands(class);
     if (!wrong)
@@ -232,27 +252,43 @@ static int plugin_take_list(const struct plugin *plugin, const struct plugin_lis
     return 0;
 }
 
+/* The list of regions, without what they point to. */
+static int plugin_take_region_list(const struct plugin *plugin, const struct rv_region *from,
+                                   struct rv_region **to)
+{
+    const struct plugin_list regions = {"region", plugin->class.region_size,
+                                        sizeof(struct rv_region), PLUGIN_REGION_MIN,
+                                        offsetof(struct rv_region, bytes)};
+    unsigned count = 0;
+    void *list;
+    int error = plugin_take_list(plugin, &regions, from, &list);
+
+    *to = list;
+    while (!error && list && (*to)[count].bytes)
+        count++;
+    if (count <= PLUGIN_REGIONS_MAX)
+        return error;
+    log_error("plugin '%s': it has more than %u regions", plugin->file, PLUGIN_REGIONS_MAX);
+    return -EINVAL;
+}
+
 static int plugin_take_regions(struct plugin *plugin)
 {
     struct rv_device_class *class = &plugin->class;
-    const struct plugin_list regions = {"region", class->region_size, sizeof(struct rv_region),
-                                        PLUGIN_REGION_MIN, offsetof(struct rv_region, bytes)};
     const struct plugin_list ranges = {"range", class->range_size, sizeof(struct rv_range),
                                        PLUGIN_RANGE_MIN, offsetof(struct rv_range, size)};
-    void *list;
-    int error = plugin_take_list(plugin, &regions, class->regions, &list);
+    int error = plugin_take_region_list(plugin, class->regions, &plugin->regions);
 
-    class->regions = plugin->regions = list;
-    for (unsigned i = 0; !error && list && plugin->regions[i].bytes; i++) {
+    class->regions = plugin->regions;
+    for (unsigned i = 0; !error && plugin->regions && plugin->regions[i].bytes; i++) {
         void *posted;
 
-        if (i == PLUGIN_REGIONS_MAX) {
-            log_error("plugin '%s': it has more than %u regions", plugin->file, PLUGIN_REGIONS_MAX);
-            return -EINVAL;
-        }
         error = plugin_take_list(plugin, &ranges, plugin->regions[i].posted, &posted);
         plugin->regions[i].posted = plugin->posted[i] = posted;
     }
+    if (!error)
+        error = plugin_take_region_list(plugin, class->pci_regions, &plugin->pci_regions);
+    class->pci_regions = plugin->pci_regions;
     return error;
 }
 

@@ -26,7 +26,7 @@ struct plugin {
     const char *file; /* the object's */
     struct rv_property *properties;
     struct rv_command_info *commands;
-    struct rv_region *regions;
+    struct rv_region *regions, *pci_regions;
     struct rv_range *posted[PLUGIN_REGIONS_MAX];
     struct rv_fdt_node fdt;
 };

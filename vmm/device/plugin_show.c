@@ -60,8 +60,11 @@ static void plugin_describe_board(const struct rv_device_class *class, FILE *out
         fprintf(out, "place: 0x%" PRIx64 ", else the platform bus", class->regions[0].fixed_base);
         break;
     case RV_PLACE_VIRTIO_MMIO: fputs("place: virtio-mmio transport", out); break;
+    case RV_PLACE_PCI: fputs("place: PCI", out); break;
     default: fputs("place: platform bus", out); break;
     }
+    if (class->pci_regions)
+        fputs(", or PCI by bus=pci", out);
     for (const struct rv_region *r = class->regions; r->bytes; r++)
         fprintf(out, "%s 0x%" PRIx64, r == class->regions ? ";" : " +", r->bytes);
     fputs(" bytes of registers\n", out);

@@ -9,11 +9,13 @@
 #include "vmm/cpu/cores.h"
 #include "vmm/device/device.h"
 #include "vmm/exit/exit.h"
+#include "vmm/gic/v2m.h"
 #include "vmm/gic/vgic.h"
 #include "vmm/loader/loader.h"
 #include "vmm/machine/machine.h"
 #include "vmm/net/net_address.h"
 #include "vmm/device/plugin.h"
+#include "vmm/pci/pci_host.h"
 #include "vmm/vm/code_pages.h"
 #include "vmm/vm/state.h"
 #include "vmm/vm/vm_core.h"
@@ -83,6 +85,8 @@ struct vm {
     struct device_console console;
     struct net_cards cards;
     struct vgic vgic;
+    struct pci_host pci;
+    struct v2m v2m; /* where PCI functions send their messages */
     struct exit_ctx exits;
     struct code_pages code;
     struct guest_roms roms;

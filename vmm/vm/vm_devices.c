@@ -11,6 +11,7 @@
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_firmware.h"
+#include "vmm/vm/vm_pci.h"
 
 #define PATIENCE_S 10 /* between two messages about a device that does not get quiet */
 
@@ -30,7 +31,7 @@ static int device_place(void *opaque, const struct rv_device_class *class, ipa_t
     return vm_place(&((struct vm *)opaque)->place, class, bases, first_spi);
 }
 
-static void device_irq(void *opaque, uint32_t intid, bool level)
+void vm_devices_set_line(void *opaque, uint32_t intid, bool level)
 {
     tap_line(intid, level);
     if (vgic_set_line(&((struct vm *)opaque)->vgic, 0, intid, level) &&
@@ -187,6 +188,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
     const struct device_env env = {
         .plugins = plugins,
         .bus = vm->bus,
+        .pci = &vm->pci,
         .base = vm->base,
         .ram = &vm->ram,
         .ram_fd = vm->machine->memory_fd,
@@ -199,7 +201,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .resume = vm->config.origin != VM_NEW,
         .opaque = vm,
         .place = device_place,
-        .irq_set = device_irq,
+        .irq_set = vm_devices_set_line,
         .mem_dirty = device_dirty,
         .request = vm_devices_request,
         .rom_new = device_rom_new,
@@ -208,11 +210,14 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
     };
     int error = 0;
 
+    vm_pci_init(vm);
     for (unsigned i = 0; i < sizeof(board_devices) / sizeof(board_devices[0]) && !error; i++)
         if (!is_named(vm, board_devices[i]))
             error = create(vm, &env, board_devices[i]);
     if (!error)
         error = create_given(vm, &env);
+    if (!error)
+        error = vm_pci_connect(vm);
     return error ? error : add_empty_transports(vm);
 }
 
@@ -239,22 +244,35 @@ void vm_devices_destroy(struct vm *vm)
  * Posted windows
  */
 
-/* The n-th range of all regions of a device, and its region. NULL: it has no more. */
+/* The n-th range of all regions of a device, and its region. NULL: it has no more, or is on PCI. */
 static const struct rv_range *posted_range(const struct rv_instance *device, unsigned n,
                                            unsigned *region)
 {
     const struct rv_region *regions = device_class(device)->regions;
 
-    for (*region = 0; regions[*region].bytes; ++*region)
+    for (*region = 0; !device_pci_slot(device) && regions[*region].bytes; ++*region)
         for (const struct rv_range *r = regions[*region].posted; r && r->size; r++)
             if (n-- == 0)
                 return r;
     return NULL;
 }
 
+/* The next window. 0, or what cores_call() said. */
+static int post(struct vm *vm, struct rv_command *command, uint64_t start, uint64_t size)
+{
+    int error;
+
+    command->arg[1] = start;
+    command->arg[2] = size;
+    error = cores_call(vm->cores, command, NULL);
+    command->arg[0]++;
+    return error;
+}
+
 /*
- * There are few windows: each device's first range before anybody's second, in
- * the order of the devices. A range that gets none works by blocking exits.
+ * There are few windows: one for all BARs, as any write to PCI's memory is posted (PCI Local
+ * Bus 3.0, 3.2.5: drivers read back where it matters); then each device's first range before
+ * anybody's second, in the order of the devices. A range that gets none works by blocking exits.
  */
 int vm_devices_post(struct vm *vm)
 {
@@ -262,6 +280,8 @@ int vm_devices_post(struct vm *vm)
     bool more = true;
     int error = 0;
 
+    if (pci_host_is_used(&vm->pci))
+        error = post(vm, &command, BOARD_PCI_MMIO_BASE, BOARD_PCI_MMIO_SIZE);
     for (unsigned n = 0; more; n++) {
         more = false;
         for (unsigned i = 0; i < vm->nr_devices && !error; i++) {
@@ -276,10 +296,8 @@ int vm_devices_post(struct vm *vm)
                           device_name(vm->devices[i]), (unsigned long long)range->start);
                 continue;
             }
-            command.arg[1] = device_base(vm->devices[i], region).v + range->start;
-            command.arg[2] = range->size;
-            error = cores_call(vm->cores, &command, NULL);
-            command.arg[0]++;
+            error = post(vm, &command, device_base(vm->devices[i], region).v + range->start,
+                         range->size);
         }
         if (error)
             return error;

@@ -49,5 +49,8 @@ void vm_devices_reset(struct vm *vm);
 /* The VM's answer to one of them, as struct device_env has it. `opaque` is the struct vm. */
 void vm_devices_request(void *opaque, const char *device, const struct rv_request *request);
 
+/* A device's wire. `opaque` is the struct vm. */
+void vm_devices_set_line(void *opaque, uint32_t intid, bool level);
+
 /* Did one take the event? */
 bool vm_devices_event(struct vm *vm, uint32_t event); /* enum rv_device_event_type */

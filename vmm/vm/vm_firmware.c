@@ -30,22 +30,39 @@ static void put_value(FILE *out, const char *name, const char *value)
     }
 }
 
-/* What EDK2 calls the device behind a virtio-mmio transport (OvmfPkg, QemuBootOrderLib). */
-static const char *boot_name(const struct rv_instance *device)
+/* What EDK2 calls a device: behind its virtio-mmio transport, and on PCI with its own node. */
+static const struct boot_name {
+    const char *class, *name, *pci;
+} * boot_name(const struct rv_instance *device)
 {
-    static const struct {
-        const char *class, *name;
-    } names[] = {
-        {"virtio-blk", "disk@0,0"},
-        {"vhost-user-blk", "disk@0,0"},
-        {"virtio-net", "ethernet-phy@0"},
-
+    static const struct boot_name names[] = {
+        {"virtio-blk", "disk@0,0", "scsi"},
+        {"vhost-user-blk", "disk@0,0", "scsi"},
+        {"virtio-net", "ethernet-phy@0", "ethernet"},
     };
 
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(device_class(device)->name, names[i].class) == 0)
-            return names[i].name;
+            return &names[i];
     return NULL;
+}
+
+/*
+ * An OpenFirmware path as QEMU has it and EDK2 translates it (OvmfPkg, QemuBootOrderLib). The PCI
+ * root's unit is that of a PC's, whatever the board.
+ */
+static void put_path(FILE *out, const struct rv_instance *device)
+{
+    const struct boot_name *name = boot_name(device);
+    unsigned slot = device_pci_slot(device);
+    char path[64];
+
+    if (slot)
+        snprintf(path, sizeof(path), "/pci@i0cf8/%s@%x/%s", name->pci, slot, name->name);
+    else
+        snprintf(path, sizeof(path), "/virtio-mmio@%016" PRIx64 "/%s", device_base(device, 0).v,
+                 name->name);
+    put_value(out, "boot", path);
 }
 
 static unsigned boot_index(struct rv_instance *device)
@@ -116,7 +133,6 @@ static void put_all(const struct vm *vm, FILE *out, const struct boot_entry *ent
                     unsigned count)
 {
     const struct loader_config *files = &vm->config.files;
-    char path[64];
 
     fputs(VM_FW_CFG, out);
     put_given(vm, out);
@@ -129,11 +145,8 @@ static void put_all(const struct vm *vm, FILE *out, const struct boot_entry *ent
         put_value(out, "initrd", files->initrds[i]);
     if (files->kernel && vm->config.bootargs)
         put_value(out, "cmdline", vm->config.bootargs);
-    for (unsigned i = 0; i < count; i++) {
-        snprintf(path, sizeof(path), "/virtio-mmio@%016" PRIx64 "/%s",
-                 device_base(entries[i].device, 0).v, boot_name(entries[i].device));
-        put_value(out, "boot", path);
-    }
+    for (unsigned i = 0; i < count; i++)
+        put_path(out, entries[i].device);
 }
 
 char *vm_firmware_device(const struct vm *vm)

@@ -33,6 +33,7 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
         .rng_seed = rng_seed,
         .rng_seed_size = sizeof(rng_seed),
         .devices = devices,
+        .pci = pci_host_is_used(&vm->pci),
     };
 
     if (getrandom(rng_seed, sizeof(rng_seed), 0) != sizeof(rng_seed) ||
@@ -45,7 +46,7 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
 
         unsigned nr_more = 0;
 
-        if (!class->fdt)
+        if (!class->fdt || device_pci_slot(vm->devices[i]))
             continue;
         for (const struct rv_region *r = class->regions + 1; r->bytes; r++, nr_more++)
             more[i][nr_more] =

@@ -11,6 +11,9 @@ static bool spis_free(const struct vm_place *place, uint32_t first, unsigned cou
 {
     if (first > BOARD_SPI_LIMIT || count > BOARD_SPI_LIMIT - first)
         return false;
+    /* INTA to INTD, which a PCI function may want that comes later. */
+    if (first < BOARD_PCI_SPI + BOARD_PCI_LINES && first + count > BOARD_PCI_SPI)
+        return false;
     for (unsigned i = 0; i < count; i++)
         if (place->spi_used[first + i])
             return false;
@@ -38,6 +41,7 @@ static bool is_free(const struct vm_place *place, uint64_t base, uint64_t size)
         {BOARD_GICD_BASE, BOARD_GICR_END - BOARD_GICD_BASE},
         {BOARD_VIRTIO_BASE, BOARD_VIRTIO_COUNT * BOARD_VIRTIO_STEP},
         {BOARD_PLATFORM_BASE, BOARD_PLATFORM_SIZE},
+        {BOARD_PCI_MMIO_BASE, BOARD_RAM_BASE - BOARD_PCI_MMIO_BASE},
         {BOARD_RAM_BASE, BOARD_RAM_SIZE_MAX},
     };
     bool free = true;

@@ -166,6 +166,11 @@ ipa_t device_base(const struct rv_instance *device, unsigned region)
     return ipa(0x9000000 + 0x200 * (uint64_t)(device - devices));
 }
 
+unsigned device_pci_slot(const struct rv_instance *device)
+{
+    return 0;
+}
+
 uint32_t device_first_spi(const struct rv_instance *device)
 {
     return 16;

@@ -179,6 +179,36 @@ static void fdt_describes_the_board(void **state)
     expect_cells("/apb-pclk", "clock-frequency", 1, 24000000);
 }
 
+/* Linux's bindings: pci/host-generic-pci, arm,gic-v3, and those of IEEE 1275. */
+static void fdt_describes_a_pci_bus(void **state)
+{
+    struct fdt_config config = full_config();
+    const fdt32_t *map;
+    int length;
+
+    config.pci = true;
+    build(&config);
+    expect_strings("/pcie@10000000", "compatible", "pci-host-ecam-generic");
+    expect_cells("/pcie@10000000", "reg", 4, 0, 0x3f000000, 0, 0x01000000);
+    expect_cells("/pcie@10000000", "bus-range", 2, 0, 15);
+    expect_cells("/pcie@10000000", "ranges", 14, 0x01000000, 0, 0, 0, 0x3eff0000, 0, 0x10000,
+                 0x02000000, 0, 0x10000000, 0, 0x10000000, 0, 0x2eff0000);
+    expect_cells("/pcie@10000000", "interrupt-map-mask", 4, 0x1800, 0, 0, 7);
+    map = fdt_getprop(tree, node("/pcie@10000000"), "interrupt-map", &length);
+    assert_int_equal(length, 16 * 10 * 4);
+    assert_int_equal(fdt32_ld(&map[(1 * 4 + 0) * 10 + 8]), 4); /* INTA of slot 1: SPI 4 */
+    assert_int_equal(fdt32_ld(&map[(3 * 4 + 1) * 10 + 8]), 3); /* INTB of slot 3: SPI 3 */
+    expect_strings("/interrupt-controller@8000000/v2m@8020000", "compatible", "arm,gic-v2m-frame");
+    expect_cells("/interrupt-controller@8000000/v2m@8020000", "reg", 4, 0, 0x08020000, 0, 0x1000);
+    expect_cells("/pcie@10000000", "msi-map", 4, 0,
+                 fdt_get_phandle(tree, node("/interrupt-controller@8000000/v2m@8020000")), 0,
+                 0x10000);
+    config.pci = false;
+    build(&config);
+    assert_true(fdt_path_offset(tree, "/pcie@10000000") < 0);
+    expect_cells("/interrupt-controller@8000000", "#address-cells", 1, 0);
+}
+
 static void fdt_chosen_says_how_to_boot(void **state)
 {
     const struct fdt_config config = full_config();
@@ -286,6 +316,7 @@ static void fdt_passes_the_checks_of_dtc(void **state)
     char dir[] = "/tmp/ringvisor-fdt-XXXXXX", arguments[256], path[64];
     struct fdt_config configs[3] = {full_config(), full_config(), full_config()};
 
+    configs[0].pci = true;
     configs[1].mpidr = wide;
     configs[1].nr_vcpus = ARRAY_SIZE(wide);
     configs[2] = (struct fdt_config){.ram_base = {BOARD_RAM_BASE},
@@ -602,6 +633,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(fdt_describes_the_board),
+        cmocka_unit_test(fdt_describes_a_pci_bus),
         cmocka_unit_test(fdt_chosen_says_how_to_boot),
         cmocka_unit_test(fdt_leaves_out_what_was_not_given),
         cmocka_unit_test(fdt_cpus_have_one_cell_without_aff3),

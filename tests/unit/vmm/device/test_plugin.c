@@ -87,6 +87,7 @@ static void bad_plugin_is_refused_with_a_message_that_says_why(void **state)
         {"bad_size", -EPROTO, "device class has 16 bytes"},
         {"bad_name", -EINVAL, "its name is not"},
         {"bad_read", -EINVAL, "read or write of a region is missing"},
+        {"bad_bar", -EINVAL, "read or write of a BAR is missing"},
         {"bad_edge", -EINVAL, "irq_edge names a line that it does not have"},
         {"bad_place", -EINVAL, "a virtio-mmio transport has one region of 0x200 bytes"},
         {"bad_node", -EINVAL, "its device tree node has no size"},
@@ -140,9 +141,9 @@ static void directory_with_bad_plugins_still_gives_the_good_ones(void **state)
     const char *path[] = {plugin_dir, NULL};
 
     capture();
-    assert_int_equal(plugin_load_path(*state, path, NULL), 17);
+    assert_int_equal(plugin_load_path(*state, path, NULL), 18);
     release();
-    assert_int_equal(plugin_count(*state), 6); /* of five objects */
+    assert_int_equal(plugin_count(*state), 7); /* of six objects */
     assert_string_equal(plugin_find(*state, "good")->file, file_of("good"));
     assert_non_null(plugin_find(*state, "newer"));
 }

@@ -15,6 +15,7 @@
 struct rv_instance {
     struct rv_device_class class;
     uint64_t base;
+    unsigned slot;         /* 0: it is not on the PCI bus */
     const char *bootindex; /* NULL: the class has no such property */
 };
 
@@ -27,6 +28,11 @@ ipa_t device_base(const struct rv_instance *instance, unsigned region)
 {
     assert_int_equal(region, 0);
     return ipa(instance->base);
+}
+
+unsigned device_pci_slot(const struct rv_instance *instance)
+{
+    return instance->slot;
 }
 
 const char *device_name(const struct rv_instance *instance)
@@ -87,6 +93,21 @@ static void devices_are_in_the_order_of_their_bootindex(void **state)
           ",boot=/virtio-mmio@000000000a000200/ethernet-phy@0");
 }
 
+/* The paths of QEMU, which EDK2's QemuBootOrderLib translates. */
+static void devices_on_pci_have_paths_of_pci(void **state)
+{
+    static struct rv_instance on_pci[] = {
+        {.class.name = "virtio-blk", .slot = 12, .bootindex = "1"},
+        {.class.name = "virtio-net", .slot = 1, .bootindex = "0"},
+    };
+
+    vm.devices[vm.nr_devices++] = &on_pci[0];
+    vm.devices[vm.nr_devices++] = &on_pci[1];
+    check("fw-cfg,memory=536870912,cpus=3"
+          ",boot=/pci@i0cf8/ethernet@1/ethernet-phy@0"
+          ",boot=/pci@i0cf8/scsi@c/disk@0,,0");
+}
+
 static void two_of_one_bootindex_are_refused(void **state)
 {
     struct rv_instance other = {.class.name = "virtio-blk", .bootindex = "1"};
@@ -138,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(board_is_told),
         TEST(devices_are_in_the_order_of_their_bootindex),
+        TEST(devices_on_pci_have_paths_of_pci),
         TEST(two_of_one_bootindex_are_refused),
         TEST(kernel_is_the_firmwares_to_start),
         TEST(what_the_user_gave_is_kept),
