@@ -320,6 +320,8 @@ static int vhost_user_properties(struct vhost_user *vu)
     uint64_t size = ops->property_uint(instance, "queue-size");
 
     vu->path = ops->property_string(instance, "socket");
+    if (RV_HAS_OP(ops, allow))
+        ops->allow(instance, RV_ALLOW_UNIX, NULL); /* a back end may come back */
     if (size & (size - 1)) {
         ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
                  (unsigned long long)size);

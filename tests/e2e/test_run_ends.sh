@@ -14,7 +14,7 @@ start() {
         grep -q U "$work/out" 2>/dev/null && break
         sleep 0.1
     done
-    qemu=$(pgrep -P "$pid" || true)
+    qemu=$(pgrep -P "$pid" qemu || true)
     shm=$(ls /dev/shm)
 }
 

@@ -61,7 +61,7 @@ the_end() { timeout 60 "$vmm" kill snap >"$work/said" 2>&1; wait "$guest" || tru
 round=0
 
 "$root/tools/guest-exec" --timeout 250 --vmm "$vmm" --name snap -c 2 -m 256M \
-    --disk "$work/disk.img,format=raw" -- sh -c "$(cat "$work/script")" >"$console" 2>"$work/messages" &
+    --disk "$work/disk.img,format=raw" --snapshots "$work" -- sh -c "$(cat "$work/script")" >"$console" 2>"$work/messages" &
 guest=$!
 until_ticks 4 || true
 check the_guest_is_up test "$(ticks)" -ge 4

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "vmm/chardev/chardev_stream.h"
+#include "vmm/sandbox/outside.h"
 #include "vmm/util/log.h"
 
 #define PTY_NAME   64
@@ -23,7 +24,7 @@ struct chardev_pty {
     struct chardev_stream stream; /* first */
     int master;                   /* the stream has duplicates of it, while there is a user */
     char name[PTY_NAME];
-    char *link; /* NULL: none, or not made */
+    int unlinker; /* the task that removes the link; negative: there is none */
     struct event *resized;
 };
 
@@ -81,18 +82,24 @@ static void pty_looked(struct chardev_stream *s)
     chardev_stream_look(s);
 }
 
+/* A task: remove the link if it is still ours. The data are its target and itself. */
+static int pty_unlink(const void *data, size_t size, bool away, struct outside_result *result)
+{
+    const char *name = data, *link = name + strlen(name) + 1;
+    char target[PTY_NAME];
+    ssize_t n = readlink(link, target, sizeof(target));
+
+    if (n == (ssize_t)strlen(name) && memcmp(target, name, (size_t)n) == 0)
+        return unlink(link) ? -errno : 0;
+    return 0;
+}
+
 static void pty_free(struct chardev_stream *s)
 {
     struct chardev_pty *pty = pty_of(s);
-    char target[PTY_NAME];
-    ssize_t n;
 
-    if (pty->link) { /* if it is still ours */
-        n = readlink(pty->link, target, sizeof(target));
-        if (n == (ssize_t)strlen(pty->name) && memcmp(target, pty->name, (size_t)n) == 0)
-            unlink(pty->link);
-        free(pty->link);
-    }
+    if (pty->unlinker >= 0)
+        outside_do(pty->unlinker, NULL);
     if (pty->resized)
         event_free(pty->resized);
     if (pty->master >= 0)
@@ -134,9 +141,9 @@ failed:
 /* In one step, and in place of nothing but a link to a pseudo-terminal. */
 static int pty_make_link(struct chardev_pty *pty, const char *link)
 {
-    char target[PTY_NAME] = "", *temporary = NULL;
+    char target[PTY_NAME] = "", *temporary = NULL, *both = NULL;
     struct stat st;
-    int error = 0;
+    int error = 0, size;
 
     if (lstat(link, &st) == 0 &&
         (!S_ISLNK(st.st_mode) || readlink(link, target, sizeof(target) - 1) < 0 ||
@@ -145,8 +152,11 @@ static int pty_make_link(struct chardev_pty *pty, const char *link)
                   pty->stream.name);
         return -EEXIST;
     }
-    pty->link = strdup(link);
-    if (!pty->link || asprintf(&temporary, "%s.%d", link, (int)getpid()) < 0) {
+    size = asprintf(&both, "%s%c%s", pty->name, '\0', link);
+    if (size >= 0)
+        pty->unlinker = outside_add(pty_unlink, both, (size_t)size + 1, true);
+    free(size >= 0 ? both : NULL);
+    if (pty->unlinker < 0 || asprintf(&temporary, "%s.%d", link, (int)getpid()) < 0) {
         log_error("console '%s': out of memory", pty->stream.name);
         return -ENOMEM;
     }
@@ -173,7 +183,7 @@ int chardev_pty_open(struct event_base *base, const char *link, struct chardev *
         log_error("console 'pty': out of memory");
         return -ENOMEM;
     }
-    pty->master = -1;
+    pty->master = pty->unlinker = -1;
     error = chardev_stream_init(&pty->stream, base, &pty_kind, "pty", link);
     pty->resized = event_new(base, -1, EV_PERSIST, pty_on_resized, pty);
     if (!error && !pty->resized)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "vmm/chardev/chardev_internal.h"
+#include "vmm/sandbox/outside.h"
 #include "vmm/util/log.h"
 #include "vmm/util/thread.h"
 
@@ -37,8 +38,8 @@ struct chardev_writer {
 
     /* The thread's: */
     int fd;
-    char *path, *old_path; /* of a file with a limit */
-    uint64_t limit;        /* 0: none */
+    int rotate;     /* the task that begins a new file */
+    uint64_t limit; /* 0: none */
     uint64_t size;
 
     pthread_mutex_t lock;
@@ -78,23 +79,48 @@ static void writer_failed(struct chardev_writer *w, int error)
     writer_tell(w);
 }
 
+/* A task: the file gets its other name, and a new one is opened. The data are both names. */
+static int writer_begin_anew(const void *data, size_t size, bool away,
+                             struct outside_result *result)
+{
+    const char *path = data, *old_path = path + strlen(path) + 1;
+    int fd;
+
+    if (rename(path, old_path))
+        return -errno;
+    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
+    if (fd < 0)
+        return -errno;
+    result->fds[result->nr_fds++] = fd;
+    return 0;
+}
+
 /* Without a new file the old one goes on, larger than it should. */
 static void writer_rotate(struct chardev_writer *w)
 {
-    int fd;
+    struct outside_result result;
+    int error;
 
     w->size = 0; /* not again with each byte, if it fails */
-    if (rename(w->path, w->old_path)) {
-        writer_failed(w, errno);
-        return;
-    }
-    fd = open(w->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0666);
-    if (fd < 0) {
-        writer_failed(w, errno);
+    error = outside_do(w->rotate, &result);
+    if (error || result.nr_fds != 1) {
+        writer_failed(w, -error);
         return;
     }
     close(w->fd);
-    w->fd = fd;
+    w->fd = result.fds[0];
+}
+
+static int writer_add_rotate(const char *path)
+{
+    char *both = NULL;
+    int size = asprintf(&both, "%s%c%s.1", path, '\0', path), number;
+
+    if (size < 0)
+        return -ENOMEM;
+    number = outside_add(writer_begin_anew, both, (size_t)size + 1, false);
+    free(both);
+    return number;
 }
 
 static void writer_put(struct chardev_writer *w, const uint8_t *data, size_t len)
@@ -276,8 +302,7 @@ static void writer_free(struct chardev *chardev)
     pthread_cond_destroy(&w->work);
     pthread_cond_destroy(&w->idle);
     pthread_mutex_destroy(&w->lock);
-    free(w->path);
-    free(w->old_path);
+    outside_forget(w->rotate);
     free(w->name);
     free(w);
 }
@@ -309,15 +334,13 @@ int chardev_writer_open(struct event_base *base, const char *name, const char *p
     pthread_cond_init(&w->work, NULL);
     pthread_cond_init(&w->idle, NULL);
     w->name = strdup(name);
-    w->path = strdup(path);
-    if (asprintf(&w->old_path, "%s.1", path) < 0)
-        w->old_path = NULL;
+    w->rotate = limit ? writer_add_rotate(path) : -1;
     w->buffer = evbuffer_new();
     w->tell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->tell >= 0)
         w->told = event_new(base, w->tell, EV_READ | EV_PERSIST, writer_on_told, w);
-    if (w->name && w->path && w->old_path && w->buffer && w->told && !event_add(w->told, NULL) &&
-        !writer_start(w)) {
+    if (w->name && (w->rotate >= 0 || !limit) && w->buffer && w->told &&
+        !event_add(w->told, NULL) && !writer_start(w)) {
         *chardev = &w->chardev;
         return 0;
     }

@@ -22,7 +22,9 @@
 #include "vmm/device/plugin.h"
 #include "vmm/cli/run_options.h"
 #include "vmm/record/record.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/snapshot/restore.h"
+#include "vmm/snapshot/save.h"
 #include "vmm/trace/trace.h"
 #include "vmm/vm/vm_devices.h"
 
@@ -198,6 +200,8 @@ int command_serve(const struct run_options *o)
     int status = STATUS_VMM;
     bool created = false;
 
+    sandbox_begin(o->sandbox);
+    service_open();
     if (base)
         session.grace = evtimer_new(base, grace_is_over, &session);
     if (!base || !plugins || !session.grace) {
@@ -238,6 +242,8 @@ int command_serve(const struct run_options *o)
         goto out;
     if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait, &gdb))
         goto out;
+    if ((o->snapshots && snapshot_allow(&vm, o->snapshots)) || sandbox_enter(base))
+        goto out;
     loop_add(&session.loop, &vm);
     session.looping = true;
     if (control)
@@ -270,10 +276,12 @@ out:
     }
     if (watchdog)
         event_free(watchdog);
+    service_close();
     if (session.grace)
         event_free(session.grace);
     if (plugins)
         plugin_free(plugins);
+    sandbox_leave();
     if (base)
         event_base_free(base);
     return status;

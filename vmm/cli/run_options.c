@@ -124,6 +124,20 @@ static int set_log_level(void *target, const struct option_row *row, const char 
     return log_set_level(value) ? bad(row->what, value, "give error, warn, info or debug") : 0;
 }
 
+static int set_sandbox(void *target, const struct option_row *row, const char *value)
+{
+    static const char *const names[] = {
+        [SANDBOX_ON] = "on", [SANDBOX_OFF] = "off", [SANDBOX_STRICT] = "strict"};
+
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            ((struct run_options *)target)->sandbox = (enum sandbox_mode)i;
+            return 0;
+        }
+    }
+    return bad(row->what, value, "give on, off or strict");
+}
+
 /* `spec` is taken over; NULL: there was no memory for it. `name` is for messages. */
 static int add_device(struct run_options *o, const char *name, char *spec)
 {
@@ -322,6 +336,19 @@ static const struct option_row rows[] = {
      .argument = "FILE",
      AT(record),
      .help = "record the guest's exits and their answers in FILE, for 'vmm replay'"},
+    {.name = "sandbox",
+     .type = OPTION_OWN,
+     .argument = "on|off|strict",
+     .what = "sandbox",
+     .set = set_sandbox,
+     .help = "what a running guest's vmm can still do on the host: on (default), only\n"
+             "what the options ask for; strict, no start where the host's kernel lacks\n"
+             "a part of it, and the end at a call that is refused"},
+    {.name = "snapshots",
+     .type = OPTION_TEXT,
+     .argument = "DIR",
+     AT(snapshots),
+     .help = "let vmm snapshot make its folders in DIR"},
     {.name = "log-level",
      .letter = 'l',
      .type = OPTION_OWN,

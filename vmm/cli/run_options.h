@@ -5,6 +5,7 @@
 #include "vmm/cli/cloud_init.h"
 #include "vmm/cli/option.h"
 #include "vmm/machine/machine.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/vm/vm.h"
 
 #define RUN_PATHS_MAX        16u
@@ -30,6 +31,8 @@ struct run_options {
     const char *record;              /* FILE, or NULL */
     struct snapshot_source *restore; /* what vmm restore goes on from, or NULL */
     bool revert_disks;
+    enum sandbox_mode sandbox;
+    const char *snapshots; /* folder in which they may be written, or NULL */
     unsigned slice_ms;
     unsigned grace_s;
     const char *config;          /* file with more options, or NULL */

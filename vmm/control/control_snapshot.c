@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "vmm/control/control_internal.h"
+#include "vmm/sandbox/needs.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/snapshot/save.h"
 #include "vmm/util/clock.h"
 #include "vmm/vm/vm_devices.h"
@@ -141,6 +143,9 @@ static const char *why_not(const struct control_target *target)
         return "the VM was started with --gdb, and its memory may have breakpoints";
     if (vm->core->request != VM_RUN_ON)
         return "the VM is being reset or ends";
+    if (!sandbox_allows(SANDBOX_SNAPSHOT))
+        return "the sandbox lets the VM write none: start it with --snapshots DIR, and give a "
+               "folder in DIR, or with --sandbox off";
     return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "vmm/device/device_internal.h"
+#include "vmm/sandbox/needs.h"
 #include "vmm/util/log.h"
 
 #define DEVICE_LOG_MAX   512
@@ -289,6 +290,27 @@ static uint64_t *device_counter(struct rv_instance *instance, const char *name, 
     return &counter->value;
 }
 
+/*
+ * The sandbox
+ */
+
+static int device_allow(struct rv_instance *instance, uint32_t what, const char *path)
+{
+    const uint32_t known = RV_ALLOW_READ | RV_ALLOW_CHANGE | RV_ALLOW_UNIX;
+
+    if (what & ~known || (!path && what & (RV_ALLOW_READ | RV_ALLOW_CHANGE))) {
+        device_bug(instance, "allow of %#x with %s path", what, path ? "a" : "no");
+        return -EINVAL;
+    }
+    if (what & RV_ALLOW_UNIX)
+        sandbox_need(SANDBOX_UNIX);
+    if (what & RV_ALLOW_CHANGE)
+        sandbox_need(SANDBOX_TREE);
+    if (!path)
+        return 0;
+    return sandbox_need_path(path, what & RV_ALLOW_CHANGE ? SANDBOX_CHANGE : SANDBOX_READ);
+}
+
 const struct rv_vmm_ops device_ops = {
     .size = sizeof(struct rv_vmm_ops),
     .abi = RV_DEVICE_ABI,
@@ -357,4 +379,5 @@ const struct rv_vmm_ops device_ops = {
     .region_dirty = device_region_dirty,
     .pci_function = device_pci_function,
     .irq_message = device_irq_message,
+    .allow = device_allow,
 };

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,14 +13,19 @@
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vmm/sandbox/child.h"
+#include "vmm/sandbox/outside.h"
 #include "vmm/util/log.h"
 
 #define HELPER_PROGRAM "qemu-storage-daemon"
 #define MESSAGE_MAX    1024u
+#define ARGS_MAX       16u
+#define LISTENER_FD    3 /* in the helper */
 #define LAST_WORDS_MS  100
 #define KILL_WAIT_MS   5000 /* for a killed process that the kernel does not let go of */
 
@@ -117,8 +124,8 @@ static char *layer_option(const struct helper_config *config, bool is_format)
 }
 
 /* In the child: become the helper. Only what is safe between fork and exec. */
-static void __attribute__((noreturn))
-run(char *const *argv, pid_t parent, int listener, int messages)
+static void __attribute__((noreturn)) run(char *const *argv, const struct sandbox_child *sandbox,
+                                          pid_t parent, int listener, int messages)
 {
     sigset_t none;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -136,8 +143,10 @@ run(char *const *argv, pid_t parent, int listener, int messages)
     dup2(null, STDIN_FILENO);
     dup2(messages, STDOUT_FILENO);
     dup2(messages, STDERR_FILENO);
-    fcntl(listener, F_SETFD, 0);
-    execvp(argv[0], argv);
+    dup2(listener, LISTENER_FD);
+    fcntl(LISTENER_FD, F_SETFD, 0);
+    if (sandbox_child_enter(sandbox) == 0)
+        execvp(argv[0], argv);
     _exit(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN);
 }
 
@@ -183,66 +192,134 @@ static void helper_free(struct helper *helper)
     free(helper);
 }
 
-/* Runs it on `listener`. 0 or -errno. */
-static int spawn(struct helper *helper, int listener)
-{
-    const struct helper_config *config = helper->config;
-    char server[64], *file = layer_option(config, false), *format = layer_option(config, true);
-    char export[64];
-    char *argv[] = {(char *)program(config), "--blockdev", file,       "--blockdev", format,
-                    "--nbd-server",          server,       "--export", export,       NULL};
-    pid_t parent = getpid();
-    int pipe[2] = {-1, -1};
-    int error = 0;
+/* What a task gives: its descriptors in this order, and the process as its value. */
+enum { GOT_CLIENT, GOT_MESSAGES, GOT_PIDFD, GOT_ALL };
 
-    snprintf(server, sizeof(server), "addr.type=fd,addr.str=%d,max-connections=1", listener);
-    snprintf(export, sizeof(export), "type=nbd,id=disk,node-name=disk,name=%s,writable=%s",
-             HELPER_EXPORT, config->read_only ? "off" : "on");
-    if (!file || !format) {
-        error = -ENOMEM;
-    } else if (pipe2(pipe, O_CLOEXEC) < 0) {
-        error = -errno;
-    } else {
-        helper->pid = fork();
-        if (helper->pid == 0)
-            run(argv, parent, listener, pipe[1]);
-        error = helper->pid < 0 ? -errno : 0;
-        close(pipe[1]);
-        helper->messages = pipe[0];
-        fcntl(pipe[0], F_SETFL, O_NONBLOCK);
+/* As fork(), but from the process outside of the sandbox the child is the vmm's. */
+static pid_t fork_for_vmm(bool away)
+{
+    return away ? (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0) : fork();
+}
+
+/* Runs it on `listener`. The process, or -errno. */
+static pid_t spawn(char *const *argv, const char *image, bool away, int listener, int *messages)
+{
+    char *folder = strdup(image);
+    struct sandbox_child sandbox;
+    struct sandbox_child_config confine = {.program = argv[0]};
+    pid_t parent = away ? getppid() : getpid(), pid;
+    int pipe[2] = {-1, -1}, error;
+
+    if (!folder)
+        return -ENOMEM;
+    confine.write = dirname(folder);
+    error = sandbox_child_prepare(&sandbox, &confine);
+    free(folder);
+    if (error)
+        return error;
+    if (pipe2(pipe, O_CLOEXEC) < 0) {
+        pid = -errno;
+        goto out;
     }
-    free(file);
-    free(format);
+    pid = fork_for_vmm(away);
+    if (pid == 0)
+        run(argv, &sandbox, parent, listener, pipe[1]);
+    if (pid < 0)
+        pid = -errno;
+    close(pipe[1]);
+    fcntl(pipe[0], F_SETFL, O_NONBLOCK);
+    *messages = pipe[0];
+out:
+    sandbox_child_free(&sandbox);
+    return pid;
+}
+
+/* A task: start the helper. The data are texts: the image, the program and its arguments. */
+static int start(const void *data, size_t size, bool away, struct outside_result *result)
+{
+    const char *image = data, *end = image + size, *text = image + strlen(image) + 1;
+    char *argv[ARGS_MAX + 1] = {0};
+    int listener, error;
+    pid_t pid;
+
+    for (unsigned i = 0; i < ARGS_MAX && text < end; i++, text += strlen(text) + 1)
+        argv[i] = (char *)text;
+    error = make_sockets(&listener, &result->fds[GOT_CLIENT]);
+    if (error)
+        return error;
+    result->fds[GOT_MESSAGES] = result->fds[GOT_PIDFD] = -1;
+    pid = spawn(argv, image, away, listener, &result->fds[GOT_MESSAGES]);
+    close(listener);
+    if (pid > 0)
+        result->fds[GOT_PIDFD] = pidfd_open(pid, 0);
+    if (pid < 0)
+        error = pid;
+    else if (result->fds[GOT_PIDFD] < 0)
+        error = -errno;
+    if (pid > 0 && error)
+        kill(pid, SIGKILL);
+    for (unsigned i = 0; i < GOT_ALL && error; i++) {
+        if (result->fds[i] >= 0)
+            close(result->fds[i]);
+    }
+    result->value = pid;
+    result->nr_fds = error ? 0 : GOT_ALL;
     return error;
 }
 
-int helper_start(struct event_base *base, const struct helper_config *config,
-                 struct helper **result, int *client)
+/* 0 or -errno. */
+static int add_task(struct helper_config *config)
+{
+    char *file = layer_option(config, false), *format = layer_option(config, true);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    int error = file && format && out ? 0 : -ENOMEM;
+
+    if (!error)
+        fprintf(out,
+                "%s%c%s%c--blockdev%c%s%c--blockdev%c%s%c"
+                "--nbd-server%caddr.type=fd,addr.str=%d,max-connections=1%c"
+                "--export%ctype=nbd,id=disk,node-name=disk,name=%s,writable=%s%c",
+                config->path, 0, program(config), 0, 0, file, 0, 0, format, 0, 0, LISTENER_FD, 0, 0,
+                HELPER_EXPORT, config->read_only ? "off" : "on", 0);
+    if (out && fclose(out))
+        error = -ENOMEM;
+    if (!error)
+        config->task = outside_add(start, text, size, false);
+    free(text);
+    free(file);
+    free(format);
+    return error ? error : config->task < 0 ? config->task : 0;
+}
+
+int helper_start(struct event_base *base, struct helper_config *config, struct helper **result,
+                 int *client)
 {
     struct helper *helper = calloc(1, sizeof(*helper));
-    int listener, error;
+    struct outside_result got;
+    int error = 0;
 
     if (!helper)
         return -ENOMEM;
     helper->config = config;
     helper->messages = helper->pidfd = -1;
-    error = make_sockets(&listener, client);
-    if (error) {
-        helper_free(helper);
-        return error;
-    }
-    error = spawn(helper, listener);
-    close(listener);
+    if (config->task < 0)
+        error = add_task(config);
+    if (!error)
+        error = outside_do(config->task, &got);
     if (error) {
         log_error("disk '%s': cannot start '%s': %s", config->path, program(config),
                   strerror(-error));
-        close(*client);
         helper_free(helper);
         return error;
     }
-    helper->pidfd = pidfd_open(helper->pid, 0);
+    *client = got.fds[GOT_CLIENT];
+    helper->messages = got.fds[GOT_MESSAGES];
+    helper->pidfd = got.fds[GOT_PIDFD];
+    helper->pid = got.value;
     helper->event = event_new(base, helper->messages, EV_READ | EV_PERSIST, read_messages, helper);
-    if (helper->pidfd < 0 || !helper->event || event_add(helper->event, NULL)) {
+    if (!helper->event || event_add(helper->event, NULL)) {
         log_error("disk '%s': cannot watch '%s'", config->path, program(config));
         close(*client);
         helper_stop(helper, 0);
@@ -252,17 +329,20 @@ int helper_start(struct event_base *base, const struct helper_config *config,
     return 0;
 }
 
+void helper_forget(struct helper_config *config)
+{
+    outside_forget(config->task);
+    config->task = -1;
+}
+
 /* Has it ended, after at most `ms`? */
 static bool wait_for_end(const struct helper *helper, int ms, int *status)
 {
     struct pollfd fd = {.fd = helper->pidfd, .events = POLLIN};
 
-    if (helper->pidfd >= 0) {
-        while (poll(&fd, 1, ms) < 0 && errno == EINTR)
-            ;
-        return waitpid(helper->pid, status, WNOHANG) == helper->pid;
-    }
-    return waitpid(helper->pid, status, 0) == helper->pid;
+    while (poll(&fd, 1, ms) < 0 && errno == EINTR)
+        ;
+    return waitpid(helper->pid, status, WNOHANG) == helper->pid;
 }
 
 static void explain_end(const struct helper *helper, int status)
@@ -290,7 +370,7 @@ void helper_stop(struct helper *helper, int grace_ms)
     bool ended = wait_for_end(helper, grace_ms ? 0 : LAST_WORDS_MS, &status), killed = false;
 
     if (!ended && grace_ms) {
-        kill(helper->pid, SIGTERM);
+        pidfd_send_signal(helper->pidfd, SIGTERM, NULL, 0);
         ended = wait_for_end(helper, grace_ms, &status);
         if (!ended)
             log_error("disk '%s': '%s' does not end: killing it", helper->config->path,
@@ -298,7 +378,7 @@ void helper_stop(struct helper *helper, int grace_ms)
     }
     if (!ended) {
         killed = true;
-        kill(helper->pid, SIGKILL);
+        pidfd_send_signal(helper->pidfd, SIGKILL, NULL, 0);
         ended = wait_for_end(helper, KILL_WAIT_MS, &status);
     }
     while (helper->messages >= 0 && (n = read(helper->messages, data, sizeof(data))) > 0)

@@ -18,6 +18,7 @@ struct helper_config {
     const char *driver; /* QEMU's name of the format */
     enum disk_cache cache;
     bool is_block, read_only, discard, lock;
+    int task; /* -1 at first; helper_start() keeps in it how it is started again */
 };
 
 struct helper;
@@ -27,8 +28,8 @@ struct helper;
  * handshake comes when it is up, or the end of file when it is not. 0 or -errno
  * after a message. The strings of `config` must outlive it.
  */
-int helper_start(struct event_base *base, const struct helper_config *config,
-                 struct helper **helper, int *socket);
+int helper_start(struct event_base *base, struct helper_config *config, struct helper **helper,
+                 int *socket);
 
 /*
  * Ends it: asks it to write out all it has and to go, and kills it if that has
@@ -36,3 +37,6 @@ int helper_start(struct event_base *base, const struct helper_config *config,
  * if it was killed. Frees.
  */
 void helper_stop(struct helper *helper, int grace_ms);
+
+/* It is not started again. */
+void helper_forget(struct helper_config *config);

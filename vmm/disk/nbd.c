@@ -21,6 +21,7 @@
 #include "vmm/disk/format.h"
 #include "vmm/disk/helper.h"
 #include "vmm/disk/disk_internal.h"
+#include "vmm/sandbox/needs.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
@@ -583,6 +584,7 @@ static void nbd_free(struct nbd *nbd)
         end_connection(nbd, nbd->ready ? HELPER_END_MS : 0);
     if (nbd->deadline)
         event_free(nbd->deadline);
+    helper_forget(&nbd->config);
     bounce_free(&nbd->bounce);
     free(nbd);
 }
@@ -712,7 +714,11 @@ int nbd_open(struct disk *common, const struct disk_config *config,
         .read_only = config->read_only,
         .discard = common->discard,
         .lock = !config->no_lock,
+        .task = -1,
     };
+    if (!format) /* to connect again */
+        sandbox_need(strstr(common->path, "+unix:") ? SANDBOX_UNIX
+                                                    : SANDBOX_INET | SANDBOX_RESOLVE);
     error = bounce_init(&nbd->bounce);
     nbd->deadline = event_new(common->base, -1, 0, deadline_passed, nbd);
     if (!nbd->deadline)

@@ -27,6 +27,9 @@
 #include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 #include "vmm/util/memfile.h"
+#include "vmm/sandbox/child.h"
+#include "vmm/sandbox/needs.h"
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/stub_image.h"
 
@@ -204,6 +207,24 @@ static void add(struct command_line *line, const char *fmt, ...)
     line->used += n >= 0 && (size_t)n < room ? (size_t)n + 1 : 0;
 }
 
+/* Was this QEMU built with its own filter of system calls? */
+static bool has_sandbox(const char *path)
+{
+    int status = -1;
+    pid_t pid = sandbox_mode() == SANDBOX_OFF ? -1 : fork();
+
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        alarm(5); /* a program that is not QEMU may do anything */
+        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+            dup2(null, fd);
+        execlp(path, path, "-sandbox", "on", "-version", (char *)NULL);
+        _exit(127);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
 static void command_line_make(struct command_line *line, const struct qemu *qemu,
                               const struct options *options, unsigned nr_pcpus, uint64_t entry,
                               int doorbell)
@@ -237,6 +258,10 @@ static void command_line_make(struct command_line *line, const struct qemu *qemu
     add(line, "socket,id=doorbell,fd=%d", doorbell);
     add(line, "-serial");
     add(line, "chardev:doorbell");
+    if (has_sandbox(options->path)) {
+        add(line, "-sandbox");
+        add(line, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    }
     if (options->gdb) {
         add(line, "-gdb");
         add(line, "tcp:127.0.0.1:%s", options->gdb);
@@ -250,7 +275,8 @@ static void keep_over_exec(int fd)
 
 /* In the child, between fork and exec. */
 static _Noreturn void become_qemu(const struct qemu *qemu, const struct command_line *line,
-                                  pid_t parent, int doorbell, int messages)
+                                  const struct sandbox_child *sandbox, pid_t parent, int doorbell,
+                                  int messages)
 {
     sigset_t none;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -268,7 +294,8 @@ static _Noreturn void become_qemu(const struct qemu *qemu, const struct command_
     dup2(messages, STDERR_FILENO);
     keep_over_exec(qemu->machine.memory_fd);
     keep_over_exec(doorbell);
-    execvp(line->argv[0], (char *const *)line->argv);
+    if (sandbox_child_enter(sandbox) == 0)
+        execvp(line->argv[0], (char *const *)line->argv);
     dprintf(STDERR_FILENO, "%s\n", strerror(errno));
     _exit(127);
 }
@@ -280,6 +307,8 @@ static void complain_of_version(const char *path)
     int ends[2];
     pid_t pid;
 
+    if (sandbox_is_entered()) /* nothing can be executed any more */
+        return;
     if (pipe2(ends, O_CLOEXEC) < 0)
         return;
     pid = fork();
@@ -414,11 +443,19 @@ static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_p
                  uint64_t entry, struct event_base *base)
 {
     static struct command_line line;
+    const struct sandbox_child_config confine = {
+        .program = options->path,
+        .port = options->gdb ? (uint16_t)atoi(options->gdb) : 0,
+    };
+    struct sandbox_child sandbox;
     int door[2] = {-1, -1}, messages[2] = {-1, -1};
     pid_t parent = getpid();
     int error = 0;
 
     line = (struct command_line){0};
+    error = sandbox_child_prepare(&sandbox, &confine);
+    if (error)
+        return error;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, door) < 0 ||
         pipe2(messages, O_CLOEXEC) < 0) {
         error = -errno;
@@ -435,12 +472,13 @@ static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_p
     }
     qemu->pid = fork();
     if (qemu->pid == 0)
-        become_qemu(qemu, &line, parent, door[1], messages[1]);
+        become_qemu(qemu, &line, &sandbox, parent, door[1], messages[1]);
     if (qemu->pid < 0) {
         error = -errno;
         log_error("cannot start '%s': %s", qemu->path, strerror(errno));
         goto out;
     }
+    sandbox_need_child(qemu->pid);
     qemu->machine.doorbell = door[0];
     door[0] = -1;
     evutil_make_socket_nonblocking(qemu->machine.doorbell);
@@ -456,6 +494,7 @@ static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_p
     bufferevent_setcb(qemu->messages, message_lines, NULL, NULL, qemu);
     bufferevent_enable(qemu->messages, EV_READ);
 out:
+    sandbox_child_free(&sandbox);
     for (int i = 0; i < 2; i++) {
         if (door[i] >= 0)
             close(door[i]);

@@ -8,6 +8,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "vmm/net/net_backend.h"
+#include "vmm/sandbox/needs.h"
 #include "vmm/util/listener.h"
 
 #define CABLE_RETRY_NS  200000000u   /* until it is tried again to connect */
@@ -371,6 +373,7 @@ struct net_backend *net_socket_open(const struct net_context *context,
     const struct rv_vmm_ops *ops = context->ops;
     const char *path = ops->property_string(context->instance, "path");
     struct cable *cable;
+    char folder[sizeof(cable->address.sun_path)];
     int error;
 
     (void)pairs; /* one cable */
@@ -390,6 +393,7 @@ struct net_backend *net_socket_open(const struct net_context *context,
     cable->up = true; /* as the device takes it to be */
     cable->address.sun_family = AF_UNIX;
     memcpy(cable->address.sun_path, path, strlen(path) + 1);
+    memcpy(folder, path, strlen(path) + 1);
     snprintf(cable->what, sizeof(cable->what), "socket '%s'", path);
     cable->timer = ops->timer_new(context->instance, cable_timer, cable);
     error = !cable->timer ? -ENOMEM : cable_join(cable);
@@ -397,6 +401,8 @@ struct net_backend *net_socket_open(const struct net_context *context,
         cable_destroy(&cable->backend);
         return NULL;
     }
+    sandbox_need(SANDBOX_UNIX | SANDBOX_LISTEN); /* each end becomes the other one at need */
+    sandbox_need_path(dirname(folder), SANDBOX_CHANGE);
     cable_soon(cable, 0); /* tells the link as it is */
     return &cable->backend;
 }

@@ -24,6 +24,7 @@
 #include "vmm/net/user_options.h"
 #include "vmm/net/user_poll.h"
 #include "vmm/net/user_segment.h"
+#include "vmm/sandbox/needs.h"
 
 #define USER_QUEUE_BYTES (2u << 20) /* frames for a guest that is behind */
 #define USER_QUEUE_HIGH  (USER_QUEUE_BYTES / 4)
@@ -402,6 +403,8 @@ static int user_start(struct user *user)
     if (user_forward(user, ops->property_string(instance, "hostfwd"), config.in6_enabled))
         return -EINVAL;
     user_poll_start(&user->poll, user->slirp);
+    sandbox_need(SANDBOX_INET);
+    sandbox_need_path("/etc/resolv.conf", SANDBOX_READ); /* libslirp looks for a change */
     return 0;
 }
 

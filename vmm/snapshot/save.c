@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "vmm/disk/format.h"
+#include "vmm/sandbox/needs.h"
 #include "vmm/snapshot/disk_copy.h"
 #include "vmm/snapshot/manifest.h"
 #include "vmm/snapshot/ram_image.h"
@@ -311,11 +312,33 @@ static int add_disk(struct snapshot *s, struct rv_instance *device, const char *
     return disk->device && disk->path ? 0 : -ENOMEM;
 }
 
+/* What the guest writes to. */
+static const struct {
+    const char *class, *property;
+} files[] = {{"virtio-blk", "path"}, {"cfi-flash", "vars"}};
+
+int snapshot_allow(struct vm *vm, const char *folder)
+{
+    int error = sandbox_need_path(folder, SANDBOX_CHANGE);
+
+    if (error)
+        log_error("snapshots '%s': %s", folder, strerror(-error));
+    sandbox_need(SANDBOX_SNAPSHOT);
+    for (unsigned i = 0; i < vm->nr_devices && !error; i++) {
+        for (unsigned f = 0; f < sizeof(files) / sizeof(files[0]); f++) {
+            bool is = strcmp(device_class(vm->devices[i])->name, files[f].class) == 0;
+            char *path = is ? device_get(vm->devices[i], files[f].property) : NULL;
+
+            if (path)
+                sandbox_need_path(path, SANDBOX_READ); /* a server's URI is none */
+            free(path);
+        }
+    }
+    return error;
+}
+
 static int find_disks(struct snapshot *s, struct vm *vm, char *why)
 {
-    static const struct {
-        const char *class, *property;
-    } files[] = {{"virtio-blk", "path"}, {"cfi-flash", "vars"}};
     int error = 0;
 
     for (unsigned i = 0; i < vm->nr_devices && !error; i++) {

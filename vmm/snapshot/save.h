@@ -43,5 +43,8 @@ int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot
                    const struct snapshot_calls *calls, struct snapshot **snapshot, char *why,
                    size_t why_size);
 
+/* Snapshots will be written below this folder: the sandbox is told. 0, or -errno after a message. */
+int snapshot_allow(struct vm *vm, const char *folder);
+
 /* Ends it early, if need be: nothing is left, and no call comes any more. */
 void snapshot_free(struct snapshot *snapshot);

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/sandbox/outside.h"
 #include "vmm/util/log.h"
 
 #define LISTENER_BACKLOG  128
@@ -26,14 +27,21 @@
 #define LISTENER_SUFFIX_MAX  (sizeof(".2147483647") - 1)
 #define LISTENER_PATH_LENGTH (LISTENER_PATH_MAX - 1 - LISTENER_SUFFIX_MAX)
 
+/* A socket's file, and which one it is: another process may have put its own there. */
+struct listener_file {
+    dev_t device;
+    ino_t inode;
+    char path[LISTENER_PATH_MAX];
+};
+
 struct listener {
     struct listener_config config;
     struct evconnlistener *events;    /* NULL: not listening yet */
     struct evhttp_bound_socket *http; /* evhttp has `events` */
     struct event *retry;
     char *path;
-    dev_t device; /* of the socket's file: is it still ours? */
-    ino_t inode;
+    struct listener_file file;
+    int remover;    /* the task that removes its file; negative: this process does it itself */
     bool published; /* there is a file */
     bool paused;
     bool failing; /* the last accept failed: the message has been given */
@@ -158,6 +166,17 @@ static int listener_make_room(const struct listener *listener)
     return error;
 }
 
+/* A task of the process outside of the sandbox, which also does it when this one was killed. */
+static int listener_remove(const void *data, size_t size, bool away, struct outside_result *result)
+{
+    const struct listener_file *file = data;
+    struct stat st;
+
+    if (lstat(file->path, &st) || st.st_dev != file->device || st.st_ino != file->inode)
+        return 0;
+    return unlink(file->path) ? -errno : 0;
+}
+
 /* Give the socket `made` its path, which only one of several processes can do. */
 static int listener_publish(struct listener *listener, const char *made)
 {
@@ -181,6 +200,7 @@ static int listener_bind(struct listener *listener)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char *made = address.sun_path;
+    struct listener_file file = {0};
     struct stat st;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int error = 0;
@@ -199,8 +219,11 @@ static int listener_bind(struct listener *listener)
     if (listen(fd, listener->config.backlog) || lstat(made, &st))
         error = -errno;
     if (!error) {
-        listener->device = st.st_dev;
-        listener->inode = st.st_ino;
+        file.device = st.st_dev;
+        file.inode = st.st_ino;
+        snprintf(file.path, sizeof(file.path), "%s", listener->path);
+        listener->file = file;
+        listener->remover = outside_add(listener_remove, &file, sizeof(file), true);
         error = listener_publish(listener, made);
     }
     unlink(made);
@@ -284,6 +307,7 @@ int listener_open(const struct listener_config *config, struct listener **listen
         return -ENOMEM;
     }
     new->config = *config;
+    new->remover = -1;
     if (!new->config.backlog)
         new->config.backlog = LISTENER_BACKLOG;
     if (!new->config.mode)
@@ -302,14 +326,13 @@ int listener_open(const struct listener_config *config, struct listener **listen
 
 void listener_close(struct listener *listener)
 {
-    struct stat st;
-
     if (!listener)
         return;
     /* Before the socket is closed: until then nobody else can have its inode's number. */
-    if (listener->published && lstat(listener->path, &st) == 0 && st.st_dev == listener->device &&
-        st.st_ino == listener->inode)
-        unlink(listener->path);
+    if (!listener->published)
+        outside_forget(listener->remover);
+    else if (listener->remover < 0 || outside_do(listener->remover, NULL))
+        listener_remove(&listener->file, sizeof(listener->file), false, NULL);
     if (listener->http)
         evhttp_del_accept_socket(listener->config.http, listener->http);
     else if (listener->events)

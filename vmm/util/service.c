@@ -2,15 +2,56 @@
 #include "vmm/util/service.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <systemd/sd-daemon.h>
 
 #define US_PER_S 1000000u
 
+static int notify_fd = -1; /* -1: sd_notify() makes a socket for each message */
+
+void service_open(void)
+{
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = path ? strlen(path) : 0;
+
+    if (!size || size >= sizeof(address.sun_path))
+        return;
+    memcpy(address.sun_path, path, size);
+    if (*path == '@') /* an abstract address */
+        address.sun_path[0] = '\0';
+    notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (notify_fd >= 0 && connect(notify_fd, (const struct sockaddr *)&address,
+                                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + size)) < 0)
+        service_close();
+}
+
+void service_close(void)
+{
+    if (notify_fd >= 0)
+        close(notify_fd);
+    notify_fd = -1;
+}
+
+static void notify(const char *text)
+{
+    if (notify_fd < 0)
+        sd_notify(0, text);
+    else
+        send(notify_fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
 static void alive(evutil_socket_t fd, short what, void *opaque)
 {
-    sd_notify(0, "WATCHDOG=1");
+    notify("WATCHDOG=1");
 }
 
 struct event *service_ready(struct event_base *base)
@@ -19,7 +60,7 @@ struct event *service_ready(struct event_base *base)
     struct timeval period;
     struct event *timer;
 
-    sd_notify(0, "READY=1");
+    notify("READY=1");
     if (sd_watchdog_enabled(0, &limit_us) <= 0)
         return NULL;
     period.tv_sec = (time_t)(limit_us / 2 / US_PER_S);
@@ -32,5 +73,9 @@ struct event *service_ready(struct event_base *base)
 
 void service_stopping(unsigned seconds)
 {
-    sd_notifyf(0, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64, (uint64_t)seconds * US_PER_S);
+    char text[96];
+
+    snprintf(text, sizeof(text), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRIu64,
+             (uint64_t)seconds * US_PER_S);
+    notify(text);
 }

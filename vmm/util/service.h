@@ -4,6 +4,10 @@
 
 #include <event2/event.h>
 
+/* Connect to systemd before the sandbox refuses it. */
+void service_open(void);
+void service_close(void);
+
 /*
  * The service is ready. If the unit has WatchdogSec=, a timer in `base` tells systemd twice in
  * that time that the loop still goes round: free it by event_free(). NULL: there is none.

@@ -9,6 +9,7 @@
 
 #include "vmm/board/board.h"
 #include "vmm/board/fdt.h"
+#include "vmm/sandbox/needs.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
 
@@ -82,6 +83,8 @@ static int dump_dtb(const char *path, const void *dtb)
         error = -errno;
     if (error)
         log_error("cannot write the device tree to '%s': %s", path, strerror(-error));
+    else
+        sandbox_need_path(path, SANDBOX_WRITE); /* a reset writes it again */
     return error;
 }
 

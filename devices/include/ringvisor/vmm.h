@@ -28,6 +28,11 @@ enum rv_log_level { RV_LOG_ERROR, RV_LOG_WARN, RV_LOG_INFO, RV_LOG_DEBUG };
 #define RV_MEM_READ  0x1u
 #define RV_MEM_WRITE 0x2u
 
+/* For allow: what a device does after the guest has started. */
+#define RV_ALLOW_READ   0x1u /* opens the file, or files below the folder, to read */
+#define RV_ALLOW_CHANGE 0x2u /* does all there that its user may: write, make, remove, attributes */
+#define RV_ALLOW_UNIX   0x4u /* connects to Unix sockets, of whatever path; `path` is NULL */
+
 /* rv_mem_region.flags */
 #define RV_MEM_READ_ONLY 0x1u /* mem_map for writing is refused */
 /*
@@ -302,6 +307,13 @@ struct rv_vmm_ops {
      */
     int (*pci_function)(struct rv_instance *instance, const struct rv_pci_function *function);
     int (*irq_message)(struct rv_instance *instance, uint32_t vector);
+
+    /*
+     * The sandbox (vmm run --sandbox) lets a running device use what it opened in create(), and
+     * nothing else: open() and socket() fail. allow() makes an exception: RV_ALLOW_x. Only in
+     * create(). 0, or -errno: the path cannot be opened.
+     */
+    int (*allow)(struct rv_instance *instance, uint32_t what, const char *path);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

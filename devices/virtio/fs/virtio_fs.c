@@ -503,6 +503,8 @@ static int vfs_open(struct vfs *v)
         .sharers = &vfs_share_count,
     };
     error = v->options.root < 0 ? -errno : vfs_new_session(v);
+    if (!error && RV_HAS_OP(ops, allow))
+        error = ops->allow(instance, v->options.read_only ? RV_ALLOW_READ : RV_ALLOW_CHANGE, path);
     if (error)
         ops->log(instance, RV_LOG_ERROR, "folder '%s': %s", path, strerror(-error));
     return error;

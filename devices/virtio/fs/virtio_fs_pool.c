@@ -71,12 +71,13 @@ static void *fs_pool_thread(void *opaque)
     return NULL;
 }
 
-/* The new thread takes no signals: the loop does. */
+/* The new thread takes no signals: the loop does. SIGSYS is the sandbox's. */
 static void fs_pool_grow(struct fs_pool *pool)
 {
     sigset_t all, before;
 
     sigfillset(&all);
+    sigdelset(&all, SIGSYS);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&pool->threads[pool->nr_threads], NULL, fs_pool_thread, pool) == 0)
         pool->nr_threads++;

@@ -248,6 +248,8 @@ static int vsock_begin(struct vsock *v)
         ops->log(instance, RV_LOG_ERROR, "path: give one of %zu characters at most", most);
         return -ENAMETOOLONG;
     }
+    if (RV_HAS_OP(ops, allow))
+        ops->allow(instance, RV_ALLOW_UNIX, NULL);
     v->cid = ops->property_uint(instance, "cid");
     v->address.sun_family = AF_UNIX;
     memcpy(v->address.sun_path, path, strlen(path) + 1);

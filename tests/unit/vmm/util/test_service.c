@@ -107,6 +107,15 @@ static void asks_for_the_time_that_the_guest_has(void **state)
     assert_string_equal(received(*state), "STOPPING=1\nEXTEND_TIMEOUT_USEC=86410000000");
 }
 
+static void what_was_opened_needs_no_further_socket(void **state)
+{
+    service_open();
+    setenv("NOTIFY_SOCKET", "/no/such/socket", 1);
+    service_stopping(1);
+    service_close();
+    assert_string_equal(received(*state), "STOPPING=1\nEXTEND_TIMEOUT_USEC=1000000");
+}
+
 static void nothing_happens_without_systemd(void **state)
 {
     struct fixture *f = *state;
@@ -126,6 +135,7 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(another_process_feeds_its_own_watchdog, setup, teardown),
         cmocka_unit_test_setup_teardown(asks_for_the_time_that_the_guest_has, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_opened_needs_no_further_socket, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_happens_without_systemd, setup, teardown),
     };
 

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The sandbox: a plugin that tries everything gets nothing, and neither do QEMU and a helper. The
+# other tests show that what a user asked for still works in it: it is on in all of them.
+# Usage: test_sandbox.sh BREAKOUT_DIR
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+make_payloads
+mkdir "$work/folder"
+for file in outside folder/inside; do echo secret >"$work/$file"; done
+python3 -c '
+import socket, sys, time
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(300)' "$work/socket" &
+listening=$!
+sleep 300 &
+victim=$!
+trap 'kill "$listening" "$victim"; rm -rf "$work"' EXIT
+for _ in {1..100}; do [[ -S $work/socket ]] && break; sleep 0.1; done
+breakout=(-m 64M -P "$1" -d "breakout,outside=$work/outside,inside=$work/folder/inside,socket=$work/socket,victim=$victim")
+off=(run -k "$work/off.elf" "${breakout[@]}")
+
+# done_by THREAD: what it could do, in one line.
+done_by() { sed -n "s/^$1 \(.*\): DONE$/\1/p" "$work/err" | tr '\n' ' '; }
+tried() { [[ $(grep -c "^$1 .*: \(DONE\|refused\)$" "$work/err") -eq $2 ]]; }
+nothing_but() { [[ $got -eq 0 && $(done_by "$1") == "$2" ]]; }
+
+run 60 "${off[@]}" --sandbox off
+check without_a_sandbox_the_plugin_can_do_much says 'loop read-memory-file: DONE' "$work/err"
+check without_a_sandbox_it_executes_a_program says 'loop execute: DONE'
+[[ -e $work/outside ]] || echo secret >"$work/outside"
+rm -f "$work/outside.new"
+
+run 60 "${off[@]}"
+check the_plugin_has_tried_all_of_it tried loop 28
+check nothing_is_left_to_a_plugin nothing_but loop ''
+check nothing_is_left_to_a_thread_that_was_there_before nothing_but early ''
+check a_refused_call_is_reported_by_its_name complains 'sandbox: refused the system call execve'
+
+# With a shared folder files can be opened: Landlock says which.
+run 60 "${off[@]}" --share "$work/folder,tag=folder"
+check of_a_shared_folder_only_its_files_are_reached nothing_but loop 'use-inside '
+check so_they_are_by_a_thread_that_was_there_before nothing_but early 'use-inside '
+check no_file_was_made_outside test ! -e "$work/outside.new"
+check the_file_outside_is_as_it_was test "$(cat "$work/outside")" = secret
+
+run 60 "${off[@]}" --sandbox strict
+check in_strict_mode_a_refused_call_ends_the_vmm test "$got" -eq 159
+check strict_mode_is_no_hindrance_to_a_guest run 60 run -k "$work/off.elf" -m 64M --sandbox strict
+check and_it_ends_well test "$got" -eq 0
+refused a_sandbox_that_there_is_not 2 'give on, off or strict' -k "$work/off.elf" --sandbox maybe
+
+# A QEMU that somebody has put something into.
+cat >"$work/qemu" <<Q
+#!/bin/sh
+case \$* in *-version) exit 1 ;; esac
+cat $work/outside && echo 'read: DONE'
+echo x >$work/qemu.new && echo 'write: DONE'
+kill -0 $victim && echo 'kill: DONE'
+python3 -c 'import socket; socket.socket(socket.AF_UNIX).connect("$work/socket")' && echo 'connect: DONE'
+python3 -c 'open("/proc/$victim/mem")' && echo 'memory: DONE'
+echo 'qemu has tried'
+Q
+chmod +x "$work/qemu"
+run 60 run -k "$work/off.elf" -m 64M -M "qemu,path=$work/qemu" --sandbox off
+check without_a_sandbox_qemu_can_do_much says 'memory: DONE' "$work/err"
+check without_a_sandbox_qemu_writes_files test -e "$work/qemu.new"
+rm -f "$work/qemu.new"
+mv "$work/qemu" "$work/folder/qemu"
+run 60 run -k "$work/off.elf" -m 64M -M "qemu,path=$work/folder/qemu"
+check qemu_has_tried_too complains 'qemu has tried'
+check nothing_is_left_to_qemu test -z "$(grep DONE "$work/err")"
+
+# start OPTION...: a guest that loops; its vmm is $pid.
+start() {
+    "$vmm" run -k "$work/loop.elf" -m 64M "$@" >"$work/out" 2>"$work/err" </dev/null &
+    pid=$!
+    for _ in {1..300}; do grep -q U "$work/out" && break; sleep 0.1; done
+}
+has() { grep -qP "^$2:\t$3$" "/proc/$1/status"; }
+export RINGVISOR_RUN_DIR=$work/run
+mkdir -m 700 "$work/run"
+qemu-img create -q -f qcow2 "$work/folder/disk.qcow2" 16M
+start --disk "$work/folder/disk.qcow2" --console "pty:$work/link"
+for _ in {1..50}; do [[ $(pgrep -P "$pid" qemu | wc -l) -eq 2 ]] && break; sleep 0.1; done
+check qemu_and_the_helper_run test "$(pgrep -P "$pid" qemu | wc -l)" -eq 2
+for child in $(pgrep -P "$pid" qemu); do
+    check "$(cat "/proc/$child/comm")_has_a_filter" has "$child" Seccomp 2
+    check "$(cat "/proc/$child/comm")_gets_no_new_privileges" has "$child" NoNewPrivs 1
+done
+check the_vmm_has_no_capabilities has "$pid" CapPrm 0000000000000000
+kill -9 "$pid"
+wait "$pid" 2>/dev/null || true
+for _ in {1..50}; do [[ ! -e $work/run/vm-$pid.sock ]] && break; sleep 0.1; done
+check a_killed_vmm_leaves_no_socket test ! -e "$work/run/vm-$pid.sock"
+check a_killed_vmm_leaves_no_link test ! -L "$work/link"
+exit "$failed"
