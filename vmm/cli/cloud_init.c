@@ -24,6 +24,10 @@
 #define ROOM_FOR_TABLE (1u << 20)
 #define HOST_LABEL_MAX 63u
 
+/* Where a whole disk would have its partition table. */
+#define TABLE_OFFSET 446
+#define TABLE_SIZE   64
+
 static const char no_user_data[] = "#cloud-config\n";
 
 static int wrong(const char *value, const char *wanted)
@@ -255,6 +259,9 @@ int cloud_init_seed(const struct cloud_init *config, const char *name)
     snprintf(sectors, sizeof(sectors), "%zu", size / SECTOR_SIZE);
     if (!error)
         error = run_tool(format, STDIN_FILENO);
+    /* mformat writes one, of the file system itself, which Linux would show as a second disk. */
+    if (!error && pwrite(fd, (char[TABLE_SIZE]){0}, TABLE_SIZE, TABLE_OFFSET) != TABLE_SIZE)
+        error = -EIO;
     if (!error)
         error = add_file(image, "user-data", user ? user : no_user_data, user_size);
     if (!error)

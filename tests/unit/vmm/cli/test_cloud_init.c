@@ -140,6 +140,20 @@ static void the_seed_has_the_files_and_the_label_that_cloud_init_looks_for(void 
     cloud_init_free(&config);
 }
 
+static void the_seed_has_no_partitions(void **state)
+{
+    static const char none[64];
+    struct cloud_init config = {.hostname = strdup("web")};
+    char table[64];
+    int fd = cloud_init_seed(&config, NULL);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, table, sizeof(table), 446), sizeof(table));
+    assert_memory_equal(table, none, sizeof(table));
+    close(fd);
+    cloud_init_free(&config);
+}
+
 static void a_seed_without_user_data_has_an_empty_configuration(void **state)
 {
     struct cloud_init config = {.hostname = strdup("web")};
@@ -215,6 +229,7 @@ int main(void)
         cmocka_unit_test(takes_files_and_a_name_each_once),
         cmocka_unit_test(labels_longer_than_dns_has_are_refused),
         cmocka_unit_test(the_seed_has_the_files_and_the_label_that_cloud_init_looks_for),
+        cmocka_unit_test(the_seed_has_no_partitions),
         cmocka_unit_test(a_seed_without_user_data_has_an_empty_configuration),
         cmocka_unit_test(user_data_of_megabytes_fits),
         cmocka_unit_test(what_cannot_be_read_is_refused),
