@@ -135,6 +135,7 @@ static int open_control(const struct run_options *o, struct session *session,
         .path = o->control_path,
         .name = o->name,
         .options = o->given,
+        .saved_options = o->saved,
         .kill = user_kills,
         .opaque = session,
     };

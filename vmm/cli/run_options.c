@@ -632,8 +632,29 @@ static int complete_boot(struct run_options *o)
     return o->firmware ? add_flash(o) : 0;
 }
 
+/*
+ * Places and interrupts of devices follow from their order, which keys of their own do not keep.
+ * NULL: out of memory.
+ */
+static json_t *options_to_save(const struct run_options *o)
+{
+    json_t *saved = json_deep_copy(o->given), *devices = json_array();
+
+    for (unsigned i = 0; i < ROWS; i++)
+        if (rows[i].device || strcmp(rows[i].name, "device") == 0)
+            json_object_del(saved, rows[i].name);
+    for (unsigned i = 0; i < VM_MAX_DEVICES && o->devices[i]; i++)
+        json_array_append_new(devices, json_string(o->devices[i]));
+    if (json_object_set_new(saved, "device", devices) == 0)
+        return saved;
+    json_decref(saved);
+    return NULL;
+}
+
 int run_options_complete(struct run_options *o)
 {
+    /* Before what is added here, which will be added again. */
+    o->saved = options_to_save(o);
     if (complete_boot(o) || complete_control(o) || add_cloud_seed(o))
         return -EINVAL;
     if (o->gdb_wait && !o->gdb) {
@@ -694,5 +715,6 @@ void run_options_free(struct run_options *o)
     if (o->cloud_seed >= 0)
         close(o->cloud_seed);
     json_decref(o->given);
+    json_decref(o->saved);
     json_decref(o->texts);
 }

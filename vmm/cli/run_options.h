@@ -35,12 +35,13 @@ struct run_options {
     const char *snapshots; /* folder in which they may be written, or NULL */
     unsigned slice_ms;
     unsigned grace_s;
-    const char *config;          /* file with more options, or NULL */
-    bool print_config;           /* print what was given and do nothing else */
-    json_t *given;               /* what was given, by the file as well: option_json.h */
-    json_t *texts;               /* of the file, which the fields here point to */
-    const char *control;         /* path of the control socket, "off", or NULL: by the VM's name */
-    char name[RUN_NAME_MAX + 1]; /* of the VM, also if none was given */
+    const char *config;  /* file with more options, or NULL */
+    bool print_config;   /* print what was given and do nothing else */
+    json_t *given;       /* what was given, by the file as well: option_json.h */
+    json_t *saved;       /* the same for a restore: all devices as `device`, in their order */
+    json_t *texts;       /* of the file, which the fields here point to */
+    const char *control; /* path of the control socket, "off", or NULL: by the VM's name */
+    char name[RUN_NAME_MAX + 1];             /* of the VM, also if none was given */
     char control_path[RUN_CONTROL_PATH_MAX]; /* empty: there is no control interface */
 };
 

@@ -242,6 +242,7 @@ int control_open(const struct control_config *config, struct control **control)
     new->patience_ms = config->patience_ms ? config->patience_ms : PATIENCE_MS;
     new->target.name = config->name;
     new->target.options = config->options;
+    new->target.saved_options = config->saved_options;
     new->target.kill = config->kill;
     new->target.opaque = config->opaque;
     error = start_http(new);

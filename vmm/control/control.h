@@ -20,6 +20,7 @@ struct control_config {
     const char *path;           /* of the socket */
     const char *name;           /* of the VM */
     json_t *options;            /* an object for /vm, or NULL */
+    json_t *saved_options;      /* those that a snapshot has, or NULL */
     void (*kill)(void *opaque); /* end the VM at once */
     void *opaque;
     unsigned patience_ms; /* for a client to send a request, or to read the answer; 0: 10000 */

@@ -36,8 +36,9 @@ struct control_call;
 struct control_target {
     struct vm *vm;
     const char *name;
-    json_t *options;    /* an object, or NULL */
-    int64_t started_ns; /* CLOCK_MONOTONIC */
+    json_t *options;       /* an object, or NULL */
+    json_t *saved_options; /* those that a snapshot has, or NULL */
+    int64_t started_ns;    /* CLOCK_MONOTONIC */
     void (*kill)(void *opaque);
     void *opaque;
     struct event *tick;           /* while something waits */

@@ -96,7 +96,7 @@ static void begin(struct control_snapshot *s)
     const struct snapshot_config config = {
         .folder = s->folder,
         .name = s->target->name,
-        .options = s->target->options,
+        .options = s->target->saved_options,
         .disks = !s->stop,
     };
     const struct snapshot_calls calls = {copied, ended, s};

@@ -299,6 +299,10 @@ static int add_disk(struct snapshot *s, struct rv_instance *device, const char *
                         "disk '%s' of %s is %s: a snapshot can hold raw files only", path, name,
                         S_ISREG(st.st_mode) ? "not raw" : "no regular file");
     }
+    if (st.st_nlink == 0 && !writable) { /* one that the vmm has made of its options */
+        close(fd);
+        return 0;
+    }
     disk->device = strdup(name);
     disk->path = realpath(path, NULL);
     disk->size = (uint64_t)st.st_size;
@@ -309,7 +313,9 @@ static int add_disk(struct snapshot *s, struct rv_instance *device, const char *
         *source = fd;
     else
         close(fd);
-    return disk->device && disk->path ? 0 : -ENOMEM;
+    if (!disk->path)
+        return complain(why, WHY_MAX, -ENOTSUP, "disk '%s' of %s has no name any more", path, name);
+    return disk->device ? 0 : -ENOMEM;
 }
 
 /* What the guest writes to. */

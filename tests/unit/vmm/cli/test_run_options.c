@@ -15,6 +15,7 @@
 
 #include "vmm/cli/command.h"
 #include "vmm/cli/firmware_files.h"
+#include "vmm/cli/option_json.h"
 
 static char stderr_text[4096];
 
@@ -224,6 +225,45 @@ static void command_line_counts_instead_of_the_file(void **state)
     assert_int_equal(o.vm.nr_devices, 2);
     assert_string_equal(o.devices[0], "virtio-blk,path=y");
     assert_string_equal(o.devices[1], "virtio-rng");
+    run_options_free(&o);
+}
+
+static void what_a_snapshot_keeps_has_the_devices_in_their_order(void **state)
+{
+    struct run_options o, again;
+    struct option_set set;
+    json_t *keep = json_array();
+
+    accepted(&o, "-k K -c 2 --disk a --net user --disk b,ro -d x --rng --firmware edk2");
+    assert_null(json_object_get(o.saved, "disk"));
+    assert_int_equal(json_array_size(json_object_get(o.saved, "device")), 5);
+    run_options_init_restore(&again, &set);
+    assert_int_equal(option_json_apply(&set, o.saved, keep, "it"), 0);
+    assert_int_equal(run_options_complete(&again), 0);
+    assert_int_equal(again.vm.nr_vcpus, 2);
+    assert_int_equal(again.vm.nr_devices, o.vm.nr_devices);
+    for (unsigned i = 0; i < o.vm.nr_devices; i++)
+        assert_string_equal(again.devices[i], o.devices[i]);
+    assert_true(json_equal(again.saved, o.saved)); /* of a snapshot of it, too */
+    run_options_free(&again);
+    json_decref(keep);
+    run_options_free(&o);
+}
+
+static void restore_takes_all_that_a_file_may_have(void **state)
+{
+    struct run_options o;
+    struct option_set run, restore;
+
+    run_options_init(&o, &run);
+    run_options_free(&o);
+    run_options_init_restore(&o, &restore);
+    for (unsigned i = 0; i < run.count; i++)
+        if (strcmp(run.rows[i].name, "help") != 0)
+            assert_int_equal(!option_find(&restore, run.rows[i].name), run.rows[i].not_in_file);
+    assert_null(option_find(&run, "revert-disks"));
+    assert_int_equal(option_apply(&restore, option_find(&restore, "revert-disks"), NULL), 0);
+    assert_true(o.revert_disks);
     run_options_free(&o);
 }
 
@@ -477,6 +517,8 @@ int main(void)
         cmocka_unit_test(options_go_where_they_belong),
         cmocka_unit_test(file_has_the_options_of_the_command_line),
         cmocka_unit_test(command_line_counts_instead_of_the_file),
+        cmocka_unit_test(what_a_snapshot_keeps_has_the_devices_in_their_order),
+        cmocka_unit_test(restore_takes_all_that_a_file_may_have),
         cmocka_unit_test(file_that_is_wrong_is_refused_with_its_key),
         cmocka_unit_test(what_was_given_can_be_read_again),
         cmocka_unit_test(control_socket_is_named_after_the_guest),
