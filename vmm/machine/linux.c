@@ -121,10 +121,15 @@ static int take(struct linux_machine *l, const struct machine_config *config,
         log_error("--machine linux: %u vCPUs need as many CPUs", config->nr_vcpus);
         return -EINVAL;
     }
+    if (cpus && (unsigned)__builtin_popcountll(cpus) != config->nr_pcpus) {
+        log_error("--machine linux: 'cpus' names %d CPUs, and the guest is to have %u",
+                  __builtin_popcountll(cpus), config->nr_pcpus);
+        return -EINVAL;
+    }
     read_line(ONLINE, line, sizeof(line));
     if (!cpus && linux_cpus_parse(line, &online) == 0)
         cpus = linux_cpus_pick(online, info->taken_cpus, config->nr_pcpus);
-    if ((unsigned)__builtin_popcountll(cpus) != config->nr_pcpus) {
+    if (!cpus) {
         log_error("--machine linux: the guest is to have %u CPUs, and one must stay for the host: "
                   "online are %.*s",
                   config->nr_pcpus, (int)strcspn(line, "\n"), line);

@@ -115,7 +115,7 @@ static void fill_boot_page(struct stub *stub, u32 cpus)
     boot->channels_offset = shared + SZ_64K;
     boot->vcpus_offset = boot->channels_offset + cpus * channel_size;
     boot->nr_vcpus = vcpus_for(cpus);
-    boot->features = RV_FEATURE_IDLE;
+    boot->features = RV_FEATURE_IDLE | RV_FEATURE_TIMESTAMP;
     boot->poll_limit = POLL_LIMIT;
 }
 
