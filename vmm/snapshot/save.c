@@ -168,7 +168,9 @@ static int give_name(struct snapshot *s, int folder)
 {
     if (fsync(folder))
         return failed(s, -errno, s->making);
-    if (renameat2(AT_FDCWD, s->making, AT_FDCWD, s->path, RENAME_NOREPLACE))
+    /* A file system that cannot promise that (NFS) has been asked at the beginning, at least. */
+    if (renameat2(AT_FDCWD, s->making, AT_FDCWD, s->path, RENAME_NOREPLACE) &&
+        (errno != EINVAL || renameat2(AT_FDCWD, s->making, AT_FDCWD, s->path, 0)))
         return failed(s, -errno, s->path);
     return 0;
 }
