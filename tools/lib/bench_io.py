@@ -128,6 +128,7 @@ DISK_JOBS = (
     ("randwrite-1", "randwrite", "4k", 1), ("randwrite-32", "randwrite", "4k", 32),
     ("read", "read", "1M", 4), ("write", "write", "1M", 4),
 )
+PCI_JOBS = (("pci-1", "randread", "4k", 1), ("pci-32", "randread", "4k", 32))
 DISK_ROWS = (
     Row("randread-1", "4k random read, depth 1", "1000/s", 1e-3),
     Row("randread-32", "4k random read, depth 32", "1000/s", 1e-3),
@@ -135,6 +136,8 @@ DISK_ROWS = (
     Row("randwrite-32", "4k random write, depth 32", "1000/s", 1e-3),
     Row("read", "sequential read, 1M", "MiB/s"),
     Row("write", "sequential write, 1M", "MiB/s"),
+    Row("pci-1", "on PCI: 4k random read, depth 1", "1000/s", 1e-3),
+    Row("pci-32", "on PCI: 4k random read, depth 32", "1000/s", 1e-3),
 )
 
 
@@ -143,8 +146,11 @@ def measure_disk(args, files):
     with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
         image = os.path.join(folder, "disk")
         subprocess.run(["dd", "if=/dev/urandom", f"of={image}", "bs=1M", f"count={DISK_SIZE >> 20}", "status=none"], check=True)
-        options = ["--disk", f"{image},serial=data", *programs_disk(tools)]
-        script = PROGRAMS + fio_jobs(DISK_JOBS, "--filename=/dev/$(disk data)")
+        other = image + "-pci"
+        shutil.copyfile(image, other)
+        options = ["--disk", f"{image},serial=data", "--disk", f"{other},serial=pci,bus=pci", *programs_disk(tools)]
+        script = (PROGRAMS + fio_jobs(DISK_JOBS, "--filename=/dev/$(disk data)")
+                  + fio_jobs(PCI_JOBS, "--filename=/dev/$(disk pci)"))
         return in_turns("disk", args, DISK_ROWS, lambda who: fio_figures(guest.run(who, options, script)))
 
 

@@ -182,18 +182,16 @@ void pci_function_reset(struct pci_function *function)
  * Registers
  */
 
-bool pci_function_claims(const struct pci_function *function, uint64_t address, unsigned width,
-                         unsigned *bar, uint64_t *offset)
+bool pci_function_claims(const struct pci_function *function, uint64_t address, unsigned *bar,
+                         uint64_t *offset)
 {
     const uint8_t *config = function->state->config;
 
     if (!(config[PCI_COMMAND] & PCI_COMMAND_MEMORY))
         return false;
     for (*bar = 0; *bar < PCI_BARS; ++*bar) {
-        uint64_t size = function->bar_size[*bar];
-
         *offset = address - get(config, PCI_BASE_ADDRESS_0 + 4 * *bar, 4);
-        if (*offset < size && width <= size - *offset)
+        if (*offset < function->bar_size[*bar])
             return true;
     }
     return false;

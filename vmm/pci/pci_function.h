@@ -85,9 +85,12 @@ uint32_t pci_function_config_read(struct pci_function *function, unsigned offset
 void pci_function_config_write(struct pci_function *function, unsigned offset, unsigned width,
                                uint32_t value);
 
-/* Does a BAR of it answer for all `width` bytes at `address`? Its number and the offset in it. */
-bool pci_function_claims(const struct pci_function *function, uint64_t address, unsigned width,
-                         unsigned *bar, uint64_t *offset);
+/*
+ * Does a BAR of it answer at `address`? Its number and the offset in it. BARs and accesses are
+ * aligned to their sizes, so an access that begins in a BAR ends there.
+ */
+bool pci_function_claims(const struct pci_function *function, uint64_t address, unsigned *bar,
+                         uint64_t *offset);
 int pci_function_read(struct pci_function *function, unsigned bar, uint64_t offset, unsigned width,
                       uint64_t *value);
 int pci_function_write(struct pci_function *function, unsigned bar, uint64_t offset, unsigned width,

@@ -125,12 +125,11 @@ static int ecam_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
  * BARs
  */
 
-static struct pci_function *at_address(const struct pci_host *host, uint64_t address,
-                                       unsigned width, unsigned *bar, uint64_t *offset)
+static struct pci_function *at_address(const struct pci_host *host, uint64_t address, unsigned *bar,
+                                       uint64_t *offset)
 {
     for (unsigned i = 0; i < host->nr_slots; i++)
-        if (host->functions[i] &&
-            pci_function_claims(host->functions[i], address, width, bar, offset))
+        if (host->functions[i] && pci_function_claims(host->functions[i], address, bar, offset))
             return host->functions[i];
     return NULL;
 }
@@ -140,8 +139,7 @@ static int mmio_read(void *opaque, uint64_t offset, unsigned size, uint64_t *val
 {
     uint64_t in_bar;
     unsigned bar;
-    struct pci_function *function =
-        at_address(opaque, BOARD_PCI_MMIO_BASE + offset, size, &bar, &in_bar);
+    struct pci_function *function = at_address(opaque, BOARD_PCI_MMIO_BASE + offset, &bar, &in_bar);
     int error = function ? pci_function_read(function, bar, in_bar, size, value) : -ENXIO;
 
     if (error == -EINVAL && size == 8)
@@ -155,8 +153,7 @@ static int mmio_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
 {
     uint64_t in_bar;
     unsigned bar;
-    struct pci_function *function =
-        at_address(opaque, BOARD_PCI_MMIO_BASE + offset, size, &bar, &in_bar);
+    struct pci_function *function = at_address(opaque, BOARD_PCI_MMIO_BASE + offset, &bar, &in_bar);
     int error = function ? pci_function_write(function, bar, in_bar, size, value) : 0;
 
     return error == -EAGAIN || (error == -EINVAL && size == 8) ? error : 0;
