@@ -76,15 +76,19 @@ static void fixed_place_is_the_firsts_and_the_second_goes_to_the_platform_bus(vo
 static void fixed_place_that_is_somebody_elses_is_not_given(void **state)
 {
     const struct rv_device_class classes[] = {
-        fixed(0x08000000, 0x1000, 3),   /* the GIC */
-        fixed(0x08ffffff, 2, 3),        /* its end */
-        fixed(0x0a000200, 0x200, 3),    /* a virtio transport */
-        fixed(0x0c000000, 0x1000, 3),   /* the platform bus */
-        fixed(0x40000000, 0x1000, 3),   /* RAM */
+        fixed(0x08000000, 0x1000, 8),   /* the GIC */
+        fixed(0x08ffffff, 2, 8),        /* its end */
+        fixed(0x0a000200, 0x200, 8),    /* a virtio transport */
+        fixed(0x0c000000, 0x1000, 8),   /* the platform bus */
+        fixed(0x40000000, 0x1000, 8),   /* RAM */
+        fixed(0x10000000, 0x1000, 8),   /* PCI's BARs */
+        fixed(0x3fffffff, 1, 8),        /* the end of its configuration space */
+        fixed(0x09010000, 0x1000, 3),   /* INTA */
+        fixed(0x09010000, 0x1000, 6),   /* INTD */
         fixed(0x09010000, 0x1000, 16),  /* the SPI of a transport */
         fixed(0x09010000, 0x1000, 112), /* of the platform bus */
         fixed(0x09010000, 0x1000, UINT32_MAX),
-        fixed(0x09000800, 0x1000, 3), /* half of the first */
+        fixed(0x09000800, 0x1000, 8), /* half of the first */
         fixed(0x09010000, 0x1000, 1), /* its SPI */
     };
     struct rv_device_class first = fixed(0x09000000, 0x1000, 1);
