@@ -66,7 +66,7 @@ void loop_free(struct loop *loop)
         kicks += loop->cores->pcpus[i].kicks;
     log_debug("the vmm slept %" PRIu64 " times, %" PRIu64 " of them early because host CPUs were "
               "scarce, and kicked pCPUs %" PRIu64 " times",
-              loop->sleeps, loop->short_polls, kicks);
+              loop->cores->counts.sleeps, loop->cores->counts.short_polls, kicks);
     if (loop->doorbell)
         event_free(loop->doorbell);
     if (loop->alarm)
@@ -268,8 +268,8 @@ static void sleep_once(struct loop *loop)
 {
     int64_t start = clock_now_ns();
 
-    loop->sleeps++;
-    loop->short_polls += polling_contended(&loop->polling, start);
+    loop->cores->counts.sleeps++;
+    loop->cores->counts.short_polls += polling_contended(&loop->polling, start);
     set_waiting(loop->cores, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
     tap_sleep_begin();
@@ -322,6 +322,7 @@ enum loop_end loop_run(struct loop *loop)
             if (!loop->ended && !notify(loop->cores))
                 sleep_once(loop);
         }
+        loop->cores->counts.polls += looks;
         since_turn = 0;
         looks = 0;
     }

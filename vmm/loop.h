@@ -33,7 +33,6 @@ struct loop {
     bool ended;
     enum loop_end end;
     struct polling polling;
-    uint64_t sleeps, short_polls; /* for people: sleeps, and those of them with host CPUs scarce */
 };
 
 /* 0 or -ENOMEM after a message. */

@@ -188,6 +188,7 @@ static void requested(struct evhttp_request *http, void *opaque)
 {
     struct control *control = opaque;
     const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(http));
+    const char *accept = evhttp_find_header(evhttp_request_get_input_headers(http), "Accept");
     struct evbuffer *body = evhttp_request_get_input_buffer(http);
     struct request *request = calloc(1, sizeof(*request));
 
@@ -201,6 +202,7 @@ static void requested(struct evhttp_request *http, void *opaque)
         .target = &control->target,
         .method = evhttp_request_get_command(http),
         .path = path && *path ? path : "/",
+        .from_browser = accept && strstr(accept, "text/html"),
         .body_size = evbuffer_get_length(body),
         .body = (const char *)evbuffer_pullup(body, -1),
         .answered = answered,

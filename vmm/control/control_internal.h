@@ -62,6 +62,7 @@ struct control_call {
     const char *path; /* as it was sent, without the query */
     const char *body; /* NULL if size is 0 */
     size_t body_size;
+    bool from_browser; /* it would rather have HTML */
     void (*answered)(struct control_call *call, const struct control_answer *answer);
     void *opaque;
 
@@ -117,10 +118,11 @@ uint64_t control_vcpu_run_ns(const struct vm *vm, unsigned index);
 /* As JSON has no more than 63 bits, what is above is cut to that. */
 json_t *control_number(uint64_t number);
 
-/* Handlers: control_vm.c, control_devices.c, control_exits.c, control_metrics.c. */
+/* Handlers: control_vm.c, control_devices.c, control_exits.c, control_metrics.c,
+   control_page.c. */
 typedef void control_handler(struct control_call *call);
 control_handler control_vm_show, control_vm_pause, control_vm_resume, control_vm_stop,
     control_vm_kill, control_vm_reset, control_vm_snapshot, control_vcpus_list;
 control_handler control_devices_list, control_devices_show, control_devices_set,
     control_devices_command, control_disks_list, control_networks_list;
-control_handler control_exits_list, control_metrics_show;
+control_handler control_exits_list, control_metrics_show, control_page_show;

@@ -62,6 +62,33 @@ static void put_vm(FILE *out, const struct control_target *target)
 }
 
 /*
+ * The loop and the rings
+ */
+
+static void put_rings(FILE *out, const struct cores *cores)
+{
+    begin(out, "ringvisor_loop_polls_total", "counter", "looks at the rings that found nothing");
+    fprintf(out, "ringvisor_loop_polls_total %" PRIu64 "\n", cores->counts.polls);
+    begin(out, "ringvisor_loop_sleeps_total", "counter", "sleeps of the vmm's loop");
+    fprintf(out, "ringvisor_loop_sleeps_total %" PRIu64 "\n", cores->counts.sleeps);
+    begin(out, "ringvisor_loop_early_sleeps_total", "counter",
+          "those of them that came early, since CPUs of the host were scarce");
+    fprintf(out, "ringvisor_loop_early_sleeps_total %" PRIu64 "\n", cores->counts.short_polls);
+    begin(out, "ringvisor_pcpu_kicks_total", "counter", "doorbells that a physical CPU got");
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        fprintf(out, "ringvisor_pcpu_kicks_total{pcpu=\"%u\"} %" PRIu64 "\n", i,
+                cores->pcpus[i].kicks);
+    begin(out, "ringvisor_ring_events", "gauge", "events that wait for the vmm in the ring");
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        fprintf(out, "ringvisor_ring_events{pcpu=\"%u\"} %u\n", i,
+                pcpu_depth(&cores->pcpus[i]).events);
+    begin(out, "ringvisor_ring_commands", "gauge", "commands that wait for the stub in the ring");
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        fprintf(out, "ringvisor_ring_commands{pcpu=\"%u\"} %u\n", i,
+                pcpu_depth(&cores->pcpus[i]).commands);
+}
+
+/*
  * Exits
  */
 
@@ -179,6 +206,7 @@ void control_metrics_show(struct control_call *call)
 
     if (out) {
         put_vm(out, target);
+        put_rings(out, target->vm->cores);
         put_exits(out, &target->vm->exits.stats);
         put_devices(out, target->vm);
     }

@@ -58,6 +58,10 @@ json_t *control_routes(void)
 
 static void show_index(struct control_call *call)
 {
+    if (call->from_browser) {
+        control_page_show(call);
+        return;
+    }
     control_answer(call, CONTROL_OK,
                    json_pack("{s:s,s:o}", "name", call->target->name, "routes", control_routes()));
 }

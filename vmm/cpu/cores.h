@@ -22,6 +22,10 @@ struct cores {
      * of an interrupt, an SError. Must be set before a vCPU runs.
      */
     void (*handle_left)(struct vcpu *vcpu, const struct rv_event *event);
+    struct {
+        uint64_t polls, sleeps,
+            short_polls; /* of the loop: looks in vain, and sleeps, for people */
+    } counts;
     struct pcpu *in_exit; /* its exit is being handled, so it answers calls at once; or NULL */
 };
 

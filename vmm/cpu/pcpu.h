@@ -66,6 +66,27 @@ bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now);
  */
 int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value);
 
+/* How full its rings are now: events that wait for the vmm, commands that wait for the stub. */
+struct pcpu_depth {
+    uint32_t events, commands;
+};
+
+static inline struct pcpu_depth pcpu_depth(const struct pcpu *pcpu)
+{
+    uint32_t done = rv_load_relaxed(&pcpu->channel->command_tail.v);
+    struct pcpu_depth depth = {.commands = pcpu->command_head - done};
+
+    while (depth.events < RV_EVENT_ENTRIES &&
+           rv_ring_ready(
+               &pcpu->channel->event[(pcpu->event_tail + depth.events) % RV_EVENT_ENTRIES].seq,
+               pcpu->event_tail + depth.events))
+        depth.events++;
+    /* The stub's number may be anything. */
+    if (depth.commands > RV_COMMAND_ENTRIES)
+        depth.commands = RV_COMMAND_ENTRIES;
+    return depth;
+}
+
 /* The next event, if there is one. Its type and vCPU are checked; its other fields are not. */
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event);
 

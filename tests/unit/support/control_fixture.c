@@ -54,6 +54,8 @@ static struct rv_instance devices[] = {
     {"virtio-net@a000200", &classes[2]},
 };
 
+static struct rv_channel channel;
+
 void control_fixture_init(void)
 {
     struct control_fixture *f = &control_fixture;
@@ -61,6 +63,9 @@ void control_fixture_init(void)
     memset(f, 0, sizeof(*f));
     f->quiet = true;
     f->cores.nr_pcpus = 1;
+    f->cores.pcpus[0] = (struct pcpu){.channel = &channel, .command_head = 3, .kicks = 2};
+    rv_store_relaxed(&channel.command_tail.v, 1);
+    f->cores.counts.sleeps = 5;
     f->vm.cores = &f->cores;
     f->vm.core = &f->core;
     f->vm.config = (struct vm_config){

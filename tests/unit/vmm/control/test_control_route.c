@@ -498,6 +498,10 @@ static void metrics_have_all_numbers(void **state)
     says("\nringvisor_paused 0\n");
     says("\nringvisor_memory_bytes 67108864\n");
     says("ringvisor_vcpu_run_seconds_total{vcpu=\"1\"} 0.000000\n");
+    says("\nringvisor_loop_sleeps_total 5\n");
+    says("\nringvisor_pcpu_kicks_total{pcpu=\"0\"} 2\n");
+    says("\nringvisor_ring_events{pcpu=\"0\"} 0\n");
+    says("\nringvisor_ring_commands{pcpu=\"0\"} 2\n");
     snprintf(line, sizeof(line), "ringvisor_exits_total{kind=\"%s\"} 1\n",
              decode_kind_name(EXIT_HVC64));
     says(line);
@@ -518,6 +522,23 @@ static void index_names_every_route(void **state)
     assert_true(json_array_size(routes) > 10);
     assert_string_equal(json_string_value(json_array_get(routes, 0)), "GET /");
     json_decref(json);
+}
+
+static void index_is_a_page_for_a_browser(void **state)
+{
+    struct control_call *call = calloc(1, sizeof(*call));
+
+    *call = (struct control_call){.target = &target,
+                                  .method = EVHTTP_REQ_GET,
+                                  .path = "/",
+                                  .from_browser = true,
+                                  .answered = answered};
+    control_route(call);
+    assert_int_equal(status, 200);
+    says("<!DOCTYPE html>");
+    says("</html>");
+    assert_null(strstr(text, "http://")); /* nothing from elsewhere */
+    assert_null(strstr(text, "https://"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -553,6 +574,7 @@ int main(void)
         TEST(exits_are_shown_with_their_times),
         TEST(metrics_have_all_numbers),
         TEST(index_names_every_route),
+        TEST(index_is_a_page_for_a_browser),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
