@@ -42,6 +42,7 @@ struct control_target {
     void (*kill)(void *opaque);
     void *opaque;
     struct event *tick;           /* while something waits */
+    unsigned rest_ms;             /* how long it may wait for the devices to come to rest */
     struct control_call *waiting; /* for the VM to have paused, or to go on */
     struct event_base *base;
     struct control_snapshot *snapshot; /* that is being taken, or NULL */
@@ -71,6 +72,7 @@ struct control_call {
     const char *subject;          /* begins the message of control_answer_error() */
     const char *hint;             /* what the command of a device takes */
     struct control_call *next;    /* in target->waiting */
+    int64_t deadline_ms;          /* of its wait there */
     bool resumes;                 /* it waits to go on, not to stand still */
 };
 

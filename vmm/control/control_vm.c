@@ -11,6 +11,8 @@
 #include "vmm/vm/vm_devices.h"
 #include "vmm/vm/vm_pause.h"
 
+#define REST_MS 8000u /* for the devices to come to rest: less than a client waits */
+
 /* How soon it is noticed that the devices have come to rest. */
 static const struct timeval tick_time = {.tv_usec = 2000};
 
@@ -86,6 +88,28 @@ static bool wants_to_resume(const struct control_target *target)
     return false;
 }
 
+/*
+ * A disk of a full file system (werror=stop), or one whose server is away, may come to rest in hours.
+ * The VM stays as it is; only the client learns why nothing happens.
+ */
+static void answer_late(struct control_target *target)
+{
+    int64_t now = clock_now_ms();
+
+    for (struct control_call **at = &target->waiting, *call; (call = *at);) {
+        if (now <= call->deadline_ms) {
+            at = &call->next;
+            continue;
+        }
+        *at = call->next;
+        control_refuse(
+            call, CONTROL_CONFLICT, "busy",
+            "the devices have not come to rest within %u s (does a disk wait for space, or "
+            "for its server?); until they do, the VM is 'pausing'",
+            target->rest_ms / 1000);
+    }
+}
+
 /* True: nobody waits any more. */
 static bool settle(struct control_target *target)
 {
@@ -103,7 +127,11 @@ static void tick(evutil_socket_t fd, short what, void *opaque)
 {
     struct control_target *target = opaque;
 
-    if (!settle(target))
+    if (settle(target))
+        return;
+    if (!target->vm->pause.kept) /* by a snapshot, which may take long and comes to an end */
+        answer_late(target);
+    if (target->waiting)
         event_add(target->tick, &tick_time);
 }
 
@@ -111,6 +139,8 @@ int control_target_init(struct control_target *target, struct event_base *base)
 {
     target->base = base;
     target->started_ns = clock_now_ns();
+    if (!target->rest_ms)
+        target->rest_ms = REST_MS;
     target->tick = evtimer_new(base, tick, target);
     return target->tick ? 0 : -ENOMEM;
 }
@@ -134,6 +164,7 @@ static void wait_for_rest(struct control_call *call)
 {
     struct control_target *target = call->target;
 
+    call->deadline_ms = clock_now_ms() + target->rest_ms;
     call->next = target->waiting;
     target->waiting = call;
     if (!settle(target))

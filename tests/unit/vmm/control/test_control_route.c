@@ -177,6 +177,25 @@ static void pause_is_answered_when_the_devices_are_quiet(void **state)
     state_is(answer(200), "running");
 }
 
+static void pause_that_takes_too_long_is_answered_and_goes_on(void **state)
+{
+    json_t *json;
+
+    target.rest_ms = 20;
+    control_fixture.quiet = false;
+    request(EVHTTP_REQ_POST, "/vm/pause", NULL);
+    for (int i = 0; i < 1000 && !answers; i++)
+        event_base_loop(base, EVLOOP_ONCE);
+    json = answer(409);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(json, "error"), "code")),
+                        "busy");
+    json_decref(json);
+    state_is(get("/vm"), "pausing");
+    control_fixture.quiet = true;
+    request(EVHTTP_REQ_POST, "/vm/pause", NULL);
+    state_is(answer(200), "paused");
+}
+
 static void resume_waits_for_a_pause_that_is_not_over(void **state)
 {
     control_fixture.quiet = false;
@@ -550,6 +569,7 @@ int main(void)
         TEST(vcpus_are_shown_with_what_they_do),
         TEST(vcpu_that_is_held_says_by_whom),
         TEST(pause_is_answered_when_the_devices_are_quiet),
+        TEST(pause_that_takes_too_long_is_answered_and_goes_on),
         TEST(resume_waits_for_a_pause_that_is_not_over),
         TEST(pause_that_waits_is_answered_when_the_vm_ends),
         TEST(machine_that_is_lost_is_said),
