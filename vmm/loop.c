@@ -180,6 +180,7 @@ static unsigned take_events(struct loop *loop)
     struct cores *cores = loop->cores;
     struct rv_event event;
     unsigned handled = 0;
+    bool ends;
 
     for (unsigned i = 0; i < cores->nr_pcpus; i++) {
         struct pcpu *pcpu = &cores->pcpus[i];
@@ -189,7 +190,9 @@ static unsigned take_events(struct loop *loop)
                 break;
             handled++;
             tap_handle(pcpu, &event);
-            if (loop_handle(loop, pcpu, &event))
+            ends = loop_handle(loop, pcpu, &event);
+            pcpu_handled(pcpu);
+            if (ends)
                 return handled;
             if (is_crowded(cores, i))
                 break;

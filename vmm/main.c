@@ -125,6 +125,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0)
         return finish(help(argc - 1, argv + 1));
+    if (strcmp(argv[1], "worker") == 0)
+        return finish(command_worker(argc - 1, argv + 1));
     command = find(argv[1]);
     if (!command)
         return STATUS_USAGE;

@@ -14,7 +14,8 @@ start() {
         grep -q U "$work/out" 2>/dev/null && break
         sleep 0.1
     done
-    qemu=$(pgrep -P "$pid" qemu || true)
+    qemu=$(pgrep -P "$pid" qemu-system || true)
+    worker=$(pgrep -P "$pid" vmm-worker || true)
     shm=$(ls /dev/shm)
 }
 
@@ -23,7 +24,7 @@ ended() {
     local status=0
     wait "$pid" || status=$?
     for _ in $(seq 50); do
-        kill -0 "$qemu" 2>/dev/null || break
+        kill -0 "$qemu" 2>/dev/null || kill -0 "$worker" 2>/dev/null || break
         sleep 0.1
     done
     if [[ -z $qemu ]]; then
@@ -33,6 +34,9 @@ ended() {
     elif kill -0 "$qemu" 2>/dev/null; then
         bad "$1" "QEMU is left behind"
         kill -9 "$qemu"
+    elif [[ -n $worker ]] && kill -0 "$worker" 2>/dev/null; then
+        bad "$1" "the worker is left behind"
+        kill -9 "$worker"
     elif [[ $(ls /dev/shm) != "$shm" ]]; then
         bad "$1" "something is left in /dev/shm"
     elif [[ -n ${3-} ]] && ! grep -qF -- "$3" "$work/err"; then
@@ -40,6 +44,21 @@ ended() {
     else
         ok "$1"
     fi
+}
+
+# Several crashes in a row: the keeper does not try for ever.
+crash() {
+    local last=
+    for _ in {1..6}; do
+        for _ in {1..100}; do
+            worker=$(pgrep -P "$pid" vmm-worker || true)
+            [[ ! $worker || $worker == "$last" ]] || break
+            sleep 0.1
+        done
+        last=$worker
+        sleep 0.5 # it takes over
+        kill -SEGV "$worker" 2>/dev/null || break
+    done
 }
 
 # bash starts background jobs with SIGINT ignored, and vmm then keeps that for itself.
@@ -56,7 +75,13 @@ kill -TERM "$pid"
 ended a_debug_log_ends_with_the_exits_by_register 143 'posted write of pl011@9000000 + 0x0'
 start
 kill -9 "$pid"
+ended machine_and_worker_do_not_outlive_a_killed_keeper 137
+start --keeper off
+kill -9 "$pid"
 ended the_machine_does_not_outlive_a_killed_vmm 137
+start
+crash
+ended a_worker_that_crashes_again_and_again_ends_the_guest 139 'the 6th time within 10 s'
 start
 kill -9 "$qemu"
 ended a_killed_machine_is_reported 1 'killed by signal 9'

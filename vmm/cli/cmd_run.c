@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -15,6 +17,8 @@
 #include "vmm/control/control.h"
 #include "vmm/control/control_path.h"
 #include "vmm/gdb/gdb_server.h"
+#include "vmm/keeper/keeper.h"
+#include "vmm/keeper/kept.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/util/service.h"
@@ -30,6 +34,8 @@
 
 #define NS_PER_MS  1000000ull
 #define NR_SIGNALS 5u
+
+#define KEPT_STATE "state" /* the state area's memory object */
 
 /* timeout(1) signals its child and then the child's group: that is one SIGTERM, not two. */
 #define SAME_SIGNAL_NS 500000000
@@ -172,6 +178,31 @@ static int status_of(const struct session *session, enum loop_end how)
     }
 }
 
+/* For the next worker, or what the one before has left. False after a message. */
+static bool open_journal(struct cores *cores)
+{
+    bool found;
+    struct journal *journal = journal_open(&found);
+
+    if (journal)
+        cores_journal(cores, journal, found);
+    return journal;
+}
+
+/* The guest begins, or goes on. Then the keeper has everything that another worker needs. */
+static int begin(const struct run_options *o, struct vm *vm, struct session *session,
+                 bool taken_over)
+{
+    int error;
+
+    if (taken_over)
+        return vm_take_over(vm);
+    error = o->restore ? snapshot_start(o->restore, vm) : vm_start(vm, &session->over);
+    if (!error)
+        error = kept_put(vm->state.fd, KEPT_STATE);
+    return error ? error : machine_keep(vm->machine);
+}
+
 int command_serve(const struct run_options *o)
 {
     static const struct {
@@ -199,7 +230,7 @@ int command_serve(const struct run_options *o)
     struct record *record = NULL;
     struct event *watchdog = NULL;
     int status = STATUS_VMM;
-    bool created = false;
+    bool created = false, taken_over;
 
     sandbox_begin(o->sandbox);
     service_open();
@@ -224,25 +255,35 @@ int command_serve(const struct run_options *o)
         goto out;
     config.rom_size = vm_devices_rom(&config, plugins);
     machine_config.ram_size = vm_memory_size(config.ram_size, config.rom_size);
-    machine = machine_config.linux_host
-                  ? machine_linux_start(&machine_config)
-                  : machine_qemu_start(&machine_config, base, machine_died, &session);
+    taken_over = machine_is_kept();
+    if (taken_over)
+        machine = machine_qemu_take_over(&machine_config, base, machine_died, &session);
+    else if (machine_config.linux_host)
+        machine = machine_linux_start(&machine_config);
+    else
+        machine = machine_qemu_start(&machine_config, base, machine_died, &session);
     if (!machine ||
         (o->restore && snapshot_load(o->restore, machine, base, &session.over, &share, &config)))
         goto out;
     share.id = machine->vm;
+    if (taken_over) {
+        config.origin = VM_TAKEN_OVER;
+        config.state_fd = kept_get(KEPT_STATE);
+    }
     console = chardev_stdio_new(base, STDIN_FILENO, STDOUT_FILENO, user_quits, &session);
     if (!console)
         goto out;
     created = true;
     session.vm = &vm;
     cores_init(&cores, machine, o->slice_ms * NS_PER_MS);
+    if (kept_has_keeper() && !open_journal(&cores))
+        goto out;
     if (vm_create(&vm, &config, &share, &cores, base, plugins, console) ||
-        (o->restore ? snapshot_start(o->restore, &vm) : vm_start(&vm, &session.over)) ||
-        loop_init(&session.loop, base, &cores))
+        begin(o, &vm, &session, taken_over) || loop_init(&session.loop, base, &cores))
         goto out;
     if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait, &gdb))
         goto out;
+    kept_serving();
     if ((o->snapshots && snapshot_allow(&vm, o->snapshots)) || sandbox_enter(base))
         goto out;
     loop_add(&session.loop, &vm);
@@ -296,6 +337,23 @@ static int run(int argc, char **argv)
     int status = parsed > 0 ? STATUS_OK : STATUS_USAGE;
 
     if (!parsed)
+        sandbox_choose(o.sandbox);
+    if (!parsed)
+        status = o.no_keeper ? command_serve(&o) : keeper_run(argc, argv);
+    run_options_free(&o);
+    return status;
+}
+
+int command_worker(int argc, char **argv)
+{
+    static struct run_options o;
+    int status = STATUS_USAGE;
+
+    if (argc < 2)
+        return STATUS_USAGE;
+    kept_init(atoi(argv[1]));
+    prctl(PR_SET_NAME, "vmm-worker");
+    if (run_options_parse(&o, argc - 1, argv + 1) == 0)
         status = command_serve(&o);
     run_options_free(&o);
     return status;

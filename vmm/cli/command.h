@@ -22,6 +22,9 @@ struct command {
     const struct vm_command *vm;       /* instead of these two: vm_command.h */
 };
 
+/* `vmm worker`: what the keeper of `vmm run` starts; not for people. */
+int command_worker(int argc, char **argv);
+
 /* All of them; NULL ends the list. */
 extern const struct command *const command_all[];
 

@@ -13,6 +13,7 @@
 #include "vmm/cli/option_json.h"
 #include "vmm/control/control_path.h"
 #include "vmm/gdb/gdb_address.h"
+#include "vmm/keeper/kept.h"
 #include "vmm/util/log.h"
 #include "vmm/util/size.h"
 #include "vmm/vm/vm_devices.h"
@@ -117,6 +118,14 @@ static int set_gdb(void *target, const struct option_row *row, const char *value
 
     ((struct run_options *)target)->gdb = value;
     return gdb_address_parse(value, &address);
+}
+
+static int set_keeper(void *target, const struct option_row *row, const char *value)
+{
+    bool off = strcmp(value, "off") == 0;
+
+    ((struct run_options *)target)->no_keeper = off;
+    return off || strcmp(value, "on") == 0 ? 0 : bad(row->what, value, "give on or off");
 }
 
 static int set_log_level(void *target, const struct option_row *row, const char *value)
@@ -336,6 +345,13 @@ static const struct option_row rows[] = {
      .argument = "FILE",
      AT(record),
      .help = "record the guest's exits and their answers in FILE, for 'vmm replay'"},
+    {.name = "keeper",
+     .type = OPTION_OWN,
+     .argument = "on|off",
+     .what = "keeper",
+     .set = set_keeper,
+     .help = "off: one process, with which the guest dies (default on, but off with\n"
+             "--record, --gdb, --trace and --perfetto)"},
     {.name = "sandbox",
      .type = OPTION_OWN,
      .argument = "on|off|strict",
@@ -523,7 +539,7 @@ static int complete_control(struct run_options *o)
     if (o->vm.name)
         snprintf(o->name, sizeof(o->name), "%s", o->vm.name);
     else
-        snprintf(o->name, sizeof(o->name), "vm-%ld", (long)getpid());
+        snprintf(o->name, sizeof(o->name), "vm-%ld", (long)kept_pid());
     if (o->control && strcmp(o->control, "off") == 0)
         return 0;
     if (o->control && (!*o->control || strlen(o->control) >= sizeof(o->control_path)))
@@ -678,6 +694,8 @@ int run_options_complete(struct run_options *o)
                   o->gdb ? "--gdb" : "--firmware");
         return -EINVAL;
     }
+    /* What these know of the guest is in the one process. */
+    o->no_keeper |= o->record || o->gdb || o->trace || o->perfetto || o->machine.linux_host;
     o->machine.nr_vcpus = o->vm.nr_vcpus;
     if (!o->machine_given)
         o->machine.linux_host = machine_linux_is_there();

@@ -33,6 +33,7 @@ struct run_options {
     bool revert_disks;
     enum sandbox_mode sandbox;
     const char *snapshots; /* folder in which they may be written, or NULL */
+    bool no_keeper;        /* one process, which the guest does not outlive */
     unsigned slice_ms;
     unsigned grace_s;
     const char *config;  /* file with more options, or NULL */

@@ -34,6 +34,7 @@ static int run(void *opaque, unsigned number, unsigned index)
     };
 
     page_irqs_arrange(&vcpu->page->gic, cores->machine->nr_lrs, cores->machine->has_tdir);
+    pcpu_running(pcpu, vcpu);
     if (pcpu_push(pcpu, &command))
         return -EIO;
     pcpu_notify(pcpu);
@@ -74,6 +75,19 @@ static uint64_t wake_time(const struct cores *cores, const struct vcpu *vcpu)
     return first > SCHED_NEVER - now ? SCHED_NEVER : now + first;
 }
 
+/* The stub has let go of it. True: it was waiting for an interrupt. */
+static bool stopped(const struct cores *cores, struct vcpu *vcpu)
+{
+    struct pcpu *pcpu = vcpu->pcpu;
+    bool waited = pcpu_drop_stopped(pcpu);
+
+    (void)page_irqs_saved(&vcpu->page->gic, cores->machine->nr_lrs);
+    pcpu->vcpu = NULL;
+    vcpu->pcpu = NULL;
+    vcpu->fetched = RV_GROUPS_ALL;
+    return waited;
+}
+
 static int stop(void *opaque, unsigned number, uint64_t *wake_at)
 {
     struct cores *cores = opaque;
@@ -85,17 +99,11 @@ static int stop(void *opaque, unsigned number, uint64_t *wake_at)
         .vm = (uint16_t)vcpu->vm_id,
     };
     int error = pcpu_call(pcpu, &command, NULL);
-    bool waited;
 
     /* Refused: the stub has stopped its VM, and let go of it, already. */
     if (error && error != -EPERM)
         return -EIO;
-    waited = pcpu_drop_stopped(pcpu);
-    (void)page_irqs_saved(&vcpu->page->gic, cores->machine->nr_lrs);
-    pcpu->vcpu = NULL;
-    vcpu->pcpu = NULL;
-    vcpu->fetched = RV_GROUPS_ALL;
-    *wake_at = waited ? wake_time(cores, vcpu) : 0;
+    *wake_at = stopped(cores, vcpu) ? wake_time(cores, vcpu) : 0;
     return 0;
 }
 
@@ -105,19 +113,26 @@ static int stop(void *opaque, unsigned number, uint64_t *wake_at)
  * posted write must not be handled after a later read. After those come the ends of
  * interrupts that the stub has not reported.
  */
-static void left(void *opaque, unsigned number)
+static void left_on(struct cores *cores, struct pcpu *pcpu, struct vcpu *vcpu)
 {
-    struct cores *cores = opaque;
-    struct vcpu *vcpu = cores->vcpus[number];
-    struct rv_event event, end = {.type = RV_EVENT_EOI, .vcpu = (uint16_t)number};
+    struct rv_event event, end = {.type = RV_EVENT_EOI, .vcpu = (uint16_t)vcpu->number};
     unsigned intid;
 
-    while (pcpu_next_left(&cores->pcpus[cores->sched.vcpu[number].pcpu], number, &event))
+    while (pcpu_next_left(pcpu, vcpu->number, &event)) {
         cores->handle_left(vcpu, &event);
+        pcpu_left_handled(pcpu, &event);
+    }
     while (page_irqs_next_end(&vcpu->page->gic, &intid)) {
         end.value = intid;
         cores->handle_left(vcpu, &end);
     }
+}
+
+static void left(void *opaque, unsigned number)
+{
+    struct cores *cores = opaque;
+
+    left_on(cores, &cores->pcpus[cores->sched.vcpu[number].pcpu], cores->vcpus[number]);
 }
 
 static void stolen(void *opaque, unsigned number, uint64_t ns)
@@ -206,4 +221,83 @@ int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
             pcpu = &cores->pcpus[i];
     }
     return pcpu_call(pcpu ? pcpu : &cores->pcpus[0], command, value);
+}
+
+/* An exit that was being handled while its vCPU was taken off already is made again, too. */
+static void forget_exit(struct pcpu *pcpu, struct vcpu *vcpu)
+{
+    pcpu->vcpu = vcpu;
+    (void)pcpu_drop_stopped(pcpu);
+    pcpu->vcpu = NULL;
+}
+
+/* What the process before was doing on this pCPU is undone or finished. */
+static int settle_exit(const struct cores *cores, struct pcpu *pcpu)
+{
+    const struct pcpu_journal *journal = pcpu->journal;
+    unsigned number = journal->current.vcpu;
+    bool handling = journal->phase == JOURNAL_HANDLING;
+
+    if (!journal->current.type)
+        return 0;
+    if (number >= cores->nr_vcpus && number != RV_NO_VCPU)
+        return -EINVAL;
+    if (pcpu_finish_reply(pcpu) || number == RV_NO_VCPU)
+        return pcpu->lost ? -EIO : 0;
+    if (handling)
+        memcpy(cores->vcpus[number]->page->x, journal->x, sizeof(journal->x));
+    if (!pcpu->vcpu)
+        forget_exit(pcpu, cores->vcpus[number]);
+    return pcpu->lost ? -EIO : 0;
+}
+
+static int settle(struct cores *cores, struct pcpu *pcpu, const struct rv_command *barrier)
+{
+    struct rv_command command = *barrier;
+    int error = settle_exit(cores, pcpu);
+    uint64_t unused;
+
+    /* All that was published before is executed then, and what it reported is in the ring. */
+    if (!error)
+        error = pcpu_call(pcpu, &command, NULL);
+    if (error || !pcpu->vcpu)
+        return error;
+    if (!pcpu_has_stopped(pcpu))
+        return stop(cores, pcpu->vcpu->number, &unused);
+    (void)stopped(cores, pcpu->vcpu);
+    return 0;
+}
+
+int cores_take_over(struct cores *cores, const struct rv_command *barrier)
+{
+    int error = cores->left ? 0 : -ENOENT;
+
+    for (unsigned i = 0; i < cores->nr_pcpus && !error; i++) {
+        struct pcpu *pcpu = &cores->pcpus[i];
+        unsigned number = pcpu_recover(pcpu, &cores->left->pcpu[i]);
+
+        if (number == RV_NO_VCPU)
+            continue;
+        if (number >= cores->nr_vcpus || cores->vcpus[number]->pcpu)
+            return -EINVAL;
+        pcpu->vcpu = cores->vcpus[number];
+        pcpu->vcpu->pcpu = pcpu;
+    }
+    for (unsigned i = 0; i < cores->nr_pcpus && !error; i++)
+        error = settle(cores, &cores->pcpus[i], barrier);
+    return error;
+}
+
+void cores_journal(struct cores *cores, struct journal *journal, bool found)
+{
+    cores->left = found ? journal : NULL;
+    for (unsigned i = 0; i < cores->nr_pcpus && !found; i++)
+        cores->pcpus[i].journal = &journal->pcpu[i];
+}
+
+void cores_handle_left(struct cores *cores)
+{
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        for (unsigned n = 0; n < cores->nr_vcpus; n++)
+            left_on(cores, &cores->pcpus[i], cores->vcpus[n]);
 }

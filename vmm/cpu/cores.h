@@ -26,6 +26,7 @@ struct cores {
         uint64_t polls, sleeps,
             short_polls; /* of the loop: looks in vain, and sleeps, for people */
     } counts;
+    struct journal *left; /* by another process, or NULL */
     struct pcpu *in_exit; /* its exit is being handled, so it answers calls at once; or NULL */
 };
 
@@ -45,3 +46,20 @@ int cores_read_counter(struct cores *cores, struct vcpu *vcpu, uint64_t *count);
 
 /* As pcpu_call(), for a command that any pCPU may execute: on one that answers soon. */
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value);
+
+/*
+ * Before the first command: what this process does is in the journal, for another one. `found`: it
+ * is what another one has left, for cores_take_over().
+ */
+void cores_journal(struct cores *cores, struct journal *journal, bool found);
+
+/*
+ * Take over cores that another process has left, in the middle of anything, with their vCPUs,
+ * which were added in the same order. Afterwards all vCPUs are off, and their pages have their
+ * registers: an exit that was not answered is made again. `barrier` is a command that any pCPU
+ * executes without effect. 0 or -errno.
+ */
+int cores_take_over(struct cores *cores, const struct rv_command *barrier);
+
+/* After that, and before a vCPU runs: handle what they have left (`handle_left`). */
+void cores_handle_left(struct cores *cores);

@@ -27,6 +27,8 @@ void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index)
     pcpu->machine = machine;
     pcpu->index = index;
     pcpu->channel = &machine->channels[index];
+    pcpu->journal = &pcpu->own;
+    pcpu_journal_init(pcpu->journal);
     /* Answers to a process that had the machine before may still be in the ring. */
     if (getrandom(&pcpu->tag, sizeof(pcpu->tag), 0) != sizeof(pcpu->tag))
         pcpu->tag = (uint32_t)getpid();
@@ -109,8 +111,8 @@ static uint64_t cpu_mask(const struct machine *machine, uint64_t mask)
     return numbers;
 }
 
-/* The next event from the ring: copied, checked, and what it says of the guest noted. */
-static bool take(struct pcpu *pcpu, struct rv_event *event)
+/* The next event of the ring, copied. False: there is none. */
+static bool look(const struct pcpu *pcpu, struct rv_event *event)
 {
     const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
 
@@ -120,6 +122,24 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
     __asm__ volatile("" : "+m"(*event)); /* the copy is what is looked at from here on */
     if (event->vcpu != RV_NO_VCPU)
         event->vcpu = (uint16_t)(event->vcpu - pcpu->machine->first_vcpu);
+    event->seq = pcpu->event_tail + 1;
+    return true;
+}
+
+/*
+ * The event that look() gave is ours now: checked, what it says of the guest noted, and its entry
+ * given back. The caller has put it where it is not lost.
+ */
+static bool take_it(struct pcpu *pcpu, const struct rv_event *event)
+{
+    bool legal = is_legal(pcpu, event);
+
+    /* At once, even if the event is handled later: a RETRACT that follows must find it. */
+    if (legal && event->type == RV_EVENT_REFILL && event->value & LR_STATES &&
+        page_irqs_add(&pcpu->vcpu->page->gic, pcpu->machine->nr_lrs, event->value)) {
+        lose(pcpu, "the stub sent more interrupts than a vCPU can have");
+        return false;
+    }
     pcpu->event_tail++;
     /* Release: the copy is made before the stub may write the entry again. */
     rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
@@ -127,29 +147,50 @@ static bool take(struct pcpu *pcpu, struct rv_event *event)
     if (pcpu->event_tail % RV_EVENT_BATCH == 0 &&
         rv_ring_wants_wakeup(&pcpu->channel->event_full.v))
         kick(pcpu);
-    if (!is_legal(pcpu, event)) {
+    if (!legal) {
         lose(pcpu, "the stub sent an illegal event");
         return false;
     }
     if (ends_guest_run(event))
         pcpu->guest_runs = false;
     tap_event(pcpu, event);
-    /* At once, even if the event is handled later: a RETRACT that follows must find it. */
-    if (event->type == RV_EVENT_REFILL && event->value & LR_STATES &&
-        page_irqs_add(&pcpu->vcpu->page->gic, pcpu->machine->nr_lrs, event->value)) {
-        lose(pcpu, "the stub sent more interrupts than a vCPU can have");
-        return false;
-    }
     return true;
+}
+
+static struct rv_event *slot(const struct pcpu *pcpu, uint32_t at)
+{
+    return &pcpu->journal->deferred[at % JOURNAL_DEFERRED];
 }
 
 /* Put an event aside until pcpu_next_event(). 0, or -EIO: there is no room. */
 static int defer(struct pcpu *pcpu, const struct rv_event *event)
 {
-    if (pcpu->nr_deferred == PCPU_DEFERRED)
+    struct pcpu_journal *journal = pcpu->journal;
+
+    if (journal->last - journal->first >= JOURNAL_DEFERRED)
         return lose(pcpu, "the stub sends events without end");
-    pcpu->deferred[pcpu->nr_deferred++] = *event;
+    *slot(pcpu, journal->last) = *event;
+    __atomic_store_n(&journal->last, journal->last + 1, __ATOMIC_RELEASE);
+    pcpu->nr_deferred++;
     return 0;
+}
+
+/*
+ * Take an event while something else is going on. 1: it is an answer to this process, in
+ * `event`; 0: there was none, or it was put aside; -EIO.
+ */
+static int take_aside(struct pcpu *pcpu, struct rv_event *event)
+{
+    bool is_answer;
+
+    if (!look(pcpu, event))
+        return 0;
+    is_answer = event->type == RV_EVENT_ACK || event->type == RV_EVENT_REFUSED;
+    if (!is_answer && defer(pcpu, event))
+        return -EIO;
+    if (!take_it(pcpu, event))
+        return -EIO;
+    return is_answer;
 }
 
 static int push(struct pcpu *pcpu, const struct rv_command *command)
@@ -168,7 +209,9 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
             return lose(pcpu, "the stub wrote an impossible index of the command ring");
         if (tail == pcpu->command_tail) {
             /* The stub may wait for room for its events in turn. */
-            if (take(pcpu, &event) && defer(pcpu, &event))
+            int taken = take_aside(pcpu, &event);
+
+            if (taken < 0 || (taken && defer(pcpu, &event)))
                 return -EIO;
             pcpu_notify(pcpu);
             if (wait_more(pcpu, &patience))
@@ -244,58 +287,146 @@ bool pcpu_has_event(const struct pcpu *pcpu)
     return pcpu->nr_deferred || rv_ring_ready(&next->seq, pcpu->event_tail);
 }
 
-/* Take event `at` out of those that were put aside. */
-static void take_deferred(struct pcpu *pcpu, unsigned at, struct rv_event *event)
+/* The position of the n-th event that was put aside; `last`: there are not so many. */
+static uint32_t nth(const struct pcpu *pcpu, unsigned n)
 {
-    *event = pcpu->deferred[at];
+    const struct pcpu_journal *journal = pcpu->journal;
+    uint32_t at = journal->first;
+
+    while (at != journal->last && (!slot(pcpu, at)->type || n--))
+        at++;
+    return at;
+}
+
+const struct rv_event *pcpu_deferred(const struct pcpu *pcpu, unsigned n)
+{
+    return slot(pcpu, nth(pcpu, n));
+}
+
+/* It is dealt with. */
+static void strike(struct pcpu *pcpu, uint32_t at)
+{
+    struct pcpu_journal *journal = pcpu->journal;
+    uint32_t first = journal->first;
+
+    __atomic_store_n(&slot(pcpu, at)->type, 0, __ATOMIC_RELEASE);
     pcpu->nr_deferred--;
-    memmove(pcpu->deferred + at, pcpu->deferred + at + 1,
-            (pcpu->nr_deferred - at) * sizeof(*event));
+    while (first != journal->last && !slot(pcpu, first)->type)
+        first++;
+    __atomic_store_n(&journal->first, first, __ATOMIC_RELEASE);
+}
+
+/* The event is in the journal before it is nowhere else. */
+static void set_current(struct pcpu *pcpu, const struct rv_event *event)
+{
+    struct pcpu_journal *journal = pcpu->journal;
+
+    journal->current.type = 0;
+    __atomic_store_n(&journal->phase, JOURNAL_TAKEN, __ATOMIC_RELEASE);
+    memcpy((uint8_t *)&journal->current + 8, (const uint8_t *)event + 8, sizeof(*event) - 8);
+    journal->current.seq = event->seq;
+    journal->current.flags = event->flags;
+    journal->current.vcpu = event->vcpu;
+    __atomic_store_n(&journal->current.type, event->type, __ATOMIC_RELEASE);
 }
 
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event)
 {
-    if (!pcpu->nr_deferred)
-        return take(pcpu, event);
-    take_deferred(pcpu, 0, event);
+    uint32_t at;
+
+    if (!pcpu->nr_deferred) {
+        if (!look(pcpu, event))
+            return false;
+        set_current(pcpu, event);
+        return take_it(pcpu, event);
+    }
+    at = nth(pcpu, 0);
+    *event = *slot(pcpu, at);
+    set_current(pcpu, event);
+    strike(pcpu, at);
     return true;
 }
 
+void pcpu_handled(struct pcpu *pcpu)
+{
+    __atomic_store_n(&pcpu->journal->current.type, 0, __ATOMIC_RELEASE);
+}
+
+void pcpu_handling(struct pcpu *pcpu, const uint64_t x[31])
+{
+    memcpy(pcpu->journal->x, x, sizeof(pcpu->journal->x));
+    __atomic_store_n(&pcpu->journal->phase, JOURNAL_HANDLING, __ATOMIC_RELEASE);
+}
+
+void pcpu_replying(struct pcpu *pcpu, const struct rv_command *reply, uint32_t dirty)
+{
+    struct pcpu_journal *journal = pcpu->journal;
+
+    journal->reply = *reply;
+    journal->dirty = dirty;
+    journal->reply_at = pcpu->command_head;
+    __atomic_store_n(&journal->phase, JOURNAL_REPLYING, __ATOMIC_RELEASE);
+}
+
+void pcpu_running(struct pcpu *pcpu, const struct vcpu *vcpu)
+{
+    pcpu->journal->run_at = pcpu->command_head;
+    __atomic_store_n(&pcpu->journal->vcpu, vcpu->number, __ATOMIC_RELEASE);
+}
+
+/* What comes after a STOP of the vCPU and is over with it. */
+static bool ends_with_stop(const struct rv_event *event)
+{
+    return event->type == RV_EVENT_SYNC || event->type == RV_EVENT_STOPPED ||
+           event->type == RV_EVENT_REFILL;
+}
+
+/*
+ * Before the events go: the PC, which they tell, and that the vCPU is off. An exception's PC is
+ * that of its instruction, but for HVC: behind it (Arm ARM D1.3.1).
+ */
 bool pcpu_drop_stopped(struct pcpu *pcpu)
 {
+    struct pcpu_journal *journal = pcpu->journal;
     bool waited = false;
-    unsigned kept = 0;
 
-    for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
-        const struct rv_event *event = &pcpu->deferred[i];
+    for (uint32_t at = journal->first; at != journal->last; at++) {
+        const struct rv_event *event = slot(pcpu, at);
 
-        if (event->type != RV_EVENT_SYNC && event->type != RV_EVENT_STOPPED &&
-            event->type != RV_EVENT_REFILL) {
-            pcpu->deferred[kept++] = *event;
-            continue;
-        }
-        /* An exception's PC is that of its instruction, but for HVC: behind it (Arm ARM D1.3.1). */
         if (event->type == RV_EVENT_SYNC && ESR_GET(event->esr, ESR_ELx_EC) == ESR_EC_HVC64)
             pcpu->vcpu->page->pc = event->pc - 4;
         if (event->type == RV_EVENT_STOPPED)
             waited = event->flags & RV_EVENT_FLAG_WAITS;
     }
-    pcpu->nr_deferred = kept;
+    __atomic_store_n(&journal->vcpu, RV_NO_VCPU, __ATOMIC_RELEASE);
+    for (uint32_t at = journal->first; at != journal->last; at++)
+        if (ends_with_stop(slot(pcpu, at)))
+            strike(pcpu, at);
     return waited;
 }
 
 bool pcpu_next_left(struct pcpu *pcpu, unsigned vcpu, struct rv_event *event)
 {
-    for (unsigned i = 0; i < pcpu->nr_deferred; i++) {
-        const struct rv_event *e = &pcpu->deferred[i];
+    for (uint32_t at = pcpu->journal->first; at != pcpu->journal->last; at++) {
+        const struct rv_event *e = slot(pcpu, at);
 
         if (e->vcpu == vcpu &&
             (e->type == RV_EVENT_POSTED || e->type == RV_EVENT_EOI || e->type == RV_EVENT_SERROR)) {
-            take_deferred(pcpu, i, event);
+            *event = *e;
             return true;
         }
     }
     return false;
+}
+
+void pcpu_left_handled(struct pcpu *pcpu, const struct rv_event *event)
+{
+    for (uint32_t at = pcpu->journal->first; at != pcpu->journal->last; at++) {
+        if (slot(pcpu, at)->type && slot(pcpu, at)->seq == event->seq) {
+            strike(pcpu, at);
+            return;
+        }
+    }
 }
 
 int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
@@ -310,10 +441,14 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
         return -EIO;
     pcpu_notify(pcpu);
     for (;;) {
-        while (!take(pcpu, &event)) {
+        int taken;
+
+        while ((taken = take_aside(pcpu, &event)) == 0) {
             if (pcpu->lost || wait_more(pcpu, &patience))
                 return -EIO;
         }
+        if (taken < 0)
+            return -EIO;
         if (event.type == RV_EVENT_ACK && (uint32_t)event.esr == command->tag) {
             if (value)
                 *value = event.value;
@@ -326,6 +461,90 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
         if (defer(pcpu, &event))
             return -EIO;
     }
+}
+
+/*
+ * A journal that another process has left
+ */
+
+/* Of the last event that was taken, the position may not have been told to the stub. */
+static void recover_events(struct pcpu *pcpu)
+{
+    const struct pcpu_journal *journal = pcpu->journal;
+    uint32_t next = rv_load_relaxed(&pcpu->channel->event_tail.v) + 1;
+    bool deferred = journal->last && slot(pcpu, journal->last - 1)->seq == next;
+
+    pcpu->event_tail = deferred || journal->current.seq == next ? next : next - 1;
+    rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
+    pcpu->nr_deferred = 0;
+    for (uint32_t at = journal->first; at != journal->last; at++)
+        pcpu->nr_deferred += slot(pcpu, at)->type != 0;
+    for (uint32_t at = journal->first; journal->current.type && at != journal->last; at++)
+        if (slot(pcpu, at)->type && slot(pcpu, at)->seq == journal->current.seq)
+            strike(pcpu, at);
+}
+
+/* A command is published by its own `seq`; the head is stored after that. */
+static void recover_commands(struct pcpu *pcpu)
+{
+    struct rv_channel *channel = pcpu->channel;
+    uint32_t head = rv_load_relaxed(&channel->command_head.v);
+
+    if (rv_ring_ready(&channel->command[head % RV_COMMAND_ENTRIES].seq, head))
+        head++;
+    rv_store_relaxed(&channel->command_head.v, head);
+    pcpu->command_head = head;
+    pcpu->command_tail = rv_load_acquire(&channel->command_tail.v);
+    if (rv_ring_space(head, pcpu->command_tail, RV_COMMAND_ENTRIES) < 0)
+        lose(pcpu, "the index of its command ring is impossible");
+}
+
+unsigned pcpu_recover(struct pcpu *pcpu, struct pcpu_journal *journal)
+{
+    pcpu->journal = journal;
+    recover_commands(pcpu);
+    recover_events(pcpu);
+    if (journal->vcpu != RV_NO_VCPU && (int32_t)(pcpu->command_head - journal->run_at) <= 0)
+        journal->vcpu = RV_NO_VCPU;
+    for (uint32_t at = journal->first; journal->vcpu == RV_NO_VCPU && at != journal->last; at++)
+        if (ends_with_stop(slot(pcpu, at)))
+            strike(pcpu, at);
+    pcpu->guest_runs = pcpu->notify_due = true; /* as far as is known: it is kicked */
+    return journal->vcpu;
+}
+
+bool pcpu_finish_reply(struct pcpu *pcpu)
+{
+    struct pcpu_journal *journal = pcpu->journal;
+    uint32_t pushed = pcpu->command_head - journal->reply_at, loads = journal->dirty != 0;
+    struct rv_command load = journal->reply;
+    bool replying = journal->phase == JOURNAL_REPLYING && pcpu->vcpu;
+
+    if (replying) {
+        load.op = RV_COMMAND_LOAD;
+        load.flags = 0;
+        load.arg[0] = journal->dirty;
+        if (pushed < loads)
+            pcpu_push(pcpu, &load);
+        if (pushed < loads + 1)
+            pcpu_push(pcpu, &journal->reply);
+    } else if (journal->last - journal->first < JOURNAL_DEFERRED) {
+        *slot(pcpu, journal->first - 1) = journal->current;
+        __atomic_store_n(&journal->first, journal->first - 1, __ATOMIC_RELEASE);
+        pcpu->nr_deferred++;
+    } else {
+        lose(pcpu, "it has too many events that were not dealt with");
+    }
+    pcpu_handled(pcpu);
+    return replying;
+}
+
+bool pcpu_has_stopped(const struct pcpu *pcpu)
+{
+    for (unsigned n = 0; n < pcpu->nr_deferred; n++)
+        if (pcpu_deferred(pcpu, n)->type == RV_EVENT_STOPPED)
+            return true;
+    return false;
 }
 
 unsigned pcpu_refused_vm(const struct rv_event *event)

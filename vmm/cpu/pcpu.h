@@ -11,17 +11,15 @@
 
 #include "proto/message.h"
 #include "proto/ring.h"
+#include "vmm/cpu/journal.h"
 #include "vmm/machine/machine.h"
 
 struct vcpu;
 
 /*
- * How many events can be deferred. The stub stops its guest only when the ring is full,
- * so several rings of events can come before a command is answered. From PCPU_CROWDED
- * deferred events on, the loop handles them before it waits for an answer again.
+ * From so many deferred events on, the loop handles them before it waits for an answer again.
  */
-#define PCPU_DEFERRED (4 * RV_EVENT_ENTRIES)
-#define PCPU_CROWDED  RV_EVENT_ENTRIES
+#define PCPU_CROWDED RV_EVENT_ENTRIES
 
 struct pcpu {
     struct machine *machine;
@@ -30,15 +28,16 @@ struct pcpu {
     uint32_t command_head;
     uint32_t command_tail; /* last value seen of the stub's */
     uint32_t event_tail;
-    uint32_t tag;      /* of the last command that requested an ACK; the first is random */
-    struct vcpu *vcpu; /* live there, or NULL */
-    bool guest_runs;   /* not in a blocking exit: only a kick makes the stub check its ring */
-    bool notify_due;   /* commands were pushed since it was last notified */
-    uint64_t kick_at;  /* when a guest that still runs gets a kick; 0: not decided yet */
-    uint64_t kicks;    /* how many it got: for people */
-    bool lost;         /* it broke the protocol or does not answer; already logged */
-    unsigned nr_deferred;
-    struct rv_event deferred[PCPU_DEFERRED]; /* came while an acknowledgement was awaited */
+    uint32_t tag;         /* of the last command that requested an ACK; the first is random */
+    struct vcpu *vcpu;    /* live there, or NULL */
+    bool guest_runs;      /* not in a blocking exit: only a kick makes the stub check its ring */
+    bool notify_due;      /* commands were pushed since it was last notified */
+    uint64_t kick_at;     /* when a guest that still runs gets a kick; 0: not decided yet */
+    uint64_t kicks;       /* how many it got: for people */
+    bool lost;            /* it broke the protocol or does not answer; already logged */
+    unsigned nr_deferred; /* events that came while an acknowledgement was awaited */
+    struct pcpu_journal *journal;
+    struct pcpu_journal own; /* where nothing outlives this process */
 };
 
 void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index);
@@ -87,8 +86,22 @@ static inline struct pcpu_depth pcpu_depth(const struct pcpu *pcpu)
     return depth;
 }
 
-/* The next event, if there is one. Its type and vCPU are checked; its other fields are not. */
+/*
+ * The next event, if there is one. Its type and vCPU are checked; its other fields are not. It
+ * is in the journal until pcpu_handled(): another process that has the journal begins with it.
+ */
 bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event);
+void pcpu_handled(struct pcpu *pcpu);
+
+/*
+ * For the journal: the event is handled, with effects that cannot be repeated from registers that
+ * have changed. Then: all of it is done but this reply and, before it, a LOAD of `dirty`.
+ */
+void pcpu_handling(struct pcpu *pcpu, const uint64_t x[31]);
+void pcpu_replying(struct pcpu *pcpu, const struct rv_command *reply, uint32_t dirty);
+
+/* For the journal: the next command that is pushed is the RUN of this vCPU. */
+void pcpu_running(struct pcpu *pcpu, const struct vcpu *vcpu);
 
 /*
  * After RV_COMMAND_STOP: drop the deferred RV_EVENT_STOPPED, RV_EVENT_REFILL, and the
@@ -100,9 +113,29 @@ bool pcpu_drop_stopped(struct pcpu *pcpu);
 
 /*
  * The oldest deferred event of this vCPU, which is no longer live on the pCPU: a posted
- * write, the end of an interrupt, an SError. False: there is none.
+ * write, the end of an interrupt, an SError. False: there is none. pcpu_left_handled() when it
+ * has been handled.
  */
 bool pcpu_next_left(struct pcpu *pcpu, unsigned vcpu, struct rv_event *event);
+void pcpu_left_handled(struct pcpu *pcpu, const struct rv_event *event);
+
+/* The n-th of the `nr_deferred` events. */
+const struct rv_event *pcpu_deferred(const struct pcpu *pcpu, unsigned n);
+
+/*
+ * Take over the rings, with a journal of another process that had them. The vCPU that is live on
+ * the pCPU, by its number, or RV_NO_VCPU. pcpu->vcpu is set by the caller.
+ */
+unsigned pcpu_recover(struct pcpu *pcpu, struct pcpu_journal *journal);
+
+/*
+ * Then, when pcpu->vcpu is set: push what is missing of the reply that was begun, and true; or put
+ * the event back that was being handled, and false.
+ */
+bool pcpu_finish_reply(struct pcpu *pcpu);
+
+/* Is an RV_EVENT_STOPPED among the deferred events? */
+bool pcpu_has_stopped(const struct pcpu *pcpu);
 
 /* Is there an event for pcpu_next_event()? It may still turn out to be illegal. */
 bool pcpu_has_event(const struct pcpu *pcpu);

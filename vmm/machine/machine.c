@@ -138,6 +138,14 @@ static void log_timeout(const struct machine *machine)
     log_error("the stub did not come up within %d s; is its image damaged?", READY_TIMEOUT_S);
 }
 
+void machine_answers(struct machine *m)
+{
+    memcpy(m->stub_id, m->boot->stub_id, sizeof(m->stub_id));
+    m->cntfrq = m->boot->stub_cntfrq;
+    m->dczid = m->boot->stub_dczid;
+    m->sve = m->boot->stub_sve;
+}
+
 int machine_wait_ready(struct machine *machine, struct event_base *base, const bool *over)
 {
     const struct timespec pause = {0, 200000};
@@ -166,9 +174,6 @@ int machine_wait_ready(struct machine *machine, struct event_base *base, const b
     machine->nr_lrs = ICH_VTR_LRS(ready.value);
     machine->has_tdir = (ready.value & ICH_VTR_TDS) != 0;
     machine->is_ready = true;
-    memcpy(machine->stub_id, machine->boot->stub_id, sizeof(machine->stub_id));
-    machine->cntfrq = machine->boot->stub_cntfrq;
-    machine->dczid = machine->boot->stub_dczid;
-    machine->sve = machine->boot->stub_sve;
+    machine_answers(machine);
     return 0;
 }

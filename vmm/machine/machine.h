@@ -73,6 +73,10 @@ struct machine {
 struct machine *machine_qemu_start(const struct machine_config *config, struct event_base *base,
                                    void (*died)(void *opaque), void *opaque);
 
+/* The machine that an earlier worker has left with the keeper. NULL after a message. */
+struct machine *machine_qemu_take_over(const struct machine_config *config, struct event_base *base,
+                                       void (*died)(void *opaque), void *opaque);
+
 /* Check the options (see struct machine_config). 0, or -EINVAL after a message. */
 int machine_qemu_check(const char *options);
 
@@ -90,3 +94,21 @@ int machine_wait_ready(struct machine *machine, struct event_base *base, const b
 /* For machines: fill in the boot page, except the addresses and INTIDs of devices, and `pcpu`. */
 void machine_boot_page(struct machine *machine, const struct machine_config *config,
                        uint64_t mem_base);
+
+/* For machines: the areas of `memory`, by the layout. */
+void machine_place(struct machine *machine);
+
+/* For machines: copy the stub's answers out of the boot page. */
+void machine_answers(struct machine *machine);
+
+/* What only the first worker knows of a machine that is ready goes to the keeper. 0 or -errno. */
+int machine_keep(const struct machine *machine);
+
+/* Has an earlier worker kept one? */
+bool machine_is_kept(void);
+
+/*
+ * For machines: fill in what machine_keep() has kept, and map the memory object `memory_fd`, which
+ * is the machine's from here on. 0, or -errno after a message.
+ */
+int machine_take_over(struct machine *machine, const struct machine_config *config, int memory_fd);

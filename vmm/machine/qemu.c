@@ -4,7 +4,8 @@
  * memory, its PL011 the doorbell; none of its devices is the guest's.
  *
  * The memory is a memfd: no file is left behind, however this ends. QEMU is
- * killed by the kernel when the vmm ends, however that ends.
+ * killed by the kernel when its parent ends, however that ends: the keeper, or the vmm itself
+ * where there is none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
@@ -24,10 +24,10 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
+#include "vmm/keeper/kept.h"
 #include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 #include "vmm/util/memfile.h"
-#include "vmm/sandbox/child.h"
 #include "vmm/sandbox/needs.h"
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/machine/machine.h"
@@ -43,9 +43,17 @@
 #define QEMU_MAINTENANCE 25u
 #define QEMU_CLUSTER     16u /* Aff0 counts to here, then Aff1 */
 
+/* What another process needs of it: kept_get(). */
+#define KEPT_MEMORY   "memory"
+#define KEPT_DOORBELL "doorbell"
+#define KEPT_MESSAGES "qemu messages"
+#define KEPT_STATUS   "qemu status"
+
 #define MIB          (1ull << 20)
 #define MAX_ARGS     64
 #define KICK_NS      100000u /* through its main loop; measured */
+#define MEMORY_AT    3       /* its descriptors: kept_start() */
+#define DOORBELL_AT  4
 #define OLDEST_MAJOR 7
 #define OLDEST_MINOR 2
 
@@ -53,6 +61,7 @@ struct qemu {
     struct machine machine;
     const char *path;
     pid_t pid;
+    int status; /* where the keeper tells its end; -1: it is a child of this process */
     bool dead;
     uint64_t kicks; /* due, but the socket was full */
     struct event *writable;
@@ -175,10 +184,7 @@ static int memory_create(struct qemu *qemu)
         log_error("no room in shared memory: %s", strerror(errno));
         return -ENOMEM;
     }
-    m->boot = (struct rv_boot_page *)(m->memory + m->layout.boot);
-    m->channels = (struct rv_channel *)(m->memory + m->layout.channels);
-    m->vcpus = (struct rv_vcpu_page *)(m->memory + m->layout.vcpus);
-    m->ram = m->memory + m->layout.ram;
+    machine_place(m);
     return 0;
 }
 
@@ -226,8 +232,7 @@ static bool has_sandbox(const char *path)
 }
 
 static void command_line_make(struct command_line *line, const struct qemu *qemu,
-                              const struct options *options, unsigned nr_pcpus, uint64_t entry,
-                              int doorbell)
+                              const struct options *options, unsigned nr_pcpus, uint64_t entry)
 {
     unsigned long long mib = qemu->machine.layout.total / MIB;
 
@@ -241,8 +246,8 @@ static void command_line_make(struct command_line *line, const struct qemu *qemu
     add(line, "-machine");
     add(line, "virt,virtualization=on,gic-version=3,its=off,acpi=off,memory-backend=ram");
     add(line, "-object");
-    add(line, "memory-backend-file,id=ram,share=on,mem-path=/proc/self/fd/%d,size=%lluM",
-        qemu->machine.memory_fd, mib);
+    add(line, "memory-backend-file,id=ram,share=on,mem-path=/proc/self/fd/%d,size=%lluM", MEMORY_AT,
+        mib);
     add(line, "-m");
     add(line, "%lluM", mib);
     add(line, "-cpu");
@@ -255,7 +260,7 @@ static void command_line_make(struct command_line *line, const struct qemu *qemu
     add(line, "-device");
     add(line, "loader,addr=0x%llx,cpu-num=0", (unsigned long long)entry);
     add(line, "-chardev");
-    add(line, "socket,id=doorbell,fd=%d", doorbell);
+    add(line, "socket,id=doorbell,fd=%d", DOORBELL_AT);
     add(line, "-serial");
     add(line, "chardev:doorbell");
     if (has_sandbox(options->path)) {
@@ -266,38 +271,6 @@ static void command_line_make(struct command_line *line, const struct qemu *qemu
         add(line, "-gdb");
         add(line, "tcp:127.0.0.1:%s", options->gdb);
     }
-}
-
-static void keep_over_exec(int fd)
-{
-    fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) & ~FD_CLOEXEC);
-}
-
-/* In the child, between fork and exec. */
-static _Noreturn void become_qemu(const struct qemu *qemu, const struct command_line *line,
-                                  const struct sandbox_child *sandbox, pid_t parent, int doorbell,
-                                  int messages)
-{
-    sigset_t none;
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-    /* The terminal's Ctrl-C and Ctrl-Z are for the vmm to handle, not for QEMU. */
-    setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
-        _exit(127);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    dup2(null, STDIN_FILENO);
-    dup2(messages, STDOUT_FILENO);
-    dup2(messages, STDERR_FILENO);
-    keep_over_exec(qemu->machine.memory_fd);
-    keep_over_exec(doorbell);
-    if (sandbox_child_enter(sandbox) == 0)
-        execvp(line->argv[0], (char *const *)line->argv);
-    dprintf(STDERR_FILENO, "%s\n", strerror(errno));
-    _exit(127);
 }
 
 /* Say which version this is, if it is one that is known not to do. */
@@ -366,19 +339,26 @@ static void explain_death(struct qemu *qemu, int status)
         complain_of_version(qemu->path);
 }
 
+static bool has_ended(const struct qemu *qemu, int *status)
+{
+    if (qemu->status >= 0)
+        return read(qemu->status, status, sizeof(*status)) == sizeof(*status);
+    return waitpid(qemu->pid, status, WNOHANG) == qemu->pid;
+}
+
 static bool qemu_is_dead(struct machine *machine)
 {
     struct qemu *qemu = (struct qemu *)machine;
     int status;
 
-    if (!qemu->dead && waitpid(qemu->pid, &status, WNOHANG) == qemu->pid) {
+    if (!qemu->dead && has_ended(qemu, &status)) {
         qemu->dead = true;
         explain_death(qemu, status);
     }
     return qemu->dead;
 }
 
-static void child_signal(evutil_socket_t signal, short what, void *opaque)
+static void child_ended(evutil_socket_t fd, short what, void *opaque)
 {
     struct qemu *qemu = opaque;
 
@@ -416,7 +396,8 @@ static void qemu_stop(struct machine *machine)
 {
     struct qemu *qemu = (struct qemu *)machine;
 
-    if (qemu->pid > 0 && !qemu->dead) {
+    /* The keeper ends what it has started. */
+    if (qemu->status < 0 && qemu->pid > 0 && !qemu->dead) {
         kill(qemu->pid, SIGKILL);
         waitpid(qemu->pid, NULL, 0);
     }
@@ -428,6 +409,8 @@ static void qemu_stop(struct machine *machine)
         bufferevent_free(qemu->messages);
     if (machine->doorbell >= 0)
         close(machine->doorbell);
+    if (qemu->status >= 0)
+        close(qemu->status);
     if (machine->memory)
         munmap(machine->memory, machine->layout.total);
     if (qemu->machine.memory_fd >= 0)
@@ -439,62 +422,93 @@ static void qemu_stop(struct machine *machine)
 static const struct machine_ops qemu_ops = {
     .kick = qemu_kick, .is_dead = qemu_is_dead, .stop = qemu_stop};
 
+static int out_of_memory(void)
+{
+    log_error("out of memory");
+    return -ENOMEM;
+}
+
+/* Watch for its end. Without a keeper: before it can end. */
+static int watch_end(struct qemu *qemu, struct event_base *base)
+{
+    qemu->child = qemu->status >= 0
+                      ? event_new(base, qemu->status, EV_READ | EV_PERSIST, child_ended, qemu)
+                      : evsignal_new(base, SIGCHLD, child_ended, qemu);
+    return qemu->child && event_add(qemu->child, NULL) == 0 ? 0 : out_of_memory();
+}
+
+/* Its doorbell and what it says; both descriptors are taken over. */
+static int connect_to(struct qemu *qemu, struct event_base *base, int doorbell, int messages)
+{
+    qemu->machine.doorbell = doorbell;
+    evutil_make_socket_nonblocking(doorbell);
+    evutil_make_socket_nonblocking(messages);
+    qemu->writable = event_new(base, doorbell, EV_WRITE, send_kicks, qemu);
+    qemu->messages = bufferevent_socket_new(base, messages, BEV_OPT_CLOSE_ON_FREE);
+    if (!qemu->messages)
+        close(messages);
+    if (!qemu->writable || !qemu->messages)
+        return out_of_memory();
+    bufferevent_setcb(qemu->messages, message_lines, NULL, NULL, qemu);
+    bufferevent_enable(qemu->messages, EV_READ);
+    return 0;
+}
+
+static int start_process(struct qemu *qemu, const struct command_line *line, int doorbell,
+                         int messages, uint16_t port)
+{
+    const int fds[] = {
+        [MEMORY_AT - MEMORY_AT] = qemu->machine.memory_fd,
+        [DOORBELL_AT - MEMORY_AT] = doorbell,
+    };
+    pid_t pid = kept_start((char *const *)line->argv, fds, 2, messages, port, &qemu->status);
+
+    if (pid > 0) {
+        qemu->pid = pid;
+        sandbox_need_child(pid);
+        return 0;
+    }
+    log_error("cannot start '%s': %s", qemu->path, strerror(-pid));
+    return pid;
+}
+
+static int keep_ends(const struct qemu *qemu, int doorbell, int messages)
+{
+    if (kept_put(qemu->machine.memory_fd, KEPT_MEMORY) || kept_put(doorbell, KEPT_DOORBELL) ||
+        kept_put(messages, KEPT_MESSAGES))
+        return -EIO;
+    return qemu->status < 0 ? 0 : kept_put(qemu->status, KEPT_STATUS);
+}
+
 static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_pcpus,
                  uint64_t entry, struct event_base *base)
 {
     static struct command_line line;
-    const struct sandbox_child_config confine = {
-        .program = options->path,
-        .port = options->gdb ? (uint16_t)atoi(options->gdb) : 0,
-    };
-    struct sandbox_child sandbox;
+    uint16_t port = options->gdb ? (uint16_t)atoi(options->gdb) : 0;
     int door[2] = {-1, -1}, messages[2] = {-1, -1};
-    pid_t parent = getpid();
     int error = 0;
 
     line = (struct command_line){0};
-    error = sandbox_child_prepare(&sandbox, &confine);
-    if (error)
-        return error;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, door) < 0 ||
         pipe2(messages, O_CLOEXEC) < 0) {
         error = -errno;
         log_error("cannot make the doorbell: %s", strerror(errno));
         goto out;
     }
-    command_line_make(&line, qemu, options, nr_pcpus, entry, door[1]);
-    /* Watch for its end before it can end. */
-    qemu->child = evsignal_new(base, SIGCHLD, child_signal, qemu);
-    if (!qemu->child || event_add(qemu->child, NULL)) {
-        error = -ENOMEM;
-        log_error("out of memory");
+    command_line_make(&line, qemu, options, nr_pcpus, entry);
+    if (!kept_has_keeper())
+        error = watch_end(qemu, base);
+    if (!error)
+        error = start_process(qemu, &line, door[1], messages[1], port);
+    if (!error && kept_has_keeper())
+        error = watch_end(qemu, base);
+    if (!error)
+        error = keep_ends(qemu, door[0], messages[0]);
+    if (error)
         goto out;
-    }
-    qemu->pid = fork();
-    if (qemu->pid == 0)
-        become_qemu(qemu, &line, &sandbox, parent, door[1], messages[1]);
-    if (qemu->pid < 0) {
-        error = -errno;
-        log_error("cannot start '%s': %s", qemu->path, strerror(errno));
-        goto out;
-    }
-    sandbox_need_child(qemu->pid);
-    qemu->machine.doorbell = door[0];
-    door[0] = -1;
-    evutil_make_socket_nonblocking(qemu->machine.doorbell);
-    evutil_make_socket_nonblocking(messages[0]);
-    qemu->writable = event_new(base, qemu->machine.doorbell, EV_WRITE, send_kicks, qemu);
-    qemu->messages = bufferevent_socket_new(base, messages[0], BEV_OPT_CLOSE_ON_FREE);
-    if (!qemu->writable || !qemu->messages) {
-        error = -ENOMEM;
-        log_error("out of memory");
-        goto out;
-    }
-    messages[0] = -1;
-    bufferevent_setcb(qemu->messages, message_lines, NULL, NULL, qemu);
-    bufferevent_enable(qemu->messages, EV_READ);
+    error = connect_to(qemu, base, door[0], messages[0]);
+    door[0] = messages[0] = -1;
 out:
-    sandbox_child_free(&sandbox);
     for (int i = 0; i < 2; i++) {
         if (door[i] >= 0)
             close(door[i]);
@@ -519,10 +533,27 @@ static void describe_board(struct machine *machine)
     }
 }
 
+static struct qemu *qemu_new(void (*died)(void *opaque), void *opaque)
+{
+    struct qemu *qemu = calloc(1, sizeof(*qemu));
+
+    if (!qemu)
+        return NULL;
+    qemu->machine.ops = &qemu_ops;
+    qemu->machine.doorbell = -1;
+    qemu->machine.memory_fd = -1;
+    qemu->machine.blind = true;
+    qemu->machine.kick_ns = KICK_NS;
+    qemu->status = -1;
+    qemu->died = died;
+    qemu->opaque = opaque;
+    return qemu;
+}
+
 struct machine *machine_qemu_start(const struct machine_config *config, struct event_base *base,
                                    void (*died)(void *opaque), void *opaque)
 {
-    struct qemu *qemu = calloc(1, sizeof(*qemu));
+    struct qemu *qemu = qemu_new(died, opaque);
     struct options options;
     struct stub_image image;
     struct machine *m;
@@ -530,19 +561,12 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
     if (!qemu)
         return NULL;
     m = &qemu->machine;
-    m->ops = &qemu_ops;
-    m->doorbell = -1;
-    qemu->machine.memory_fd = -1;
-    qemu->died = died;
-    qemu->opaque = opaque;
     if (options_parse(&options, config->options) || stub_image_open(&image, config->stub)) {
         options_free(&options);
         free(qemu);
         return NULL;
     }
     qemu->path = strdup(options.path);
-    m->blind = true;
-    m->kick_ns = KICK_NS;
     layout_make(&m->layout, image.start - QEMU_RAM_BASE, image.image_size, config->nr_pcpus,
                 config->nr_vcpus, config->ram_size);
     m->layout.total = (m->layout.total + MIB - 1) / MIB * MIB;
@@ -560,5 +584,32 @@ fail:
     stub_image_close(&image);
     options_free(&options);
     qemu_stop(m);
+    return NULL;
+}
+
+struct machine *machine_qemu_take_over(const struct machine_config *config, struct event_base *base,
+                                       void (*died)(void *opaque), void *opaque)
+{
+    struct qemu *qemu = qemu_new(died, opaque);
+    struct options options;
+    int doorbell, messages;
+
+    if (!qemu)
+        return NULL;
+    if (options_parse(&options, config->options) == 0)
+        qemu->path = strdup(options.path);
+    options_free(&options);
+    doorbell = kept_get(KEPT_DOORBELL);
+    messages = kept_get(KEPT_MESSAGES);
+    qemu->status = kept_get(KEPT_STATUS);
+    if (!qemu->path || doorbell < 0 || messages < 0 || qemu->status < 0) {
+        log_error("the keeper has no machine");
+        close(doorbell);
+        close(messages);
+    } else if (connect_to(qemu, base, doorbell, messages) == 0 && watch_end(qemu, base) == 0 &&
+               machine_take_over(&qemu->machine, config, kept_get(KEPT_MEMORY)) == 0) {
+        return &qemu->machine;
+    }
+    qemu_stop(&qemu->machine);
     return NULL;
 }

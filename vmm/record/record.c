@@ -300,7 +300,7 @@ static void record_starts(void *opaque, struct vm *vm, const struct loader_layou
         const struct pcpu *pcpu = &vm->cores->pcpus[i];
 
         for (unsigned n = 0; n < pcpu->nr_deferred; n++)
-            put_message(record, RECORD_EVENT, pcpu, RECORD_NO_VCPU, &pcpu->deferred[n]);
+            put_message(record, RECORD_EVENT, pcpu, RECORD_NO_VCPU, pcpu_deferred(pcpu, n));
     }
     entropy_of = record;
     vm->exits.smccc.entropy = record_entropy;

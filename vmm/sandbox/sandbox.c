@@ -100,11 +100,16 @@ static int watch_refused(struct event_base *base)
  * Entering
  */
 
+void sandbox_choose(enum sandbox_mode mode)
+{
+    chosen = mode;
+}
+
 void sandbox_begin(enum sandbox_mode mode)
 {
     int error;
 
-    chosen = mode;
+    sandbox_choose(mode);
     error = outside_start(); /* with the mode: it starts helpers */
     if (mode != SANDBOX_OFF)
         sandbox_needs_begin();

@@ -30,6 +30,9 @@ enum sandbox_mode {
 void sandbox_begin(enum sandbox_mode mode);
 enum sandbox_mode sandbox_mode(void);
 
+/* For a process that stays outside, and starts others (vmm/keeper/): only the mode. */
+void sandbox_choose(enum sandbox_mode mode);
+
 /*
  * All is open: give up the rest, in all threads. With SANDBOX_OFF it does nothing. 0, or -errno
  * after a message.

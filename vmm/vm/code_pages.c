@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/boot.h"
 
@@ -38,29 +39,77 @@ static bool any(const uint64_t *bits, uint64_t page, uint64_t end)
     return false;
 }
 
-int code_pages_init(struct code_pages *pages, uint64_t ram_size)
+static uint64_t words_of(uint64_t ram_size)
 {
-    uint64_t nr_pages = ram_size / RV_PAGE_SIZE;
-    uint64_t words = (nr_pages + WORD_BITS - 1) / WORD_BITS;
+    return (ram_size / RV_PAGE_SIZE + WORD_BITS - 1) / WORD_BITS;
+}
+
+size_t code_pages_size(uint64_t ram_size)
+{
+    return (2 + 2 * words_of(ram_size)) * sizeof(uint64_t);
+}
+
+void code_pages_place(struct code_pages *pages, uint64_t ram_size, void *memory, bool fresh)
+{
+    uint64_t *words = memory;
 
     *pages = (struct code_pages){
-        .executable = calloc(words, sizeof(uint64_t)),
-        .stale = calloc(words, sizeof(uint64_t)),
-        .nr_pages = nr_pages,
+        .pending = words,
+        .executable = words + 2,
+        .stale = words + 2 + words_of(ram_size),
+        .nr_pages = ram_size / RV_PAGE_SIZE,
     };
-    if (!pages->executable || !pages->stale) {
-        code_pages_free(pages);
+    if (!fresh)
+        return;
+    memset(memory, 0, code_pages_size(ram_size));
+    change(pages->executable, 0, pages->nr_pages, true);
+}
+
+int code_pages_init(struct code_pages *pages, uint64_t ram_size)
+{
+    void *memory = malloc(code_pages_size(ram_size));
+
+    if (!memory)
         return -ENOMEM;
-    }
-    change(pages->executable, 0, nr_pages, true);
+    code_pages_place(pages, ram_size, memory, true);
+    pages->owned = memory;
     return 0;
 }
 
 void code_pages_free(struct code_pages *pages)
 {
-    free(pages->executable);
-    free(pages->stale);
+    free(pages->owned);
     *pages = (struct code_pages){0};
+}
+
+static struct code_run run_of(uint64_t page, uint64_t end)
+{
+    return (struct code_run){page * RV_PAGE_SIZE, (end - page) * RV_PAGE_SIZE};
+}
+
+/* Before the bits of these pages change, since the stub learns of it only later. */
+static void pend(struct code_pages *pages, uint64_t page, uint64_t end)
+{
+    pages->pending[0] = page;
+    __atomic_store_n(&pages->pending[1], end, __ATOMIC_RELEASE);
+}
+
+void code_pages_done(struct code_pages *pages)
+{
+    if (pages->pending)
+        __atomic_store_n(&pages->pending[1], 0, __ATOMIC_RELEASE);
+}
+
+bool code_pages_left(struct code_pages *pages, struct code_run *run)
+{
+    uint64_t page = pages->pending[0], end = pages->pending[1];
+
+    if (end > pages->nr_pages || page >= end)
+        return false;
+    change(pages->stale, page, end, true);
+    change(pages->executable, page, end, false);
+    *run = run_of(page, end);
+    return true;
 }
 
 bool code_pages_written(struct code_pages *pages, uint64_t offset, uint64_t size,
@@ -80,8 +129,9 @@ bool code_pages_written(struct code_pages *pages, uint64_t offset, uint64_t size
         return false;
     page = page / region * region;
     end = (end + region - 1) / region * region;
+    pend(pages, page, end);
     change(pages->executable, page, end, false);
-    *revoke = (struct code_run){page * RV_PAGE_SIZE, (end - page) * RV_PAGE_SIZE};
+    *revoke = run_of(page, end);
     return true;
 }
 
@@ -90,11 +140,6 @@ static void chunk_of(uint64_t offset, uint64_t *first, uint64_t *end)
 {
     *first = offset / CODE_CHUNK * CODE_CHUNK / RV_PAGE_SIZE;
     *end = *first + CODE_CHUNK / RV_PAGE_SIZE;
-}
-
-static struct code_run run_of(uint64_t page, uint64_t end)
-{
-    return (struct code_run){page * RV_PAGE_SIZE, (end - page) * RV_PAGE_SIZE};
 }
 
 bool code_pages_fetched(struct code_pages *pages, uint64_t offset, struct code_run *stale)
@@ -108,6 +153,7 @@ bool code_pages_fetched(struct code_pages *pages, uint64_t offset, struct code_r
         ;
     while (page > first && get(pages->stale, page - 1))
         page--;
+    pend(pages, page, last);
     change(pages->stale, page, last, false);
     *stale = run_of(page, last);
     return true;
@@ -128,7 +174,10 @@ bool code_pages_give(struct code_pages *pages, uint64_t offset, struct code_run 
         page++;
     for (last = page; last < end && may_have_it(pages, last); last++)
         ;
+    if (last == page)
+        return false;
+    pend(pages, page, last);
     change(pages->executable, page, last, true);
     *run = run_of(page, last);
-    return last > page;
+    return true;
 }

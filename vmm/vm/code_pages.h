@@ -16,6 +16,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define CODE_REGION 0x200000ull /* loses its permission at once */
@@ -24,6 +25,8 @@
 struct code_pages {
     uint64_t *executable; /* a bit for each page; NULL: the machine sees every store */
     uint64_t *stale;      /* the page was written since it was flushed last */
+    uint64_t *pending;    /* first page and end of what the stub is being told; 0, 0: nothing */
+    void *owned;          /* memory of code_pages_init(), or NULL */
     uint64_t nr_pages;
 };
 
@@ -35,6 +38,19 @@ struct code_run {
 
 /* `ram_size` is a multiple of CODE_REGION. 0 or -ENOMEM. */
 int code_pages_init(struct code_pages *pages, uint64_t ram_size);
+
+/* The same in `memory` of code_pages_size() bytes. Not `fresh`: it goes on as it was left. */
+size_t code_pages_size(uint64_t ram_size);
+void code_pages_place(struct code_pages *pages, uint64_t ram_size, void *memory, bool fresh);
+
+/* What the last call of a function below asked for has been done. */
+void code_pages_done(struct code_pages *pages);
+
+/*
+ * After code_pages_place() of what was left: true if it was left before code_pages_done(). Then
+ * `run` must lose its permission, and code_pages_done().
+ */
+bool code_pages_left(struct code_pages *pages, struct code_run *run);
 void code_pages_free(struct code_pages *pages);
 
 /*

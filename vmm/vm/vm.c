@@ -187,11 +187,16 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
         }
     }
     vm->bus = bus_new();
-    if (!vm->bus || (machine->blind && code_pages_init(&vm->code, config->ram_size))) {
+    if (!vm->bus) {
         log_error("out of memory");
         return -ENOMEM;
     }
-    error = create_gic(vm);
+    if (config->origin == VM_TAKEN_OVER)
+        error = vm_take_cores(vm);
+    if (!error)
+        error = vm_code_open(vm);
+    if (!error)
+        error = create_gic(vm);
     if (!error)
         error = create_exits(vm);
     if (!error && !config->no_devices)
@@ -360,7 +365,9 @@ static int start_again(struct vm *vm)
     int error;
 
     vm_devices_reset(vm);
-    error = vm_load_files(vm, &layout);
+    error = vm->loaded ? 0 : vm_open_files(vm);
+    if (!error)
+        error = vm_load_files(vm, &layout);
     if (!error)
         error = vm_load_dtb(vm, &layout);
     if (error)
@@ -445,6 +452,7 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     vcpu->dirty = 0;
     sched_wake(&vm->cores->sched, vcpu->number); /* it runs: a timer may have woken it */
     vm->cores->in_exit = pcpu;
+    pcpu_handling(pcpu, vcpu->page->x);
     if (vm_code_is_fetch(vm, event))
         vm_code_fetched(vm, ipa(event->ipa));
     else if (!vm_rom_fault(vm, event) && !debugger_takes(vm, vcpu, event, &held))
@@ -458,15 +466,16 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
             vm->broken = true;
         return;
     }
-    vcpu_flush(vcpu);
-    if (vcpu->renew)
-        sched_renew(&vm->cores->sched, vcpu->number);
     command.flags = reply->flags;
     command.vcpu = (uint16_t)vcpu->number;
     command.vm = (uint16_t)vcpu->vm_id;
     command.reg = reply->reg;
     command.arg[0] = reply->value;
     command.arg[1] = reply->kick_vcpus ? kick_mask(vm, reply->kick_vcpus, pcpu) : 0;
+    pcpu_replying(pcpu, &command, vcpu->dirty);
+    vcpu_flush(vcpu);
+    if (vcpu->renew)
+        sched_renew(&vm->cores->sched, vcpu->number);
     pcpu_push(pcpu, &command);
     pcpu_notify(pcpu);
     pcpu->guest_runs = true;

@@ -91,6 +91,7 @@ struct vm {
     struct code_pages code;
     struct guest_roms roms;
     struct vm_rom rom_state[GUEST_ROMS_MAX]; /* of the same index */
+    struct vm_rom_mapped *rom_mapped;        /* NULL: there is none */
     uint64_t rom_used;                       /* bytes of config.rom_size */
     struct pvtime_region pvtime;
     struct loader loader;
@@ -103,6 +104,7 @@ struct vm {
     unsigned nr_devices;
     struct vm_pause pause;
     struct vm_counter counter;
+    bool loaded;    /* `loader` has the guest's files */
     bool running;   /* the stub knows the VM, and vCPUs may run */
     bool resetting; /* vm_reset() waits for the devices */
     bool failed;    /* the guest cannot go on: it switched off its last vCPU */
@@ -131,6 +133,14 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
  * loop turns meanwhile; when `*over` becomes true it gives up. 0 or -errno.
  */
 int vm_start(struct vm *vm, const bool *over);
+
+/*
+ * Instead of vm_start(), for a VM_TAKEN_OVER that vm_create() has made: let it go on. 0 or -errno.
+ */
+int vm_take_over(struct vm *vm);
+
+/* A part of vm_create() for it: all vCPUs are off their cores, and their pages are whole. */
+int vm_take_cores(struct vm *vm);
 
 /* The parts of vm_start() that come after the guest's files, for a replay. */
 void vm_know_cpus(struct vm *vm); /* the machine is ready */
@@ -161,6 +171,12 @@ int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu);
  * learn of the write. If the stub refuses, the VM is broken.
  */
 void vm_code_written(struct vm *vm, ipa_t start, uint64_t size);
+
+/* The state block of it, new or taken over. 0 or -EINVAL. */
+int vm_code_open(struct vm *vm);
+
+/* What an earlier vmm was telling the stub, it is told. 0 or a negative value. */
+int vm_code_take_over(struct vm *vm);
 
 /* Did the guest try to execute a page that vm_code_written() has taken its permission from? */
 bool vm_code_is_fetch(const struct vm *vm, const struct rv_event *event);

@@ -60,6 +60,7 @@ void vm_code_written(struct vm *vm, ipa_t start, uint64_t size)
     if (code_pages_written(&vm->code, start.v - BOARD_RAM_BASE, size, &revoke) &&
         protect(vm, revoke, RV_MAP_READ | RV_MAP_WRITE))
         vm->broken = true;
+    code_pages_done(&vm->code);
 }
 
 bool vm_code_is_fetch(const struct vm *vm, const struct rv_event *event)
@@ -81,6 +82,38 @@ void vm_code_fetched(struct vm *vm, ipa_t addr)
         error = flush(vm, run);
     while (!error && code_pages_give(&vm->code, offset, &run))
         error = protect(vm, run, RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC);
+    code_pages_done(&vm->code);
     if (error)
         vm->broken = true;
+}
+
+int vm_code_open(struct vm *vm)
+{
+    enum vm_origin origin = vm->config.origin;
+    size_t size = code_pages_size(vm->config.ram_size);
+    struct state_found found = {0};
+    void *bits = NULL;
+
+    /* One that is restored begins with a stub that has mapped all of RAM anew. */
+    if (origin == VM_NEW || !state_lookup(&vm->state, "code", &found))
+        bits = vm->machine->blind ? state_alloc(&vm->state, "code", 1, size) : NULL;
+    else if (found.version == 1 && found.size == size)
+        bits = found.at;
+    if (!vm->machine->blind)
+        return 0;
+    if (!bits)
+        return -EINVAL;
+    code_pages_place(&vm->code, vm->config.ram_size, bits, origin != VM_TAKEN_OVER);
+    return 0;
+}
+
+int vm_code_take_over(struct vm *vm)
+{
+    struct code_run run;
+    int error = 0;
+
+    if (vm->code.executable && code_pages_left(&vm->code, &run))
+        error = protect(vm, run, RV_MAP_READ | RV_MAP_WRITE);
+    code_pages_done(&vm->code);
+    return error;
 }

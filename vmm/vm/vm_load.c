@@ -90,9 +90,13 @@ static int dump_dtb(const char *path, const void *dtb)
 
 int vm_open_files(struct vm *vm)
 {
+    int error;
+
     if (vm->config.firmware)
         return 0;
-    return loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
+    error = loader_open(&vm->loader, &vm->config.files, vm->config.ram_size);
+    vm->loaded = !error;
+    return error;
 }
 
 /*

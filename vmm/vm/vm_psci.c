@@ -56,8 +56,17 @@ static int restart(void *opaque, unsigned index, uint64_t entry, uint64_t contex
     error = vcpu_restart(vcpu, entry, context_id);
     if (!error && vm->debugger)
         vm->debugger->vcpu_reset(vm->debugger->opaque, index);
-    if (!error)
+    if (!error) {
+        const struct rv_command reply = {
+            .op = RV_COMMAND_REPLY,
+            .vcpu = (uint16_t)vcpu->number,
+            .vm = (uint16_t)vcpu->vm_id,
+        };
+
+        pcpu_replying(vcpu->pcpu, &reply,
+                      vcpu->dirty); /* the LOAD has a new PC: nothing is made again */
         error = vcpu_flush(vcpu);
+    }
     if (!error)
         vgic_cpu_restart_end(&vm->vgic, index);
     sysreg_reset(&vm->exits.sysreg_cpus[index]);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/arm/esr.h"
 #include "vmm/vm/vm.h"
@@ -10,6 +11,22 @@
 static uint64_t share_offset(const struct vm *vm, unsigned index)
 {
     return vm->machine->layout.ram + vm->share.ram_offset + vm->rom_state[index].offset;
+}
+
+/* A stub that is new to the VM has mapped nothing. False: out of memory, or damaged. */
+static bool open_mapped(struct vm *vm)
+{
+    struct state_found found;
+
+    if (vm->rom_mapped)
+        return true;
+    if (vm->config.origin == VM_NEW || !state_lookup(&vm->state, "rom", &found))
+        vm->rom_mapped = state_alloc(&vm->state, "rom", 1, sizeof(*vm->rom_mapped));
+    else if (found.version == 1 && found.size == sizeof(*vm->rom_mapped))
+        vm->rom_mapped = found.at;
+    if (vm->rom_mapped && vm->config.origin != VM_TAKEN_OVER)
+        *vm->rom_mapped = (struct vm_rom_mapped){0};
+    return vm->rom_mapped;
 }
 
 int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, unsigned *index, uint8_t **memory)
@@ -23,8 +40,10 @@ int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, unsigned *index, uint8
         return -ENOSPC;
     state->offset = vm->config.ram_size + vm->rom_used;
     state->stale = calloc(bytes / RV_PAGE_SIZE / 64 + 1, sizeof(uint64_t));
-    if (!state->stale)
+    if (!state->stale || !open_mapped(vm))
         return -ENOMEM;
+    if (vm->config.origin == VM_TAKEN_OVER) /* nobody knows any more what is not */
+        memset(state->stale, 0xff, bytes / RV_PAGE_SIZE / 64 * sizeof(uint64_t));
     vm->rom_used += bytes;
     *rom = (struct guest_rom){
         .host = vm->machine->ram + vm->share.ram_offset + state->offset,
@@ -82,7 +101,7 @@ static void map(struct vm *vm, unsigned index)
 
     if (flush(vm, index) || cores_call(vm->cores, &command, NULL))
         vm->broken = true;
-    vm->rom_state[index].mapped = true;
+    vm->rom_mapped->mapped[index] = true;
 }
 
 /* PROTECT without any permission unmaps. */
@@ -97,13 +116,13 @@ static void unmap(struct vm *vm, unsigned index)
 
     if (cores_call(vm->cores, &command, NULL))
         vm->broken = true;
-    vm->rom_state[index].mapped = false;
+    vm->rom_mapped->mapped[index] = false;
 }
 
 void vm_rom_show(struct vm *vm, unsigned index, bool shown)
 {
     vm->roms.rom[index].shown = shown;
-    if (!shown && vm->rom_state[index].mapped)
+    if (!shown && vm->rom_mapped->mapped[index])
         unmap(vm, index);
 }
 
@@ -114,7 +133,7 @@ void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t siz
         return;
     for (uint64_t page = offset / RV_PAGE_SIZE; page <= (offset + size - 1) / RV_PAGE_SIZE; page++)
         vm->rom_state[index].stale[page / 64] |= 1ull << page % 64;
-    if (vm->rom_state[index].mapped && flush(vm, index))
+    if (vm->rom_mapped->mapped[index] && flush(vm, index))
         vm->broken = true;
 }
 
@@ -143,7 +162,7 @@ bool vm_rom_fault(struct vm *vm, const struct rv_event *event)
         if (!rom->shown || event->ipa < rom->ipa || event->ipa - rom->ipa >= rom->size ||
             !is_read_fault(event))
             continue;
-        if (!vm->rom_state[i].mapped)
+        if (!vm->rom_mapped->mapped[i])
             map(vm, i);
         return true;
     }

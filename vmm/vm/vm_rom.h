@@ -20,7 +20,11 @@ struct vm;
 struct vm_rom {
     uint64_t offset; /* in the VM's share of the machine's RAM */
     uint64_t *stale; /* a bit for each page that was written since the guest could see it */
-    bool mapped;
+};
+
+/* State block "rom": what the stub has mapped, which another vmm has to know. */
+struct vm_rom_mapped {
+    uint32_t mapped[GUEST_ROMS_MAX];
 };
 
 /*

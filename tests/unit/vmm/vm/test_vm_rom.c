@@ -48,6 +48,22 @@ int cores_call(struct cores *c, struct rv_command *command, uint64_t *value)
     return call_result;
 }
 
+/* The state area has room for one block. */
+static struct vm_rom_mapped block;
+
+void *state_alloc(struct state_area *area, const char *name, uint32_t version, size_t size)
+{
+    assert_string_equal(name, "rom");
+    assert_int_equal(size, sizeof(block));
+    return memset(&block, 0, sizeof(block));
+}
+
+bool state_lookup(const struct state_area *area, const char *name, struct state_found *found)
+{
+    *found = (struct state_found){.at = &block, .size = sizeof(block), .version = 1};
+    return true;
+}
+
 static void check_said(const char *words)
 {
     assert_string_equal(said, words);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/cpu/journal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/keeper/kept.h"
+#include "vmm/util/log.h"
+#include "vmm/util/memfile.h"
+
+#define KEPT_JOURNAL "journal"
+
+static void journal_begin(struct journal *journal)
+{
+    journal->version = JOURNAL_VERSION;
+    journal->size = sizeof(*journal);
+    for (unsigned i = 0; i < RV_MAX_PCPUS; i++)
+        pcpu_journal_init(&journal->pcpu[i]);
+    journal->magic = JOURNAL_MAGIC;
+}
+
+static bool journal_is_whole(const struct journal *journal)
+{
+    bool whole = journal->magic == JOURNAL_MAGIC && journal->version == JOURNAL_VERSION &&
+                 journal->size == sizeof(*journal);
+
+    for (unsigned i = 0; whole && i < RV_MAX_PCPUS; i++)
+        whole = journal->pcpu[i].last - journal->pcpu[i].first <= JOURNAL_DEFERRED &&
+                journal->pcpu[i].phase <= JOURNAL_REPLYING;
+    return whole;
+}
+
+struct journal *journal_open(bool *found)
+{
+    struct journal *journal = MAP_FAILED;
+    int fd = kept_get(KEPT_JOURNAL);
+    struct stat st;
+
+    *found = fd >= 0;
+    if (!*found)
+        fd = memfile_create("ringvisor-journal", sizeof(*journal));
+    if (fd >= 0 && fstat(fd, &st) == 0 && (size_t)st.st_size == sizeof(*journal))
+        journal = mmap(NULL, sizeof(*journal), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (journal == MAP_FAILED) {
+        log_error("the journal of exits cannot be opened");
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    if (!*found) {
+        journal_begin(journal);
+    } else if (!journal_is_whole(journal)) {
+        log_error("the journal of exits that was left is not of this version, or damaged");
+        close(fd);
+        return NULL;
+    }
+    if (!*found && kept_put(fd, KEPT_JOURNAL))
+        journal = NULL;
+    close(fd);
+    return journal;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What must not be lost when the vmm's process dies: events that were taken out of a ring and are
+ * not dealt with, which vCPU is live where, and how far the answer to an exit is. It lies in a
+ * memory object that the keeper has, which the stub never sees.
+ *
+ * Each change is one store, or is ordered so that the one that counts is the last: a process that
+ * is killed between any two leaves what pcpu_recover() understands. An event is known by its
+ * position in the ring (`seq`), so that one which is in two places is seen to be one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "proto/boot.h"
+#include "proto/message.h"
+#include "proto/ring.h"
+
+/*
+ * How many events can be deferred. The stub stops its guest only when the ring is full,
+ * so several rings of events can come before a command is answered.
+ */
+#define JOURNAL_DEFERRED (4 * RV_EVENT_ENTRIES)
+
+enum journal_phase {
+    JOURNAL_TAKEN,    /* nothing was done about the event */
+    JOURNAL_HANDLING, /* `x` is what x0 to x30 were before */
+    JOURNAL_REPLYING, /* all is done but `reply`, and before it a LOAD of `dirty` */
+};
+
+struct pcpu_journal {
+    uint32_t vcpu;     /* number of the one that is live, or RV_NO_VCPU ... */
+    uint32_t run_at;   /* ... once the command at this position, its RUN, was published */
+    uint32_t phase;    /* enum journal_phase: of `current` */
+    uint32_t dirty;    /* RV_GROUP_* */
+    uint32_t reply_at; /* position of the first of the commands of JOURNAL_REPLYING */
+    uint32_t first;    /* of `deferred`: both count on, modulo its size */
+    uint32_t last;     /* behind the newest */
+    uint32_t pad;
+    struct rv_event current; /* is being dealt with; type 0: none, but `seq` was the last */
+    struct rv_command reply;
+    uint64_t x[31];
+    struct rv_event deferred[JOURNAL_DEFERRED]; /* type 0: dealt with */
+};
+
+#define JOURNAL_MAGIC   0x314e524a4e5652ull /* "RVNJRN1" */
+#define JOURNAL_VERSION 1u
+
+struct journal {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t size; /* of the struct */
+    struct pcpu_journal pcpu[RV_MAX_PCPUS];
+};
+
+static inline void pcpu_journal_init(struct pcpu_journal *journal)
+{
+    journal->vcpu = RV_NO_VCPU;
+}
+
+/*
+ * The journal of an earlier worker, or a new one that the keeper has as well. `*found`: which.
+ * NULL after a message. Unmapped at the end of the process.
+ */
+struct journal *journal_open(bool *found);

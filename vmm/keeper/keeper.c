@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/keeper/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "vmm/keeper/keeper_internal.h"
+#include "vmm/util/clock.h"
+#include "vmm/util/log.h"
+
+#define CRASHES_MAX         5u
+#define CRASHES_MS          10000
+#define CHILDREN_MAX        72u /* the machine, and a helper for each device */
+#define EXIT_FAILURE_STATUS 1
+#define EXIT_SIGNAL         128
+
+struct child {
+    pid_t pid;  /* 0: free */
+    int status; /* where the worker reads how it ended */
+};
+
+struct keeper {
+    int argc;
+    char **argv;
+    int signals; /* signalfd */
+    sigset_t inherited;
+    bool has_terminal;
+    struct termios terminal;
+    struct keeper_store store;
+    struct child children[CHILDREN_MAX];
+
+    int program; /* what the next worker executes */
+    pid_t worker;
+    int socket;
+    bool serving;  /* this worker has everything that the guest needs */
+    bool begun;    /* one has had: the guest runs */
+    int forwarded; /* the last signal that it was sent, or 0 */
+    int64_t died_ns;
+    int64_t crashes[CRASHES_MAX]; /* ms; the oldest is overwritten */
+    unsigned nr_crashes;
+};
+
+static const int forwarded_signals[] = {SIGINT, SIGHUP, SIGQUIT, SIGTERM, SIGPWR};
+
+static const char *signal_name(int signal)
+{
+    const char *name = sigabbrev_np(signal);
+
+    return name ? name : "?";
+}
+
+/*
+ * The worker
+ */
+
+static _Noreturn void become_worker(const struct keeper *keeper, int socket, pid_t parent)
+{
+    char **argv = calloc((size_t)keeper->argc + 3, sizeof(*argv));
+    char number[16];
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!argv || getppid() != parent)
+        _exit(EXIT_FAILURE_STATUS);
+    snprintf(number, sizeof(number), "%d", socket);
+    argv[0] = "vmm";
+    argv[1] = "worker";
+    argv[2] = number;
+    memcpy(argv + 3, keeper->argv + 1, (size_t)(keeper->argc - 1) * sizeof(*argv));
+    fcntl(socket, F_SETFD, 0);
+    unsetenv("WATCHDOG_PID"); /* systemd's: it is the worker that has to be alive */
+    sigprocmask(SIG_SETMASK, &keeper->inherited, NULL);
+    fexecve(keeper->program, argv, environ);
+    log_error("cannot start the vmm's worker: %s", strerror(errno));
+    _exit(EXIT_FAILURE_STATUS);
+}
+
+static int start_worker(struct keeper *keeper)
+{
+    pid_t parent = getpid();
+    int ends[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return -errno;
+    keeper->serving = false;
+    keeper->forwarded = 0;
+    keeper->socket = ends[0];
+    keeper->worker = fork();
+    if (keeper->worker == 0)
+        become_worker(keeper, ends[1], parent);
+    close(ends[1]);
+    return keeper->worker < 0 ? -errno : 0;
+}
+
+/* It may have left the terminal raw, which would be the mode that the next one restores. */
+static void restore_terminal(const struct keeper *keeper)
+{
+    if (keeper->has_terminal && tcgetpgrp(STDIN_FILENO) == getpgrp())
+        tcsetattr(STDIN_FILENO, TCSANOW, &keeper->terminal);
+}
+
+/* False: too many in a short time. */
+static bool may_crash_again(struct keeper *keeper)
+{
+    int64_t now = clock_now_ms(), *oldest = &keeper->crashes[keeper->nr_crashes++ % CRASHES_MAX];
+    bool often = keeper->nr_crashes > CRASHES_MAX && now - *oldest < CRASHES_MS;
+
+    *oldest = now;
+    return !often;
+}
+
+/* The worker has died of a signal. True: another one is to take over. */
+static bool outlives(struct keeper *keeper, int signal)
+{
+    bool killed = signal == SIGKILL && keeper->serving; /* somebody's purpose: no crash */
+
+    if (!keeper->begun) {
+        log_error("the vmm was killed by signal %d (SIG%s) before the guest ran", signal,
+                  signal_name(signal));
+        return false;
+    }
+    if (!killed && !may_crash_again(keeper)) {
+        log_error("the vmm was killed by signal %d (SIG%s), the %uth time within %d s: the guest "
+                  "is ended",
+                  signal, signal_name(signal), CRASHES_MAX + 1, CRASHES_MS / 1000);
+        return false;
+    }
+    log_warn("the vmm was killed by signal %d (SIG%s): another one takes over", signal,
+             signal_name(signal));
+    return true;
+}
+
+/* The worker has ended. -1: another one goes on; else the exit status of the run. */
+static int worker_ended(struct keeper *keeper, int status)
+{
+    bool another = WIFSIGNALED(status) && WTERMSIG(status) != keeper->forwarded;
+
+    close(keeper->socket);
+    keeper->socket = -1;
+    keeper->worker = 0;
+    keeper->died_ns = clock_now_ns();
+    restore_terminal(keeper);
+    another = another && outlives(keeper, WTERMSIG(status));
+    if (another && start_worker(keeper) == 0)
+        return -1;
+    if (another)
+        log_error("cannot start another worker: %s", strerror(errno));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_SIGNAL + WTERMSIG(status);
+}
+
+/*
+ * Its requests
+ */
+
+static void child_ended(struct child *child, int status)
+{
+    if (write(child->status, &status, sizeof(status)) != sizeof(status))
+        log_error("the end of process %d cannot be told: %s", (int)child->pid, strerror(errno));
+    close(child->status);
+    child->pid = 0;
+}
+
+static int start_child(struct keeper *keeper, struct keeper_message *message,
+                       struct keeper_fds *fds, int *tell)
+{
+    char *argv[KEEPER_TEXT_MAX / 16];
+    unsigned argc = 0, i = 0;
+    int ends[2], output;
+    pid_t pid;
+
+    for (uint32_t at = 0; at < message->length; at += (uint32_t)strlen(argv[argc - 1]) + 1) {
+        if (argc + 1 == sizeof(argv) / sizeof(*argv))
+            return -E2BIG;
+        argv[argc++] = message->text + at;
+    }
+    argv[argc] = NULL;
+    while (i < CHILDREN_MAX && keeper->children[i].pid)
+        i++;
+    if (argc == 0 || fds->count == 0)
+        return -EINVAL;
+    if (i == CHILDREN_MAX)
+        return -EAGAIN;
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    output = fds->fd[--fds->count];
+    pid = keeper_process_start(argv, fds, output, (uint16_t)message->result);
+    close(output);
+    if (pid < 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return pid;
+    }
+    keeper->children[i] = (struct child){.pid = pid, .status = ends[1]};
+    *tell = ends[0];
+    return pid;
+}
+
+static void is_serving(struct keeper *keeper)
+{
+    if (keeper->begun)
+        log_info("the guest goes on after %" PRId64 " us",
+                 (clock_now_ns() - keeper->died_ns) / 1000);
+    keeper->serving = keeper->begun = true;
+}
+
+/* Does what is asked; `fds` are those of the request, and then those of the answer. */
+static int serve(struct keeper *keeper, struct keeper_message *message, struct keeper_fds *fds)
+{
+    int result = 0, fd = -1;
+
+    /* A worker that its guest has taken over gets nothing done outside of its sandbox. */
+    if (keeper->serving && message->op != KEEPER_GET)
+        return -EPERM;
+    switch (message->op) {
+    case KEEPER_KEEP:
+        if (fds->count != 1)
+            return -EINVAL;
+        fds->count = 0;
+        return keeper_store_put(&keeper->store, message->name, fds->fd[0]);
+    case KEEPER_GET:
+        fd = keeper_store_get(&keeper->store, message->name);
+        fd = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        result = fd < 0 ? -ENOENT : 0;
+        break;
+    case KEEPER_DROP: keeper_store_drop(&keeper->store, message->name); break;
+    case KEEPER_START: result = start_child(keeper, message, fds, &fd); break;
+    case KEEPER_SERVING: is_serving(keeper); break;
+    default: return -EINVAL;
+    }
+    keeper_fds_close(fds);
+    if (fd >= 0)
+        *fds = (struct keeper_fds){.fd = {fd}, .count = 1};
+    return result;
+}
+
+static void answer(struct keeper *keeper)
+{
+    static struct keeper_message message;
+    struct keeper_fds fds;
+    int received = keeper_receive(keeper->socket, &message, &fds);
+
+    if (received == 1) {
+        message.result = serve(keeper, &message, &fds);
+        message.length = 0;
+        keeper_send(keeper->socket, &message, &fds);
+        keeper_fds_close(&fds);
+    } else if (received != -EAGAIN) {
+        /* It has ended, or is no worker any more: its death is reported by SIGCHLD. */
+        shutdown(keeper->socket, SHUT_RDWR);
+        close(keeper->socket);
+        keeper->socket = -1;
+        kill(keeper->worker, SIGKILL);
+    }
+}
+
+/*
+ * Signals
+ */
+
+/* -1, or the exit status of the run. */
+static int reap(struct keeper *keeper)
+{
+    int status, end = -1;
+    pid_t pid;
+
+    while (end < 0 && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == keeper->worker)
+            end = worker_ended(keeper, status);
+        for (unsigned i = 0; i < CHILDREN_MAX; i++)
+            if (keeper->children[i].pid == pid)
+                child_ended(&keeper->children[i], status);
+    }
+    return end;
+}
+
+/* What the terminal sends, it sends to the worker as well. */
+static void forward(struct keeper *keeper, const struct signalfd_siginfo *info)
+{
+    if (info->ssi_code > 0)
+        return;
+    keeper->forwarded = (int)info->ssi_signo;
+    kill(keeper->worker, keeper->forwarded);
+}
+
+static int take_signals(struct keeper *keeper)
+{
+    struct signalfd_siginfo info;
+    int end = -1;
+
+    while (end < 0 && read(keeper->signals, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            end = reap(keeper);
+        else
+            forward(keeper, &info);
+    }
+    return end;
+}
+
+static int keep(struct keeper *keeper)
+{
+    int status = -1;
+
+    while (status < 0) {
+        struct pollfd fds[] = {{.fd = keeper->signals, .events = POLLIN},
+                               {.fd = keeper->socket, .events = POLLIN}};
+
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return EXIT_FAILURE_STATUS;
+        if (fds[1].revents)
+            answer(keeper);
+        if (fds[0].revents)
+            status = take_signals(keeper);
+    }
+    return status;
+}
+
+static void end_children(struct keeper *keeper)
+{
+    for (unsigned i = 0; i < CHILDREN_MAX; i++) {
+        if (!keeper->children[i].pid)
+            continue;
+        kill(keeper->children[i].pid, SIGKILL);
+        waitpid(keeper->children[i].pid, NULL, 0);
+        close(keeper->children[i].status);
+    }
+}
+
+static int open_all(struct keeper *keeper)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    for (size_t i = 0; i < sizeof(forwarded_signals) / sizeof(*forwarded_signals); i++)
+        sigaddset(&set, forwarded_signals[i]);
+    sigprocmask(SIG_BLOCK, &set, &keeper->inherited);
+    signal(SIGTTOU, SIG_IGN);
+    keeper->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    keeper->program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    keeper->has_terminal = tcgetattr(STDIN_FILENO, &keeper->terminal) == 0;
+    return keeper->signals < 0 || keeper->program < 0 ? -errno : start_worker(keeper);
+}
+
+int keeper_run(int argc, char **argv)
+{
+    static struct keeper keeper;
+    int error, status = EXIT_FAILURE_STATUS;
+
+    keeper = (struct keeper){.argc = argc, .argv = argv, .socket = -1};
+    error = open_all(&keeper);
+    if (error)
+        log_error("cannot start the vmm's worker: %s", strerror(-error));
+    else
+        status = keep(&keeper);
+    end_children(&keeper);
+    keeper_store_free(&keeper.store);
+    return status;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `vmm run` is two processes. The keeper has what must outlive a crash of the other, the worker:
+ * descriptors by name (the guest's memory and state, the doorbell, disks, sockets) and the
+ * machine as its child. The worker is the vmm. When it is killed or crashes, the keeper starts
+ * another, which asks for the descriptors and goes on; the guest sees a pause. The keeper reads
+ * nothing that a guest wrote, and only counted, bounded messages of the worker.
+ *
+ * A worker that ends by itself ends the run, with its exit status. One that crashes before the
+ * guest has started ends it, too, and so do five crashes within ten seconds. Death of the keeper
+ * ends worker and machine.
+ */
+#pragma once
+
+/*
+ * Start workers until one has ended the run. `argv` of `argc` words is the command line of
+ * `vmm run`. The exit status.
+ */
+int keeper_run(int argc, char **argv);

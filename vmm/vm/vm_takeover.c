@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A guest whose vmm has died or is being replaced: this process goes on with it. */
+#include "vmm/util/log.h"
+#include "vmm/vm/vm.h"
+#include "vmm/vm/vm_core.h"
+#include "vmm/vm/vm_devices.h"
+
+int vm_take_cores(struct vm *vm)
+{
+    /* Without effect: the guest's own memory, as it is, becomes visible to all cores. */
+    const struct rv_command barrier = {
+        .op = RV_COMMAND_FLUSH,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {vm->machine->layout.ram + vm->share.ram_offset, RV_PAGE_SIZE},
+    };
+    int error = cores_take_over(vm->cores, &barrier);
+
+    if (error)
+        log_error("the CPUs cannot be taken over");
+    return error;
+}
+
+int vm_take_over(struct vm *vm)
+{
+    int error;
+
+    vm_know_cpus(vm);
+    vm_core_take_vcpus(vm);
+    vm->running = true;
+    error = vm_code_take_over(vm);
+    if (!error)
+        error = vgic_resync(&vm->vgic);
+    if (error) {
+        log_error("the stub does not answer as it should: the guest cannot be taken over");
+        return error;
+    }
+    vm_devices_resume(vm);
+    cores_handle_left(vm->cores);
+    vm_core_start_vcpus(vm);
+    return vm->broken ? -1 : 0;
+}
