@@ -56,7 +56,7 @@ try it_feeds_the_watchdog eval 'is "$(property NRestarts ringvisor@web)" 0 && is
 kill -KILL "$(property MainPID ringvisor@web)"
 try it_is_started_again_when_it_dies until_is 1 property NRestarts ringvisor@web
 try the_new_one_becomes_ready until_is active property ActiveState ringvisor@web
-kill -STOP "$(property MainPID ringvisor@web)"
+systemctl kill --signal=STOP ringvisor@web
 try the_watchdog_ends_one_that_hangs until_is 2 property NRestarts ringvisor@web
 until_is active property ActiveState ringvisor@web
 try it_stops systemctl stop ringvisor@web

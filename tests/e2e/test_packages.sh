@@ -30,7 +30,7 @@ done
 rm "$work/out"
 export work releases="${headers[*]}"
 got=0
-timeout -k 5 170 unshare --mount bash -euc '
+unshare --mount bash -euc '
     mount -t tmpfs -o size=2g none /mnt
     mkdir /mnt/up /mnt/work /mnt/root /mnt/up/test
     cp "$work"/*.elf "$work"/packages/*.deb "$work/inside" /mnt/up/test/
@@ -52,7 +52,7 @@ UNIT
         folder=${release#*=}
         binds+=("--bind-ro=${folder%/usr/src/*}")
     done
-    systemd-nspawn --quiet --register=no --keep-unit --private-network --link-journal=no \
+    timeout -k 5 170 systemd-nspawn --quiet --register=no --keep-unit --private-network --link-journal=no \
         --console=pipe --directory=/mnt/root "${binds[@]}" --boot -- --unit=packages.service </dev/null >"$work/boot" 2>&1 || true
     cp /mnt/up/test/out /mnt/up/test/err "$work/"
     # What the packages have left, but for logs and the files of the guests.
