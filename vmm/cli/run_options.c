@@ -694,11 +694,11 @@ int run_options_complete(struct run_options *o)
                   o->gdb ? "--gdb" : "--firmware");
         return -EINVAL;
     }
+    if (!o->machine_given)
+        o->machine.linux_host = machine_linux_is_there();
     /* What these know of the guest is in the one process. */
     o->no_keeper |= o->record || o->gdb || o->trace || o->perfetto || o->machine.linux_host;
     o->machine.nr_vcpus = o->vm.nr_vcpus;
-    if (!o->machine_given)
-        o->machine.linux_host = machine_linux_is_there();
     if (!o->machine.stub)
         o->machine.stub = command_stub_path();
     return 0;
