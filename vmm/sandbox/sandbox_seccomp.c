@@ -208,48 +208,63 @@ static int allow_all(scmp_filter_ctx filter, const int *calls, size_t count)
     return error;
 }
 
-static int allow_if(scmp_filter_ctx filter, int call, struct scmp_arg_cmp is)
+/* Conditions on the argument `n`. */
+
+static struct scmp_arg_cmp is(unsigned n, scmp_datum_t value)
 {
-    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, is);
+    return (struct scmp_arg_cmp){.arg = n, .op = SCMP_CMP_EQ, .datum_a = value};
+}
+
+static struct scmp_arg_cmp is_not(unsigned n, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){.arg = n, .op = SCMP_CMP_NE, .datum_a = value};
+}
+
+static struct scmp_arg_cmp masked(unsigned n, scmp_datum_t mask, scmp_datum_t value)
+{
+    return (struct scmp_arg_cmp){
+        .arg = n, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+}
+
+static int allow_if(scmp_filter_ctx filter, int call, struct scmp_arg_cmp condition)
+{
+    return seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, condition);
 }
 
 /* Calls that depend on their arguments. */
 static int allow_some(scmp_filter_ctx filter, const struct sandbox_needs *needs)
 {
-    int error = allow_if(filter, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    int error = allow_if(filter, SCMP_SYS(mmap), masked(2, PROT_EXEC, 0));
 
     if (!error)
-        error = allow_if(filter, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+        error = allow_if(filter, SCMP_SYS(mprotect), masked(2, PROT_EXEC, 0));
     if (!error)
-        error = allow_if(filter, SCMP_SYS(clone),
-                         SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+        error = allow_if(filter, SCMP_SYS(clone), masked(0, CLONE_THREAD, CLONE_THREAD));
     if (!error)
-        error = allow_if(filter, SCMP_SYS(rt_sigaction), SCMP_A0(SCMP_CMP_NE, SIGSYS));
+        error = allow_if(filter, SCMP_SYS(rt_sigaction), is_not(0, SIGSYS));
     if (!error)
-        error = allow_if(filter, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+        error = allow_if(filter, SCMP_SYS(tgkill), is(0, (scmp_datum_t)getpid()));
     /* Its own limits, to read. */
     if (!error)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
-                                 SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0));
+        error =
+            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2, is(0, 0), is(2, 0));
     /* A datagram socket of a pair could send to others than its peer. */
     if (!error)
-        error = seccomp_rule_add(
-            filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
-            SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK),
-                    SOCK_STREAM));
+        error =
+            seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2, is(0, AF_UNIX),
+                             masked(1, ~(scmp_datum_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), SOCK_STREAM));
     for (size_t i = 0; i < COUNT(ioctls) && !error; i++)
-        error = allow_if(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
+        error = allow_if(filter, SCMP_SYS(ioctl), is(1, ioctls[i]));
     for (size_t i = 0; i < COUNT(prctls) && !error; i++)
-        error = allow_if(filter, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
+        error = allow_if(filter, SCMP_SYS(prctl), is(0, (scmp_datum_t)prctls[i]));
     for (unsigned i = 0; i < needs->nr_children && !error; i++)
-        error = allow_if(filter, SCMP_SYS(kill),
-                         SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)needs->children[i]));
+        error = allow_if(filter, SCMP_SYS(kill), is(0, (scmp_datum_t)needs->children[i]));
     return error;
 }
 
 static int allow_socket(scmp_filter_ctx filter, int family)
 {
-    return allow_if(filter, SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+    return allow_if(filter, SCMP_SYS(socket), is(0, (scmp_datum_t)family));
 }
 
 static int allow_needs(scmp_filter_ctx filter, unsigned needs)
@@ -277,11 +292,11 @@ static int allow_needs(scmp_filter_ctx filter, unsigned needs)
     if (!error && needs & SANDBOX_SNAPSHOT)
         error = allow_all(filter, for_snapshot, COUNT(for_snapshot));
     if (!error && needs & SANDBOX_SNAPSHOT)
-        error = allow_if(filter, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FICLONE));
+        error = allow_if(filter, SCMP_SYS(ioctl), is(1, FICLONE));
     if (!error && needs & SANDBOX_TREE)
         error = allow_all(filter, for_tree, COUNT(for_tree));
     if (!error && needs & SANDBOX_TREE)
-        error = allow_if(filter, SCMP_SYS(unshare), SCMP_A0(SCMP_CMP_EQ, CLONE_FS));
+        error = allow_if(filter, SCMP_SYS(unshare), is(0, CLONE_FS));
     return error;
 }
 
