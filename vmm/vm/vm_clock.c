@@ -75,7 +75,8 @@ int vm_clock_init(struct vm_clock *clock, struct state_area *area, bool resume)
 
 void vm_clock_stop(struct vm_clock *clock)
 {
-    clock->stopped_at = vm_clock_now(clock);
+    vm_clock_save(clock); /* for another process that finds it so */
+    clock->stopped_at = clock->state->now;
     clock->stopped = true;
 }
 
@@ -95,5 +96,5 @@ void vm_clock_save(struct vm_clock *clock)
 
 void vm_clock_saved(struct vm_clock *clock)
 {
-    clock->state->is_saved = 0;
+    clock->state->is_saved = clock->stopped;
 }

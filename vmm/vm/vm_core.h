@@ -25,7 +25,8 @@ struct vm_core {
     uint32_t request;       /* 0x1c enum vm_request; VM_RESET until the reset is over */
     int32_t power_off_code; /* 0x20 what the guest's end makes the vmm's exit status */
     uint32_t paused;        /* 0x24 1: from vm_pause() to vm_resume() */
-    uint32_t pad[6];        /* 0x28 */
+    int64_t paused_ns;      /* 0x28 when, on the host's monotonic clock: the counter stands since */
+    uint32_t pad[4];        /* 0x30 */
 };
 _Static_assert(sizeof(struct vm_core) == 0x40, "state block layout");
 

@@ -25,6 +25,7 @@ int vm_pause(struct vm *vm)
     if (error)
         vm->broken = true;
     vm_counter_stop(vm);
+    vm->core->paused_ns = vm->counter.since_ns;
     return error ? error : vm_devices_quiesce(vm);
 }
 

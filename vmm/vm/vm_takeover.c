@@ -4,6 +4,7 @@
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_core.h"
 #include "vmm/vm/vm_devices.h"
+#include "vmm/vm/vm_pause.h"
 
 int vm_take_cores(struct vm *vm)
 {
@@ -20,6 +21,14 @@ int vm_take_cores(struct vm *vm)
     return error;
 }
 
+/* Its counter stands since the pause, also while nobody was there to count. */
+static void stay_paused(struct vm *vm)
+{
+    vm->counter = (struct vm_counter){.stops = 1, .since_ns = vm->core->paused_ns};
+    vm_clock_stop(&vm->clock);
+    vm_pause_restored(vm);
+}
+
 int vm_take_over(struct vm *vm)
 {
     int error;
@@ -34,8 +43,12 @@ int vm_take_over(struct vm *vm)
         log_error("the stub does not answer as it should: the guest cannot be taken over");
         return error;
     }
-    vm_devices_resume(vm);
+    if (!vm->core->paused)
+        vm_devices_resume(vm);
     cores_handle_left(vm->cores);
-    vm_core_start_vcpus(vm);
+    if (vm->core->paused)
+        stay_paused(vm);
+    else
+        vm_core_start_vcpus(vm);
     return vm->broken ? -1 : 0;
 }
