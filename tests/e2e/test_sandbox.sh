@@ -70,24 +70,27 @@ run 60 run -k "$work/off.elf" -m 64M -M "qemu,path=$work/folder/qemu"
 check qemu_has_tried_too complains 'qemu has tried'
 check nothing_is_left_to_qemu test -z "$(grep DONE "$work/err")"
 
-# start OPTION...: a guest that loops; its vmm is $pid.
+# start OPTION...: a guest that loops; its keeper is $pid, and the vmm proper is $worker.
 start() {
     "$vmm" run -k "$work/loop.elf" -m 64M "$@" >"$work/out" 2>"$work/err" </dev/null &
     pid=$!
     for _ in {1..300}; do grep -q U "$work/out" && break; sleep 0.1; done
+    worker=$("$vmm" ps --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
 }
+children() { pgrep -P "$pid,$worker" qemu; }
 has() { grep -qP "^$2:\t$3$" "/proc/$1/status"; }
 export RINGVISOR_RUN_DIR=$work/run
 mkdir -m 700 "$work/run"
 qemu-img create -q -f qcow2 "$work/folder/disk.qcow2" 16M
 start --disk "$work/folder/disk.qcow2" --console "pty:$work/link"
-for _ in {1..50}; do [[ $(pgrep -P "$pid" qemu | wc -l) -eq 2 ]] && break; sleep 0.1; done
-check qemu_and_the_helper_run test "$(pgrep -P "$pid" qemu | wc -l)" -eq 2
-for child in $(pgrep -P "$pid" qemu); do
+for _ in {1..50}; do [[ $(children | wc -l) -eq 2 ]] && break; sleep 0.1; done
+check qemu_and_the_helper_run test "$(children | wc -l)" -eq 2
+for child in $(children); do
     check "$(cat "/proc/$child/comm")_has_a_filter" has "$child" Seccomp 2
     check "$(cat "/proc/$child/comm")_gets_no_new_privileges" has "$child" NoNewPrivs 1
 done
-check the_vmm_has_no_capabilities has "$pid" CapPrm 0000000000000000
+check the_vmm_has_no_capabilities has "$worker" CapPrm 0000000000000000
+check the_vmm_has_a_filter has "$worker" Seccomp 2
 kill -9 "$pid"
 wait "$pid" 2>/dev/null || true
 for _ in {1..50}; do [[ ! -e $work/run/vm-$pid.sock ]] && break; sleep 0.1; done
