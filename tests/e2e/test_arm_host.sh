@@ -13,7 +13,7 @@ cat >"$work/script" <<'S'
 kvm=$1 pcpu=$2 build=$3 calls=$4 endless=$5 rounds=$6
 module=$build/modules/$(uname -r)
 registers() { cat /sys/module/el2_registers/parameters/registers; }
-take() { insmod $module/linux_module/ringvisor.ko; }
+take() { insmod "$module/linux_module/ringvisor.ko"; }
 
 # CPUs compute, and compare what comes out.
 load() {
@@ -25,21 +25,21 @@ load() {
     done
 }
 
-insmod $module/el2_registers/el2_registers.ko
+insmod "$module/el2_registers/el2_registers.ko"
 registers >/run/before
 cat /run/before
-echo "refused: $($kvm 3 >/run/kvm & while ! grep -q kvm: /run/kvm; do usleep 10000; done; take 2>&1; wait)"
-$kvm
+echo "refused: $("$kvm" 3 >/run/kvm & while ! grep -q kvm: /run/kvm; do usleep 10000; done; take 2>&1; wait)"
+"$kvm"
 for i in 1 2; do load & done
 i=0
 while [ $i -lt $rounds ] && take && rmmod ringvisor; do i=$((i + 1)); done
 echo "rounds: $i"
 registers | cmp - /run/before && echo "registers: same"
-$kvm
+"$kvm"
 take
 echo "under: $(registers | awk '$2 == "badca11" { n++ } END { print n }')"
 echo "busy: $(rmmod el2_registers && take 2>&1)"
-insmod $module/el2_registers/el2_registers.ko
+insmod "$module/el2_registers/el2_registers.ko"
 for i in 1 2 3; do
     for cpu in 1 2 3; do
         echo 0 >/sys/devices/system/cpu/cpu$cpu/online
@@ -50,10 +50,10 @@ for i in 1 2 3; do
     done
 done
 echo "on: $(cat /sys/devices/system/cpu/online)"
-$pcpu rounds 5
+"$pcpu" rounds 5
 touch /run/stop
-$pcpu rounds $((rounds * 2))
-$pcpu hold >/run/held &
+"$pcpu" rounds $((rounds * 2))
+"$pcpu" hold >/run/held &
 holder=$!
 while ! grep -q held /run/held; do usleep 10000; done
 echo "held: $(cat /sys/devices/system/cpu/online) $(rmmod ringvisor 2>&1)"
@@ -72,7 +72,7 @@ left() {
 guest() {
     local name=$1 kernel=$2
     shift 2
-    $build/vmm/vmm run --grace 0 -k $kernel -m 64M "$@" </dev/null >/run/$name 2>&1 &
+    "$build/vmm/vmm" run --grace 0 -k "$kernel" -m 64M "$@" </dev/null >/run/$name 2>&1 &
 }
 
 # Does the guest with this name say the word in time?
@@ -84,28 +84,28 @@ waits_for() {
     done
 }
 echo "before: $(left)"
-guest endless $endless
+guest endless "$endless"
 waits_for endless about_to_jump
-guest first $calls -M linux,cpus=1 --log-level debug
+guest first "$calls" -M linux,cpus=1 --log-level debug
 first=$!
 wait $first
 echo "first guest: $? $(grep -c '^ok' /run/first) $(grep -c '^not ok' /run/first) $(tail -n 1 /run/first | tr -d '\r')"
-guest many $calls -c 4
+guest many "$calls" -c 4
 wait $!
 echo "four vCPUs beside it: $? $(cat /run/many)"
-guest taken $calls -M linux,cpus=3
+guest taken "$calls" -M linux,cpus=3
 wait $!
 echo "a CPU that is taken: $? $(cat /run/taken)"
 echo "beside it: $(cat /sys/devices/system/cpu/online)"
 kill -9 $(pidof vmm)
 wait
 echo "after kill -9: $(left)"
-$pcpu hostile 100000
+"$pcpu" hostile 100000
 echo "after: $(left)"
 rmmod ringvisor && echo "removed"
 wait
 registers | cmp - /run/before && echo "registers: the same"
-taskset 1 $kvm # a CPU that was off once does not run KVM on a Cortex-A72, without the module either
+taskset 1 "$kvm" # a CPU that was off once does not run KVM on a Cortex-A72, without the module either
 dmesg | sed -n 's/^.*\(ringvisor: .*\)/\1/p' | sort | uniq -c
 dmesg | grep -E 'WARNING:|BUG:|Oops|rcu.*stall' || echo "kernel: quiet"
 S
