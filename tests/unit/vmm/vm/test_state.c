@@ -11,30 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/support/log_fake.h"
-#include "vmm/vm/state.h"
-
-static struct state_area area;
-
-static int setup(void **state)
-{
-    *state = &area;
-    return state_create(&area);
-}
-
-static int teardown(void **state)
-{
-    state_close(*state);
-    return 0;
-}
-
-/* As a vmm that comes after this one. */
-static int attach_again(void)
-{
-    int fd = dup(area.fd);
-
-    state_close(&area);
-    return state_attach(&area, fd);
-}
+#include "tests/unit/support/state_fixture.h"
 
 static void blocks_are_aligned_zeroed_and_apart(void **state)
 {
@@ -179,50 +156,6 @@ static void a_damaged_area_is_refused(void **state)
     }
 }
 
-/* What is there after an attach is inside of the area, and more can be made. */
-static void check_usable(void)
-{
-    struct state_found found;
-    uint8_t *more;
-
-    if (state_lookup(&area, "gic", &found)) {
-        assert_true((uint8_t *)found.at > area.base);
-        assert_true((uint8_t *)found.at + found.size <= area.base + state_used(&area));
-    }
-    (void)state_unclaimed(&area);
-    more = state_alloc(&area, "more", 1, 3000);
-    assert_non_null(more);
-    memset(more, 1, 3000);
-}
-
-static void with_any_byte_wrong_an_area_is_refused_or_usable(void **state)
-{
-    static uint8_t whole[1024];
-    unsigned refused = 0;
-    size_t used;
-
-    assert_non_null(state_alloc(*state, "gic", 1, 100));
-    assert_non_null(state_alloc(*state, "psci", 1, 64));
-    used = state_used(*state);
-    assert_true(used <= sizeof(whole));
-    memcpy(whole, area.base, used);
-    for (size_t at = 0; at < used; at++) {
-        for (unsigned bit = 0; bit < 8; bit += 7) {
-            memcpy(area.base, whole, used);
-            area.base[at] ^= (uint8_t)(1u << bit);
-            if (attach_again()) {
-                refused++;
-                assert_int_equal(state_create(&area), 0);
-                assert_non_null(state_alloc(&area, "gic", 1, 100));
-                assert_non_null(state_alloc(&area, "psci", 1, 64));
-            } else {
-                check_usable();
-            }
-        }
-    }
-    assert_true(refused > 50);
-}
-
 static void a_block_of_another_version_or_size_is_not_opened(void **state)
 {
     void *made = state_open(*state, false, "gic", 3, 100);
@@ -263,8 +196,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_an_update_the_old_or_the_new_block_is_there, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_damaged_area_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(with_any_byte_wrong_an_area_is_refused_or_usable, setup,
-                                        teardown),
         cmocka_unit_test_setup_teardown(a_block_of_another_version_or_size_is_not_opened, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(who_attaches_learns_of_a_block_that_nobody_wants, setup,
