@@ -68,11 +68,11 @@ left() {
         "$(sed -n 's/^ringvisor [0-9]* \([0-9]*\) .*/\1/p' /proc/modules)"
 }
 
-# guest NAME KERNEL OPTION...: in the background; its output in /run/NAME.
+# guest NAME KERNEL OPTION...: in the background; its console in /run/NAME, what the vmm says in /run/NAME.err.
 guest() {
     local name=$1 kernel=$2
     shift 2
-    "$build/vmm/vmm" run --grace 0 -k "$kernel" -m 64M "$@" </dev/null >/run/$name 2>&1 &
+    "$build/vmm/vmm" run --grace 0 -k "$kernel" -m 64M "$@" </dev/null >/run/$name 2>/run/$name.err &
 }
 
 # Does the guest with this name say the word in time?
@@ -92,10 +92,10 @@ wait $first
 echo "first guest: $? $(grep -c '^ok' /run/first) $(grep -c '^not ok' /run/first) $(tail -n 1 /run/first | tr -d '\r')"
 guest many "$calls" -c 4
 wait $!
-echo "four vCPUs beside it: $? $(cat /run/many)"
+echo "four vCPUs beside it: $? $(cat /run/many.err)"
 guest taken "$calls" -M linux,cpus=3
 wait $!
-echo "a CPU that is taken: $? $(cat /run/taken)"
+echo "a CPU that is taken: $? $(cat /run/taken.err)"
 echo "beside it: $(cat /sys/devices/system/cpu/online)"
 kill -9 $(pidof vmm)
 wait
