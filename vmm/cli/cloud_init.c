@@ -17,6 +17,7 @@
 
 #include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
+#include "vmm/util/write_all.h"
 
 /* cloud-init takes no more from anybody than a few MiB. */
 #define FILE_SIZE_MAX  (8u << 20)
@@ -213,8 +214,7 @@ static int new_file(const char *name, const char *data, size_t size)
 {
     int fd = memfd_create(name, MFD_CLOEXEC);
 
-    if (fd >= 0 && (size ? write(fd, data, size) == (ssize_t)size : true) &&
-        lseek(fd, 0, SEEK_SET) == 0)
+    if (fd >= 0 && write_all(fd, data, size) == 0 && lseek(fd, 0, SEEK_SET) == 0)
         return fd;
     log_error("cloud-init: %s", strerror(errno));
     if (fd >= 0)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "vmm/snapshot/part.h"
+#include "vmm/util/clock.h"
 
 #define COPY_BLOCK (1u << 20)
 
@@ -58,6 +59,11 @@ static int for_each_block(int fd, uint64_t size, const atomic_bool *cancelled,
 static int copy_block(void *opaque, uint64_t at, const uint8_t *data, size_t size)
 {
     return part_write_at(*(const int *)opaque, data, size, at);
+}
+
+int64_t disk_mtime_ns(const struct stat *st)
+{
+    return st->st_mtim.tv_sec * (int64_t)CLOCK_NS_PER_S + st->st_mtim.tv_nsec;
 }
 
 int disk_copy(int from, int to, const atomic_bool *cancelled)

@@ -7,6 +7,11 @@
 
 #include "vmm/snapshot/digest.h"
 
+struct stat;
+
+/* When the file was last changed: nanoseconds since 1970. */
+int64_t disk_mtime_ns(const struct stat *st);
+
 /* `to` is empty. Ends early when `*cancelled` (or NULL). 0 or -errno. */
 int disk_copy(int from, int to, const atomic_bool *cancelled);
 

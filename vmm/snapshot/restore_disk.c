@@ -25,7 +25,7 @@ static int complain(const struct manifest_disk *disk, int error, const char *wha
 static bool is_same(const struct manifest_disk *disk, const struct stat *st)
 {
     return S_ISREG(st->st_mode) && (uint64_t)st->st_size == disk->size &&
-           st->st_mtim.tv_sec * 1000000000ll + st->st_mtim.tv_nsec == disk->mtime_ns;
+           disk_mtime_ns(st) == disk->mtime_ns;
 }
 
 /* A file beside the disk, of the same owner and mode. `st` NULL: there is no disk. */

@@ -26,6 +26,9 @@
 
 #define WHY_MAX 512u
 
+#define REGISTERS_FILE "registers"
+#define STATE_FILE     "state"
+
 enum snapshot_phase { PHASE_COPIES, PHASE_COPIED, PHASE_ENDED };
 
 struct snapshot {
@@ -75,6 +78,11 @@ static int failed(struct snapshot *s, int error, const char *what)
     return complain(s->why, sizeof(s->why), error, "%s: %s", what, strerror(-error));
 }
 
+static void name_disk(char file[PART_FILE_MAX], unsigned index)
+{
+    snprintf(file, PART_FILE_MAX, "disk-%u", index);
+}
+
 static int copy_disks(struct snapshot *s, int folder)
 {
     int error = 0;
@@ -85,7 +93,7 @@ static int copy_disks(struct snapshot *s, int folder)
 
         if (s->disk_fds[i] < 0)
             continue;
-        snprintf(disk->part.file, sizeof(disk->part.file), "disk-%u", i);
+        name_disk(disk->part.file, i);
         to = part_create(folder, disk->part.file);
         error = to < 0 ? to : disk_copy(s->disk_fds[i], to, &s->cancelled);
         if (to >= 0 && close(to) && !error)
@@ -125,11 +133,11 @@ static int write_copies(struct snapshot *s, int folder)
     int error = copy_disks(s, folder);
 
     if (!error)
-        error = failed(s, part_write(folder, "registers", s->cpus, s->cpus_size, &m->cpus),
+        error = failed(s, part_write(folder, REGISTERS_FILE, s->cpus, s->cpus_size, &m->cpus),
                        "the registers");
     if (!error)
-        error =
-            failed(s, part_write(folder, "state", s->state, s->state_size, &m->state), "the state");
+        error = failed(s, part_write(folder, STATE_FILE, s->state, s->state_size, &m->state),
+                       "the state");
     if (!error)
         error =
             failed(s, ram_image_write(folder, &s->memory, &s->cancelled, &m->ram), "guest memory");
@@ -177,13 +185,13 @@ static int give_name(struct snapshot *s, int folder)
 
 static void remove_all(struct snapshot *s, int folder)
 {
-    static const char *const files[] = {MANIFEST_FILE, "registers", "state", RAM_IMAGE_FILE};
+    static const char *const files[] = {MANIFEST_FILE, REGISTERS_FILE, STATE_FILE, RAM_IMAGE_FILE};
     char disk[PART_FILE_MAX];
 
     for (unsigned i = 0; folder >= 0 && i < sizeof(files) / sizeof(files[0]); i++)
         unlinkat(folder, files[i], 0);
     for (unsigned i = 0; folder >= 0 && i < s->manifest.nr_disks; i++) {
-        snprintf(disk, sizeof(disk), "disk-%u", i);
+        name_disk(disk, i);
         unlinkat(folder, disk, 0);
     }
     rmdir(s->making);
@@ -308,7 +316,7 @@ static int add_disk(struct snapshot *s, struct rv_instance *device, const char *
     disk->device = strdup(name);
     disk->path = realpath(path, NULL);
     disk->size = (uint64_t)st.st_size;
-    disk->mtime_ns = st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec;
+    disk->mtime_ns = disk_mtime_ns(&st);
     *source = -1;
     s->manifest.nr_disks++;
     if (writable && s->copies_disks)
