@@ -241,14 +241,6 @@ static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *val
     return error;
 }
 
-/* The VM that an illegal command stops. */
-static struct vm *vm_to_stop(const struct pcpu *pcpu, const struct rv_command *c)
-{
-    if (pcpu->vcpu && command_named(c)->need == A_VCPU_HERE)
-        return pcpu->vcpu->vm;
-    return vm_named(c);
-}
-
 /* Tell why, and stop the VM that it was about; a core is never stopped. */
 void command_refuse(struct pcpu *pcpu, uint32_t tag, uint8_t op, int reason, struct vm *vm)
 {
@@ -263,7 +255,7 @@ void command_execute(struct pcpu *pcpu, const struct rv_command *c)
     int error = dispatch(pcpu, c, &value);
 
     if (error > 0)
-        command_refuse(pcpu, c->tag, c->op, error, vm_to_stop(pcpu, c));
+        command_refuse(pcpu, c->tag, c->op, error, vm_named(c));
     else if (c->flags & RV_COMMAND_FLAG_ACK)
         event_send(pcpu, RV_EVENT_ACK, c->tag, error ? RV_STATUS_NO_ROOM : RV_STATUS_OK, value);
 }

@@ -26,6 +26,7 @@ static void lr_write(uint32_t n, uint64_t lr)
 #undef X
     default: break;
     }
+    isb(); /* before ICH_ELRSR_EL2 and ICH_EISR_EL2 are read */
 }
 
 /* The first that is in use and, of the bits in `mask`, has just these; or cpu.nr_lrs. */
@@ -40,22 +41,12 @@ static uint32_t find(uint64_t mask, uint64_t bits)
     return cpu.nr_lrs;
 }
 
-/* The guest has ended it, and the vmm is to be told (RV_EVENT_EOI). */
-static bool is_unreported(uint64_t lr)
-{
-    return lr & LR_EOI && !(lr & (LR_STATES | LR_HW));
-}
-
-/* A list register that is not in use, or cpu.nr_lrs. */
+/* A list register that is not in use and whose end is reported, or cpu.nr_lrs. */
 static uint32_t find_free(void)
 {
-    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
-        uint64_t lr = lr_read(n);
+    uint64_t empty = read_sysreg(ich_elrsr_el2);
 
-        if (!(lr & LR_STATES) && !is_unreported(lr))
-            return n;
-    }
-    return cpu.nr_lrs;
+    return empty ? (uint32_t)__builtin_ctzll(empty) : cpu.nr_lrs;
 }
 
 /*
@@ -113,11 +104,11 @@ static void maintain(struct pcpu *pcpu)
 {
     uint64_t hcr = read_sysreg(ich_hcr_el2);
 
-    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+    /* ICH_EISR_EL2: what the guest has ended and the vmm is to be told of (LR_EOI). */
+    for (uint64_t ended = read_sysreg(ich_eisr_el2); ended; ended &= ended - 1) {
+        uint32_t n = (uint32_t)__builtin_ctzll(ended);
         uint64_t lr = lr_read(n);
 
-        if (!is_unreported(lr))
-            continue;
         lr_write(n, 0);
         event_send(pcpu, RV_EVENT_EOI, 0, 0, LR_VINTID(lr));
     }

@@ -450,9 +450,7 @@ void model_command(unsigned n, const struct rv_command *c)
     struct model_core *core = &model.core[n];
     struct pcpu *pcpu = fake_use(n);
     bool refuse = model_refuses(n, c), answered = false;
-    int victim = core->vcpu >= 0 && c->op < RV_COMMAND_COUNT && needs_here[c->op]
-                     ? (int)model.vcpu[core->vcpu].vm
-                     : (c->vm < RV_MAX_VMS && model.vm[c->vm].exists ? c->vm : -1);
+    int victim = c->vm < RV_MAX_VMS && model.vm[c->vm].exists ? c->vm : -1;
     unsigned flushes = fake.flushes_vcpu;
     struct rv_event event;
     bool runs;

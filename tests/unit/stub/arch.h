@@ -55,7 +55,8 @@
     X(id_aa64pfr1_el1) X(id_aa64dfr0_el1) X(id_aa64mmfr0_el1) X(id_aa64mmfr1_el1) X(s3_4_c1_c2_2) \
     X(icc_sre_el2) X(icc_sre_el1) X(icc_pmr_el1) X(icc_bpr1_el1) \
     X(icc_ctlr_el1) X(icc_igrpen1_el1) X(icc_iar1_el1) X(icc_eoir1_el1) X(icc_dir_el1) \
-    X(icc_sgi1r_el1) X(ich_hcr_el2) X(ich_vtr_el2) FAKE_16(X, ich_lr, _el2)
+    X(icc_sgi1r_el1) X(ich_hcr_el2) X(ich_vtr_el2) X(ich_elrsr_el2) X(ich_eisr_el2) \
+    FAKE_16(X, ich_lr, _el2)
 #define FAKE_REGISTERS(X) \
     FAKE_EL1_REGISTERS(X) FAKE_RAS_REGISTERS(X) FAKE_FP_REGISTERS(X) FAKE_PAUTH_REGISTERS(X) \
     FAKE_TIMER_REGISTERS(X) FAKE_PMU_REGISTERS(X) FAKE_SVE_REGISTERS(X) \

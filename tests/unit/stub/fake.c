@@ -131,6 +131,23 @@ static void write_pmcr(uint64_t value)
     fake_core->reg[REG_pmcr_el0] = value & PMCR_WRITABLE;
 }
 
+/* ICH_ELRSR_EL2 and ICH_EISR_EL2: what the list registers are in, by the rules of IHI 0069, 12.4. */
+static uint64_t list_registers(bool ended)
+{
+    uint64_t value = 0;
+
+    if (fake_core->unsynchronized_lr)
+        fail("the list registers are not in effect yet", ended);
+    for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
+        uint64_t lr = *fake_lr(n);
+        bool reports = !(lr & LR_STATES) && !(lr & LR_HW) && (lr & LR_EOI);
+
+        if (ended ? reports : !(lr & LR_STATES) && !reports)
+            value |= 1ull << n;
+    }
+    return value;
+}
+
 static void mmio_settle(void);
 static void trace(char op);
 
@@ -142,6 +159,8 @@ uint64_t fake_read(enum fake_register reg)
         fake.on_read(reg);
     switch (reg) {
     case REG_icc_iar1_el1: return acknowledge();
+    case REG_ich_elrsr_el2: return list_registers(false);
+    case REG_ich_eisr_el2: return list_registers(true);
     case REG_pmcr_el0: return (fake_core->reg[reg] & PMCR_WRITABLE) | fake.nr_counters << 11;
     default: return *place(reg);
     }
@@ -173,6 +192,7 @@ void fake_write(enum fake_register reg, uint64_t value)
     default: *place(reg) = value; break;
     }
     fake_core->unsynchronized_pmu |= reg == REG_pmselr_el0;
+    fake_core->unsynchronized_lr |= reg >= REG_ich_lr0_el2 && reg <= REG_ich_lr15_el2;
     fake_core->unsynchronized_sve |= reg == REG_cptr_el2 || reg == REG_s3_4_c1_c2_0;
 }
 
@@ -180,6 +200,7 @@ void fake_isb(void)
 {
     mmio_settle();
     fake_core->unsynchronized_pmu = fake_core->unsynchronized_sve = false;
+    fake_core->unsynchronized_lr = false;
 }
 
 /*

@@ -41,8 +41,8 @@ struct fake_core {
     uint64_t evcntr[31], evtyper[31];
     uint8_t z[32][RV_SVE_VL_MAX];     /* V<n> is the low end of Z<n> */
     uint8_t p[17][RV_SVE_VL_MAX / 8]; /* the last: FFR */
-    /* A control was written, and there was no ISB since: PMSELR_EL0; CPTR_EL2, ZCR_EL2. */
-    bool unsynchronized_pmu, unsynchronized_sve;
+    /* One was written, and there was no ISB since: PMSELR_EL0; CPTR_EL2, ZCR_EL2; a list register. */
+    bool unsynchronized_pmu, unsynchronized_sve, unsynchronized_lr;
     struct fake_gicr gicr;
     uint32_t kicks;   /* SGIs that were sent to it */
     uint32_t irq[16]; /* physical INTIDs that ICC_IAR1_EL1 gives, in this order */

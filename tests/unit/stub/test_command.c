@@ -88,7 +88,7 @@ static const struct {
 
     {"reply_flags", {OP(REPLY), VCPU(0), .flags = 0x08}, RV_REFUSED_FLAGS, 0},
     {"reply_other_vcpu", {OP(REPLY), VCPU(1)}, RV_REFUSED_STATE, 0},
-    {"reply_vcpu_of_other_core", {OP(REPLY), VCPU(2)}, RV_REFUSED_STATE, 0},
+    {"reply_vcpu_of_other_core", {OP(REPLY), VCPU(2)}, RV_REFUSED_STATE, 1},
     {"reply_no_vcpu", {OP(REPLY), .vcpu = 0xffff}, RV_REFUSED_STATE, 0},
 
     {"run_no_vcpu", {OP(RUN), .vcpu = RV_MAX_VCPUS}, RV_REFUSED_VCPU, 0},
@@ -98,10 +98,10 @@ static const struct {
     {"run_vcpu_is_elsewhere", {OP(RUN), VCPU(2)}, RV_REFUSED_STATE, 1},
 
     {"stop_vcpu_not_here", {OP(STOP), VCPU(1)}, RV_REFUSED_STATE, 0},
-    {"stop_of_other_core", {OP(STOP), VCPU(2)}, RV_REFUSED_STATE, 0},
+    {"stop_of_other_core", {OP(STOP), VCPU(2)}, RV_REFUSED_STATE, 1},
     {"load_groups", {OP(LOAD), VCPU(0), .arg = {RV_GROUPS_ALL + 1}}, RV_REFUSED_GROUPS, 0},
     {"load_groups_high", {OP(LOAD), VCPU(0), .arg = {1ull << 32}}, RV_REFUSED_GROUPS, 0},
-    {"load_not_here", {OP(LOAD), VCPU(3)}, RV_REFUSED_STATE, 0},
+    {"load_not_here", {OP(LOAD), VCPU(3)}, RV_REFUSED_STATE, 1},
     {"save_groups", {OP(SAVE), VCPU(0), .arg = {1ull << 63}}, RV_REFUSED_GROUPS, 0},
     {"save_not_here", {OP(SAVE), VCPU(1)}, RV_REFUSED_STATE, 0},
 
@@ -169,7 +169,7 @@ static const struct {
     {"inject_not_here", {OP(INJECT), VCPU(1), .arg = {40, IRQ}}, RV_REFUSED_STATE, 0},
     {"retract_1020", {OP(RETRACT), VCPU(0), .arg = {1020, 1}}, RV_REFUSED_INTID, 0},
     {"retract_flags", {OP(RETRACT), VCPU(0), .arg = {40, 4}}, RV_REFUSED_FLAGS, 0},
-    {"retract_not_here", {OP(RETRACT), VCPU(2), .arg = {40, 1}}, RV_REFUSED_STATE, 0},
+    {"retract_not_here", {OP(RETRACT), VCPU(2), .arg = {40, 1}}, RV_REFUSED_STATE, 1},
 
     {"set_posted_window_8", {OP(SET_POSTED), .vm = 0, .arg = {8, 0, 4096}}, RV_REFUSED_RANGE, 0},
     {"set_posted_window_high",
