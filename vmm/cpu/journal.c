@@ -2,6 +2,7 @@
 #include "vmm/cpu/journal.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -22,10 +23,15 @@ static void journal_begin(struct journal *journal)
     journal->magic = JOURNAL_MAGIC;
 }
 
+static bool journal_is_ours(const struct journal *journal)
+{
+    return journal->magic == JOURNAL_MAGIC && journal->version == JOURNAL_VERSION &&
+           journal->size == sizeof(*journal);
+}
+
 static bool journal_is_whole(const struct journal *journal)
 {
-    bool whole = journal->magic == JOURNAL_MAGIC && journal->version == JOURNAL_VERSION &&
-                 journal->size == sizeof(*journal);
+    bool whole = journal_is_ours(journal);
 
     for (unsigned i = 0; whole && i < RV_MAX_PCPUS; i++)
         whole = journal->pcpu[i].last - journal->pcpu[i].first <= JOURNAL_DEFERRED &&
@@ -61,4 +67,18 @@ struct journal *journal_open(bool *found)
         journal = NULL;
     close(fd);
     return journal;
+}
+
+int journal_check(void)
+{
+    struct journal head = {0};
+    int fd = kept_get(KEPT_JOURNAL);
+    ssize_t n = fd < 0 ? -1 : pread(fd, &head, offsetof(struct journal, pcpu), 0);
+
+    if (fd >= 0)
+        close(fd);
+    if (n == offsetof(struct journal, pcpu) && journal_is_ours(&head))
+        return 0;
+    log_error("the journal of exits is of another version of the vmm");
+    return -EINVAL;
 }

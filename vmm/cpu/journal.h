@@ -64,3 +64,6 @@ static inline void pcpu_journal_init(struct pcpu_journal *journal)
  * NULL after a message. Unmapped at the end of the process.
  */
 struct journal *journal_open(bool *found);
+
+/* Would journal_open() take the one that is kept, and in use? 0, or -EINVAL after a message. */
+int journal_check(void);

@@ -49,6 +49,7 @@ struct sched_ops {
 /* Who keeps a vCPU from running (sched_hold()); more than one may. */
 #define SCHED_HOLD_DEBUGGER 1u
 #define SCHED_HOLD_PAUSE    2u
+#define SCHED_HOLD_LEAVE    4u
 
 struct sched_vcpu {
     enum sched_state state;

@@ -151,6 +151,22 @@ static struct rv_instance *device_alloc(const struct device_env *env,
     return instance;
 }
 
+/* Would it take its state over? Of further blocks only the device itself knows. */
+static int device_check(struct rv_instance *instance)
+{
+    const struct rv_device_class *class = instance->class;
+    char *below;
+
+    if (class->state_size > 0 &&
+        !device_state_open(instance, NULL, class->state_version, class->state_size))
+        return -EINVAL;
+    if (asprintf(&below, "%s/", instance->name) < 0)
+        return -ENOMEM;
+    state_claim(instance->env.state, below);
+    free(below);
+    return 0;
+}
+
 /* Makes the plugin's device and connects it. */
 static int device_start(struct rv_instance *instance)
 {
@@ -202,7 +218,7 @@ int device_create(const struct device_env *env, const char *spec, struct rv_inst
     if (!error)
         error = device_place(instance);
     if (!error)
-        error = device_start(instance);
+        error = env->check ? device_check(instance) : device_start(instance);
     if (error == -ENOMEM)
         log_error("device '%s': out of memory", plugin->class.name);
     if (error) {

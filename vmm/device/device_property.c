@@ -220,7 +220,7 @@ char *device_get(struct rv_instance *instance, const char *name)
 
     if (i < 0)
         return NULL;
-    if (!instance->class->get)
+    if (!instance->class->get || !instance->created)
         return device_known(instance, i);
     len = instance->class->get(instance->device, name, text, sizeof(text));
     if (len == -ENOENT)

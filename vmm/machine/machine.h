@@ -107,6 +107,9 @@ int machine_keep(const struct machine *machine);
 /* Has an earlier worker kept one? */
 bool machine_is_kept(void);
 
+/* Would this vmm and these options take over the one that is kept? 0, or -errno after a message. */
+int machine_check(const struct machine_config *config);
+
 /*
  * For machines: fill in what machine_keep() has kept, and map the memory object `memory_fd`, which
  * is the machine's from here on. 0, or -errno after a message.

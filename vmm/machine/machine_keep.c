@@ -79,7 +79,7 @@ static int refuse(const char *why)
     return -EINVAL;
 }
 
-static int read_record(struct machine_record *record)
+static int read_record(struct machine_record *record, const struct machine_config *config)
 {
     int fd = kept_get(RECORD_NAME);
     ssize_t n = fd < 0 ? -1 : pread(fd, record, sizeof(*record), 0);
@@ -92,20 +92,27 @@ static int read_record(struct machine_record *record)
         return refuse("it was started by another version of the vmm");
     if (record->abi >> 16 != RV_ABI_MAJOR || (record->abi & 0xffff) > RV_ABI_MINOR)
         return refuse("its stub speaks another version of the protocol");
+    if (record->nr_pcpus != config->nr_pcpus || record->nr_vcpus != config->nr_vcpus)
+        return refuse("it has another number of CPUs");
     return 0;
+}
+
+int machine_check(const struct machine_config *config)
+{
+    struct machine_record record;
+
+    return read_record(&record, config);
 }
 
 int machine_take_over(struct machine *m, const struct machine_config *config, int memory_fd)
 {
     struct machine_record record;
     struct stat st;
-    int error = read_record(&record);
+    int error = read_record(&record, config);
 
     m->memory_fd = memory_fd;
     if (error)
         return error;
-    if (record.nr_pcpus != config->nr_pcpus || record.nr_vcpus != config->nr_vcpus)
-        return refuse("it has another number of CPUs");
     m->layout = record.layout;
     if (fstat(memory_fd, &st) || (uint64_t)st.st_size < m->layout.total)
         return refuse("its memory is gone");

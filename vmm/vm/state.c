@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -180,6 +181,24 @@ int state_attach(struct state_area *area, int fd)
     return 0;
 }
 
+int state_copy(int fd)
+{
+    struct stat st;
+    int copy = fstat(fd, &st) != 0 ? -errno : memfd_create("ringvisor-state", MFD_CLOEXEC);
+    off_t at = 0;
+    ssize_t n = 0;
+
+    if (copy < 0)
+        return -errno;
+    while (at < st.st_size && (n = sendfile(copy, fd, &at, (size_t)(st.st_size - at))) > 0)
+        ;
+    if (at == st.st_size)
+        return copy;
+    n = n < 0 ? -errno : -EIO;
+    close(copy);
+    return (int)n;
+}
+
 void state_close(struct state_area *area)
 {
     if (!area->base)
@@ -280,6 +299,13 @@ void *state_open(struct state_area *area, bool resume, const char *name, uint32_
         return NULL;
     }
     return found.at;
+}
+
+void state_claim(const struct state_area *area, const char *beginning)
+{
+    for (struct state_block *b = state_next(area, NULL); b; b = state_next(area, b))
+        if (strncmp(b->name, beginning, strlen(beginning)) == 0)
+            b->claimed = 1;
 }
 
 const char *state_unclaimed(const struct state_area *area)

@@ -37,6 +37,12 @@ int state_create(struct state_area *area);
  */
 int state_attach(struct state_area *area, int fd);
 
+/* A memory object with the same bytes, or -errno. */
+int state_copy(int fd);
+
+/* All blocks whose names begin so are asked for. */
+void state_claim(const struct state_area *area, const char *beginning);
+
 /* The memory object is closed. Does nothing to an area that is all zeros. */
 void state_close(struct state_area *area);
 

@@ -7,6 +7,7 @@
 #include "vmm/board/board.h"
 #include "vmm/trace/tap.h"
 #include "vmm/util/log.h"
+#include "vmm/vm/vm_check.h"
 #include "vmm/vm/vm_devices.h"
 #include "vmm/vm/vm_irq.h"
 #include "vmm/vm/vm_load.h"
@@ -15,7 +16,6 @@
 
 #define MPIDR_RES1    (1ull << 31)
 #define CPUS_PER_AFF1 16u /* a target list of ICC_SGI1R_EL1 has 16 bits */
-#define STATE_VERSION 1u
 _Static_assert(BOARD_SPI_LIMIT == VGIC_NR_SPIS, "each SPI that is given out has a wire");
 _Static_assert(VM_MAX_VCPUS * sizeof(struct pvtime_stolen) <= BOARD_PVTIME_SIZE, "stolen time");
 
@@ -44,7 +44,7 @@ static int create_gic(struct vm *vm)
     unsigned n = vm->config.nr_vcpus;
     size_t size = vgic_state_size(n);
     bool resume = vm->config.origin != VM_NEW;
-    void *state = state_open(&vm->state, resume, "gic", STATE_VERSION, size);
+    void *state = state_open(&vm->state, resume, "gic", VM_STATE_VERSION, size);
     int error;
 
     if (!state)
@@ -112,9 +112,9 @@ static int create_exits(struct vm *vm)
     vm->exits.psci.opaque = vm;
     vm->exits.psci.nr_cpus = n;
     vm->exits.psci.cpus =
-        state_open(&vm->state, resume, "psci", STATE_VERSION, n * sizeof(*vm->exits.psci.cpus));
-    vm->exits.sysreg_cpus =
-        state_open(&vm->state, resume, "sysreg", STATE_VERSION, n * sizeof(*vm->exits.sysreg_cpus));
+        state_open(&vm->state, resume, "psci", VM_STATE_VERSION, n * sizeof(*vm->exits.psci.cpus));
+    vm->exits.sysreg_cpus = state_open(&vm->state, resume, "sysreg", VM_STATE_VERSION,
+                                       n * sizeof(*vm->exits.sysreg_cpus));
     vm->exits.sysreg.sgi = vm_irq_sgi;
     vm->exits.sysreg.deactivate = vm_irq_deactivate;
     vm->exits.sysreg.gic = vm_irq_ops.save;
@@ -138,17 +138,6 @@ static int create_state(struct vm *vm)
     if (!error && vm->config.origin == VM_RESTORED)
         vm_clock_stop(&vm->clock);
     return error ? error : vm_core_open(vm);
-}
-
-/* A device that the state knows, and the options do not. */
-static int check_all_claimed(const struct vm *vm)
-{
-    const char *name = vm->config.origin != VM_NEW ? state_unclaimed(&vm->state) : NULL;
-
-    if (!name)
-        return 0;
-    log_error("the guest has '%s', and the options do not: it cannot be taken over", name);
-    return -EINVAL;
 }
 
 int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_share *share,
@@ -201,7 +190,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
         error = create_exits(vm);
     if (!error && !config->no_devices)
         error = vm_devices_create(vm, plugins);
-    return error ? error : check_all_claimed(vm);
+    return error ? error : vm_check_claimed(vm);
 }
 
 void vm_destroy(struct vm *vm)

@@ -107,6 +107,7 @@ struct vm {
     bool loaded;    /* `loader` has the guest's files */
     bool running;   /* the stub knows the VM, and vCPUs may run */
     bool resetting; /* vm_reset() waits for the devices */
+    bool leaving;   /* from vm_leave() to vm_stay() */
     bool failed;    /* the guest cannot go on: it switched off its last vCPU */
     bool broken;    /* the stub refused a command, panicked, or was lost */
 };

@@ -14,6 +14,8 @@
 
 struct vm;
 
+#define VM_STATE_VERSION 1u /* of the blocks "gic", "psci" and "sysreg" */
+
 /* What a guest asked for and the loop does, when no exit is half done. */
 enum vm_request { VM_RUN_ON, VM_POWER_OFF, VM_RESET };
 

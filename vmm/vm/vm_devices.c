@@ -183,7 +183,7 @@ static int add_empty_transports(struct vm *vm)
     return error;
 }
 
-int vm_devices_create(struct vm *vm, const struct plugins *plugins)
+static int create_all(struct vm *vm, const struct plugins *plugins, bool check)
 {
     const struct device_env env = {
         .plugins = plugins,
@@ -199,6 +199,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
         .state = &vm->state,
         .clock = &vm->clock,
         .resume = vm->config.origin != VM_NEW,
+        .check = check,
         .opaque = vm,
         .place = device_place,
         .irq_set = vm_devices_set_line,
@@ -214,11 +215,21 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
     for (unsigned i = 0; i < sizeof(board_devices) / sizeof(board_devices[0]) && !error; i++)
         if (!is_named(vm, board_devices[i]))
             error = create(vm, &env, board_devices[i]);
-    if (!error)
-        error = create_given(vm, &env);
+    return error ? error : create_given(vm, &env);
+}
+
+int vm_devices_create(struct vm *vm, const struct plugins *plugins)
+{
+    int error = create_all(vm, plugins, false);
+
     if (!error)
         error = vm_pci_connect(vm);
     return error ? error : add_empty_transports(vm);
+}
+
+int vm_devices_check(struct vm *vm, const struct plugins *plugins)
+{
+    return create_all(vm, plugins, true);
 }
 
 static void show_counter(void *opaque, const char *device, const char *name, const char *help,

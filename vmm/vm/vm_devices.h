@@ -28,7 +28,10 @@ uint64_t vm_devices_rom(const struct vm_config *config, const struct plugins *pl
 /* Those of the board and what the user asked for. 0 or -errno after a message. */
 int vm_devices_create(struct vm *vm, const struct plugins *plugins);
 
-/* Also after a vm_devices_create() that failed. */
+/* Would they take over what is in the VM's state area, which is a copy? 0 or -errno after a message. */
+int vm_devices_check(struct vm *vm, const struct plugins *plugins);
+
+/* Also after a vm_devices_create() or a vm_devices_check() that failed. */
 void vm_devices_destroy(struct vm *vm);
 
 /* Tell the stub which registers' writes may be posted. 0, or what pcpu_call() said. */

@@ -217,6 +217,32 @@ static void state_of_a_version_that_is_too_old_or_too_new_is_kept_and_refused(vo
     device = NULL;
 }
 
+static void check_of_a_state_upgrades_it_and_makes_no_device(void **state)
+{
+    uint32_t *old = state_alloc(&f->state, "second@9000000", 1, 4);
+    struct state_found found;
+
+    *old = 0x1234;
+    state_alloc(&f->state, "second@9000000/extra", 1, 4);
+    f->env.resume = f->env.check = true;
+    make("second");
+    assert_true(state_lookup(&f->state, "second@9000000", &found));
+    assert_int_equal(found.version, 2);
+    assert_null(state_unclaimed(&f->state));
+    assert_int_not_equal(bus_read(f->bus, ipa(BASE), 8, &(uint64_t){0}), 0);
+    assert_non_null(device_class(device));
+    free(device_get(device, "level")); /* asks no device */
+    device_destroy(device);
+    device = NULL;
+
+    fixture_forget(f);
+    state_alloc(&f->state, "second@9000000", 3, 8);
+    capture();
+    assert_int_not_equal(device_create(&f->env, "second", &device), 0);
+    release();
+    device = NULL;
+}
+
 static void state_block_may_grow_and_is_taken_over_as_it_is(void **state)
 {
     make("second");
@@ -418,6 +444,7 @@ int main(void)
         TEST(command_is_answered_once_now_or_later),
         TEST(state_of_an_older_version_is_upgraded),
         TEST(state_of_a_version_that_is_too_old_or_too_new_is_kept_and_refused),
+        TEST(check_of_a_state_upgrades_it_and_makes_no_device),
         TEST(state_block_may_grow_and_is_taken_over_as_it_is),
         TEST(save_is_announced_before_and_after),
         TEST(work_of_a_thread_runs_in_the_loop_and_posts_become_one),

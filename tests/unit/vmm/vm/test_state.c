@@ -182,6 +182,33 @@ static void who_attaches_learns_of_a_block_that_nobody_wants(void **state)
     assert_null(state_unclaimed(*state));
 }
 
+static void a_copy_has_all_blocks_and_a_change_there_is_not_one_of_the_original(void **state)
+{
+    struct state_area *area = *state, copy = {0};
+    uint8_t *block = state_alloc(area, "gic", 3, 300000), *copied;
+
+    memset(block, 5, 300000);
+    assert_int_equal(state_attach(&copy, state_copy(area->fd)), 0);
+    copied = state_open(&copy, true, "gic", 3, 300000);
+    assert_non_null(copied);
+    assert_memory_equal(block, copied, 300000);
+    copied[0] = 6;
+    assert_non_null(state_alloc(&copy, "psci", 1, 8));
+    assert_int_equal(block[0], 5);
+    assert_null(state_open(area, true, "psci", 1, 8));
+    state_close(&copy);
+    assert_true(state_copy(-1) < 0);
+}
+
+static void blocks_are_claimed_by_the_beginning_of_their_names(void **state)
+{
+    assert_non_null(state_alloc(*state, "virtio-fs@a000000/map", 1, 8));
+    assert_non_null(state_alloc(*state, "virtio-fs@a000200/map", 1, 8));
+    assert_int_equal(attach_again(), 0);
+    state_claim(*state, "virtio-fs@a000000/");
+    assert_string_equal(state_unclaimed(*state), "virtio-fs@a000200/map");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -196,6 +223,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(of_an_update_the_old_or_the_new_block_is_there, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_damaged_area_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(
+            a_copy_has_all_blocks_and_a_change_there_is_not_one_of_the_original, setup, teardown),
+        cmocka_unit_test_setup_teardown(blocks_are_claimed_by_the_beginning_of_their_names, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_block_of_another_version_or_size_is_not_opened, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(who_attaches_learns_of_a_block_that_nobody_wants, setup,

@@ -15,6 +15,7 @@
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_counter.h"
 #include "vmm/vm/vm_devices.h"
+#include "vmm/vm/vm_leave.h"
 
 #define FREQUENCY 1000000u /* of the counter */
 #define VCPUS     3u
@@ -183,6 +184,52 @@ static void virtual_counter_goes_on_where_it_stopped(void **state)
     assert_true(core.cntvoff >= first + 20000); /* in all */
 }
 
+static void guest_that_is_left_stands_still_and_its_time_goes_on(void **state)
+{
+    quiet = false;
+    assert_int_equal(vm_leave(&vm), 0);
+    states_are(SCHED_READY, SCHED_ASLEEP, SCHED_OFF);
+    assert_false(vm_has_left(&vm));
+    assert_false(running);
+    quiet = true;
+    assert_true(vm_has_left(&vm));
+    assert_false(clock_stopped);
+    assert_int_equal(vm.counter.stops, 0);
+    assert_int_equal(core.paused, 0); /* the next vmm does not pause it */
+    vm_stay(&vm);
+    states_are(SCHED_LIVE, SCHED_LIVE, SCHED_OFF);
+    assert_true(running);
+}
+
+static void guest_is_not_left_within_a_reset_or_a_snapshot(void **state)
+{
+    vm_leave(&vm);
+    vm.resetting = true;
+    assert_false(vm_has_left(&vm));
+    vm.resetting = false;
+    vm.pause.kept = true;
+    assert_false(vm_has_left(&vm));
+    vm.pause.kept = false;
+    core.request = VM_RESET;
+    assert_false(vm_has_left(&vm));
+    core.request = VM_RUN_ON;
+    assert_true(vm_has_left(&vm));
+}
+
+static void guest_that_is_paused_stays_so_when_it_is_not_left(void **state)
+{
+    vm_stay(&vm); /* without a vm_leave(): nothing */
+    vm_pause(&vm);
+    vm_leave(&vm);
+    assert_true(vm_has_left(&vm));
+    vm_stay(&vm);
+    states_are(SCHED_READY, SCHED_ASLEEP, SCHED_OFF);
+    assert_false(running);
+    vm_is_paused(&vm);
+    vm_resume(&vm);
+    states_are(SCHED_LIVE, SCHED_LIVE, SCHED_OFF);
+}
+
 /* A debugger's stop and a pause overlap: what both cover counts once. */
 static void counter_stands_until_the_last_of_two_lets_it_go_on(void **state)
 {
@@ -297,6 +344,9 @@ int main(void)
         TEST(debugger_that_holds_a_vcpu_keeps_it_over_a_pause),
         TEST(reset_of_a_vm_that_runs_begins_at_once),
         TEST(machine_that_is_lost_is_said),
+        TEST(guest_that_is_left_stands_still_and_its_time_goes_on),
+        TEST(guest_is_not_left_within_a_reset_or_a_snapshot),
+        TEST(guest_that_is_paused_stays_so_when_it_is_not_left),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
