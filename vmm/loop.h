@@ -18,6 +18,7 @@ enum loop_end {
     LOOP_QUIT,      /* the user ended it */
     LOOP_RESET,     /* the guest asked for a reset, and is not to have one */
     LOOP_SIGNAL,    /* SIGINT, SIGTERM or SIGHUP */
+    LOOP_LEFT,      /* the guest goes on with another process */
     LOOP_GUEST_FAILED,
     LOOP_VMM_FAILED,
 };

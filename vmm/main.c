@@ -12,10 +12,13 @@
 #include "vmm/config.h"
 
 const struct command *const command_all[] = {
-    &command_run,    &command_ps,       &command_top,     &command_stat,     &command_pause,
-    &command_resume, &command_stop,     &command_kill,    &command_reset,    &command_disk,
-    &command_net,    &command_balloon,  &command_console, &command_devices,  &command_decode,
-    &command_replay, &command_snapshot, &command_restore, &command_complete, NULL,
+    &command_run,     &command_ps,       &command_top,
+    &command_stat,    &command_pause,    &command_resume,
+    &command_stop,    &command_kill,     &command_reset,
+    &command_disk,    &command_net,      &command_balloon,
+    &command_console, &command_devices,  &command_decode,
+    &command_replay,  &command_snapshot, &command_restore,
+    &command_upgrade, &command_complete, NULL,
 };
 
 /*
@@ -125,7 +128,7 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
         strcmp(argv[1], "-h") == 0)
         return finish(help(argc - 1, argv + 1));
-    if (strcmp(argv[1], "worker") == 0)
+    if (strcmp(argv[1], "worker") == 0 || strcmp(argv[1], "successor") == 0)
         return finish(command_worker(argc - 1, argv + 1));
     command = find(argv[1]);
     if (!command)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""outlive.py KILLS VMM ARGUMENT...: a Debian guest whose worker is killed again and again.
+"""outlive.py KILLS FOLDER ARGUMENT...: a Debian guest whose worker is killed again and again.
 
 Meanwhile its shell answers, its disk is written and read back, and its clock is compared
-with the host's. Prints the distribution of the pauses, as the keeper tells them on stderr.
+with the host's. Then its vmm is upgraded, between those of FOLDER/old and FOLDER/new, and to
+others that cannot take it. Prints the distributions of the pauses, as the keeper tells them.
 """
 import os
 import random
@@ -14,9 +15,9 @@ import tempfile
 import threading
 import time
 
-kills = int(sys.argv[1])
+kills, folder = int(sys.argv[1]), sys.argv[2]
 said = tempfile.TemporaryFile()
-vmm = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
+vmm = subprocess.Popen([f"{folder}/old/vmm/vmm", *sys.argv[3:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
 output = b""
 news = threading.Condition()
 
@@ -54,15 +55,85 @@ def pauses():
     return [int(us) / 1000 for us in re.findall(rb"goes on after (\d+) us", os.pread(said.fileno(), 1 << 20, 0))]
 
 
+def worker():
+    return int(subprocess.run(["pgrep", "-P", str(vmm.pid), "vmm-worker"], capture_output=True, text=True).stdout)
+
+
 def kill():
     """One that takes over is let do so: killed in the middle of that it counts as a crash."""
     for n in range(1, kills + 1):
         time.sleep(random.uniform(0.05, 0.4))
-        worker = subprocess.run(["pgrep", "-P", str(vmm.pid), "vmm-worker"], capture_output=True, text=True)
-        os.kill(int(worker.stdout), 9)
+        os.kill(worker(), 9)
         end = time.time() + 10
         while len(pauses()) < n and time.time() < end:
             time.sleep(0.01)
+
+
+def ask(*words):
+    """A command of the vmm: its status, and all that it says."""
+    done = subprocess.run([f"{folder}/old/vmm/vmm", *words], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def upgrade(name):
+    """To a program of the folder, by its name; or of any path."""
+    path = f"{folder}/{name}/vmm/vmm"
+    return ask("upgrade", "outlive", "--binary", path if os.path.exists(path) else os.path.join(folder, name))
+
+
+def runs(name):
+    return os.readlink(f"/proc/{worker()}/exe") == f"{folder}/{name}/vmm/vmm"
+
+
+def check(name, good, *seen):
+    print("ok:" if good else "FAILED:", name)
+    if not good:
+        sys.exit(f"{seen}\n{os.pread(said.fileno(), 1 << 20, 0)[-2000:].decode()}")
+
+
+upgrades = []
+
+
+def upgrade_often():
+    for n in range(6):
+        time.sleep(random.uniform(0.05, 0.3))
+        name = ("new", "old")[n % 2]
+        upgrades.append(upgrade(name) + (runs(name),))
+
+
+def write_during(disturb):
+    """Blocks are written and read back for as long as that runs. How many."""
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    rounds = 0
+    while thread.is_alive():
+        rounds += 1
+        command(f"dd if=/dev/urandom of=/tmp/d bs=64k count=8 2>/dev/null; "
+                f"dd if=/tmp/d of=/dev/vda bs=64k seek={rounds % 100 * 8} conv=fsync 2>/dev/null; "
+                f"echo 3 >/proc/sys/vm/drop_caches; "
+                f"dd if=/dev/vda bs=64k skip={rounds % 100 * 8} count=8 2>/dev/null | cmp - /tmp/d && "
+                f"echo same''{rounds}.", rb"same%d\." % rounds)
+    thread.join()
+    return rounds
+
+
+def show(what, took, rounds):
+    took = sorted(took)
+    print(f"{len(took)} {what}, pauses of {took[0]:.0f} to {took[-1]:.0f} ms, median "
+          f"{took[len(took) // 2]:.0f}; {rounds} writes")
+
+
+def answers():
+    command("echo it''answers", rb"itanswers")
+
+
+def refused(test, name, words, goes_on="old"):
+    """The vmm of that name does not get the guest, which the one before keeps, or gets back."""
+    before = worker()
+    status, text = upgrade(name)
+    answers()
+    check(test, status == 1 and words in text and runs(goes_on) and (name == "fails" or worker() == before),
+          status, text)
 
 
 random.seed(17)
@@ -71,29 +142,47 @@ threading.Thread(target=read, daemon=True).start()
 await_text(rb"# ", 100)
 uptime = float(command("cut -d' ' -f1 /proc/uptime; echo is''up", rb"([0-9.]+)\s+isup")[1])
 began = time.time()
-killer = threading.Thread(target=kill)
-killer.start()
-rounds = 0
-while killer.is_alive():
-    rounds += 1
-    command(f"dd if=/dev/urandom of=/tmp/d bs=64k count=8 2>/dev/null; "
-            f"dd if=/tmp/d of=/dev/vda bs=64k seek={rounds % 100 * 8} conv=fsync 2>/dev/null; "
-            f"echo 3 >/proc/sys/vm/drop_caches; "
-            f"dd if=/dev/vda bs=64k skip={rounds % 100 * 8} count=8 2>/dev/null | cmp - /tmp/d && "
-            f"echo same''{rounds}.", rb"same%d\." % rounds)
-killer.join()
+rounds = write_during(kill)
 passed = time.time() - began
 went = float(command("cut -d' ' -f1 /proc/uptime; echo is''up", rb"([0-9.]+)\s+isup")[1]) - uptime
+took = pauses()
+show("kills", took, rounds)
+check("each_worker_that_was_killed_had_a_successor", len(took) == kills)
+check("the_guest_read_what_it_wrote", rounds > 2)
+check("the_guests_clock_went_on", abs(went - passed) < 2, went, passed)
+
+rounds = write_during(upgrade_often)
+show("upgrades", pauses()[kills:], rounds)
+check("each_upgrade_replaces_the_vmm", all(u[0] == 0 and u[2] for u in upgrades) and upgrades, upgrades)
+refused("a_program_that_is_no_vmm_does_not_get_the_guest", "/bin/false", "exit status was 1")
+refused("a_program_that_is_not_there_does_not_get_the_guest", "none", "No such file")
+refused("a_script_does_not_get_the_guest", "script", "exit status")
+refused("a_vmm_without_a_plugin_of_the_guest_refuses_it", "missing", "virtio-blk")
+refused("a_plugin_that_does_not_know_the_older_state_refuses_it", "newer", "version 1")
+refused("a_vmm_that_fails_late_gives_the_guest_back", "fails", "the one before goes on")
+
+ask("pause", "outlive")
+status, text = upgrade("new")
+check("a_paused_guest_is_upgraded_and_stays_paused",
+      status == 0 and runs("new") and '"state": "paused"' in ask("ps", "--json")[1], status, text)
+ask("resume", "outlive")
+answers()
+first = subprocess.Popen([f"{folder}/old/vmm/vmm", "upgrade", "outlive", "--binary", f"{folder}/hangs"],
+                         stderr=subprocess.PIPE, text=True)
+hanging = ""
+while not hanging:
+    hanging = subprocess.run(["pgrep", "-P", str(vmm.pid), "-x", "hangs"], capture_output=True, text=True).stdout
+refused("the_second_of_two_upgrades_is_refused", "old", "another upgrade", "new")
+os.kill(int(hanging), 9)
+check("the_first_is_over_when_its_program_is_killed", first.wait(10) == 1 and "signal 9" in first.stderr.read())
+status, text = upgrade("hooked")
+check("state_of_an_older_version_is_upgraded", status == 0 and runs("hooked"), status, text)
+refused("a_plugin_that_does_not_know_the_newer_state_refuses_it", "old", "version 2", "hooked")
+os.kill(worker(), 9)
+answers()
+check("the_next_worker_is_of_the_new_program", runs("hooked"))
+
 vmm.stdin.write(b"poweroff -f\n")
 vmm.stdin.flush()
-status = vmm.wait(30)
-took = sorted(pauses())
-print(f"{len(took)} pauses of {took[0]:.0f} to {took[-1]:.0f} ms, median {took[len(took) // 2]:.0f}; "
-      f"{rounds} writes; the guest's clock {went:.1f} s of {passed:.1f}")
-for name, good in (("each_worker_that_was_killed_had_a_successor", len(took) == kills),
-                   ("the_guest_read_what_it_wrote", rounds > 2),
-                   ("the_guests_clock_went_on", abs(went - passed) < 2),
-                   ("the_guest_powers_off_in_the_end", status == 0)):
-    print("ok:" if good else "FAILED:", name)
-    if not good:
-        sys.exit(1)
+check("the_guest_powers_off_in_the_end", vmm.wait(30) == 0)
+check("no_socket_is_left", not os.listdir(os.environ["RINGVISOR_RUN_DIR"]), os.listdir(os.environ["RINGVISOR_RUN_DIR"]))

@@ -1,10 +1,36 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# A guest does not notice that its vmm is killed, but for the pause.
+# A guest does not notice that its vmm is killed, or replaced by another one, but for the pause.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
+export RINGVISOR_RUN_DIR=$work/run
 image=$("$root/tools/guest-image")
+mkdir -m 700 "$RINGVISOR_RUN_DIR"
+
+# tree NAME [SED-SCRIPT [FUNCTION]]: a vmm of its own in $work/NAME, with its plugins. One is the
+# example, with changes.
+tree() {
+    local source=$work/$1.c built
+    built=$(dirname "$(dirname "$(realpath "$vmm")")")
+    mkdir -p "$work/$1/vmm" "$work/$1/devices"
+    cp "$vmm" "$work/$1/vmm/vmm"
+    ln -s "$built/el2stub" "$work/$1/el2stub"
+    ln -s "$built"/devices/*.so "$work/$1/devices"
+    sed -e "${2-}" -e "/^const struct rv_device_class/i /* changed */ ${3-}" \
+        "$root/docs/plugin-example/countdown.c" >"$source"
+    cc -shared -fPIC -I "$root/devices/include" -o "$work/$1/devices/countdown.so" "$source"
+}
+tree old
+tree new
+tree missing && rm "$work/missing/devices/virtio-blk.so"
+tree newer 's/\.state_version = 1/.state_version = 2/'
+tree hooked 's/\.state_version = 1,/.state_version = 2, .upgrade = upgrade,/' \
+    'static int upgrade(struct rv_instance *i, const struct rv_vmm_ops *o, const struct rv_state_upgrade *u) { memcpy(u->to, u->from, u->to_size); return 0; }'
+tree fails 's/\.create = countdown_create/.create = wrong/' \
+    'static int wrong(struct rv_instance *i, const struct rv_vmm_ops *o, void *s, uint32_t f, void **d) { return countdown_create(i, o, s, f, d) - 5; }'
+echo 'int pause(void); int main(void) { return pause(); }' | cc -x c -o "$work/hangs" -
+echo 'exit 0' >"$work/script" && chmod +x "$work/script"
 
 truncate -s 64M "$work/disk"
-python3 "$root/tests/e2e/outlive.py" 25 "$vmm" run -k "$image/kernel" -i "$image/initrd" \
-    -p console=ttyAMA0 --rng --disk "$work/disk,format=raw" -c 2
+python3 "$root/tests/e2e/outlive.py" 25 "$work" run --name outlive -k "$image/kernel" \
+    -i "$image/initrd" -p console=ttyAMA0 --rng --disk "$work/disk,format=raw" -c 2 --device countdown

@@ -18,23 +18,26 @@
 #define CHUNK      65536u
 #define PATH_SIZE  256u
 
-int client_connect(const char *vm)
+/* `suffix` is what follows the path of the control socket. A descriptor or -errno. */
+static int connect_to(const char *vm, const char *suffix, int type)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t room = sizeof(address.sun_path) - strlen(suffix);
     int fd, error = 0;
 
     if (strchr(vm, '/') == NULL) {
         if (!control_name_valid(vm))
             return -ENOENT;
-        error = control_path(vm, address.sun_path, sizeof(address.sun_path));
-    } else if (strlen(vm) < sizeof(address.sun_path)) {
+        error = control_path(vm, address.sun_path, room);
+    } else if (strlen(vm) < room) {
         strcpy(address.sun_path, vm);
     } else {
         error = -ENAMETOOLONG;
     }
     if (error)
         return error;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    strcat(address.sun_path, suffix);
+    fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
     if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
@@ -42,6 +45,16 @@ int client_connect(const char *vm)
     error = -errno;
     close(fd);
     return error;
+}
+
+int client_connect(const char *vm)
+{
+    return connect_to(vm, "", SOCK_STREAM);
+}
+
+int client_connect_keeper(const char *vm)
+{
+    return connect_to(vm, CONTROL_KEEPER_SUFFIX, SOCK_SEQPACKET);
 }
 
 void client_complain(const char *vm, int error)

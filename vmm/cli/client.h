@@ -18,6 +18,9 @@ struct client_answer {
  */
 int client_connect(const char *vm);
 
+/* The same, of its keeper. */
+int client_connect_keeper(const char *vm);
+
 /* Says what a -errno of client_connect() means. */
 void client_complain(const char *vm, int error);
 

@@ -25,20 +25,24 @@
 #include "vmm/loop.h"
 #include "vmm/device/plugin.h"
 #include "vmm/cli/run_options.h"
+#include "vmm/cli/successor.h"
 #include "vmm/record/record.h"
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/snapshot/restore.h"
 #include "vmm/snapshot/save.h"
 #include "vmm/trace/trace.h"
+#include "vmm/vm/vm_check.h"
 #include "vmm/vm/vm_devices.h"
+#include "vmm/vm/vm_leave.h"
 
 #define NS_PER_MS  1000000ull
-#define NR_SIGNALS 5u
-
-#define KEPT_STATE "state" /* the state area's memory object */
+#define NR_SIGNALS 7u
 
 /* timeout(1) signals its child and then the child's group: that is one SIGTERM, not two. */
 #define SAME_SIGNAL_NS 500000000
+
+/* How soon it is noticed that a guest which is to be left has come to rest. */
+static const struct timeval leave_tick = {.tv_usec = 1000};
 
 /* What ends after the guest: buffers of disks, helpers, the machine. */
 #define CLOSING_S 30u
@@ -54,6 +58,7 @@ struct session {
     unsigned grace_s;
     struct event *grace; /* SIGTERM's: the guest has been asked to shut down */
     int64_t asked_ns;    /* when */
+    struct event *leave; /* pending: the guest is to be left to another worker */
 };
 
 static void end(struct session *session, enum loop_end how)
@@ -123,6 +128,44 @@ static void grace_is_over(evutil_socket_t fd, short what, void *opaque)
     signalled(SIGTERM, what, session);
 }
 
+/* The keeper has a successor for this worker. */
+static void told_to_leave(evutil_socket_t signal, short what, void *opaque)
+{
+    struct session *session = opaque;
+
+    if (session->looping && !vm_leave(session->vm))
+        event_add(session->leave, &leave_tick);
+}
+
+static void told_to_stay(evutil_socket_t signal, short what, void *opaque)
+{
+    struct session *session = opaque;
+
+    event_del(session->leave);
+    if (session->looping)
+        vm_stay(session->vm);
+}
+
+static void try_to_leave(evutil_socket_t fd, short what, void *opaque)
+{
+    struct session *session = opaque;
+
+    if (vm_has_left(session->vm))
+        end(session, LOOP_LEFT);
+    else
+        event_add(session->leave, &leave_tick);
+}
+
+/* The guest is another's from here on: nothing may be closed that is the guest's. */
+static _Noreturn void leave(struct control *control, struct chardev *console)
+{
+    control_close(control);
+    chardev_free(console); /* writes what the guest has sent */
+    sandbox_leave();
+    raise(SIGKILL); /* to the keeper it is as if it had been killed */
+    _exit(STATUS_VMM);
+}
+
 static void user_kills(void *opaque)
 {
     log_info("the control interface ends the guest");
@@ -166,6 +209,16 @@ static int open_control(const struct run_options *o, struct session *session,
     return must_be ? error : 0;
 }
 
+static void open_upgrades(const struct run_options *o, const struct control *control)
+{
+    char path[PATH_MAX];
+
+    if (!control)
+        return;
+    snprintf(path, sizeof(path), "%s" CONTROL_KEEPER_SUFFIX, o->control_path);
+    kept_open_upgrades(path);
+}
+
 static int status_of(const struct session *session, enum loop_end how)
 {
     switch (how) {
@@ -195,12 +248,26 @@ static int begin(const struct run_options *o, struct vm *vm, struct session *ses
 {
     int error;
 
-    if (taken_over)
-        return vm_take_over(vm);
+    if (taken_over) {
+        error = kept_may_fail() ? kept_takes(vm->state.fd, VM_KEPT_STATE) : 0;
+        return error ? error : vm_take_over(vm);
+    }
     error = o->restore ? snapshot_start(o->restore, vm) : vm_start(vm, &session->over);
     if (!error)
-        error = kept_put(vm->state.fd, KEPT_STATE);
+        error = kept_put(vm->state.fd, VM_KEPT_STATE);
     return error ? error : machine_keep(vm->machine);
+}
+
+/* A successor works on a copy, until there is no way back. Negative: there is none. */
+static int open_state(void)
+{
+    int fd = kept_get(VM_KEPT_STATE), copy;
+
+    if (fd < 0 || !kept_may_fail())
+        return fd;
+    copy = state_copy(fd);
+    close(fd);
+    return copy;
 }
 
 int command_serve(const struct run_options *o)
@@ -212,7 +279,9 @@ int command_serve(const struct run_options *o)
                              {SIGHUP, signalled},
                              {SIGQUIT, signalled},
                              {SIGTERM, terminated},
-                             {SIGPWR, power_failed}};
+                             {SIGPWR, power_failed},
+                             {KEEPER_SIGNAL_LEAVE, told_to_leave},
+                             {KEEPER_SIGNAL_STAY, told_to_stay}};
     static struct session session;
     static struct cores cores;
     static struct vm vm;
@@ -236,7 +305,9 @@ int command_serve(const struct run_options *o)
     service_open();
     if (base)
         session.grace = evtimer_new(base, grace_is_over, &session);
-    if (!base || !plugins || !session.grace) {
+    if (base)
+        session.leave = evtimer_new(base, try_to_leave, &session);
+    if (!base || !plugins || !session.grace || !session.leave) {
         log_error("cannot make an event loop");
         goto out;
     }
@@ -248,6 +319,7 @@ int command_serve(const struct run_options *o)
     }
     if (open_control(o, &session, base, &control))
         goto out;
+    open_upgrades(o, control);
     plugin_load_path(plugins, o->plugin_paths, command_plugin_dir());
     if ((o->trace && trace_text_start(o->trace, &traces[0])) ||
         (o->perfetto && trace_perfetto_start(o->perfetto, &traces[1])) ||
@@ -268,7 +340,7 @@ int command_serve(const struct run_options *o)
     share.id = machine->vm;
     if (taken_over) {
         config.origin = VM_TAKEN_OVER;
-        config.state_fd = kept_get(KEPT_STATE);
+        config.state_fd = open_state();
     }
     console = chardev_stdio_new(base, STDIN_FILENO, STDOUT_FILENO, user_quits, &session);
     if (!console)
@@ -293,7 +365,11 @@ int command_serve(const struct run_options *o)
     watchdog = service_ready(base);
     if (!session.over)
         status = status_of(&session, loop_run(&session.loop));
+    if (session.how == LOOP_LEFT)
+        leave(control, console);
 out:
+    if (kept_may_fail())
+        exit(STATUS_VMM); /* the machine and all else is the guest's, which another worker has */
     if (session.over && !session.loop.ended)
         status = status_of(&session, session.how);
     gdb_server_close(gdb);
@@ -321,6 +397,8 @@ out:
     service_close();
     if (session.grace)
         event_free(session.grace);
+    if (session.leave)
+        event_free(session.leave);
     if (plugins)
         plugin_free(plugins);
     sandbox_leave();
@@ -353,8 +431,11 @@ int command_worker(int argc, char **argv)
         return STATUS_USAGE;
     kept_init(atoi(argv[1]));
     prctl(PR_SET_NAME, "vmm-worker");
-    if (run_options_parse(&o, argc - 1, argv + 1) == 0)
-        status = command_serve(&o);
+    if (run_options_parse(&o, argc - 1, argv + 1) == 0) {
+        bool would = strcmp(argv[0], "successor") != 0 || successor_check(&o) == 0;
+
+        status = would ? command_serve(&o) : STATUS_VMM;
+    }
     run_options_free(&o);
     return status;
 }

@@ -22,7 +22,7 @@ struct command {
     const struct vm_command *vm;       /* instead of these two: vm_command.h */
 };
 
-/* `vmm worker`: what the keeper of `vmm run` starts; not for people. */
+/* `vmm worker` and `vmm successor`: what the keeper of `vmm run` starts; not for people. */
 int command_worker(int argc, char **argv);
 
 /* All of them; NULL ends the list. */
@@ -36,6 +36,7 @@ extern const struct command command_ps, command_pause, command_resume, command_s
     command_complete, command_top;
 extern const struct command command_replay;
 extern const struct command command_snapshot, command_restore;
+extern const struct command command_upgrade;
 
 struct run_options;
 

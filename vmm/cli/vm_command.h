@@ -18,6 +18,7 @@ struct vm_options {
     bool stop;
     unsigned seconds;
     unsigned rounds;
+    const char *binary;
     const struct command *command; /* whose options these are */
 };
 

@@ -7,6 +7,9 @@
 
 #define CONTROL_SUFFIX ".sock"
 
+/* Behind the path of a control socket: the socket of the VM's keeper, for `vmm upgrade`. */
+#define CONTROL_KEEPER_SUFFIX ".keeper"
+
 /* May a VM of this name have a socket? 1 to 64 of A-Z a-z 0-9 '.' '_' '-', the first a letter or digit. */
 bool control_name_valid(const char *name);
 

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -20,37 +19,9 @@
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
-#define CRASHES_MAX         5u
 #define CRASHES_MS          10000
-#define CHILDREN_MAX        72u /* the machine, and a helper for each device */
 #define EXIT_FAILURE_STATUS 1
 #define EXIT_SIGNAL         128
-
-struct child {
-    pid_t pid;  /* 0: free */
-    int status; /* where the worker reads how it ended */
-};
-
-struct keeper {
-    int argc;
-    char **argv;
-    int signals; /* signalfd */
-    sigset_t inherited;
-    bool has_terminal;
-    struct termios terminal;
-    struct keeper_store store;
-    struct child children[CHILDREN_MAX];
-
-    int program; /* what the next worker executes */
-    pid_t worker;
-    int socket;
-    bool serving;  /* this worker has everything that the guest needs */
-    bool begun;    /* one has had: the guest runs */
-    int forwarded; /* the last signal that it was sent, or 0 */
-    int64_t died_ns;
-    int64_t crashes[CRASHES_MAX]; /* ms; the oldest is overwritten */
-    unsigned nr_crashes;
-};
 
 static const int forwarded_signals[] = {SIGINT, SIGHUP, SIGQUIT, SIGTERM, SIGPWR};
 
@@ -65,42 +36,17 @@ static const char *signal_name(int signal)
  * The worker
  */
 
-static _Noreturn void become_worker(const struct keeper *keeper, int socket, pid_t parent)
-{
-    char **argv = calloc((size_t)keeper->argc + 3, sizeof(*argv));
-    char number[16];
-
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (!argv || getppid() != parent)
-        _exit(EXIT_FAILURE_STATUS);
-    snprintf(number, sizeof(number), "%d", socket);
-    argv[0] = "vmm";
-    argv[1] = "worker";
-    argv[2] = number;
-    memcpy(argv + 3, keeper->argv + 1, (size_t)(keeper->argc - 1) * sizeof(*argv));
-    fcntl(socket, F_SETFD, 0);
-    unsetenv("WATCHDOG_PID"); /* systemd's: it is the worker that has to be alive */
-    sigprocmask(SIG_SETMASK, &keeper->inherited, NULL);
-    fexecve(keeper->program, argv, environ);
-    log_error("cannot start the vmm's worker: %s", strerror(errno));
-    _exit(EXIT_FAILURE_STATUS);
-}
-
 static int start_worker(struct keeper *keeper)
 {
-    pid_t parent = getpid();
-    int ends[2];
+    pid_t pid =
+        keeper_start_worker(keeper, keeper->program, "worker", STDERR_FILENO, &keeper->socket);
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-        return -errno;
+    if (pid < 0)
+        return pid;
     keeper->serving = false;
     keeper->forwarded = 0;
-    keeper->socket = ends[0];
-    keeper->worker = fork();
-    if (keeper->worker == 0)
-        become_worker(keeper, ends[1], parent);
-    close(ends[1]);
-    return keeper->worker < 0 ? -errno : 0;
+    keeper->worker = pid;
+    return 0;
 }
 
 /* It may have left the terminal raw, which would be the mode that the next one restores. */
@@ -113,8 +59,9 @@ static void restore_terminal(const struct keeper *keeper)
 /* False: too many in a short time. */
 static bool may_crash_again(struct keeper *keeper)
 {
-    int64_t now = clock_now_ms(), *oldest = &keeper->crashes[keeper->nr_crashes++ % CRASHES_MAX];
-    bool often = keeper->nr_crashes > CRASHES_MAX && now - *oldest < CRASHES_MS;
+    int64_t now = clock_now_ms(),
+            *oldest = &keeper->crashes[keeper->nr_crashes++ % KEEPER_CRASHES_MAX];
+    bool often = keeper->nr_crashes > KEEPER_CRASHES_MAX && now - *oldest < CRASHES_MS;
 
     *oldest = now;
     return !often;
@@ -133,7 +80,7 @@ static bool outlives(struct keeper *keeper, int signal)
     if (!killed && !may_crash_again(keeper)) {
         log_error("the vmm was killed by signal %d (SIG%s), the %uth time within %d s: the guest "
                   "is ended",
-                  signal, signal_name(signal), CRASHES_MAX + 1, CRASHES_MS / 1000);
+                  signal, signal_name(signal), KEEPER_CRASHES_MAX + 1, CRASHES_MS / 1000);
         return false;
     }
     log_warn("the vmm was killed by signal %d (SIG%s): another one takes over", signal,
@@ -151,6 +98,8 @@ static int worker_ended(struct keeper *keeper, int status)
     keeper->worker = 0;
     keeper->died_ns = clock_now_ns();
     restore_terminal(keeper);
+    if (keeper_upgrade_worker_left(keeper, status))
+        return -1;
     another = another && outlives(keeper, WTERMSIG(status));
     if (another && start_worker(keeper) == 0)
         return -1;
@@ -163,7 +112,7 @@ static int worker_ended(struct keeper *keeper, int status)
  * Its requests
  */
 
-static void child_ended(struct child *child, int status)
+static void child_ended(struct keeper_child *child, int status)
 {
     if (write(child->status, &status, sizeof(status)) != sizeof(status))
         log_error("the end of process %d cannot be told: %s", (int)child->pid, strerror(errno));
@@ -185,11 +134,11 @@ static int start_child(struct keeper *keeper, struct keeper_message *message,
         argv[argc++] = message->text + at;
     }
     argv[argc] = NULL;
-    while (i < CHILDREN_MAX && keeper->children[i].pid)
+    while (i < KEEPER_CHILDREN_MAX && keeper->children[i].pid)
         i++;
     if (argc == 0 || fds->count == 0)
         return -EINVAL;
-    if (i == CHILDREN_MAX)
+    if (i == KEEPER_CHILDREN_MAX)
         return -EAGAIN;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
@@ -201,17 +150,28 @@ static int start_child(struct keeper *keeper, struct keeper_message *message,
         close(ends[1]);
         return pid;
     }
-    keeper->children[i] = (struct child){.pid = pid, .status = ends[1]};
+    keeper->children[i] = (struct keeper_child){.pid = pid, .status = ends[1]};
     *tell = ends[0];
     return pid;
 }
 
 static void is_serving(struct keeper *keeper)
 {
+    int64_t pause_us = (clock_now_ns() - keeper->died_ns) / 1000;
+
     if (keeper->begun)
-        log_info("the guest goes on after %" PRId64 " us",
-                 (clock_now_ns() - keeper->died_ns) / 1000);
+        log_info("the guest goes on after %" PRId64 " us", pause_us);
     keeper->serving = keeper->begun = true;
+    keeper_upgrade_done(keeper, pause_us);
+}
+
+/* `fds` has one descriptor, which is kept. 0 or -errno. */
+static int keep(struct keeper *keeper, const char *name, struct keeper_fds *fds)
+{
+    if (fds->count != 1)
+        return -EINVAL;
+    fds->count = 0;
+    return keeper_store_put(&keeper->store, name, fds->fd[0]);
 }
 
 /* Does what is asked; `fds` are those of the request, and then those of the answer. */
@@ -223,11 +183,12 @@ static int serve(struct keeper *keeper, struct keeper_message *message, struct k
     if (keeper->serving && message->op != KEEPER_GET)
         return -EPERM;
     switch (message->op) {
-    case KEEPER_KEEP:
-        if (fds->count != 1)
-            return -EINVAL;
-        fds->count = 0;
-        return keeper_store_put(&keeper->store, message->name, fds->fd[0]);
+    case KEEPER_KEEP: result = keep(keeper, message->name, fds); break;
+    case KEEPER_TAKES:
+        result = keep(keeper, message->name, fds);
+        if (!result)
+            keeper_upgrade_taken(keeper);
+        break;
     case KEEPER_GET:
         fd = keeper_store_get(&keeper->store, message->name);
         fd = fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -277,7 +238,9 @@ static int reap(struct keeper *keeper)
     while (end < 0 && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
         if (pid == keeper->worker)
             end = worker_ended(keeper, status);
-        for (unsigned i = 0; i < CHILDREN_MAX; i++)
+        else
+            keeper_upgrade_reap(keeper, pid, status);
+        for (unsigned i = 0; i < KEEPER_CHILDREN_MAX; i++)
             if (keeper->children[i].pid == pid)
                 child_ended(&keeper->children[i], status);
     }
@@ -307,18 +270,24 @@ static int take_signals(struct keeper *keeper)
     return end;
 }
 
-static int keep(struct keeper *keeper)
+static int serve_all(struct keeper *keeper)
 {
     int status = -1;
 
     while (status < 0) {
-        struct pollfd fds[] = {{.fd = keeper->signals, .events = POLLIN},
-                               {.fd = keeper->socket, .events = POLLIN}};
+        struct pollfd fds[2 + KEEPER_UPGRADE_POLLS] = {{.fd = keeper->signals, .events = POLLIN},
+                                                       {.fd = keeper->socket, .events = POLLIN}};
+        int timeout_ms = -1;
 
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return EXIT_FAILURE_STATUS;
+        keeper_upgrade_poll(keeper, fds + 2, &timeout_ms);
+        if (poll(fds, 2 + KEEPER_UPGRADE_POLLS, timeout_ms) < 0) {
+            if (errno != EINTR)
+                return EXIT_FAILURE_STATUS;
+            continue;
+        }
         if (fds[1].revents)
             answer(keeper);
+        keeper_upgrade_polled(keeper, fds + 2);
         if (fds[0].revents)
             status = take_signals(keeper);
     }
@@ -327,7 +296,7 @@ static int keep(struct keeper *keeper)
 
 static void end_children(struct keeper *keeper)
 {
-    for (unsigned i = 0; i < CHILDREN_MAX; i++) {
+    for (unsigned i = 0; i < KEEPER_CHILDREN_MAX; i++) {
         if (!keeper->children[i].pid)
             continue;
         kill(keeper->children[i].pid, SIGKILL);
@@ -358,11 +327,13 @@ int keeper_run(int argc, char **argv)
     int error, status = EXIT_FAILURE_STATUS;
 
     keeper = (struct keeper){.argc = argc, .argv = argv, .socket = -1};
+    keeper_upgrade_init(&keeper.upgrade);
     error = open_all(&keeper);
     if (error)
         log_error("cannot start the vmm's worker: %s", strerror(-error));
     else
-        status = keep(&keeper);
+        status = serve_all(&keeper);
+    keeper_upgrade_end(&keeper);
     end_children(&keeper);
     keeper_store_free(&keeper.store);
     return status;

@@ -1,19 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What passes between the keeper and its worker: requests of the worker, each answered by one
- * message, over a socket of type SOCK_SEQPACKET. Descriptors travel along (SCM_RIGHTS).
+ * message, over a socket of type SOCK_SEQPACKET. Descriptors travel along (SCM_RIGHTS). The
+ * worker may be of another version than the keeper: all of it is fixed, and both sides compare
+ * KEEPER_PROTOCOL.
  */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <termios.h>
+
+#include "vmm/keeper/kept.h"
 
 #define KEEPER_NAME_MAX 256u   /* with its NUL */
 #define KEEPER_TEXT_MAX 16384u /* START: the program's arguments, each with its NUL */
 #define KEEPER_FDS_MAX  8u
 #define KEEPER_ENTRIES  512u /* descriptors that are kept */
+#define KEEPER_PROTOCOL 1u
+
+/* The name of the socket on which `vmm upgrade` asks for another vmm. */
+#define KEEPER_UPGRADES "upgrades"
 
 enum keeper_op {
     KEEPER_KEEP = 1, /* one descriptor, by the name; it replaces one of that name */
@@ -21,6 +31,9 @@ enum keeper_op {
     KEEPER_DROP,
     KEEPER_START,   /* a process: `text` is its command line, descriptors are its 3, 4, ... */
     KEEPER_SERVING, /* from here on another worker can take over */
+    KEEPER_READY,   /* a successor would take the guest; the answer comes once it may */
+    KEEPER_TAKES,   /* KEEP by a successor, after which no other one can have the guest */
+    KEEPER_UPGRADE, /* of `vmm upgrade`: a program and where its messages go; see keeper_upgrade.c */
     KEEPER_OPS,
 };
 
@@ -29,7 +42,7 @@ struct keeper_message {
     uint32_t op;     /* request */
     int32_t result;  /* answer: 0 or -errno; of START, the process's number. START: its TCP port */
     uint32_t length; /* bytes of text */
-    uint32_t pad;
+    uint32_t protocol;
     char name[KEEPER_NAME_MAX];
     char text[KEEPER_TEXT_MAX];
 };
@@ -40,10 +53,13 @@ struct keeper_fds {
     unsigned count;
 };
 
-/* 0 or -errno. */
-int keeper_send(int socket, const struct keeper_message *message, const struct keeper_fds *fds);
+/* 0 or -errno. The protocol is filled in. */
+int keeper_send(int socket, struct keeper_message *message, const struct keeper_fds *fds);
 
-/* 1; 0: the other side has gone; -errno; -EPROTO: not a message, its descriptors are closed. */
+/*
+ * 1; 0: the other side has gone; -errno; -EPROTO: not a message, or not of this protocol: its
+ * descriptors are closed.
+ */
 int keeper_receive(int socket, struct keeper_message *message, struct keeper_fds *fds);
 
 void keeper_fds_close(struct keeper_fds *fds);
@@ -69,3 +85,89 @@ void keeper_store_free(struct keeper_store *store);
  */
 pid_t keeper_process_start(char *const argv[], const struct keeper_fds *fds, int output,
                            uint16_t port);
+
+/*
+ * The keeper itself
+ */
+
+#define KEEPER_CRASHES_MAX  5u
+#define KEEPER_CHILDREN_MAX 72u /* the machine, and a helper for each device */
+
+struct keeper_child {
+    pid_t pid;  /* 0: free */
+    int status; /* where the worker reads how it ended */
+};
+
+/* What becomes of a request for another vmm. */
+enum keeper_upgrade_phase {
+    UPGRADE_NONE,
+    UPGRADE_ASKED,    /* a client has connected: its message is to come */
+    UPGRADE_CHECKING, /* the successor looks whether it can take the guest; it runs on */
+    UPGRADE_LEAVING,  /* it can: the worker has been told to leave */
+    UPGRADE_TAKING,   /* the successor is the worker, and has not taken the guest yet */
+    UPGRADE_TAKEN,    /* it has, and does not serve it yet */
+};
+
+struct keeper_upgrade {
+    enum keeper_upgrade_phase phase;
+    int listener; /* the keeper's store has it, too */
+    int client;
+    int another; /* a client that is refused, once it has said what it wants */
+    int program; /* of the successor; from UPGRADE_TAKING on the program before */
+    int socket;  /* to the successor, as long as it is not the worker */
+    pid_t pid;
+    int64_t deadline_ms;
+};
+
+struct keeper {
+    int argc;
+    char **argv;
+    int signals; /* signalfd */
+    sigset_t inherited;
+    bool has_terminal;
+    struct termios terminal;
+    struct keeper_store store;
+    struct keeper_child children[KEEPER_CHILDREN_MAX];
+
+    int program; /* what the next worker executes */
+    pid_t worker;
+    int socket;
+    bool serving;  /* this worker has everything that the guest needs */
+    bool begun;    /* one has had: the guest runs */
+    int forwarded; /* the last signal that it was sent, or 0 */
+    int64_t died_ns;
+    int64_t crashes[KEEPER_CRASHES_MAX]; /* ms; the oldest is overwritten */
+    unsigned nr_crashes;
+    struct keeper_upgrade upgrade;
+};
+
+/*
+ * Executes `program` as `vmm WORD SOCKET ...`, with the command line of `vmm run` behind it and
+ * `errors` as its standard error. Its process and the keeper's end of the socket, or -errno.
+ */
+pid_t keeper_start_worker(const struct keeper *keeper, int program, const char *word, int errors,
+                          int *socket);
+
+/*
+ * keeper_upgrade.c: an upgrade, of which there is one at a time.
+ */
+void keeper_upgrade_init(struct keeper_upgrade *upgrade);
+
+/* What poll() is to wait for, KEEPER_UPGRADE_POLLS descriptors, and how long; and after it. */
+#define KEEPER_UPGRADE_POLLS 4u
+struct pollfd;
+void keeper_upgrade_poll(struct keeper *keeper, struct pollfd *fds, int *timeout_ms);
+void keeper_upgrade_polled(struct keeper *keeper, const struct pollfd *fds);
+
+/* The worker has ended. True: the successor is the worker now. */
+bool keeper_upgrade_worker_left(struct keeper *keeper, int status);
+
+/* A process has ended: the successor, if it is one. */
+void keeper_upgrade_reap(struct keeper *keeper, pid_t pid, int status);
+
+/* The worker, which is the successor, has taken the guest; and serves it. */
+void keeper_upgrade_taken(struct keeper *keeper);
+void keeper_upgrade_done(struct keeper *keeper, int64_t pause_us);
+
+/* The run ends. */
+void keeper_upgrade_end(struct keeper *keeper);

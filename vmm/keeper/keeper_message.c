@@ -20,13 +20,14 @@ void keeper_fds_close(struct keeper_fds *fds)
     fds->count = 0;
 }
 
-int keeper_send(int socket, const struct keeper_message *message, const struct keeper_fds *fds)
+int keeper_send(int socket, struct keeper_message *message, const struct keeper_fds *fds)
 {
     union keeper_control control = {0};
-    struct iovec iov = {(void *)(uintptr_t)message, KEEPER_HEAD + message->length};
+    struct iovec iov = {message, KEEPER_HEAD + message->length};
     struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
     ssize_t n;
 
+    message->protocol = KEEPER_PROTOCOL;
     if (fds && fds->count) {
         struct cmsghdr *rights;
 
@@ -57,7 +58,7 @@ static void take_fds(struct msghdr *header, struct keeper_fds *fds)
 static bool is_whole(const struct keeper_message *message, size_t size, int flags)
 {
     return !(flags & (MSG_TRUNC | MSG_CTRUNC)) && size >= KEEPER_HEAD &&
-           message->length == size - KEEPER_HEAD &&
+           message->protocol == KEEPER_PROTOCOL && message->length == size - KEEPER_HEAD &&
            memchr(message->name, '\0', sizeof(message->name)) &&
            (!message->length || !message->text[message->length - 1]);
 }

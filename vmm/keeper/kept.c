@@ -6,12 +6,18 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "vmm/keeper/keeper_internal.h"
 #include "vmm/util/log.h"
 
+#define UPGRADE_BACKLOG 8
+
 static int kept_socket = -1;
+static bool may_fail;
 
 void kept_init(int socket)
 {
@@ -87,6 +93,71 @@ int kept_put(int fd, const char *fmt, ...)
     if (error)
         log_error("the keeper does not take '%s': %s", message->name, strerror(-error));
     return error;
+}
+
+int kept_ready(void)
+{
+    struct keeper_fds fds = {.count = 0};
+    int error = ask(request(KEEPER_READY), &fds);
+
+    may_fail = !error;
+    if (!error && fds.count == 1)
+        dup2(fds.fd[0], STDERR_FILENO);
+    keeper_fds_close(&fds);
+    return error;
+}
+
+bool kept_may_fail(void)
+{
+    return may_fail;
+}
+
+int kept_takes(int fd, const char *name)
+{
+    struct keeper_fds fds = {.fd = {fd}, .count = 1};
+    struct keeper_message *message = request(KEEPER_TAKES);
+    int error;
+
+    snprintf(message->name, sizeof(message->name), "%s", name);
+    error = ask(message, &fds);
+    if (error)
+        log_error("the keeper does not give the guest: %s", strerror(-error));
+    may_fail = error;
+    return error;
+}
+
+/* 0 or -errno. */
+static int listen_at(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int error = 0;
+
+    if (fd < 0)
+        return -errno;
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        close(fd);
+        return -ENAMETOOLONG;
+    }
+    strcpy(address.sun_path, path);
+    unlink(path); /* the control socket beside it is this VM's, so nobody else has this one */
+    if (fchmod(fd, 0600) || bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||
+        listen(fd, UPGRADE_BACKLOG))
+        error = -errno;
+    if (!error)
+        error = kept_put(fd, KEEPER_UPGRADES);
+    close(fd);
+    return error;
+}
+
+void kept_open_upgrades(const char *path)
+{
+    int fd = kept_get(KEEPER_UPGRADES), error = fd < 0 && kept_has_keeper() ? listen_at(path) : 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (error)
+        log_warn("this VM cannot be upgraded: '%s': %s", path, strerror(-error));
 }
 
 void kept_drop(const char *fmt, ...)

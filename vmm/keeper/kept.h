@@ -6,9 +6,14 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+/* Signals to a worker: leave the guest as soon as nothing is half done; or do not. */
+#define KEEPER_SIGNAL_LEAVE SIGUSR1
+#define KEEPER_SIGNAL_STAY  SIGUSR2
 
 /* The socket to the keeper. Before anything else of this file. */
 void kept_init(int socket);
@@ -24,6 +29,24 @@ int kept_get(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The keeper gets a copy; `fd` stays the caller's. 0 or -errno after a message. */
 int kept_put(int fd, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Only as the successor of a worker that runs (keeper_upgrade.c): this process would take the
+ * guest. Returns once it may. From here on messages go where the keeper's go. 0 or -errno.
+ */
+int kept_ready(void);
+
+/* From kept_ready() to kept_takes(): if this process fails, the one before gets the guest back. */
+bool kept_may_fail(void);
+
+/* As kept_put(), and the guest is this process's. 0 or -errno after a message. */
+int kept_takes(int fd, const char *name);
+
+/*
+ * `vmm upgrade` finds the keeper by a socket of this path, which is made if there is none yet.
+ * Without a keeper it does nothing. No error: the VM then cannot be upgraded, and a message says so.
+ */
+void kept_open_upgrades(const char *path);
 
 /* It is not kept any more. */
 void kept_drop(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

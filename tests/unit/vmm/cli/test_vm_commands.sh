@@ -42,7 +42,7 @@ fake() {
 }
 tell() { echo "$1" >&9; read -r _ <&8; }
 
-for command in stat pause resume stop kill reset balloon console; do
+for command in stat pause resume stop kill reset balloon console upgrade; do
     v "${command}_of_a_vm_that_is_not_there" 1 "there is no VM 'none'" $command none
 done
 v disk_of_a_vm_that_is_not_there 1 "there is no VM 'none'" disk resize none 1G
@@ -55,6 +55,8 @@ v ps_of_nothing 0 NAME ps
 
 fake me
 python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind("run/dead.sock")'
+v vm_without_a_keeper_is_not_upgraded 1 "has no keeper" upgrade me
+v upgrade_to_a_program_that_is_not_there 1 "No such file" upgrade me --binary ./none
 v ps_lists_vms_that_run 0 'running' ps
 holds ps_does_not_list_the_dead test "$(wc -l <out)" -eq 2
 v ps_speaks_json 0 '"name": "me"' ps --json

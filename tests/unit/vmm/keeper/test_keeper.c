@@ -98,14 +98,16 @@ static void what_is_no_message_is_refused_and_its_descriptors_are_closed(void **
         uint32_t length;
         size_t size;
         char name, text;
+        uint32_t protocol; /* added to the right one */
     } cases[] = {
-        {0, 1, 0, 0},                                         /* too short for a head */
-        {0, offsetof(struct keeper_message, text) - 1, 0, 0}, /* by one byte */
-        {7, offsetof(struct keeper_message, text), 0, 0},     /* text that is not there */
-        {0, offsetof(struct keeper_message, text) + 3, 0, 0}, /* more than its length */
-        {UINT32_MAX, offsetof(struct keeper_message, text), 0, 0},
-        {0, offsetof(struct keeper_message, text), 'x', 0},     /* a name without an end */
-        {4, offsetof(struct keeper_message, text) + 4, 0, 'x'}, /* a text without an end */
+        {0, 1, 0, 0, 0},                                         /* too short for a head */
+        {0, offsetof(struct keeper_message, text) - 1, 0, 0, 0}, /* by one byte */
+        {7, offsetof(struct keeper_message, text), 0, 0, 0},     /* text that is not there */
+        {0, offsetof(struct keeper_message, text) + 3, 0, 0, 0}, /* more than its length */
+        {UINT32_MAX, offsetof(struct keeper_message, text), 0, 0, 0},
+        {0, offsetof(struct keeper_message, text), 'x', 0, 0},     /* a name without an end */
+        {4, offsetof(struct keeper_message, text) + 4, 0, 'x', 0}, /* a text without an end */
+        {0, offsetof(struct keeper_message, text), 0, 0, 1},       /* of another version */
     };
     unsigned before = open_descriptors();
 
@@ -127,6 +129,7 @@ static void what_is_no_message_is_refused_and_its_descriptors_are_closed(void **
         memset(sent.name, cases[i].name, sizeof(sent.name));
         memset(sent.text, cases[i].text, sizeof(sent.text));
         sent.length = cases[i].length;
+        sent.protocol = KEEPER_PROTOCOL + cases[i].protocol;
         assert_true(sendmsg(ends[0], &header, 0) >= 0);
         close(fd);
         if (keeper_receive(ends[1], &got, &fds) != -EPROTO)
