@@ -12,13 +12,17 @@
 #include "vmm/config.h"
 
 const struct command *const command_all[] = {
-    &command_run,     &command_ps,       &command_top,
-    &command_stat,    &command_pause,    &command_resume,
-    &command_stop,    &command_kill,     &command_reset,
-    &command_disk,    &command_net,      &command_balloon,
-    &command_console, &command_devices,  &command_decode,
-    &command_replay,  &command_snapshot, &command_restore,
-    &command_upgrade, &command_complete, NULL,
+    &command_run,      &command_ps,
+    &command_top,      &command_stat,
+    &command_pause,    &command_resume,
+    &command_stop,     &command_kill,
+    &command_reset,    &command_disk,
+    &command_net,      &command_balloon,
+    &command_console,  &command_devices,
+    &command_decode,   &command_trace,
+    &command_replay,   &command_snapshot,
+    &command_restore,  &command_upgrade,
+    &command_complete, NULL,
 };
 
 /*

@@ -118,7 +118,15 @@ _start: ldr x0, =0x84000008
         hvc #0
 1:      b 1b
 S
-    for name in loop off; do
+    cat >"$work/chat.s" <<'S'
+        .global _start
+_start: ldr x1, =0x09000000
+1:      ldr w2, [x1, #0x18]
+        mov w2, #0x301
+        str w2, [x1, #0x30]
+        b 1b
+S
+    for name in loop off chat; do
         aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n \
             -Wl,-Ttext=0x40080000 -o "$work/$name.elf" "$work/$name.s"
     done

@@ -56,8 +56,29 @@ check another_vcpu all_lines "$work/text" ' vCPU 1 '
 refused an_unknown_filter 1 "trace filter 'colour'" -k "$payload" --trace "$work/text,colour=red"
 refused a_trace_that_cannot_be_written 1 "/nonexistent/x" -k "$payload" --trace /nonexistent/x
 
-# Killed in the middle of it.
+# Of a guest that runs: it reads and writes registers of the UART for ever.
+export RINGVISOR_RUN_DIR=$work/run
 make_payloads
+"$vmm" run -k "$work/chat.elf" --name chat >"$work/console" 2>"$work/messages" </dev/null &
+pid=$!
+for _ in {1..100}; do [[ -S $work/run/chat.sock ]] && break; sleep 0.1; done
+run 20 trace chat --count 50
+check a_trace_of_a_guest_that_runs all_lines "$work/out" '^ +[0-9]+\.[0-9]{9} vCPU 0 +[0-9]+ ns  exit .*; pc 0x[0-9a-f]+; by pl011@9000000'
+check a_write_is_told_with_its_value says 'UARTCR = 0x301; pc'
+check it_is_as_long_as_it_was_asked_for test "$(wc -l <"$work/out")" -eq 50
+check it_tells_how_many_were_lost complains '50 records, 0 lost'
+run 20 trace chat --filter kind=data-abort,address=9000018 -n 10
+check a_filter_of_such_a_trace all_lines "$work/out" 'UARTFR; .* = 0x'
+(sleep 2; kill -9 "$("$vmm" ps --json | grep -oE '"pid": *[0-9]+' | grep -oE '[0-9]+')") &
+run 20 trace chat --perfetto "$work/json"
+check a_trace_ends_with_the_vmm_and_is_whole json "$work/json" \
+    'named("X", "data abort") and named("i", "event SYNC") and named("X", "write")'
+run 20 trace chat --count 5
+check another_vmm_is_traced_as_well test "$(wc -l <"$work/out")" -eq 5
+run 20 kill chat
+wait $pid 2>/dev/null || true
+
+# Killed in the middle of it.
 "$vmm" run -k "$work/loop.elf" --perfetto "$work/json" >"$work/out" 2>&1 </dev/null &
 pid=$!
 for _ in {1..100}; do

@@ -17,6 +17,8 @@
 #define ANSWER_MAX (16u << 20) /* bytes */
 #define CHUNK      65536u
 #define PATH_SIZE  256u
+#define HEAD_MAX   8192u /* bytes */
+#define LOOK_MS    100   /* between looks for a signal */
 
 /* `suffix` is what follows the path of the control socket. A descriptor or -errno. */
 static int connect_to(const char *vm, const char *suffix, int type)
@@ -134,39 +136,62 @@ static int parse_answer(const char *text, struct client_answer *answer)
     return 0;
 }
 
-int client_request(const char *vm, const char *method, const char *path, const json_t *body,
-                   int timeout_ms, struct client_answer *answer)
+/* A connection on which the request is sent; or -errno without a message, as client_connect(). */
+static int send_request(const char *vm, const char *method, const char *path, const json_t *body,
+                        int64_t end_ms)
 {
-    int64_t end_ms = clock_now_ms() + timeout_ms;
-    char *content = body ? json_dumps(body, 0) : strdup(""), *request = NULL, *text = NULL;
-    int fd = client_connect(vm), size, error;
+    char *content = body ? json_dumps(body, 0) : strdup(""), *request = NULL;
+    int fd = client_connect(vm), size, error = fd < 0 ? fd : 0;
 
-    *answer = (struct client_answer){0};
-    if (fd < 0) {
-        client_complain(vm, fd);
-        free(content);
-        return fd;
-    }
     size = content ? asprintf(&request, "%s %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", method,
                               path, strlen(content), content)
                    : -1;
-    error = size < 0 ? -ENOMEM : send_all(fd, request, (size_t)size, end_ms);
     if (!error)
-        error = receive_all(fd, &text, end_ms);
-    if (!error)
-        error = parse_answer(text, answer);
+        error = size < 0 ? -ENOMEM : send_all(fd, request, (size_t)size, end_ms);
+    if (error && fd >= 0)
+        close(fd);
+    if (size >= 0)
+        free(request);
+    free(content);
+    return error ? error : fd;
+}
+
+static void complain(const char *vm, int error, int timeout_ms)
+{
     if (error == -ETIMEDOUT)
         log_error("VM '%s' has not answered for %d s", vm, timeout_ms / 1000);
     else if (error == -EPROTO)
         log_error("VM '%s' has ended, or what listens there is no VM", vm);
-    else if (error)
-        log_error("VM '%s': %s", vm, strerror(-error));
+    else
+        client_complain(vm, error);
+}
+
+int client_request(const char *vm, const char *method, const char *path, const json_t *body,
+                   int timeout_ms, struct client_answer *answer)
+{
+    int64_t end_ms = clock_now_ms() + timeout_ms;
+    char *text = NULL;
+    int fd = send_request(vm, method, path, body, end_ms), error = fd < 0 ? fd : 0;
+
+    *answer = (struct client_answer){0};
+    if (!error)
+        error = receive_all(fd, &text, end_ms);
+    if (!error)
+        error = parse_answer(text, answer);
+    if (error)
+        complain(vm, error, timeout_ms);
     free(text);
-    if (size >= 0)
-        free(request);
-    free(content);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return error;
+}
+
+static void refused(const char *vm, const struct client_answer *answer)
+{
+    const char *message =
+        json_string_value(json_object_get(json_object_get(answer->json, "error"), "message"));
+
+    log_error("VM '%s': %s", vm, message ? message : "an answer that is not understood");
 }
 
 json_t *client_do(const char *vm, const char *method, const char *path, const json_t *body,
@@ -180,13 +205,102 @@ json_t *client_do(const char *vm, const char *method, const char *path, const js
     if (answer.status / 100 == 2 && answer.json) {
         json = json_incref(answer.json);
     } else {
-        const char *message =
-            json_string_value(json_object_get(json_object_get(answer.json, "error"), "message"));
-
-        log_error("VM '%s': %s", vm, message ? message : "an answer that is not understood");
+        refused(vm, &answer);
     }
     client_answer_free(&answer);
     return json;
+}
+
+/*
+ * Streams
+ */
+
+/* More of it, behind what is there. 1; 0: it has ended; -errno. */
+static int receive_more(int fd, char *data, size_t *size, size_t room, int64_t end_ms)
+{
+    int error = wait_until(fd, POLLIN, end_ms);
+    ssize_t n = error ? 0 : recv(fd, data + *size, room - *size, 0);
+
+    if (n > 0)
+        *size += (size_t)n;
+    return error ? error : n < 0 ? -errno : n > 0;
+}
+
+/* The answer's head, and what came with it of its body: at *body. 0 or -errno. */
+static int receive_head(int fd, char *data, size_t *size, char **body, int64_t end_ms)
+{
+    do {
+        int got = *size < HEAD_MAX ? receive_more(fd, data, size, HEAD_MAX, end_ms) : -EPROTO;
+
+        if (got <= 0)
+            return got ? got : -EPROTO;
+        data[*size] = '\0';
+        *body = strstr(data, "\r\n\r\n");
+    } while (!*body);
+    *body += 4;
+    return 0;
+}
+
+/* What is not 2xx ends, and says why. */
+static int receive_refusal(const char *vm, int fd, char *data, size_t size, int64_t end_ms)
+{
+    struct client_answer answer = {0};
+
+    while (size < HEAD_MAX && receive_more(fd, data, &size, HEAD_MAX, end_ms) > 0)
+        ;
+    data[size] = '\0';
+    if (parse_answer(data, &answer))
+        return -EPROTO;
+    refused(vm, &answer);
+    client_answer_free(&answer);
+    return -EREMOTEIO;
+}
+
+static int relay(int fd, bool (*take)(void *opaque, const char *data, size_t size), void *opaque,
+                 const volatile sig_atomic_t *enough)
+{
+    static char data[CHUNK];
+
+    while (!*enough) {
+        struct pollfd wait = {.fd = fd, .events = POLLIN};
+        ssize_t n;
+
+        /* A signal may come just before poll(). */
+        if (poll(&wait, 1, LOOK_MS) <= 0)
+            continue;
+        n = recv(fd, data, sizeof(data), 0);
+        if (n < 0 && errno != ECONNRESET)
+            return -errno;
+        if (n <= 0 || !take(opaque, data, (size_t)n))
+            return 0;
+    }
+    return 0;
+}
+
+int client_stream(const char *vm, const char *path,
+                  bool (*take)(void *opaque, const char *data, size_t size), void *opaque,
+                  const volatile sig_atomic_t *enough)
+{
+    static char data[HEAD_MAX + 1];
+    int64_t end_ms = clock_now_ms() + CLIENT_TIMEOUT_MS;
+    int fd = send_request(vm, "GET", path, NULL, end_ms), error = fd < 0 ? fd : 0;
+    unsigned status = 0;
+    size_t size = 0;
+    char *body;
+
+    if (!error)
+        error = receive_head(fd, data, &size, &body, end_ms);
+    if (!error && sscanf(data, "HTTP/1.%*1[01] %3u", &status) != 1)
+        error = -EPROTO;
+    if (!error && status / 100 != 2)
+        error = receive_refusal(vm, fd, data, size, end_ms);
+    else if (!error && (body == data + size || take(opaque, body, size - (size_t)(body - data))))
+        error = relay(fd, take, opaque, enough);
+    if (error && error != -EREMOTEIO)
+        complain(vm, error, CLIENT_TIMEOUT_MS);
+    if (fd >= 0)
+        close(fd);
+    return error;
 }
 
 json_t *client_get(const char *vm, const char *path)

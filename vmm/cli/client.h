@@ -3,6 +3,9 @@
 #pragma once
 
 #include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 #define CLIENT_TIMEOUT_MS 10000
 
@@ -40,3 +43,11 @@ json_t *client_do(const char *vm, const char *method, const char *path, const js
 json_t *client_get_device(const char *vm, const char *name);
 
 void client_answer_free(struct client_answer *answer);
+
+/*
+ * An answer that goes on for as long as both want: `take` gets the pieces of its body. False ends
+ * it, as does *enough, which a signal's handler may set. 0; -errno after a message.
+ */
+int client_stream(const char *vm, const char *path,
+                  bool (*take)(void *opaque, const char *data, size_t size), void *opaque,
+                  const volatile sig_atomic_t *enough);

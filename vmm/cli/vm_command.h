@@ -7,7 +7,8 @@
 
 #include "vmm/cli/option.h"
 
-#define VM_COMMAND_ARGS_MAX 4u
+#define VM_COMMAND_ARGS_MAX    4u
+#define VM_COMMAND_FILTERS_MAX 8u
 
 /* What was typed. */
 struct vm_options {
@@ -19,6 +20,8 @@ struct vm_options {
     unsigned seconds;
     unsigned rounds;
     const char *binary;
+    const char *file;
+    const char *filters[VM_COMMAND_FILTERS_MAX];
     const struct command *command; /* whose options these are */
 };
 

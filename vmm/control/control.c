@@ -6,6 +6,8 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,11 +186,54 @@ static void answered(struct control_call *call, const struct control_answer *ans
     free(request);
 }
 
+/*
+ * Connections that handlers take. evhttp is still told when the client goes, which it drops from
+ * the request, and reads what a client goes on to send, up to the buffer's limit.
+ */
+
+static int take(struct control_call *call)
+{
+    struct request *request = call->opaque;
+    const struct client *client = client_of(request->control, request->http);
+    int fd = client ? fcntl(bufferevent_getfd(client->buffer), F_DUPFD_CLOEXEC, 0) : -ENOTCONN;
+
+    return fd == -1 ? -errno : fd;
+}
+
+static bool is_client_gone(const struct control_call *call)
+{
+    const struct request *request = call->opaque;
+    const struct client *client = client_of(request->control, request->http);
+    struct pollfd fd = {.events = POLLRDHUP};
+
+    if (!client)
+        return true;
+    fd.fd = bufferevent_getfd(client->buffer);
+    return poll(&fd, 1, 0) > 0 && fd.revents & (POLLHUP | POLLERR);
+}
+
+static void close_connection(struct control_call *call)
+{
+    struct request *request = call->opaque;
+    struct evhttp_connection *connection = evhttp_request_get_connection(request->http);
+
+    if (connection)
+        evhttp_connection_free(connection); /* and the request */
+    else
+        evhttp_request_free(request->http);
+    free(request);
+}
+
+static const struct control_connection_ops connection_ops = {
+    .take = take, .is_gone = is_client_gone, .close = close_connection};
+
 static void requested(struct evhttp_request *http, void *opaque)
 {
     struct control *control = opaque;
-    const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(http));
-    const char *accept = evhttp_find_header(evhttp_request_get_input_headers(http), "Accept");
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(http);
+    const char *path = evhttp_uri_get_path(uri);
+    const struct evkeyvalq *headers = evhttp_request_get_input_headers(http);
+    const char *accept = evhttp_find_header(headers, "Accept");
     struct evbuffer *body = evhttp_request_get_input_buffer(http);
     struct request *request = calloc(1, sizeof(*request));
 
@@ -202,10 +247,16 @@ static void requested(struct evhttp_request *http, void *opaque)
         .target = &control->target,
         .method = evhttp_request_get_command(http),
         .path = path && *path ? path : "/",
+        .query = evhttp_uri_get_query(uri),
         .from_browser = accept && strstr(accept, "text/html"),
+        .from = {.host = evhttp_find_header(headers, "Host"),
+                 .origin = evhttp_find_header(headers, "Origin"),
+                 .fetch_site = evhttp_find_header(headers, "Sec-Fetch-Site"),
+                 .fetch_mode = evhttp_find_header(headers, "Sec-Fetch-Mode")},
         .body_size = evbuffer_get_length(body),
         .body = (const char *)evbuffer_pullup(body, -1),
         .answered = answered,
+        .connection = &connection_ops,
         .opaque = request,
     };
     set_busy(control, http, true);

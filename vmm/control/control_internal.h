@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vmm/control/control_origin.h"
 #include "vmm/vm/vm.h"
 
 #define CONTROL_ARGS_MAX 2u
@@ -22,6 +23,7 @@ enum control_status {
     CONTROL_OK = 200,
     CONTROL_ACCEPTED = 202,    /* it will be done */
     CONTROL_BAD_REQUEST = 400, /* no such request can succeed */
+    CONTROL_FORBIDDEN = 403,   /* another site's page asks */
     CONTROL_NOT_FOUND = 404,
     CONTROL_BAD_METHOD = 405,
     CONTROL_CONFLICT = 409, /* not in this state */
@@ -46,6 +48,7 @@ struct control_target {
     struct control_call *waiting; /* for the VM to have paused, or to go on */
     struct event_base *base;
     struct control_snapshot *snapshot; /* that is being taken, or NULL */
+    struct control_trace *traces;      /* that clients read */
 };
 
 /* What is sent for a call. `text` may be NULL; `allow` is the value of that header, or NULL. */
@@ -57,14 +60,25 @@ struct control_answer {
     const char *allow;
 };
 
+/* A connection that a handler has taken for itself: it answers by writing. */
+struct control_connection_ops {
+    /* A descriptor of the handler's, which does not block; or -errno. close() is due then. */
+    int (*take)(struct control_call *call);
+    bool (*is_gone)(const struct control_call *call); /* the client is */
+    void (*close)(struct control_call *call);         /* ends the call */
+};
+
 struct control_call {
     struct control_target *target;
     enum evhttp_cmd_type method;
-    const char *path; /* as it was sent, without the query */
-    const char *body; /* NULL if size is 0 */
+    const char *path;  /* as it was sent, without the query */
+    const char *query; /* NULL: none */
+    const char *body;  /* NULL if size is 0 */
     size_t body_size;
-    bool from_browser; /* it would rather have HTML */
+    bool from_browser;          /* it would rather have HTML */
+    struct control_origin from; /* what a browser says of the page that asks */
     void (*answered)(struct control_call *call, const struct control_answer *answer);
+    const struct control_connection_ops *connection; /* NULL: it cannot be taken */
     void *opaque;
 
     /* From here on control_route() fills in. */
@@ -84,6 +98,9 @@ void control_target_end(struct control_target *target);
 
 /* The part of control_target_end() that ends a snapshot which is being taken. */
 void control_snapshot_end(struct control_target *target);
+
+/* The part that ends what clients read from. */
+void control_traces_end(struct control_target *target);
 
 /* Call `answered` once: now, or later, but not after control_target_end(). */
 void control_route(struct control_call *call);
@@ -121,10 +138,10 @@ uint64_t control_vcpu_run_ns(const struct vm *vm, unsigned index);
 json_t *control_number(uint64_t number);
 
 /* Handlers: control_vm.c, control_devices.c, control_exits.c, control_metrics.c,
-   control_page.c. */
+   control_page.c, control_trace.c. */
 typedef void control_handler(struct control_call *call);
 control_handler control_vm_show, control_vm_pause, control_vm_resume, control_vm_stop,
     control_vm_kill, control_vm_reset, control_vm_snapshot, control_vcpus_list;
 control_handler control_devices_list, control_devices_show, control_devices_set,
     control_devices_command, control_disks_list, control_networks_list;
-control_handler control_exits_list, control_metrics_show, control_page_show;
+control_handler control_exits_list, control_metrics_show, control_page_show, control_trace_show;

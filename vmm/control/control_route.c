@@ -27,6 +27,7 @@ static const struct control_route {
     {EVHTTP_REQ_GET, "/vcpus", control_vcpus_list},
     {EVHTTP_REQ_GET, "/exits", control_exits_list},
     {EVHTTP_REQ_GET, "/metrics", control_metrics_show},
+    {EVHTTP_REQ_GET, "/trace", control_trace_show},
     {EVHTTP_REQ_GET, "/devices", control_devices_list},
     {EVHTTP_REQ_GET, "/devices/{}", control_devices_show},
     {EVHTTP_REQ_PATCH, "/devices/{}", control_devices_set},
@@ -104,8 +105,13 @@ static bool take_args(struct control_call *call, const char *const starts[CONTRO
 void control_route(struct control_call *call)
 {
     enum evhttp_cmd_type method = call->method == EVHTTP_REQ_HEAD ? EVHTTP_REQ_GET : call->method;
+    const char *refused = control_origin_refused(&call->from);
     char allow[ALLOW_MAX] = "";
 
+    if (refused) {
+        control_refuse(call, CONTROL_FORBIDDEN, "forbidden", "%s", refused);
+        return;
+    }
     for (unsigned i = 0; i < ROUTES; i++) {
         const char *starts[CONTROL_ARGS_MAX + 1] = {NULL};
         size_t len = strlen(allow);

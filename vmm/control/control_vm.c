@@ -150,6 +150,7 @@ void control_target_end(struct control_target *target)
     struct control_call *call = target->waiting, *next;
 
     control_snapshot_end(target);
+    control_traces_end(target);
     target->waiting = NULL;
     for (; call; call = next) {
         next = call->next;

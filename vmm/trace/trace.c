@@ -12,6 +12,7 @@
 #include "proto/boot.h"
 #include "vmm/cpu/pcpu.h"
 #include "vmm/cpu/vcpu.h"
+#include "vmm/exit/decode.h"
 #include "vmm/exit/exit.h"
 #include "vmm/trace/tap.h"
 #include "vmm/util/clock.h"
@@ -37,12 +38,16 @@ struct trace {
     uint32_t head; /* the loop's: next record to write */
     uint32_t tail; /* the thread's: next record to read */
     uint64_t lost; /* the loop's, read by the thread */
-    bool stopping;
+    bool over;     /* atomic: the sink has no use for records */
+    bool stopping; /* atomic */
+    bool ended;    /* atomic: the thread's last act */
     /* Of what has begun, in the loop's thread. */
     int64_t exit_begun, sleep_begun;
     int64_t access_begun[TRACE_NESTED];
     unsigned depth;
     uint64_t x0;
+    unsigned nr_written;                                 /* accesses that wrote, of this exit */
+    uint64_t written;                                    /* the last one's value */
     char name[sizeof(((struct trace_record *)0)->name)]; /* of what answers the exit */
 };
 
@@ -101,15 +106,18 @@ static void *trace_main(void *opaque)
     bool stopping;
 
     do {
+        if (trace->ops->is_over && trace->ops->is_over(trace->opaque))
+            __atomic_store_n(&trace->over, true, __ATOMIC_RELAXED);
         /* Before the last look: what came until trace_stop() is in the ring by then. */
         stopping = __atomic_load_n(&trace->stopping, __ATOMIC_ACQUIRE);
-        if (trace_drain(trace, &told) || stopping)
+        if ((!trace->over && trace_drain(trace, &told)) || stopping)
             continue;
         if (trace->ops->idle)
             trace->ops->idle(trace->opaque);
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     } while (!stopping);
     trace->ops->end(trace->opaque);
+    __atomic_store_n(&trace->ended, true, __ATOMIC_RELEASE);
     return NULL;
 }
 
@@ -173,7 +181,25 @@ static void trace_exit_begin(void *opaque, const struct vcpu *vcpu, const struct
 
     trace->exit_begun = clock_now_ns();
     trace->name[0] = '\0';
+    trace->nr_written = 0;
     trace->x0 = vcpu->page->x[0];
+}
+
+/* What the guest wrote by a blocking exit: the devices know it, or the register that it is in. */
+static void trace_written(const struct trace *trace, const struct vcpu *vcpu,
+                          struct trace_record *record)
+{
+    struct exit_info info;
+
+    record->value = trace->written;
+    record->has_value = trace->nr_written == 1;
+    if (trace->nr_written)
+        return;
+    decode_exit(&record->event, &info);
+    if (info.kind != EXIT_SYSREG || info.u.sysreg.read)
+        return;
+    record->value = info.u.sysreg.rt < 31 ? vcpu->page->x[info.u.sysreg.rt] : 0;
+    record->has_value = true;
 }
 
 static void trace_exit_end(void *opaque, const struct vcpu *vcpu, const struct rv_event *event,
@@ -197,6 +223,8 @@ static void trace_exit_end(void *opaque, const struct vcpu *vcpu, const struct r
     record.hold = reply->hold;
     record.x0 = trace->x0;
     memcpy(record.name, trace->name, sizeof(record.name));
+    if (record.kind == TRACE_EXIT)
+        trace_written(trace, vcpu, &record);
     trace->exit_begun = 0;
     trace_put(trace, &record);
 }
@@ -239,6 +267,10 @@ static void trace_access_end(void *opaque, const struct tap_access *access)
     record.size = access->size;
     record.is_write = access->is_write;
     record.error = access->error;
+    if (access->is_write && trace->exit_begun) {
+        trace->nr_written++;
+        trace->written = access->value;
+    }
     snprintf(record.name, sizeof(record.name), "%s", access->name);
     trace_put(trace, &record);
 }
@@ -317,17 +349,35 @@ int trace_start(const struct trace_filter *filter, const struct trace_sink_ops *
     return 0;
 }
 
+void trace_stop_soon(struct trace *trace)
+{
+    if (trace->stopping)
+        return;
+    tap_remove(&trace->tap);
+    /* First: when the thread has seen `stopping`, there may be no sink any more. */
+    if (trace->ops->stop)
+        trace->ops->stop(trace->opaque);
+    __atomic_store_n(&trace->stopping, true, __ATOMIC_RELEASE);
+}
+
+bool trace_is_over(const struct trace *trace)
+{
+    return __atomic_load_n(&trace->over, __ATOMIC_RELAXED);
+}
+
+bool trace_has_ended(const struct trace *trace)
+{
+    return __atomic_load_n(&trace->ended, __ATOMIC_ACQUIRE);
+}
+
 void trace_stop(struct trace *trace)
 {
     uint64_t lost;
 
-    tap_remove(&trace->tap);
-    __atomic_store_n(&trace->stopping, true, __ATOMIC_RELEASE);
-    if (trace->ops->stop)
-        trace->ops->stop(trace->opaque);
+    trace_stop_soon(trace);
     pthread_join(trace->thread, NULL);
     lost = trace_lost(trace);
-    if (lost)
+    if (lost && !trace->ops->tells_lost)
         log_warn("the trace lacks %" PRIu64 " records, for which there was no time: a filter, or "
                  "a faster file, helps",
                  lost);

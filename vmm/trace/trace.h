@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "proto/message.h"
@@ -48,7 +49,8 @@ struct trace_record {
     uint64_t reply_value; /* EXIT */
     uint64_t x0;          /* EXIT: the guest's, at the exit */
     uint64_t address;     /* ACCESS */
-    uint64_t value;       /* ACCESS */
+    uint64_t value;       /* ACCESS; EXIT: what the guest wrote to a device or a register, */
+    bool has_value;       /* EXIT: if it did, and wrote once */
     char name[48];        /* what answered: a region of the bus; empty: nothing there */
     union {
         struct rv_event event;     /* EXIT, POSTED, EOI, EVENT */
@@ -75,8 +77,11 @@ struct trace_sink_ops {
     void (*idle)(void *opaque);
     /* From the loop's thread: trace_stop() waits, so wait for nobody from now on. May be NULL. */
     void (*stop)(void *opaque);
+    /* Nobody takes what the sink makes any more: it has no use for records. May be NULL. */
+    bool (*is_over)(void *opaque);
     /* The last call. The sink frees itself. */
     void (*end)(void *opaque);
+    bool tells_lost; /* the sink's reader learns how many records were lost: no message here */
 };
 
 struct trace;
@@ -88,16 +93,35 @@ int trace_start(const struct trace_filter *filter, const struct trace_sink_ops *
 /* The sink gets what is in the ring, and ends. Says in a message how many records were lost. */
 void trace_stop(struct trace *trace);
 
+/*
+ * From the loop's thread: nothing more goes into the trace, and its thread is asked to end. Wait
+ * for nobody, until trace_has_ended(); then trace_stop() does not wait either.
+ */
+void trace_stop_soon(struct trace *trace);
+bool trace_has_ended(const struct trace *trace);
+/* The sink was over: trace_stop_soon() is due. */
+bool trace_is_over(const struct trace *trace);
+
 /* Records dropped so far. */
 uint64_t trace_lost(const struct trace *trace);
 
 /*
  * Add an element of a filter: vcpu=N, kind=NAME, device=NAME, address=FIRST[-LAST]; several
  * values are joined by '+'. A NAME is of enum trace_kind in lower case, or an exit's class as
- * `vmm decode` has it, with dashes ("data-abort"). 0, or -EINVAL after a message.
+ * `vmm decode` has it, with dashes ("data-abort"). 0, or -EINVAL and `why`; trace_filter_set()
+ * gives that as a message.
  */
+int trace_filter_add(struct trace_filter *filter, const char *key, const char *value, char *why,
+                     size_t size);
 int trace_filter_set(struct trace_filter *filter, const char *key, const char *value);
+
+/* A list of such elements: "vcpu=0,kind=hvc". 0, or -errno after a message. */
+int trace_filter_list(struct trace_filter *filter, const char *list);
+
 bool trace_filter_match(const struct trace_filter *filter, const struct trace_record *record);
+
+/* What a text has without a filter by kind. */
+void trace_filter_text(struct trace_filter *filter);
 
 /* One line of text without its end, cut to `size` bytes. `zero`: the time that counts as 0. */
 void trace_words(const struct trace_record *record, int64_t zero, char *text, unsigned size);
@@ -111,3 +135,16 @@ const char *trace_kind_name(enum trace_kind kind);
  */
 int trace_text_start(const char *spec, struct trace **trace);
 int trace_perfetto_start(const char *spec, struct trace **trace);
+
+/*
+ * The same to a client, which gets `head` first. The descriptor, which does not block, is the
+ * trace's. trace_is_over() when the client is gone. A reader of either form
+ * can stop anywhere: each line that ends has whole records, and TRACE_LOST in it if some are
+ * missing before it. What is for Perfetto lacks the TRACE_PERFETTO_END then.
+ */
+int trace_text_stream(int fd, const char *head, const struct trace_filter *filter,
+                      struct trace **trace);
+int trace_perfetto_stream(int fd, const char *head, const struct trace_filter *filter,
+                          struct trace **trace);
+#define TRACE_LOST         " records were lost here"
+#define TRACE_PERFETTO_END "\n]\n"

@@ -53,9 +53,15 @@ int trace_file_open(struct trace_file *file, const char *spec, struct trace_filt
     return 0;
 }
 
+void trace_file_of_client(struct trace_file *file, int fd)
+{
+    *file = (struct trace_file){.fd = fd, .quiet = true};
+}
+
 static void fail(struct trace_file *file, int error)
 {
-    log_error("trace '%s': %s: it ends here", file->path, strerror(error));
+    if (!file->quiet)
+        log_error("trace '%s': %s: it ends here", file->path, strerror(error));
     file->failed = true;
 }
 

@@ -2,12 +2,14 @@
 /* What a trace has and what it leaves out. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "vmm/exit/decode.h"
 #include "vmm/trace/trace.h"
+#include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 
 _Static_assert(EXIT_KINDS <= 64, "a bit for each kind of exit");
@@ -36,39 +38,54 @@ static bool is_class(const char *word, const char *name)
     return *word == *name;
 }
 
-static int set_kind(struct trace_filter *filter, const char *word)
+/* The filter that is put together, and what is wrong with it. */
+struct parse {
+    struct trace_filter *filter;
+    char *why;
+    size_t size;
+};
+
+__attribute__((format(printf, 2, 3))) static int refuse(struct parse *p, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(p->why, p->size, fmt, args);
+    va_end(args);
+    return -EINVAL;
+}
+
+static int set_kind(struct parse *p, const char *word)
 {
     for (unsigned i = 0; i < TRACE_KINDS; i++) {
         if (strcmp(word, kind_names[i]) == 0) {
-            filter->kinds |= 1u << i;
+            p->filter->kinds |= 1u << i;
             if (i == TRACE_EXIT)
-                filter->exits = UINT64_MAX; /* all, whatever class is named beside it */
+                p->filter->exits = UINT64_MAX; /* all, whatever class is named beside it */
             return 0;
         }
     }
     for (unsigned i = 0; i < EXIT_KINDS; i++) {
         if (is_class(word, decode_kind_name((enum exit_kind)i))) {
-            filter->kinds |= 1u << TRACE_EXIT;
-            filter->exits |= 1ull << i;
+            p->filter->kinds |= 1u << TRACE_EXIT;
+            p->filter->exits |= 1ull << i;
             return 0;
         }
     }
-    log_error("trace filter: kind '%s': there are exit, posted, eoi, event, command, kick, inject, "
-              "access, line, sleep, and the classes of exits, such as data-abort",
-              word);
-    return -EINVAL;
+    return refuse(p,
+                  "kind '%s': there are exit, posted, eoi, event, command, kick, inject, access, "
+                  "line, sleep, and the classes of exits, such as data-abort",
+                  word);
 }
 
-static int set_vcpu(struct trace_filter *filter, const char *word)
+static int set_vcpu(struct parse *p, const char *word)
 {
     char *end;
     unsigned long n = strtoul(word, &end, 10);
 
-    if (!isdigit((unsigned char)*word) || *end || n >= 64) {
-        log_error("trace filter: vcpu '%s': give the number of a vCPU, from 0 on", word);
-        return -EINVAL;
-    }
-    filter->vcpus |= 1ull << n;
+    if (!isdigit((unsigned char)*word) || *end || n >= 64)
+        return refuse(p, "vcpu '%s': give the number of a vCPU, from 0 on", word);
+    p->filter->vcpus |= 1ull << n;
     return 0;
 }
 
@@ -80,8 +97,9 @@ static bool get_address(const char *text, char **end, uint64_t *address)
     return isxdigit((unsigned char)*text) && !errno;
 }
 
-static int set_address(struct trace_filter *filter, const char *text)
+static int set_address(struct parse *p, const char *text)
 {
+    struct trace_filter *filter = p->filter;
     char *end;
 
     if (get_address(text, &end, &filter->first)) {
@@ -92,48 +110,78 @@ static int set_address(struct trace_filter *filter, const char *text)
                 return 0;
         }
     }
-    log_error("trace filter: address '%s': give FIRST or FIRST-LAST, hexadecimal", text);
-    return -EINVAL;
+    return refuse(p, "address '%s': give FIRST or FIRST-LAST, hexadecimal", text);
 }
 
-static int set_device(struct trace_filter *filter, const char *name)
+static int set_device(struct parse *p, const char *name)
 {
-    if (!*name || strlen(name) >= sizeof(filter->device)) {
-        log_error("trace filter: device '%s': give a name, such as pl011 or pl011@9000000", name);
-        return -EINVAL;
-    }
-    snprintf(filter->device, sizeof(filter->device), "%s", name);
+    if (!*name || strlen(name) >= sizeof(p->filter->device))
+        return refuse(p, "device '%s': give a name, such as pl011 or pl011@9000000", name);
+    snprintf(p->filter->device, sizeof(p->filter->device), "%s", name);
     return 0;
 }
 
-/* Each of the words that '+' joins. */
-static int each_word(struct trace_filter *filter, const char *value,
-                     int (*set)(struct trace_filter *filter, const char *word))
+/* Each of the words that '+' joins, which is a space in the query of a URL. */
+static int each_word(struct parse *p, const char *value,
+                     int (*set)(struct parse *p, const char *word))
 {
     char *words = strdup(value), *save = NULL, *word;
     int error = words ? 0 : -ENOMEM;
 
-    if (words && !(word = strtok_r(words, "+", &save)))
-        error = set(filter, "");
+    if (words && !(word = strtok_r(words, "+ ", &save)))
+        error = set(p, "");
     else
-        for (; words && word && !error; word = strtok_r(NULL, "+", &save))
-            error = set(filter, word);
+        for (; words && word && !error; word = strtok_r(NULL, "+ ", &save))
+            error = set(p, word);
     free(words);
     return error;
 }
 
+int trace_filter_add(struct trace_filter *filter, const char *key, const char *value, char *why,
+                     size_t size)
+{
+    struct parse p = {filter, why, size};
+
+    snprintf(why, size, "out of memory");
+    if (strcmp(key, "vcpu") == 0)
+        return each_word(&p, value, set_vcpu);
+    if (strcmp(key, "kind") == 0)
+        return each_word(&p, value, set_kind);
+    if (strcmp(key, "device") == 0)
+        return set_device(&p, value);
+    if (strcmp(key, "address") == 0)
+        return set_address(&p, value);
+    return refuse(&p, "'%s': there are vcpu, kind, device and address", key);
+}
+
 int trace_filter_set(struct trace_filter *filter, const char *key, const char *value)
 {
-    if (strcmp(key, "vcpu") == 0)
-        return each_word(filter, value, set_vcpu);
-    if (strcmp(key, "kind") == 0)
-        return each_word(filter, value, set_kind);
-    if (strcmp(key, "device") == 0)
-        return set_device(filter, value);
-    if (strcmp(key, "address") == 0)
-        return set_address(filter, value);
-    log_error("trace filter '%s': there are vcpu, kind, device and address", key);
-    return -EINVAL;
+    char why[256];
+    int error = trace_filter_add(filter, key, value, why, sizeof(why));
+
+    if (error)
+        log_error("trace filter%s %s", strchr(why, '\'') == why ? "" : ":", why);
+    return error;
+}
+
+int trace_filter_list(struct trace_filter *filter, const char *list)
+{
+    struct keyval keyval;
+    int found, error = 0;
+
+    while (!error && (found = keyval_next(&list, &keyval)) != 0) {
+        if (found < 0)
+            return found;
+        error = trace_filter_set(filter, keyval.key, keyval.value ? keyval.value : "");
+        keyval_free(&keyval);
+    }
+    return error;
+}
+
+void trace_filter_text(struct trace_filter *filter)
+{
+    if (!filter->kinds)
+        filter->kinds = 1u << TRACE_EXIT | 1u << TRACE_POSTED;
 }
 
 /* The whole name, or what is before its '@'. */

@@ -15,6 +15,7 @@
 struct trace_file {
     int fd;
     bool regular;       /* it can be written to at any place */
+    bool quiet;         /* no message when it fails: its reader has gone, as readers do */
     bool failed;        /* a message was given; nothing more is written */
     bool hurry;         /* atomic: do not wait for a reader any more */
     uint64_t at;        /* regular: where the buffer goes */
@@ -27,6 +28,9 @@ struct trace_file {
 
 /* The file and the filter of "FILE[,FILTER...]". 0, or -errno after a message. */
 int trace_file_open(struct trace_file *file, const char *spec, struct trace_filter *filter);
+
+/* The same of a descriptor that does not block and is the file's, but for the filter. */
+void trace_file_of_client(struct trace_file *file, int fd);
 
 /* Text into the buffer. When it is full, what is complete in it is written. */
 void trace_file_print(struct trace_file *file, const char *fmt, ...)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/boot.h"
 #include "vmm/exit/decode.h"
@@ -24,6 +25,7 @@ enum group { GROUP_VCPUS = 1, GROUP_PCPUS, GROUP_VMM, GROUP_DEVICES, GROUPS };
 struct perfetto {
     struct trace_file file;
     int64_t zero;
+    uint64_t lost;                    /* before the next record */
     bool begun;                       /* an event is in the file: a comma comes next */
     bool named[GROUPS][TRACKS_MAX];   /* the track has its name */
     char devices[TRACKS_MAX][48];     /* by track; empty: not given out */
@@ -227,9 +229,11 @@ static void perfetto_records(void *opaque, const struct trace_record *records, u
     struct perfetto *p = opaque;
     char name[64];
 
-    if (lost && count) {
-        snprintf(name, sizeof(name), "%" PRIu64 " records were lost here", lost);
+    p->lost += lost;
+    if (p->lost && count) {
+        snprintf(name, sizeof(name), "%" PRIu64 TRACE_LOST, p->lost);
         instant(p, GROUP_VMM, track_of(p, GROUP_VMM, 0), name, records[0].begun);
+        p->lost = 0;
     }
     for (unsigned i = 0; i < count; i++) {
         put(p, &records[i]);
@@ -247,6 +251,11 @@ static void perfetto_stop(void *opaque)
     trace_file_hurry(&((struct perfetto *)opaque)->file);
 }
 
+static bool perfetto_is_over(void *opaque)
+{
+    return ((const struct perfetto *)opaque)->file.failed;
+}
+
 static void perfetto_end(void *opaque)
 {
     trace_file_close(&((struct perfetto *)opaque)->file);
@@ -260,12 +269,31 @@ static const struct trace_sink_ops perfetto_ops = {
     .end = perfetto_end,
 };
 
-int trace_perfetto_start(const char *spec, struct trace **trace)
+static const struct trace_sink_ops perfetto_stream_ops = {
+    .records = perfetto_records,
+    .idle = perfetto_idle,
+    .stop = perfetto_stop,
+    .is_over = perfetto_is_over,
+    .end = perfetto_end,
+    .tells_lost = true,
+};
+
+/* What all of these files begin with. */
+static void perfetto_begin(struct perfetto *p)
 {
     static const char *const groups[GROUPS] = {[GROUP_VCPUS] = "vCPUs",
                                                [GROUP_PCPUS] = "pCPUs",
                                                [GROUP_VMM] = "vmm",
                                                [GROUP_DEVICES] = "devices"};
+
+    p->file.ending = TRACE_PERFETTO_END;
+    for (unsigned group = GROUP_VCPUS; group < GROUPS; group++)
+        name_of(p, "process_name", group, 0, groups[group]);
+    trace_file_complete(&p->file);
+}
+
+int trace_perfetto_start(const char *spec, struct trace **trace)
+{
     struct perfetto *p = calloc(1, sizeof(*p));
     struct trace_filter filter = {0};
     int error;
@@ -280,10 +308,23 @@ int trace_perfetto_start(const char *spec, struct trace **trace)
         perfetto_end(p);
         return error;
     }
-    p->file.ending = "\n]\n";
-    for (unsigned group = GROUP_VCPUS; group < GROUPS; group++)
-        name_of(p, "process_name", group, 0, groups[group]);
-    trace_file_complete(&p->file);
+    perfetto_begin(p);
     trace_file_flush(&p->file);
     return trace_start(&filter, &perfetto_ops, p, trace);
+}
+
+int trace_perfetto_stream(int fd, const char *head, const struct trace_filter *filter,
+                          struct trace **trace)
+{
+    struct perfetto *p = calloc(1, sizeof(*p));
+
+    if (!p) {
+        close(fd);
+        return -ENOMEM;
+    }
+    p->zero = clock_now_ns();
+    trace_file_of_client(&p->file, fd);
+    trace_file_print(&p->file, "%s", head);
+    perfetto_begin(p);
+    return trace_start(filter, &perfetto_stream_ops, p, trace);
 }

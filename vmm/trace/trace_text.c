@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "vmm/trace/trace_internal.h"
 #include "vmm/util/clock.h"
@@ -20,7 +21,7 @@ static void text_records(void *opaque, const struct trace_record *records, unsig
     char line[512];
 
     if (lost)
-        trace_file_print(&text->file, "      (%" PRIu64 " records were lost here)\n", lost);
+        trace_file_print(&text->file, "      (%" PRIu64 TRACE_LOST ")\n", lost);
     for (unsigned i = 0; i < count; i++) {
         trace_words(&records[i], text->zero, line, sizeof(line));
         trace_file_print(&text->file, "%s\n", line);
@@ -38,6 +39,11 @@ static void text_stop(void *opaque)
     trace_file_hurry(&((struct trace_text *)opaque)->file);
 }
 
+static bool text_is_over(void *opaque)
+{
+    return ((const struct trace_text *)opaque)->file.failed;
+}
+
 static void text_end(void *opaque)
 {
     trace_file_close(&((struct trace_text *)opaque)->file);
@@ -49,6 +55,15 @@ static const struct trace_sink_ops text_ops = {
     .idle = text_idle,
     .stop = text_stop,
     .end = text_end,
+};
+
+static const struct trace_sink_ops text_stream_ops = {
+    .records = text_records,
+    .idle = text_idle,
+    .stop = text_stop,
+    .is_over = text_is_over,
+    .end = text_end,
+    .tells_lost = true,
 };
 
 int trace_text_start(const char *spec, struct trace **trace)
@@ -67,7 +82,22 @@ int trace_text_start(const char *spec, struct trace **trace)
         text_end(text);
         return error;
     }
-    if (!filter.kinds)
-        filter.kinds = 1u << TRACE_EXIT | 1u << TRACE_POSTED;
+    trace_filter_text(&filter);
     return trace_start(&filter, &text_ops, text, trace);
+}
+
+int trace_text_stream(int fd, const char *head, const struct trace_filter *filter,
+                      struct trace **trace)
+{
+    struct trace_text *text = malloc(sizeof(*text));
+
+    if (!text) {
+        close(fd);
+        return -ENOMEM;
+    }
+    text->zero = clock_now_ns();
+    trace_file_of_client(&text->file, fd);
+    trace_file_print(&text->file, "%s", head);
+    trace_file_complete(&text->file);
+    return trace_start(filter, &text_stream_ops, text, trace);
 }

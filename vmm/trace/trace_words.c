@@ -111,6 +111,8 @@ void trace_what(const struct trace_record *r, char *text, size_t size)
         call = strcmp(d.kind, "HVC") == 0 || strcmp(d.kind, "SMC") == 0 ? call_name(r->x0) : NULL;
         if (call)
             text_put(t, ", %s", call);
+        if (r->kind == TRACE_EXIT && r->has_value)
+            text_put(t, " = 0x%" PRIx64, r->value);
         if (r->kind == TRACE_POSTED)
             text_put(t, " = 0x%" PRIx64 ", posted", r->event.value);
         break;

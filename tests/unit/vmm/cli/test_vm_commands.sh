@@ -42,7 +42,7 @@ fake() {
 }
 tell() { echo "$1" >&9; read -r _ <&8; }
 
-for command in stat pause resume stop kill reset balloon console upgrade; do
+for command in stat trace pause resume stop kill reset balloon console upgrade; do
     v "${command}_of_a_vm_that_is_not_there" 1 "there is no VM 'none'" $command none
 done
 v disk_of_a_vm_that_is_not_there 1 "there is no VM 'none'" disk resize none 1G
@@ -59,6 +59,15 @@ v vm_without_a_keeper_is_not_upgraded 1 "has no keeper" upgrade me
 v upgrade_to_a_program_that_is_not_there 1 "No such file" upgrade me --binary ./none
 v ps_lists_vms_that_run 0 'running' ps
 holds ps_does_not_list_the_dead test "$(wc -l <out)" -eq 2
+v trace_with_a_bad_filter 2 "kind 'nosuch': there are exit" trace me --filter kind=nosuch
+v trace_to_a_file_that_cannot_be 1 nosuch/file trace me --perfetto nosuch/file
+echo kept >old.json
+v trace_of_no_vm_leaves_the_file 1 'no VM' trace none --perfetto old.json
+holds the_file_is_as_it_was grep -q kept old.json
+got=0
+timeout -s INT --preserve-status 1 "$vmm" trace me --perfetto new.json >out 2>err || got=$?
+holds trace_ends_by_ctrl_c eval '[[ $got -eq 0 ]] && grep -q "0 records, 0 lost" err'
+holds trace_is_whole python3 -c 'import json; json.load(open("new.json"))'
 v ps_speaks_json 0 '"name": "me"' ps --json
 holds ps_json_has_each_vm json 'len(a) == 1 and a[0]["vcpus"] == 2'
 v vm_by_path_of_its_socket 0 '' pause run/me.sock

@@ -20,6 +20,9 @@
 #include <cmocka.h>
 
 #include "tests/unit/support/control_fixture.h"
+#include "vmm/exit/exit.h"
+#include "vmm/trace/tap.h"
+#include "vmm/trace/trace.h"
 #include "vmm/util/clock.h"
 
 #define CONNECTIONS 2000
@@ -454,6 +457,170 @@ static void answers_get_out_although_the_loop_has_ended(void **state)
     close(waiter);
 }
 
+/*
+ * Traces
+ */
+
+static struct rv_vcpu_page page;
+static struct pcpu pcpu;
+static struct vcpu vcpu = {.pcpu = &pcpu, .page = &page};
+
+/* A guest's write to the UART. */
+static void one_exit(void)
+{
+    const struct rv_event event = {.type = RV_EVENT_SYNC, .esr = 0x93850047, .ipa = 0x9000030};
+    const struct exit_reply reply = {0};
+
+    tap_exit_begin(&vcpu, &event);
+    tap_access_begin("uart@9000000", 0x9000030, 4, true, 0x301);
+    tap_access_end("uart@9000000", 0x9000030, 4, true, 0x301, 0);
+    tap_exit_end(&vcpu, &event, &reply);
+}
+
+static unsigned nr_taps(void)
+{
+    unsigned count = 0;
+
+    for (const struct tap *tap = tap_first; tap; tap = tap->next)
+        count++;
+    return count;
+}
+
+/* Until there are so many; false: not in time. */
+static bool become_taps(struct fixture *f, unsigned count)
+{
+    int64_t end = clock_now_ms() + 3000;
+
+    while (nr_taps() != count && clock_now_ms() < end)
+        turn(f, 1);
+    return nr_taps() == count;
+}
+
+static int start_trace(struct fixture *f, const char *query)
+{
+    char request[128];
+    int fd = connect_to(f);
+
+    snprintf(request, sizeof(request), "GET /trace%s HTTP/1.1\r\n\r\n", query);
+    say(fd, request);
+    turn(f, 20);
+    return fd;
+}
+
+static void trace_tells_exits_as_they_come_and_ends_with_its_client(void **state)
+{
+    struct fixture *f = *state;
+    int fd = start_trace(f, "?kind=exit+posted&device=uart");
+    char text[4096];
+    ssize_t n;
+
+    assert_int_equal(nr_taps(), 1);
+    one_exit();
+    turn(f, 1500); /* longer than other clients have */
+    n = recv(fd, text, sizeof(text) - 1, 0);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_true(begins(text, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"));
+    assert_non_null(strstr(text, "4-byte write of w5, uart") ?: strstr(text, "UARTCR = 0x301; pc"));
+    assert_non_null(strstr(text, "by uart@9000000\n"));
+    assert_int_equal(nr_taps(), 1);
+    serves(f);
+    close(fd);
+    assert_true(become_taps(f, 0)); /* although nothing was to be sent */
+    serves(f);
+}
+
+static void trace_ends_with_the_vm_and_has_the_last_exit(void **state)
+{
+    struct fixture *f = *state;
+    int fd = start_trace(f, "?format=perfetto");
+
+    one_exit();
+    control_close(f->control);
+    f->control = NULL;
+    assert_int_equal(nr_taps(), 0);
+    assert_true(begins(hear(f, fd), "HTTP/1.1 200 OK\r\nContent-Type: application/json"));
+    assert_non_null(strstr(f->answer, "\"data abort\""));
+    assert_string_equal(f->answer + strlen(f->answer) - 3, "\n]\n");
+    close(fd);
+}
+
+/* More than the socket, the buffer and the ring have room for. */
+static void trace_that_nobody_reads_holds_nothing_up(void **state)
+{
+    struct fixture *f = *state;
+    int64_t start;
+    uint64_t lost;
+    const char *at;
+    int fd = start_trace(f, "?kind=exit");
+
+    start = clock_now_ms();
+    for (unsigned i = 0; i < 80000; i++)
+        one_exit();
+    assert_true(clock_now_ms() - start < 5000);
+    serves(f);
+    turn(f, 300); /* and the client is not cut off */
+    assert_int_equal(nr_taps(), 1);
+    /* It begins to read, and learns what it has missed. */
+    for (at = NULL, start = clock_now_ms(); !at && clock_now_ms() - start < 5000;) {
+        ssize_t n = recv(fd, f->answer, sizeof(f->answer) - 1, 0);
+
+        one_exit();
+        turn(f, 1);
+        f->answer[n > 0 ? n : 0] = '\0';
+        at = strstr(f->answer, TRACE_LOST);
+    }
+    assert_non_null(at);
+    while (at[-1] != '(')
+        at--;
+    lost = strtoull(at, NULL, 10);
+    assert_true(lost > 1000 && lost < 80000);
+    /* It leaves while the trace waits for it. */
+    for (unsigned i = 0; i < 80000; i++)
+        one_exit();
+    start = clock_now_ms();
+    close(fd);
+    assert_true(become_taps(f, 0));
+    serves(f);
+}
+
+static void traces_are_limited_and_bad_ones_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    int fds[4];
+
+    for (unsigned i = 0; i < 4; i++)
+        fds[i] = start_trace(f, "");
+    assert_true(begins(ask(f, "GET /trace HTTP/1.0\r\n\r\n"), "HTTP/1.0 409 "));
+    assert_int_equal(nr_taps(), 4);
+    for (unsigned i = 0; i < 4; i++)
+        close(fds[i]);
+    assert_true(become_taps(f, 0));
+    assert_true(begins(ask(f, "GET /trace?kind=foo HTTP/1.0\r\n\r\n"), "HTTP/1.0 400 "));
+    assert_non_null(strstr(f->answer, "kind 'foo': there are exit"));
+    assert_true(begins(ask(f, "GET /trace?format=x HTTP/1.0\r\n\r\n"), "HTTP/1.0 400 "));
+    assert_true(begins(ask(f, "GET /trace?a=%00 HTTP/1.0\r\n\r\n"), "HTTP/1.0 400 "));
+    assert_true(begins(ask(f, "HEAD /trace HTTP/1.0\r\n\r\n"), "HTTP/1.0 200 "));
+    assert_int_equal(nr_taps(), 0);
+}
+
+static void page_of_another_site_steers_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_true(begins(ask(f, "POST /vm/kill HTTP/1.0\r\nHost: localhost:8080\r\n"
+                              "Origin: http://evil.example\r\n\r\n"),
+                       "HTTP/1.0 403 "));
+    assert_non_null(strstr(f->answer, "\"forbidden\""));
+    assert_true(begins(ask(f, "POST /vm/kill HTTP/1.0\r\nHost: evil.example:8080\r\n\r\n"),
+                       "HTTP/1.0 403 "));
+    assert_int_equal(control_fixture.kills, 0);
+    assert_true(begins(ask(f, "POST /vm/kill HTTP/1.0\r\nHost: localhost:8080\r\n"
+                              "Origin: http://localhost:8080\r\n\r\n"),
+                       "HTTP/1.0 202 "));
+    assert_int_equal(control_fixture.kills, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -475,6 +642,11 @@ int main(void)
         TEST(client_that_dies_while_its_command_runs_harms_nobody),
         TEST(client_that_waits_for_its_command_is_not_cut_off),
         TEST(answers_get_out_although_the_loop_has_ended),
+        TEST(trace_tells_exits_as_they_come_and_ends_with_its_client),
+        TEST(trace_ends_with_the_vm_and_has_the_last_exit),
+        TEST(trace_that_nobody_reads_holds_nothing_up),
+        TEST(traces_are_limited_and_bad_ones_are_refused),
+        TEST(page_of_another_site_steers_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,10 @@ REQUESTS = [
     ("POST", "/vm/snapshot", "/vm/snapshot", LARGE, 413, "snapshot-fails 0"),
     ("GET", "/exits", "/exits", None, 200),
     ("GET", "/metrics", "/metrics", None, 200),
+    ("GET", "/trace", "/trace?kind=hvc", None, 200),
+    ("GET", "/trace", "/trace?format=perfetto", None, 200),
+    ("GET", "/trace", "/trace?kind=nosuch", None, 400),
+    ("GET", "/trace", "/trace", None, 409, "traces 4"),
     ("GET", "/devices", "/devices", None, 200),
     ("GET", DEVICE, BLK, None, 200),
     ("GET", DEVICE, NET, None, 200),
@@ -121,10 +125,11 @@ class Checker:
         connection.request(method, path, body)
         return connection
 
-    def finish(self, connection, method, template, status):
+    def finish(self, connection, method, template, path, status):
         what = "%s %s %d" % (method, template, status)
         response = connection.getresponse()
-        text = response.read()
+        endless = template == "/trace" and status == 200
+        text = b"" if endless else response.read()
         connection.close()
         if response.status != status:
             self.fail("%s: the status is %d: %s" % (what, response.status, text[:200]))
@@ -140,8 +145,13 @@ class Checker:
         self.seen.add((name, template, str(status)))
         reference = operation["responses"][str(status)]["$ref"]
         documented = self.document["components"]["responses"][reference.split("/")[-1]]
-        (kind, content), = documented["content"].items()
-        if response.headers.get_content_type() != kind:
+        kind = response.headers.get_content_type()
+        content = documented["content"].get(kind)
+        if endless:
+            wanted = "application/json" if "perfetto" in path else "text/plain"
+            if kind != wanted or not content:
+                self.fail("%s: the type is %s" % (what, kind))
+        elif not content or len(documented["content"]) != 1:
             self.fail("%s: the type is %s" % (what, response.headers["Content-Type"]))
         elif kind == "text/plain":
             self.check_metrics(text.decode())
@@ -173,13 +183,18 @@ class Checker:
                 self.fail("metric %s: not there" % name)
 
     def request(self, method, template, path, body, status, setting=""):
-        if setting and not setting.startswith("then "):
+        traces = []
+        if setting.startswith("traces "):
+            traces = [self.begin("GET", "/trace", None) for _ in range(int(setting.split()[1]))]
+            for trace in traces:
+                trace.getresponse()
+        elif setting and not setting.startswith("then "):
             self.tell(setting)
         connection = self.begin(method, path, body)
         if setting.startswith("then "):
             self.await_command()
             self.tell(setting[len("then "):])
-        self.finish(connection, method, template, status)
+        self.finish(connection, method, template, path, status)
 
     def await_command(self):
         # A second request is answered after the first one has been taken.
@@ -231,8 +246,8 @@ def main():
         resume = checker.begin("POST", "/vm/resume", None)
         checker.await_command()
         checker.tell("quiet 1")
-        checker.finish(pause, "POST", "/vm/pause", 409)
-        checker.finish(resume, "POST", "/vm/resume", 200)
+        checker.finish(pause, "POST", "/vm/pause", "/vm/pause", 409)
+        checker.finish(resume, "POST", "/vm/resume", "/vm/resume", 200)
         checker.tell("request 0")  # the reset is over
         checker.tell("quiet 0")
         waiting = [("POST", "/vm/pause", None), ("POST", "/vm/resume", None),
@@ -241,7 +256,7 @@ def main():
         checker.await_command()
         checker.tell("end")
         for connection, (method, target, _) in zip(connections, waiting):
-            checker.finish(connection, method, target, 503)
+            checker.finish(connection, method, target, target, 503)
         checker.check_all_seen()
         fake.stdin.close()
         if fake.wait(10):

@@ -294,6 +294,30 @@ static void text_names_a_call_and_a_register(void **state)
     assert_int_equal(strlen(text), 7);
 }
 
+static void text_tells_what_was_written(void **state)
+{
+    const struct rv_event write = {.type = RV_EVENT_SYNC, .esr = ESR_WRITE, .ipa = 0x9000000};
+    const struct rv_event msr = {.type = RV_EVENT_SYNC, .esr = 0x62300064}; /* of x3 */
+    const struct exit_reply reply = {0};
+    struct trace *trace;
+    const char *text;
+
+    assert_int_equal(trace_text_start(path, &trace), 0);
+    tap_exit_begin(&vcpu, &write);
+    tap_access_begin("pl011@9000000", 0x9000000, 8, true, 0x57);
+    tap_access_end("pl011@9000000", 0x9000000, 8, true, 0x57, 0);
+    tap_exit_end(&vcpu, &write, &reply);
+    page.x[3] = 0x1357;
+    tap_exit_begin(&vcpu, &msr);
+    tap_exit_end(&vcpu, &msr, &reply);
+    one_exit(0);
+    trace_stop(trace);
+    text = contents();
+    assert_non_null(strstr(text, "UARTDR = 0x57; pc 0x0; by pl011@9000000\n"));
+    assert_non_null(strstr(text, " = 0x1357; pc"));
+    assert_non_null(strstr(text, "UARTFR; pc")); /* and a read has none */
+}
+
 static void a_trace_without_a_file_or_with_a_bad_filter_is_refused(void **state)
 {
     struct trace *trace;
@@ -439,6 +463,7 @@ int main(void)
         cmocka_unit_test_setup(a_filter_refuses_what_it_does_not_know, setup),
         cmocka_unit_test_setup(text_tells_the_exit_and_what_answered_it, setup),
         cmocka_unit_test_setup(text_names_a_call_and_a_register, setup),
+        cmocka_unit_test_setup(text_tells_what_was_written, setup),
         cmocka_unit_test_setup(a_trace_without_a_file_or_with_a_bad_filter_is_refused, setup),
         cmocka_unit_test_setup(perfetto_gets_json_with_a_track_for_each, setup),
         cmocka_unit_test_setup(a_perfetto_file_can_be_read_whenever_the_process_is_killed, setup),
