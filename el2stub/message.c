@@ -101,7 +101,7 @@ void command_take(struct pcpu *pcpu, struct rv_command *command)
  */
 static bool poll(struct pcpu *pcpu)
 {
-    for (uint32_t polls = 0; polls < pcpu->poll_limit; polls++) {
+    for (uint32_t polls = 0; polls < pcpu->poll_limit; polls += platform_pause(pcpu)) {
         if (command_ready(pcpu))
             return true;
         if (read_sysreg(isr_el1))

@@ -33,8 +33,11 @@
 
 #define ZCR_LEN 0xfull /* ZCR_EL2: vector length, in 16 bytes, less one */
 
-/* CNTHCT_EL2, with HCR_EL2.E2H 0: EL1PCTEN, EL1PCEN. */
-#define CNTHCT_NO_TRAPS 3ull
+/*
+ * CNTHCTL_EL2, with HCR_EL2.E2H 0: EL1PCTEN, EL1PCEN; EVNTEN and EVNTI 5, so that the counter makes an
+ * event each 64 ticks, which ends a WFE (Arm ARM, "Event streams").
+ */
+#define CNTHCT_NO_TRAPS (3ull | 1ull << 2 | 5ull << 4)
 
 /* VTCR_EL2; what all of it have: RES1; SH0 inner, ORGN0 and IRGN0 write-back. */
 #define VTCR_COMMON (1ull << 31 | 3ull << 12 | 1ull << 10 | 1ull << 8)

@@ -90,7 +90,7 @@ struct rv_boot_page {
     uint64_t channels_offset;   /* 0x038 nr_pcpus times struct rv_channel */
     uint64_t vcpus_offset;      /* 0x040 nr_vcpus times struct rv_vcpu_page */
     uint32_t nr_vcpus;          /* 0x048 */
-    uint32_t poll_limit;        /* 0x04c polls of a ring before the stub sleeps */
+    uint32_t poll_limit;        /* 0x04c looks at a ring before the stub sleeps; `linux`: ticks */
     uint64_t ram_offset;        /* 0x050 guest RAM, of all VMs */
     uint64_t ram_size;          /* 0x058 */
     uint64_t gicd_base;         /* 0x060 PA of the physical GICv3 distributor */

@@ -19,6 +19,27 @@ uint64_t platform_doorbell_kicks(void)
     return 0;
 }
 
+/*
+ * Between two looks at the command ring: wait for a store to its next entry, and return how many ticks
+ * of the counter that took, 1 at least. LDAXR has the global monitor watch the entry. A store of the
+ * vmm's before it is in what it loads; one after it clears the monitor, which is an event for this
+ * CPU (Arm ARM D1.6, "Wait for Event"). The Event Register keeps an event that comes before the WFE, so none is lost. An
+ * interrupt ends no WFE while PSTATE masks it: the caller looks for one, and the counter's event
+ * stream (world.c: CNTHCTL_EL2) brings it back to that.
+ */
+uint32_t platform_pause(const struct pcpu *pcpu)
+{
+    const struct rv_command *next =
+        &pcpu->channel->command[pcpu->command_tail % RV_COMMAND_ENTRIES];
+    uint64_t start = read_sysreg(cntpct_el0);
+    uint32_t seq;
+
+    __asm__ volatile("ldaxr %w0, %1" : "=r"(seq) : "Q"(next->seq) : "memory");
+    if (seq != pcpu->command_tail + 1)
+        ORDERED("wfe");
+    return (uint32_t)(read_sysreg(cntpct_el0) - start) + 1;
+}
+
 /* The CPUs see what the vmm writes: it is one of them. FLUSH is for other CPUs' caches of code. */
 void platform_memory_changed(uint64_t start, uint64_t size)
 {

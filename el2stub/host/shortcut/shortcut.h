@@ -9,6 +9,7 @@
 
 #define shortcut(pcpu) false
 
+uint32_t platform_pause(const struct pcpu *pcpu);
 void platform_check(struct pcpu *pcpu);
 void platform_confine(struct pcpu *pcpu, struct rv_command *command);
 uint64_t platform_cpus(const struct pcpu *pcpu);

@@ -26,6 +26,8 @@ static inline bool shortcut(struct pcpu *pcpu)
     return true;
 }
 
+/* Between two looks at the command ring this machine only relaxes. It counts as one. */
+#define platform_pause(pcpu) 1u
 /* This machine never wants a pCPU back. */
 #define platform_check(pcpu) ((void)0)
 /* All VMs of this machine are one vmm's: its commands may name each of them, and all CPUs. */

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "el2stub/host/host.h"
+#include "el2stub/host/shortcut/shortcut.h"
 #include "tests/unit/stub/fake.h"
 #include "tests/unit/stub/test.h"
 #include "tests/unit/stub/walker.h"
@@ -35,6 +36,11 @@ static struct rv_boot_page page; /* where the stub answers what CPUs these are *
 
 /* entry.S and vectors.S */
 char vectors[1], host_vectors[1];
+
+uint32_t platform_pause(const struct pcpu *pcpu)
+{
+    return 1;
+}
 
 _Noreturn void host_repark(struct pcpu *pcpu)
 {

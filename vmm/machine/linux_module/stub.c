@@ -14,6 +14,7 @@
 #include <linux/sizes.h>
 
 #include <asm/barrier.h>
+#include <asm/sysreg.h>
 
 #include "module.h"
 #include "sizes.h"
@@ -23,7 +24,11 @@ extern const u8 ringvisor_image[], ringvisor_image_end[];
 /* EL2's own translation has 39 bits of address (el2stub/mmu_on.S). */
 #define PA_LIMIT (1ull << 39)
 
-#define POLL_LIMIT 3000 /* looks at a ring before the stub sleeps */
+/*
+ * For how many ticks of the counter the stub waits for a command in WFE before it sleeps in WFI, from
+ * which only an SGI of the kernel's wakes it: 2 ms, and a sixteenth of that when it is in vain.
+ */
+#define POLL_LIMIT ((u32)read_sysreg(cntfrq_el0) / 500)
 
 static const void *file_at(u64 offset, u64 size)
 {
