@@ -6,6 +6,7 @@ Meanwhile its shell answers, its disk is written and read back, and its clock is
 with the host's. Then its vmm is upgraded, between those of FOLDER/old and FOLDER/new, and to
 others that cannot take it. Prints the distributions of the pauses, as the keeper tells them.
 """
+import json
 import os
 import random
 import re
@@ -137,6 +138,7 @@ def refused(test, name, words, goes_on="old"):
 
 
 random.seed(17)
+started = time.time()
 start = 0
 threading.Thread(target=read, daemon=True).start()
 await_text(rb"# ", 100)
@@ -182,7 +184,11 @@ os.kill(worker(), 9)
 answers()
 check("the_next_worker_is_of_the_new_program", runs("hooked"))
 
+command("head -c 64 /dev/hwrng >/dev/null; echo ran''dom", rb"random")
 vmm.stdin.write(b"poweroff -f\n")
 vmm.stdin.flush()
 check("the_guest_powers_off_in_the_end", vmm.wait(30) == 0)
+events = json.load(open(f"{folder}/trace"))
+check("a_trace_goes_on_with_the_last_worker", max(e.get("ts", 0) for e in events) > (time.time() - started - 20) * 1e6,
+      events[-1], time.time() - started)
 check("no_socket_is_left", not os.listdir(os.environ["RINGVISOR_RUN_DIR"]), os.listdir(os.environ["RINGVISOR_RUN_DIR"]))

@@ -25,7 +25,7 @@ tree new
 tree missing && rm "$work/missing/devices/virtio-blk.so"
 tree newer 's/\.state_version = 1/.state_version = 2/'
 tree hooked 's/\.state_version = 1,/.state_version = 2, .upgrade = upgrade,/' \
-    'static int upgrade(struct rv_instance *i, const struct rv_vmm_ops *o, const struct rv_state_upgrade *u) { memcpy(u->to, u->from, u->to_size); return 0; }'
+    'static int upgrade(struct rv_instance *i, const struct rv_vmm_ops *o, const struct rv_state_upgrade *u) { __builtin_memcpy(u->to, u->from, u->to_size); return 0; }'
 tree fails 's/\.create = countdown_create/.create = wrong/' \
     'static int wrong(struct rv_instance *i, const struct rv_vmm_ops *o, void *s, uint32_t f, void **d) { return countdown_create(i, o, s, f, d) - 5; }'
 echo 'int pause(void); int main(void) { return pause(); }' | cc -x c -o "$work/hangs" -
@@ -33,4 +33,5 @@ echo 'exit 0' >"$work/script" && chmod +x "$work/script"
 
 truncate -s 64M "$work/disk"
 python3 "$root/tests/e2e/outlive.py" 25 "$work" run --name outlive -k "$image/kernel" \
-    -i "$image/initrd" -p console=ttyAMA0 --rng --disk "$work/disk,format=raw" -c 2 --device countdown
+    -i "$image/initrd" -p console=ttyAMA0 --rng --disk "$work/disk,format=raw" -c 2 --device countdown \
+    --perfetto "$work/trace,device=virtio-rng"

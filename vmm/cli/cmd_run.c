@@ -25,6 +25,7 @@
 #include "vmm/loop.h"
 #include "vmm/device/plugin.h"
 #include "vmm/cli/run_options.h"
+#include "vmm/cli/run_trace.h"
 #include "vmm/cli/successor.h"
 #include "vmm/record/record.h"
 #include "vmm/sandbox/sandbox.h"
@@ -209,6 +210,14 @@ static int open_control(const struct run_options *o, struct session *session,
     return must_be ? error : 0;
 }
 
+/* What happened before is not known to a later worker, so a recording ends with the first. */
+static int start_record(const struct run_options *o, bool taken_over, struct record **record)
+{
+    if (o->record && taken_over)
+        log_warn("recording '%s' has ended: another vmm has the guest now", o->record);
+    return o->record && !taken_over ? record_start(o->record, record) : 0;
+}
+
 static void open_upgrades(const struct run_options *o, const struct control *control)
 {
     char path[PATH_MAX];
@@ -240,6 +249,17 @@ static bool open_journal(struct cores *cores)
     if (journal)
         cores_journal(cores, journal, found);
     return journal;
+}
+
+/* What a snapshot has, of which a later worker only needs the options. 0 or -errno. */
+static int restore(const struct run_options *o, struct machine *machine, struct event_base *base,
+                   struct session *session, bool taken_over, const struct vm_share *share,
+                   struct vm_config *config)
+{
+    if (!o->restore)
+        return 0;
+    return taken_over ? snapshot_check_config(o->restore, config)
+                      : snapshot_load(o->restore, machine, base, &session->over, share, config);
 }
 
 /* The guest begins, or goes on. Then the keeper has everything that another worker needs. */
@@ -294,7 +314,7 @@ int command_serve(const struct run_options *o)
     struct chardev *console = NULL;
     struct machine *machine = NULL;
     struct control *control = NULL;
-    struct trace *traces[2] = {0};
+    struct trace *traces[RUN_TRACES] = {0};
     struct gdb_server *gdb = NULL;
     struct record *record = NULL;
     struct event *watchdog = NULL;
@@ -321,21 +341,19 @@ int command_serve(const struct run_options *o)
         goto out;
     open_upgrades(o, control);
     plugin_load_path(plugins, o->plugin_paths, command_plugin_dir());
-    if ((o->trace && trace_text_start(o->trace, &traces[0])) ||
-        (o->perfetto && trace_perfetto_start(o->perfetto, &traces[1])) ||
-        (o->record && record_start(o->record, &record)))
+    taken_over = machine_is_kept();
+    if (run_traces_start(o, traces) || start_record(o, taken_over, &record) ||
+        (o->restore && !taken_over && snapshot_prepare_disks(o->restore, o->revert_disks)))
         goto out;
     config.rom_size = vm_devices_rom(&config, plugins);
     machine_config.ram_size = vm_memory_size(config.ram_size, config.rom_size);
-    taken_over = machine_is_kept();
     if (taken_over)
         machine = machine_qemu_take_over(&machine_config, base, machine_died, &session);
     else if (machine_config.linux_host)
         machine = machine_linux_start(&machine_config);
     else
         machine = machine_qemu_start(&machine_config, base, machine_died, &session);
-    if (!machine ||
-        (o->restore && snapshot_load(o->restore, machine, base, &session.over, &share, &config)))
+    if (!machine || restore(o, machine, base, &session, taken_over, &share, &config))
         goto out;
     share.id = machine->vm;
     if (taken_over) {
@@ -365,8 +383,12 @@ int command_serve(const struct run_options *o)
     watchdog = service_ready(base);
     if (!session.over)
         status = status_of(&session, loop_run(&session.loop));
-    if (session.how == LOOP_LEFT)
+    if (session.how == LOOP_LEFT) {
+        run_traces_stop(traces);
+        if (record)
+            record_stop(record);
         leave(control, console);
+    }
 out:
     if (kept_may_fail())
         exit(STATUS_VMM); /* the machine and all else is the guest's, which another worker has */
@@ -380,10 +402,7 @@ out:
     if (created)
         vm_destroy(&vm);
     control_close(control);
-    for (unsigned i = 0; i < sizeof(traces) / sizeof(traces[0]); i++) {
-        if (traces[i])
-            trace_stop(traces[i]);
-    }
+    run_traces_stop(traces);
     if (console)
         chardev_free(console);
     if (machine)
@@ -407,6 +426,14 @@ out:
     return status;
 }
 
+int command_keep(const struct run_options *o, int argc, char **argv)
+{
+    /* The options' messages begin with argv[0], which is not that any more. */
+    argv[0] = (char *)(uintptr_t)(o->restore ? command_restore.name : command_run.name);
+    sandbox_choose(o->sandbox);
+    return keeper_run(argc, argv);
+}
+
 static int run(int argc, char **argv)
 {
     static struct run_options o;
@@ -415,27 +442,29 @@ static int run(int argc, char **argv)
     int status = parsed > 0 ? STATUS_OK : STATUS_USAGE;
 
     if (!parsed)
-        sandbox_choose(o.sandbox);
-    if (!parsed)
-        status = o.no_keeper ? command_serve(&o) : keeper_run(argc, argv);
+        status = o.no_keeper ? command_serve(&o) : command_keep(&o, argc, argv);
     run_options_free(&o);
     return status;
 }
 
+/* WORD SOCKET COMMAND OPTION..., where the word is "worker" or "successor". */
 int command_worker(int argc, char **argv)
 {
     static struct run_options o;
     int status = STATUS_USAGE;
+    bool restores;
 
-    if (argc < 2)
+    if (argc < 3)
         return STATUS_USAGE;
     kept_init(atoi(argv[1]));
     prctl(PR_SET_NAME, "vmm-worker");
-    if (run_options_parse(&o, argc - 1, argv + 1) == 0) {
+    restores = strcmp(argv[2], command_restore.name) == 0;
+    if ((restores ? command_restore_parse : run_options_parse)(&o, argc - 2, argv + 2) == 0) {
         bool would = strcmp(argv[0], "successor") != 0 || successor_check(&o) == 0;
 
         status = would ? command_serve(&o) : STATUS_VMM;
     }
+    snapshot_close(o.restore);
     run_options_free(&o);
     return status;
 }

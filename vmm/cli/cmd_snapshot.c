@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vmm snapshot` and `vmm restore`. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -102,23 +103,38 @@ static int take_options(struct run_options *o, struct option_set *set, const cha
         log_error("--record: a recording has to begin with the guest's start");
         error = -EINVAL;
     }
-    return error ? error : snapshot_prepare_disks(o->restore, o->revert_disks);
+    return error ? error : snapshot_keep(o->restore);
+}
+
+/* -EINVAL: wrong usage. */
+int command_restore_parse(struct run_options *o, int argc, char **argv)
+{
+    struct option_set set;
+    int parsed, rest;
+
+    run_options_init_restore(o, &set);
+    parsed = option_parse(&set, "vmm restore", argc, argv, &rest);
+    if (parsed)
+        return parsed;
+    if (argc - rest != 1) {
+        log_error("usage: vmm restore [OPTION...] DIR");
+        return -EINVAL;
+    }
+    return take_options(o, &set, argv[rest]) ? -EIO : 0;
 }
 
 static int restore(int argc, char **argv)
 {
     static struct run_options o;
-    struct option_set set;
-    int parsed, rest, status = STATUS_USAGE;
+    int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int parsed = command_restore_parse(&o, argc, argv), status = STATUS_OK;
 
-    run_options_init_restore(&o, &set);
-    parsed = option_parse(&set, "vmm restore", argc, argv, &rest);
-    if (parsed > 0)
-        status = STATUS_OK;
-    else if (!parsed && argc - rest != 1)
-        log_error("usage: vmm restore [OPTION...] DIR");
-    else if (!parsed)
-        status = take_options(&o, &set, argv[rest]) ? STATUS_VMM : command_serve(&o);
+    if (!parsed && o.no_keeper)
+        status = command_serve(&o);
+    else if (!parsed) /* DIR may be relative, and the worker goes to the VM's folder by itself */
+        status = fchdir(here) ? STATUS_VMM : command_keep(&o, argc, argv);
+    else if (parsed < 0)
+        status = parsed == -EINVAL ? STATUS_USAGE : STATUS_VMM;
     snapshot_close(o.restore);
     run_options_free(&o);
     return status;

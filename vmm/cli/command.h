@@ -43,6 +43,12 @@ struct run_options;
 /* vmm run and vmm restore: from the first resource to the last. Returns enum exit_status. */
 int command_serve(const struct run_options *o);
 
+/* The same in a process of its own, of which this one is the keeper. */
+int command_keep(const struct run_options *o, int argc, char **argv);
+
+/* The options of vmm restore, and its snapshot. 0; 1: help was wanted; -errno after a message. */
+int command_restore_parse(struct run_options *o, int argc, char **argv);
+
 /* Where this program's own files are: next to it, or where it was installed. */
 const char *command_stub_path(void);
 const char *command_plugin_dir(void);

@@ -351,7 +351,7 @@ static const struct option_row rows[] = {
      .what = "keeper",
      .set = set_keeper,
      .help = "off: one process, with which the guest dies (default on, but off with\n"
-             "--record, --gdb, --trace and --perfetto)"},
+             "--gdb)"},
     {.name = "sandbox",
      .type = OPTION_OWN,
      .argument = "on|off|strict",
@@ -696,8 +696,8 @@ int run_options_complete(struct run_options *o)
     }
     if (!o->machine_given)
         o->machine.linux_host = machine_linux_is_there();
-    /* What these know of the guest is in the one process. */
-    o->no_keeper |= o->record || o->gdb || o->trace || o->perfetto || o->machine.linux_host;
+    /* A debugger's breakpoints and connection are the one process's. */
+    o->no_keeper |= o->gdb || o->machine.linux_host;
     o->machine.nr_vcpus = o->vm.nr_vcpus;
     if (!o->machine.stub)
         o->machine.stub = command_stub_path();

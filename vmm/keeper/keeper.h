@@ -13,7 +13,7 @@
 #pragma once
 
 /*
- * Start workers until one has ended the run. `argv` of `argc` words is the command line of
- * `vmm run`. The exit status.
+ * Start workers until one has ended the run. `argv` of `argc` words is the command line, from
+ * "run" or "restore" on. The exit status.
  */
 int keeper_run(int argc, char **argv);

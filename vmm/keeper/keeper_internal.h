@@ -142,7 +142,7 @@ struct keeper {
 };
 
 /*
- * Executes `program` as `vmm WORD SOCKET ...`, with the command line of `vmm run` behind it and
+ * Executes `program` as `vmm WORD SOCKET ...`, with the keeper's command line behind it and
  * `errors` as its standard error. Its process and the keeper's end of the socket, or -errno.
  */
 pid_t keeper_start_worker(const struct keeper *keeper, int program, const char *word, int errors,

@@ -16,7 +16,7 @@
 static _Noreturn void become(const struct keeper *keeper, int program, const char *word, int errors,
                              int socket, pid_t parent)
 {
-    char **argv = calloc((size_t)keeper->argc + 3, sizeof(*argv));
+    char **argv = calloc((size_t)keeper->argc + 4, sizeof(*argv));
     char number[16];
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -26,7 +26,7 @@ static _Noreturn void become(const struct keeper *keeper, int program, const cha
     argv[0] = "vmm";
     argv[1] = (char *)(uintptr_t)word;
     argv[2] = number;
-    memcpy(argv + 3, keeper->argv + 1, (size_t)(keeper->argc - 1) * sizeof(*argv));
+    memcpy(argv + 3, keeper->argv, (size_t)keeper->argc * sizeof(*argv));
     if (errors != STDERR_FILENO)
         dup2(errors, STDERR_FILENO);
     fcntl(socket, F_SETFD, 0);

@@ -21,7 +21,7 @@
  * turn of the scheduler and each line that a device drives, so the same ones count in a replay.
  *
  * A recording begins with the guest and ends with it, with its first reset, or when the VM is
- * paused.
+ * paused or its vmm replaced.
  */
 #pragma once
 

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/keeper/kept.h"
 #include "vmm/snapshot/manifest.h"
 #include "vmm/snapshot/ram_image.h"
 #include "vmm/snapshot/restore_disk.h"
@@ -18,7 +19,8 @@
 #include "vmm/vm/vm_load.h"
 #include "vmm/vm/vm_pause.h"
 
-#define MANIFEST_MAX (1u << 20) /* bytes */
+#define MANIFEST_MAX  (1u << 20) /* bytes */
+#define KEPT_MANIFEST "manifest"
 
 struct snapshot_source {
     char *path;
@@ -26,6 +28,7 @@ struct snapshot_source {
     struct manifest manifest;
     struct restore_disk disks[MANIFEST_DISKS_MAX];
     unsigned nr_disks; /* prepared */
+    bool is_kept;      /* the manifest is the keeper's: a guest that runs was restored from it */
 };
 
 static int damaged(const struct snapshot_source *s, int error, const char *part)
@@ -38,16 +41,23 @@ static int damaged(const struct snapshot_source *s, int error, const char *part)
     return error;
 }
 
+/* What was restored once is not there to be restored again: its folder need not be there, either. */
+static int open_manifest(const struct snapshot_source *s)
+{
+    return s->is_kept ? kept_get(KEPT_MANIFEST)
+                      : openat(s->folder, MANIFEST_FILE, O_RDONLY | O_CLOEXEC);
+}
+
 static int read_manifest(struct snapshot_source *s)
 {
     char *text = malloc(MANIFEST_MAX);
-    int fd = openat(s->folder, MANIFEST_FILE, O_RDONLY | O_CLOEXEC);
+    int fd = open_manifest(s);
     size_t size = 0;
     ssize_t n = -1;
     int error;
 
     while (fd >= 0 && text && size < MANIFEST_MAX &&
-           (n = read(fd, text + size, MANIFEST_MAX - size)) > 0)
+           (n = pread(fd, text + size, MANIFEST_MAX - size, (off_t)size)) > 0)
         size += (size_t)n;
     if (fd < 0 || !text || n) {
         error = !text ? -ENOMEM : n > 0 ? -EFBIG : -errno;
@@ -70,8 +80,9 @@ int snapshot_open(const char *path, struct snapshot_source **source)
     if (!s)
         return -ENOMEM;
     s->path = strdup(path);
-    s->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (!s->path || s->folder < 0) {
+    s->is_kept = machine_is_kept();
+    s->folder = s->is_kept ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (!s->path || (s->folder < 0 && !s->is_kept)) {
         error = s->path ? -errno : -ENOMEM;
         log_error("snapshot '%s': %s", path, strerror(-error));
     } else {
@@ -81,6 +92,17 @@ int snapshot_open(const char *path, struct snapshot_source **source)
         snapshot_close(s);
         *source = NULL;
     }
+    return error;
+}
+
+int snapshot_keep(const struct snapshot_source *s)
+{
+    int fd = s->is_kept || !kept_has_keeper() ? -1 : open_manifest(s), error;
+
+    if (fd < 0)
+        return 0;
+    error = kept_put(fd, KEPT_MANIFEST);
+    close(fd);
     return error;
 }
 
@@ -141,7 +163,7 @@ static void check_files(struct vm_config *config)
     config->files = (struct loader_config){0};
 }
 
-static int check_config(const struct snapshot_source *s, struct vm_config *config)
+int snapshot_check_config(const struct snapshot_source *s, struct vm_config *config)
 {
     const struct manifest *m = &s->manifest;
 
@@ -220,7 +242,7 @@ static int check_cpu(const struct snapshot_source *s, struct machine *machine,
 int snapshot_load(struct snapshot_source *s, struct machine *machine, struct event_base *base,
                   const bool *over, const struct vm_share *share, struct vm_config *config)
 {
-    int error = check_config(s, config);
+    int error = snapshot_check_config(s, config);
 
     if (!error)
         error = load_registers(s, machine);

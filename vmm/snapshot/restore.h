@@ -28,6 +28,15 @@ const char *snapshot_folder(const struct snapshot_source *source);
 int snapshot_prepare_disks(struct snapshot_source *source, bool revert);
 
 /*
+ * The keeper, if there is one, keeps the manifest, so that snapshot_open() finds it there in a
+ * later worker, whatever has become of the folder. 0 or -errno after a message.
+ */
+int snapshot_keep(const struct snapshot_source *source);
+
+/* Is `config` of the snapshot's VM? A part of snapshot_load(). 0 or -EINVAL after a message. */
+int snapshot_check_config(const struct snapshot_source *source, struct vm_config *config);
+
+/*
  * Memory, registers and state for the VM that `config` describes, on a machine that was just
  * started; `config` then says to vm_create() that it is restored. Waits for the machine's stub,
  * to see its CPU. 0 or -errno after a message.

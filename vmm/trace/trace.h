@@ -129,12 +129,20 @@ void trace_words(const struct trace_record *record, int64_t zero, char *text, un
 /* "exit", "posted", ... */
 const char *trace_kind_name(enum trace_kind kind);
 
+/* What a trace needs that goes on where that of another process was. */
+struct trace_origin {
+    int fd;       /* -1: there was none */
+    int64_t zero; /* CLOCK_MONOTONIC: the time that counts as 0 */
+};
+
 /*
  * The two sinks of the command line. `spec` is "FILE[,FILTER...]". A file that exists is
- * overwritten; it may be a pipe. 0, or -errno after a message.
+ * overwritten; it may be a pipe. With an origin the file is that one, and goes on; else
+ * `*origin` is filled in. Its descriptor becomes the trace's, also if it fails. 0, or -errno
+ * after a message.
  */
-int trace_text_start(const char *spec, struct trace **trace);
-int trace_perfetto_start(const char *spec, struct trace **trace);
+int trace_text_start(const char *spec, struct trace_origin *origin, struct trace **trace);
+int trace_perfetto_start(const char *spec, struct trace_origin *origin, struct trace **trace);
 
 /*
  * The same to a client, which gets `head` first. The descriptor, which does not block, is the

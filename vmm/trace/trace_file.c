@@ -9,19 +9,61 @@
 #include <unistd.h>
 
 #include "vmm/trace/trace_internal.h"
+#include "vmm/util/clock.h"
 #include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 
 /* The trace's end waits for the reader of a pipe so long, and no longer. */
 #define TRACE_LAST_MS 100
 
-int trace_file_open(struct trace_file *file, const char *spec, struct trace_filter *filter)
+#define TRACE_TAIL 8192u /* more than a line */
+
+/* A pipe without a reader would hold the start up: it is opened for both ends. */
+static int open_new(const char *path)
+{
+    struct stat is;
+
+    if (stat(path, &is) == 0 && S_ISFIFO(is.st_mode))
+        return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    return open(path, O_RDWR | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
+}
+
+/*
+ * Cut off what the process before has left behind its last whole line: the ending; or, if it was
+ * killed while it wrote, a part of a line. A comma before the next line is that line's.
+ */
+static void cut(struct trace_file *file, uint64_t size)
+{
+    char tail[TRACE_TAIL];
+    size_t length = size < sizeof(tail) ? (size_t)size : sizeof(tail);
+    size_t ending = file->ending ? strlen(file->ending) : 0;
+
+    if (pread(file->fd, tail, length, (off_t)(size - length)) != (ssize_t)length)
+        length = 0;
+    file->at = size - length;
+    if (ending && length >= ending && memcmp(tail + length - ending, file->ending, ending) == 0) {
+        length -= ending;
+    } else {
+        while (length && tail[length - 1] != '\n')
+            length--;
+        while (ending && length && strchr("\n,", tail[length - 1]))
+            length--;
+    }
+    file->at += length;
+    if (ftruncate(file->fd, (off_t)file->at))
+        log_warn("trace '%s': %s", file->path, strerror(errno));
+}
+
+int trace_file_open(struct trace_file *file, const char *spec, const char *ending,
+                    struct trace_origin *origin, struct trace_filter *filter)
 {
     struct keyval keyval;
     struct stat is;
     int found, error = 0;
 
-    *file = (struct trace_file){.fd = -1};
+    *file = (struct trace_file){.fd = origin->fd, .ending = ending, .goes_on = origin->fd >= 0};
+    if (!file->goes_on)
+        origin->zero = clock_now_ns();
     while (!error && (found = keyval_next(&spec, &keyval)) != 0) {
         if (found < 0)
             return found;
@@ -39,17 +81,17 @@ int trace_file_open(struct trace_file *file, const char *spec, struct trace_filt
         log_error("a trace needs a file: FILE[,FILTER...]");
         return -EINVAL;
     }
-    /* A pipe without a reader would hold the start up: it is opened for both ends. */
-    if (stat(file->path, &is) == 0 && S_ISFIFO(is.st_mode))
-        file->fd = open(file->path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    else
-        file->fd = open(file->path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
+    if (!file->goes_on)
+        file->fd = open_new(file->path);
     if (file->fd < 0 || fstat(file->fd, &is)) {
         error = -errno;
         log_error("trace '%s': %s", file->path, strerror(errno));
         return error;
     }
     file->regular = S_ISREG(is.st_mode);
+    if (file->goes_on && file->regular)
+        cut(file, (uint64_t)is.st_size);
+    origin->fd = file->fd;
     return 0;
 }
 

@@ -20,14 +20,18 @@ struct trace_file {
     bool hurry;         /* atomic: do not wait for a reader any more */
     uint64_t at;        /* regular: where the buffer goes */
     const char *ending; /* regular: what follows the buffer, to be overwritten by the next one */
+    bool goes_on;       /* another process has begun it */
     size_t used;
     size_t complete; /* of `used`: up to the last trace_file_complete() */
     char *path;
     char buffer[TRACE_BUFFER];
 };
 
-/* The file and the filter of "FILE[,FILTER...]". 0, or -errno after a message. */
-int trace_file_open(struct trace_file *file, const char *spec, struct trace_filter *filter);
+/*
+ * The file and the filter of "FILE[,FILTER...]"; `ending` may be NULL. 0, or -errno after a message.
+ */
+int trace_file_open(struct trace_file *file, const char *spec, const char *ending,
+                    struct trace_origin *origin, struct trace_filter *filter);
 
 /* The same of a descriptor that does not block and is the file's, but for the filter. */
 void trace_file_of_client(struct trace_file *file, int fd);

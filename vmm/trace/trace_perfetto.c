@@ -292,7 +292,7 @@ static void perfetto_begin(struct perfetto *p)
     trace_file_complete(&p->file);
 }
 
-int trace_perfetto_start(const char *spec, struct trace **trace)
+int trace_perfetto_start(const char *spec, struct trace_origin *origin, struct trace **trace)
 {
     struct perfetto *p = calloc(1, sizeof(*p));
     struct trace_filter filter = {0};
@@ -302,8 +302,9 @@ int trace_perfetto_start(const char *spec, struct trace **trace)
         log_error("trace: out of memory");
         return -ENOMEM;
     }
-    p->zero = clock_now_ns();
-    error = trace_file_open(&p->file, spec, &filter);
+    error = trace_file_open(&p->file, spec, TRACE_PERFETTO_END, origin, &filter);
+    p->zero = origin->zero;
+    p->begun = p->file.goes_on;
     if (error) {
         perfetto_end(p);
         return error;

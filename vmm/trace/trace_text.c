@@ -66,7 +66,7 @@ static const struct trace_sink_ops text_stream_ops = {
     .tells_lost = true,
 };
 
-int trace_text_start(const char *spec, struct trace **trace)
+int trace_text_start(const char *spec, struct trace_origin *origin, struct trace **trace)
 {
     struct trace_text *text = malloc(sizeof(*text));
     struct trace_filter filter = {0};
@@ -76,8 +76,8 @@ int trace_text_start(const char *spec, struct trace **trace)
         log_error("trace: out of memory");
         return -ENOMEM;
     }
-    text->zero = clock_now_ns();
-    error = trace_file_open(&text->file, spec, &filter);
+    error = trace_file_open(&text->file, spec, NULL, origin, &filter);
+    text->zero = origin->zero;
     if (error) {
         text_end(text);
         return error;

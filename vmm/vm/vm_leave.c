@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/vm/vm_leave.h"
 
+#include "vmm/trace/tap.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_devices.h"
 
@@ -8,6 +9,7 @@ int vm_leave(struct vm *vm)
 {
     int error = 0;
 
+    tap_untold("the vmm is replaced");
     vm->leaving = true;
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
         error = sched_hold(&vm->cores->sched, vm->vcpus[i].number, SCHED_HOLD_LEAVE);

@@ -40,6 +40,15 @@ static struct pcpu pcpu = {.index = 3};
 static struct vcpu vcpu = {.pcpu = &pcpu, .index = 1, .page = &page};
 
 /* A guest's read of UARTFR at `pc`. */
+/* Of a trace that begins. */
+static struct trace_origin *none(void)
+{
+    static struct trace_origin origin;
+
+    origin = (struct trace_origin){.fd = -1};
+    return &origin;
+}
+
 static void one_exit(uint64_t pc)
 {
     const struct rv_event event = {
@@ -262,7 +271,7 @@ static void text_tells_the_exit_and_what_answered_it(void **state)
     struct trace *trace;
     const char *text;
 
-    assert_int_equal(trace_text_start(path, &trace), 0);
+    assert_int_equal(trace_text_start(path, none(), &trace), 0);
     one_exit(0xffff800080012345);
     trace_stop(trace);
     text = contents();
@@ -302,7 +311,7 @@ static void text_tells_what_was_written(void **state)
     struct trace *trace;
     const char *text;
 
-    assert_int_equal(trace_text_start(path, &trace), 0);
+    assert_int_equal(trace_text_start(path, none(), &trace), 0);
     tap_exit_begin(&vcpu, &write);
     tap_access_begin("pl011@9000000", 0x9000000, 8, true, 0x57);
     tap_access_end("pl011@9000000", 0x9000000, 8, true, 0x57, 0);
@@ -323,12 +332,12 @@ static void a_trace_without_a_file_or_with_a_bad_filter_is_refused(void **state)
     struct trace *trace;
     char spec[128];
 
-    assert_int_equal(trace_text_start("", &trace), -EINVAL);
-    assert_int_equal(trace_text_start("kind=exit", &trace), -EINVAL);
+    assert_int_equal(trace_text_start("", none(), &trace), -EINVAL);
+    assert_int_equal(trace_text_start("kind=exit", none(), &trace), -EINVAL);
     snprintf(spec, sizeof(spec), "%s,kind=nothing", path);
-    assert_int_equal(trace_text_start(spec, &trace), -EINVAL);
-    assert_int_equal(trace_perfetto_start(spec, &trace), -EINVAL);
-    assert_int_equal(trace_text_start("/nonexistent/file", &trace), -ENOENT);
+    assert_int_equal(trace_text_start(spec, none(), &trace), -EINVAL);
+    assert_int_equal(trace_perfetto_start(spec, none(), &trace), -EINVAL);
+    assert_int_equal(trace_text_start("/nonexistent/file", none(), &trace), -ENOENT);
     assert_null(tap_first);
 }
 
@@ -353,7 +362,7 @@ static void perfetto_gets_json_with_a_track_for_each(void **state)
     struct trace *trace;
     json_t *events, *slice;
 
-    assert_int_equal(trace_perfetto_start(path, &trace), 0);
+    assert_int_equal(trace_perfetto_start(path, none(), &trace), 0);
     pcpu.vcpu = &vcpu;
     tap_command(&pcpu, &reply);
     tap_event(&pcpu, &sync);
@@ -402,6 +411,60 @@ static json_t *events_of_killed(void)
     return json_loads(text, 0, NULL);
 }
 
+/* As by a keeper: the descriptor outlives the trace. `tail` is what a killed process had begun. */
+static void goes_on(int (*start)(const char *, struct trace_origin *, struct trace **),
+                    const char *tail)
+{
+    struct trace_origin origin = *none();
+    struct trace *trace;
+    int kept;
+
+    unlink(path);
+    assert_int_equal(start(path, &origin, &trace), 0);
+    kept = dup(origin.fd);
+    one_exit(0x4000);
+    trace_stop(trace);
+    if (*tail) {
+        struct stat is;
+
+        assert_int_equal(fstat(kept, &is), 0);
+        assert_int_equal(ftruncate(kept, is.st_size - 3), 0); /* the ending, or a part of a line */
+        assert_int_equal(pwrite(kept, tail, strlen(tail), is.st_size - 3), (ssize_t)strlen(tail));
+    }
+    origin.fd = kept;
+    assert_int_equal(start(path, &origin, &trace), 0);
+    one_exit(0x8000);
+    trace_stop(trace);
+}
+
+#define ABORTS 2 /* of one_exit(): on the track of the vCPU, and on that of the vmm */
+
+static void a_trace_goes_on_in_another_process(void **state)
+{
+    static const char *const tails[] = {"", ",\n{\"ph\":\"X", "\n"};
+    json_t *events, *event;
+    unsigned aborts;
+    size_t n;
+
+    for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+        goes_on(trace_perfetto_start, tails[i]);
+        events = json_loads(contents(), 0, NULL);
+        assert_true(json_is_array(events));
+        aborts = 0;
+        json_array_foreach(events, n, event)
+        {
+            const char *name = json_string_value(json_object_get(event, "name"));
+
+            aborts += name && strcmp(name, "data abort") == 0;
+        }
+        assert_int_equal(aborts, 2 * ABORTS);
+        json_decref(events);
+    }
+    goes_on(trace_text_start, "");
+    assert_non_null(strstr(contents(), "pc 0x4000"));
+    assert_non_null(strstr(contents(), "pc 0x8000"));
+}
+
 /* A process that traces without end is killed: the file that it leaves can be read. */
 static void a_perfetto_file_can_be_read_whenever_the_process_is_killed(void **state)
 {
@@ -413,7 +476,7 @@ static void a_perfetto_file_can_be_read_whenever_the_process_is_killed(void **st
         pid_t child = fork();
 
         if (child == 0) {
-            if (trace_perfetto_start(path, &trace))
+            if (trace_perfetto_start(path, none(), &trace))
                 _exit(1);
             for (uint64_t i = 0;; i++)
                 one_exit(i);
@@ -438,7 +501,7 @@ static void a_pipe_that_is_not_read_holds_nothing_up(void **state)
 
     unlink(path);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(trace_text_start(path, &trace), 0);
+    assert_int_equal(trace_text_start(path, none(), &trace), 0);
     for (unsigned i = 0; i < 5000; i++)
         one_exit(i);
     trace_stop(trace);
@@ -461,6 +524,7 @@ int main(void)
         cmocka_unit_test_setup(a_trace_that_starts_in_the_middle_of_an_exit_leaves_it_out, setup),
         cmocka_unit_test_setup(a_filter_lets_through_what_all_of_its_elements_do, setup),
         cmocka_unit_test_setup(a_filter_refuses_what_it_does_not_know, setup),
+        cmocka_unit_test_setup(a_trace_goes_on_in_another_process, setup),
         cmocka_unit_test_setup(text_tells_the_exit_and_what_answered_it, setup),
         cmocka_unit_test_setup(text_names_a_call_and_a_register, setup),
         cmocka_unit_test_setup(text_tells_what_was_written, setup),
