@@ -138,45 +138,6 @@ static int retract(struct pcpu *pcpu, const struct rv_command *c, uint64_t *valu
     return 0;
 }
 
-static int set_posted(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
-{
-    struct posted_window *window = vm_named(c)->posted + index_nospec(c->arg[0], RV_MAX_POSTED);
-
-    if (c->arg[0] >= RV_MAX_POSTED || c->arg[1] + c->arg[2] < c->arg[1])
-        return RV_REFUSED_RANGE;
-    if (window->size)
-        return RV_REFUSED_STATE;
-    window->start = c->arg[1];
-    /* Another core may be looking, but not at a window without a size. */
-    __atomic_store_n(&window->size, c->arg[2], __ATOMIC_RELEASE);
-    return 0;
-}
-
-/* The vCPU is live here, or nowhere: only this core's PPIs can be reached from here. */
-static int set_direct(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
-{
-    struct vcpu *vcpu = vcpu_named(c);
-    struct direct_entry *entry;
-
-    if (!vcpu || (vcpu->pcpu && vcpu->pcpu != pcpu))
-        return RV_REFUSED_VCPU;
-    if (c->arg[0] < 16 || c->arg[0] >= INTID_SPI || c->arg[0] == boot.maintenance_intid)
-        return RV_REFUSED_INTID;
-    if (c->arg[1] < 16 || c->arg[1] >= INTID_SPECIAL)
-        return RV_REFUSED_INTID;
-    if (c->arg[2] & ~(uint64_t)(RV_IRQ_PRIORITY | RV_IRQ_GROUP1 | RV_IRQ_ENABLED))
-        return RV_REFUSED_FLAGS;
-    entry = lr_direct_entry(vcpu, c->arg[0]);
-    if (!entry)
-        entry = lr_direct_entry(vcpu, 0); /* a free one */
-    if (!entry)
-        return NO_ROOM;
-    *entry = (struct direct_entry){.pintid = c->arg[0], .vintid = c->arg[1], .flags = c->arg[2]};
-    if (vcpu->pcpu)
-        gic_enable_ppi(pcpu, entry);
-    return 0;
-}
-
 static int flush(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     const struct vm *vm = vm_named(c);
@@ -205,8 +166,6 @@ static const struct command {
     [RV_COMMAND_PROTECT] = {.handle = protect, .need = A_VM},
     [RV_COMMAND_INJECT] = {.handle = inject, .need = A_VCPU_HERE},
     [RV_COMMAND_RETRACT] = {.handle = retract, .need = A_VCPU_HERE},
-    [RV_COMMAND_SET_POSTED] = {.handle = set_posted, .need = A_VM},
-    [RV_COMMAND_SET_DIRECT] = {.handle = set_direct, .need = NOTHING},
     [RV_COMMAND_FLUSH] = {.handle = flush, .need = A_VM},
 };
 

@@ -27,17 +27,13 @@ uint64_t exit_ipa(void)
     return (read_sysreg(hpfar_el2) & HPFAR_FIPA) << 8 | (read_sysreg(far_el2) & 0xfff);
 }
 
-static bool is_posted(const struct vm *vm, uint64_t ipa)
+/* The vmm may write the windows at any time: they mean something to this guest only. */
+static bool is_posted(const struct vcpu *vcpu, uint64_t ipa)
 {
+    const volatile struct rv_posted *window = vcpu->page->posted;
+
     for (uint32_t i = 0; i < RV_MAX_POSTED; i++) {
-        const struct posted_window *window = &vm->posted[i];
-
-        /* Acquire: pairs with the release in set_posted(); the start is there if the size is. */
-        uint64_t size = __atomic_load_n(&window->size, __ATOMIC_ACQUIRE);
-
-        if (!size)
-            return false;
-        if (ipa - window->start < size)
+        if (ipa - window[i].start < window[i].size)
             return true;
     }
     return false;
@@ -57,11 +53,11 @@ static bool is_store(uint64_t esr)
  * at a translation fault. AArch32 always waits: stepping over T32 code takes more
  * than stepping the PC.
  */
-static bool may_post(const struct vm *vm, uint64_t esr)
+static bool may_post(const struct vcpu *vcpu, uint64_t esr)
 {
     if (!is_store(esr) || read_sysreg(spsr_el2) & PSTATE_nRW)
         return false;
-    return (esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION && is_posted(vm, exit_ipa());
+    return (esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION && is_posted(vcpu, exit_ipa());
 }
 
 /* With RV_FEATURE_IDLE the stub itself waits for the guest's WFI, unless it is AArch32's. */
@@ -100,7 +96,7 @@ void exit_sync(struct pcpu *pcpu)
         return;
     esr = read_sysreg(esr_el2);
     value = stored_value(pcpu, esr);
-    if (may_post(pcpu->vcpu->vm, esr)) {
+    if (may_post(pcpu->vcpu, esr)) {
         report(pcpu, RV_EVENT_POSTED, 0, value);
         exit_advance();
     } else if (is_idle(esr)) {

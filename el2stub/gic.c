@@ -95,14 +95,6 @@ void gic_kick(uint64_t mask)
     isb();
 }
 
-/* Enable the PPI of a direct entry in this core, or mask it, as the entry says. */
-void gic_enable_ppi(struct pcpu *pcpu, const struct direct_entry *entry)
-{
-    uint64_t reg = entry->flags & RV_IRQ_ENABLED ? GICR_ISENABLER0 : GICR_ICENABLER0;
-
-    gic_write_ppis(pcpu, reg, 1u << entry->pintid);
-}
-
 /* An interrupt that nobody has asked for, and that is no PPI. An SPI is masked. */
 static void handle_stray(struct pcpu *pcpu, uint32_t intid)
 {

@@ -6,6 +6,8 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
+#define SGIS 0xffffu /* of the private interrupts, a bit for each */
+
 static uint64_t lr_read(uint32_t n)
 {
     switch (n) {
@@ -118,19 +120,6 @@ static void maintain(struct pcpu *pcpu)
     }
 }
 
-/* A direct interrupt of the vCPU that is live here. False: it is none. */
-static bool inject_direct(struct pcpu *pcpu, uint32_t intid)
-{
-    const struct direct_entry *d = lr_direct_entry(pcpu->vcpu, intid);
-    uint64_t lr;
-
-    if (!d || !(d->flags & RV_IRQ_ENABLED))
-        return false;
-    lr = rv_gic_irq(d->vintid, d->flags | RV_IRQ_PENDING) | LR_HW;
-    lr_inject(pcpu, lr | (uint64_t)intid << LR_PINTID_SHIFT);
-    return true;
-}
-
 /*
  * Do what the PPIs ask for that gic_irq() has acknowledged. One that nobody here has asked for
  * is masked, so that it does not come again: those of a vCPU that has just left come here.
@@ -139,14 +128,18 @@ void lr_take_ppis(struct pcpu *pcpu)
 {
     while (pcpu->ppis) {
         uint32_t intid = (uint32_t)__builtin_ctz(pcpu->ppis);
+        uint64_t lr = pcpu->vcpu ? pcpu->vcpu->direct[intid] : 0;
 
         pcpu->ppis &= ~(1u << intid);
-        if (pcpu->vcpu && inject_direct(pcpu, intid))
+        if (intid == boot.maintenance_intid) {
+            if (pcpu->vcpu)
+                maintain(pcpu);
+        } else if (lr & LR_PENDING) {
+            lr_inject(pcpu, lr);
             continue; /* the guest deactivates it */
-        if (intid != boot.maintenance_intid)
+        } else {
             gic_write_ppis(pcpu, GICR_ICENABLER0, 1u << intid);
-        else if (pcpu->vcpu)
-            maintain(pcpu);
+        }
         write_sysreg(intid, icc_dir_el1);
     }
 }
@@ -157,29 +150,36 @@ bool lr_pending(void)
     return find(LR_PENDING, LR_PENDING) < cpu.nr_lrs;
 }
 
-/* The direct entry that has this physical INTID, or NULL. 0: the first free one. */
-struct direct_entry *lr_direct_entry(struct vcpu *vcpu, uint64_t pintid)
+/* The PPIs that may be a guest's, a bit for each. */
+static uint32_t guest_ppis(void)
 {
-    for (uint32_t i = 0; i < RV_MAX_DIRECT; i++) {
-        if (vcpu->direct[i].pintid == pintid)
-            return &vcpu->direct[i];
-    }
-    return NULL;
+    return ~(SGIS | 1u << boot.maintenance_intid);
 }
 
-/* The physical side of the direct entries, as the vCPU comes or goes. */
-void lr_direct(struct vcpu *vcpu, bool on)
+/* From the page: what the stub injects by itself into the vCPU, which is live or about to be. */
+void lr_load_direct(struct vcpu *vcpu)
 {
-    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
-        const struct direct_entry *d = &vcpu->direct[i];
+    const volatile uint64_t *direct = vcpu->page->direct;
+    uint32_t enabled = 0;
 
-        if (on) {
-            gic_enable_ppi(vcpu->pcpu, d);
-        } else {
-            gic_write_ppis(vcpu->pcpu, GICR_ICENABLER0, 1u << d->pintid);
-            gic_write_ppis(vcpu->pcpu, GICR_ICACTIVER0, 1u << d->pintid);
-        }
+    for (uint32_t n = 0; n < RV_NR_DIRECT; n++) {
+        uint64_t lr = (direct[n] & RV_DIRECT_BITS) | n;
+
+        if (!(SGIS >> n & 1))
+            lr |= LR_HW | (uint64_t)n << LR_PINTID_SHIFT;
+        if (lr & LR_PENDING)
+            enabled |= 1u << n;
+        vcpu->direct[n] = lr;
     }
+    gic_write_ppis(vcpu->pcpu, GICR_ICENABLER0, guest_ppis() & ~enabled);
+    gic_write_ppis(vcpu->pcpu, GICR_ISENABLER0, guest_ppis() & enabled);
+}
+
+/* Their physical side, as the vCPU goes. */
+void lr_mask_direct(struct vcpu *vcpu)
+{
+    gic_write_ppis(vcpu->pcpu, GICR_ICENABLER0, guest_ppis());
+    gic_write_ppis(vcpu->pcpu, GICR_ICACTIVER0, guest_ppis());
 }
 
 /* To the page. EOIcount moves there: the vmm knows what the guest has ended. */
@@ -199,16 +199,16 @@ void lr_save(struct vcpu *vcpu)
     gic->ppi_active = GICR(vcpu->pcpu, GICR_ISACTIVER0);
 }
 
-/* May the guest have this interrupt? HW=1 lets it deactivate a physical one. */
-static bool is_legal(struct vcpu *vcpu, uint64_t lr)
+/* May the guest have this interrupt? HW=1 lets it deactivate a physical one: a PPI of its own. */
+static bool is_legal(uint64_t lr)
 {
-    const struct direct_entry *d = lr_direct_entry(vcpu, LR_PINTID(lr));
+    uint32_t intid = LR_VINTID(lr);
 
     if (!(lr & LR_HW))
-        return LR_VINTID(lr) < INTID_SPECIAL;
+        return intid < INTID_SPECIAL;
     if ((lr & LR_STATES) == LR_STATES)
         return false; /* UNPREDICTABLE with HW */
-    return d && d->pintid && d->vintid == LR_VINTID(lr);
+    return intid == LR_PINTID(lr) && intid < INTID_SPI && guest_ppis() >> intid & 1;
 }
 
 /*
@@ -220,7 +220,7 @@ int lr_load(struct vcpu *vcpu)
 {
     const volatile struct rv_gic *gic = &vcpu->page->gic;
     uint64_t irq[16], hcr = gic->hcr & RV_ICH_HCR_BITS;
-    uint32_t direct = 0;
+    uint32_t active = (uint32_t)gic->ppi_active & guest_ppis();
 
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
         irq[n] = gic->irq[n];
@@ -228,7 +228,7 @@ int lr_load(struct vcpu *vcpu)
             irq[n] = 0;
             continue;
         }
-        if (!is_legal(vcpu, irq[n]))
+        if (!is_legal(irq[n]))
             return RV_REFUSED_REGISTER;
         for (uint32_t i = 0; i < n; i++) {
             if (irq[i] && LR_VINTID(irq[i]) == LR_VINTID(irq[n]))
@@ -237,11 +237,8 @@ int lr_load(struct vcpu *vcpu)
     }
     for (uint32_t n = 0; n < cpu.nr_lrs; n++)
         lr_write(n, irq[n]);
-    for (uint32_t i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++)
-        direct |= 1u << vcpu->direct[i].pintid;
-    direct &= (uint32_t)gic->ppi_active;
-    if (direct)
-        gic_write_ppis(vcpu->pcpu, GICR_ISACTIVER0, direct);
+    if (active)
+        gic_write_ppis(vcpu->pcpu, GICR_ISACTIVER0, active);
     write_sysreg(gic->vmcr, ich_vmcr_el2);
     write_sysreg(gic->ap0r0, ich_ap0r0_el2);
     write_sysreg(gic->ap1r0, ich_ap1r0_el2);

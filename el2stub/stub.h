@@ -19,7 +19,7 @@
 /* clang-format on */
 
 /* What a function that may refuse returns besides 0 and RV_REFUSED_*, which are positive. */
-#define NO_ROOM (-1) /* no table page or direct entry is left; nothing has changed */
+#define NO_ROOM (-1) /* no table page is left; nothing has changed */
 
 /* A field of an ID register. */
 #define ID_FIELD(reg, shift) ((reg) >> (shift)&0xf)
@@ -29,12 +29,6 @@ typedef struct {
     uint64_t v;
 } ipa_t;
 
-/* Stores to [start, start + size) are posted. */
-struct posted_window {
-    uint64_t start; /* IPA */
-    uint64_t size;  /* bytes; 0: this window and those behind it are not set */
-};
-
 struct vm {
     bool exists;
     bool stopped;        /* an illegal command named it: none of its vCPUs runs again */
@@ -42,14 +36,6 @@ struct vm {
     uint64_t ram_size;
     uint64_t *root; /* stage 2, level 1, two concatenated tables */
     uint64_t vttbr; /* VTTBR_EL2 while this VM runs */
-    struct posted_window posted[RV_MAX_POSTED];
-};
-
-/* A physical interrupt that the stub injects by itself. */
-struct direct_entry {
-    uint64_t pintid; /* 0: this entry and those behind it are free */
-    uint64_t vintid;
-    uint64_t flags; /* RV_IRQ_* */
 };
 
 struct vcpu {
@@ -57,7 +43,7 @@ struct vcpu {
     uint16_t index;
     struct rv_vcpu_page *page; /* shared: the vmm may write it at any time */
     struct pcpu *pcpu;         /* where its registers are live; NULL: in the page */
-    struct direct_entry direct[RV_MAX_DIRECT];
+    uint64_t direct[RV_NR_DIRECT]; /* what goes into a list register; not pending: not enabled */
     bool overflowed; /* interrupts wait for a list register: new ones go to the vmm */
 };
 
@@ -185,7 +171,6 @@ int gic_init(void);
 int gic_init_cpu(struct pcpu *pcpu);
 void gic_irq(struct pcpu *pcpu);
 void gic_kick(uint64_t mask);
-void gic_enable_ppi(struct pcpu *pcpu, const struct direct_entry *entry);
 void gic_write_ppis(struct pcpu *pcpu, uint64_t reg, uint32_t ppis);
 
 /* lr.c: list registers, the virtual side. */
@@ -193,8 +178,8 @@ void lr_inject(struct pcpu *pcpu, uint64_t lr);
 uint32_t lr_retract(uint32_t vintid, uint32_t states);
 void lr_take_ppis(struct pcpu *pcpu);
 bool lr_pending(void);
-struct direct_entry *lr_direct_entry(struct vcpu *vcpu, uint64_t pintid);
-void lr_direct(struct vcpu *vcpu, bool on);
+void lr_load_direct(struct vcpu *vcpu);
+void lr_mask_direct(struct vcpu *vcpu);
 void lr_save(struct vcpu *vcpu);
 int lr_load(struct vcpu *vcpu);
 

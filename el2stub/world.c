@@ -212,6 +212,8 @@ int world_load(struct vcpu *vcpu, uint32_t groups)
         return RV_REFUSED_REGISTER;
     if (groups & RV_GROUP_GIC && lr_load(vcpu))
         return RV_REFUSED_REGISTER;
+    if (groups & RV_GROUP_DIRECT)
+        lr_load_direct(vcpu);
     if (groups & RV_GROUP_CORE) {
         write_sysreg(vcpu->page->pc, elr_el2);
         write_sysreg(pstate, spsr_el2);
@@ -239,7 +241,6 @@ int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
         return RV_REFUSED_REGISTER;
     }
     tlb_flush_vcpu();
-    lr_direct(vcpu, true);
     pcpu->vcpu = vcpu;
     pcpu->stack_top->gpr = vcpu->page->x;
     return 0;
@@ -252,7 +253,7 @@ void world_leave(struct pcpu *pcpu)
     struct rv_event *event = event_begin(pcpu, RV_EVENT_STOPPED);
 
     world_save(vcpu, RV_GROUPS_ALL);
-    lr_direct(vcpu, false);
+    lr_mask_direct(vcpu);
     write_sysreg(0, ich_hcr_el2);
     write_sysreg(0, cntv_ctl_el0);
     write_sysreg(0, cntp_ctl_el0);

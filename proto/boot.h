@@ -13,8 +13,7 @@
 #define RV_MAX_PCPUS  64u /* a kick mask has 64 bits */
 #define RV_MAX_VCPUS  64u
 #define RV_MAX_VMS    8u
-#define RV_MAX_POSTED 8u /* posted windows of one VM */
-#define RV_MAX_DIRECT 8u /* direct-injection entries of one vCPU */
+#define RV_MAX_POSTED 8u /* posted windows of a vCPU */
 #define RV_PAGE_SIZE  4096u
 #define RV_BLOCK_SIZE 0x200000ull
 #define RV_IPA_BITS   40u

@@ -71,10 +71,8 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_COMMAND_PROTECT     9u  /* IPA, size, RV_MAP_* */
 #define RV_COMMAND_INJECT      10u /* INTID, RV_IRQ_* and priority */
 #define RV_COMMAND_RETRACT     11u /* INTID, RV_LR_* to clear; the ACK has the old states */
-#define RV_COMMAND_SET_POSTED  12u /* window, IPA, size; each window once */
-#define RV_COMMAND_SET_DIRECT  13u /* physical INTID, virtual INTID, RV_IRQ_* and priority */
-#define RV_COMMAND_FLUSH       14u /* RAM offset, size: written by another process */
-#define RV_COMMAND_COUNT       15u
+#define RV_COMMAND_FLUSH       12u /* RAM offset, size: written by another process */
+#define RV_COMMAND_COUNT       13u
 
 /* Command flags. */
 #define RV_COMMAND_FLAG_ACK 0x80u /* answer with RV_EVENT_ACK */
@@ -92,13 +90,12 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_MAX_ENTRIES 2048u    /* MAP, PROTECT: pages and blocks; MAP: new tables too */
 #define RV_MAX_FLUSH   0x40000u /* FLUSH: bytes */
 
-/* RV_COMMAND_INJECT and RV_COMMAND_SET_DIRECT: bits of their last argument. */
+/* RV_COMMAND_INJECT: bits of its last argument. */
 #define RV_IRQ_PRIORITY 0x00ffu /* bits 7..0: priority */
 #define RV_IRQ_GROUP1   0x0100u /* group 1, else group 0 */
 #define RV_IRQ_EOI      0x0200u /* send RV_EVENT_EOI when the guest has ended it */
-#define RV_IRQ_ENABLED  0x0400u /* SET_DIRECT: else the physical interrupt is masked */
-#define RV_IRQ_ACTIVE   0x0800u /* INJECT: it is (also) active */
-#define RV_IRQ_PENDING  0x1000u /* INJECT: it is (also) pending */
+#define RV_IRQ_ACTIVE   0x0800u /* it is (also) active */
+#define RV_IRQ_PENDING  0x1000u /* it is (also) pending */
 
 /* RV_COMMAND_RETRACT: the states of an interrupt in a list register. */
 #define RV_LR_PENDING 0x1u
@@ -106,7 +103,7 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 
 /* RV_EVENT_ACK: `value` is the command's result, `esr` its tag, `ipa` 0 or RV_STATUS_*. */
 #define RV_STATUS_OK      0u
-#define RV_STATUS_NO_ROOM 1u /* no table page or direct entry left: nothing changed */
+#define RV_STATUS_NO_ROOM 1u /* no table page left: nothing changed */
 
 /* RV_EVENT_REFUSED: `value` is one of these, `esr` the tag, `ipa` the op. */
 #define RV_REFUSED_OP       1u  /* no such command */

@@ -13,6 +13,7 @@
 
 #include "proto/arm/el2.h"
 #include "proto/arm/gic.h"
+#include "proto/boot.h"
 #include "proto/message.h"
 
 #define RV_GROUP_GPR   0x01u  /* x0-x30: always current while the guest is stopped */
@@ -25,7 +26,8 @@
 #define RV_GROUP_GIC   0x80u  /* list registers, active priorities, CPU interface */
 #define RV_GROUP_SVE   0x100u /* Z0-Z31, P0-P15, FFR, where the CPU has them */
 #define RV_GROUP_PMU   0x200u /* PMUv3, where the CPU has it */
-#define RV_GROUPS_ALL  0x3ffu
+#define RV_GROUP_DIRECT 0x400u /* what the stub injects by itself; only loaded */
+#define RV_GROUPS_ALL  0x7ffu
 
 /* The bits of HCR_EL2 that the vmm may set: traps of WFI and WFE; a pending virtual SError. */
 #define RV_HCR_BITS (HCR_TWI | HCR_TWE | HCR_VSE)
@@ -39,6 +41,13 @@
 
 /* The bits of MDCR_EL2 that the vmm may set: debug exceptions and registers trap. */
 #define RV_MDCR_BITS MDCR_TDE
+
+/*
+ * The bits of an interrupt in `direct` that the vmm may set: pending means enabled. The INTIDs are
+ * those of the place, physical and virtual.
+ */
+#define RV_DIRECT_BITS (LR_PENDING | LR_GROUP1 | 0xffull << LR_PRIORITY_SHIFT)
+#define RV_NR_DIRECT   32u
 
 #define RV_VCPU_IRQS 80u /* interrupts in list registers, or waiting for one */
 
@@ -150,7 +159,7 @@ struct rv_gic {
     uint64_t ap0r0;             /* 0x288 ICH_AP0R0_EL2 */
     uint64_t ap1r0;             /* 0x290 ICH_AP1R0_EL2 */
     uint64_t ppi_pending;       /* 0x298 SAVE: physical GICR_ISPENDR0; not loaded */
-    uint64_t ppi_active;        /* 0x2a0 physical GICR_ISACTIVER0; loaded: PPIs of direct entries */
+    uint64_t ppi_active;        /* 0x2a0 physical GICR_ISACTIVER0; loaded: PPIs of direct interrupts */
     uint64_t hcr;               /* 0x2a8 ICH_HCR_EL2: RV_ICH_HCR_BITS; SAVE: EOIcount, too */
     uint32_t nr_irqs;           /* 0x2b0 the vmm's: irq[nr_irqs] and what follows is not in use */
     uint32_t pad;               /* 0x2b4 */
@@ -166,11 +175,19 @@ static inline uint64_t rv_gic_irq(uint64_t vintid, uint64_t flags)
            (flags & RV_IRQ_ACTIVE ? LR_ACTIVE : 0) | (flags & RV_IRQ_PENDING ? LR_PENDING : 0);
 }
 
+/* Stores to [start, start + size) are posted. */
+struct rv_posted {
+    uint64_t start; /* 0x00 IPA */
+    uint64_t size;  /* 0x08 bytes; 0: no window */
+};
+
 struct rv_vcpu_page {
     uint64_t x[31];        /* 0x000 GPR */
     uint64_t pc;           /* 0x0f8 CORE: ELR_EL2 */
     uint64_t pstate;       /* 0x100 CORE: SPSR_EL2 */
-    uint64_t pad[31];      /* 0x108 */
+    uint64_t pad[7];       /* 0x108 */
+    struct rv_posted posted[RV_MAX_POSTED]; /* 0x140 the vmm's, at any time */
+    uint64_t pad1[8];      /* 0x1c0 */
     struct rv_el1 el1;     /* 0x200 */
     struct rv_fp fp;       /* 0x300 */
     struct rv_pauth pauth; /* 0x580 */
@@ -179,9 +196,10 @@ struct rv_vcpu_page {
     struct rv_debug debug; /* 0x680 */
     struct rv_gic gic;     /* 0x900 */
     struct rv_pmu pmu;     /* 0xc00 */
-    uint8_t sve[0x3000];   /* 0x1000 RV_SVE_BYTES of it */
+    uint8_t sve[0x2f00];   /* 0x1000 RV_SVE_BYTES of it */
+    uint64_t direct[RV_NR_DIRECT]; /* 0x3f00 DIRECT: SGIs and PPIs, as ICH_LR<n>_EL2 */
 };
-_Static_assert(RV_SVE_BYTES <= 0x3000, "vCPU page layout");
+_Static_assert(RV_SVE_BYTES <= 0x2f00, "vCPU page layout");
 _Static_assert(sizeof(struct rv_vcpu_page) == 0x4000, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, el1) == 0x200, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, fp) == 0x300, "vCPU page layout");
@@ -191,3 +209,5 @@ _Static_assert(__builtin_offsetof(struct rv_vcpu_page, debug) == 0x680, "vCPU pa
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, gic) == 0x900, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, pmu) == 0xc00, "vCPU page layout");
 _Static_assert(__builtin_offsetof(struct rv_vcpu_page, sve) == 0x1000, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, posted) == 0x140, "vCPU page layout");
+_Static_assert(__builtin_offsetof(struct rv_vcpu_page, direct) == 0x3f00, "vCPU page layout");

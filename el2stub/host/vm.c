@@ -44,8 +44,6 @@ static int create(uint64_t index, uint64_t first_vcpu, uint64_t nr_vcpus)
     host->next = root + ROOT_SIZE;
     for (uint32_t i = 0; i < ROOT_SIZE / 8; i++)
         ((uint64_t *)root)[i] = 0;
-    for (uint32_t i = 0; i < RV_MAX_POSTED; i++)
-        vm->posted[i].size = 0;
     vm->stopped = false;
     vm->ram_size = 0; /* so that no command of a ring maps anything */
     vm->root = (uint64_t *)root;
@@ -95,11 +93,8 @@ static int destroy(uint64_t index)
     if (!vms[index].exists || is_served(index))
         return RV_HOST_BUSY;
     for (uint32_t i = 0; i < RV_MAX_VCPUS; i++) {
-        if (vcpus[i].vm != &vms[index])
-            continue;
-        vcpus[i].vm = NULL;
-        for (uint32_t n = 0; n < RV_MAX_DIRECT; n++)
-            vcpus[i].direct[n].pintid = 0;
+        if (vcpus[i].vm == &vms[index])
+            vcpus[i].vm = NULL;
     }
     vms[index].exists = false;
     tlb_flush_guests();

@@ -133,11 +133,16 @@ static const bool needs_here[RV_COMMAND_COUNT] = {
     [RV_COMMAND_SAVE] = true,  [RV_COMMAND_INJECT] = true, [RV_COMMAND_RETRACT] = true,
 };
 static const bool needs_vm[RV_COMMAND_COUNT] = {
-    [RV_COMMAND_VCPU_CREATE] = true, [RV_COMMAND_MAP] = true,   [RV_COMMAND_PROTECT] = true,
-    [RV_COMMAND_SET_POSTED] = true,  [RV_COMMAND_FLUSH] = true,
+    [RV_COMMAND_VCPU_CREATE] = true,
+    [RV_COMMAND_MAP] = true,
+    [RV_COMMAND_PROTECT] = true,
+    [RV_COMMAND_FLUSH] = true,
 };
 
-static bool entry_is_legal(const struct model_vcpu *vcpu, uint64_t lr)
+/* The PPIs that a guest may have. */
+#define GUEST_PPIS (0xffff0000u & ~(1u << FAKE_MAINTENANCE))
+
+static bool entry_is_legal(uint64_t lr)
 {
     uint32_t vintid = (uint32_t)lr, pintid = (uint32_t)(lr >> 32 & 0x1fff);
 
@@ -145,11 +150,7 @@ static bool entry_is_legal(const struct model_vcpu *vcpu, uint64_t lr)
         return false;
     if (!(lr >> 61 & 1))
         return vintid < 1020;
-    for (unsigned i = 0; i < RV_MAX_DIRECT && vcpu->direct[i].pintid; i++) {
-        if (vcpu->direct[i].pintid == pintid && vcpu->direct[i].vintid == vintid)
-            return lr >> 62 != 3;
-    }
-    return false;
+    return pintid == vintid && pintid < 32 && GUEST_PPIS >> pintid & 1 && lr >> 62 != 3;
 }
 
 static bool page_is_legal(unsigned vcpu, uint64_t groups)
@@ -164,7 +165,7 @@ static bool page_is_legal(unsigned vcpu, uint64_t groups)
     for (uint32_t i = 0; i < cpu.nr_lrs; i++) {
         if (page->gic.irq[i] >> 62 == 0)
             continue;
-        if (!entry_is_legal(&model.vcpu[vcpu], page->gic.irq[i]))
+        if (!entry_is_legal(page->gic.irq[i]))
             return false;
         for (uint32_t j = 0; j < i; j++) {
             if (page->gic.irq[j] >> 62 && (uint32_t)page->gic.irq[j] == (uint32_t)page->gic.irq[i])
@@ -250,21 +251,12 @@ static bool vm_create_is_legal(const struct rv_command *c)
     return true;
 }
 
-/* The vCPU that RUN and SET_DIRECT name; NULL: it does not exist, or may not run. */
+/* The vCPU that RUN names; NULL: it does not exist, or may not run. */
 static struct model_vcpu *named(const struct rv_command *c)
 {
     struct model_vcpu *vcpu = c->vcpu < FAKE_VCPUS ? &model.vcpu[c->vcpu] : NULL;
 
     return vcpu && vcpu->exists && !model.vm[vcpu->vm].stopped ? vcpu : NULL;
-}
-
-static bool set_direct_is_legal(unsigned core, const struct rv_command *c)
-{
-    const struct model_vcpu *vcpu = named(c);
-
-    return vcpu && (vcpu->core < 0 || vcpu->core == (int)core) && c->arg[0] >= 16 &&
-           c->arg[0] < 32 && c->arg[0] != FAKE_MAINTENANCE && c->arg[1] >= 16 && c->arg[1] < 1020 &&
-           !(c->arg[2] & ~0x5ffull);
 }
 
 bool model_refuses(unsigned n, const struct rv_command *c)
@@ -283,8 +275,8 @@ bool model_refuses(unsigned n, const struct rv_command *c)
     case RV_COMMAND_RUN:
         return !named(c) || core->vcpu >= 0 || named(c)->core >= 0 ||
                !page_is_legal(c->vcpu, ~0ull);
-    case RV_COMMAND_LOAD: return c->arg[0] > 0x3ff || !page_is_legal(c->vcpu, c->arg[0]);
-    case RV_COMMAND_SAVE: return c->arg[0] > 0x3ff;
+    case RV_COMMAND_LOAD: return c->arg[0] > 0x7ff || !page_is_legal(c->vcpu, c->arg[0]);
+    case RV_COMMAND_SAVE: return c->arg[0] > 0x7ff;
     case RV_COMMAND_VM_CREATE: return !vm_create_is_legal(c);
     case RV_COMMAND_VCPU_CREATE: return c->vcpu >= FAKE_VCPUS || model.vcpu[c->vcpu].exists;
     case RV_COMMAND_MAP: return !map_is_legal(c);
@@ -292,10 +284,6 @@ bool model_refuses(unsigned n, const struct rv_command *c)
     case RV_COMMAND_INJECT:
         return c->arg[0] >= 1020 || c->arg[1] & ~0x1bffull || !(c->arg[1] & 0x1800);
     case RV_COMMAND_RETRACT: return c->arg[0] >= 1020 || c->arg[1] > 3;
-    case RV_COMMAND_SET_POSTED:
-        return c->arg[0] >= 8 || c->arg[1] + c->arg[2] < c->arg[1] ||
-               model.vm[c->vm].posted_size[c->arg[0]];
-    case RV_COMMAND_SET_DIRECT: return !set_direct_is_legal(n, c);
     case RV_COMMAND_FLUSH:
         return (c->arg[0] | c->arg[1]) % 4096 || c->arg[1] > RV_MAX_FLUSH ||
                !inside(c->arg[0], c->arg[1], model.vm[c->vm].ram, model.vm[c->vm].size);
@@ -303,7 +291,7 @@ bool model_refuses(unsigned n, const struct rv_command *c)
     }
 }
 
-/* What may come out again: a direct entry may have another virtual INTID by now. */
+/* What may come out again. */
 static bool entry_is_sound(uint64_t lr)
 {
     return lr >> 62 && (lr >> 61 & 1 ? lr >> 62 != 3 : (uint32_t)lr < 1020);
@@ -328,14 +316,11 @@ static void stopped(unsigned n, const struct rv_event *event)
     core->blocked = core->waits = false;
 }
 
-static void set_direct(const struct rv_command *c)
+static void load_direct(unsigned vcpu)
 {
-    struct model_direct *d = model.vcpu[c->vcpu].direct;
-
-    while (d->pintid && d->pintid != c->arg[0])
-        d++;
-    *d = (struct model_direct){(uint32_t)c->arg[0], (uint32_t)c->arg[1],
-                               (c->arg[2] & RV_IRQ_ENABLED) != 0};
+    model.vcpu[vcpu].direct = 0;
+    for (unsigned n = 0; n < 32; n++)
+        model.vcpu[vcpu].direct |= (uint32_t)(fake_pages[vcpu].direct[n] >> 62 & 1) << n;
 }
 
 /* A command was executed. `flushes`: how often this core's stage 1 entries were dropped. */
@@ -353,6 +338,11 @@ static void executed(unsigned n, const struct rv_command *c, unsigned flushes)
         MODEL_CHECK(flushes);
         core->vcpu = c->vcpu;
         model.vcpu[c->vcpu].core = (int)n;
+        load_direct(c->vcpu);
+        break;
+    case RV_COMMAND_LOAD:
+        if (c->arg[0] & RV_GROUP_DIRECT)
+            load_direct(c->vcpu);
         break;
     case RV_COMMAND_VM_CREATE:
         *vm = (struct model_vm){.exists = true, .ram = c->arg[0], .size = c->arg[1]};
@@ -369,11 +359,6 @@ static void executed(unsigned n, const struct rv_command *c, unsigned flushes)
         vm->digest = digest(c->vm);
         break;
     case RV_COMMAND_MAP: vm->digest = digest(c->vm); break;
-    case RV_COMMAND_SET_POSTED:
-        vm->posted_start[c->arg[0]] = c->arg[1];
-        vm->posted_size[c->arg[0]] = c->arg[2];
-        break;
-    case RV_COMMAND_SET_DIRECT: set_direct(c); break;
     default: break;
     }
 }
@@ -397,10 +382,10 @@ static void check_mapped(const struct rv_command *c)
     }
 }
 
-static bool is_in_posted(unsigned vm, uint64_t ipa)
+static bool is_in_posted(int vcpu, uint64_t ipa)
 {
     for (unsigned i = 0; i < RV_MAX_POSTED; i++) {
-        if (ipa - model.vm[vm].posted_start[i] < model.vm[vm].posted_size[i])
+        if (ipa - fake_pages[vcpu].posted[i].start < fake_pages[vcpu].posted[i].size)
             return true;
     }
     return false;
@@ -418,7 +403,7 @@ static void take(unsigned n, const struct rv_event *event)
         core->blocked = true;
         break;
     case RV_EVENT_POSTED:
-        MODEL_CHECK(core->runs && is_in_posted(model.vcpu[core->vcpu].vm, event->ipa));
+        MODEL_CHECK(core->runs && is_in_posted(core->vcpu, event->ipa));
         break;
     case RV_EVENT_EOI: MODEL_CHECK(core->vcpu >= 0 && event->value < 1020); break;
     case RV_EVENT_REFILL:
@@ -510,14 +495,11 @@ static void check_interrupts(void)
     }
 }
 
-/* HW=1 lets the guest deactivate a physical interrupt: only one that was tied to it at some time. */
-static void check_hw(const struct model_vcpu *m, uint64_t lr)
+/* HW=1 lets the guest deactivate a physical interrupt: none of the stub's own. */
+static void check_hw(uint64_t lr)
 {
-    bool found = false;
-
-    for (unsigned i = 0; i < RV_MAX_DIRECT; i++)
-        found |= m->direct[i].pintid && m->direct[i].pintid == (lr >> 32 & 0x1fff);
-    MODEL_CHECK(lr >> 62 == 0 || !(lr >> 61 & 1) || (found && lr >> 62 != 3));
+    if (lr >> 62 && lr >> 61 & 1)
+        MODEL_CHECK(entry_is_legal(lr));
 }
 
 static void check_core(unsigned n)
@@ -526,7 +508,7 @@ static void check_core(unsigned n)
     const struct pcpu *core = fake_use(n);
     const uint32_t own = 1u | 1u << FAKE_MAINTENANCE;
     uint64_t mode = REG(spsr_el2) & 0x1f;
-    uint32_t direct = 0, enabled = 0;
+    uint32_t ppis = 0, enabled = 0;
 
     /* The guest stays below EL2, and traps. */
     MODEL_CHECK(mode == 0 || mode == 4 || mode == 5 || mode == 0x10);
@@ -545,19 +527,17 @@ static void check_core(unsigned n)
         MODEL_CHECK(core->stack_top->gpr == fake_pages[m->vcpu].x);
         check_interrupts();
         for (uint32_t i = 0; i < cpu.nr_lrs; i++)
-            check_hw(v, *fake_lr(i));
+            check_hw(*fake_lr(i));
         check_signs((unsigned)m->vcpu, n);
-        for (unsigned i = 0; i < RV_MAX_DIRECT && v->direct[i].pintid; i++) {
-            direct |= 1u << v->direct[i].pintid;
-            enabled |= v->direct[i].enabled ? 1u << v->direct[i].pintid : 0;
-        }
+        ppis = GUEST_PPIS;
+        enabled = v->direct & GUEST_PPIS;
     } else {
         MODEL_CHECK(REG(ich_hcr_el2) == 0 && REG(cntv_ctl_el0) == 0 && REG(cntp_ctl_el0) == 0);
     }
     /* Physical interrupts of the stub are on; others only if the guest here has them. */
     MODEL_CHECK((fake_core->gicr.enabled & own) == own);
     MODEL_CHECK(!(fake_core->gicr.enabled & ~(own | enabled)));
-    MODEL_CHECK(!(fake_core->gicr.active & ~direct));
+    MODEL_CHECK(!(fake_core->gicr.active & ~ppis));
     MODEL_CHECK(!fake_core->gicr.masking && !fake_core->gicr.active_is_due);
 }
 

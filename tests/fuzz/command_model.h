@@ -18,20 +18,14 @@
 struct model_vm {
     bool exists, stopped;
     uint64_t ram, size;
-    uint64_t posted_start[RV_MAX_POSTED], posted_size[RV_MAX_POSTED];
     uint64_t digest; /* of all that stage 2 maps */
-};
-
-struct model_direct {
-    uint32_t pintid, vintid; /* 0: free */
-    bool enabled;
 };
 
 struct model_vcpu {
     bool exists;
     unsigned vm;
     int core; /* where it is live; -1: nowhere */
-    struct model_direct direct[RV_MAX_DIRECT];
+    uint32_t direct; /* those of its page when it was loaded last: a bit for each that is enabled */
 };
 
 struct model_core {

@@ -48,7 +48,7 @@ static uint64_t wild(void)
         0,          1,          2,          15,         16,         31,         32,
         63,         64,         1019,       1020,       4095,       4096,       0x200000,
         1ull << 30, 1ull << 31, 1ull << 32, 1ull << 39, 1ull << 40, 1ull << 61, 1ull << 63,
-        ~0ull,      ~4095ull,   0xffffffff, 0x3ff,      0x400};
+        ~0ull,      ~4095ull,   0xffffffff, 0x7ff,      0x800};
 
     if (pick(2))
         return interesting[pick(sizeof(interesting) / sizeof(*interesting))];
@@ -78,7 +78,7 @@ static struct rv_command generate(unsigned core)
     struct rv_command c = {.vcpu = (uint16_t)(live < 0 ? pick(FAKE_VCPUS) : (uint64_t)live)};
 
     c.op = (uint8_t)(1 + pick(RV_COMMAND_COUNT - 1));
-    if (c.op == RV_COMMAND_RUN || c.op == RV_COMMAND_SET_DIRECT || c.op == RV_COMMAND_VCPU_CREATE)
+    if (c.op == RV_COMMAND_RUN || c.op == RV_COMMAND_VCPU_CREATE)
         c.vcpu = (uint16_t)pick(FAKE_VCPUS);
     c.vm = (uint16_t)(model.vcpu[c.vcpu].exists ? model.vcpu[c.vcpu].vm : pick(4));
     switch (c.op) {
@@ -114,16 +114,6 @@ static struct rv_command generate(unsigned core)
     case RV_COMMAND_RETRACT:
         c.arg[0] = 16 + pick(24);
         c.arg[1] = pick(4);
-        break;
-    case RV_COMMAND_SET_POSTED:
-        c.arg[0] = pick(8);
-        c.arg[1] = pick(8) * 0x1000;
-        c.arg[2] = pick(2) * 0x1000 + pick(8);
-        break;
-    case RV_COMMAND_SET_DIRECT:
-        c.arg[0] = 26 + pick(5);
-        c.arg[1] = 16 + pick(16);
-        c.arg[2] = pick(2) * RV_IRQ_ENABLED | pick(2) * RV_IRQ_GROUP1 | pick(32) << 3;
         break;
     case RV_COMMAND_FLUSH:
         c.arg[0] = model.vm[c.vm].ram + (place() - BASE) % FAKE_GB;
@@ -178,7 +168,7 @@ static void write_page(unsigned vcpu)
     struct rv_vcpu_page *page = &fake_pages[vcpu];
     bool any = pick(16) == 0;
 
-    switch (pick(6)) {
+    switch (pick(8)) {
     case 0: page->pstate = (any ? pick(32) : modes[pick(4)]) | pick(16) << 28; break;
     case 1: page->el1.hcr_el2 = any ? wild() : pick(8) << 12 | pick(2) << 8; break;
     case 2:
@@ -190,7 +180,14 @@ static void write_page(unsigned vcpu)
             any        ? wild() << 48 | wild()
             : !pick(4) ? 0
             : pick(3)  ? (1 + pick(3)) << 62 | pick(32) << 51 | (16 + pick(24))
-                       : (1 + pick(2)) << 62 | LR_HW | (26 + pick(5)) << 32 | (16 + pick(16));
+                       : (1 + pick(2)) << 62 | LR_HW | (26 + pick(5)) * (1ull << 32 | 1);
+        break;
+    case 5:
+        page->direct[pick(32)] = any ? wild() << 48 | wild() : pick(2) << 62 | pick(32) << 51;
+        break;
+    case 6:
+        page->posted[pick(RV_MAX_POSTED)] = (struct rv_posted){
+            pick(8) * 0x1000, any ? wild() : pick(2) * 0x1000 + pick(8)};
         break;
     case 4:
         page->pmu.pmselr = pick(32);

@@ -34,6 +34,7 @@ static int run(void *opaque, unsigned number, unsigned index)
     };
 
     page_irqs_arrange(&vcpu->page->gic, cores->machine->nr_lrs, cores->machine->has_tdir);
+    vcpu_give(vcpu);
     pcpu_running(pcpu, vcpu);
     if (pcpu_push(pcpu, &command))
         return -EIO;
@@ -67,9 +68,9 @@ static uint64_t wake_time(const struct cores *cores, const struct vcpu *vcpu)
     struct rv_timer t = vcpu->page->timer;
     uint64_t virt = SCHED_NEVER, phys = SCHED_NEVER, first, now = clock_now(NULL);
 
-    if (vcpu->direct_enabled >> BOARD_TIMER_VIRT_INTID & 1)
+    if (vcpu->direct[BOARD_TIMER_VIRT_INTID] & LR_PENDING)
         virt = timer_ns(t.cntv_ctl, t.cntv_cval, t.cntpct - t.cntvoff, cores->machine->cntfrq);
-    if (vcpu->direct_enabled >> BOARD_TIMER_PHYS_INTID & 1)
+    if (vcpu->direct[BOARD_TIMER_PHYS_INTID] & LR_PENDING)
         phys = timer_ns(t.cntp_ctl, t.cntp_cval, t.cntpct, cores->machine->cntfrq);
     first = virt < phys ? virt : phys;
     return first > SCHED_NEVER - now ? SCHED_NEVER : now + first;

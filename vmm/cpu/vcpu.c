@@ -38,6 +38,15 @@ int vcpu_fetch(struct vcpu *vcpu, uint32_t groups)
     return 0;
 }
 
+void vcpu_give(struct vcpu *vcpu)
+{
+    struct rv_vcpu_page *page = vcpu->page;
+
+    memcpy(page->direct, vcpu->direct, sizeof(page->direct));
+    if (vcpu->posted)
+        memcpy(page->posted, vcpu->posted, sizeof(page->posted));
+}
+
 void vcpu_mark_dirty(struct vcpu *vcpu, uint32_t groups)
 {
     vcpu->dirty |= groups & ~RV_GROUP_GPR;
@@ -67,6 +76,7 @@ void vcpu_reset(struct vcpu *vcpu, uint64_t entry, uint64_t x0, uint64_t cntvoff
     struct rv_vcpu_page *page = vcpu->page;
 
     memset(page, 0, sizeof(*page));
+    vcpu_give(vcpu);
     page->x[0] = x0;
     page->pc = entry;
     page->pstate = PSTATE_EL1H_DAIF;

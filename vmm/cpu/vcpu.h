@@ -26,7 +26,8 @@ struct vcpu {
     void *vm;                     /* the struct vm that handles its events */
     uint64_t mpidr, midr;         /* what the guest reads in MPIDR_EL1 and MIDR_EL1 */
     uint64_t hcr;                 /* the RV_HCR_BITS that are always set */
-    uint32_t direct_enabled;      /* bit n: the physical PPI n is injected directly */
+    uint64_t direct[RV_NR_DIRECT]; /* as in the page */
+    const struct rv_posted *posted; /* RV_MAX_POSTED windows, as in the page; NULL: none */
     uint64_t stolen_ns;           /* time ready to run without a pCPU, since its VM's reset */
     struct pvtime_region *pvtime; /* where the guest reads `stolen_ns`, or NULL */
     struct rv_vcpu_page *page;    /* shared with the stub: nothing in it is trusted */
@@ -34,6 +35,9 @@ struct vcpu {
     uint32_t dirty;               /* RV_GROUP_*: changed in the page, to be loaded */
     bool renew;                   /* a fetch found what needs sched_renew() */
 };
+
+/* Put what the stub only reads there into the page: direct interrupts, posted windows. */
+void vcpu_give(struct vcpu *vcpu);
 
 /* x0-x30; register 31 reads as zero and ignores writes. */
 uint64_t vcpu_get_x(const struct vcpu *vcpu, unsigned reg);

@@ -255,11 +255,11 @@ void deliver_begin(struct vgic *vgic, struct vgic_ref ref)
     struct vgic_irq *irq = ref.irq;
 
     if (irq->bits & IRQ_DIRECT) {
-        if (!(irq->pushed & RV_IRQ_ENABLED) && !(irq->bits & IRQ_SENT))
+        if (!(irq->pushed & VGIC_DIRECT_ENABLED) && !(irq->bits & IRQ_SENT))
             return;
         /* Masked first: else the line brings it back before the change is made. */
-        if (irq->pushed & RV_IRQ_ENABLED)
-            (void)push_direct(vgic, ref, irq->home, irq->pushed & ~RV_IRQ_ENABLED);
+        if (irq->pushed & VGIC_DIRECT_ENABLED)
+            (void)push_direct(vgic, ref, irq->home, irq->pushed & ~VGIC_DIRECT_ENABLED);
     }
     withdraw(vgic, ref);
 }
@@ -274,7 +274,7 @@ static void sync_direct(struct vgic *vgic, struct vgic_ref ref)
     if (vcpu == IRQ_NOWHERE)
         vcpu = irq->home;
     else if (is_enabled(vgic->state, irq))
-        flags |= RV_IRQ_ENABLED;
+        flags |= VGIC_DIRECT_ENABLED;
     /* Enabled, it was masked by deliver_begin(): a new vCPU always comes with new flags. */
     if (flags != irq->pushed)
         (void)push_direct(vgic, ref, vcpu, flags);
@@ -341,8 +341,8 @@ void deliver_forget(struct vgic *vgic, struct vgic_ref ref)
 {
     struct vgic_irq *irq = ref.irq;
 
-    if ((irq->bits & IRQ_DIRECT) && (irq->pushed & RV_IRQ_ENABLED))
-        (void)push_direct(vgic, ref, irq->home, irq->pushed & ~RV_IRQ_ENABLED);
+    if ((irq->bits & IRQ_DIRECT) && (irq->pushed & VGIC_DIRECT_ENABLED))
+        (void)push_direct(vgic, ref, irq->home, irq->pushed & ~VGIC_DIRECT_ENABLED);
     if (irq->bits & (IRQ_HELD | IRQ_DIRECT))
         (void)retract(vgic, ref, RV_LR_PENDING | RV_LR_ACTIVE);
 }
@@ -399,7 +399,7 @@ int deliver_announce(struct vgic *vgic, unsigned intid)
     for (unsigned vcpu = 0; vcpu < vgic->state->nr_vcpus; vcpu++) {
         struct vgic_ref ref = state_ref(vgic, vcpu, intid);
         unsigned home = state_is_private(ref) ? vcpu : ref.irq->home;
-        uint32_t flags = ref.irq->pushed & ~(vcpu == home ? 0u : RV_IRQ_ENABLED);
+        uint32_t flags = ref.irq->pushed & ~(vcpu == home ? 0u : VGIC_DIRECT_ENABLED);
         int rc = vgic->ops->set_direct(vgic->ctx, vcpu, intid, intid, flags);
 
         if (rc)

@@ -125,7 +125,7 @@ static bool check_irq(struct vgic_state *state, struct vgic_irq *irq)
 static bool check_state(struct vgic *vgic)
 {
     struct vgic_state *state = vgic->state;
-    bool good = state->nr_direct <= RV_MAX_DIRECT;
+    bool good = state->nr_direct <= VGIC_MAX_DIRECT;
 
     for (unsigned i = 0; good && i < state->nr_direct; i++)
         good = state->direct[i] >= 16 && state->direct[i] < VGIC_NR_INTIDS;
@@ -205,7 +205,7 @@ int vgic_set_direct(struct vgic *vgic, unsigned intid)
         if (state->direct[i] == intid)
             return 0;
     }
-    if (state->nr_direct == RV_MAX_DIRECT)
+    if (state->nr_direct == VGIC_MAX_DIRECT)
         return -ENOSPC;
     state->direct[state->nr_direct++] = intid;
     for (unsigned vcpu = 0; vcpu < state->nr_vcpus; vcpu++)

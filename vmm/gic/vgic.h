@@ -26,6 +26,7 @@
 #define VGIC_NR_PRIVATE 32u  /* SGIs 0-15 and PPIs 16-31 */
 #define VGIC_NR_SPIS    256u /* INTID 32 and up */
 #define VGIC_NR_INTIDS  (VGIC_NR_PRIVATE + VGIC_NR_SPIS)
+#define VGIC_MAX_DIRECT 8u /* PPIs and SPIs that the stub injects by itself */
 
 #define VGIC_DIST_SIZE   0x10000u /* GICD, one */
 #define VGIC_REDIST_SIZE 0x20000u /* GICR, each vCPU: RD_base, then SGI_base */
@@ -58,15 +59,15 @@ struct vgic_ops {
     /* RV_COMMAND_SAVE of RV_GROUP_GIC. 0 or -errno. The copy is not trusted. */
     int (*save)(void *ctx, unsigned vcpu, struct rv_gic *out);
     /*
-     * RV_COMMAND_SET_DIRECT. `flags`: priority, RV_IRQ_GROUP1, RV_IRQ_ENABLED
-     * (else the physical interrupt is masked). The n-th different `pintid` of a
-     * vCPU is its direct entry n; the vgic announces them to all vCPUs in the same
-     * order. 0 or -errno.
+     * RV_GROUP_DIRECT of the vCPU. `flags`: priority, RV_IRQ_GROUP1, VGIC_DIRECT_ENABLED
+     * (else the physical interrupt is masked). 0 or -errno.
      */
     int (*set_direct)(void *ctx, unsigned vcpu, unsigned pintid, unsigned vintid, uint32_t flags);
 };
 
-#define VGIC_MAX_HELD (RV_VCPU_IRQS - 16u - RV_MAX_DIRECT) /* 16: list registers, at most */
+#define VGIC_MAX_HELD (RV_VCPU_IRQS - 16u - VGIC_MAX_DIRECT) /* 16: list registers, at most */
+
+#define VGIC_DIRECT_ENABLED 0x0400u /* set_direct() */
 
 struct vgic_state;
 
@@ -111,7 +112,7 @@ void vgic_reset(struct vgic *vgic);
 /*
  * Lets the stub inject `intid` (PPI or SPI) itself, from the physical interrupt with the
  * same number; the vgic has only its configuration. Call it at set-up, before the guest
- * runs. 0; -EINVAL: not a PPI or SPI; -ENOSPC: more than RV_MAX_DIRECT; or what op
+ * runs. 0; -EINVAL: not a PPI or SPI; -ENOSPC: more than VGIC_MAX_DIRECT; or what op
  * set_direct returned.
  */
 int vgic_set_direct(struct vgic *vgic, unsigned intid);

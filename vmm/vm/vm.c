@@ -169,6 +169,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
             .vm = vm,
             .mpidr = vm->mpidr[i],
             .hcr = HCR_TWI,
+            .posted = vm->posted,
         };
         if (cores_add(cores, &vm->vcpus[i])) {
             log_error("the machine has no room for another vCPU");
@@ -190,6 +191,8 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
         error = create_exits(vm);
     if (!error && !config->no_devices)
         error = vm_devices_create(vm, plugins);
+    if (!error)
+        vm_devices_post(vm);
     return error ? error : vm_check_claimed(vm);
 }
 
@@ -244,7 +247,7 @@ static int map_ram(struct vm *vm, uint64_t offset)
     return error;
 }
 
-/* Tell the stub of the VM: its memory, its vCPUs, its windows. */
+/* Tell the stub of the VM: its memory and its vCPUs. */
 int vm_announce(struct vm *vm)
 {
     const struct layout *layout = &vm->machine->layout;
@@ -274,8 +277,6 @@ int vm_announce(struct vm *vm)
 
         error = cores_call(vm->cores, &vcpu, NULL);
     }
-    if (!error)
-        error = vm_devices_post(vm);
     if (!error)
         error = vgic_set_direct(&vm->vgic, BOARD_TIMER_VIRT_INTID);
     if (!error)

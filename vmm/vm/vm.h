@@ -85,6 +85,7 @@ struct vm {
     struct device_console console;
     struct net_cards cards;
     struct vgic vgic;
+    struct rv_posted posted[RV_MAX_POSTED]; /* for the pages of all vCPUs */
     struct pci_host pci;
     struct v2m v2m; /* where PCI functions send their messages */
     struct exit_ctx exits;

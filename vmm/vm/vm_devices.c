@@ -268,52 +268,36 @@ static const struct rv_range *posted_range(const struct rv_instance *device, uns
     return NULL;
 }
 
-/* The next window. 0, or what cores_call() said. */
-static int post(struct vm *vm, struct rv_command *command, uint64_t start, uint64_t size)
-{
-    int error;
-
-    command->arg[1] = start;
-    command->arg[2] = size;
-    error = cores_call(vm->cores, command, NULL);
-    command->arg[0]++;
-    return error;
-}
-
 /*
  * There are few windows: one for all BARs, as any write to PCI's memory is posted (PCI Local
  * Bus 3.0, 3.2.5: drivers read back where it matters); then each device's first range before
  * anybody's second, in the order of the devices. A range that gets none works by blocking exits.
  */
-int vm_devices_post(struct vm *vm)
+void vm_devices_post(struct vm *vm)
 {
-    struct rv_command command = {.op = RV_COMMAND_SET_POSTED, .vm = (uint16_t)vm->share.id};
+    unsigned nr = 0;
     bool more = true;
-    int error = 0;
 
     if (pci_host_is_used(&vm->pci))
-        error = post(vm, &command, BOARD_PCI_MMIO_BASE, BOARD_PCI_MMIO_SIZE);
+        vm->posted[nr++] = (struct rv_posted){BOARD_PCI_MMIO_BASE, BOARD_PCI_MMIO_SIZE};
     for (unsigned n = 0; more; n++) {
         more = false;
-        for (unsigned i = 0; i < vm->nr_devices && !error; i++) {
+        for (unsigned i = 0; i < vm->nr_devices; i++) {
             unsigned region;
             const struct rv_range *range = posted_range(vm->devices[i], n, &region);
 
             if (!range)
                 continue;
             more = true;
-            if (command.arg[0] == RV_MAX_POSTED) {
+            if (nr == RV_MAX_POSTED) {
                 log_debug("device '%s': no posted window is left for registers 0x%llx",
                           device_name(vm->devices[i]), (unsigned long long)range->start);
                 continue;
             }
-            error = post(vm, &command, device_base(vm->devices[i], region).v + range->start,
-                         range->size);
+            vm->posted[nr++] = (struct rv_posted){
+                device_base(vm->devices[i], region).v + range->start, range->size};
         }
-        if (error)
-            return error;
     }
-    return 0;
 }
 
 /*

@@ -34,8 +34,8 @@ int vm_devices_check(struct vm *vm, const struct plugins *plugins);
 /* Also after a vm_devices_create() or a vm_devices_check() that failed. */
 void vm_devices_destroy(struct vm *vm);
 
-/* Tell the stub which registers' writes may be posted. 0, or what pcpu_call() said. */
-int vm_devices_post(struct vm *vm);
+/* Decide which registers' writes are posted: vm->posted. */
+void vm_devices_post(struct vm *vm);
 
 /*
  * Let no device take new work. What is in flight ends later, in the event loop, and

@@ -87,17 +87,19 @@ static int irq_set_direct(void *opaque, unsigned index, unsigned pintid, unsigne
     struct vm *vm = opaque;
     struct vcpu *vcpu = &vm->vcpus[index];
     struct rv_command command = {
-        .op = RV_COMMAND_SET_DIRECT,
+        .op = RV_COMMAND_LOAD,
         .vcpu = (uint16_t)vcpu->number,
         .vm = (uint16_t)vcpu->vm_id,
-        .arg = {pintid, vintid, flags},
+        .arg = {RV_GROUP_DIRECT},
     };
 
-    vcpu->direct_enabled &= ~(1u << pintid % 32);
-    if (flags & RV_IRQ_ENABLED)
-        vcpu->direct_enabled |= 1u << pintid % 32;
-    /* Live nowhere, any pCPU can take it; that it is done before the vCPU runs, the call sees to. */
-    return vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command) : cores_call(vm->cores, &command, NULL);
+    if (pintid >= RV_NR_DIRECT || pintid != vintid)
+        return -EINVAL;
+    vcpu->direct[pintid] =
+        rv_gic_irq(vintid, (flags & (RV_IRQ_PRIORITY | RV_IRQ_GROUP1)) |
+                               (flags & VGIC_DIRECT_ENABLED ? RV_IRQ_PENDING : 0));
+    vcpu->page->direct[pintid] = vcpu->direct[pintid];
+    return vcpu->pcpu ? pcpu_push(vcpu->pcpu, &command) : 0;
 }
 
 const struct vgic_ops vm_irq_ops = {

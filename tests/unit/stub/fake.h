@@ -115,6 +115,9 @@ void fake_create_vm(uint16_t vm);
 /* A vCPU of a VM, resting in a page that may be loaded. */
 void fake_create_vcpu(uint16_t vcpu, uint16_t vm);
 
+/* In the page of a vCPU: the stub injects the SGI or PPI, when it has loaded that. */
+#define FAKE_DIRECT(vcpu, intid) fake_pages[vcpu].direct[intid]
+
 /* Do one command on a core and return its only event; type 0: none. */
 struct rv_event fake_do(struct pcpu *pcpu, struct rv_command command);
 

@@ -2,8 +2,7 @@
 /*
  * Every command with every reason to refuse it. VM 0 has vCPU 0, live in core 0,
  * and vCPU 1, resting; VM 1 has vCPU 2, live in core 1, and vCPU 3, resting. A
- * command to the vCPU that is live in a core is about that vCPU's VM, whatever
- * vCPU it names; all others are about the VM in their `vm`.
+ * command is about the VM in its `vm`, whatever vCPU it names.
  */
 
 #include <stdlib.h>
@@ -41,8 +40,6 @@ static int setup(void **state)
         fake_create_vcpu((uint16_t)(vm * 2), vm);
         fake_create_vcpu((uint16_t)(vm * 2 + 1), vm);
         fake_ok(core, (struct rv_command){OP(RUN), VCPU((uint16_t)(vm * 2))});
-        fake_ok(core, (struct rv_command){OP(SET_DIRECT), VCPU((uint16_t)(vm * 2 + 1)),
-                                          .arg = {30, 30, RV_IRQ_ENABLED}});
         core->blocked = true; /* it waits for a reply */
     }
     core = fake_use(0);
@@ -161,8 +158,8 @@ static const struct {
     {"inject_1020", {OP(INJECT), VCPU(0), .arg = {1020, IRQ}}, RV_REFUSED_INTID, 0},
     {"inject_intid_high", {OP(INJECT), VCPU(0), .arg = {1ull << 61, IRQ}}, RV_REFUSED_INTID, 0},
     {"inject_no_state", {OP(INJECT), VCPU(0), .arg = {40, 0x80}}, RV_REFUSED_FLAGS, 0},
-    {"inject_enabled",
-     {OP(INJECT), VCPU(0), .arg = {40, IRQ | RV_IRQ_ENABLED}},
+    {"inject_flag_between",
+     {OP(INJECT), VCPU(0), .arg = {40, IRQ | 0x400}},
      RV_REFUSED_FLAGS,
      0},
     {"inject_flags", {OP(INJECT), VCPU(0), .arg = {40, IRQ | 1ull << 61}}, RV_REFUSED_FLAGS, 0},
@@ -170,39 +167,6 @@ static const struct {
     {"retract_1020", {OP(RETRACT), VCPU(0), .arg = {1020, 1}}, RV_REFUSED_INTID, 0},
     {"retract_flags", {OP(RETRACT), VCPU(0), .arg = {40, 4}}, RV_REFUSED_FLAGS, 0},
     {"retract_not_here", {OP(RETRACT), VCPU(2), .arg = {40, 1}}, RV_REFUSED_STATE, 1},
-
-    {"set_posted_window_8", {OP(SET_POSTED), .vm = 0, .arg = {8, 0, 4096}}, RV_REFUSED_RANGE, 0},
-    {"set_posted_window_high",
-     {OP(SET_POSTED), .vm = 0, .arg = {1ull << 40, 0, 8}},
-     RV_REFUSED_RANGE,
-     0},
-    {"set_posted_wraps", {OP(SET_POSTED), .vm = 0, .arg = {0, ~0ull, 2}}, RV_REFUSED_RANGE, 0},
-    {"set_posted_no_vm",
-     {OP(SET_POSTED), .vm = 3, .vcpu = 9, .arg = {0, 0, 8}},
-     RV_REFUSED_VM,
-     NOBODY},
-
-    {"set_direct_no_vcpu", {OP(SET_DIRECT), .vcpu = 64, .arg = {27, 27, 0}}, RV_REFUSED_VCPU, 0},
-    {"set_direct_elsewhere", {OP(SET_DIRECT), VCPU(2), .arg = {27, 27, 0}}, RV_REFUSED_VCPU, 1},
-    {"set_direct_sgi", {OP(SET_DIRECT), VCPU(0), .arg = {15, 27, 0}}, RV_REFUSED_INTID, 0},
-    {"set_direct_spi", {OP(SET_DIRECT), VCPU(0), .arg = {32, 27, 0}}, RV_REFUSED_INTID, 0},
-    {"set_direct_high",
-     {OP(SET_DIRECT), VCPU(0), .arg = {27 + (1ull << 32), 27, 0}},
-     RV_REFUSED_INTID,
-     0},
-    {"set_direct_maintenance",
-     {OP(SET_DIRECT), VCPU(0), .arg = {FAKE_MAINTENANCE, 27, 0}},
-     RV_REFUSED_INTID,
-     0},
-    {"set_direct_virtual_sgi", {OP(SET_DIRECT), VCPU(0), .arg = {27, 15, 0}}, RV_REFUSED_INTID, 0},
-    {"set_direct_virtual_1020",
-     {OP(SET_DIRECT), VCPU(0), .arg = {27, 1020, 0}},
-     RV_REFUSED_INTID,
-     0},
-    {"set_direct_flags",
-     {OP(SET_DIRECT), VCPU(0), .arg = {27, 27, RV_IRQ_EOI}},
-     RV_REFUSED_FLAGS,
-     0},
 
     {"flush_align", {OP(FLUSH), .vm = 0, .arg = {RAM + 1, 4096}}, RV_REFUSED_ALIGN, 0},
     {"flush_other_vm", {OP(FLUSH), .vm = 0, .arg = {RAM + FAKE_GB, 4096}}, RV_REFUSED_RANGE, 0},
@@ -303,8 +267,6 @@ static void stopped_vm_takes_no_more_commands(void **state)
         {{OP(PROTECT), .vm = 0, .arg = {MAPPED, MB2, RW}}, RV_REFUSED_VM},
         {{OP(VCPU_CREATE), .vm = 0, .vcpu = 9}, RV_REFUSED_VM},
         {{OP(VM_CREATE), .vm = 0, .arg = {RAM + 4 * FAKE_GB, 4096}}, RV_REFUSED_VM},
-        {{OP(SET_POSTED), .vm = 0, .arg = {0, 0, 4096}}, RV_REFUSED_VM},
-        {{OP(SET_DIRECT), VCPU(1), .arg = {27, 27, 0}}, RV_REFUSED_VCPU},
         {{OP(FLUSH), .vm = 0, .arg = {RAM, 4096}}, RV_REFUSED_VM},
     };
     struct rv_event event;
@@ -375,7 +337,6 @@ static void ack_of_retract_has_the_states_found(void **state)
 static void no_room_is_acknowledged_and_stops_nothing(void **state)
 {
     struct rv_command map = {OP(MAP), .vm = 0, .flags = RV_COMMAND_FLAG_ACK, .tag = TAG};
-    struct rv_command set = {OP(SET_DIRECT), VCPU(0), .flags = RV_COMMAND_FLAG_ACK, .tag = TAG};
     struct rv_event event;
 
     setup(state);
@@ -385,12 +346,6 @@ static void no_room_is_acknowledged_and_stops_nothing(void **state)
     event = fake_do(core, map);
     assert_int_equal(event.type, RV_EVENT_ACK);
     assert_int_equal(event.ipa, RV_STATUS_NO_ROOM);
-    for (uint32_t i = 0; i <= RV_MAX_DIRECT; i++) {
-        set.arg[0] = set.arg[1] = 16 + i;
-        event = fake_do(core, set);
-        assert_int_equal(event.type, RV_EVENT_ACK);
-        assert_int_equal(event.ipa, i < RV_MAX_DIRECT ? RV_STATUS_OK : RV_STATUS_NO_ROOM);
-    }
     assert_false(vms[0].stopped);
 }
 
@@ -403,21 +358,34 @@ static void vcpu_is_created_as_asked(void **state)
     assert_null(vcpus[3].pcpu);
 }
 
-static void set_direct_masks_and_unmasks_what_is_live_here(void **state)
+static void load_masks_and_unmasks_direct_ppis(void **state)
 {
-    struct rv_command set = {OP(SET_DIRECT), VCPU(0), .arg = {27, 27, RV_IRQ_ENABLED}};
+    struct rv_command load = {OP(LOAD), VCPU(0), .arg = {RV_GROUP_DIRECT}};
 
     setup(state);
-    fake_ok(core, set);
-    assert_int_equal(fake_core->gicr.enabled >> 27 & 1, 1);
-    set.arg[2] = 0;
-    fake_ok(core, set);
-    assert_int_equal(fake_core->gicr.enabled >> 27 & 1, 0);
-    set.vcpu = 1; /* rests: nothing of it is enabled anywhere */
-    set.arg[2] = RV_IRQ_ENABLED;
-    fake_ok(core, set);
-    assert_int_equal(fake_core->gicr.enabled >> 27 & 1, 0);
-    assert_int_equal(vcpus[1].direct[1].pintid, 27);
+    FAKE_DIRECT(0, 27) = LR_PENDING;
+    FAKE_DIRECT(0, 5) = LR_PENDING;                /* an SGI has no physical side, */
+    FAKE_DIRECT(0, FAKE_MAINTENANCE) = LR_PENDING; /* and this PPI is the stub's */
+    fake_ok(core, load);
+    assert_int_equal(fake_core->gicr.enabled, 1u | 1u << FAKE_MAINTENANCE | 1u << 27);
+    FAKE_DIRECT(0, 27) = 0;
+    fake_ok(core, load);
+    assert_int_equal(fake_core->gicr.enabled, 1u | 1u << FAKE_MAINTENANCE);
+}
+
+/* The vmm may write anything there; the INTIDs and HW are the stub's. */
+static void direct_interrupt_has_the_intid_of_its_place(void **state)
+{
+    struct rv_command load = {OP(LOAD), VCPU(0), .arg = {RV_GROUP_DIRECT}};
+
+    setup(state);
+    for (unsigned n = 0; n < RV_NR_DIRECT; n++)
+        FAKE_DIRECT(0, n) = ~0ull;
+    fake_ok(core, load);
+    for (uint64_t n = 0; n < RV_NR_DIRECT; n++)
+        assert_int_equal(vcpus[0].direct[n],
+                         LR_PENDING | LR_GROUP1 | 0xffull << 48 | n |
+                             (n < 16 ? 0 : LR_HW | n << LR_PINTID_SHIFT));
 }
 
 static void flush_names_the_memory_by_its_address(void **state)
@@ -565,7 +533,6 @@ static void indices_of_the_vmm_are_clamped(void **state)
         {"register", {OP(REPLY), VCPU(0), .flags = RV_REPLY_REG, .reg = 3}, 31, 1},
         {"operation", {OP(FLUSH), .vm = 0, .arg = {RAM, 4096}}, RV_COMMAND_COUNT, 1},
         {"vm", {OP(FLUSH), .vm = 0, .arg = {RAM, 4096}}, RV_MAX_VMS, 2},
-        {"window_and_vm", {OP(SET_POSTED), .vm = 0, .arg = {3, 0, 8}}, RV_MAX_POSTED, 3},
         {"vcpu", {OP(RUN), VCPU(1)}, RV_MAX_VCPUS, 1},
     };
 
@@ -592,7 +559,8 @@ int main(void)
         cmocka_unit_test(ack_of_retract_has_the_states_found),
         cmocka_unit_test(no_room_is_acknowledged_and_stops_nothing),
         cmocka_unit_test(vcpu_is_created_as_asked),
-        cmocka_unit_test(set_direct_masks_and_unmasks_what_is_live_here),
+        cmocka_unit_test(load_masks_and_unmasks_direct_ppis),
+        cmocka_unit_test(direct_interrupt_has_the_intid_of_its_place),
         cmocka_unit_test(flush_names_the_memory_by_its_address),
         cmocka_unit_test(commands_over_much_are_refused),
         cmocka_unit_test(protect_of_much_is_refused_and_changes_nothing),

@@ -19,10 +19,7 @@ static int setup(void **state)
     core = fake_use(0);
     fake_create_vm(0);
     fake_create_vcpu(0, 0);
-    fake_ok(core, (struct rv_command){
-                      .op = RV_COMMAND_SET_DIRECT,
-                      .arg = {DIRECT, DIRECT, RV_IRQ_ENABLED | RV_IRQ_GROUP1 | 0x80},
-                  });
+    FAKE_DIRECT(0, DIRECT) = LR_PENDING | LR_GROUP1 | 0x80ull << LR_PRIORITY_SHIFT;
     fake_ok(core, (struct rv_command){.op = RV_COMMAND_RUN});
     vcpu = &vcpus[0];
     assert_ptr_equal(vcpu->pcpu, core);
@@ -277,9 +274,10 @@ static void stores_to_the_redistributor_are_done_before_the_guest_runs(void **st
     assert_int_equal(fake_core->gicr.active, 0);
     assert_false(fake_core->gicr.active_is_due);
     assert_int_equal(fake_core->gicr.masking, 0);
-    /* Masked by SET_DIRECT. */
+    /* Masked, as it is not enabled any more. */
     fake_ok(core, (struct rv_command){.op = RV_COMMAND_RUN});
-    fake_ok(core, (struct rv_command){.op = RV_COMMAND_SET_DIRECT, .arg = {DIRECT, DIRECT, 0}});
+    FAKE_DIRECT(0, DIRECT) = 0;
+    fake_ok(core, (struct rv_command){.op = RV_COMMAND_LOAD, .arg = {RV_GROUP_DIRECT}});
     assert_int_equal(fake_core->gicr.enabled >> DIRECT & 1, 0);
     assert_int_equal(fake_core->gicr.masking, 0);
 }

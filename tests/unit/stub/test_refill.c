@@ -47,10 +47,7 @@ static int setup_lrs(uint32_t nr_lrs)
     core = fake_use(0);
     fake_create_vm(0);
     fake_create_vcpu(0, 0);
-    fake_ok(core, (struct rv_command){
-                      .op = RV_COMMAND_SET_DIRECT,
-                      .arg = {DIRECT, DIRECT, RV_IRQ_ENABLED | RV_IRQ_GROUP1 | 0x80},
-                  });
+    FAKE_DIRECT(0, DIRECT) = LR_PENDING | LR_GROUP1 | 0x80ull << LR_PRIORITY_SHIFT;
     fake_ok(core, (struct rv_command){.op = RV_COMMAND_RUN});
     vcpu = &vcpus[0];
     assert_ptr_equal(vcpu->pcpu, core);
@@ -132,7 +129,7 @@ static void vmm_refill(void)
 
     renew = false;
     lr_save(vcpu);
-    lr_direct(vcpu, false);
+    lr_mask_direct(vcpu);
     for (uint32_t n = 0; n < cpu.nr_lrs; n++)
         *fake_lr(n) = fake_random(); /* somebody else's */
     page_irqs_saved(page_gic(), cpu.nr_lrs);
@@ -140,7 +137,7 @@ static void vmm_refill(void)
         reported(intid);
     page_irqs_arrange(page_gic(), cpu.nr_lrs, has_tdir);
     assert_int_equal(lr_load(vcpu), 0);
-    lr_direct(vcpu, true);
+    lr_load_direct(vcpu);
     fake_use(0);
 }
 

@@ -20,8 +20,7 @@ static int setup(void **state)
     fake_create_vm(0);
     fake_create_vcpu(0, 0);
     fake_create_vcpu(1, 0);
-    fake_ok(core,
-            (struct rv_command){.op = RV_COMMAND_SET_DIRECT, .arg = {27, 27, RV_IRQ_ENABLED}});
+    FAKE_DIRECT(0, 27) = LR_PENDING;
     page = &fake_pages[0];
     fake_ok(core, (struct rv_command){.op = RV_COMMAND_RUN});
     return 0;
@@ -505,7 +504,9 @@ static const struct {
     {"direct_no_state", LR_HW | (uint64_t)FAKE_DOORBELL << 32 | 27, true},
     {"hw_of_the_doorbell", LR_PENDING | LR_HW | (uint64_t)FAKE_DOORBELL << 32 | 27, false},
     {"hw_of_the_maintenance_interrupt", LR_PENDING | LR_HW | 25ull << 32 | 27, false},
-    {"hw_of_the_kick", LR_PENDING | LR_HW | 27, false},
+    {"hw_of_the_maintenance_interrupt_itself", LR_PENDING | LR_HW | 25ull << 32 | 25, false},
+    {"hw_of_the_kick", LR_PENDING | LR_HW, false},
+    {"hw_of_an_spi", LR_PENDING | LR_HW | 45ull << 32 | 45, false},
     {"hw_of_another_virtual_intid", LR_PENDING | LR_HW | 27ull << 32 | 28, false},
     {"hw_with_eoi_in_its_intid", LR_PENDING | LR_HW | LR_EOI | 27ull << 32 | 27, false},
 };

@@ -124,7 +124,8 @@ static int setup(void **state)
     for (unsigned i = 0; i < 2; i++) {
         vcpus[i] = (struct vcpu){
             .vm_id = i,
-            .direct_enabled = 1u << BOARD_TIMER_VIRT_INTID | 1u << BOARD_TIMER_PHYS_INTID,
+            .direct = {[BOARD_TIMER_VIRT_INTID] = LR_PENDING,
+                       [BOARD_TIMER_PHYS_INTID] = LR_PENDING},
         };
         assert_int_equal(cores_add(&cores, &vcpus[i]), 0);
         pages[i].timer.cntpct = COUNT;
@@ -329,8 +330,8 @@ static void a_timer_that_can_interrupt_wakes_one_that_waits(void **state)
         vcpu_waits = true;
         pages[0].timer = cases[i].timer;
         pages[0].timer.cntpct = COUNT;
-        if (cases[i].enabled)
-            vcpus[0].direct_enabled = cases[i].enabled;
+        for (unsigned n = 0; cases[i].enabled && n < RV_NR_DIRECT; n++)
+            vcpus[0].direct[n] = cases[i].enabled >> n & 1 ? LR_PENDING : 0;
         displace();
         clock_gettime(CLOCK_MONOTONIC, &t);
         now = (uint64_t)t.tv_sec * SECOND + (uint64_t)t.tv_nsec;

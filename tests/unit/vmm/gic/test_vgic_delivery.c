@@ -495,12 +495,12 @@ static void direct_configuration_follows_the_guest(void **state)
     assert_int_equal(vgic_set_direct(&f->vgic, VGIC_NR_INTIDS), -EINVAL);
     assert_int_equal(vgic_set_line(&f->vgic, 0, 27, true), -EINVAL);
     guest_setup(f, 1, 27, 0x90);
-    assert_int_equal(f->vcpu[1].direct[1].flags, 0x90 | RV_IRQ_GROUP1 | RV_IRQ_ENABLED);
-    assert_int_equal(f->vcpu[0].direct[1].flags & RV_IRQ_ENABLED, 0);
+    assert_int_equal(f->vcpu[1].direct[1].flags, 0x90 | RV_IRQ_GROUP1 | VGIC_DIRECT_ENABLED);
+    assert_int_equal(f->vcpu[0].direct[1].flags & VGIC_DIRECT_ENABLED, 0);
     gicd_write(f, 0, 4, 1);
     assert_int_equal(f->vcpu[1].direct[1].flags, 0x90 | RV_IRQ_GROUP1);
     gicd_write(f, 0, 4, 3);
-    assert_int_equal(f->vcpu[1].direct[1].flags, 0x90 | RV_IRQ_GROUP1 | RV_IRQ_ENABLED);
+    assert_int_equal(f->vcpu[1].direct[1].flags, 0x90 | RV_IRQ_GROUP1 | VGIC_DIRECT_ENABLED);
     assert_int_equal(f->injects + f->saves, 0);
     for (unsigned intid = 32; intid < 38; intid++)
         assert_int_equal(vgic_set_direct(&f->vgic, intid), 0);
@@ -545,7 +545,7 @@ static void direct_interrupt_waits_while_a_cpu_interface_restarts(void **state)
     assert_int_equal(vgic_set_direct(&f->vgic, 27), 0);
     guest_setup(f, 1, 27, 0x90);
     flags = f->vcpu[1].direct[0].flags;
-    assert_true(flags & RV_IRQ_ENABLED);
+    assert_true(flags & VGIC_DIRECT_ENABLED);
     fake_direct_line(f, 1, 27, true);
     assert_int_equal(fake_state(f, 1, 27), RV_LR_PENDING);
     vgic_cpu_restart_begin(&f->vgic, 1);
@@ -591,17 +591,17 @@ static void direct_spi_moves_with_its_route(void **state)
 
     assert_int_equal(vgic_set_direct(&f->vgic, SPI), 0);
     guest_setup(f, 0, SPI, 0x90);
-    assert_true(f->vcpu[0].direct[0].flags & RV_IRQ_ENABLED);
+    assert_true(f->vcpu[0].direct[0].flags & VGIC_DIRECT_ENABLED);
     fake_direct_line(f, 0, SPI, true);
     guest_route(f, SPI, 0x100);
-    assert_false(f->vcpu[0].direct[0].flags & RV_IRQ_ENABLED);
-    assert_int_equal(f->vcpu[2].direct[0].flags, 0x90 | RV_IRQ_GROUP1 | RV_IRQ_ENABLED);
+    assert_false(f->vcpu[0].direct[0].flags & VGIC_DIRECT_ENABLED);
+    assert_int_equal(f->vcpu[2].direct[0].flags, 0x90 | RV_IRQ_GROUP1 | VGIC_DIRECT_ENABLED);
     assert_int_equal(fake_state(f, 0, SPI), 0);
     fake_direct_line(f, 2, SPI, true);
     assert_int_equal(fake_ack(f, 2), SPI);
     assert_true(guest_test(f, 0, ISACTIVER, SPI));
     guest_route(f, SPI, 0x777);
-    assert_false(f->vcpu[2].direct[0].flags & RV_IRQ_ENABLED);
+    assert_false(f->vcpu[2].direct[0].flags & VGIC_DIRECT_ENABLED);
 }
 
 static void reset_takes_everything_back(void **state)
@@ -621,7 +621,7 @@ static void reset_takes_everything_back(void **state)
     vgic_reset(&f->vgic);
     for (unsigned vcpu = 0; vcpu < FAKE_VCPUS; vcpu++)
         assert_int_equal(f->vcpu[vcpu].count, 0);
-    assert_false(f->vcpu[1].direct[0].flags & RV_IRQ_ENABLED);
+    assert_false(f->vcpu[1].direct[0].flags & VGIC_DIRECT_ENABLED);
     assert_false(guest_test(f, 0, ISPENDR, 41));
     assert_false(guest_test(f, 0, ISENABLER, SPI));
     assert_int_equal(gicd_read(f, ICFGR + 8, 4), 0);
@@ -648,7 +648,7 @@ static void restart_finds_what_is_in_flight(void **state)
     assert_int_equal(vgic_attach(&again, f->state, f->state_size, &fake_ops, f), 0);
     assert_int_equal(vgic_resync(&again), 0);
     assert_int_equal(fake_state(f, 0, SPI), RV_LR_PENDING);
-    assert_int_equal(f->vcpu[1].direct[0].flags, 0x90 | RV_IRQ_GROUP1 | RV_IRQ_ENABLED);
+    assert_int_equal(f->vcpu[1].direct[0].flags, 0x90 | RV_IRQ_GROUP1 | VGIC_DIRECT_ENABLED);
 }
 
 static void damaged_state_is_refused_or_harmless(void **state)

@@ -57,7 +57,7 @@ static void direct_poll(struct fake *fake, unsigned vcpu)
         struct fake_direct *d = &v->direct[i];
         struct fake_entry *entry;
 
-        if (!d->line || d->phys_active || !(d->flags & RV_IRQ_ENABLED) ||
+        if (!d->line || d->phys_active || !(d->flags & VGIC_DIRECT_ENABLED) ||
             fake_find(fake, vcpu, d->intid))
             continue;
         d->phys_active = true;
@@ -163,7 +163,7 @@ static int op_set_direct(void *ctx, unsigned vcpu, unsigned pintid, unsigned vin
     assert_int_equal(pintid, vintid);
     while (i < v->nr_direct && v->direct[i].intid != pintid)
         i++;
-    assert_true(i < RV_MAX_DIRECT);
+    assert_true(i < VGIC_MAX_DIRECT);
     if (i == v->nr_direct)
         v->direct[v->nr_direct++] = (struct fake_direct){.intid = pintid};
     v->direct[i].flags = flags;

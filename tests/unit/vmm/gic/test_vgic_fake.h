@@ -41,7 +41,7 @@ struct fake_vcpu {
     } running[FAKE_STACK];
     unsigned depth;
     uint32_t vmcr;
-    struct fake_direct direct[RV_MAX_DIRECT];
+    struct fake_direct direct[VGIC_MAX_DIRECT];
     unsigned nr_direct;
 };
 
