@@ -41,10 +41,10 @@ struct vm {
 struct vcpu {
     struct vm *vm; /* NULL: does not exist */
     uint16_t index;
-    struct rv_vcpu_page *page; /* shared: the vmm may write it at any time */
-    struct pcpu *pcpu;         /* where its registers are live; NULL: in the page */
+    struct rv_vcpu_page *page;     /* shared: the vmm may write it at any time */
+    struct pcpu *pcpu;             /* where its registers are live; NULL: in the page */
     uint64_t direct[RV_NR_DIRECT]; /* what goes into a list register; not pending: not enabled */
-    bool overflowed; /* interrupts wait for a list register: new ones go to the vmm */
+    bool overflowed;               /* interrupts wait for a list register: new ones go to the vmm */
 };
 
 /* Neighbours share no cache line, nor a pair of lines that is fetched together. */

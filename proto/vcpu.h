@@ -16,18 +16,18 @@
 #include "proto/boot.h"
 #include "proto/message.h"
 
-#define RV_GROUP_GPR   0x01u  /* x0-x30: always current while the guest is stopped */
-#define RV_GROUP_CORE  0x02u  /* PC, PSTATE */
-#define RV_GROUP_EL1   0x04u  /* EL1 and EL0 system registers, SP_EL0, SP_EL1 */
-#define RV_GROUP_FP    0x08u  /* V0-V31, FPCR, FPSR */
-#define RV_GROUP_PAUTH 0x10u  /* pointer authentication keys, where the CPU has them */
-#define RV_GROUP_TIMER 0x20u  /* EL1 virtual and physical timer, CNTVOFF_EL2 */
-#define RV_GROUP_DEBUG 0x40u  /* breakpoints, watchpoints, MDSCR_EL1 */
-#define RV_GROUP_GIC   0x80u  /* list registers, active priorities, CPU interface */
-#define RV_GROUP_SVE   0x100u /* Z0-Z31, P0-P15, FFR, where the CPU has them */
-#define RV_GROUP_PMU   0x200u /* PMUv3, where the CPU has it */
+#define RV_GROUP_GPR    0x01u  /* x0-x30: always current while the guest is stopped */
+#define RV_GROUP_CORE   0x02u  /* PC, PSTATE */
+#define RV_GROUP_EL1    0x04u  /* EL1 and EL0 system registers, SP_EL0, SP_EL1 */
+#define RV_GROUP_FP     0x08u  /* V0-V31, FPCR, FPSR */
+#define RV_GROUP_PAUTH  0x10u  /* pointer authentication keys, where the CPU has them */
+#define RV_GROUP_TIMER  0x20u  /* EL1 virtual and physical timer, CNTVOFF_EL2 */
+#define RV_GROUP_DEBUG  0x40u  /* breakpoints, watchpoints, MDSCR_EL1 */
+#define RV_GROUP_GIC    0x80u  /* list registers, active priorities, CPU interface */
+#define RV_GROUP_SVE    0x100u /* Z0-Z31, P0-P15, FFR, where the CPU has them */
+#define RV_GROUP_PMU    0x200u /* PMUv3, where the CPU has it */
 #define RV_GROUP_DIRECT 0x400u /* what the stub injects by itself; only loaded */
-#define RV_GROUPS_ALL  0x7ffu
+#define RV_GROUPS_ALL   0x7ffu
 
 /* The bits of HCR_EL2 that the vmm may set: traps of WFI and WFE; a pending virtual SError. */
 #define RV_HCR_BITS (HCR_TWI | HCR_TWE | HCR_VSE)
@@ -159,11 +159,11 @@ struct rv_gic {
     uint64_t ap0r0;             /* 0x288 ICH_AP0R0_EL2 */
     uint64_t ap1r0;             /* 0x290 ICH_AP1R0_EL2 */
     uint64_t ppi_pending;       /* 0x298 SAVE: physical GICR_ISPENDR0; not loaded */
-    uint64_t ppi_active;        /* 0x2a0 physical GICR_ISACTIVER0; loaded: PPIs of direct interrupts */
-    uint64_t hcr;               /* 0x2a8 ICH_HCR_EL2: RV_ICH_HCR_BITS; SAVE: EOIcount, too */
-    uint32_t nr_irqs;           /* 0x2b0 the vmm's: irq[nr_irqs] and what follows is not in use */
-    uint32_t pad;               /* 0x2b4 */
-    uint64_t pad2[9];           /* 0x2b8 */
+    uint64_t ppi_active; /* 0x2a0 physical GICR_ISACTIVER0; loaded: PPIs of direct interrupts */
+    uint64_t hcr;        /* 0x2a8 ICH_HCR_EL2: RV_ICH_HCR_BITS; SAVE: EOIcount, too */
+    uint32_t nr_irqs;    /* 0x2b0 the vmm's: irq[nr_irqs] and what follows is not in use */
+    uint32_t pad;        /* 0x2b4 */
+    uint64_t pad2[9];    /* 0x2b8 */
 };
 _Static_assert(sizeof(struct rv_gic) == 0x300, "GIC group layout");
 
@@ -182,22 +182,22 @@ struct rv_posted {
 };
 
 struct rv_vcpu_page {
-    uint64_t x[31];        /* 0x000 GPR */
-    uint64_t pc;           /* 0x0f8 CORE: ELR_EL2 */
-    uint64_t pstate;       /* 0x100 CORE: SPSR_EL2 */
-    uint64_t pad[7];       /* 0x108 */
+    uint64_t x[31];                         /* 0x000 GPR */
+    uint64_t pc;                            /* 0x0f8 CORE: ELR_EL2 */
+    uint64_t pstate;                        /* 0x100 CORE: SPSR_EL2 */
+    uint64_t pad[7];                        /* 0x108 */
     struct rv_posted posted[RV_MAX_POSTED]; /* 0x140 the vmm's, at any time */
-    uint64_t pad1[8];      /* 0x1c0 */
-    struct rv_el1 el1;     /* 0x200 */
-    struct rv_fp fp;       /* 0x300 */
-    struct rv_pauth pauth; /* 0x580 */
-    struct rv_timer timer; /* 0x600 */
-    uint8_t pad2[0x40];    /* 0x640 */
-    struct rv_debug debug; /* 0x680 */
-    struct rv_gic gic;     /* 0x900 */
-    struct rv_pmu pmu;     /* 0xc00 */
-    uint8_t sve[0x2f00];   /* 0x1000 RV_SVE_BYTES of it */
-    uint64_t direct[RV_NR_DIRECT]; /* 0x3f00 DIRECT: SGIs and PPIs, as ICH_LR<n>_EL2 */
+    uint64_t pad1[8];                       /* 0x1c0 */
+    struct rv_el1 el1;                      /* 0x200 */
+    struct rv_fp fp;                        /* 0x300 */
+    struct rv_pauth pauth;                  /* 0x580 */
+    struct rv_timer timer;                  /* 0x600 */
+    uint8_t pad2[0x40];                     /* 0x640 */
+    struct rv_debug debug;                  /* 0x680 */
+    struct rv_gic gic;                      /* 0x900 */
+    struct rv_pmu pmu;                      /* 0xc00 */
+    uint8_t sve[0x2f00];                    /* 0x1000 RV_SVE_BYTES of it */
+    uint64_t direct[RV_NR_DIRECT];          /* 0x3f00 DIRECT: SGIs and PPIs, as ICH_LR<n>_EL2 */
 };
 _Static_assert(RV_SVE_BYTES <= 0x2f00, "vCPU page layout");
 _Static_assert(sizeof(struct rv_vcpu_page) == 0x4000, "vCPU page layout");

@@ -402,9 +402,7 @@ static void take(unsigned n, const struct rv_event *event)
         MODEL_CHECK(core->runs && event->flags == RV_EVENT_FLAG_BLOCKING);
         core->blocked = true;
         break;
-    case RV_EVENT_POSTED:
-        MODEL_CHECK(core->runs && is_in_posted(core->vcpu, event->ipa));
-        break;
+    case RV_EVENT_POSTED: MODEL_CHECK(core->runs && is_in_posted(core->vcpu, event->ipa)); break;
     case RV_EVENT_EOI: MODEL_CHECK(core->vcpu >= 0 && event->value < 1020); break;
     case RV_EVENT_REFILL:
         MODEL_CHECK(core->vcpu >= 0 && (!event->value || entry_is_sound(event->value)));

@@ -24,7 +24,7 @@ struct model_vm {
 struct model_vcpu {
     bool exists;
     unsigned vm;
-    int core; /* where it is live; -1: nowhere */
+    int core;        /* where it is live; -1: nowhere */
     uint32_t direct; /* those of its page when it was loaded last: a bit for each that is enabled */
 };
 

@@ -186,8 +186,8 @@ static void write_page(unsigned vcpu)
         page->direct[pick(32)] = any ? wild() << 48 | wild() : pick(2) << 62 | pick(32) << 51;
         break;
     case 6:
-        page->posted[pick(RV_MAX_POSTED)] = (struct rv_posted){
-            pick(8) * 0x1000, any ? wild() : pick(2) * 0x1000 + pick(8)};
+        page->posted[pick(RV_MAX_POSTED)] =
+            (struct rv_posted){pick(8) * 0x1000, any ? wild() : pick(2) * 0x1000 + pick(8)};
         break;
     case 4:
         page->pmu.pmselr = pick(32);

@@ -19,21 +19,21 @@ struct pcpu;
 struct pvtime_region;
 
 struct vcpu {
-    struct pcpu *pcpu;            /* where it is live; NULL: nowhere, the page has all its state */
-    unsigned number;              /* the stub's: among all vCPUs of the machine */
-    unsigned index;               /* 0 .. the VM's count - 1 */
-    unsigned vm_id;               /* the stub's */
-    void *vm;                     /* the struct vm that handles its events */
-    uint64_t mpidr, midr;         /* what the guest reads in MPIDR_EL1 and MIDR_EL1 */
-    uint64_t hcr;                 /* the RV_HCR_BITS that are always set */
+    struct pcpu *pcpu;             /* where it is live; NULL: nowhere, the page has all its state */
+    unsigned number;               /* the stub's: among all vCPUs of the machine */
+    unsigned index;                /* 0 .. the VM's count - 1 */
+    unsigned vm_id;                /* the stub's */
+    void *vm;                      /* the struct vm that handles its events */
+    uint64_t mpidr, midr;          /* what the guest reads in MPIDR_EL1 and MIDR_EL1 */
+    uint64_t hcr;                  /* the RV_HCR_BITS that are always set */
     uint64_t direct[RV_NR_DIRECT]; /* as in the page */
     const struct rv_posted *posted; /* RV_MAX_POSTED windows, as in the page; NULL: none */
-    uint64_t stolen_ns;           /* time ready to run without a pCPU, since its VM's reset */
-    struct pvtime_region *pvtime; /* where the guest reads `stolen_ns`, or NULL */
-    struct rv_vcpu_page *page;    /* shared with the stub: nothing in it is trusted */
-    uint32_t fetched;             /* RV_GROUP_*: current in the page */
-    uint32_t dirty;               /* RV_GROUP_*: changed in the page, to be loaded */
-    bool renew;                   /* a fetch found what needs sched_renew() */
+    uint64_t stolen_ns;             /* time ready to run without a pCPU, since its VM's reset */
+    struct pvtime_region *pvtime;   /* where the guest reads `stolen_ns`, or NULL */
+    struct rv_vcpu_page *page;      /* shared with the stub: nothing in it is trusted */
+    uint32_t fetched;               /* RV_GROUP_*: current in the page */
+    uint32_t dirty;                 /* RV_GROUP_*: changed in the page, to be loaded */
+    bool renew;                     /* a fetch found what needs sched_renew() */
 };
 
 /* Put what the stub only reads there into the page: direct interrupts, posted windows. */

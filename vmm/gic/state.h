@@ -67,7 +67,7 @@ struct vgic_state {
     uint32_t statusr;                  /* 0x10 GICD_STATUSR */
     uint32_t nr_direct;                /* 0x14 */
     uint64_t backlog;                  /* 0x18 bit n: an interrupt waits for room in vCPU n */
-    uint32_t direct[VGIC_MAX_DIRECT];    /* 0x20 INTIDs, in the order of their announcement */
+    uint32_t direct[VGIC_MAX_DIRECT];  /* 0x20 INTIDs, in the order of their announcement */
     struct vgic_irq spi[VGIC_NR_SPIS]; /* 0x40 */
     struct vgic_vcpu vcpu[];
 };

@@ -158,10 +158,7 @@ static const struct {
     {"inject_1020", {OP(INJECT), VCPU(0), .arg = {1020, IRQ}}, RV_REFUSED_INTID, 0},
     {"inject_intid_high", {OP(INJECT), VCPU(0), .arg = {1ull << 61, IRQ}}, RV_REFUSED_INTID, 0},
     {"inject_no_state", {OP(INJECT), VCPU(0), .arg = {40, 0x80}}, RV_REFUSED_FLAGS, 0},
-    {"inject_flag_between",
-     {OP(INJECT), VCPU(0), .arg = {40, IRQ | 0x400}},
-     RV_REFUSED_FLAGS,
-     0},
+    {"inject_flag_between", {OP(INJECT), VCPU(0), .arg = {40, IRQ | 0x400}}, RV_REFUSED_FLAGS, 0},
     {"inject_flags", {OP(INJECT), VCPU(0), .arg = {40, IRQ | 1ull << 61}}, RV_REFUSED_FLAGS, 0},
     {"inject_not_here", {OP(INJECT), VCPU(1), .arg = {40, IRQ}}, RV_REFUSED_STATE, 0},
     {"retract_1020", {OP(RETRACT), VCPU(0), .arg = {1020, 1}}, RV_REFUSED_INTID, 0},
@@ -383,9 +380,8 @@ static void direct_interrupt_has_the_intid_of_its_place(void **state)
         FAKE_DIRECT(0, n) = ~0ull;
     fake_ok(core, load);
     for (uint64_t n = 0; n < RV_NR_DIRECT; n++)
-        assert_int_equal(vcpus[0].direct[n],
-                         LR_PENDING | LR_GROUP1 | 0xffull << 48 | n |
-                             (n < 16 ? 0 : LR_HW | n << LR_PINTID_SHIFT));
+        assert_int_equal(vcpus[0].direct[n], LR_PENDING | LR_GROUP1 | 0xffull << 48 | n |
+                                                 (n < 16 ? 0 : LR_HW | n << LR_PINTID_SHIFT));
 }
 
 static void flush_names_the_memory_by_its_address(void **state)

@@ -124,8 +124,8 @@ static int setup(void **state)
     for (unsigned i = 0; i < 2; i++) {
         vcpus[i] = (struct vcpu){
             .vm_id = i,
-            .direct = {[BOARD_TIMER_VIRT_INTID] = LR_PENDING,
-                       [BOARD_TIMER_PHYS_INTID] = LR_PENDING},
+            .direct =
+                {[BOARD_TIMER_VIRT_INTID] = LR_PENDING, [BOARD_TIMER_PHYS_INTID] = LR_PENDING},
         };
         assert_int_equal(cores_add(&cores, &vcpus[i]), 0);
         pages[i].timer.cntpct = COUNT;
