@@ -67,8 +67,9 @@ setvar rvlast -guid $guid
 !KILL
 S
 } >"$work/typed"
-talk 100 --firmware edk2 --firmware-vars "$vars" <"$work/typed"
-check edk2_comes_to_its_shell says 'UEFI Interactive Shell' "$work/console"
+truncate -s 16M "$work/blank"
+talk 100 --firmware edk2 --firmware-vars "$vars" --disk "$work/blank,format=raw" <"$work/typed"
+check edk2_comes_to_its_shell_if_the_disk_has_no_boot_loader says 'UEFI Interactive Shell' "$work/console"
 check variable_survives_a_reset matches '44 33 22 11' "$work/console"
 check vmm_is_killed test "$got" -eq 137
 check variables_take_only_the_space_of_what_is_in_them test "$(du -k "$vars" | cut -f 1)" -lt 4096
@@ -101,15 +102,22 @@ check bootindex_names_the_disk_that_boots says 'disks: vda vdb' "$work/console"
 check functions_of_pci_have_messages matches 'messages: [0-9]+ [0-9]+' "$work/console"
 check system_on_pci_powers_off test "$got" -eq 0
 
-talk 100 --firmware u-boot --disk "$work/system,format=raw" <<'S'
+talk 100 --firmware u-boot --disk "$work/blank,format=raw" --disk "$work/system,format=raw,bus=pci" <<'S'
 @Hit any key
 
 @=>
 version
-boot
+@=>
+virtio scan
+@=>
+virtio info
+@=>
+setenv devnum 1
+run virtio_boot
 S
 check u_boot_comes_to_its_prompt matches '^=> version' "$work/console"
-check u_boot_boots_a_disk_by_bootefi says 'disks: vda' "$work/console"
+check u_boot_has_the_disks_of_both_buses matches '^Device 1: 1af4 VirtIO Block Device' "$work/console"
+check u_boot_boots_a_disk_on_pci_by_bootefi says 'disks: vda vdb' "$work/console"
 check system_powers_off_after_u_boot test "$got" -eq 0
 
 guest_seconds=60
