@@ -107,12 +107,12 @@ static void put_given(const struct vm *vm, FILE *out)
             fputs(vm->config.devices[i] + strlen(VM_FW_CFG), out);
 }
 
-/* A UUID of the user's own? */
-static bool has_uuid(const struct vm *vm)
+/* Has the user given it? `property` is ",NAME=". */
+static bool has_own(const struct vm *vm, const char *property)
 {
     for (unsigned i = 0; i < vm->config.nr_devices; i++)
         if (vm_devices_names(vm->config.devices[i], VM_FW_CFG) &&
-            strstr(vm->config.devices[i], ",uuid="))
+            strstr(vm->config.devices[i], property))
             return true;
     return false;
 }
@@ -137,8 +137,10 @@ static void put_all(const struct vm *vm, FILE *out, const struct boot_entry *ent
     fputs(VM_FW_CFG, out);
     put_given(vm, out);
     fprintf(out, ",memory=%" PRIu64 ",cpus=%u", vm->config.ram_size, vm->config.nr_vcpus);
-    if (vm->config.name && !has_uuid(vm))
+    if (vm->config.name && !has_own(vm, ",uuid="))
         put_uuid(out, vm->config.name);
+    if (vm->config.name && !has_own(vm, ",serial="))
+        put_value(out, "serial", vm->config.name);
     if (files->kernel)
         put_value(out, "kernel", files->kernel);
     for (unsigned i = 0; i < LOADER_INITRDS_MAX && files->initrds[i]; i++)

@@ -139,18 +139,21 @@ static void what_the_user_gave_is_kept(void **state)
     check("fw-cfg,string=opt/x:y,serial=7,memory=536870912,cpus=3");
 }
 
-static void uuid_stays_with_the_name(void **state)
+static void uuid_and_serial_stay_with_the_name(void **state)
 {
-    static const char *const own[] = {"fw-cfg,uuid=01234567-89ab-cdef-0123-456789abcdef"};
+    static const char *const uuid[] = {"fw-cfg,uuid=01234567-89ab-cdef-0123-456789abcdef"};
+    static const char *const serial[] = {"fw-cfg,serial=7"};
 
     (void)state;
     vm.config.name = "web";
-    check("fw-cfg,memory=536870912,cpus=3,uuid=e7578d61-6d84-8aa4-99ab-7ef1538a9104");
+    check("fw-cfg,memory=536870912,cpus=3,uuid=e7578d61-6d84-8aa4-99ab-7ef1538a9104,serial=web");
     vm.config.name = "db";
-    check("fw-cfg,memory=536870912,cpus=3,uuid=9cc10f56-7e84-8be8-b5cd-b7c540da67bd");
-    vm.config.devices = own;
+    check("fw-cfg,memory=536870912,cpus=3,uuid=9cc10f56-7e84-8be8-b5cd-b7c540da67bd,serial=db");
     vm.config.nr_devices = 1;
-    check("fw-cfg,uuid=01234567-89ab-cdef-0123-456789abcdef,memory=536870912,cpus=3");
+    vm.config.devices = uuid;
+    check("fw-cfg,uuid=01234567-89ab-cdef-0123-456789abcdef,memory=536870912,cpus=3,serial=db");
+    vm.config.devices = serial;
+    check("fw-cfg,serial=7,memory=536870912,cpus=3,uuid=9cc10f56-7e84-8be8-b5cd-b7c540da67bd");
 }
 
 int main(void)
@@ -163,7 +166,7 @@ int main(void)
         TEST(two_of_one_bootindex_are_refused),
         TEST(kernel_is_the_firmwares_to_start),
         TEST(what_the_user_gave_is_kept),
-        TEST(uuid_stays_with_the_name),
+        TEST(uuid_and_serial_stay_with_the_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
