@@ -4,6 +4,7 @@
 # a file, and a channel with a name; what is sent arrives byte for byte.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
+export RINGVISOR_RUN_DIR=$work/run
 image=$("$root/tools/guest-image" 2>/dev/null)
 head -c 1000000 /dev/urandom >"$work/data"
 sum=$(sha256sum <"$work/data" | cut -c 1-64)
@@ -81,9 +82,12 @@ stty raw -echo </dev/hvc2
 serve() { exec 3<>$port; echo hello >&3; head -c 1000000 <&3 >&3; }
 (serve); sleep 1; echo again >$port
 S
+    # Two terminals more at the main console, of which one types.
+    timeout 90 "$vmm" console con >"$work/watched" 2>&1 </dev/null &
+    echo 'echo typed-$((40+2))' | timeout 90 "$vmm" console con >"$work/typed" 2>&1 &
     while kill -0 "$peer" 2>/dev/null; do sleep 0.2; done
     sleep 5
-} | timeout -k 5 100 "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=hvc0' \
+} | timeout -k 5 100 "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=hvc0' --name con \
     --device pl011,chardev=null --console "stdio,chardev1=file:$work/file,chardev2=pty:$work/pty" \
     --device "virtio-console,chardev=socket:$work/socket,name=org.test.0" \
     >"$work/out" 2>"$work/err" && got=0 || got=$?
@@ -92,6 +96,9 @@ tr -d '\r' <"$work/out" >"$work/console"
 cat "$work/peer" "$work/err" >"$work/messages"
 check a_guest_on_a_virtio_console_ends_well test "$got" -eq 0
 check its_console_is_hvc0 grep -qx hvc0 "$work/console"
+check another_terminal_types_on_it says typed-42 "$work/typed"
+check and_another_one_sees_it says typed-42 "$work/watched"
+check it_begins_with_what_was_there says 'BusyBox' "$work/watched"
 check the_file_has_what_was_written says to-the-file "$work/file"
 check the_file_has_all_of_it says 'Linux version' "$work/file"
 check a_channel_is_found_by_its_name says 'channel says hello' "$work/peer"

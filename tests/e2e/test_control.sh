@@ -42,7 +42,7 @@ refused a_second_guest_of_the_name_is_refused 1 "a VM of the name 'deb' runs alr
     -k "$work/off.elf" --name deb
 does pause_works '"paused"' pause --json deb
 before=$(ticks)
-kill -9 "$("$vmm" ps --json | grep -oE '"pid": *[0-9]+' | grep -oE '[0-9]+')"
+kill -9 "$("$vmm" ps --json | grep -oE '"worker": *[0-9]+' | grep -oE '[0-9]+')"
 sleep "$pause_seconds"
 does another_vmm_finds_it_paused paused ps
 check the_guest_stands_still test "$(ticks)" -le $((before + 1)) # one may have been on its way

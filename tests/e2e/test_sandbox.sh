@@ -75,7 +75,7 @@ start() {
     "$vmm" run -k "$work/loop.elf" -m 64M "$@" >"$work/out" 2>"$work/err" </dev/null &
     pid=$!
     for _ in {1..300}; do grep -q U "$work/out" && break; sleep 0.1; done
-    worker=$("$vmm" ps --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+    worker=$("$vmm" ps --json | sed -n 's/.*"worker": \([0-9]*\).*/\1/p')
 }
 children() { pgrep -P "$pid,$worker" qemu; }
 has() { grep -qP "^$2:\t$3$" "/proc/$1/status"; }

@@ -69,7 +69,7 @@ until_ticks 4 || true
 check the_guest_is_up test "$(ticks)" -ge 4
 
 # Its writes end at 1 MiB, as on a disk that is full; the guest's are below.
-pid=$("$vmm" ps --json | sed -n 's/.*"pid": \([0-9]*\).*/\1/p')
+pid=$("$vmm" ps --json | sed -n 's/.*"worker": \([0-9]*\).*/\1/p')
 prlimit --pid "$pid" --fsize=1048576:unlimited
 got=0; timeout 60 "$vmm" snapshot snap "$work/none" >"$work/said" 2>&1 || got=$?
 check a_snapshot_without_room_fails eval '[[ $got -eq 1 ]] && says "File too large" "$work/said"'

@@ -69,7 +69,7 @@ check it_is_as_long_as_it_was_asked_for test "$(wc -l <"$work/out")" -eq 50
 check it_tells_how_many_were_lost complains '50 records, 0 lost'
 run 20 trace chat --filter kind=data-abort,address=9000018 -n 10
 check a_filter_of_such_a_trace all_lines "$work/out" 'UARTFR; .* = 0x'
-(sleep 2; kill -9 "$("$vmm" ps --json | grep -oE '"pid": *[0-9]+' | grep -oE '[0-9]+')") &
+(sleep 2; kill -9 "$("$vmm" ps --json | grep -oE '"worker": *[0-9]+' | grep -oE '[0-9]+')") &
 run 20 trace chat --perfetto "$work/json"
 check a_trace_ends_with_the_vmm_and_is_whole json "$work/json" \
     'named("X", "data abort") and named("i", "event SYNC") and named("X", "write")'

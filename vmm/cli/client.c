@@ -17,8 +17,8 @@
 #define ANSWER_MAX (16u << 20) /* bytes */
 #define CHUNK      65536u
 #define PATH_SIZE  256u
-#define HEAD_MAX   8192u /* bytes */
-#define LOOK_MS    100   /* between looks for a signal */
+#define HEAD_MAX   CLIENT_HEAD_MAX
+#define LOOK_MS    100 /* between looks for a signal */
 
 /* `suffix` is what follows the path of the control socket. A descriptor or -errno. */
 static int connect_to(const char *vm, const char *suffix, int type)
@@ -137,22 +137,20 @@ static int parse_answer(const char *text, struct client_answer *answer)
 }
 
 /* A connection on which the request is sent; or -errno without a message, as client_connect(). */
-static int send_request(const char *vm, const char *method, const char *path, const json_t *body,
-                        int64_t end_ms)
+static int send_request(const char *vm, const char *method, const char *path, const void *content,
+                        size_t content_size, int64_t end_ms)
 {
-    char *content = body ? json_dumps(body, 0) : strdup(""), *request = NULL;
+    char head[PATH_SIZE + 2048];
     int fd = client_connect(vm), size, error = fd < 0 ? fd : 0;
 
-    size = content ? asprintf(&request, "%s %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", method,
-                              path, strlen(content), content)
-                   : -1;
+    size = snprintf(head, sizeof(head), "%s %s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n", method,
+                    path, content_size);
     if (!error)
-        error = size < 0 ? -ENOMEM : send_all(fd, request, (size_t)size, end_ms);
+        error = (size_t)size < sizeof(head) ? send_all(fd, head, (size_t)size, end_ms) : -E2BIG;
+    if (!error)
+        error = send_all(fd, content, content_size, end_ms);
     if (error && fd >= 0)
         close(fd);
-    if (size >= 0)
-        free(request);
-    free(content);
     return error ? error : fd;
 }
 
@@ -166,12 +164,14 @@ static void complain(const char *vm, int error, int timeout_ms)
         client_complain(vm, error);
 }
 
-int client_request(const char *vm, const char *method, const char *path, const json_t *body,
-                   int timeout_ms, struct client_answer *answer)
+/* A request with its answer. 0 or -errno after a message. */
+static int ask(const char *vm, const char *method, const char *path, const void *content,
+               size_t content_size, int timeout_ms, struct client_answer *answer)
 {
     int64_t end_ms = clock_now_ms() + timeout_ms;
     char *text = NULL;
-    int fd = send_request(vm, method, path, body, end_ms), error = fd < 0 ? fd : 0;
+    int fd = send_request(vm, method, path, content, content_size, end_ms);
+    int error = fd < 0 ? fd : 0;
 
     *answer = (struct client_answer){0};
     if (!error)
@@ -183,6 +183,21 @@ int client_request(const char *vm, const char *method, const char *path, const j
     free(text);
     if (fd >= 0)
         close(fd);
+    return error;
+}
+
+int client_request(const char *vm, const char *method, const char *path, const json_t *body,
+                   int timeout_ms, struct client_answer *answer)
+{
+    char *content = body ? json_dumps(body, 0) : strdup("");
+    int error = -ENOMEM;
+
+    *answer = (struct client_answer){0};
+    if (content)
+        error = ask(vm, method, path, content, strlen(content), timeout_ms, answer);
+    else
+        complain(vm, error, timeout_ms);
+    free(content);
     return error;
 }
 
@@ -277,29 +292,60 @@ static int relay(int fd, bool (*take)(void *opaque, const char *data, size_t siz
     return 0;
 }
 
+int client_stream_open(const char *vm, const char *path, char body[CLIENT_HEAD_MAX], size_t *size)
+{
+    static char data[HEAD_MAX + 1];
+    int64_t end_ms = clock_now_ms() + CLIENT_TIMEOUT_MS;
+    int fd = send_request(vm, "GET", path, "", 0, end_ms), error = fd < 0 ? fd : 0;
+    unsigned status = 0;
+    size_t got = 0;
+    char *begin;
+
+    if (!error)
+        error = receive_head(fd, data, &got, &begin, end_ms);
+    if (!error && sscanf(data, "HTTP/1.%*1[01] %3u", &status) != 1)
+        error = -EPROTO;
+    if (!error && status / 100 != 2)
+        error = receive_refusal(vm, fd, data, got, end_ms);
+    if (error && error != -EREMOTEIO)
+        complain(vm, error, CLIENT_TIMEOUT_MS);
+    if (error && fd >= 0)
+        close(fd);
+    if (error)
+        return error;
+    *size = got - (size_t)(begin - data);
+    memcpy(body, begin, *size);
+    return fd;
+}
+
 int client_stream(const char *vm, const char *path,
                   bool (*take)(void *opaque, const char *data, size_t size), void *opaque,
                   const volatile sig_atomic_t *enough)
 {
-    static char data[HEAD_MAX + 1];
-    int64_t end_ms = clock_now_ms() + CLIENT_TIMEOUT_MS;
-    int fd = send_request(vm, "GET", path, NULL, end_ms), error = fd < 0 ? fd : 0;
-    unsigned status = 0;
-    size_t size = 0;
-    char *body;
+    static char body[CLIENT_HEAD_MAX];
+    size_t size;
+    int fd = client_stream_open(vm, path, body, &size), error = 0;
 
-    if (!error)
-        error = receive_head(fd, data, &size, &body, end_ms);
-    if (!error && sscanf(data, "HTTP/1.%*1[01] %3u", &status) != 1)
-        error = -EPROTO;
-    if (!error && status / 100 != 2)
-        error = receive_refusal(vm, fd, data, size, end_ms);
-    else if (!error && (body == data + size || take(opaque, body, size - (size_t)(body - data))))
+    if (fd < 0)
+        return fd;
+    if (!size || take(opaque, body, size))
         error = relay(fd, take, opaque, enough);
-    if (error && error != -EREMOTEIO)
+    if (error)
         complain(vm, error, CLIENT_TIMEOUT_MS);
-    if (fd >= 0)
-        close(fd);
+    close(fd);
+    return error;
+}
+
+int client_post(const char *vm, const char *path, const void *data, size_t size)
+{
+    struct client_answer answer;
+    int error = ask(vm, "POST", path, data, size, CLIENT_TIMEOUT_MS, &answer);
+
+    if (!error && answer.status / 100 != 2) {
+        refused(vm, &answer);
+        error = -EREMOTEIO;
+    }
+    client_answer_free(&answer);
     return error;
 }
 

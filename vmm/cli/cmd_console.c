@@ -20,6 +20,10 @@
 #define CHUNK     4096u
 #define MAX_FOUND 16u
 
+/* How long the VM's socket may be away while its vmm is replaced. */
+#define AGAIN_TRIES 20u
+#define AGAIN_US    100000u
+
 /* A back end that can be attached to. */
 struct found {
     char device[64];
@@ -88,6 +92,19 @@ static int find_all(const char *vm, struct found *found)
         return -1;
     json_decref(list);
     return (int)count;
+}
+
+/* The device that is on standard input and output. 1; 0: none is; -1 after a message. */
+static int find_main(const char *vm, char *device, size_t size)
+{
+    json_t *info = client_get(vm, "/vm");
+    const char *name = vm_string(info, "console");
+    int found = !info ? -1 : name != NULL;
+
+    if (found > 0)
+        snprintf(device, size, "%s", name);
+    json_decref(info);
+    return found;
 }
 
 static const struct found *choose(const char *vm, const char *word, const struct found *found,
@@ -174,8 +191,21 @@ static bool take_keys(const char *in, size_t size, char *out, size_t *out_size, 
     return false;
 }
 
-/* Until the other end, or the user, has enough. */
-static void relay(int fd)
+/* Where keys go to: the descriptor, or the VM of this name. */
+struct keys {
+    int fd;
+    const char *vm;
+};
+
+static int send_keys(const struct keys *to, const char *data, size_t size)
+{
+    if (!to->vm)
+        return write_all(to->fd, data, size);
+    return size ? client_post(to->vm, "/console", data, size) : 0;
+}
+
+/* Until the other end, or the user, has enough. True: the user. */
+static bool relay(int fd, const struct keys *to)
 {
     struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
     char in[CHUNK], out[CHUNK];
@@ -186,28 +216,89 @@ static void relay(int fd)
         ssize_t n;
 
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return;
+            return true;
         if (fds[1].revents) {
             n = read(fd, in, sizeof(in));
-            if (n <= 0 || write_all(STDOUT_FILENO, in, (size_t)n))
-                return;
+            if (n <= 0)
+                return false;
+            if (write_all(STDOUT_FILENO, in, (size_t)n))
+                return true;
         }
         if (fds[0].revents) {
             n = read(STDIN_FILENO, in, sizeof(in));
             if (n <= 0)
                 fds[0].fd = -1; /* the output may go on */
-            else if (take_keys(in, (size_t)n, out, &size, &escaped) || write_all(fd, out, size))
-                return;
+            else if (take_keys(in, (size_t)n, out, &size, &escaped) || send_keys(to, out, size))
+                return true;
         }
     }
+}
+
+static void say_how_to_detach(const char *device, const char *vm)
+{
+    if (tty_is_raw)
+        fprintf(stderr, "%s of VM '%s'; Ctrl-a d detaches, Ctrl-a a is Ctrl-a\r\n", device, vm);
+}
+
+/* The vmm may have been replaced: its successor listens soon. */
+static bool listens_again(const char *vm)
+{
+    for (unsigned i = 0; i < AGAIN_TRIES; i++) {
+        int fd = client_connect(vm);
+
+        if (fd >= 0) {
+            close(fd);
+            return true;
+        }
+        usleep(AGAIN_US);
+    }
+    return false;
+}
+
+/* The console that `vmm run` has on its standard input and output. */
+static int main_console(const char *vm, const char *device)
+{
+    const struct keys keys = {.vm = vm};
+    static char body[CLIENT_HEAD_MAX];
+    bool enough = false, told = false;
+    size_t size;
+
+    while (!enough) {
+        int fd = client_stream_open(vm, "/console", body, &size);
+
+        if (fd < 0) {
+            restore_tty();
+            return STATUS_VMM;
+        }
+        if (!told) {
+            make_tty_raw();
+            say_how_to_detach(device, vm);
+        }
+        told = true;
+        enough = write_all(STDOUT_FILENO, body, size) || relay(fd, &keys);
+        close(fd);
+        enough = enough || !listens_again(vm);
+    }
+    restore_tty();
+    if (isatty(STDERR_FILENO))
+        fputc('\n', stderr);
+    return STATUS_OK;
 }
 
 static int console(const struct vm_options *o)
 {
     static struct found found[MAX_FOUND];
+    char device[64];
     const struct found *one;
-    int count = find_all(o->args[0], found), fd;
+    struct keys keys;
+    int count, fd;
 
+    count = find_main(o->args[0], device, sizeof(device));
+    if (count > 0 &&
+        (!o->args[1] || strcmp(o->args[1], device) == 0 || strcmp(o->args[1], "stdio") == 0))
+        return main_console(o->args[0], device);
+    if (count >= 0)
+        count = find_all(o->args[0], found);
     if (count < 0)
         return STATUS_VMM;
     one = choose(o->args[0], o->args[1], found, (unsigned)count);
@@ -219,10 +310,9 @@ static int console(const struct vm_options *o)
         return STATUS_VMM;
     }
     make_tty_raw();
-    if (tty_is_raw)
-        fprintf(stderr, "%s of VM '%s'; Ctrl-a d detaches, Ctrl-a a is Ctrl-a\r\n", one->device,
-                o->args[0]);
-    relay(fd);
+    say_how_to_detach(one->device, o->args[0]);
+    keys = (struct keys){.fd = fd};
+    relay(fd, &keys);
     restore_tty();
     if (isatty(STDERR_FILENO))
         fputc('\n', stderr);
@@ -234,10 +324,15 @@ static const struct option_row rows[] = {VM_OPTION_HELP};
 
 static const struct vm_command console_command = {
     .usage = "NAME [CONSOLE]",
-    .text =
-        "Attach this terminal to a console of a VM whose back end is a socket or a pty with a\n"
-        "link. CONSOLE is the name of its device, or a number from 0; it can be left out if there\n"
-        "is one. Ctrl-a d detaches. A socket has one user at a time: a second one waits.",
+    .text = "Attach this terminal to a console of a VM: to the one that is on the vmm's standard "
+            "input\n"
+            "and output, with its last lines. Several can be attached, and all of them type; "
+            "Ctrl-C is\n"
+            "the guest's, and Ctrl-a d detaches. CONSOLE is another one, whose back end is a "
+            "socket or\n"
+            "a pty with a link: the name of its device, or a number from 0. A socket has one user "
+            "at a\n"
+            "time: a second one waits.",
     VM_ROWS(rows),
     .min_args = 1,
     .max_args = 2,

@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 #include "vmm/chardev/chardev.h"
+#include "vmm/chardev/chardev_shared.h"
 #include "vmm/cli/command.h"
 #include "vmm/control/control.h"
 #include "vmm/control/control_path.h"
@@ -184,6 +185,7 @@ static int open_control(const struct run_options *o, struct session *session,
         .base = base,
         .path = o->control_path,
         .name = o->name,
+        .pid = kept_pid(),
         .options = o->given,
         .saved_options = o->saved,
         .kill = user_kills,
@@ -311,7 +313,7 @@ int command_serve(const struct run_options *o)
     struct event *events[NR_SIGNALS] = {0};
     struct event_base *base = device_event_base();
     struct plugins *plugins = plugin_new();
-    struct chardev *console = NULL;
+    struct chardev *console = NULL, *shared = NULL;
     struct machine *machine = NULL;
     struct control *control = NULL;
     struct trace *traces[RUN_TRACES] = {0};
@@ -361,14 +363,16 @@ int command_serve(const struct run_options *o)
         config.state_fd = open_state();
     }
     console = chardev_stdio_new(base, STDIN_FILENO, STDOUT_FILENO, user_quits, &session);
-    if (!console)
+    if (console)
+        shared = chardev_shared_new(base, console);
+    if (!shared)
         goto out;
     created = true;
     session.vm = &vm;
     cores_init(&cores, machine, o->slice_ms * NS_PER_MS);
     if (kept_has_keeper() && !open_journal(&cores))
         goto out;
-    if (vm_create(&vm, &config, &share, &cores, base, plugins, console) ||
+    if (vm_create(&vm, &config, &share, &cores, base, plugins, shared) ||
         begin(o, &vm, &session, taken_over) || loop_init(&session.loop, base, &cores))
         goto out;
     if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait, &gdb))
@@ -403,8 +407,8 @@ out:
         vm_destroy(&vm);
     control_close(control);
     run_traces_stop(traces);
-    if (console)
-        chardev_free(console);
+    chardev_free(shared);
+    chardev_free(console);
     if (machine)
         machine->ops->stop(machine);
     for (unsigned i = 0; i < NR_SIGNALS; i++) {

@@ -294,6 +294,7 @@ int control_open(const struct control_config *config, struct control **control)
     new->base = config->base;
     new->patience_ms = config->patience_ms ? config->patience_ms : PATIENCE_MS;
     new->target.name = config->name;
+    new->target.pid = config->pid;
     new->target.options = config->options;
     new->target.saved_options = config->saved_options;
     new->target.kill = config->kill;

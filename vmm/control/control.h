@@ -11,6 +11,7 @@
 
 #include <event2/event.h>
 #include <jansson.h>
+#include <sys/types.h>
 
 struct control;
 struct vm;
@@ -19,6 +20,7 @@ struct control_config {
     struct event_base *base;
     const char *path;           /* of the socket */
     const char *name;           /* of the VM */
+    pid_t pid;                  /* the process that stands for it to users; 0: this one */
     json_t *options;            /* an object for /vm, or NULL */
     json_t *saved_options;      /* those that a snapshot has, or NULL */
     void (*kill)(void *opaque); /* end the VM at once */

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "vmm/control/control_origin.h"
 #include "vmm/vm/vm.h"
@@ -38,6 +39,7 @@ struct control_call;
 struct control_target {
     struct vm *vm;
     const char *name;
+    pid_t pid;             /* 0: this process */
     json_t *options;       /* an object, or NULL */
     json_t *saved_options; /* those that a snapshot has, or NULL */
     int64_t started_ns;    /* CLOCK_MONOTONIC */
@@ -48,7 +50,7 @@ struct control_target {
     struct control_call *waiting; /* for the VM to have paused, or to go on */
     struct event_base *base;
     struct control_snapshot *snapshot; /* that is being taken, or NULL */
-    struct control_trace *traces;      /* that clients read */
+    struct control_stream *streams;    /* answers that go on */
 };
 
 /* What is sent for a call. `text` may be NULL; `allow` is the value of that header, or NULL. */
@@ -100,7 +102,7 @@ void control_target_end(struct control_target *target);
 void control_snapshot_end(struct control_target *target);
 
 /* The part that ends what clients read from. */
-void control_traces_end(struct control_target *target);
+void control_streams_end(struct control_target *target);
 
 /* Call `answered` once: now, or later, but not after control_target_end(). */
 void control_route(struct control_call *call);
@@ -138,10 +140,11 @@ uint64_t control_vcpu_run_ns(const struct vm *vm, unsigned index);
 json_t *control_number(uint64_t number);
 
 /* Handlers: control_vm.c, control_devices.c, control_exits.c, control_metrics.c,
-   control_page.c, control_trace.c. */
+   control_page.c, control_trace.c, control_console.c. */
 typedef void control_handler(struct control_call *call);
 control_handler control_vm_show, control_vm_pause, control_vm_resume, control_vm_stop,
     control_vm_kill, control_vm_reset, control_vm_snapshot, control_vcpus_list;
 control_handler control_devices_list, control_devices_show, control_devices_set,
     control_devices_command, control_disks_list, control_networks_list;
 control_handler control_exits_list, control_metrics_show, control_page_show, control_trace_show;
+control_handler control_console_show, control_console_type;

@@ -31,17 +31,19 @@ static json_t *vm_object(const struct control_target *target)
 {
     struct vm *vm = target->vm;
     const struct vm_config *config = &vm->config;
-    json_t *object =
-        json_pack("{s:s,s:s,s:i,s:o,s:s,s:i,s:i,s:o}", "name", target->name, "state",
-                  control_state(vm), "pid", (int)getpid(), "uptime_ms",
-                  control_number((uint64_t)(clock_now_ns() - target->started_ns) / CLOCK_NS_PER_MS),
-                  "version", CONFIG_VERSION, "vcpus", (int)config->nr_vcpus, "pcpus",
-                  (int)vm->cores->nr_pcpus, "memory", control_number(config->ram_size));
+    json_t *object = json_pack(
+        "{s:s,s:s,s:i,s:i,s:o,s:s,s:i,s:i,s:o}", "name", target->name, "state", control_state(vm),
+        "pid", (int)(target->pid ? target->pid : getpid()), "worker", (int)getpid(), "uptime_ms",
+        control_number((uint64_t)(clock_now_ns() - target->started_ns) / CLOCK_NS_PER_MS),
+        "version", CONFIG_VERSION, "vcpus", (int)config->nr_vcpus, "pcpus",
+        (int)vm->cores->nr_pcpus, "memory", control_number(config->ram_size));
 
     if (config->files.kernel)
         json_object_set_new(object, "kernel", control_text(config->files.kernel));
     if (config->bootargs)
         json_object_set_new(object, "command_line", control_text(config->bootargs));
+    if (vm->console.user)
+        json_object_set_new(object, "console", control_text(vm->console.user));
     if (target->options)
         json_object_set(object, "options", target->options);
     return object;
@@ -150,7 +152,7 @@ void control_target_end(struct control_target *target)
     struct control_call *call = target->waiting, *next;
 
     control_snapshot_end(target);
-    control_traces_end(target);
+    control_streams_end(target);
     target->waiting = NULL;
     for (; call; call = next) {
         next = call->next;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/chardev/chardev_internal.h"
+#include "vmm/chardev/chardev_shared.h"
 #include "vmm/vm/vm_devices.h"
 #include "vmm/vm/vm_pause.h"
 
@@ -78,6 +80,56 @@ void control_fixture_init(void)
     for (unsigned i = 0; i < f->vm.nr_devices; i++)
         f->vm.devices[i] = &devices[i];
     strcpy(f->link, "up");
+}
+
+/*
+ * The main console: behind it all output is taken, and nothing is typed
+ */
+
+static size_t take_output(struct chardev *chardev, const uint8_t *data, size_t len)
+{
+    return len;
+}
+
+static void ignore(struct chardev *chardev)
+{
+}
+
+static const struct chardev_ops inner_ops = {
+    .attached = ignore, .write = take_output, .accept = ignore, .free = ignore};
+static struct chardev inner = {.ops = &inner_ops};
+
+static size_t uart_can_receive(void *opaque)
+{
+    return control_fixture.reads_console ? 1 : 0;
+}
+
+static void uart_receive(void *opaque, const uint8_t *data, size_t len)
+{
+    strncat(control_fixture.typed, (const char *)data, len);
+}
+
+static const struct chardev_client uart = {.can_receive = uart_can_receive,
+                                           .receive = uart_receive};
+
+void control_fixture_console(struct event_base *base)
+{
+    control_fixture.vm.console = (struct device_console){
+        .chardev = chardev_shared_new(base, &inner), .user = "uart@9000000"};
+    control_fixture.reads_console = true;
+    chardev_attach(control_fixture.vm.console.chardev, &uart, NULL);
+}
+
+void control_fixture_print(const char *text)
+{
+    chardev_write(control_fixture.vm.console.chardev, (const uint8_t *)text, strlen(text));
+}
+
+void control_fixture_end_console(void)
+{
+    chardev_free(control_fixture.vm.console.chardev);
+    control_fixture.vm.console = (struct device_console){0};
+    inner.client = NULL;
 }
 
 void control_fixture_kill(void *opaque)

@@ -29,6 +29,8 @@ struct control_fixture {
     const char *chardev; /* the property of "uart@9000000", or NULL */
     char json[256];      /* arguments of the last command */
     char link[8];        /* the property */
+    char typed[64];      /* on the main console */
+    bool reads_console;
     /* What snapshot_begin() was told, whether it fails, and what ends it. */
     struct snapshot_calls snapshot_calls;
     char snapshot_folder[64];
@@ -43,6 +45,11 @@ struct control_fixture {
 extern struct control_fixture control_fixture;
 
 void control_fixture_init(void);
+
+/* "uart@9000000" is on the main console, and reads what is typed if `reads_console`. */
+void control_fixture_console(struct event_base *base);
+void control_fixture_print(const char *text);
+void control_fixture_end_console(void);
 void control_fixture_kill(void *opaque);
 
 /* Ends the snapshot that was begun: well, or for lack of space. */

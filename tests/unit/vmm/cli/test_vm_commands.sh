@@ -100,6 +100,12 @@ v link_goes_down 0 '"value": "down"' net --json link me down
 v link_is_up_or_down 2 "link 'off'" net link me off
 v net_has_no_other_verb 2 "there is 'link'" net plug me up
 v vm_without_a_console 1 'no console to attach to' console me
+tell 'console 1'
+tell print
+got=0
+echo ls | timeout 2 "$vmm" console me >out 2>err || got=$?
+holds console_shows_the_last_lines_and_goes_on eval '[[ $got -eq 124 ]] && grep -q "Debian login: " out'
+v console_by_another_name 1 "no console to attach to" console me 3
 tell 'reply 0'
 tell end || true
 

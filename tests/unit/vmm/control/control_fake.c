@@ -6,6 +6,7 @@
  *
  * prints a line when it serves, and ends with its standard input. A line there, which is answered
  * by another, changes what the VM is like: "quiet 0", "button 1", "pause-fails 1", "reply -125" (to the command `later`),
+ * "console 1" (a device is on the main one), "reads 0" (nor reads it), "print" (a prompt there),
  * "end" (of the VM).
  */
 #include <event2/event.h>
@@ -39,6 +40,12 @@ static void obey(struct fake *fake, const char *line)
         f->pause_fails = value;
     else if (strcmp(word, "reply") == 0)
         control_fixture_reply(value, NULL);
+    else if (strcmp(word, "console") == 0)
+        f->vm.console.user = value ? "uart@9000000" : NULL;
+    else if (strcmp(word, "reads") == 0)
+        f->reads_console = value;
+    else if (strcmp(word, "print") == 0)
+        control_fixture_print("Debian login: ");
     else if (strcmp(word, "request") == 0)
         f->core.request = (uint32_t)value;
     else if (strcmp(word, "snapshot-fails") == 0)
@@ -80,6 +87,8 @@ int main(int argc, char **argv)
     struct event *input = event_new(fake.base, STDIN_FILENO, EV_READ | EV_PERSIST, typed, &fake);
 
     control_fixture_init();
+    control_fixture_console(fake.base);
+    control_fixture.vm.console.user = NULL;
     control_fixture.chardev = argc > 2 ? argv[2] : NULL;
     if (argc < 2 || control_open(&config, &fake.control))
         return 1;
@@ -90,6 +99,7 @@ int main(int argc, char **argv)
     event_base_dispatch(fake.base);
     event_free(input);
     control_close(fake.control);
+    control_fixture_end_console();
     event_base_free(fake.base);
     json_decref(config.options);
     return 0;

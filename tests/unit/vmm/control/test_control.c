@@ -604,6 +604,87 @@ static void traces_are_limited_and_bad_ones_are_refused(void **state)
     assert_int_equal(nr_taps(), 0);
 }
 
+/*
+ * The main console
+ */
+
+static int start_console(struct fixture *f)
+{
+    int fd = connect_to(f);
+
+    say(fd, "GET /console HTTP/1.1\r\n\r\n");
+    turn(f, 20);
+    return fd;
+}
+
+/* What has come by now. */
+static const char *seen(struct fixture *f, int fd)
+{
+    ssize_t n;
+
+    turn(f, 20);
+    n = recv(fd, f->answer, sizeof(f->answer) - 1, 0);
+    f->answer[n > 0 ? n : 0] = '\0';
+    return f->answer;
+}
+
+static void console_has_several_readers_and_typists(void **state)
+{
+    struct fixture *f = *state;
+    int one, two;
+
+    control_fixture_console(f->base);
+    control_fixture_print("Debian\r\nlogin: ");
+    one = start_console(f);
+    turn(f, 1300); /* longer than other clients have */
+    two = start_console(f);
+    assert_true(begins(seen(f, one), "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream"));
+    assert_non_null(strstr(f->answer, "\r\n\r\nDebian\r\nlogin: "));
+    assert_non_null(strstr(seen(f, two), "\r\n\r\nDebian\r\nlogin: "));
+    assert_true(begins(ask(f, "POST /console HTTP/1.0\r\nContent-Length: 5\r\n\r\nroot\r"),
+                       "HTTP/1.0 200 "));
+    turn(f, 10);
+    assert_string_equal(control_fixture.typed, "root\r");
+    control_fixture_print("root");
+    assert_string_equal(seen(f, one), "root");
+    assert_string_equal(seen(f, two), "root");
+    close(one);
+    turn(f, 300);
+    control_fixture_print("#");
+    assert_string_equal(seen(f, two), "#");
+    control_close(f->control); /* the VM ends */
+    f->control = NULL;
+    control_fixture_end_console();
+    assert_string_equal(hear(f, two), "");
+    close(two);
+}
+
+static void console_that_nobody_reads_holds_nothing_up(void **state)
+{
+    struct fixture *f = *state;
+    char line[1001];
+    int fd;
+
+    memset(line, 'x', 1000);
+    line[1000] = '\0';
+    control_fixture_console(f->base);
+    fd = start_console(f);
+    for (unsigned i = 0; i < 2000; i++)
+        control_fixture_print(line);
+    serves(f);
+    for (unsigned i = 0; i < 50 && !strstr(f->answer, "bytes were lost here"); i++) {
+        seen(f, fd);
+        control_fixture_print("more");
+    }
+    assert_non_null(strstr(f->answer, "bytes were lost here"));
+    close(fd);
+    turn(f, 300);
+    serves(f);
+    control_close(f->control);
+    f->control = NULL;
+    control_fixture_end_console();
+}
+
 static void page_of_another_site_steers_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -646,6 +727,8 @@ int main(void)
         TEST(trace_ends_with_the_vm_and_has_the_last_exit),
         TEST(trace_that_nobody_reads_holds_nothing_up),
         TEST(traces_are_limited_and_bad_ones_are_refused),
+        TEST(console_has_several_readers_and_typists),
+        TEST(console_that_nobody_reads_holds_nothing_up),
         TEST(page_of_another_site_steers_nothing),
     };
 

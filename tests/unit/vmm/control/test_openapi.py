@@ -48,7 +48,15 @@ REQUESTS = [
     ("GET", "/trace", "/trace?kind=hvc", None, 200),
     ("GET", "/trace", "/trace?format=perfetto", None, 200),
     ("GET", "/trace", "/trace?kind=nosuch", None, 400),
-    ("GET", "/trace", "/trace", None, 409, "traces 4"),
+    ("GET", "/trace", "/trace", None, 409, "/trace 4"),
+    ("GET", "/console", "/console", None, 200, "console 1"),
+    ("GET", "/console", "/console", None, 409, "/console 8"),
+    ("POST", "/console", "/console", "ls", 200),
+    ("POST", "/console", "/console", LARGE, 413),
+    ("POST", "/console", "/console", "ls", 200, "reads 0"),
+    ("POST", "/console", "/console", "x" * 65536, 409),
+    ("GET", "/console", "/console", None, 404, "console 0"),
+    ("POST", "/console", "/console", "ls", 404),
     ("GET", "/devices", "/devices", None, 200),
     ("GET", DEVICE, BLK, None, 200),
     ("GET", DEVICE, NET, None, 200),
@@ -128,7 +136,7 @@ class Checker:
     def finish(self, connection, method, template, path, status):
         what = "%s %s %d" % (method, template, status)
         response = connection.getresponse()
-        endless = template == "/trace" and status == 200
+        endless = template in ("/trace", "/console") and method == "GET" and status == 200
         text = b"" if endless else response.read()
         connection.close()
         if response.status != status:
@@ -148,8 +156,10 @@ class Checker:
         kind = response.headers.get_content_type()
         content = documented["content"].get(kind)
         if endless:
-            wanted = "application/json" if "perfetto" in path else "text/plain"
-            if kind != wanted or not content:
+            wanted = {"/trace": "text/plain", "/trace?kind=hvc": "text/plain"}
+            wanted["/trace?format=perfetto"] = "application/json"
+            wanted["/console"] = "application/octet-stream"
+            if kind != wanted[path] or content is None:
                 self.fail("%s: the type is %s" % (what, kind))
         elif not content or len(documented["content"]) != 1:
             self.fail("%s: the type is %s" % (what, response.headers["Content-Type"]))
@@ -184,8 +194,9 @@ class Checker:
 
     def request(self, method, template, path, body, status, setting=""):
         traces = []
-        if setting.startswith("traces "):
-            traces = [self.begin("GET", "/trace", None) for _ in range(int(setting.split()[1]))]
+        if setting.startswith("/"):
+            traces = [self.begin("GET", setting.split()[0], None)
+                      for _ in range(int(setting.split()[1]))]
             for trace in traces:
                 trace.getresponse()
         elif setting and not setting.startswith("then "):
