@@ -44,9 +44,10 @@ struct sysreg_row {
 #define ANY_OP1(op0, crn) KEY(op0, 0, crn, 0, 0), KEY(op0, 0, crn, 15, 7), true
 #define RAZ_WI            read_zero, write_ignored
 #define RAZ               read_zero, NULL
-#define WI                NULL, write_ignored
-#define UNDEF             NULL, NULL
-#define OP1_MASK          KEY(0, 7, 0, 0, 0)
+#define SET_WAY(name) \
+    NULL, do_set_way, name, "cleans the guest's memory where it is not coherent with its caches off"
+#define UNDEF    NULL, NULL
+#define OP1_MASK KEY(0, 7, 0, 0, 0)
 
 /* Breakpoints and watchpoints n to n + 3: CRm is n, op2 is 4 to 7. */
 #define DEBUG1(n)                                                                      \
@@ -257,6 +258,13 @@ static void write_mdccint(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
     cpu->mdccint = access->value >> 29 & 3u;
 }
 
+static void do_set_way(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
+                       struct sysreg_access *access)
+{
+    if (sysreg->set_way)
+        sysreg->set_way(sysreg->opaque, access->vcpu, access->reg->key, access->value);
+}
+
 /* SRE, and no bypass (DFB, DIB): there is no other interface. */
 static uint64_t read_sre(const struct sysreg *sysreg, const struct sysreg_cpu *cpu,
                          struct sysreg_access *access)
@@ -299,10 +307,10 @@ static const struct sysreg_row rows[] = {
     {ONE(KEY(3, 0, 1, 0, 1)), RAZ_WI, "ACTLR_EL1",
      "reads as zero, ignores writes: a control of the CPU's own could weaken the host"},
 
-    /* HCR_EL2.TSW. Of use only before a power-down of that very cache. */
-    {ONE(KEY(1, 0, 7, 6, 2)), WI, "DC ISW", "nothing to do: memory is coherent"},
-    {ONE(KEY(1, 0, 7, 10, 2)), WI, "DC CSW", "nothing to do: memory is coherent"},
-    {ONE(KEY(1, 0, 7, 14, 2)), WI, "DC CISW", "nothing to do: memory is coherent"},
+    /* HCR_EL2.TSW. */
+    {ONE(KEY(1, 0, 7, 6, 2)), SET_WAY("DC ISW")},
+    {ONE(KEY(1, 0, 7, 10, 2)), SET_WAY("DC CSW")},
+    {ONE(KEY(1, 0, 7, 14, 2)), SET_WAY("DC CISW")},
 
     /* MDCR_EL2.TDRA, TDOSA. The CPU's own OS lock is not the guest's to set. */
     {ONE(KEY(2, 0, 1, 0, 0)), RAZ, "MDRAR_EL1", "reads as zero: there is no debug ROM"},

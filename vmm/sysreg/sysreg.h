@@ -38,6 +38,8 @@ struct sysreg {
     /* The guest's debug registers (NULL: the machine is lost); and one of them was changed. */
     struct rv_debug *(*debug)(void *opaque, unsigned vcpu);
     void (*debug_written)(void *opaque, unsigned vcpu);
+    /* Cache maintenance by set and way, its key and operand. NULL: there is nothing to do. */
+    void (*set_way)(void *opaque, unsigned vcpu, uint16_t key, uint64_t operand);
     void *opaque;
 };
 

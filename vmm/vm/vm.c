@@ -121,6 +121,7 @@ static int create_exits(struct vm *vm)
     vm->exits.sysreg.set_vmcr = vm_irq_set_vmcr;
     vm->exits.sysreg.debug = debug_registers;
     vm->exits.sysreg.debug_written = debug_registers_written;
+    vm->exits.sysreg.set_way = vm_code_set_way;
     vm->exits.sysreg.opaque = vm;
     if (!vm->exits.psci.cpus || !vm->exits.sysreg_cpus)
         return resume ? -EINVAL : -ENOMEM;

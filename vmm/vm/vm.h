@@ -16,6 +16,7 @@
 #include "vmm/net/net_address.h"
 #include "vmm/device/plugin.h"
 #include "vmm/pci/pci_host.h"
+#include "vmm/sysreg/set_way.h"
 #include "vmm/vm/code_pages.h"
 #include "vmm/vm/state.h"
 #include "vmm/vm/vm_core.h"
@@ -90,6 +91,7 @@ struct vm {
     struct v2m v2m; /* where PCI functions send their messages */
     struct exit_ctx exits;
     struct code_pages code;
+    struct set_way set_way[VM_MAX_VCPUS];
     struct guest_roms roms;
     struct vm_rom rom_state[GUEST_ROMS_MAX]; /* of the same index */
     struct vm_rom_mapped *rom_mapped;        /* NULL: there is none */
@@ -185,5 +187,8 @@ bool vm_code_is_fetch(const struct vm *vm, const struct rv_event *event);
 
 /* The guest may execute the page at `addr`, and does not find old code there. */
 void vm_code_fetched(struct vm *vm, ipa_t addr);
+
+/* A struct sysreg's `set_way`: clean all of the guest's memory, once for each loop of these. */
+void vm_code_set_way(void *opaque, unsigned vcpu, uint16_t key, uint64_t operand);
 
 extern const struct psci_ops vm_psci_ops;

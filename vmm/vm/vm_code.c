@@ -2,6 +2,7 @@
 /* Code that this process or a device wrote: the guest's cores execute it, and not what was there. */
 #include "proto/arm/esr.h"
 #include "vmm/board/board.h"
+#include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
 
@@ -61,6 +62,19 @@ void vm_code_written(struct vm *vm, ipa_t start, uint64_t size)
         protect(vm, revoke, RV_MAP_READ | RV_MAP_WRITE))
         vm->broken = true;
     code_pages_done(&vm->code);
+}
+
+void vm_code_set_way(void *opaque, unsigned vcpu, uint16_t key, uint64_t operand)
+{
+    struct vm *vm = opaque;
+    struct set_way *loop = &vm->set_way[vcpu];
+
+    /* With its caches off the guest finds what the machine's processes wrote, unless it is real. */
+    if (!vm->machine->ops->memory || !set_way_begins(loop, key, operand, clock_now_ns()))
+        return;
+    if (flush(vm, (struct code_run){.offset = 0, .size = vm->config.ram_size}))
+        vm->broken = true;
+    loop->last_ns = clock_now_ns();
 }
 
 bool vm_code_is_fetch(const struct vm *vm, const struct rv_event *event)

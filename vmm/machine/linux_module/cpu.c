@@ -9,10 +9,14 @@
 #include <linux/smp.h>
 
 #include <asm/barrier.h>
+#include <asm/cpufeature.h>
 #include <asm/sysreg.h>
 #include <asm/virt.h>
 
 #include "module.h"
+
+#define PARANGE(mmfr0) ((mmfr0)&0xf) /* ID_AA64MMFR0_EL1 */
+#define PARANGE_40     2             /* 40 bits; below it are 32 and 36 */
 
 #define TIMER_ENABLED BIT(0) /* CNTP_CTL_EL0, CNTV_CTL_EL0 */
 
@@ -110,6 +114,11 @@ int cpu_check(void)
     }
     if (cpumask_last(cpu_present_mask) + 1 != num_present_cpus()) {
         pr_err("CPUs are missing between CPU 0 and CPU %u\n", cpumask_last(cpu_present_mask));
+        return -ENODEV;
+    }
+    /* Stage 2 takes no more bits of guest address than the CPUs have of physical ones (Arm ARM D8.2). */
+    if (PARANGE(read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1)) < PARANGE_40) {
+        pr_err("these CPUs have less than 40 bits of physical address, which guests have\n");
         return -ENODEV;
     }
     look_at_kernel(&finding);
