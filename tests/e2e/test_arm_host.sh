@@ -3,7 +3,7 @@
 # In an emulated Arm computer: the module puts the stub below the running kernel, and takes it
 # away again; CPUs go to the stub and come back; guests run on them. Arguments: the program that
 # tries KVM, the one that takes CPUs, the AArch64 build, bare-metal guests: one that checks calls,
-# one that never ends.
+# one that never ends. $RINGVISOR_ARM_OPTIONS: more words for tools/arm-computer, such as --firmware tfa.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 kvm=$(realpath -- "$1") pcpu=$(realpath -- "$2") build=$3 # meson gives paths in the build folder
@@ -115,7 +115,7 @@ computer() {
     local name=$1 rounds=$2
     shift 2
     got=0
-    "$root/tools/arm-computer" --timeout 150 "$@" -- sh -c "$(cat "$work/script")" sh "$kvm" "$pcpu" "$build" \
+    "$root/tools/arm-computer" --timeout 150 ${RINGVISOR_ARM_OPTIONS-} "$@" -- sh -c "$(cat "$work/script")" sh "$kvm" "$pcpu" "$build" \
         "$calls" "$endless" "$rounds" >"$work/out" 2>"$work/err" || got=$?
     check "${name}_ends_well" test "$got" -eq 0
     check "${name}_refuses_while_kvm_has_a_guest" matches "^ *[12] ringvisor: KVM has EL2"
