@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The commands by which README.md operates a guest, typed one by one as they stand there, on Debian
+# with its driver of the power button. Only the paths, and the options of `vmm run`, are ours.
+set -euo pipefail
+. "$(dirname -- "$0")/lib.sh"
+export RINGVISOR_RUN_DIR=$work/run
+image=$(RINGVISOR_GUEST_KERNEL=linux-image-arm64 "$root/tools/guest-image" 2>/dev/null)
+mkdir "$work/snapshots"
+truncate -s 64M "$work/disk.img"
+options="-k $image/kernel -i $image/initrd -p 'console=ttyAMA0 quiet' -m 2G --balloon=deflate-on-oom=off"
+options+=" --net user --disk $work/disk.img,format=raw"
+
+# The first block with `vmm run --name web`: its lines, without their comments.
+readarray -t commands < <(awk '/^    build\/vmm\/vmm run --name web /, /^$/' "$root/README.md" |
+    sed 's/ *#.*//; /^ *$/d; s/^ *//')
+started() { for _ in {1..600}; do "$vmm" ps | grep -q '^web .* running' && return; sleep 0.1; done; return 1; }
+printed() { for _ in {1..900}; do grep -q "$1" "$work/console" && return; sleep 0.1; done; return 1; }
+
+for command in "${commands[@]}"; do
+    typed=${command//build\/vmm\/vmm/$vmm}
+    typed=${typed//\/snapshots/$work/snapshots}
+    typed=${typed//.../$options}
+    got=0
+    case $command in
+    *'&')
+        eval "${typed%&} </dev/null >>'$work/console' 2>>'$work/messages' &"
+        guest=$!
+        check "README: $command" started
+        [[ $command != *' run '* ]] || {
+            check the_guest_is_up printed 'ringvisor:'
+            # What shuts the guest down when its power button is pressed.
+            echo 'head -c 48 /dev/input/event0 >/dev/null; poweroff -f' |
+                timeout 3 "$vmm" console web >/dev/null 2>&1 || true
+        }
+        continue ;;
+    *' top' | *' trace web' | *' console web') # until Ctrl-C
+        timeout -s INT --preserve-status 3 bash -c "exec $typed" >"$work/said" 2>"$work/err" </dev/null || got=$?
+        [[ $got -ne 130 ]] || got=0 ;;
+    *) eval "timeout 60 $typed" >"$work/said" 2>"$work/err" </dev/null || got=$? ;;
+    esac
+    check "README: $command" eval '[[ $got -eq 0 ]] && ! grep -q error "$work/err"'
+    case $command in
+    *' trace web' | *' ps' | *' top' | *' stat web' | *' console web') check "it says something" test -s "$work/said" ;;
+    *' stop web') wait "$guest" || got=$?; check the_guest_has_shut_down test "$got" -eq 0 ;;
+    esac
+done
+check there_were_commands test "${#commands[@]}" -ge 16
+"$vmm" kill web >/dev/null 2>&1 || true
+wait "$guest" || true
+exit $failed
