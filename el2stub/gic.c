@@ -7,6 +7,7 @@
  */
 #include "arch.h"
 #include "el2stub/stub.h"
+#include "shortcut.h"
 
 #define INTID_KICK  0u
 #define ICC_SRE_ON  0x7u /* SRE, DFB, DIB; not Enable */
@@ -98,6 +99,8 @@ void gic_kick(uint64_t mask)
 /* An interrupt that nobody has asked for, and that is no PPI. An SPI is masked. */
 static void handle_stray(struct pcpu *pcpu, uint32_t intid)
 {
+    if (platform_stray(intid))
+        return;
     if (intid < INTID_SPECIAL)
         mmio32(boot.gicd_base + GICD_ICENABLER(intid)) = 1u << intid % 32;
     if (event_has_room(pcpu)) /* else this may be where one waits for room */

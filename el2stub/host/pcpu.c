@@ -50,6 +50,24 @@ _Noreturn void host_serve(struct pcpu *pcpu)
     pcpu_main(pcpu);
 }
 
+/*
+ * gic.c: an interrupt of the host's was on its way to a CPU that the host has turned off meanwhile. The
+ * distributor is the host's: an SPI is not masked, but goes where the doorbell goes, which is a CPU
+ * that the host has, and pends there again, as the edge is used up. Of an LPI there is nothing to give
+ * back. It is no fault of the guest that runs here.
+ */
+bool platform_stray(uint32_t intid)
+{
+    const uint64_t gicd = boot.gicd_base;
+    uint64_t route = mmio64(gicd + GICD_IROUTER(boot.doorbell_intid));
+
+    if (intid < INTID_SPECIAL) {
+        mmio64(gicd + GICD_IROUTER(intid)) = route;
+        mmio32(gicd + GICD_ISPENDR(intid)) = 1u << intid % 32;
+    }
+    return true;
+}
+
 /* exit.c: between two commands. Does not return when the host wants the CPU back. */
 void platform_check(struct pcpu *pcpu)
 {

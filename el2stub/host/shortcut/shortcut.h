@@ -11,5 +11,6 @@
 
 uint32_t platform_pause(const struct pcpu *pcpu);
 void platform_check(struct pcpu *pcpu);
+bool platform_stray(uint32_t intid);
 void platform_confine(struct pcpu *pcpu, struct rv_command *command);
 uint64_t platform_cpus(const struct pcpu *pcpu);

@@ -33,3 +33,5 @@ static inline bool shortcut(struct pcpu *pcpu)
 /* All VMs of this machine are one vmm's: its commands may name each of them, and all CPUs. */
 #define platform_confine(pcpu, command) ((void)0)
 #define platform_cpus(pcpu)             (~0ull)
+/* All interrupts of this machine are the stub's. */
+#define platform_stray(intid) false

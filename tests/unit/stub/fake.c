@@ -275,6 +275,7 @@ static uint64_t gicd_load(uint64_t reg)
 {
     switch (reg) {
     case GICD_CTLR: return fake.gicd_ctlr;
+    case GICD_IROUTER(FAKE_DOORBELL): return fake.gicd_router;
     default: return 0;
     }
 }
@@ -283,6 +284,14 @@ static void gicd_store(uint64_t reg, uint64_t value, unsigned size)
 {
     if (reg >= GICD_ICENABLER(0) && reg < GICD_ICENABLER(1024)) {
         fake.gicd_masked[(reg - GICD_ICENABLER(0)) / 4] |= (uint32_t)value;
+        return;
+    }
+    if (reg >= GICD_ISPENDR(0) && reg < GICD_ISPENDR(1024)) {
+        fake.gicd_pended[(reg - GICD_ISPENDR(0)) / 4] |= (uint32_t)value;
+        return;
+    }
+    if (reg >= GICD_IROUTER(32) && reg < GICD_IROUTER(1020) && reg != GICD_IROUTER(FAKE_DOORBELL)) {
+        fake.spi_router[(reg - GICD_IROUTER(0)) / 8] = value;
         return;
     }
     switch (reg) {

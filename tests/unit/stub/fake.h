@@ -56,8 +56,10 @@ struct fake {
     uint32_t gicd_masked[32]; /* what was written to GICD_ICENABLER<n> */
     unsigned clamps[1024];    /* by size: indices that speculation cannot take beyond their array */
     uint64_t gicd_router;
-    uint64_t doorbell_kicks; /* what platform_doorbell_kicks() says, once */
-    unsigned doorbells;      /* calls of platform_doorbell_ring() */
+    uint32_t gicd_pended[32];  /* what was written to GICD_ISPENDR<n> */
+    uint64_t spi_router[1024]; /* GICD_IROUTER<n> of those that are not the doorbell */
+    uint64_t doorbell_kicks;   /* what platform_doorbell_kicks() says, once */
+    unsigned doorbells;        /* calls of platform_doorbell_ring() */
     /* Maintenance, one letter each: see arch.h; V, E: writes of VTTBR_EL2, TCR_EL1. */
     char trace[64];
     unsigned traced;

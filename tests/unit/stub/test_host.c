@@ -235,6 +235,26 @@ static void a_parked_cpu_that_is_taken_serves_its_channel(void **state)
     assert_int_equal(answer(0), -5);
 }
 
+/* It was on its way when the CPU was turned off. 8192 is an LPI. */
+static void an_interrupt_of_the_host_goes_back_to_it_and_harms_no_guest(void **state)
+{
+    struct pcpu *pcpu = fake_use(1);
+    struct rv_event event;
+
+    (void)state;
+    fake.gicd_router = 0x80000203;
+    fake.core[1].irq[fake.core[1].nr_irqs++] = 50;
+    fake.core[1].irq[fake.core[1].nr_irqs++] = 8192;
+    gic_irq(pcpu);
+    fake_use(0);
+    assert_int_equal(fake.spi_router[50], 0x80000203);
+    assert_int_equal(fake.gicd_pended[1], 1u << 18);
+    assert_int_equal(fake.gicd_masked[1], 0);
+    assert_int_equal(fake.deactivated[0], 50);
+    assert_int_equal(fake.nr_deactivated, 1);
+    assert_false(fake_event(pcpu, &event));
+}
+
 static void a_serving_cpu_that_is_returned_parks_and_can_start(void **state)
 {
     fake.on_sleep = take_core_1;
@@ -677,6 +697,7 @@ int main(void)
         T(cpu_on_of_a_running_or_unknown_cpu_is_refused),
         T(a_second_cpu_on_is_pending),
         T(a_parked_cpu_that_is_taken_serves_its_channel),
+        T(an_interrupt_of_the_host_goes_back_to_it_and_harms_no_guest),
         T(a_serving_cpu_that_is_returned_parks_and_can_start),
         T(a_full_ring_does_not_keep_a_cpu),
         T(only_a_cpu_in_the_right_state_changes_it),
