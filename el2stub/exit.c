@@ -21,12 +21,6 @@ void exit_advance(void)
     write_sysreg(spsr & ~cleared, spsr_el2);
 }
 
-/* Where a stage 2 fault was. */
-uint64_t exit_ipa(void)
-{
-    return (read_sysreg(hpfar_el2) & HPFAR_FIPA) << 8 | (read_sysreg(far_el2) & 0xfff);
-}
-
 /* The vmm may write the windows at any time: they mean something to this guest only. */
 static bool is_posted(const struct vcpu *vcpu, uint64_t ipa)
 {
@@ -49,15 +43,33 @@ static bool is_store(uint64_t esr)
 }
 
 /*
- * May the guest go on before the vmm has seen what it stored? The IPA is known only
- * at a translation fault. AArch32 always waits: stepping over T32 code takes more
- * than stepping the PC.
+ * Where a stage 2 fault was. HPFAR_EL2 is UNKNOWN at a permission fault (Arm ARM D24.2): where
+ * a store was is what stage 1 says then, unless another core has changed that meanwhile.
  */
-static bool may_post(const struct vcpu *vcpu, uint64_t esr)
+static uint64_t fault_ipa(uint64_t esr)
 {
+    uint64_t far = read_sysreg(far_el2), guests, par;
+
+    if (!is_store(esr) || (esr & ESR_FSC_TYPE) != ESR_FSC_PERMISSION)
+        return (read_sysreg(hpfar_el2) & HPFAR_FIPA) << 8 | (far & 0xfff);
+    guests = read_sysreg(par_el1);
+    at_s1e1r(far);
+    par = read_sysreg(par_el1);
+    write_sysreg(guests, par_el1);
+    return par & PAR_F ? RV_NO_IPA : (par & PAR_PA) | (far & 0xfff);
+}
+
+/*
+ * May the guest go on before the vmm has seen what it stored? AArch32 always waits: stepping
+ * over T32 code takes more than stepping the PC.
+ */
+static bool may_post(const struct vcpu *vcpu, uint64_t esr, uint64_t ipa)
+{
+    uint64_t fault = esr & ESR_FSC_TYPE;
+
     if (!is_store(esr) || read_sysreg(spsr_el2) & PSTATE_nRW)
         return false;
-    return (esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION && is_posted(vcpu, exit_ipa());
+    return (fault == ESR_FSC_TRANSLATION || fault == ESR_FSC_PERMISSION) && is_posted(vcpu, ipa);
 }
 
 /* With RV_FEATURE_IDLE the stub itself waits for the guest's WFI, unless it is AArch32's. */
@@ -79,31 +91,33 @@ static uint64_t stored_value(const struct pcpu *pcpu, uint64_t esr)
 }
 
 /* Publish the exit that the core is in. */
-static void report(struct pcpu *pcpu, uint8_t type, uint8_t flags, uint64_t value)
+static void report(struct pcpu *pcpu, uint8_t type, uint8_t flags, uint64_t ipa, uint64_t value)
 {
     struct rv_event *event = event_begin(pcpu, type);
 
     event->flags = flags;
+    event->ipa = ipa;
     event->value = value;
     event_publish(pcpu, event);
 }
 
 void exit_sync(struct pcpu *pcpu)
 {
-    uint64_t esr, value;
+    uint64_t esr, ipa, value;
 
     if (shortcut(pcpu))
         return;
     esr = read_sysreg(esr_el2);
+    ipa = fault_ipa(esr);
     value = stored_value(pcpu, esr);
-    if (may_post(pcpu->vcpu, esr)) {
-        report(pcpu, RV_EVENT_POSTED, 0, value);
+    if (may_post(pcpu->vcpu, esr, ipa)) {
+        report(pcpu, RV_EVENT_POSTED, 0, ipa, value);
         exit_advance();
     } else if (is_idle(esr)) {
         pcpu->waits = true;
         exit_advance();
     } else {
-        report(pcpu, RV_EVENT_SYNC, RV_EVENT_FLAG_BLOCKING, value);
+        report(pcpu, RV_EVENT_SYNC, RV_EVENT_FLAG_BLOCKING, ipa, value);
         pcpu->blocked = true;
     }
     exit_serve(pcpu);
@@ -111,7 +125,7 @@ void exit_sync(struct pcpu *pcpu)
 
 void exit_serror(struct pcpu *pcpu)
 {
-    report(pcpu, RV_EVENT_SERROR, RV_EVENT_FLAG_BLOCKING, 0);
+    report(pcpu, RV_EVENT_SERROR, RV_EVENT_FLAG_BLOCKING, 0, 0);
     pcpu->blocked = true;
     exit_serve(pcpu);
 }

@@ -46,7 +46,7 @@ struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
     event->groups = RV_GROUP_GPR;
     event->esr = read_sysreg(esr_el2);
     event->far = read_sysreg(far_el2);
-    event->ipa = exit_ipa();
+    event->ipa = 0;
     event->pc = read_sysreg(elr_el2);
     event->pstate = (uint32_t)read_sysreg(spsr_el2);
     event->timestamp = boot.features & RV_FEATURE_TIMESTAMP ? read_sysreg(cntpct_el0) : 0;

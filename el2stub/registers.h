@@ -61,6 +61,10 @@
 #define CURRENT_EL_2 (2u << 2)
 #define ISR_A        (1ull << 8) /* ISR_EL1: an SError is pending */
 
+/* PAR_EL1: the translation failed; else PA[51:12]. */
+#define PAR_F  1ull
+#define PAR_PA 0x000ffffffffff000ull
+
 /* GICv3 (IHI 0069). */
 #define GICD_CTLR_RWP    (1u << 31)
 #define GICR_CTLR_RWP    (1u << 3)

@@ -113,7 +113,6 @@ void exit_irq(struct pcpu *pcpu);
 void exit_serror(struct pcpu *pcpu);
 void exit_serve(struct pcpu *pcpu);
 void exit_advance(void);
-uint64_t exit_ipa(void);
 
 /* message.c */
 struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type);

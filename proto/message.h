@@ -19,7 +19,7 @@ struct rv_event {
     uint16_t vcpu;      /* 0x06 vCPU, or RV_NO_VCPU */
     uint64_t esr;       /* 0x08 ESR_EL2 */
     uint64_t far;       /* 0x10 FAR_EL2: a guest virtual address */
-    uint64_t ipa;       /* 0x18 from HPFAR_EL2 and FAR_EL2[11:0] */
+    uint64_t ipa;       /* 0x18 address that a stage 2 fault is at, or RV_NO_IPA */
     uint64_t pc;        /* 0x20 ELR_EL2 */
     uint32_t pstate;    /* 0x28 SPSR_EL2 */
     uint32_t groups;    /* 0x2c RV_GROUP_*: current in the vCPU page */
@@ -29,6 +29,7 @@ struct rv_event {
 _Static_assert(sizeof(struct rv_event) == 64, "an event is one cache line");
 
 #define RV_NO_VCPU 0xffffu
+#define RV_NO_IPA  (~0ull)
 
 /* Event types. */
 #define RV_EVENT_READY   1u  /* this pCPU takes commands; says what CPU it is */

@@ -18,7 +18,12 @@
  *   above the level; so every drain that ends at or below it is a passage.
  * Baud rate, word length, parity, break and flow control shape the wire only:
  * the registers keep what is written and nothing else follows.
+ *
+ * A driver looks at UARTFR before each character that it sends. So the guest
+ * reads the registers from memory, without an exit, while no read of them
+ * changes anything: while nothing has come in.
  */
+#include <endian.h>
 #include <errno.h>
 #include <ringvisor/device.h>
 #include <stdlib.h>
@@ -88,7 +93,9 @@
 #define UARTCR_RESET   (UARTCR_TXE | UARTCR_RXE)
 #define UARTIFLS_RESET 0x12u /* both at 1/2 */
 
-#define PL011_FIFO 16u
+#define PL011_FIFO  16u
+#define PL011_LATE  4080u /* characters that were posted before the guest could see TXFF */
+#define PL011_QUIET 32u   /* reads of UARTFR that found nothing: the guest only sends */
 
 /* The far end: a terminal that is there and ready. */
 #define PL011_MODEM_READY (UARTFR_CTS | UARTFR_DSR | UARTFR_DCD)
@@ -121,12 +128,28 @@ struct pl011_state {
 _Static_assert(sizeof(struct pl011_state) == 0x60, "state layout");
 #define PL011_STATE_VERSION 1u
 
+/*
+ * State block "late", a ring: characters behind those in the TX FIFO, which is full then. The
+ * guest has posted them while it read a UARTFR in which the FIFO was not full yet.
+ */
+struct pl011_late {
+    uint32_t head;  /* 0x00 index of the oldest */
+    uint32_t count; /* 0x04 */
+    uint64_t reserved;
+    uint8_t data[PL011_LATE]; /* 0x10 */
+};
+_Static_assert(sizeof(struct pl011_late) == 0x1000, "state layout");
+
 struct pl011 {
     struct rv_instance *instance;
     const struct rv_vmm_ops *ops;
     struct pl011_state *s;
+    struct pl011_late *late;
+    uint32_t *shadow; /* the registers in the region's memory, little-endian */
     struct rv_chr *chr;
-    bool starved; /* the host was told that there is no room: tell it when there is */
+    uint32_t quiet; /* up to PL011_QUIET */
+    bool shown;     /* the guest reads `shadow` */
+    bool starved;   /* the host was told that there is no room: tell it when there is */
 };
 
 /* With FEN=0 the FIFOs are one-character holding registers, 3.3.7. */
@@ -160,12 +183,76 @@ static bool pl011_enabled(const struct pl011_state *s, uint32_t direction)
     return (s->cr & UARTCR_UARTEN) && (s->cr & direction);
 }
 
-/* After each change: the receive timeout, and the one line for all interrupts. */
+static uint32_t pl011_read_fr(const struct pl011_state *s)
+{
+    uint32_t depth = pl011_depth(s);
+
+    return s->modem | (s->tx.count == 0 ? UARTFR_TXFE : UARTFR_BUSY) |
+           (s->tx.count >= depth ? UARTFR_TXFF : 0) | (s->rx.count == 0 ? UARTFR_RXFE : 0) |
+           (s->rx.count >= depth ? UARTFR_RXFF : 0);
+}
+
+/* Each register but UARTDR. */
+static uint32_t pl011_value(const struct pl011_state *s, uint64_t offset)
+{
+    switch (offset) {
+    case UARTRSR: return s->rsr;
+    case UARTFR: return pl011_read_fr(s);
+    case UARTILPR: return s->ilpr;
+    case UARTIBRD: return s->ibrd;
+    case UARTFBRD: return s->fbrd;
+    case UARTLCR_H: return s->lcr_h;
+    case UARTCR: return s->cr;
+    case UARTIFLS: return s->ifls;
+    case UARTIMSC: return s->imsc;
+    case UARTRIS: return s->ris;
+    case UARTMIS: return s->ris & s->imsc;
+    case UARTDMACR: return s->dmacr;
+    default:
+        return offset >= UARTPERIPHID0 && offset < PL011_SIZE
+                   ? pl011_id[(offset - UARTPERIPHID0) / 4]
+                   : 0;
+    }
+}
+
+/* Bring one register in memory up to date. */
+static void pl011_shadow(struct pl011 *p, uint32_t offset)
+{
+    uint32_t value = htole32(pl011_value(p->s, offset));
+
+    if (p->shadow[offset / 4] == value)
+        return;
+    __atomic_store_n(&p->shadow[offset / 4], value, __ATOMIC_RELAXED);
+    p->ops->region_dirty(p->instance, 0, offset, sizeof(value));
+}
+
+/*
+ * The memory, and whether the guest reads it: not in loopback either, where a character that
+ * is sent has come in at once.
+ */
+static void pl011_show(struct pl011 *p)
+{
+    bool shown = p->s->rx.count == 0 && !(p->s->cr & UARTCR_LBE) && p->quiet >= PL011_QUIET;
+
+    for (uint32_t offset = UARTRSR; offset <= UARTDMACR; offset += 4)
+        pl011_shadow(p, offset);
+    if (shown != p->shown)
+        p->ops->region_show(p->instance, 0, shown);
+    p->shown = shown;
+}
+
+/*
+ * After each change: the receive timeout, what the guest reads without exits, and then the one
+ * line for all interrupts.
+ */
 static void pl011_update(struct pl011 *p)
 {
     struct pl011_state *s = p->s;
 
     s->ris = (s->ris & ~UARTINT_RT) | (s->rx.count > 0 ? UARTINT_RT : 0);
+    if (s->rx.count > 0)
+        p->quiet = 0;
+    pl011_show(p);
     p->ops->irq_set(p->instance, 0, (s->ris & s->imsc) != 0);
 }
 
@@ -212,6 +299,18 @@ static uint32_t pl011_send(struct pl011 *p, const uint8_t *data, uint32_t len)
     return len;
 }
 
+/* The TX FIFO has room again. */
+static void pl011_refill(struct pl011 *p)
+{
+    struct pl011_late *late = p->late;
+
+    while (late->count > 0 && p->s->tx.count < pl011_depth(p->s)) {
+        pl011_push(&p->s->tx, late->data[late->head]);
+        late->head = (late->head + 1) % PL011_LATE;
+        late->count--;
+    }
+}
+
 /* Transmit what is in the TX FIFO, as far as the host takes it. */
 static void pl011_drain(struct pl011 *p)
 {
@@ -226,6 +325,7 @@ static void pl011_drain(struct pl011 *p)
             len = s->tx.count;
         n = pl011_send(p, &s->tx.data[s->tx.head], len);
         pl011_drop(&s->tx, n);
+        pl011_refill(p);
         sent += n;
         if (n < len)
             break;
@@ -234,13 +334,17 @@ static void pl011_drain(struct pl011 *p)
         s->ris |= UARTINT_TX;
 }
 
-static void pl011_write_dr(struct pl011 *p, uint8_t c)
+static void pl011_write_dr(struct pl011 *p, uint8_t c, bool posted)
 {
     struct pl011_state *s = p->s;
+    struct pl011_late *late = p->late;
 
-    /* TXFF told the guest not to: the character is lost. */
-    if (s->tx.count >= pl011_depth(s))
+    if (s->tx.count >= pl011_depth(s)) {
+        /* TXFF told the guest not to, unless it has seen it too late: the character is lost. */
+        if (posted && late->count < PL011_LATE)
+            late->data[(late->head + late->count++) % PL011_LATE] = c;
         return;
+    }
     pl011_push(&s->tx, c);
     if (s->tx.count > pl011_tx_level(s))
         s->ris &= ~UARTINT_TX;
@@ -279,17 +383,9 @@ static uint32_t pl011_read_dr(struct pl011 *p)
     return value;
 }
 
-static uint32_t pl011_read_fr(const struct pl011_state *s)
+static void pl011_write_lcr_h(struct pl011 *p, uint32_t value)
 {
-    uint32_t depth = pl011_depth(s);
-
-    return s->modem | (s->tx.count == 0 ? UARTFR_TXFE : UARTFR_BUSY) |
-           (s->tx.count >= depth ? UARTFR_TXFF : 0) | (s->rx.count == 0 ? UARTFR_RXFE : 0) |
-           (s->rx.count >= depth ? UARTFR_RXFF : 0);
-}
-
-static void pl011_write_lcr_h(struct pl011_state *s, uint32_t value)
-{
+    struct pl011_state *s = p->s;
     bool fen_cleared = (s->lcr_h & ~value & UARTLCR_H_FEN) != 0;
 
     s->lcr_h = value & UARTLCR_H_MASK;
@@ -300,9 +396,11 @@ static void pl011_write_lcr_h(struct pl011_state *s, uint32_t value)
      */
     if (fen_cleared && !(s->cr & UARTCR_UARTEN)) {
         s->tx.count = 0;
+        p->late->count = 0;
         s->rx.count = 0;
         s->ris &= ~UARTINT_RX;
     }
+    pl011_refill(p);
 }
 
 /* The modem status inputs: the far end's, or in loopback our own outputs (3.3.8). */
@@ -331,33 +429,21 @@ static int pl011_read(void *device, uint64_t offset, uint32_t size, uint64_t *va
                       const struct rv_access *access)
 {
     struct pl011 *p = device;
-    const struct pl011_state *s = p->s;
-    uint32_t v = 0;
+    uint64_t at = offset & ~3ull;
+    uint32_t v;
 
     if (size > 4)
         return -EINVAL;
-    switch (offset & ~3ull) {
-    case UARTDR:
+    if (at == UARTDR) {
         v = pl011_read_dr(p);
         pl011_update(p);
         pl011_accept(p);
-        break;
-    case UARTRSR: v = s->rsr; break;
-    case UARTFR: v = pl011_read_fr(s); break;
-    case UARTILPR: v = s->ilpr; break;
-    case UARTIBRD: v = s->ibrd; break;
-    case UARTFBRD: v = s->fbrd; break;
-    case UARTLCR_H: v = s->lcr_h; break;
-    case UARTCR: v = s->cr; break;
-    case UARTIFLS: v = s->ifls; break;
-    case UARTIMSC: v = s->imsc; break;
-    case UARTRIS: v = s->ris; break;
-    case UARTMIS: v = s->ris & s->imsc; break;
-    case UARTDMACR: v = s->dmacr; break;
-    default:
-        if (offset >= UARTPERIPHID0 && offset < PL011_SIZE)
-            v = pl011_id[(offset - UARTPERIPHID0) / 4];
-        break;
+    } else {
+        v = pl011_value(p->s, at);
+    }
+    if (at == UARTFR && p->s->rx.count == 0 && p->quiet < PL011_QUIET) {
+        p->quiet++;
+        pl011_show(p);
     }
     /* An APB read is of the whole register; the bus then picks the bytes. */
     *value = v >> (8 * (offset & 3));
@@ -375,12 +461,12 @@ static int pl011_write(void *device, uint64_t offset, uint32_t size, uint64_t va
         return -EINVAL;
     /* An offset inside of a register is no case here: APB has no such write. */
     switch (offset) {
-    case UARTDR: pl011_write_dr(p, (uint8_t)v); break;
+    case UARTDR: pl011_write_dr(p, (uint8_t)v, access->flags & RV_ACCESS_POSTED); break;
     case UARTRSR: s->rsr = 0; break; /* UARTECR: any value, 3.3.2 */
     case UARTILPR: s->ilpr = v & UARTILPR_MASK; break;
     case UARTIBRD: s->ibrd = v & UARTIBRD_MASK; break;
     case UARTFBRD: s->fbrd = v & UARTFBRD_MASK; break;
-    case UARTLCR_H: pl011_write_lcr_h(s, v); break;
+    case UARTLCR_H: pl011_write_lcr_h(p, v); break;
     case UARTCR: pl011_write_cr(p, v); break;
     case UARTIFLS: s->ifls = v & UARTIFLS_MASK; break;
     case UARTIMSC: s->imsc = v & UARTINT_MASK; break;
@@ -435,6 +521,8 @@ static void pl011_reset(void *device)
         .ifls = UARTIFLS_RESET,
         .modem = PL011_MODEM_READY,
     };
+    p->late->count = 0;
+    p->quiet = PL011_QUIET;
     /* As a board's firmware leaves it: an early console writes without setting it up. */
     if (p->ops->property_bool(p->instance, "enabled"))
         p->s->cr |= UARTCR_UARTEN;
@@ -460,6 +548,20 @@ static int pl011_create(struct rv_instance *instance, const struct rv_vmm_ops *o
         return -ENOMEM;
     }
     *p = (struct pl011){.instance = instance, .ops = ops, .s = s};
+    p->late = ops->state_block(instance, "late", 1, sizeof(*p->late));
+    p->shadow = ops->region_memory(instance, 0);
+    if (!p->late || !p->shadow) {
+        free(p);
+        return -ENOMEM;
+    }
+    if (p->late->head >= PL011_LATE || p->late->count > PL011_LATE) {
+        ops->log(instance, RV_LOG_ERROR, "the saved state is damaged: start the guest anew");
+        free(p);
+        return -EINVAL;
+    }
+    for (uint32_t offset = UARTPERIPHID0; offset < PL011_SIZE; offset += 4)
+        pl011_shadow(p, offset);
+    ops->region_show(instance, 0, false); /* whatever another vmm had shown */
     p->chr = ops->chr_open(instance, ops->property_string(instance, "chardev"), &pl011_chr, p);
     if (!p->chr) {
         free(p);
@@ -530,6 +632,7 @@ static const struct rv_region pl011_regions[] = {
         .read = pl011_read,
         .write = pl011_write,
         .posted = pl011_posted,
+        .flags = RV_REGION_MEMORY | RV_REGION_DATA,
     },
     {0},
 };

@@ -53,6 +53,9 @@ static inline uint64_t index_nospec(uint64_t index, uint64_t size)
 /* Stage 1 entries of the VMID in VTTBR_EL2 on this CPU. */
 #define tlb_flush_vcpu() ORDERED("tlbi vmalle1; ic iallu; dsb nsh; isb")
 
+/* Stage 1 of the guest's EL1 for a read, into PAR_EL1. */
+#define at_s1e1r(va) __asm__ volatile("at s1e1r, %0; isb" : : "r"(va) : "memory")
+
 /* Instruction caches of all CPUs; the data cache line of an address, in all CPUs. */
 #define ic_invalidate_all()     ORDERED("ic ialluis")
 #define dc_clean_invalidate(va) __asm__ volatile("dc civac, %0" : : "r"(va) : "memory")

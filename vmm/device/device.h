@@ -64,7 +64,8 @@ struct device_env {
     void (*mem_dirty)(void *opaque, ipa_t ipa, uint64_t size);
     void (*request)(void *opaque, const char *device, const struct rv_request *request);
     /* Memory in place of registers: see vmm/vm/vm_rom.h. NULL: the VM has none. */
-    int (*rom_new)(void *opaque, ipa_t base, uint64_t bytes, unsigned *index, uint8_t **memory);
+    int (*rom_new)(void *opaque, ipa_t base, uint64_t bytes, bool data, unsigned *index,
+                   uint8_t **memory);
     void (*rom_show)(void *opaque, unsigned index, bool shown);
     void (*rom_written)(void *opaque, unsigned index, uint64_t offset, uint64_t size);
 };

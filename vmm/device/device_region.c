@@ -41,7 +41,8 @@ void *device_region_memory(struct rv_instance *instance, uint32_t region)
     }
     if (instance->env.rom_new)
         error = instance->env.rom_new(instance->env.opaque, found->base, found->region->bytes,
-                                      &found->rom, &found->memory);
+                                      found->region->flags & RV_REGION_DATA, &found->rom,
+                                      &found->memory);
     if (error) {
         found->memory = NULL;
         log_error("device '%s': no memory for its region %u: %s", instance->name, region,

@@ -105,8 +105,10 @@ static const char *plugin_check_region(const struct rv_device_class *class,
     if (class->place == RV_PLACE_FIXED &&
         region->fixed_base + (region->bytes - 1) < region->fixed_base)
         return "its fixed place is not in the address space";
-    if (region->flags & ~RV_REGION_MEMORY)
+    if (region->flags & ~(RV_REGION_MEMORY | RV_REGION_DATA))
         return "a region has a flag that is unknown";
+    if ((region->flags & (RV_REGION_MEMORY | RV_REGION_DATA)) == RV_REGION_DATA)
+        return "a region without memory has data in it";
     if (region->flags & RV_REGION_MEMORY && (region->bytes | region->fixed_base) % RV_PAGE_SIZE)
         return "the memory of a region is not whole pages";
     for (const struct rv_range *r = region->posted; r && r->size > 0; r++)

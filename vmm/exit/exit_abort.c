@@ -160,7 +160,8 @@ void exit_walk(struct exit_run *run)
 
 /*
  * HPFAR_EL2 is UNKNOWN for a permission fault that is not of a walk (Arm ARM
- * D24.2, HPFAR_EL2): the IPA is what stage 1 says. False: nothing is to be done now.
+ * D24.2, HPFAR_EL2): the IPA is what stage 1 says. The stub has asked it for a store.
+ * False: nothing is to be done now.
  */
 static bool exit_find_ipa(struct exit_run *run, ipa_t *addr)
 {
@@ -168,7 +169,7 @@ static bool exit_find_ipa(struct exit_run *run, ipa_t *addr)
     struct walk_result result;
 
     *addr = a->ipa;
-    if (a->fsc.fault != EXIT_FAULT_PERMISSION)
+    if (a->fsc.fault != EXIT_FAULT_PERMISSION || (a->write && a->ipa.v != RV_NO_IPA))
         return true;
     if (!translate_far(run, &result))
         return false;

@@ -265,7 +265,8 @@ static void record_starts(void *opaque, struct vm *vm, const struct loader_layou
 
     if (record->over || record->vm)
         return;
-    if (vm->roms.count) {
+    vm_rom_show_data(vm, false);
+    if (vm_rom_has_code(vm)) {
         log_error("a guest with a ROM cannot be recorded");
         record->over = record->refused = true;
         return;

@@ -38,7 +38,7 @@ struct guest_rom {
     bool shown;
 };
 
-#define GUEST_ROMS_MAX 8u
+#define GUEST_ROMS_MAX 16u
 
 struct guest_roms {
     struct guest_rom rom[GUEST_ROMS_MAX];

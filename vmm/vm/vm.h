@@ -96,6 +96,7 @@ struct vm {
     struct vm_rom rom_state[GUEST_ROMS_MAX]; /* of the same index */
     struct vm_rom_mapped *rom_mapped;        /* NULL: there is none */
     uint64_t rom_used;                       /* bytes of config.rom_size */
+    bool rom_data_hidden;                    /* see vm_rom_show_data() */
     struct pvtime_region pvtime;
     struct loader loader;
     struct vcpu vcpus[VM_MAX_VCPUS];

@@ -64,10 +64,10 @@ void vm_devices_request(void *opaque, const char *device, const struct rv_reques
     }
 }
 
-static int device_rom_new(void *opaque, ipa_t base, uint64_t bytes, unsigned *index,
+static int device_rom_new(void *opaque, ipa_t base, uint64_t bytes, bool data, unsigned *index,
                           uint8_t **memory)
 {
-    return vm_rom_new(opaque, base, bytes, index, memory);
+    return vm_rom_new(opaque, base, bytes, data, index, memory);
 }
 
 static void device_rom_show(void *opaque, unsigned index, bool shown)
@@ -97,21 +97,24 @@ static uint64_t rom_bytes(const struct plugins *plugins, const char *spec)
     return bytes;
 }
 
+static bool is_named(const struct vm_config *config, const char *name)
+{
+    for (unsigned i = 0; i < config->nr_devices; i++)
+        if (vm_devices_names(config->devices[i], name))
+            return true;
+    return false;
+}
+
 uint64_t vm_devices_rom(const struct vm_config *config, const struct plugins *plugins)
 {
     uint64_t bytes = 0;
 
+    for (unsigned i = 0; i < sizeof(board_devices) / sizeof(board_devices[0]); i++)
+        if (!is_named(config, board_devices[i]))
+            bytes += rom_bytes(plugins, board_devices[i]);
     for (unsigned i = 0; i < config->nr_devices; i++)
         bytes += rom_bytes(plugins, config->devices[i]);
     return bytes;
-}
-
-static bool is_named(const struct vm *vm, const char *name)
-{
-    for (unsigned i = 0; i < vm->config.nr_devices; i++)
-        if (vm_devices_names(vm->config.devices[i], name))
-            return true;
-    return false;
 }
 
 static int create(struct vm *vm, const struct device_env *env, const char *spec)
@@ -213,7 +216,7 @@ static int create_all(struct vm *vm, const struct plugins *plugins, bool check)
 
     vm_pci_init(vm);
     for (unsigned i = 0; i < sizeof(board_devices) / sizeof(board_devices[0]) && !error; i++)
-        if (!is_named(vm, board_devices[i]))
+        if (!is_named(&vm->config, board_devices[i]))
             error = create(vm, &env, board_devices[i]);
     return error ? error : create_given(vm, &env);
 }

@@ -29,7 +29,8 @@ static bool open_mapped(struct vm *vm)
     return vm->rom_mapped;
 }
 
-int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, unsigned *index, uint8_t **memory)
+int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *index,
+               uint8_t **memory)
 {
     struct guest_rom *rom = &vm->roms.rom[vm->roms.count];
     struct vm_rom *state = &vm->rom_state[vm->roms.count];
@@ -39,10 +40,12 @@ int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, unsigned *index, uint8
     if (vm->roms.count == GUEST_ROMS_MAX || bytes > vm->config.rom_size - vm->rom_used)
         return -ENOSPC;
     state->offset = vm->config.ram_size + vm->rom_used;
-    state->stale = calloc(bytes / RV_PAGE_SIZE / 64 + 1, sizeof(uint64_t));
-    if (!state->stale || !open_mapped(vm))
+    state->data = data;
+    if (!data)
+        state->stale = calloc(bytes / RV_PAGE_SIZE / 64 + 1, sizeof(uint64_t));
+    if ((!data && !state->stale) || !open_mapped(vm))
         return -ENOMEM;
-    if (vm->config.origin == VM_TAKEN_OVER) /* nobody knows any more what is not */
+    if (!data && vm->config.origin == VM_TAKEN_OVER) /* nobody knows any more what is not */
         memset(state->stale, 0xff, bytes / RV_PAGE_SIZE / 64 * sizeof(uint64_t));
     vm->rom_used += bytes;
     *rom = (struct guest_rom){
@@ -65,7 +68,7 @@ static bool take_stale(struct vm_rom *state, uint64_t page)
 }
 
 /* The cores see what the device wrote, as code and past their caches. 0 or a negative value. */
-static int flush(struct vm *vm, unsigned index)
+static int flush_code(struct vm *vm, unsigned index)
 {
     uint64_t pages = vm->roms.rom[index].size / RV_PAGE_SIZE;
     int error = 0;
@@ -93,13 +96,15 @@ static int flush(struct vm *vm, unsigned index)
 static void map(struct vm *vm, unsigned index)
 {
     const struct guest_rom *rom = &vm->roms.rom[index];
+    bool data = vm->rom_state[index].data;
     struct rv_command command = {
         .op = RV_COMMAND_MAP,
         .vm = (uint16_t)vm->share.id,
-        .arg = {rom->ipa, share_offset(vm, index), rom->size, RV_MAP_READ | RV_MAP_EXEC},
+        .arg = {rom->ipa, share_offset(vm, index), rom->size,
+                RV_MAP_READ | (data ? 0 : RV_MAP_EXEC)},
     };
 
-    if (flush(vm, index) || cores_call(vm->cores, &command, NULL))
+    if ((!data && flush_code(vm, index)) || cores_call(vm->cores, &command, NULL))
         vm->broken = true;
     vm->rom_mapped->mapped[index] = true;
 }
@@ -119,11 +124,51 @@ static void unmap(struct vm *vm, unsigned index)
     vm->rom_mapped->mapped[index] = false;
 }
 
-void vm_rom_show(struct vm *vm, unsigned index, bool shown)
+bool vm_rom_has_code(const struct vm *vm)
 {
+    for (unsigned i = 0; i < vm->roms.count; i++)
+        if (!vm->rom_state[i].data)
+            return true;
+    return false;
+}
+
+static void apply(struct vm *vm, unsigned index)
+{
+    bool hidden = vm->rom_state[index].data && vm->rom_data_hidden;
+    bool shown = vm->rom_state[index].asked && !hidden;
+
     vm->roms.rom[index].shown = shown;
     if (!shown && vm->rom_mapped->mapped[index])
         unmap(vm, index);
+}
+
+void vm_rom_show(struct vm *vm, unsigned index, bool shown)
+{
+    vm->rom_state[index].asked = shown;
+    apply(vm, index);
+}
+
+void vm_rom_show_data(struct vm *vm, bool shown)
+{
+    vm->rom_data_hidden = !shown;
+    for (unsigned i = 0; i < vm->roms.count; i++)
+        apply(vm, i);
+}
+
+/*
+ * The guest has data mapped as a device: its loads go past the caches. Coherent all the same
+ * where the machine has no cache maintenance of its own.
+ */
+static void clean_data(struct vm *vm, unsigned index, uint64_t offset, uint64_t size)
+{
+    const struct rv_command command = {
+        .op = RV_COMMAND_FLUSH,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {share_offset(vm, index) + offset, size},
+    };
+
+    if (vm->machine->ops->memory)
+        vm->machine->ops->memory(vm->machine, &command);
 }
 
 void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t size)
@@ -131,21 +176,25 @@ void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t siz
     /* Before that no core has seen any of it. */
     if (!vm->running || size == 0)
         return;
+    if (vm->rom_state[index].data) {
+        clean_data(vm, index, offset, size);
+        return;
+    }
     for (uint64_t page = offset / RV_PAGE_SIZE; page <= (offset + size - 1) / RV_PAGE_SIZE; page++)
         vm->rom_state[index].stale[page / 64] |= 1ull << page % 64;
-    if (vm->rom_mapped->mapped[index] && flush(vm, index))
+    if (vm->rom_mapped->mapped[index] && flush_code(vm, index))
         vm->broken = true;
 }
 
 /* An access that a mapping would have served: a fetch, a read, or a walk of the guest's tables. */
-static bool is_read_fault(const struct rv_event *event)
+static bool is_read_fault(const struct rv_event *event, bool data)
 {
     uint64_t class = ESR_GET(event->esr, ESR_ELx_EC);
 
     if (event->type != RV_EVENT_SYNC || (event->esr & ESR_FSC_TYPE) != ESR_FSC_TRANSLATION)
         return false;
     if (class == ESR_EC_IABT_LOWER)
-        return true;
+        return !data;
     return class == ESR_EC_DABT_LOWER &&
            (event->esr & ESR_ISS_DABT_S1PTW || !(event->esr & ESR_ISS_DABT_WNR));
 }
@@ -160,7 +209,7 @@ bool vm_rom_fault(struct vm *vm, const struct rv_event *event)
         const struct guest_rom *rom = &vm->roms.rom[i];
 
         if (!rom->shown || event->ipa < rom->ipa || event->ipa - rom->ipa >= rom->size ||
-            !is_read_fault(event))
+            !is_read_fault(event, vm->rom_state[i].data))
             continue;
         if (!vm->rom_mapped->mapped[i])
             map(vm, i);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Memory of devices that the guest reads and executes in place of their registers, such as a
- * flash chip in array mode. Stage 2 maps it read-only while it is shown, so that writes still
- * come to the device. It is mapped when the guest first accesses it: a device that changes its
- * mode for each command then costs no command of the stub's.
+ * Memory of devices that the guest reads in place of their registers: what it executes as well,
+ * such as a flash chip in array mode, or only data, such as a UART's status. Stage 2 maps it
+ * read-only while it is shown, so that writes still come to the device. It is mapped when the
+ * guest first accesses it: a device that changes its mode for each command then costs no command
+ * of the stub's.
  */
 #pragma once
 
@@ -20,6 +21,8 @@ struct vm;
 struct vm_rom {
     uint64_t offset; /* in the VM's share of the machine's RAM */
     uint64_t *stale; /* a bit for each page that was written since the guest could see it */
+    bool data;       /* is not executed: there is no `stale` */
+    bool asked;      /* the device wants it shown */
 };
 
 /* State block "rom": what the stub has mapped, which another vmm has to know. */
@@ -31,10 +34,20 @@ struct vm_rom_mapped {
  * Memory for `bytes` at `base`, zeroed. 0 and its index; -ENOSPC: the machine was made with less
  * of it than this; -EINVAL: not whole pages; -ENOMEM.
  */
-int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, unsigned *index, uint8_t **memory);
+int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *index,
+               uint8_t **memory);
 
 /* From now on the guest's reads come to the memory, or to the device's read(). */
 void vm_rom_show(struct vm *vm, unsigned index, bool shown);
+
+/* Is there one that the guest may execute? */
+bool vm_rom_has_code(const struct vm *vm);
+
+/*
+ * From now on data is shown as the devices ask, or not at all: each read of a device's registers
+ * is an exit, as a recording needs it.
+ */
+void vm_rom_show_data(struct vm *vm, bool shown);
 
 /* The device wrote these bytes. */
 void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);

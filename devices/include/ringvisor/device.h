@@ -97,6 +97,7 @@ typedef int rv_write_fn(void *device, uint64_t offset, uint32_t width, uint64_t 
 
 /* rv_region.flags */
 #define RV_REGION_MEMORY 0x1u /* has memory that the guest can be shown: whole pages of 4 KiB */
+#define RV_REGION_DATA   0x2u /* ... which it reads and never executes: region_dirty is cheap */
 
 /* One piece of the guest's address space that the device answers for. Element: `region_size`. */
 struct rv_region {

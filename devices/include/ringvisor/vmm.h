@@ -267,7 +267,9 @@ struct rv_vmm_ops {
 
     /*
      * Memory of a region that is declared RV_REGION_MEMORY, for what a guest reads or executes
-     * without exits, such as a flash chip in array mode.
+     * without exits, such as a flash chip in array mode; with RV_REGION_DATA for what it only
+     * reads, such as status registers whose reads change nothing. A posted write is then not
+     * yet in what the guest reads after it.
      *
      * region_memory: the region's bytes, zeroed, or with RV_CREATE_RESUME what they were. Only
      * in create(). NULL after a message: there is none.

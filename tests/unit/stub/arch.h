@@ -80,6 +80,7 @@ void fake_relax(void);
 void fake_sleep(void);
 void fake_take_serror(void);
 void fake_maintain(char op, uint64_t va);
+void fake_translate(uint64_t va);
 
 #define read_sysreg(name)         fake_read(REG_##name)
 #define write_sysreg(value, name) fake_write(REG_##name, (uint64_t)(value))
@@ -96,6 +97,7 @@ void fake_maintain(char op, uint64_t va);
 #define tlb_flush_vcpu()        fake_maintain('t', 0)
 #define ic_invalidate_all()     fake_maintain('I', 0)
 #define dc_clean_invalidate(va) fake_maintain('C', va)
+#define at_s1e1r(va)            fake_translate(va)
 
 #define mmio32(pa) (*fake_mmio32(pa))
 #define mmio64(pa) (*fake_mmio64(pa))

@@ -424,6 +424,12 @@ void fake_maintain(char op, uint64_t va)
     fake.flushes_vcpu += op == 't';
 }
 
+void fake_translate(uint64_t va)
+{
+    fake.translated = va;
+    REG(par_el1) = fake.par;
+}
+
 /* fp.S, boot.S, vectors.S */
 
 void fp_save(uint64_t *v)

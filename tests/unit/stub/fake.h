@@ -70,6 +70,7 @@ struct fake {
     unsigned relaxes;
     uint32_t deactivated[16]; /* what was written to ICC_DIR_EL1 */
     unsigned nr_deactivated;
+    uint64_t translated, par; /* the last address of AT, and what stage 1 says of any */
     uint32_t nr_counters;
     uint64_t sve_lengths;
 

@@ -55,10 +55,10 @@ static void writes_are_posted_in_their_windows_and_nowhere_else(void **state)
         {STORE, WINDOW | 1ull << 40, false},
         {STORE & ~(uint64_t)ESR_ISS_DABT_WNR, WINDOW, false},
         {STORE & ~(uint64_t)ESR_ISS_DABT_ISV, WINDOW, false},
-        {STORE ^ (ESR_FSC_TRANSLATION ^ ESR_FSC_PERMISSION), WINDOW, false}, /* no valid IPA */
-        {STORE ^ ESR_SET(4, ESR_ELx_EC), WINDOW, false},                     /* instruction abort */
-        {STORE ^ ESR_SET(1, ESR_ELx_EC), WINDOW, false},                     /* of the same EL */
-        {STORE ^ ESR_SET(0x32, ESR_ELx_EC), WINDOW, false},                  /* HVC */
+        {STORE ^ (ESR_FSC_TRANSLATION ^ ESR_FSC_ACCESS_FLAG), WINDOW, false},
+        {STORE ^ ESR_SET(4, ESR_ELx_EC), WINDOW, false},    /* instruction abort */
+        {STORE ^ ESR_SET(1, ESR_ELx_EC), WINDOW, false},    /* of the same EL */
+        {STORE ^ ESR_SET(0x32, ESR_ELx_EC), WINDOW, false}, /* HVC */
     };
     struct rv_event event;
 
@@ -74,6 +74,33 @@ static void writes_are_posted_in_their_windows_and_nowhere_else(void **state)
         assert_int_equal(REG(elr_el2), went_on ? 0x40001004 : 0x40001000);
         assert_int_equal(event.ipa, cases[i].ipa);
         assert_int_equal(event.pc, 0x40001000); /* of the instruction itself */
+    }
+}
+
+/* HPFAR_EL2 says nothing then. */
+static void place_of_a_store_to_read_only_memory_is_what_stage_1_says(void **state)
+{
+    const uint64_t denied = STORE ^ (ESR_FSC_TRANSLATION ^ ESR_FSC_PERMISSION);
+    static const struct {
+        uint64_t esr, par, ipa;
+        bool posted;
+    } cases[] = {
+        {0, 0xff00000000000b80ull | WINDOW, WINDOW | 0x18, true},
+        {0, 0xff00000000000b80ull | (WINDOW + 0x1000), WINDOW + 0x1018, false},
+        {0, WINDOW | 0x809, RV_NO_IPA, false},   /* another core took it away */
+        {ESR_ISS_DABT_WNR, WINDOW, 0x18, false}, /* a load: as the CPU left it */
+        {ESR_ISS_DABT_ISV, WINDOW, 0x18, false},
+    };
+    struct rv_event event;
+
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        setup(state);
+        REG(par_el1) = 0x1234;
+        fake.par = cases[i].par;
+        assert_int_equal(take(denied & ~cases[i].esr, 0x18, &event), cases[i].posted);
+        assert_int_equal(event.ipa, cases[i].ipa);
+        assert_int_equal(fake.translated, cases[i].esr ? 0 : 0xffff000000000018ull);
+        assert_int_equal(REG(par_el1), 0x1234); /* the guest's */
     }
 }
 
@@ -600,6 +627,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_are_posted_in_their_windows_and_nowhere_else),
+        cmocka_unit_test(place_of_a_store_to_read_only_memory_is_what_stage_1_says),
         cmocka_unit_test(window_is_the_vcpus_own),
         cmocka_unit_test(window_that_wraps_goes_around),
         cmocka_unit_test(event_has_all_of_the_exit),

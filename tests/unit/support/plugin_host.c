@@ -350,6 +350,11 @@ void plugin_host_stop(struct rv_instance *host)
     check_nothing_left(host);
 }
 
+const struct rv_access plugin_host_access = {
+    .size = sizeof(plugin_host_access),
+    .vcpu = RV_VCPU_NONE,
+};
+
 uint32_t plugin_host_get(struct rv_instance *host, uint64_t offset)
 {
     uint64_t value = ~0ull;
@@ -360,7 +365,7 @@ uint32_t plugin_host_get(struct rv_instance *host, uint64_t offset)
 
 void plugin_host_put(struct rv_instance *host, uint64_t offset, uint32_t value)
 {
-    CHECK(host->class->regions[0].write(host->device, offset, 4, value, NULL) == 0);
+    CHECK(host->class->regions[0].write(host->device, offset, 4, value, &plugin_host_access) == 0);
 }
 
 uint64_t plugin_host_counter(const struct rv_instance *host, const char *name)

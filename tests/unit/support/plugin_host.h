@@ -195,6 +195,9 @@ int plugin_host_start(struct rv_instance *host, uint32_t flags);
 /* destroy(). What the device leaves behind ends the program: the vmm would free it. */
 void plugin_host_stop(struct rv_instance *host);
 
+/* A vCPU's access that waits for its answer. */
+extern const struct rv_access plugin_host_access;
+
 /* A 32-bit register. The accesses must succeed. */
 uint32_t plugin_host_get(struct rv_instance *host, uint64_t offset);
 void plugin_host_put(struct rv_instance *host, uint64_t offset, uint32_t value);

@@ -168,18 +168,22 @@ static void narrow_access_sees_its_bytes(void **state)
     struct rv_instance *host = *state;
     uint64_t value;
 
-    assert_int_equal(pl011->regions[0].write(host->device, IBRD, 2, 0x1234, NULL), 0);
-    assert_int_equal(pl011->regions[0].read(host->device, IBRD, 1, &value, NULL), 0);
+    assert_int_equal(pl011->regions[0].write(host->device, IBRD, 2, 0x1234, &plugin_host_access),
+                     0);
+    assert_int_equal(pl011->regions[0].read(host->device, IBRD, 1, &value, &plugin_host_access), 0);
     assert_int_equal(value & 0xff, 0x34);
-    assert_int_equal(pl011->regions[0].read(host->device, IBRD + 1, 1, &value, NULL), 0);
+    assert_int_equal(pl011->regions[0].read(host->device, IBRD + 1, 1, &value, &plugin_host_access),
+                     0);
     assert_int_equal(value & 0xff, 0x12);
-    assert_int_equal(pl011->regions[0].read(host->device, IBRD + 2, 2, &value, NULL), 0);
+    assert_int_equal(pl011->regions[0].read(host->device, IBRD + 2, 2, &value, &plugin_host_access),
+                     0);
     assert_int_equal(value & 0xffff, 0);
-    assert_int_equal(pl011->regions[0].write(host->device, DR, 1, 'x', NULL), 0);
+    assert_int_equal(pl011->regions[0].write(host->device, DR, 1, 'x', &plugin_host_access), 0);
     assert_out(host, "x");
     /* Not at a register's start: no register takes it. */
-    assert_int_equal(pl011->regions[0].write(host->device, DR + 1, 1, 'y', NULL), 0);
-    assert_int_equal(pl011->regions[0].write(host->device, IBRD + 1, 1, 0xff, NULL), 0);
+    assert_int_equal(pl011->regions[0].write(host->device, DR + 1, 1, 'y', &plugin_host_access), 0);
+    assert_int_equal(pl011->regions[0].write(host->device, IBRD + 1, 1, 0xff, &plugin_host_access),
+                     0);
     assert_out(host, "x");
     assert_int_equal(get(host, IBRD), 0x1234);
 }
@@ -189,8 +193,10 @@ static void access_of_eight_bytes_is_refused(void **state)
     struct rv_instance *host = *state;
     uint64_t value;
 
-    assert_int_equal(pl011->regions[0].read(host->device, DR, 8, &value, NULL), -EINVAL);
-    assert_int_equal(pl011->regions[0].write(host->device, DR, 8, 'x', NULL), -EINVAL);
+    assert_int_equal(pl011->regions[0].read(host->device, DR, 8, &value, &plugin_host_access),
+                     -EINVAL);
+    assert_int_equal(pl011->regions[0].write(host->device, DR, 8, 'x', &plugin_host_access),
+                     -EINVAL);
     assert_out(host, "");
 }
 
@@ -211,6 +217,119 @@ static void slow_reader_loses_nothing_and_the_guest_sees_a_full_fifo(void **stat
     host_takes(host, SIZE_MAX);
     assert_out(host, "abcdefghijklmnopqrstuvwxyz");
     assert_int_equal(get(host, FR) & (FR_BUSY | FR_TXFF | FR_TXFE), FR_TXFE);
+}
+
+static const struct rv_access posted = {
+    .size = sizeof(posted),
+    .vcpu = 0,
+    .flags = RV_ACCESS_POSTED,
+};
+
+static void post(struct rv_instance *host, char c, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(pl011->regions[0].write(host->device, DR, 4, (uint8_t)c, &posted), 0);
+}
+
+/* Each pCPU's ring may be full of them. */
+static void what_was_posted_before_the_guest_saw_a_full_fifo_is_not_lost(void **state)
+{
+    struct rv_instance *host = *state;
+    char want[16 + 4080 + 1 + 1] = "";
+
+    set(host, LCR_H, FEN);
+    host->chr[0].room = 0;
+    post(host, 'a', 16);
+    post(host, 'b', 4080);
+    post(host, '!', 1); /* no ring has so many */
+    host_takes(host, 100);
+    assert_int_equal(get(host, FR) & FR_TXFF, FR_TXFF); /* it filled up from those */
+    post(host, 'c', 1);
+    memset(want, 'a', 16);
+    memset(want + 16, 'b', 4080);
+    want[16 + 4080] = 'c';
+    host->chr[0].got_len = 0;
+    plugin_host_stop(host);
+    assert_int_equal(plugin_host_create(host, RV_CREATE_RESUME), 0);
+    pl011->resume(host->device);
+    assert_out(host, want + 100);
+    assert_int_equal(get(host, FR) & FR_TXFE, FR_TXFE);
+}
+
+static void late_characters_keep_their_place_when_the_fifo_grows(void **state)
+{
+    struct rv_instance *host = *state;
+
+    host->chr[0].room = 0;
+    post(host, 'a', 2); /* one in the holding register, one late */
+    set(host, LCR_H, FEN);
+    post(host, 'b', 1);
+    host_takes(host, SIZE_MAX);
+    assert_out(host, "aab");
+}
+
+static uint32_t shadow(struct rv_instance *host, uint64_t offset)
+{
+    uint32_t value;
+
+    memcpy(&value, host->region[0].bytes + offset, sizeof(value));
+    return value;
+}
+
+/* Until `n` reads of UARTFR, the guest's do not come from memory. */
+static void assert_shown_after(struct rv_instance *host, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        assert_false(host->region[0].shown);
+        get(host, FR);
+    }
+    assert_true(host->region[0].shown);
+}
+
+static void guest_that_only_sends_reads_the_registers_from_memory(void **state)
+{
+    struct rv_instance *host = *state;
+
+    assert_true(host->region[0].shown);
+    type(host, "x");
+    assert_false(host->region[0].shown);
+    for (unsigned i = 0; i < 100; i++)
+        get(host, FR);
+    assert_false(host->region[0].shown);
+    assert_int_equal(get(host, DR), 'x');
+    assert_shown_after(host, 32);
+    set(host, CR, CR_ON | CR_LBE);
+    assert_false(host->region[0].shown);
+    set(host, CR, CR_ON);
+    assert_true(host->region[0].shown);
+    plugin_host_stop(host);
+    assert_int_equal(plugin_host_create(host, RV_CREATE_RESUME), 0);
+    assert_shown_after(host, 32);
+    pl011->reset(host->device);
+    assert_true(host->region[0].shown);
+}
+
+/* Whatever the guest does: each register reads alike by an exit and from memory. */
+static void memory_has_what_a_read_would_give(void **state)
+{
+    struct rv_instance *host = *state;
+    uint32_t seed = 7;
+
+    for (unsigned i = 0; i < 20000; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        host->chr[0].got_len = 0;
+        host->chr[0].room = seed >> 29;
+        pl011->regions[0].write(host->device, (seed >> 12) & 0x7c, 4, seed >> 3,
+                                seed & 0x80 ? &posted : &plugin_host_access);
+        if ((seed & 0x70) == 0x70)
+            type(host, "in");
+        if ((seed & 0x70) == 0x60)
+            host_takes(host, host->chr[0].room);
+        for (uint64_t offset = RSR; offset < 0x1000; offset += offset < DMACR ? 4 : 0xc)
+            assert_int_equal(shadow(host, offset), get(host, offset));
+        if (get(host, FR) & FR_RXFE)
+            assert_int_equal(shadow(host, DR), get(host, DR));
+    }
 }
 
 static void without_fifos_one_character_waits(void **state)
@@ -600,9 +719,10 @@ static void random_accesses_stay_inside(void **state)
         uint64_t offset = (seed >> 12) & (i & 1 ? 0xfffu : 0x3fu) & ~(size - 1);
 
         if (seed & 0x80)
-            (void)pl011->regions[0].read(host->device, offset, size, &value, NULL);
+            (void)pl011->regions[0].read(host->device, offset, size, &value, &plugin_host_access);
         else
-            (void)pl011->regions[0].write(host->device, offset, size, seed >> 3, NULL);
+            (void)pl011->regions[0].write(host->device, offset, size, seed >> 3,
+                                          &plugin_host_access);
         if ((seed & 0x70) == 0x70)
             type(host, "0123456789abcdef");
         if ((seed & 0x70) == 0x60)
@@ -630,6 +750,10 @@ int main(void)
         TEST(narrow_access_sees_its_bytes),
         TEST(access_of_eight_bytes_is_refused),
         TEST(slow_reader_loses_nothing_and_the_guest_sees_a_full_fifo),
+        TEST(what_was_posted_before_the_guest_saw_a_full_fifo_is_not_lost),
+        TEST(late_characters_keep_their_place_when_the_fifo_grows),
+        TEST(guest_that_only_sends_reads_the_registers_from_memory),
+        TEST(memory_has_what_a_read_would_give),
         TEST(without_fifos_one_character_waits),
         TEST(transmit_interrupt_comes_when_the_fifo_falls_to_its_level),
         TEST(transmit_interrupt_marks_a_passage_not_a_level),

@@ -257,7 +257,8 @@ static void memory_is_given_to_others_and_given_back(void **state)
 static uint8_t rom[0x1000];
 static char rom_calls[128];
 
-static int rom_new(void *opaque, ipa_t base, uint64_t bytes, unsigned *index, uint8_t **memory)
+static int rom_new(void *opaque, ipa_t base, uint64_t bytes, bool data, unsigned *index,
+                   uint8_t **memory)
 {
     if (bytes != sizeof(rom))
         return -ENOSPC;

@@ -195,10 +195,10 @@ static void exit_page_table_of_a_lost_machine_holds_the_vcpu(void **state)
     map();
     fetch_result = -EIO;
     assert_true(handle_at(0x24, BIT(7) | 5, 0, HOLE, VA).hold);
-    assert_true(handle_at(0x24, dabt(2, 0, 0, 1, 1) | 0xf, 0, 0, VA).hold);
+    assert_true(handle_at(0x24, dabt(2, 0, 0, 1, 1) | 0xf, 0, RV_NO_IPA, VA).hold);
 }
 
-/* HPFAR_EL2 does not hold then: 0xdead000 is noise. */
+/* The stub could not tell where. */
 static void exit_write_to_read_only_memory_finds_its_address_by_the_tables(void **state)
 {
     struct exit_reply r;
@@ -206,7 +206,7 @@ static void exit_write_to_read_only_memory_finds_its_address_by_the_tables(void 
     map();
     page.el1.tcr_el1 |= BIT(39); /* hardware sets the access flag, and has not yet */
     tables[3][1] &= ~BIT(10);
-    r = handle_at(0x24, (dabt(2, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, 0xdead000, VA);
+    r = handle_at(0x24, (dabt(2, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, RV_NO_IPA, VA);
     assert_int_equal(r.flags, RV_REPLY_ADVANCE);
     assert_int_equal(bus.writes, 1);
     assert_int_equal(bus.addr, DEVICE + 0x234);
@@ -214,13 +214,13 @@ static void exit_write_to_read_only_memory_finds_its_address_by_the_tables(void 
     assert_int_equal(tables[3][1], DEVICE | 3u);
     /* MMU off. */
     setup(NULL);
-    r = handle_at(0x24, (dabt(1, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, 0xdead000, 0x55aa);
+    r = handle_at(0x24, (dabt(1, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, RV_NO_IPA, 0x55aa);
     assert_int_equal(r.flags, RV_REPLY_ADVANCE);
     assert_int_equal(bus.addr, 0x55aa);
     /* A ROM that takes no writes. */
     setup(NULL);
     bus.result = -ENXIO;
-    r = handle_at(0x24, (dabt(1, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, 0xdead000, 0x55aa);
+    r = handle_at(0x24, (dabt(1, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, RV_NO_IPA, 0x55aa);
     assert_injected(&r, 0x96000050);
 }
 
@@ -231,13 +231,24 @@ static void exit_write_to_memory_that_is_mapped_no_more_is_tried_again(void **st
     map();
     tables[3][1] = 0;
     for (unsigned i = 0; i < 15; i++) {
-        r = handle_at(0x24, (dabt(2, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, 0xdead000, VA);
+        r = handle_at(0x24, (dabt(2, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, RV_NO_IPA, VA);
         assert_int_equal(r.flags, 0);
         assert_int_equal(vcpu.dirty, 0);
     }
-    r = handle_at(0x24, (dabt(2, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, 0xdead000, VA);
+    r = handle_at(0x24, (dabt(2, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, RV_NO_IPA, VA);
     assert_injected(&r, 0x96000050);
     assert_int_equal(bus.writes, 0);
+}
+
+static void exit_write_to_read_only_memory_is_where_the_stub_says(void **state)
+{
+    struct exit_reply r =
+        handle_at(0x24, (dabt(2, 0, 0, 1, 1) & ~0x3full) | 0xf, 0x98, DEVICE + 0x18, VA);
+
+    assert_int_equal(r.flags, RV_REPLY_ADVANCE);
+    assert_int_equal(bus.addr, DEVICE + 0x18);
+    assert_int_equal(bus.value, 0x98);
+    assert_int_equal(fetches, 0);
 }
 
 static void exit_fetch_that_stage_2_forbids_is_an_external_abort(void **state)
@@ -354,6 +365,7 @@ int main(void)
         cmocka_unit_test_setup(exit_write_to_read_only_memory_finds_its_address_by_the_tables,
                                setup),
         cmocka_unit_test_setup(exit_write_to_memory_that_is_mapped_no_more_is_tried_again, setup),
+        cmocka_unit_test_setup(exit_write_to_read_only_memory_is_where_the_stub_says, setup),
         cmocka_unit_test_setup(exit_fetch_that_stage_2_forbids_is_an_external_abort, setup),
         cmocka_unit_test_setup(exit_mmio_is_little_endian_whatever_ee, setup),
         cmocka_unit_test_setup(exit_serror_that_harms_nobody_is_told_to_people, setup),

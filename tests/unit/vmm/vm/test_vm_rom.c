@@ -85,7 +85,7 @@ static int setup(void **state)
     };
     said[0] = '\0';
     call_result = 0;
-    assert_int_equal(vm_rom_new(&vm, ipa(BASE), ROM, &index, &memory), 0);
+    assert_int_equal(vm_rom_new(&vm, ipa(BASE), ROM, false, &index, &memory), 0);
     assert_int_equal(index, 0);
     vm_rom_show(&vm, 0, true);
     return 0;
@@ -104,8 +104,11 @@ static bool fault(uint64_t esr, uint64_t address)
     return vm_rom_fault(&vm, &event);
 }
 
-#define MAPPED "map 4000000 4600000 200000 5\n"
-#define GONE   "protect 4000000 200000 0 0\n"
+#define MAPPED      "map 4000000 4600000 200000 5\n"
+#define GONE        "protect 4000000 200000 0 0\n"
+#define DATA        0x09000000ull
+#define DATA_MAPPED "map 9000000 4800000 1000 1\n"
+#define DATA_GONE   "protect 9000000 1000 0 0\n"
 _Static_assert(LAYOUT_RAM + SHARE + RAM == 0x4600000, "where MAPPED has the memory");
 _Static_assert((RV_MAP_READ | RV_MAP_EXEC) == 5, "as MAPPED has it");
 
@@ -115,7 +118,7 @@ static void memory_lies_behind_the_ram_of_the_vm(void **state)
     uint8_t *second;
 
     assert_ptr_equal(memory, machine_ram + SHARE + RAM);
-    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM, &index, &second), 0);
+    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM, false, &index, &second), 0);
     assert_int_equal(index, 1);
     assert_ptr_equal(second, memory + ROM);
 }
@@ -125,9 +128,10 @@ static void no_more_memory_than_the_machine_has(void **state)
     unsigned index;
     uint8_t *second;
 
-    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM + RV_PAGE_SIZE, &index, &second), -ENOSPC);
-    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM, &index, &second), 0);
-    assert_int_equal(vm_rom_new(&vm, ipa(0x10000000), RV_PAGE_SIZE, &index, &second), -ENOSPC);
+    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM + RV_PAGE_SIZE, false, &index, &second), -ENOSPC);
+    assert_int_equal(vm_rom_new(&vm, ipa(0), ROM, false, &index, &second), 0);
+    assert_int_equal(vm_rom_new(&vm, ipa(0x10000000), RV_PAGE_SIZE, false, &index, &second),
+                     -ENOSPC);
 }
 
 static void memory_is_whole_pages(void **state)
@@ -135,9 +139,9 @@ static void memory_is_whole_pages(void **state)
     unsigned index;
     uint8_t *second;
 
-    assert_int_equal(vm_rom_new(&vm, ipa(0), 0, &index, &second), -EINVAL);
-    assert_int_equal(vm_rom_new(&vm, ipa(0), 0x1234, &index, &second), -EINVAL);
-    assert_int_equal(vm_rom_new(&vm, ipa(0x10), RV_PAGE_SIZE, &index, &second), -EINVAL);
+    assert_int_equal(vm_rom_new(&vm, ipa(0), 0, false, &index, &second), -EINVAL);
+    assert_int_equal(vm_rom_new(&vm, ipa(0), 0x1234, false, &index, &second), -EINVAL);
+    assert_int_equal(vm_rom_new(&vm, ipa(0x10), RV_PAGE_SIZE, false, &index, &second), -EINVAL);
 }
 
 static void first_read_or_fetch_maps_it(void **state)
@@ -247,6 +251,69 @@ static void vmm_reads_what_is_shown(void **state)
     assert_null(guest_rom_at(&vm.roms, BASE, 8));
 }
 
+/* Data: the second one, of a page, which is shown. `clean` is what the machine did. */
+static char clean[64];
+
+static int machine_memory(struct machine *m, const struct rv_command *command)
+{
+    assert_int_equal(command->op, RV_COMMAND_FLUSH);
+    snprintf(clean, sizeof(clean), "%" PRIx64 " %" PRIx64, command->arg[0], command->arg[1]);
+    return 0;
+}
+
+static void show_data(void)
+{
+    unsigned index;
+    uint8_t *second;
+
+    assert_int_equal(vm_rom_new(&vm, ipa(DATA), RV_PAGE_SIZE, true, &index, &second), 0);
+    assert_int_equal(index, 1);
+    vm_rom_show(&vm, 1, true);
+}
+
+static void data_is_read_and_not_executed(void **state)
+{
+    show_data();
+    assert_false(fault(FETCH_FAULT, DATA));
+    check_said("");
+    assert_true(fault(READ_FAULT, DATA + 0x18));
+    check_said(DATA_MAPPED);
+}
+
+static void data_that_changes_is_cleaned_where_caches_need_it_and_costs_no_command(void **state)
+{
+    static const struct machine_ops with_caches = {.memory = machine_memory}, without = {0};
+
+    show_data();
+    assert_true(fault(READ_FAULT, DATA));
+    check_said(DATA_MAPPED);
+    machine.ops = &without;
+    vm_rom_written(&vm, 1, 0x18, 4);
+    assert_string_equal(clean, "");
+    machine.ops = &with_caches;
+    vm_rom_written(&vm, 1, 0x18, 4);
+    assert_string_equal(clean, "4800018 4");
+    check_said("");
+}
+
+static void data_can_be_hidden_for_a_while_and_code_stays(void **state)
+{
+    show_data();
+    assert_true(fault(READ_FAULT, DATA));
+    assert_true(fault(READ_FAULT, BASE));
+    check_said(DATA_MAPPED MAPPED);
+    assert_true(vm_rom_has_code(&vm));
+    vm_rom_show_data(&vm, false);
+    check_said(DATA_GONE);
+    vm_rom_show(&vm, 1, false);
+    vm_rom_show(&vm, 1, true);
+    assert_false(fault(READ_FAULT, DATA));
+    vm_rom_show_data(&vm, true);
+    check_said("");
+    assert_true(fault(READ_FAULT, DATA));
+    check_said(DATA_MAPPED);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -263,6 +330,9 @@ int main(void)
         TEST(before_the_vm_runs_nothing_is_flushed),
         TEST(refusal_of_the_stub_breaks_the_vm),
         TEST(vmm_reads_what_is_shown),
+        TEST(data_is_read_and_not_executed),
+        TEST(data_that_changes_is_cleaned_where_caches_need_it_and_costs_no_command),
+        TEST(data_can_be_hidden_for_a_while_and_code_stays),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
