@@ -91,19 +91,26 @@ no_restore a_disk_that_runs_is_not_reverted 'in use' "$work/one" --revert-disks 
 the_end
 
 sum=$(sha256sum <"$work/disk.img")
+cp "$work/disk.img" "$work/disk.was"
 no_restore a_disk_that_has_changed_is_refused '--revert-disks' "$work/one"
 no_restore another_cpu_is_refused 'of another CPU' "$work/one" --revert-disks -M qemu,cpu=cortex-a72
 no_restore another_size_is_refused 'bytes of memory' "$work/one" --revert-disks -m 512M
 cp -r "$work/one" "$work/bad"
 truncate -s -1 "$work/bad/ram"
 no_restore a_cut_snapshot_is_refused "its part 'ram' is damaged" "$work/bad" --revert-disks
+cp "$work/one/ram" "$work/bad/ram"
+printf 'damaged' | dd of="$work/bad/ram" bs=1 conv=notrunc seek=$(($(stat -c %s "$work/bad/ram") - 8)) status=none
+no_restore memory_that_is_found_damaged_late_ends_the_guest "its part 'ram' is damaged" "$work/bad" --lazy --revert-disks
+cp "$work/disk.was" "$work/disk.img"
 sed -i 's/"memory": "0x/"memory": "0x1/' "$work/bad/manifest.json"
 no_restore an_edited_manifest_is_refused 'was changed after it was written' "$work/bad" --revert-disks
 check no_refusal_has_touched_the_disk test "$(sha256sum <"$work/disk.img")" = "$sum"
 
 for name in first second; do
     started=$(date +%s)
-    restore "$work/one" --revert-disks
+    lazy=()
+    [[ $name == first ]] || lazy=(--lazy)
+    restore "$work/one" --revert-disks "${lazy[@]}"
     until_ticks 1 || true
     # The guest has had no more time than there was while it was there, however busy the host is.
     spent=$(($(uptime_of head) - uptime)) most=$((saved - seen + $(date +%s) - started + 2))

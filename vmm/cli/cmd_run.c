@@ -253,6 +253,13 @@ static bool open_journal(struct cores *cores)
     return journal;
 }
 
+/* From here on a next worker needs no snapshot. Before the loop command_serve() looks by itself. */
+static void all_memory_read(void *opaque)
+{
+    if (((const struct session *)opaque)->looping)
+        kept_serving();
+}
+
 /* What a snapshot has, of which a later worker only needs the options. 0 or -errno. */
 static int restore(const struct run_options *o, struct machine *machine, struct event_base *base,
                    struct session *session, bool taken_over, const struct vm_share *share,
@@ -260,6 +267,8 @@ static int restore(const struct run_options *o, struct machine *machine, struct 
 {
     if (!o->restore)
         return 0;
+    if (o->lazy)
+        snapshot_be_lazy(o->restore, all_memory_read, session);
     return taken_over ? snapshot_check_config(o->restore, config)
                       : snapshot_load(o->restore, machine, base, &session->over, share, config);
 }
@@ -377,7 +386,8 @@ int command_serve(const struct run_options *o)
         goto out;
     if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait, &gdb))
         goto out;
-    kept_serving();
+    if (!vm_lazy_is_on(&vm)) /* else all_memory_read() */
+        kept_serving();
     if ((o->snapshots && snapshot_allow(&vm, o->snapshots)) || sandbox_enter(base))
         goto out;
     loop_add(&session.loop, &vm);

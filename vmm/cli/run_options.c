@@ -429,6 +429,12 @@ static const struct option_row restore_rows[] = {
      AT(revert_disks),
      .help = "disks that have changed since are again what they were: what was\n"
              "written to them since is lost"},
+    {.name = "lazy",
+     .not_in_file = true,
+     .type = OPTION_FLAG,
+     AT(lazy),
+     .help = "the guest goes on before its memory has been read, and waits for what it\n"
+             "needs; memory that is damaged is found only then, and ends it"},
     {.name = "help",
      .letter = 'h',
      .not_in_file = true,

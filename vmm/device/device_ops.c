@@ -178,14 +178,25 @@ static int device_mem_write(struct rv_instance *instance, uint64_t ipa, const vo
 static void *device_mem_map(struct rv_instance *instance, uint64_t ipa, uint64_t len,
                             uint32_t access)
 {
-    void *at = len ? guest_ram_at(instance->env.ram, ipa, len) : NULL;
+    const struct guest_ram *ram = instance->env.ram;
+    void *at = NULL;
 
+    if (access & RV_MEM_LATE && len && guest_ram_has(ram, ipa, len))
+        at = ram->host + (ipa - ram->ipa);
+    else if (len)
+        at = guest_ram_at(ram, ipa, len);
+    access &= ~RV_MEM_LATE;
     if (!access || access & ~(RV_MEM_READ | RV_MEM_WRITE)) {
         device_bug(instance, "a mapping for 0x%" PRIx32, access);
         return NULL;
     }
     instance->mappings += at != NULL;
     return at;
+}
+
+static void device_mem_need(struct rv_instance *instance, uint64_t ipa, uint64_t len)
+{
+    (void)guest_ram_at(instance->env.ram, ipa, len);
 }
 
 static void device_mem_unmap(struct rv_instance *instance, void *at, uint64_t len)
@@ -223,7 +234,8 @@ static int device_mem_region(struct rv_instance *instance, unsigned index,
         return -ENOENT;
     is = (struct rv_mem_region){
         .size = region->size,
-        .flags = instance->env.report_writes ? RV_MEM_REPORT : 0,
+        .flags = (instance->env.report_writes ? RV_MEM_REPORT : 0) |
+                 (instance->env.ram->need ? RV_MEM_LATE : 0),
         .ipa = instance->env.ram->ipa,
         .bytes = instance->env.ram->size,
         .offset = instance->env.ram_offset,
@@ -323,6 +335,7 @@ const struct rv_vmm_ops device_ops = {
     .mem_map = device_mem_map,
     .mem_unmap = device_mem_unmap,
     .mem_dirty = device_mem_dirty,
+    .mem_need = device_mem_need,
     .now_ns = device_now_ns,
     .wall_ns = device_wall_ns,
     .timer_new = device_timer_new,

@@ -13,7 +13,7 @@
 #include "vmm/util/thread.h"
 
 #define RAM_MAGIC   0x314d415256525652ull /* "RVRVRAM1" */
-#define RAM_CHUNK   (1u << 20)
+#define RAM_CHUNK   RAM_IMAGE_CHUNK
 #define RAM_LEVEL   1 /* of zstd: the guest waits */
 #define THREADS_MAX 16
 
@@ -211,24 +211,81 @@ static int read_head(struct ram_job *job, const struct snapshot_part *part,
     return 0;
 }
 
+struct ram_image {
+    struct ram_memory memory;
+    struct ram_job job;
+    struct ram_header *header;
+    ZSTD_DCtx *zstd; /* of ram_image_load() */
+    void *buffer;
+};
+
+int ram_image_open(int folder, const struct snapshot_part *part, const struct ram_memory *memory,
+                   struct ram_image **image)
+{
+    struct ram_image *new = calloc(1, sizeof(*new));
+    uint64_t nr_chunks = chunks_of(memory->size);
+    int error = new ? 0 : -ENOMEM;
+
+    *image = NULL;
+    if (!error && part->size < head_size(nr_chunks))
+        error = -EBADMSG;
+    if (error) {
+        free(new);
+        return error;
+    }
+    new->memory = *memory;
+    new->header = calloc(1, head_size(nr_chunks));
+    new->zstd = ZSTD_createDCtx();
+    new->buffer = malloc(ZSTD_compressBound(RAM_CHUNK));
+    new->job = (struct ram_job){
+        .memory = &new->memory,
+        .table = (struct ram_entry *)(void *)(new->header + 1),
+        .nr_chunks = nr_chunks,
+        .fd = part_open(folder, part),
+    };
+    if (new->job.fd < 0)
+        error = new->job.fd;
+    else if (!new->header || !new->zstd || !new->buffer)
+        error = -ENOMEM;
+    else
+        error = read_head(&new->job, part, new->header);
+    if (error) {
+        ram_image_close(new);
+        return error;
+    }
+    *image = new;
+    return 0;
+}
+
+int ram_image_load(struct ram_image *image, uint64_t offset, uint64_t size)
+{
+    uint64_t end = chunks_of(offset + size);
+    int error = 0;
+
+    for (uint64_t i = offset / RAM_CHUNK; i < end && i < image->job.nr_chunks && !error; i++)
+        error = load_chunk(&image->job, i, image->zstd, image->buffer);
+    return error;
+}
+
+void ram_image_close(struct ram_image *image)
+{
+    if (!image)
+        return;
+    if (image->job.fd >= 0)
+        close(image->job.fd);
+    ZSTD_freeDCtx(image->zstd);
+    free(image->buffer);
+    free(image->header);
+    free(image);
+}
+
 int ram_image_read(int folder, const struct snapshot_part *part, const struct ram_memory *memory)
 {
-    struct ram_job job = {.memory = memory, .nr_chunks = chunks_of(memory->size)};
-    struct ram_header *header;
-    int error;
+    struct ram_image *image;
+    int error = ram_image_open(folder, part, memory, &image);
 
-    if (part->size < head_size(job.nr_chunks))
-        return -EBADMSG;
-    header = calloc(1, head_size(job.nr_chunks));
-    if (!header)
-        return -ENOMEM;
-    job.table = (struct ram_entry *)(void *)(header + 1);
-    job.fd = part_open(folder, part);
-    error = job.fd < 0 ? job.fd : read_head(&job, part, header);
     if (!error)
-        error = run(&job);
-    if (job.fd >= 0)
-        close(job.fd);
-    free(header);
+        error = run(&image->job);
+    ram_image_close(image);
     return error;
 }

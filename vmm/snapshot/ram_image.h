@@ -30,6 +30,17 @@ int ram_image_write(int folder, const struct ram_memory *memory, const atomic_bo
                     struct snapshot_part *part);
 
 /*
+ * The same piece by piece. `offset` is a multiple of RAM_IMAGE_CHUNK, and so is `size`, unless the
+ * memory ends there. 0 or -errno as from ram_image_read().
+ */
+#define RAM_IMAGE_CHUNK (1u << 20)
+struct ram_image;
+int ram_image_open(int folder, const struct snapshot_part *part, const struct ram_memory *memory,
+                   struct ram_image **image);
+int ram_image_load(struct ram_image *image, uint64_t offset, uint64_t size);
+void ram_image_close(struct ram_image *image); /* NULL is allowed */
+
+/*
  * Fills memory that is zeroed. 0 or -errno, -EBADMSG if the file is not what was written: then
  * the memory has any contents.
  */

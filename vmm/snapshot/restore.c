@@ -28,7 +28,12 @@ struct snapshot_source {
     struct manifest manifest;
     struct restore_disk disks[MANIFEST_DISKS_MAX];
     unsigned nr_disks; /* prepared */
-    bool is_kept;      /* the manifest is the keeper's: a guest that runs was restored from it */
+    bool is_lazy;
+    struct vm_lazy_source lazy;
+    struct ram_image *image;      /* as long as RAM is not all there */
+    void (*loaded)(void *opaque); /* then */
+    void *opaque;
+    bool is_kept; /* the manifest is the keeper's: a guest that runs was restored from it */
 };
 
 static int damaged(const struct snapshot_source *s, int error, const char *part)
@@ -106,6 +111,13 @@ int snapshot_keep(const struct snapshot_source *s)
     return error;
 }
 
+void snapshot_be_lazy(struct snapshot_source *s, void (*loaded)(void *opaque), void *opaque)
+{
+    s->is_lazy = true;
+    s->loaded = loaded;
+    s->opaque = opaque;
+}
+
 json_t *snapshot_options(const struct snapshot_source *s)
 {
     /* They would overwrite what the first run has written, or let the guest wait. */
@@ -179,8 +191,41 @@ int snapshot_check_config(const struct snapshot_source *s, struct vm_config *con
     return 0;
 }
 
-static int load_memory(const struct snapshot_source *s, const struct machine *machine,
-                       const struct vm_share *share)
+/* A block of the guest's RAM, of a lazy restore. */
+static int load_block(void *opaque, uint64_t offset, uint64_t size)
+{
+    const struct snapshot_source *s = opaque;
+
+    return damaged(s, ram_image_load(s->image, offset, size), s->manifest.ram.file);
+}
+
+static void all_loaded(void *opaque)
+{
+    struct snapshot_source *s = opaque;
+
+    ram_image_close(s->image);
+    s->image = NULL;
+    if (s->loaded)
+        s->loaded(s->opaque);
+}
+
+/* Only what is not RAM. */
+static int load_lazily(struct snapshot_source *s, const struct ram_memory *memory,
+                       struct vm_config *config)
+{
+    const struct snapshot_part *part = &s->manifest.ram;
+    uint64_t ram = s->manifest.memory;
+    int error = ram_image_open(s->folder, part, memory, &s->image);
+
+    if (!error)
+        error = ram_image_load(s->image, ram, memory->size - ram);
+    s->lazy = (struct vm_lazy_source){.load = load_block, .end = all_loaded, .opaque = s};
+    config->lazy = &s->lazy;
+    return damaged(s, error, part->file);
+}
+
+static int load_memory(struct snapshot_source *s, const struct machine *machine,
+                       const struct vm_share *share, struct vm_config *config)
 {
     const struct manifest *m = &s->manifest;
     const struct ram_memory memory = {
@@ -189,6 +234,8 @@ static int load_memory(const struct snapshot_source *s, const struct machine *ma
         .fd = -1,
     };
 
+    if (s->is_lazy)
+        return load_lazily(s, &memory, config);
     return damaged(s, ram_image_read(s->folder, &m->ram, &memory), m->ram.file);
 }
 
@@ -247,7 +294,7 @@ int snapshot_load(struct snapshot_source *s, struct machine *machine, struct eve
     if (!error)
         error = load_registers(s, machine);
     if (!error)
-        error = load_memory(s, machine, share);
+        error = load_memory(s, machine, share, config);
     if (!error)
         error = check_cpu(s, machine, base, over);
     if (!error)
@@ -282,8 +329,10 @@ int snapshot_start(struct snapshot_source *s, struct vm *vm)
     vm->running = true;
     vm_pause_restored(vm);
     vm_resume(vm);
+    if (vm->lazy)
+        error = vm_lazy_start(vm);
     log_info("VM '%s' goes on from snapshot '%s'", s->manifest.name, s->path);
-    return 0;
+    return error;
 }
 
 void snapshot_close(struct snapshot_source *s)
@@ -292,6 +341,7 @@ void snapshot_close(struct snapshot_source *s)
         return;
     for (unsigned i = 0; i < s->nr_disks; i++)
         restore_disk_free(&s->disks[i]);
+    ram_image_close(s->image);
     manifest_free(&s->manifest);
     if (s->folder >= 0)
         close(s->folder);

@@ -37,6 +37,12 @@ int snapshot_keep(const struct snapshot_source *source);
 int snapshot_check_config(const struct snapshot_source *source, struct vm_config *config);
 
 /*
+ * snapshot_load() does not read the guest's RAM: it is read while the guest runs (vm_lazy.h), and
+ * checked only then. `loaded` is called when all of it is there.
+ */
+void snapshot_be_lazy(struct snapshot_source *source, void (*loaded)(void *opaque), void *opaque);
+
+/*
  * Memory, registers and state for the VM that `config` describes, on a machine that was just
  * started; `config` then says to vm_create() that it is restored. Waits for the machine's stub,
  * to see its CPU. 0 or -errno after a message.

@@ -467,6 +467,7 @@ int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot
     int error;
 
     *snapshot = NULL;
+    vm_lazy_finish(vm);
     if (!s)
         return complain(why, why_size, -ENOMEM, "out of memory");
     s->calls = *calls;

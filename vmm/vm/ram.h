@@ -14,6 +14,9 @@ struct guest_ram {
     uint8_t *host; /* where this process has it */
     uint64_t ipa;  /* 2 MiB aligned; ipa + size does not wrap */
     uint64_t size; /* bytes */
+    /* Makes sure that [offset, offset + size) is there, see vm_lazy.h. NULL: all of it is. */
+    void (*need)(void *opaque, uint64_t offset, uint64_t size);
+    void *opaque;
 };
 
 /* All of [ipa, ipa + size) is RAM. An empty range has to lie inside or at the end. */
@@ -27,7 +30,11 @@ static inline bool guest_ram_has(const struct guest_ram *ram, uint64_t ipa, uint
 /* Host address of [ipa, ipa + size), or NULL: not all of it is RAM. */
 static inline uint8_t *guest_ram_at(const struct guest_ram *ram, uint64_t ipa, uint64_t size)
 {
-    return guest_ram_has(ram, ipa, size) ? ram->host + (ipa - ram->ipa) : NULL;
+    if (!guest_ram_has(ram, ipa, size))
+        return NULL;
+    if (ram->need)
+        ram->need(ram->opaque, ipa - ram->ipa, size);
+    return ram->host + (ipa - ram->ipa);
 }
 
 /* Memory of a device, which the guest reads and executes while it is shown. */

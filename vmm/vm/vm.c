@@ -156,10 +156,12 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     cores->handle_left = handle_left;
     vm->machine = machine;
     vm->base = base;
-    vm->ram =
-        (struct guest_ram){machine->ram + share->ram_offset, BOARD_RAM_BASE, config->ram_size};
+    vm->ram = (struct guest_ram){
+        .host = machine->ram + share->ram_offset, .ipa = BOARD_RAM_BASE, .size = config->ram_size};
     vm->console.chardev = console;
     error = create_state(vm);
+    if (!error && config->lazy)
+        error = vm_lazy_open(vm);
     if (error)
         return error;
     for (unsigned i = 0; i < config->nr_vcpus; i++) {
@@ -204,6 +206,7 @@ void vm_destroy(struct vm *vm)
     if (vm->bus)
         bus_free(vm->bus);
     state_close(&vm->state);
+    vm_lazy_free(vm);
     code_pages_free(&vm->code);
     vm_rom_free(vm);
     net_cards_free(&vm->cards);
@@ -266,7 +269,7 @@ int vm_announce(struct vm *vm)
     int error = cores_call(vm->cores, &create, NULL);
 
     if (!error)
-        error = map_ram(vm, ram);
+        error = vm->lazy ? vm_lazy_map(vm) : map_ram(vm, ram);
     if (!error)
         error = cores_call(vm->cores, &pvtime, NULL);
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {
@@ -446,7 +449,8 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     pcpu_handling(pcpu, vcpu->page->x);
     if (vm_code_is_fetch(vm, event))
         vm_code_fetched(vm, ipa(event->ipa));
-    else if (!vm_rom_fault(vm, event) && !debugger_takes(vm, vcpu, event, &held))
+    else if (!vm_lazy_fault(vm, event) && !vm_rom_fault(vm, event) &&
+             !debugger_takes(vm, vcpu, event, &held))
         exit_handle(&vm->exits, vcpu, event, reply);
     vm->cores->in_exit = NULL;
     if (held)

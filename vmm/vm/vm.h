@@ -22,6 +22,7 @@
 #include "vmm/vm/vm_core.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/vm/vm_debugger.h"
+#include "vmm/vm/vm_lazy.h"
 #include "vmm/vm/vm_place.h"
 #include "vmm/vm/vm_rom.h"
 
@@ -50,6 +51,7 @@ struct vm_config {
     bool no_reboot;
     bool no_devices; /* not even those of the board: for a replay */
     enum vm_origin origin;
+    const struct vm_lazy_source *lazy; /* or NULL: all of RAM is there */
     int state_fd; /* not VM_NEW: the memory object of the state area, which becomes the VM's */
 };
 
@@ -106,6 +108,7 @@ struct vm {
     const struct vm_debugger *debugger; /* or NULL */
     struct event *patience;             /* the devices have been quiescing for long */
     unsigned nr_devices;
+    struct vm_lazy *lazy; /* or NULL */
     struct vm_pause pause;
     struct vm_counter counter;
     bool loaded;    /* `loader` has the guest's files */

@@ -40,11 +40,16 @@ enum rv_log_level { RV_LOG_ERROR, RV_LOG_WARN, RV_LOG_INFO, RV_LOG_DEBUG };
  * the guest may execute what was there before.
  */
 #define RV_MEM_REPORT 0x2u
+/*
+ * Also of mem_map's access. Parts of the region may not have been read from a snapshot yet. A
+ * mapping for RV_MEM_LATE, too, has them all the same: mem_need is due for what is used there.
+ */
+#define RV_MEM_LATE 0x4u
 
 /* A piece of guest memory as another process can map it. */
 struct rv_mem_region {
     uint32_t size;   /* in: of this struct in the device */
-    uint32_t flags;  /* RV_MEM_READ_ONLY, RV_MEM_REPORT */
+    uint32_t flags;  /* RV_MEM_READ_ONLY, RV_MEM_REPORT, RV_MEM_LATE */
     uint64_t ipa;    /* its first guest physical address */
     uint64_t bytes;  /* how long it is */
     uint64_t offset; /* where it begins in `fd` */
@@ -316,6 +321,12 @@ struct rv_vmm_ops {
      * create(). 0, or -errno: the path cannot be opened.
      */
     int (*allow)(struct rv_instance *instance, uint32_t what, const char *path);
+
+    /*
+     * These bytes, which are memory, are about to be read or written through a mapping for
+     * RV_MEM_LATE, by this process or the kernel. It may take as long as reading 2 MiB of a file.
+     */
+    void (*mem_need)(struct rv_instance *instance, uint64_t ipa, uint64_t len);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

@@ -115,6 +115,8 @@ static int virtio_plugin_find_bus(struct virtio_plugin *plugin,
 static void virtio_plugin_map(struct virtio_plugin *plugin, const struct rv_mem_region *region)
 {
     bool read_only = region->flags & RV_MEM_READ_ONLY;
+    bool late = region->flags & RV_MEM_LATE && RV_HAS_OP(plugin->ops, mem_need);
+    uint32_t access = read_only ? RV_MEM_READ : RV_MEM_READ | RV_MEM_WRITE;
     struct virtio_plugin_memory *memory = &plugin->memory[plugin->nr_memory];
 
     if (plugin->nr_memory == VIRTIO_PLUGIN_REGIONS_MAX) {
@@ -127,8 +129,9 @@ static void virtio_plugin_map(struct virtio_plugin *plugin, const struct rv_mem_
         .ipa = region->ipa,
         .bytes = region->bytes,
         .at = plugin->ops->mem_map(plugin->instance, region->ipa, region->bytes,
-                                   read_only ? RV_MEM_READ : RV_MEM_READ | RV_MEM_WRITE),
+                                   late ? access | RV_MEM_LATE : access),
         .read_only = read_only,
+        .late = late,
     };
     if (memory->at)
         plugin->nr_memory++;
@@ -156,9 +159,11 @@ void *virtio_plugin_span(struct virtio_plugin *plugin, uint64_t ipa, uint64_t le
         const struct virtio_plugin_memory *memory = &plugin->memory[i];
         uint64_t offset = ipa - memory->ipa;
 
-        if (offset < memory->bytes && len <= memory->bytes - offset &&
-            !(write && memory->read_only))
-            return memory->at + offset;
+        if (offset >= memory->bytes || len > memory->bytes - offset || (write && memory->read_only))
+            continue;
+        if (memory->late)
+            plugin->ops->mem_need(plugin->instance, ipa, len);
+        return memory->at + offset;
     }
     return NULL;
 }

@@ -99,8 +99,9 @@ static inline struct fixture *fixture_new(const char *plugin)
     if (ftruncate(f->env.ram_fd, FD_OFFSET + RAM_SIZE))
         abort();
     f->ram = (struct guest_ram){
-        mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, f->env.ram_fd, FD_OFFSET),
-        RAM_BASE, RAM_SIZE};
+        .host = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, f->env.ram_fd, FD_OFFSET),
+        .ipa = RAM_BASE,
+        .size = RAM_SIZE};
     if (state_create(&f->state) || vm_clock_init(&f->clock, &f->state, false))
         abort();
     f->next_base = ipa(BASE);

@@ -24,6 +24,7 @@ struct virtio_plugin_memory {
     uint64_t bytes;
     uint8_t *at;
     bool read_only;
+    bool late; /* mem_need is due */
 };
 
 struct virtio_plugin {

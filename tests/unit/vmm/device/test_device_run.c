@@ -243,6 +243,40 @@ static void check_of_a_state_upgrades_it_and_makes_no_device(void **state)
     device = NULL;
 }
 
+static unsigned needed;
+
+static void count_need(void *opaque, uint64_t offset, uint64_t size)
+{
+    needed++;
+    assert_int_equal(offset, 8);
+    assert_int_equal(size, 16);
+}
+
+static void all_memory_is_mapped_late_and_a_part_is_there_when_it_is_needed(void **state)
+{
+    struct rv_mem_region region = {.size = sizeof(region)};
+    void *all, *part;
+
+    f->ram.need = count_need;
+    needed = 0;
+    make("second");
+    assert_int_equal(device_ops.mem_region(device, 0, &region), 0);
+    assert_true(region.flags & RV_MEM_LATE);
+    all = device_ops.mem_map(device, RAM_BASE, RAM_SIZE, RV_MEM_READ | RV_MEM_LATE);
+    assert_ptr_equal(all, f->ram.host);
+    assert_int_equal(needed, 0);
+    device_ops.mem_need(device, RAM_BASE + 8, 16);
+    assert_int_equal(needed, 1);
+    part = device_ops.mem_map(device, RAM_BASE + 8, 16, RV_MEM_READ);
+    assert_ptr_equal(part, f->ram.host + 8);
+    assert_int_equal(needed, 2);
+    device_ops.mem_unmap(device, part, 16);
+    device_ops.mem_unmap(device, all, RAM_SIZE);
+    f->ram.need = NULL;
+    assert_int_equal(device_ops.mem_region(device, 0, &region), 0);
+    assert_false(region.flags & RV_MEM_LATE);
+}
+
 static void state_block_may_grow_and_is_taken_over_as_it_is(void **state)
 {
     make("second");
@@ -445,6 +479,7 @@ int main(void)
         TEST(state_of_an_older_version_is_upgraded),
         TEST(state_of_a_version_that_is_too_old_or_too_new_is_kept_and_refused),
         TEST(check_of_a_state_upgrades_it_and_makes_no_device),
+        TEST(all_memory_is_mapped_late_and_a_part_is_there_when_it_is_needed),
         TEST(state_block_may_grow_and_is_taken_over_as_it_is),
         TEST(save_is_announced_before_and_after),
         TEST(work_of_a_thread_runs_in_the_loop_and_posts_become_one),

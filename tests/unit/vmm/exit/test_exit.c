@@ -137,7 +137,8 @@ static struct exit_reply handle_instruction(uint32_t word, uint64_t addr)
 
     ram[0] = (uint64_t)word << 32;
     ctx.insn_mmio.bus = ctx.bus;
-    ctx.insn_mmio.ram = (struct guest_ram){(uint8_t *)ram, 0x40000000, sizeof(ram)};
+    ctx.insn_mmio.ram =
+        (struct guest_ram){.host = (uint8_t *)ram, .ipa = 0x40000000, .size = sizeof(ram)};
     ctx.insn_mmio.pa_bits = 40;
     page.pc = event.pc;
     memset(&reply, 0xff, sizeof(reply));

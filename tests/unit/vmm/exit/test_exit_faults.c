@@ -89,7 +89,8 @@ static void map(void)
     tables[1][1] = (RAM + 0x2000) | TABLE;
     tables[2][1] = (RAM + 0x3000) | TABLE;
     tables[3][1] = DEVICE | BIT(10) | 3u; /* AF, page */
-    ctx.insn_mmio.ram = (struct guest_ram){(uint8_t *)tables, RAM, sizeof(tables)};
+    ctx.insn_mmio.ram =
+        (struct guest_ram){.host = (uint8_t *)tables, .ipa = RAM, .size = sizeof(tables)};
     ctx.insn_mmio.pa_bits = 40;
     page.el1.sctlr_el1 = BIT(23) | 1u;
     page.el1.tcr_el1 = 16u | 2ull << 32; /* T0SZ 16, 4 KiB, 40 bits */

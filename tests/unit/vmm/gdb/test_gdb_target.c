@@ -122,7 +122,7 @@ static int setup(void **state)
     vm.core = &core;
     vm.machine = &machine;
     vm.config.nr_vcpus = VCPUS;
-    vm.ram = (struct guest_ram){(uint8_t *)ram, RAM_IPA, RAM_SIZE};
+    vm.ram = (struct guest_ram){.host = (uint8_t *)ram, .ipa = RAM_IPA, .size = RAM_SIZE};
     vm.exits.psci.cpus = psci_cpus;
     vm.exits.insn_mmio.pa_bits = 40;
     for (unsigned i = 0; i < VCPUS; i++) {

@@ -72,7 +72,7 @@ static struct loader_layout layout;
 static int load_with(const char *initrd)
 {
     const struct loader_config config = {.kernel = kernel_path, .initrds = {initrd}};
-    const struct guest_ram guest = {ram, RAM_IPA, RAM_SIZE};
+    const struct guest_ram guest = {.host = ram, .ipa = RAM_IPA, .size = RAM_SIZE};
     struct loader loader;
     int error;
 

@@ -189,6 +189,53 @@ static void a_part_is_what_was_written_or_refused(void **state)
     assert_int_equal(part_read(f.folder, &part, &data), -ENOENT);
 }
 
+static void an_image_is_loaded_piece_by_piece(void **state)
+{
+    struct ram_memory memory = {.at = calloc(1, ODD), .size = ODD, .fd = -1};
+    struct snapshot_part part;
+    struct ram_image *image;
+
+    assert_int_equal(ram_image_write(f.folder, &f.memory, NULL, &part), 0);
+    assert_int_equal(ram_image_open(f.folder, &part, &memory, &image), 0);
+    assert_int_equal(ram_image_load(image, MEMORY, ODD - MEMORY), 0);
+    assert_int_equal(memory.at[0] | memory.at[2u << 20], 0);
+    assert_int_equal(memory.at[MEMORY], 7);
+    assert_int_equal(ram_image_load(image, 2u << 20, 2u << 20), 0);
+    assert_int_equal(memory.at[0], 0);
+    assert_int_equal(ram_image_load(image, 0, ODD), 0);
+    assert_memory_equal(memory.at, f.copy, ODD);
+    ram_image_close(image);
+    free(memory.at);
+}
+
+/* The chunks of the file are in any order: its last byte is in one of them. */
+static void a_damaged_piece_is_found_when_it_is_loaded(void **state)
+{
+    struct ram_memory memory = {.at = calloc(1, ODD), .size = ODD, .fd = -1};
+    struct snapshot_part part;
+    struct ram_image *image;
+    unsigned damaged = 0;
+    int fd;
+
+    assert_int_equal(ram_image_write(f.folder, &f.memory, NULL, &part), 0);
+    fd = openat(f.folder, part.file, O_RDWR);
+    assert_int_equal(pwrite(fd, "\xa5\xa5", 2, (off_t)part.size - 2), 2);
+    close(fd);
+    assert_int_equal(ram_image_open(f.folder, &part, &memory, &image), 0);
+    for (uint64_t at = 0; at < ODD; at += RAM_IMAGE_CHUNK) {
+        int error = ram_image_load(image, at, RAM_IMAGE_CHUNK);
+
+        assert_true(error == 0 || error == -EBADMSG);
+        damaged += error != 0;
+    }
+    assert_int_equal(damaged, 1);
+    ram_image_close(image);
+    part.digest[0] ^= 1;
+    assert_int_equal(ram_image_open(f.folder, &part, &memory, &image), -EBADMSG);
+    assert_null(image);
+    free(memory.at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +245,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_image_with_any_byte_wrong_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_of_another_size_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(writing_ends_when_it_is_cancelled, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_image_is_loaded_piece_by_piece, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_damaged_piece_is_found_when_it_is_loaded, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_part_is_what_was_written_or_refused, setup, teardown),
     };
 
