@@ -73,7 +73,7 @@ struct rv_device_features {
 #define RV_DEVICE_CREATE _IOWR('r', 0x04, struct rv_device_vm)
 /*
  * Pin the memory until the session ends. EINVAL: not in huge pages, or no VM; EBUSY: the session
- * has memory; EFAULT: not mapped writable.
+ * has memory; EFAULT: not mapped writable; ERANGE: a part of it lies above 1 TiB.
  */
 #define RV_DEVICE_LEND _IOW('r', 0x05, struct rv_device_memory)
 /*

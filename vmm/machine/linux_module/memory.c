@@ -14,6 +14,9 @@
 
 #define PAGES_AT_ONCE 1024 /* then others may have the CPU */
 
+/* A guest's stage 2 has 40 bits of output address (VTCR_EL2.PS), as its IPAs have. */
+#define PA_LIMIT (1ull << RV_IPA_BITS)
+
 /* Is it the start of 2 MiB or more of memory in one piece? */
 static bool is_block(struct page *page)
 {
@@ -59,6 +62,10 @@ int memory_pin(struct memory *memory, u64 address, u64 size)
         memory->nr_blocks++;
         if (!is_block(*block) || fatal_signal_pending(current)) {
             got = -EINVAL;
+            break;
+        }
+        if (page_to_phys(*block) >= PA_LIMIT) {
+            got = -ERANGE;
             break;
         }
         /* A guest starts with its MMU off, and reads past the caches (Arm ARM B2.7). */

@@ -10,7 +10,8 @@
 
 /*
  * stub.c: the stub's memory. Private memory is what the host cannot reach while the stub is
- * there; shared memory has the boot page, the channels and the vCPU pages.
+ * there. Shared memory has the boot page and the vCPU pages; the channels of 64 CPUs are another
+ * 4 MiB, as much as the kernel gives in one piece.
  */
 #define PRIVATE_SIZE (4ul << 20)
 
@@ -18,6 +19,8 @@ struct stub {
     void *private;
     void *shared;
     size_t shared_size;
+    void *channels;
+    size_t channels_size;
     phys_addr_t entry;
     struct rv_boot_page *boot; /* at the start of the shared memory */
 };

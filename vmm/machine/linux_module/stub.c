@@ -107,8 +107,6 @@ static u32 vcpus_for(u32 cpus)
 static void fill_boot_page(struct stub *stub, u32 cpus)
 {
     struct rv_boot_page *boot = stub->boot;
-    u64 shared = virt_to_phys(stub->shared);
-
     boot->magic = RV_BOOT_MAGIC;
     boot->abi_major = RV_ABI_MAJOR;
     boot->abi_minor = RV_ABI_MINOR;
@@ -117,8 +115,8 @@ static void fill_boot_page(struct stub *stub, u32 cpus)
     boot->mem_size = PA_LIMIT;
     boot->stub_offset = virt_to_phys(stub->private);
     boot->stub_size = PRIVATE_SIZE;
-    boot->channels_offset = shared + SZ_64K;
-    boot->vcpus_offset = boot->channels_offset + cpus * channel_size;
+    boot->channels_offset = virt_to_phys(stub->channels);
+    boot->vcpus_offset = virt_to_phys(stub->shared) + SZ_64K;
     boot->nr_vcpus = vcpus_for(cpus);
     boot->features = RV_FEATURE_IDLE | RV_FEATURE_TIMESTAMP;
     boot->poll_limit = POLL_LIMIT;
@@ -139,17 +137,20 @@ int stub_load(struct stub *stub)
         return -E2BIG;
     }
     /* The boot page's 64 KiB, so that each area can be mapped whatever the kernel's page size is. */
-    stub->shared_size = SZ_64K + cpus * channel_size + vcpus_for(cpus) * vcpu_page_size;
+    stub->shared_size = SZ_64K + vcpus_for(cpus) * vcpu_page_size;
+    stub->channels_size = cpus * channel_size;
     stub->private =
         (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO | GFP_DMA32, get_order(PRIVATE_SIZE));
     stub->shared = alloc_pages_exact(stub->shared_size, GFP_KERNEL | __GFP_ZERO | GFP_DMA32);
-    if (!stub->private || !stub->shared) {
+    stub->channels = alloc_pages_exact(stub->channels_size, GFP_KERNEL | __GFP_ZERO | GFP_DMA32);
+    if (!stub->private || !stub->shared || !stub->channels) {
         pr_err("no %lu MiB of memory in one piece: try again soon after the system's start\n",
                PRIVATE_SIZE >> 20);
         goto out;
     }
     error = -ENXIO;
-    if (virt_to_phys(stub->private) >= PA_LIMIT || virt_to_phys(stub->shared) >= PA_LIMIT) {
+    if (virt_to_phys(stub->private) >= PA_LIMIT || virt_to_phys(stub->shared) >= PA_LIMIT ||
+        virt_to_phys(stub->channels) >= PA_LIMIT) {
         pr_err("this computer has no memory below %llu GiB\n", PA_LIMIT >> 30);
         goto out;
     }
@@ -172,8 +173,11 @@ void stub_free(struct stub *stub)
         free_pages((unsigned long)stub->private, get_order(PRIVATE_SIZE));
     if (stub->shared)
         free_pages_exact(stub->shared, stub->shared_size);
+    if (stub->channels)
+        free_pages_exact(stub->channels, stub->channels_size);
     stub->private = NULL;
     stub->shared = NULL;
+    stub->channels = NULL;
 }
 
 /*
@@ -194,12 +198,12 @@ void stub_clean_range(const void *start, size_t size)
 
 void *stub_channel(const struct stub *stub, unsigned int cpu)
 {
-    return stub->shared + SZ_64K + cpu * channel_size;
+    return stub->channels + cpu * channel_size;
 }
 
 void *stub_vcpu_page(const struct stub *stub, unsigned int vcpu)
 {
-    return stub_channel(stub, stub->boot->nr_pcpus) + vcpu * vcpu_page_size;
+    return stub->shared + SZ_64K + vcpu * vcpu_page_size;
 }
 
 /* All that EL2 reads before its caches are on, and executes. */
@@ -207,5 +211,6 @@ void stub_clean(const struct stub *stub)
 {
     stub_clean_range(stub->private, PRIVATE_SIZE);
     stub_clean_range(stub->shared, stub->shared_size);
+    stub_clean_range(stub->channels, stub->channels_size);
     asm volatile("dsb sy; ic ialluis; dsb ish; isb" : : : "memory");
 }
