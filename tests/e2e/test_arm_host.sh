@@ -3,14 +3,15 @@
 # In an emulated Arm computer: the module puts the stub below the running kernel, and takes it
 # away again; CPUs go to the stub and come back; guests run on them. Arguments: the program that
 # tries KVM, the one that takes CPUs, the AArch64 build, bare-metal guests: one that checks calls,
-# one that never ends. $RINGVISOR_ARM_OPTIONS: more words for tools/arm-computer, such as --firmware tfa.
+# one that never ends, one that counts aloud and never ends. $RINGVISOR_ARM_OPTIONS: more words for
+# tools/arm-computer, such as --firmware tfa.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 kvm=$(realpath -- "$1") pcpu=$(realpath -- "$2") build=$3 # meson gives paths in the build folder
-calls=$(realpath -- "$4") endless=$(realpath -- "$5")
+calls=$(realpath -- "$4") endless=$(realpath -- "$5") beats=$(realpath -- "$6")
 
 cat >"$work/script" <<'S'
-kvm=$1 pcpu=$2 build=$3 calls=$4 endless=$5 rounds=$6
+kvm=$1 pcpu=$2 build=$3 calls=$4 endless=$5 beats=$6 rounds=$7
 module=$build/modules/$(uname -r)
 registers() { cat /sys/module/el2_registers/parameters/registers; }
 take() { insmod "$module/linux_module/ringvisor.ko"; }
@@ -75,14 +76,17 @@ guest() {
     "$build/vmm/vmm" run --grace 0 -k "$kernel" -m 64M "$@" </dev/null >/run/$name 2>/run/$name.err &
 }
 
-# Does the guest with this name say the word in time?
-waits_for() {
+# Does the command succeed in time?
+waits() {
     local i=0
-    until grep -q "$2" /run/$1; do
+    until "$@"; do
         [ $((i += 1)) -lt 3000 ] || return 1
         usleep 10000
     done
 }
+waits_for() { waits grep -q "$2" /run/$1; } # NAME WORDS: the guest with this name says them
+beat() { [ $(grep -c '^# beat' /run/beats) -gt $1 ]; }
+left_is() { [ "$(left)" = "$1" ]; }
 echo "before: $(left)"
 guest endless "$endless"
 waits_for endless about_to_jump
@@ -97,8 +101,21 @@ guest taken "$calls" -M linux,cpus=3
 wait $!
 echo "a CPU that is taken: $? $(cat /run/taken.err)"
 echo "beside it: $(cat /sys/devices/system/cpu/online)"
+guest beats "$beats"
+keeper=$!
+waits beat 3
+for i in 1 2; do
+    n=$(grep -c '^# beat' /run/beats)
+    kill -9 $(cat /proc/$keeper/task/$keeper/children)
+    waits beat $((n + 3))
+done
+# A byte that was on its way to the console may be lost or come twice.
+tr -d '\r' </run/beats | awk '/^# beat [0-9]*, 0 wrong$/ { n++; last = $3 + 0; next } /wrong/ { odd++ }
+    END { print "beats:", (last - n <= 2 && odd <= 2 && n ? "all" : n " of " last ", " odd " odd ones") }'
+echo "workers: $(grep -c 'goes on after' /run/beats.err) $(cat /sys/devices/system/cpu/online)"
 kill -9 $(pidof vmm)
 wait
+waits left_is "0-3 96 0" # when the last worker has ended, too
 echo "after kill -9: $(left)"
 "$pcpu" hostile 100000
 echo "after: $(left)"
@@ -116,7 +133,7 @@ computer() {
     shift 2
     got=0
     "$root/tools/arm-computer" --timeout 150 ${RINGVISOR_ARM_OPTIONS-} "$@" -- sh -c "$(cat "$work/script")" sh "$kvm" "$pcpu" "$build" \
-        "$calls" "$endless" "$rounds" >"$work/out" 2>"$work/err" || got=$?
+        "$calls" "$endless" "$beats" "$rounds" >"$work/out" 2>"$work/err" || got=$?
     check "${name}_ends_well" test "$got" -eq 0
     check "${name}_refuses_while_kvm_has_a_guest" matches "^ *[12] ringvisor: KVM has EL2"
     check "${name}_comes_and_goes_under_load" says "rounds: $rounds"
@@ -133,6 +150,8 @@ computer() {
     check "${name}_keeps_a_cpu_for_the_host" matches '^four vCPUs beside it: 1 .*one must stay for the host'
     check "${name}_takes_no_cpu_from_a_guest" matches '^a CPU that is taken: 1 .*another guest has one of them'
     check "${name}_has_the_cpus_back_of_a_guest_that_ended" says "beside it: 0-2"
+    check "${name}_a_guest_outlives_its_workers" says "workers: 2 0-1"
+    check "${name}_a_guest_goes_on_where_its_worker_was_killed" says "beats: all"
     check "${name}_has_all_back_of_a_vmm_that_was_killed" says "after kill -9: 0-3 96 0"
     check "${name}_survives_a_hostile_process" says "pcpu: 100000 hostile operations"
     check "${name}_has_all_back_after_it" says "after: 0-3 96 0"

@@ -358,7 +358,9 @@ int command_serve(const struct run_options *o)
         goto out;
     config.rom_size = vm_devices_rom(&config, plugins);
     machine_config.ram_size = vm_memory_size(config.ram_size, config.rom_size);
-    if (taken_over)
+    if (taken_over && machine_config.linux_host)
+        machine = machine_linux_take_over(&machine_config);
+    else if (taken_over)
         machine = machine_qemu_take_over(&machine_config, base, machine_died, &session);
     else if (machine_config.linux_host)
         machine = machine_linux_start(&machine_config);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The machine `linux`: CPUs of this computer, which the module ringvisor.ko takes from the kernel
- * and gives to the stub (proto/device.h). All of it is a session of /dev/ringvisor: it ends when
- * this process ends, however that happens.
+ * and gives to the stub (proto/device.h). All of it is a session of /dev/ringvisor. It ends when
+ * nobody has its descriptor any more: the keeper if there is one, and this process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "proto/device.h"
+#include "vmm/keeper/kept.h"
 #include "vmm/machine/linux_cache.h"
 #include "vmm/machine/linux_cpus.h"
 #include "vmm/machine/machine.h"
@@ -30,6 +31,22 @@
 #define MIB            (1ull << 20)
 #define KICK_NS        5000u /* a system call and an SGI */
 #define READY_LIMIT_MS 5000
+
+/* What the keeper has of it, beside what machine_keep() gives to it. */
+#define KEPT_DEVICE   "linux-device"
+#define KEPT_DOORBELL "linux-doorbell"
+#define KEPT_MEMORY   "linux-memory"
+#define KEPT_SESSION  "linux-session"
+
+#define SESSION_MAGIC   0x31534553584e4c52ull /* "RLNXSES1" */
+#define SESSION_VERSION 1u
+
+struct session_record {
+    uint64_t magic;
+    uint32_t version;
+    uint16_t vm, first_vcpu;
+    uint8_t cpus[RV_MAX_PCPUS];
+};
 
 struct linux_machine {
     struct machine machine;
@@ -175,7 +192,9 @@ static int memory_create(struct linux_machine *l)
     memory.address = (uint64_t)m->memory;
     if (ioctl(l->device, RV_DEVICE_LEND, &memory) == 0)
         return 0;
-    log_error(DEVICE ": it does not take the guest's memory: %s", strerror(errno));
+    log_error(DEVICE ": it does not take the guest's memory: %s",
+              errno == ERANGE ? "there are huge pages above 1 TiB, which guests cannot have"
+                              : strerror(errno));
     return -errno;
 }
 
@@ -217,9 +236,23 @@ static int map_shared(struct linux_machine *l)
 /* What machine_wait_ready() looks at: on the other machine the stub writes it. */
 static int learn_features(struct linux_machine *l)
 {
-    const struct timespec pause = {0, 100000};
     struct rv_boot_page *boot = l->machine.boot;
     struct rv_device_features features;
+
+    if (ioctl(l->device, RV_DEVICE_FEATURES, &features) < 0)
+        return -errno;
+    memcpy(boot->stub_id, features.id, sizeof(boot->stub_id));
+    boot->stub_cntfrq = features.cntfrq;
+    boot->stub_dczid = features.dczid;
+    boot->stub_sve = features.sve;
+    boot->stub_features = features.enabled;
+    boot->stub_state = RV_STUB_READY;
+    return 0;
+}
+
+static int wait_for_cpus(const struct linux_machine *l)
+{
+    const struct timespec pause = {0, 100000};
     int64_t start = clock_now_ms();
 
     for (unsigned i = 0; i < l->machine.nr_pcpus; i++) {
@@ -231,14 +264,6 @@ static int learn_features(struct linux_machine *l)
             nanosleep(&pause, NULL);
         }
     }
-    if (ioctl(l->device, RV_DEVICE_FEATURES, &features) < 0)
-        return -errno;
-    memcpy(boot->stub_id, features.id, sizeof(boot->stub_id));
-    boot->stub_cntfrq = features.cntfrq;
-    boot->stub_dczid = features.dczid;
-    boot->stub_sve = features.sve;
-    boot->stub_features = features.enabled;
-    boot->stub_state = RV_STUB_READY;
     return 0;
 }
 
@@ -289,7 +314,7 @@ static void linux_stop(struct machine *machine)
     if (machine->vcpus)
         munmap(machine->vcpus, l->vcpus_size);
     if (l->device >= 0)
-        close(l->device); /* nothing of it is mapped any more: the CPUs go back now */
+        close(l->device); /* nothing of it is mapped any more: without a keeper the CPUs go back */
     if (machine->doorbell >= 0)
         close(machine->doorbell);
     if (machine->memory)
@@ -307,12 +332,11 @@ static const struct machine_ops linux_ops = {
     .memory = linux_memory,
 };
 
-struct machine *machine_linux_start(const struct machine_config *config)
+/* NULL after a message. */
+static struct linux_machine *linux_new(const struct machine_config *config)
 {
     struct linux_machine *l = calloc(1, sizeof(*l));
-    struct rv_device_info info;
     struct machine *m = &l->machine;
-    uint64_t cpus;
 
     if (!l)
         return NULL;
@@ -322,28 +346,111 @@ struct machine *machine_linux_start(const struct machine_config *config)
         .nr_vcpus = config->nr_vcpus,
         .memory_fd = -1,
         .boot = calloc(1, sizeof(*m->boot)),
-        .doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        .doorbell = -1,
         .kick_ns = KICK_NS,
         .cpu_numbers = l->cpus,
     };
-    m->layout.ram_size = (config->ram_size + RV_BLOCK_SIZE - 1) / RV_BLOCK_SIZE * RV_BLOCK_SIZE;
-    m->layout.total = m->layout.ram_size;
     l->device = -1;
     l->channels_size = config->nr_pcpus * sizeof(struct rv_channel);
     l->vcpus_size = config->nr_vcpus * sizeof(struct rv_vcpu_page);
-    if (!m->boot || m->doorbell < 0) {
-        log_error("out of memory");
-        goto fail;
+    if (m->boot) {
+        m->boot->abi_major = RV_ABI_MAJOR; /* device_open() has found no other */
+        m->boot->abi_minor = RV_ABI_MINOR;
+        return l;
     }
+    log_error("out of memory");
+    linux_stop(m);
+    return NULL;
+}
+
+/* Another worker can go on with it. 0, or -errno after a message. */
+static int keep(const struct linux_machine *l)
+{
+    struct session_record record = {
+        .magic = SESSION_MAGIC,
+        .version = SESSION_VERSION,
+        .vm = l->machine.vm,
+        .first_vcpu = l->machine.first_vcpu,
+    };
+    int fd, error = -EIO;
+
+    if (!kept_has_keeper())
+        return 0;
+    memcpy(record.cpus, l->cpus, sizeof(record.cpus));
+    fd = memfile_create(KEPT_SESSION, sizeof(record));
+    if (fd < 0)
+        return fd;
+    if (pwrite(fd, &record, sizeof(record), 0) == sizeof(record) &&
+        kept_put(l->device, KEPT_DEVICE) == 0 &&
+        kept_put(l->machine.doorbell, KEPT_DOORBELL) == 0 &&
+        kept_put(l->machine.memory_fd, KEPT_MEMORY) == 0)
+        error = kept_put(fd, KEPT_SESSION);
+    close(fd);
+    return error;
+}
+
+struct machine *machine_linux_start(const struct machine_config *config)
+{
+    struct linux_machine *l = linux_new(config);
+    struct rv_device_info info;
+    struct machine *m = &l->machine;
+    uint64_t cpus;
+
+    if (!l)
+        return NULL;
+    m->layout.ram_size = (config->ram_size + RV_BLOCK_SIZE - 1) / RV_BLOCK_SIZE * RV_BLOCK_SIZE;
+    m->layout.total = m->layout.ram_size;
+    m->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (options_parse(config->options, &cpus) || device_open(l, &info) ||
         take(l, config, &info, cpus) || memory_create(l) || map_shared(l))
         goto fail;
-    if (ioctl(l->device, RV_DEVICE_SET_EVENTFD, &m->doorbell) < 0 || learn_features(l)) {
+    if (m->doorbell < 0 || ioctl(l->device, RV_DEVICE_SET_EVENTFD, &m->doorbell) < 0 ||
+        wait_for_cpus(l) || learn_features(l) || keep(l)) {
         log_error(DEVICE ": the session cannot be made");
         goto fail;
     }
     return m;
 fail:
+    linux_stop(m);
+    return NULL;
+}
+
+/* What keep() has kept. 0, or -errno after a message. */
+static int find_session(struct linux_machine *l)
+{
+    struct session_record record = {0};
+    int fd = kept_get(KEPT_SESSION);
+    ssize_t n = fd < 0 ? -1 : pread(fd, &record, sizeof(record), 0);
+
+    if (fd >= 0)
+        close(fd);
+    l->device = kept_get(KEPT_DEVICE);
+    l->machine.doorbell = kept_get(KEPT_DOORBELL);
+    if (l->device < 0 || l->machine.doorbell < 0 || n != sizeof(record) ||
+        record.magic != SESSION_MAGIC || record.version != SESSION_VERSION) {
+        log_error("the keeper has no session of " DEVICE);
+        return -EINVAL;
+    }
+    l->machine.vm = record.vm;
+    l->machine.first_vcpu = record.first_vcpu;
+    memcpy(l->cpus, record.cpus, sizeof(record.cpus));
+    return 0;
+}
+
+/* The session goes on: its CPUs, its memory, and what the guest does. */
+struct machine *machine_linux_take_over(const struct machine_config *config)
+{
+    struct linux_machine *l = linux_new(config);
+    struct machine *m = &l->machine;
+
+    if (!l)
+        return NULL;
+    if (find_session(l) == 0 && machine_take_over(m, config, kept_get(KEPT_MEMORY)) == 0 &&
+        map_shared(l) == 0 && learn_features(l) == 0) {
+        m->ram = m->memory;
+        machine_answers(m);
+        return m;
+    }
     linux_stop(m);
     return NULL;
 }

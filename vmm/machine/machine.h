@@ -80,8 +80,9 @@ struct machine *machine_qemu_take_over(const struct machine_config *config, stru
 /* Check the options (see struct machine_config). 0, or -EINVAL after a message. */
 int machine_qemu_check(const char *options);
 
-/* CPUs of this computer, by /dev/ringvisor. NULL after a message. */
+/* CPUs of this computer, by /dev/ringvisor; those of an earlier worker. NULL after a message. */
 struct machine *machine_linux_start(const struct machine_config *config);
+struct machine *machine_linux_take_over(const struct machine_config *config);
 int machine_linux_check(const char *options);
 bool machine_linux_is_there(void); /* and this user may open it */
 
@@ -112,6 +113,7 @@ int machine_check(const struct machine_config *config);
 
 /*
  * For machines: fill in what machine_keep() has kept, and map the memory object `memory_fd`, which
- * is the machine's from here on. 0, or -errno after a message.
+ * is the machine's from here on. The areas in it, and the stub's answers, are the caller's to
+ * find. 0, or -errno after a message.
  */
 int machine_take_over(struct machine *machine, const struct machine_config *config, int memory_fd);

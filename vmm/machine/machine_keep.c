@@ -122,8 +122,6 @@ int machine_take_over(struct machine *m, const struct machine_config *config, in
         m->memory = NULL;
         return refuse(strerror(errno));
     }
-    machine_place(m);
-    machine_answers(m);
     m->nr_pcpus = record.nr_pcpus;
     m->nr_vcpus = record.nr_vcpus;
     m->nr_lrs = record.nr_lrs;

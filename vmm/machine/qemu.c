@@ -608,6 +608,8 @@ struct machine *machine_qemu_take_over(const struct machine_config *config, stru
         close(messages);
     } else if (connect_to(qemu, base, doorbell, messages) == 0 && watch_end(qemu, base) == 0 &&
                machine_take_over(&qemu->machine, config, kept_get(KEPT_MEMORY)) == 0) {
+        machine_place(&qemu->machine);
+        machine_answers(&qemu->machine);
         return &qemu->machine;
     }
     qemu_stop(&qemu->machine);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A guest whose vmm has died or is being replaced: this process goes on with it. */
+#include "vmm/board/board.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_core.h"
@@ -8,11 +9,11 @@
 
 int vm_take_cores(struct vm *vm)
 {
-    /* Without effect: the guest's own memory, as it is, becomes visible to all cores. */
+    /* Without effect: the guest's stolen time is mapped so already. */
     const struct rv_command barrier = {
-        .op = RV_COMMAND_FLUSH,
+        .op = RV_COMMAND_PROTECT,
         .vm = (uint16_t)vm->share.id,
-        .arg = {vm->machine->layout.ram + vm->share.ram_offset, RV_PAGE_SIZE},
+        .arg = {BOARD_PVTIME_BASE, BOARD_PVTIME_SIZE, RV_MAP_READ},
     };
     int error = cores_take_over(vm->cores, &barrier);
 

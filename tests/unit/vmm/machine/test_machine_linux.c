@@ -1,17 +1,69 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The machine `linux`, as far as it needs no module: its options, and which CPUs it takes. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "vmm/keeper/kept.h"
 #include "vmm/machine/linux_cpus.h"
 #include "vmm/machine/machine.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The keeper: two descriptors of /dev/null, and a record of so many bytes. */
+static struct {
+    uint8_t record[4096];
+    size_t size;
+    const char *missing;
+    unsigned took_over;
+} kept;
+
+bool kept_has_keeper(void)
+{
+    return true;
+}
+
+int kept_put(int fd, const char *fmt, ...)
+{
+    return 0;
+}
+
+int kept_get(const char *fmt, ...)
+{
+    FILE *file;
+    int fd;
+
+    if (kept.missing && strcmp(fmt, kept.missing) == 0)
+        return -1;
+    if (strcmp(fmt, "linux-session") != 0)
+        return open("/dev/null", O_RDWR | O_CLOEXEC);
+    file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(fwrite(kept.record, 1, kept.size, file), kept.size);
+    fflush(file);
+    fd = dup(fileno(file));
+    fclose(file);
+    return fd;
+}
+
+int machine_take_over(struct machine *machine, const struct machine_config *config, int memory_fd)
+{
+    kept.took_over++;
+    close(memory_fd);
+    return -EINVAL;
+}
+
+void machine_answers(struct machine *machine)
+{
+}
 
 static void lists_of_cpus_are_read(void **state)
 {
@@ -76,6 +128,37 @@ static void only_its_options_are_taken(void **state)
         assert_int_equal(machine_linux_check(bad[i]), -EINVAL);
 }
 
+static void what_the_keeper_has_must_be_a_whole_session(void **state)
+{
+    static const struct {
+        uint64_t magic;
+        uint32_t version;
+        size_t size;
+        const char *missing;
+        unsigned took_over;
+    } rows[] = {
+        {0x31534553584e4c52, 1, 80, NULL, 1},
+        {0x31534553584e4c53, 1, 80, NULL, 0},
+        {0x31534553584e4c52, 2, 80, NULL, 0},
+        {0x31534553584e4c52, 1, 79, NULL, 0},
+        {0x31534553584e4c52, 1, 0, NULL, 0},
+        {0x31534553584e4c52, 1, 80, "linux-session", 0},
+        {0x31534553584e4c52, 1, 80, "linux-device", 0},
+        {0x31534553584e4c52, 1, 80, "linux-doorbell", 0},
+    };
+    const struct machine_config config = {.nr_pcpus = 1, .nr_vcpus = 1, .ram_size = 2 << 20};
+
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        memset(&kept, 0, sizeof(kept));
+        memcpy(kept.record, &rows[i].magic, sizeof(rows[i].magic));
+        memcpy(kept.record + 8, &rows[i].version, sizeof(rows[i].version));
+        kept.size = rows[i].size;
+        kept.missing = rows[i].missing;
+        assert_null(machine_linux_take_over(&config));
+        assert_int_equal(kept.took_over, rows[i].took_over);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +166,7 @@ int main(void)
         cmocka_unit_test(what_is_no_list_is_refused),
         cmocka_unit_test(the_last_free_cpus_are_picked_and_one_stays),
         cmocka_unit_test(only_its_options_are_taken),
+        cmocka_unit_test(what_the_keeper_has_must_be_a_whole_session),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
