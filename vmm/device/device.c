@@ -172,6 +172,7 @@ static int device_start(struct rv_instance *instance)
 {
     const struct rv_device_class *class = instance->class;
     void *state = NULL;
+    uint32_t flags = 0;
     int error;
 
     if (class->state_size > 0) {
@@ -180,8 +181,9 @@ static int device_start(struct rv_instance *instance)
             return -ENOMEM;
     }
     instance->creating = true;
-    error = class->create(instance, &device_ops, state, instance->env.resume ? RV_CREATE_RESUME : 0,
-                          &instance->device);
+    if (instance->env.resume)
+        flags = instance->env.restored ? RV_CREATE_RESUME | RV_CREATE_RESTORED : RV_CREATE_RESUME;
+    error = class->create(instance, &device_ops, state, flags, &instance->device);
     instance->creating = false;
     if (error) {
         if (error > 0) {

@@ -49,6 +49,7 @@ struct device_env {
     const struct vm_clock *clock; /* the VM's time */
     /* The state blocks hold a guest that runs: devices take it over, they are not reset. */
     bool resume;
+    bool restored; /* also: they are of a snapshot */
     bool check; /* only that, of blocks that are a copy: no device is made, and none may be used */
 
     void *opaque;

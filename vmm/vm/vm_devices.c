@@ -202,6 +202,7 @@ static int create_all(struct vm *vm, const struct plugins *plugins, bool check)
         .state = &vm->state,
         .clock = &vm->clock,
         .resume = vm->config.origin != VM_NEW,
+        .restored = vm->config.origin == VM_RESTORED,
         .check = check,
         .opaque = vm,
         .place = device_place,

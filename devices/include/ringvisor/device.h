@@ -183,7 +183,8 @@ enum rv_mem_change {
 };
 
 /* flags of create() */
-#define RV_CREATE_RESUME 0x1u /* the state blocks are those of an earlier vmm's instance */
+#define RV_CREATE_RESUME   0x1u /* the state blocks are those of an earlier vmm's instance */
+#define RV_CREATE_RESTORED 0x2u /* also: of a snapshot, from which other guests may begin, too */
 
 struct rv_device_class {
     /* RV_CLASS_HEADER fills these in: sizes at the time of building. */
