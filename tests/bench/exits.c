@@ -6,8 +6,12 @@
  */
 #include "tests/payloads/guest.h"
 
+#ifdef NO_BARE
+#define ROUNDS 30u /* KVM takes a hundred times as long for each */
+#else
 #define ROUNDS 200u
-#define BATCH  64u
+#endif
+#define BATCH 64u
 
 /* tests/bench/shortcut: what the bench build's stub answers by itself. */
 #define BARE_HVC 0xbe7c
@@ -17,6 +21,9 @@
 #define UART_FR    (UART_BASE + 0x18u)
 #define UART_LCR_H (UART_BASE + 0x2cu)
 #define UART_CR    (UART_BASE + 0x30u)
+
+/* Of the PL031: reads have no effect, and are never answered by memory. */
+#define RTC_MIS 0x09010018ull
 
 #define GICD_TYPER 0x08000004ull
 
@@ -38,9 +45,9 @@ static void read_loop(uint64_t addr)
         (void)mmio_read32(addr);
 }
 
-static void uart_read(void)
+static void rtc_read(void)
 {
-    read_loop(UART_FR);
+    read_loop(RTC_MIS);
 }
 
 static void gicd_read(void)
@@ -89,7 +96,7 @@ static const struct kind {
 #ifndef NO_BARE
     {"bare-hvc", bare_hvc},        {"bare-mmio-read", bare_read},
 #endif
-    {"hvc", psci_version},         {"mmio-read-uart", uart_read},
+    {"hvc", psci_version},         {"mmio-read-rtc", rtc_read},
     {"mmio-read-gicd", gicd_read}, {"posted-write", posted_write},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -103,7 +110,7 @@ void test_main(void)
         for (unsigned k = 0; k < KINDS; k++) {
             uint64_t start;
 
-            read_loop(UART_FR); /* the vmm is awake, and has done all that was posted */
+            read_loop(RTC_MIS); /* the vmm is awake, and has done all that was posted */
             start = counter();
             kinds[k].batch();
             ticks[k][round] = (unsigned)(counter() - start);

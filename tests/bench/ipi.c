@@ -7,7 +7,11 @@
  */
 #include "tests/payloads/gicv3.h"
 
-#define ROUNDS   1000u
+#ifdef NO_BARE
+#define ROUNDS 160u /* KVM takes long for each line that tells of one */
+#else
+#define ROUNDS 1000u
+#endif
 #define WARM_UP  100u
 #define SGI      3u
 #define CPU1     1u         /* its MPIDR affinity */
@@ -25,6 +29,12 @@ static void handler(unsigned intid)
     taken++;
 }
 
+#ifdef NO_BARE
+static unsigned bare_hvc(void)
+{
+    return 0; /* nobody knows it on other machines than the bench build's */
+}
+#else
 static unsigned bare_hvc(void)
 {
     uint64_t start = counter();
@@ -35,6 +45,7 @@ static unsigned bare_hvc(void)
     }
     return (unsigned)((counter() - start) / BARE);
 }
+#endif
 
 static void second_cpu(uint64_t context)
 {
@@ -74,6 +85,8 @@ void test_main(void)
     note("batch %u", 1u);
     for (unsigned i = WARM_UP; i < measured; i++)
         note("ipi %u", ticks[i]);
+#ifndef NO_BARE
     for (unsigned i = WARM_UP / BARE + 1; i < measured / BARE; i++)
         note("bare-hvc %u", bare[i]);
+#endif
 }

@@ -41,10 +41,16 @@ take
 echo "under: $(registers | awk '$2 == "badca11" { n++ } END { print n }')"
 echo "busy: $(rmmod el2_registers && take 2>&1)"
 insmod "$module/el2_registers/el2_registers.ko"
+private=$(cat /sys/module/ringvisor/parameters/private_memory)
+echo "$private" >/sys/module/el2_registers/parameters/physical
+echo "kernel's access: $(cat /sys/module/el2_registers/parameters/physical)"
+echo "process's access: $("$pcpu" load /proc/el2_physical) $("$pcpu" store /proc/el2_physical)"
+echo "sleep: $(echo freeze 2>&1 >/sys/power/state)"
 for i in 1 2 3; do
     for cpu in 1 2 3; do
         echo 0 >/sys/devices/system/cpu/cpu$cpu/online
     done
+    [ $i != 1 ] || echo "last: $(echo 0 2>&1 >/sys/devices/system/cpu/cpu0/online)"
     [ $i != 1 ] || echo "off: $(cat /sys/devices/system/cpu/online) $(rmmod ringvisor 2>&1)"
     for cpu in 1 2 3; do
         echo 1 >/sys/devices/system/cpu/cpu$cpu/online
@@ -141,6 +147,10 @@ computer() {
     check "${name}_leaves_the_registers_of_el2" says "registers: same"
     check "${name}_kvm_runs_before_and_after" counts 3 '^kvm: 0x5a$'
     check "${name}_answers_the_kernels_calls_of_el2_with_an_error" says "under: 4"
+    check "${name}_the_kernel_cannot_reach_the_stubs_memory" says "kernel's access: -14"
+    check "${name}_a_process_cannot_reach_the_stubs_memory" says "process's access: pcpu: SIGBUS pcpu: SIGBUS"
+    check "${name}_does_not_sleep_while_the_stub_is_there" matches "^sleep: sh: write error: "
+    check "${name}_the_last_cpu_stays" matches "^last: sh: write error: .*busy"
     check "${name}_is_not_taken_away_while_a_cpu_is_off" matches "^off: 0 rmmod: .*(busy|temporarily unavailable)"
     check "${name}_cpus_go_and_come_back" says "on: 0-3"
     check "${name}_a_cpu_serves_and_comes_back" says "pcpu: $((rounds * 2)) rounds"

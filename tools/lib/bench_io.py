@@ -70,30 +70,34 @@ def programs_disk(path):
 
 def in_turns(part, args, rows, measure):
     """measure(who) -> {row name: figure}, for each round and both, each first in turn."""
-    samples = {row.name: {"QEMU": [], "ringvisor": []} for row in rows}
+    figures = {"QEMU": [], "ringvisor": []}
     for number in range(args.io_rounds):
         for who in ("QEMU", "ringvisor")[:: 1 if number % 2 == 0 else -1]:
             say(f"{part}: {number + 1} of {args.io_rounds}, {who}")
-            figures = measure(who)
-            for row in rows:
-                if row.name not in figures:
-                    raise Failure(f"{part}: {who} gave no figure for '{row.title}'")
-                samples[row.name][who].append(figures[row.name])
+            figures[who].append(measure(who))
+    return compared(part, rows, figures, "QEMU")
+
+
+def compared(part, rows, figures, other):
+    """Each row of the rounds' figures ({who: [{row name: figure}]}), and ours beside the other's."""
     result = {}
     for row in rows:
-        ours, theirs = samples[row.name]["ringvisor"], samples[row.name]["QEMU"]
+        for who, rounds in figures.items():
+            if any(row.name not in found for found in rounds):
+                raise Failure(f"{part}: {who} gave no figure for '{row.title}'")
+        ours, theirs = ([found[row.name] for found in figures[who]] for who in ("ringvisor", other))
         ratios = [b / a if row.inverse else a / b for a, b in zip(ours, theirs)]
-        result[row.name] = {"QEMU": summary(theirs), "ringvisor": summary(ours), "speed": summary(ratios)}
+        result[row.name] = {other: summary(theirs), "ringvisor": summary(ours), "speed": summary(ratios)}
     return result
 
 
-def show(title, rows, result):
+def show(title, rows, result, other="QEMU"):
     print(f"\n{title}")
-    print(f"{'':34}{'QEMU':>26}{'ringvisor':>26}{'speed beside QEMU':>26}")
+    print(f"{'':34}{other:>26}{'ringvisor':>26}{'speed beside ' + other:>26}")
     for row in rows:
         numbers = result[row.name]
         cells = [shown({k: v * row.scale for k, v in numbers[who].items() if k != "samples"}, 1)
-                 for who in ("QEMU", "ringvisor")]
+                 for who in (other, "ringvisor")]
         print(f"{row.title + ', ' + row.unit:34}{cells[0]:>26}{cells[1]:>26}{shown(numbers['speed'], 2):>26}")
 
 

@@ -5,11 +5,13 @@
  *                      does not exist, ring the doorbell, and come back
  *   pcpu hold          take CPUs 2 and 3, print "held", sleep until killed
  *   pcpu hostile N     N random operations on the device, on the channel of CPU 3 and a vCPU page
+ *   pcpu load FILE     map the file's first page, and load a word of it; store FILE likewise
  * Prints what it did; exits with 0 if all was as it must be.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,6 +267,31 @@ static int hostile(unsigned long n)
     return 0;
 }
 
+static void say_bus_error(int number)
+{
+    static const char text[] = "pcpu: SIGBUS\n";
+
+    _exit(number != SIGBUS || write(1, text, sizeof(text) - 1) < 0);
+}
+
+/* Load a word of the page that is mapped by the file, or store one. */
+static int touch(const char *path, bool store)
+{
+    int fd = open(path, O_RDWR);
+    volatile uint64_t *page =
+        fd < 0 ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (page == MAP_FAILED)
+        return fail(path);
+    signal(SIGBUS, say_bus_error);
+    if (store)
+        *page = 0;
+    else
+        (void)*page;
+    printf("pcpu: no signal\n");
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     unsigned long n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
@@ -273,8 +300,10 @@ int main(int argc, char **argv)
         return rounds(n);
     if (argc == 3 && strcmp(argv[1], "hostile") == 0)
         return hostile(n);
+    if (argc == 3 && (strcmp(argv[1], "load") == 0 || strcmp(argv[1], "store") == 0))
+        return touch(argv[2], argv[1][0] == 's');
     if (argc == 2 && strcmp(argv[1], "hold") == 0)
         return hold();
-    fprintf(stderr, "usage: pcpu rounds N | hold | hostile N\n");
+    fprintf(stderr, "usage: pcpu rounds N | hold | hostile N | load FILE | store FILE\n");
     return 2;
 }

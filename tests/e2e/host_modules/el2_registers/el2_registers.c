@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
 /*
  * For tests: what EL2 of each CPU has in VBAR_EL2, HCR_EL2 and SCTLR_EL2, by the hyp-stub's
- * SOFT_RESTART of four instructions. Reading the parameter `registers` looks.
+ * SOFT_RESTART of four instructions. Reading the parameter `registers` looks. The parameter `physical` is
+ * an address: reading it tells what the kernel gets from loading a word there, and a
+ * process that maps /proc/el2_physical has its page.
  */
 #include <linux/cpu.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/proc_fs.h>
+#include <linux/uaccess.h>
 
 static const u32 code[] = {
     0xd53cc000, /* mrs x0, vbar_el2 */
@@ -47,9 +51,39 @@ static int get(char *buffer, const struct kernel_param *unused)
 static const struct kernel_param_ops ops = {.get = get};
 module_param_cb(registers, &ops, NULL, 0400);
 
+static unsigned long long physical;
+
+static int set_physical(const char *text, const struct kernel_param *unused)
+{
+    return kstrtoull(text, 0, &physical);
+}
+
+/* 0, or the error of the load. */
+static int touch_physical(char *buffer, const struct kernel_param *unused)
+{
+    u64 word;
+    long error = copy_from_kernel_nofault(&word, phys_to_virt(physical), sizeof(word));
+
+    return scnprintf(buffer, PAGE_SIZE, "%ld\n", error);
+}
+
+static const struct kernel_param_ops physical_ops = {.set = set_physical, .get = touch_physical};
+module_param_cb(physical, &physical_ops, NULL, 0600);
+
+static int map_physical(struct file *file, struct vm_area_struct *area)
+{
+    return remap_pfn_range(area, area->vm_start, PHYS_PFN(physical), area->vm_end - area->vm_start,
+                           area->vm_page_prot);
+}
+
+static const struct proc_ops proc_ops = {.proc_mmap = map_physical};
+
 static int __init start(void)
 {
     char *at;
+
+    if (!proc_create("el2_physical", 0600, NULL, &proc_ops))
+        return -ENOMEM;
 
     page = (void *)get_zeroed_page(GFP_KERNEL);
     if (!page)
@@ -63,6 +97,7 @@ static int __init start(void)
 
 static void __exit end(void)
 {
+    remove_proc_entry("el2_physical", NULL);
     free_page((unsigned long)page);
 }
 
