@@ -121,7 +121,8 @@ S
     cat >"$work/chat.s" <<'S'
         .global _start
 _start: ldr x1, =0x09000000
-1:      ldr w2, [x1, #0x18]
+        ldr x3, =0x08000000
+1:      ldr w2, [x3]
         mov w2, #0x301
         str w2, [x1, #0x30]
         b 1b
