@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/cli/run_options.h"
+#include "vmm/cli/run_options_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,14 +9,10 @@
 
 #include "vmm/board/board.h"
 #include "vmm/cli/command.h"
-#include "vmm/cli/firmware_files.h"
 #include "vmm/cli/option_json.h"
-#include "vmm/control/control_path.h"
 #include "vmm/gdb/gdb_address.h"
-#include "vmm/keeper/kept.h"
 #include "vmm/util/log.h"
 #include "vmm/util/size.h"
-#include "vmm/vm/vm_devices.h"
 
 #define MIN_RAM     RV_BLOCK_SIZE
 #define DEFAULT_RAM (512ull << 20)
@@ -36,7 +32,7 @@
 #define VM_MAX_DEVICES_TEXT "64"
 _Static_assert(VM_MAX_VCPUS == 32 && VM_MAX_DEVICES == 64, "the texts tell these numbers");
 
-static int bad(const char *what, const char *value, const char *wanted)
+int run_options_bad(const char *what, const char *value, const char *wanted)
 {
     log_error("%s '%s': %s", what, value, wanted);
     return -EINVAL;
@@ -61,7 +57,8 @@ static int set_raw(void *target, const struct option_row *row, const char *value
     struct run_options *o = target;
 
     if (size_parse(value, &o->vm.files.raw_address.v))
-        return bad(row->what, value, "give an address in guest memory, for example 0x40080000");
+        return run_options_bad(row->what, value,
+                               "give an address in guest memory, for example 0x40080000");
     o->vm.files.raw = true;
     return 0;
 }
@@ -72,9 +69,10 @@ static int set_memory(void *target, const struct option_row *row, const char *va
     uint64_t size;
 
     if (size_parse(value, &size) == 0 && size > BOARD_RAM_SIZE_MAX)
-        return bad(row->what, value, "more than the guest's address space has room for (1023G)");
+        return run_options_bad(row->what, value,
+                               "more than the guest's address space has room for (1023G)");
     if (size_parse(value, &size) || size < MIN_RAM || size % RV_BLOCK_SIZE)
-        return bad(row->what, value, "give a multiple of 2M, for example 512M or 1G");
+        return run_options_bad(row->what, value, "give a multiple of 2M, for example 512M or 1G");
     o->vm.ram_size = size;
     return 0;
 }
@@ -84,7 +82,7 @@ static int set_name(void *target, const struct option_row *row, const char *valu
     struct run_options *o = target;
 
     if (!*value || strlen(value) > RUN_NAME_MAX)
-        return bad(row->what, value, "give 1 to 64 characters");
+        return run_options_bad(row->what, value, "give 1 to 64 characters");
     o->vm.name = value;
     return 0;
 }
@@ -97,7 +95,8 @@ static int set_machine(void *target, const struct option_row *row, const char *v
 
     o->machine.linux_host = length == 5 && strncmp(value, "linux", length) == 0;
     if (!o->machine.linux_host && (length != 4 || strncmp(value, "qemu", length) != 0))
-        return bad(row->what, value, "there are 'qemu' and, on an Arm computer, 'linux'");
+        return run_options_bad(row->what, value,
+                               "there are 'qemu' and, on an Arm computer, 'linux'");
     o->machine_given = true;
     o->machine.options = value[length] ? value + length + 1 : NULL;
     return o->machine.linux_host ? machine_linux_check(o->machine.options)
@@ -125,12 +124,15 @@ static int set_keeper(void *target, const struct option_row *row, const char *va
     bool off = strcmp(value, "off") == 0;
 
     ((struct run_options *)target)->no_keeper = off;
-    return off || strcmp(value, "on") == 0 ? 0 : bad(row->what, value, "give on or off");
+    return off || strcmp(value, "on") == 0 ? 0
+                                           : run_options_bad(row->what, value, "give on or off");
 }
 
 static int set_log_level(void *target, const struct option_row *row, const char *value)
 {
-    return log_set_level(value) ? bad(row->what, value, "give error, warn, info or debug") : 0;
+    return log_set_level(value)
+               ? run_options_bad(row->what, value, "give error, warn, info or debug")
+               : 0;
 }
 
 static int set_sandbox(void *target, const struct option_row *row, const char *value)
@@ -144,11 +146,10 @@ static int set_sandbox(void *target, const struct option_row *row, const char *v
             return 0;
         }
     }
-    return bad(row->what, value, "give on, off or strict");
+    return run_options_bad(row->what, value, "give on, off or strict");
 }
 
-/* `spec` is taken over; NULL: there was no memory for it. `name` is for messages. */
-static int add_device(struct run_options *o, const char *name, char *spec)
+int run_options_add_device(struct run_options *o, const char *name, char *spec)
 {
     if (!spec) {
         log_error("--%s: out of memory", name);
@@ -161,7 +162,7 @@ static int add_device(struct run_options *o, const char *name, char *spec)
         }
     }
     free(spec);
-    return bad("device", name, "too many; " VM_MAX_DEVICES_TEXT " can be given");
+    return run_options_bad("device", name, "too many; " VM_MAX_DEVICES_TEXT " can be given");
 }
 
 /* A device by a shorter name: the row says what stands before the value in --device. */
@@ -172,7 +173,7 @@ static int set_device(void *target, const struct option_row *row, const char *va
 
     if (asprintf(&spec, "%s%s%s", row->device, comma, value ? value : "") < 0)
         spec = NULL;
-    return add_device(target, row->name, spec);
+    return run_options_add_device(target, row->name, spec);
 }
 
 #define AT(member) .offset = offsetof(struct run_options, member)
@@ -537,128 +538,7 @@ void run_options_init_restore(struct run_options *o, struct option_set *set)
     set->count = restore_set()->count;
 }
 
-/* The VM's name, and where its control interface listens. */
-static int complete_control(struct run_options *o)
-{
-    int error;
-
-    if (o->vm.name)
-        snprintf(o->name, sizeof(o->name), "%s", o->vm.name);
-    else
-        snprintf(o->name, sizeof(o->name), "vm-%ld", (long)kept_pid());
-    if (o->control && strcmp(o->control, "off") == 0)
-        return 0;
-    if (o->control && (!*o->control || strlen(o->control) >= sizeof(o->control_path)))
-        return bad("control socket", o->control, "give the path of a socket, or 'off'");
-    if (o->control) {
-        snprintf(o->control_path, sizeof(o->control_path), "%s", o->control);
-        return 0;
-    }
-    if (!control_name_valid(o->name))
-        return bad("name", o->name,
-                   "a control socket of that name cannot be: give letters, digits "
-                   "and . _ - only, or --control PATH or off");
-    error = control_path(o->name, o->control_path, sizeof(o->control_path));
-    if (error)
-        o->control_path[0] = '\0';
-    return error == -ENAMETOOLONG
-               ? bad("name", o->name, "the path of its control socket would be too long")
-               : 0;
-}
-
-/* Something that firmware can boot from? */
-static bool has_disk(const struct run_options *o)
-{
-    for (unsigned i = 0; i < VM_MAX_DEVICES && o->devices[i]; i++)
-        if (vm_devices_names(o->devices[i], "virtio-blk") ||
-            vm_devices_names(o->devices[i], "vhost-user-blk"))
-            return true;
-    return false;
-}
-
-/* ",NAME=VALUE" with each comma of the value twice; "" without a value. free() it. */
-static char *property(const char *name, const char *value)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-
-    if (!out)
-        return NULL;
-    if (value)
-        fprintf(out, ",%s=", name);
-    for (; value && *value; value++) {
-        if (*value == ',')
-            fputc(',', out);
-        fputc(*value, out);
-    }
-    if (fclose(out) == 0)
-        return text;
-    free(text);
-    return NULL;
-}
-
-/* The flash, with what --firmware and --firmware-vars gave. */
-static int add_flash(struct run_options *o)
-{
-    struct firmware_files files;
-    char *code, *vars, *template, *spec = NULL;
-    int error = firmware_find("", o->firmware, &files);
-
-    if (error)
-        return error;
-    code = property("code", files.code);
-    vars = property("vars", o->firmware_vars);
-    template = property("template", files.vars);
-    if (!code || !vars || !template || asprintf(&spec, "cfi-flash%s%s%s", code, vars, template) < 0)
-        spec = NULL;
-    free(code);
-    free(vars);
-    free(template);
-    o->vm.firmware = true;
-    return add_device(o, "firmware", spec);
-}
-
-/* The seed of a cloud image is the last disk: names of the others do not depend on it. */
-static int add_cloud_seed(struct run_options *o)
-{
-    char *spec = NULL;
-
-    if (!o->has_cloud_init || o->print_config)
-        return 0;
-    o->cloud_seed = cloud_init_seed(&o->cloud_init, o->vm.name);
-    if (o->cloud_seed < 0)
-        return o->cloud_seed;
-    if (asprintf(&spec, "virtio-blk,path=/proc/%ld/fd/%d,format=raw,ro=on,serial=cidata",
-                 (long)getpid(), o->cloud_seed) < 0)
-        spec = NULL;
-    return add_device(o, "cloud-init", spec);
-}
-
-/* What the guest starts with. */
-static int complete_boot(struct run_options *o)
-{
-    if (!o->firmware && !o->vm.files.kernel && has_disk(o))
-        o->firmware = "edk2";
-    if (o->firmware && o->vm.files.raw)
-        return bad("firmware", o->firmware, "it cannot start a raw binary: leave out --raw");
-    if (o->firmware_vars && !o->firmware)
-        return bad("firmware-vars", o->firmware_vars, "give --firmware, too");
-    if (!o->firmware && !o->vm.files.kernel) {
-        log_error("no kernel and no disk; give one with -k IMAGE or --disk PATH ('vmm help run' "
-                  "tells more)");
-        return -EINVAL;
-    }
-    if (!o->vm.files.kernel && (o->vm.files.initrds[0] || o->vm.bootargs))
-        return bad("firmware", o->firmware, "without -k it takes neither -i nor -p");
-    return o->firmware ? add_flash(o) : 0;
-}
-
-/*
- * Places and interrupts of devices follow from their order, which keys of their own do not keep.
- * NULL: out of memory.
- */
-static json_t *options_to_save(const struct run_options *o)
+json_t *run_options_to_save(const struct run_options *o)
 {
     json_t *saved = json_deep_copy(o->given), *devices = json_array();
 
@@ -673,43 +553,6 @@ static json_t *options_to_save(const struct run_options *o)
     return NULL;
 }
 
-int run_options_complete(struct run_options *o)
-{
-    /* Before what is added here, which will be added again. */
-    o->saved = options_to_save(o);
-    if (complete_boot(o) || complete_control(o) || add_cloud_seed(o))
-        return -EINVAL;
-    if (o->gdb_wait && !o->gdb) {
-        log_error("--gdb-wait: say with --gdb where the debugger can attach");
-        return -EINVAL;
-    }
-    o->vm.devices = o->devices;
-    for (o->vm.nr_devices = 0; o->vm.nr_devices < VM_MAX_DEVICES; o->vm.nr_devices++) {
-        if (!o->devices[o->vm.nr_devices])
-            break;
-    }
-    if (o->machine.nr_pcpus == 0)
-        o->machine.nr_pcpus = o->vm.nr_vcpus;
-    if (o->machine.nr_pcpus > o->vm.nr_vcpus) {
-        log_error("%u physical CPUs for %u virtual ones: give as many or fewer",
-                  o->machine.nr_pcpus, o->vm.nr_vcpus);
-        return -EINVAL;
-    }
-    if (o->record && (o->gdb || o->firmware)) {
-        log_error("--record: not with %s, which a recording does not cover",
-                  o->gdb ? "--gdb" : "--firmware");
-        return -EINVAL;
-    }
-    if (!o->machine_given)
-        o->machine.linux_host = machine_linux_is_there();
-    /* A debugger's breakpoints and connection are the one process's. */
-    o->no_keeper |= o->gdb != NULL;
-    o->machine.nr_vcpus = o->vm.nr_vcpus;
-    if (!o->machine.stub)
-        o->machine.stub = command_stub_path();
-    return 0;
-}
-
 int run_options_parse(struct run_options *o, int argc, char **argv)
 {
     struct option_set set;
@@ -720,7 +563,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
     if (parsed)
         return parsed;
     if (rest < argc)
-        return bad("argument", argv[rest], "not an option; a kernel is given with -k");
+        return run_options_bad("argument", argv[rest], "not an option; a kernel is given with -k");
     if (o->config && option_json_read(&set, o->config, o->texts))
         return -EINVAL;
     parsed = run_options_complete(o);

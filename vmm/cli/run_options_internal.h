@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the table of options and run_complete.c share. */
+#pragma once
+
+#include "vmm/cli/run_options.h"
+
+/* -EINVAL after a message: "WHAT 'VALUE': WANTED". */
+int run_options_bad(const char *what, const char *value, const char *wanted);
+
+/* A device that the option `name` stands for. `spec` is ours now; NULL: out of memory. */
+int run_options_add_device(struct run_options *o, const char *name, char *spec);
+
+/*
+ * What was given, for a snapshot. Places and interrupts of devices follow from their order, which
+ * keys of their own do not keep. NULL: out of memory.
+ */
+json_t *run_options_to_save(const struct run_options *o);
