@@ -43,6 +43,7 @@ struct device_env {
     int ram_fd; /* shared memory in which the guest's RAM begins at ram_offset; -1: none */
     uint64_t ram_offset;
     bool report_writes; /* RV_MEM_REPORT: see machine.h, `blind` */
+    bool pinned;        /* see machine.h */
     struct device_console *console;
     struct net_cards *cards;      /* the guest's */
     struct state_area *state;     /* outlives the instance */

@@ -255,6 +255,8 @@ static int device_mem_discard(struct rv_instance *instance, uint64_t ipa, uint64
         return -EINVAL;
     if (!len)
         return 0;
+    if (instance->env.pinned)
+        return -EOPNOTSUPP;
     device_check_act(instance, "a write to guest memory");
     /* RAM is shared memory: a hole in it, for every process that maps it. */
     if (madvise(at, len, MADV_REMOVE))

@@ -348,6 +348,7 @@ static struct linux_machine *linux_new(const struct machine_config *config)
         .boot = calloc(1, sizeof(*m->boot)),
         .doorbell = -1,
         .kick_ns = KICK_NS,
+        .pinned = true,
         .cpu_numbers = l->cpus,
     };
     l->device = -1;

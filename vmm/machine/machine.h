@@ -57,6 +57,7 @@ struct machine {
     uint16_t first_vcpu;        /* and of the first vCPU */
     const uint8_t *cpu_numbers; /* the stub's number of each pCPU; NULL: the same as ours */
     bool blind;                 /* CPUs do not see code that this process writes until a FLUSH */
+    bool pinned;                /* the guest's memory stays where it is: none can be given back */
     unsigned nr_lrs;            /* list registers of each CPU */
     bool has_tdir;              /* the CPUs have ICH_HCR_EL2.TDIR */
     bool is_ready;              /* machine_wait_ready() has succeeded */

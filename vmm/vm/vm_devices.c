@@ -196,6 +196,7 @@ static int create_all(struct vm *vm, const struct plugins *plugins, bool check)
         .ram = &vm->ram,
         .ram_fd = vm->machine->memory_fd,
         .report_writes = vm->machine->blind,
+        .pinned = vm->machine->pinned,
         .ram_offset = vm->machine->layout.ram + vm->share.ram_offset,
         .console = &vm->console,
         .cards = &vm->cards,

@@ -129,7 +129,8 @@ struct rv_vmm_ops {
      *
      * mem_discard: the guest does not need these bytes, which are whole pages of 4 KiB. The
      * host gets their memory back, and they read as zero from now on. 0, -EFAULT (not
-     * memory), -EINVAL (not whole pages), or another -errno of the host's.
+     * memory), -EINVAL (not whole pages), -EOPNOTSUPP (this machine cannot), or another -errno of
+     * the host's.
      */
     int (*mem_region)(struct rv_instance *instance, uint32_t index, struct rv_mem_region *region);
     int (*mem_discard)(struct rv_instance *instance, uint64_t ipa, uint64_t len);

@@ -254,6 +254,21 @@ static void memory_is_given_to_others_and_given_back(void **state)
     device_destroy(device);
 }
 
+/* The guest would go on with the page that it has, and the devices with a new one. */
+static void memory_that_is_pinned_is_not_given_back(void **state)
+{
+    struct fixture *f = *state;
+    struct rv_instance *device;
+
+    f->env.pinned = true;
+    assert_int_equal(create(f, "good", BASE, 1, &device), 0);
+    device_resume(device);
+    f->ram.host[0x2000] = 0x5a;
+    assert_int_equal(device_ops.mem_discard(device, RAM_BASE + 0x2000, 0x1000), -EOPNOTSUPP);
+    assert_int_equal(f->ram.host[0x2000], 0x5a);
+    device_destroy(device);
+}
+
 static uint8_t rom[0x1000];
 static char rom_calls[128];
 
@@ -466,6 +481,7 @@ int main(void)
         TEST(pulse_is_an_edge_each_time),
         TEST(device_copies_within_ram_and_the_vmm_knows_what_is_dirty),
         TEST(memory_is_given_to_others_and_given_back),
+        TEST(memory_that_is_pinned_is_not_given_back),
         TEST(region_with_memory_is_the_vms_to_show),
         TEST(vm_without_memory_for_a_region_refuses_the_device),
         TEST(instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight),
