@@ -101,8 +101,16 @@ talk() {
 }
 wait_end() { while kill -0 "$1" 2>/dev/null && [[ $(ps -o stat= -p "$1") != Z* ]]; do sleep 0.1; done; }
 
-# A payload that never ends by itself, and one that powers off.
+# on MACHINE: is it the one that guests run on? It is qemu, and linux in tools/arm-test.
+on() { [[ ${RINGVISOR_MACHINE:-qemu} == "$1" ]]; }
+
+# A payload that never ends by itself, and one that powers off. Where there is no compiler, they
+# are there already.
 make_payloads() {
+    if [[ ${RINGVISOR_PAYLOADS-} ]]; then
+        cp "$RINGVISOR_PAYLOADS"/*.elf "$work/"
+        return
+    fi
     cat >"$work/loop.s" <<'S'
         .global _start
 _start: ldr x1, =0x09000000
