@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""I/O of a Linux guest, beside plain QEMU: the same guest, virtio-mmio device, backing
+"""I/O of a Linux guest, beside plain QEMU: the same guest, virtio device and bus, backing
 file or host interface, and options. Both are measured in turns, each in a fresh guest."""
 
 import contextlib
@@ -21,7 +21,7 @@ TOOLS = os.path.dirname(HERE)
 VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 GUEST_TIMEOUT = 300
 DISK_SIZE = 256 << 20
-NET_HOST, NET_GUEST = "192.168.77.1", "192.168.77.2"
+NETS = {"mmio": "192.168.77", "pci": "192.168.78"}  # .1 is the host, .2 the guest
 
 # In the guest: Debian's programs, from a disk that is told by its serial.
 PROGRAMS = r"""
@@ -170,12 +170,16 @@ NET_ROWS = (
     Row("send", "TCP from the guest", "Gbit/s", 1e-9),
     Row("receive", "TCP to the guest", "Gbit/s", 1e-9),
     Row("ping", "ping-pong", "us", 1e3, inverse=True),
+    Row("pci-send", "on PCI: TCP from the guest", "Gbit/s", 1e-9),
+    Row("pci-receive", "on PCI: TCP to the guest", "Gbit/s", 1e-9),
+    Row("pci-ping", "on PCI: ping-pong", "us", 1e3, inverse=True),
 )
 
 
 @contextlib.contextmanager
 def tap_namespace():
-    """A network namespace with a tap device and an iperf3 server: the words that run something in it."""
+    """A network namespace with a tap device for each bus and an iperf3 server: the words that run
+    something in it."""
     name = f"rvbench{os.getpid()}"
 
     def ip(*words):
@@ -185,9 +189,10 @@ def tap_namespace():
     server = None
     try:
         ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", name, "tuntap", "add", "tap0", "mode", "tap", "vnet_hdr")
-        ip("-n", name, "addr", "add", f"{NET_HOST}/24", "dev", "tap0")
-        ip("-n", name, "link", "set", "tap0", "up")
+        for bus, net in NETS.items():
+            ip("-n", name, "tuntap", "add", f"tap-{bus}", "mode", "tap", "vnet_hdr")
+            ip("-n", name, "addr", "add", f"{net}.1/24", "dev", f"tap-{bus}")
+            ip("-n", name, "link", "set", f"tap-{bus}", "up")
         inside = ["ip", "netns", "exec", name]
         server = subprocess.Popen([*inside, "iperf3", "-s"], stdout=subprocess.DEVNULL)
         yield inside
@@ -200,8 +205,12 @@ def tap_namespace():
 
 def net_figures(output):
     texts = dict(re.findall(r"^BEGIN (\S+)\n(.*?)^END$", output.replace("\r", ""), re.MULTILINE | re.DOTALL))
-    figures = {name: json.loads(texts[name])["end"]["sum_received"]["bits_per_second"] for name in ("send", "receive")}
-    figures["ping"] = float(re.search(r"min/avg/max/mdev = [\d.]+/([\d.]+)/", texts["ping"])[1])
+    figures = {}
+    for bus, prefix in (("mmio", ""), ("pci", "pci-")):
+        for name in ("send", "receive"):
+            result = json.loads(texts[f"{bus}-{name}"])
+            figures[prefix + name] = result["end"]["sum_received"]["bits_per_second"]
+        figures[prefix + "ping"] = float(re.search(r"min/avg/max/mdev = [\d.]+/([\d.]+)/", texts[f"{bus}-ping"])[1])
     return figures
 
 
@@ -213,14 +222,22 @@ def measure_net(args, files):
         if shutil.which(tool) is None:
             raise Failure(f"net: {tool} is missing: run tools/install-deps test")
     guest, tools = Guest(args, files), programs("iperf3", "iputils-ping")
-    script = PROGRAMS + f"""
-ip addr add {NET_GUEST}/24 dev eth0 && ip link set eth0 up && chroot /mnt /usr/bin/ping -q -c 3 -i 0.2 {NET_HOST} >/dev/null || exit 98
-echo BEGIN send; chroot /mnt iperf3 -J -t 5 -O 1 -c {NET_HOST}; echo END
-echo BEGIN receive; chroot /mnt iperf3 -J -t 5 -O 1 -R -c {NET_HOST}; echo END
-echo BEGIN ping; chroot /mnt /usr/bin/ping -q -i 0.001 -c 3000 {NET_HOST}; echo END
-"""
+    script = PROGRAMS + """
+card() { # of the bus
+    for card in /sys/class/net/eth*; do
+        case $(readlink -f $card) in */pci*) bus=pci ;; *) bus=mmio ;; esac
+        [ $bus != $1 ] || basename $card
+    done
+}
+measure() {
+    ip addr add $2.2/24 dev $(card $1) && ip link set $(card $1) up && chroot /mnt /usr/bin/ping -q -c 3 -i 0.2 $2.1 >/dev/null || exit 98
+    echo BEGIN $1-send; chroot /mnt iperf3 -J -t 5 -O 1 -c $2.1; echo END
+    echo BEGIN $1-receive; chroot /mnt iperf3 -J -t 5 -O 1 -R -c $2.1; echo END
+    echo BEGIN $1-ping; chroot /mnt /usr/bin/ping -q -i 0.001 -c 3000 $2.1; echo END
+}
+""" + "".join(f"measure {bus} {net}\n" for bus, net in NETS.items())
     with tap_namespace() as inside:
-        options = ["--net", "tap,ifname=tap0", *programs_disk(tools)]
+        options = ["--net", "tap,ifname=tap-mmio", "--net", "tap,ifname=tap-pci,bus=pci", *programs_disk(tools)]
         return in_turns("net", args, NET_ROWS,
                         lambda who: net_figures(guest.run(who, options, script, prefix=inside)))
 
