@@ -132,14 +132,24 @@ bool vm_rom_has_code(const struct vm *vm)
     return false;
 }
 
+/*
+ * Of a VM that is taken over, the stub is told nothing before the VM runs: a successor that fails
+ * until then has only changed a copy of `rom_mapped`.
+ */
 static void apply(struct vm *vm, unsigned index)
 {
     bool hidden = vm->rom_state[index].data && vm->rom_data_hidden;
     bool shown = vm->rom_state[index].asked && !hidden;
 
     vm->roms.rom[index].shown = shown;
-    if (!shown && vm->rom_mapped->mapped[index])
+    if (!shown && vm->rom_mapped->mapped[index] && vm->running)
         unmap(vm, index);
+}
+
+void vm_rom_take_over(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->roms.count; i++)
+        apply(vm, i);
 }
 
 void vm_rom_show(struct vm *vm, unsigned index, bool shown)

@@ -49,6 +49,9 @@ bool vm_rom_has_code(const struct vm *vm);
  */
 void vm_rom_show_data(struct vm *vm, bool shown);
 
+/* The VM runs from now on: what its devices do not show any more is unmapped. */
+void vm_rom_take_over(struct vm *vm);
+
 /* The device wrote these bytes. */
 void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t size);
 

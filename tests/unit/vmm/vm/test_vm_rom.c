@@ -232,6 +232,21 @@ static void before_the_vm_runs_nothing_is_flushed(void **state)
     check_said(MAPPED);
 }
 
+/* As by a vmm that makes the devices of a guest which it may not get after all. */
+static void before_the_vm_runs_nothing_is_unmapped(void **state)
+{
+    assert_true(fault(FETCH_FAULT, BASE));
+    check_said(MAPPED);
+    vm.running = false;
+    vm_rom_show(&vm, 0, false);
+    check_said("");
+    vm.running = true;
+    vm_rom_take_over(&vm);
+    check_said(GONE);
+    vm_rom_take_over(&vm);
+    check_said("");
+}
+
 static void refusal_of_the_stub_breaks_the_vm(void **state)
 {
     call_result = -EIO;
@@ -328,6 +343,7 @@ int main(void)
         TEST(what_was_written_is_flushed_before_it_is_shown),
         TEST(what_is_written_while_it_is_mapped_is_flushed_at_once),
         TEST(before_the_vm_runs_nothing_is_flushed),
+        TEST(before_the_vm_runs_nothing_is_unmapped),
         TEST(refusal_of_the_stub_breaks_the_vm),
         TEST(vmm_reads_what_is_shown),
         TEST(data_is_read_and_not_executed),
