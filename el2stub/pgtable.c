@@ -103,6 +103,7 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
 /*
  * For every entry of the range: keep the bits in `keep`, set those in `set`. All
  * of it must be mapped, by entries that do not reach beyond it: the first pass looks.
+ * Nothing to set: what is not mapped stays so.
  * 0, RV_REFUSED_OVERLAP, or RV_REFUSED_RANGE: more than RV_MAX_ENTRIES.
  */
 int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set)
@@ -114,11 +115,15 @@ int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, ui
             unsigned level = 3;
             uint64_t *pte = walk(root, in + done, &level);
 
+            if (!commit && steps-- == 0)
+                return RV_REFUSED_RANGE;
+            if (!set && !(*pte & PTE_VALID)) {
+                done += LEVEL_SIZE(level) - ((in + done) & (LEVEL_SIZE(level) - 1));
+                continue;
+            }
             if (!(*pte & PTE_VALID) || (in + done) & (LEVEL_SIZE(level) - 1) ||
                 size - done < LEVEL_SIZE(level))
                 return RV_REFUSED_OVERLAP;
-            if (!commit && steps-- == 0)
-                return RV_REFUSED_RANGE;
             done += LEVEL_SIZE(level);
             if (commit)
                 pte_set(pte, (*pte & keep) | set);

@@ -56,7 +56,10 @@ int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_
                        (prot & RV_MAP_PAGES_ONLY) != 0, RV_MAX_ENTRIES);
 }
 
-/* The range is mapped, and its ends cut no block. Without any permission it is unmapped. */
+/*
+ * The range is mapped, and its ends cut no block. Without any permission what is mapped of it is
+ * unmapped.
+ */
 int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
 {
     int error = check_ipa(ipa, size);

@@ -175,8 +175,10 @@ static bool page_is_legal(unsigned vcpu, uint64_t groups)
     return true;
 }
 
-/* Is [ipa, ipa + size) mapped nowhere; or, for `whole`, everywhere, by entries inside of it? */
-static bool range_is(unsigned vm, uint64_t ipa, uint64_t size, bool whole)
+enum range { UNMAPPED, MAPPED, EITHER };
+
+/* Is all of [ipa, ipa + size) so? What is mapped of it is mapped by entries inside of it. */
+static bool range_is(unsigned vm, uint64_t ipa, uint64_t size, enum range want)
 {
     uint32_t entries = 0;
 
@@ -184,9 +186,11 @@ static bool range_is(unsigned vm, uint64_t ipa, uint64_t size, bool whole)
         struct walk w = walker(vms[vm].root, at);
         uint64_t start = at & ~(w.size - 1);
 
-        if (whole && entries == RV_MAX_ENTRIES)
+        if (want != UNMAPPED && entries == RV_MAX_ENTRIES)
             return false;
-        if (w.valid != whole || (whole && (start < ipa || start + w.size > ipa + size)))
+        if (want != EITHER && w.valid != (want == MAPPED))
+            return false;
+        if (w.valid && (start < ipa || start + w.size > ipa + size))
             return false;
         at = start + w.size;
     }
@@ -228,14 +232,14 @@ static bool map_is_legal(const struct rv_command *c)
     return (c->arg[0] | c->arg[1] | c->arg[2]) % 4096 == 0 && c->arg[3] < 16 &&
            inside(c->arg[0], c->arg[2], 0, 1ull << 40) &&
            inside(c->arg[1], c->arg[2], vm->ram, vm->size) && entries_to_map(c) <= RV_MAX_ENTRIES &&
-           range_is(c->vm, c->arg[0], c->arg[2], false);
+           range_is(c->vm, c->arg[0], c->arg[2], UNMAPPED);
 }
 
 static bool protect_is_legal(const struct rv_command *c)
 {
     return (c->arg[0] | c->arg[1]) % 4096 == 0 && c->arg[2] < 8 &&
            inside(c->arg[0], c->arg[1], 0, 1ull << 40) &&
-           range_is(c->vm, c->arg[0], c->arg[1], true);
+           range_is(c->vm, c->arg[0], c->arg[1], c->arg[2] ? MAPPED : EITHER);
 }
 
 static bool vm_create_is_legal(const struct rv_command *c)

@@ -13,22 +13,6 @@ static uint64_t share_offset(const struct vm *vm, unsigned index)
     return vm->machine->layout.ram + vm->share.ram_offset + vm->rom_state[index].offset;
 }
 
-/* A stub that is new to the VM has mapped nothing. False: out of memory, or damaged. */
-static bool open_mapped(struct vm *vm)
-{
-    struct state_found found;
-
-    if (vm->rom_mapped)
-        return true;
-    if (vm->config.origin == VM_NEW || !state_lookup(&vm->state, "rom", &found))
-        vm->rom_mapped = state_alloc(&vm->state, "rom", 1, sizeof(*vm->rom_mapped));
-    else if (found.version == 1 && found.size == sizeof(*vm->rom_mapped))
-        vm->rom_mapped = found.at;
-    if (vm->rom_mapped && vm->config.origin != VM_TAKEN_OVER)
-        *vm->rom_mapped = (struct vm_rom_mapped){0};
-    return vm->rom_mapped;
-}
-
 int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *index,
                uint8_t **memory)
 {
@@ -43,7 +27,7 @@ int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *i
     state->data = data;
     if (!data)
         state->stale = calloc(bytes / RV_PAGE_SIZE / 64 + 1, sizeof(uint64_t));
-    if ((!data && !state->stale) || !open_mapped(vm))
+    if (!data && !state->stale)
         return -ENOMEM;
     if (!data && vm->config.origin == VM_TAKEN_OVER) /* nobody knows any more what is not */
         memset(state->stale, 0xff, bytes / RV_PAGE_SIZE / 64 * sizeof(uint64_t));
@@ -106,7 +90,7 @@ static void map(struct vm *vm, unsigned index)
 
     if ((!data && flush_code(vm, index)) || cores_call(vm->cores, &command, NULL))
         vm->broken = true;
-    vm->rom_mapped->mapped[index] = true;
+    vm->rom_state[index].mapped = true;
 }
 
 /* PROTECT without any permission unmaps. */
@@ -121,7 +105,7 @@ static void unmap(struct vm *vm, unsigned index)
 
     if (cores_call(vm->cores, &command, NULL))
         vm->broken = true;
-    vm->rom_mapped->mapped[index] = false;
+    vm->rom_state[index].mapped = false;
 }
 
 bool vm_rom_has_code(const struct vm *vm)
@@ -132,24 +116,20 @@ bool vm_rom_has_code(const struct vm *vm)
     return false;
 }
 
-/*
- * Of a VM that is taken over, the stub is told nothing before the VM runs: a successor that fails
- * until then has only changed a copy of `rom_mapped`.
- */
 static void apply(struct vm *vm, unsigned index)
 {
     bool hidden = vm->rom_state[index].data && vm->rom_data_hidden;
     bool shown = vm->rom_state[index].asked && !hidden;
 
     vm->roms.rom[index].shown = shown;
-    if (!shown && vm->rom_mapped->mapped[index] && vm->running)
+    if (!shown && vm->rom_state[index].mapped)
         unmap(vm, index);
 }
 
 void vm_rom_take_over(struct vm *vm)
 {
     for (unsigned i = 0; i < vm->roms.count; i++)
-        apply(vm, i);
+        unmap(vm, i);
 }
 
 void vm_rom_show(struct vm *vm, unsigned index, bool shown)
@@ -192,7 +172,7 @@ void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t siz
     }
     for (uint64_t page = offset / RV_PAGE_SIZE; page <= (offset + size - 1) / RV_PAGE_SIZE; page++)
         vm->rom_state[index].stale[page / 64] |= 1ull << page % 64;
-    if (vm->rom_mapped->mapped[index] && flush_code(vm, index))
+    if (vm->rom_state[index].mapped && flush_code(vm, index))
         vm->broken = true;
 }
 
@@ -221,7 +201,7 @@ bool vm_rom_fault(struct vm *vm, const struct rv_event *event)
         if (!rom->shown || event->ipa < rom->ipa || event->ipa - rom->ipa >= rom->size ||
             !is_read_fault(event, vm->rom_state[i].data))
             continue;
-        if (!vm->rom_mapped->mapped[i])
+        if (!vm->rom_state[i].mapped)
             map(vm, i);
         return true;
     }

@@ -23,11 +23,7 @@ struct vm_rom {
     uint64_t *stale; /* a bit for each page that was written since the guest could see it */
     bool data;       /* is not executed: there is no `stale` */
     bool asked;      /* the device wants it shown */
-};
-
-/* State block "rom": what the stub has mapped, which another vmm has to know. */
-struct vm_rom_mapped {
-    uint32_t mapped[GUEST_ROMS_MAX];
+    bool mapped;     /* in stage 2 */
 };
 
 /*
@@ -49,7 +45,10 @@ bool vm_rom_has_code(const struct vm *vm);
  */
 void vm_rom_show_data(struct vm *vm, bool shown);
 
-/* The VM runs from now on: what its devices do not show any more is unmapped. */
+/*
+ * The VM is this process's from now on. What an earlier one has mapped is unmapped: it may have
+ * died between the stub's command and any record of it.
+ */
 void vm_rom_take_over(struct vm *vm);
 
 /* The device wrote these bytes. */

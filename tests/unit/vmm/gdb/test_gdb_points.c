@@ -30,7 +30,10 @@
 #define ENABLE 1ull
 
 static uint64_t ram[RAM_SIZE / 8];
-static struct gdb_memory memory = {{(uint8_t *)ram, RAM_IPA, RAM_SIZE}, NULL, 40};
+static struct gdb_memory memory = {
+    .ram = {.host = (uint8_t *)ram, .ipa = RAM_IPA, .size = RAM_SIZE},
+    .pa_bits = 40,
+};
 static struct rv_vcpu_page page;
 static struct gdb_points points;
 static unsigned writes;
