@@ -25,16 +25,6 @@ static struct vm *vm_named(const struct rv_command *c)
     return c->vm < RV_MAX_VMS ? &vms[index_nospec(c->vm, RV_MAX_VMS)] : &vms[RV_MAX_VMS];
 }
 
-/* The vCPU that the command names; NULL: it does not exist, or its VM is stopped. */
-static struct vcpu *vcpu_named(const struct rv_command *c)
-{
-    struct vcpu *vcpu = &vcpus[index_nospec(c->vcpu, RV_MAX_VCPUS)];
-
-    if (c->vcpu >= RV_MAX_VCPUS || !vcpu->vm || vcpu->vm->stopped)
-        return NULL;
-    return vcpu;
-}
-
 static int reply(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
     if (c->flags & ~(RV_REPLY_ADVANCE | RV_REPLY_REG | RV_REPLY_WAIT | RV_COMMAND_FLAG_ACK))
@@ -54,9 +44,9 @@ static int reply(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 
 static int run(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    struct vcpu *vcpu = vcpu_named(c);
+    struct vcpu *vcpu = &vcpus[index_nospec(c->vcpu, RV_MAX_VCPUS)];
 
-    if (!vcpu)
+    if (c->vcpu >= RV_MAX_VCPUS || !vcpu->vm || vcpu->vm->stopped)
         return RV_REFUSED_VCPU;
     if (pcpu->vcpu || __atomic_load_n(&vcpu->pcpu, __ATOMIC_ACQUIRE))
         return RV_REFUSED_STATE;
@@ -99,8 +89,8 @@ static int vcpu_create(struct pcpu *pcpu, const struct rv_command *c, uint64_t *
 
     if (c->vcpu >= boot.nr_vcpus || vcpu->vm)
         return RV_REFUSED_VCPU;
-    vcpu->index = c->vcpu;
     vcpu->page = (struct rv_vcpu_page *)(boot.mem_base + boot.vcpus_offset) + (vcpu - vcpus);
+    vcpu->affinity = c->arg[0];
     vcpu->vm = vm_named(c);
     return 0;
 }
@@ -177,7 +167,7 @@ static const struct command *command_named(const struct rv_command *c)
 
 static bool is_vcpu_here(const struct pcpu *pcpu, const struct rv_command *c)
 {
-    return pcpu->vcpu && pcpu->vcpu->index == c->vcpu;
+    return pcpu->vcpu && pcpu->vcpu - vcpus == c->vcpu;
 }
 
 static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
@@ -228,6 +218,7 @@ bool command_serve(struct pcpu *pcpu)
         if (!command_ready(pcpu))
             return false;
         command_take(pcpu, &command);
+        sgi_take(pcpu); /* what other cores left before the command was sent */
         platform_confine(pcpu, &command);
         command_execute(pcpu, &command);
     }

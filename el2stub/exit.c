@@ -21,18 +21,6 @@ void exit_advance(void)
     write_sysreg(spsr & ~cleared, spsr_el2);
 }
 
-/* The vmm may write the windows at any time: they mean something to this guest only. */
-static bool is_posted(const struct vcpu *vcpu, uint64_t ipa)
-{
-    const volatile struct rv_posted *window = vcpu->page->posted;
-
-    for (uint32_t i = 0; i < RV_MAX_POSTED; i++) {
-        if (ipa - window[i].start < window[i].size)
-            return true;
-    }
-    return false;
-}
-
 /* Is it a data abort of a store, with a syndrome that names the register? */
 static bool is_store(uint64_t esr)
 {
@@ -60,73 +48,86 @@ static uint64_t fault_ipa(uint64_t esr)
 }
 
 /*
- * May the guest go on before the vmm has seen what it stored? AArch32 always waits: stepping
- * over T32 code takes more than stepping the PC.
+ * May the guest go on before the vmm has seen what it stored? The vmm may write the windows at any
+ * time: they mean something to this guest only.
  */
-static bool may_post(const struct vcpu *vcpu, uint64_t esr, uint64_t ipa)
+static bool is_posted(const struct vcpu *vcpu, uint64_t esr, uint64_t ipa)
 {
+    const volatile struct rv_posted *window = vcpu->page->posted;
     uint64_t fault = esr & ESR_FSC_TYPE;
 
-    if (!is_store(esr) || read_sysreg(spsr_el2) & PSTATE_nRW)
+    if (!is_store(esr) || (fault != ESR_FSC_TRANSLATION && fault != ESR_FSC_PERMISSION))
         return false;
-    return (fault == ESR_FSC_TRANSLATION || fault == ESR_FSC_PERMISSION) && is_posted(vcpu, ipa);
+    for (uint32_t i = 0; i < RV_MAX_POSTED; i++) {
+        if (ipa - window[i].start < window[i].size)
+            return true;
+    }
+    return false;
 }
 
-/* With RV_FEATURE_IDLE the stub itself waits for the guest's WFI, unless it is AArch32's. */
-static bool is_idle(uint64_t esr)
+/* X[n] of the guest; X[31] is XZR here. */
+static uint64_t guest_x(const struct pcpu *pcpu, uint64_t n)
 {
-    const uint64_t mask = ESR_ELx_EC | ESR_ISS_WFX_TI;
-
-    if (!(boot.features & RV_FEATURE_IDLE) || read_sysreg(spsr_el2) & PSTATE_nRW)
-        return false;
-    return (esr & mask) == ESR_SET(ESR_EC_WFX, ESR_ELx_EC);
-}
-
-/* What a store would have stored; 0: it is no store, or it is of XZR. */
-static uint64_t stored_value(const struct pcpu *pcpu, uint64_t esr)
-{
-    uint64_t rt = ESR_GET(esr, ESR_ISS_DABT_SRT);
-
-    return is_store(esr) && rt != 31 ? pcpu->vcpu->page->x[rt] : 0;
+    return n != 31 ? pcpu->vcpu->page->x[n] : 0;
 }
 
 /* Publish the exit that the core is in. */
-static void report(struct pcpu *pcpu, uint8_t type, uint8_t flags, uint64_t ipa, uint64_t value)
+static void report(struct pcpu *pcpu, uint8_t type, bool blocking, uint64_t ipa, uint64_t value)
 {
     struct rv_event *event = event_begin(pcpu, type);
 
-    event->flags = flags;
+    event->flags = blocking ? RV_EVENT_FLAG_BLOCKING : 0;
     event->ipa = ipa;
     event->value = value;
     event_publish(pcpu, event);
+    pcpu->blocked = blocking;
+}
+
+/*
+ * Do what the exit asks for, if the vmm need not know before the guest goes on. Not for AArch32:
+ * stepping over T32 code takes more than stepping the PC. `*value`: what an event is to have.
+ */
+static bool handle_here(struct pcpu *pcpu, uint64_t esr, uint64_t ipa, uint64_t *value)
+{
+    if (read_sysreg(spsr_el2) & PSTATE_nRW)
+        return false;
+    switch (ESR_GET(esr, ESR_ELx_EC)) {
+    case ESR_EC_WFX:
+        pcpu->waits = boot.features & RV_FEATURE_IDLE && !(esr & ESR_ISS_WFX_TI);
+        return pcpu->waits;
+    case ESR_EC_SYSREG:
+        if ((esr & ISS_SYS_WHICH) != ISS_ICC_SGI1R)
+            return false;
+        return sgi_send(pcpu, guest_x(pcpu, ESR_GET(esr, ESR_ISS_SYS_RT)), value);
+    case ESR_EC_DABT_LOWER:
+        if (!is_posted(pcpu->vcpu, esr, ipa))
+            return false;
+        report(pcpu, RV_EVENT_POSTED, false, ipa, *value);
+        return true;
+    default: return false;
+    }
 }
 
 void exit_sync(struct pcpu *pcpu)
 {
-    uint64_t esr, ipa, value;
+    uint64_t esr, ipa, value = 0;
 
     if (shortcut(pcpu))
         return;
     esr = read_sysreg(esr_el2);
     ipa = fault_ipa(esr);
-    value = stored_value(pcpu, esr);
-    if (may_post(pcpu->vcpu, esr, ipa)) {
-        report(pcpu, RV_EVENT_POSTED, 0, ipa, value);
+    if (is_store(esr))
+        value = guest_x(pcpu, ESR_GET(esr, ESR_ISS_DABT_SRT));
+    if (handle_here(pcpu, esr, ipa, &value))
         exit_advance();
-    } else if (is_idle(esr)) {
-        pcpu->waits = true;
-        exit_advance();
-    } else {
-        report(pcpu, RV_EVENT_SYNC, RV_EVENT_FLAG_BLOCKING, ipa, value);
-        pcpu->blocked = true;
-    }
+    else
+        report(pcpu, RV_EVENT_SYNC, true, ipa, value);
     exit_serve(pcpu);
 }
 
 void exit_serror(struct pcpu *pcpu)
 {
-    report(pcpu, RV_EVENT_SERROR, RV_EVENT_FLAG_BLOCKING, 0, 0);
-    pcpu->blocked = true;
+    report(pcpu, RV_EVENT_SERROR, true, 0, 0);
     exit_serve(pcpu);
 }
 
@@ -163,7 +164,7 @@ void exit_serve(struct pcpu *pcpu)
             world_leave(pcpu);
         if (more)
             gic_irq(pcpu);
-        if (more || pcpu->ppis)
+        if (more || pcpu->ppis || sgi_take(pcpu))
             continue;
         if (pcpu->waits)
             pcpu->waits = still_waits();

@@ -1,26 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* FP, SIMD and SVE registers, to and from memory at x0. */
+#include "el2stub/pairs.S"
 .arch_extension fp
 .arch_extension simd
 .arch_extension sve
 .text
 
-.macro each_register op
-    .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, \
-            16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-    \op q\n, [x0, #16 * \n]
-    .endr
-    ret
-.endm
-
 /* x0: 512 bytes, V0-V31. */
 .global fp_save
 fp_save:
-    each_register str
+    pairs stp, 0, 30, x0, q, 16
+    ret
 
 .global fp_load
 fp_load:
-    each_register ldr
+    pairs ldp, 0, 30, x0, q, 16
+    ret
 
 /* Z0-Z31, P0-P15; x0 is then where the predicates are. */
 .macro each_vector op

@@ -6,7 +6,7 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define SGIS 0xffffu /* of the private interrupts, a bit for each */
+#define GUEST_PPIS (~(SGIS | 1u << boot.maintenance_intid)) /* a bit for each */
 
 static uint64_t lr_read(uint32_t n)
 {
@@ -43,14 +43,6 @@ static uint32_t find(uint64_t mask, uint64_t bits)
     return cpu.nr_lrs;
 }
 
-/* A list register that is not in use and whose end is reported, or cpu.nr_lrs. */
-static uint32_t find_free(void)
-{
-    uint64_t empty = read_sysreg(ich_elrsr_el2);
-
-    return empty ? (uint32_t)__builtin_ctzll(empty) : cpu.nr_lrs;
-}
-
 /*
  * Add an interrupt, or new states of one that is there. Once one has found no room, and while
  * the vmm has some that wait, those after it go the same way: none gets two places, and none
@@ -59,6 +51,7 @@ static uint32_t find_free(void)
 void lr_inject(struct pcpu *pcpu, uint64_t lr)
 {
     uint32_t n = find(LR_VINTID(~0ull), LR_VINTID(lr));
+    uint64_t empty = read_sysreg(ich_elrsr_el2); /* not in use, and their ends are reported */
 
     if (n < cpu.nr_lrs) {
         uint64_t old = lr_read(n);
@@ -70,9 +63,8 @@ void lr_inject(struct pcpu *pcpu, uint64_t lr)
         lr_write(n, lr);
         return;
     }
-    n = find_free();
-    if (n < cpu.nr_lrs && !pcpu->vcpu->overflowed) {
-        lr_write(n, lr);
+    if (empty && !pcpu->vcpu->overflowed) {
+        lr_write((uint32_t)__builtin_ctzll(empty), lr);
         return;
     }
     pcpu->vcpu->overflowed = true;
@@ -150,12 +142,6 @@ bool lr_pending(void)
     return find(LR_PENDING, LR_PENDING) < cpu.nr_lrs;
 }
 
-/* The PPIs that may be a guest's, a bit for each. */
-static uint32_t guest_ppis(void)
-{
-    return ~(SGIS | 1u << boot.maintenance_intid);
-}
-
 /* From the page: what the stub injects by itself into the vCPU, which is live or about to be. */
 void lr_load_direct(struct vcpu *vcpu)
 {
@@ -171,15 +157,16 @@ void lr_load_direct(struct vcpu *vcpu)
             enabled |= 1u << n;
         vcpu->direct[n] = lr;
     }
-    gic_write_ppis(vcpu->pcpu, GICR_ICENABLER0, guest_ppis() & ~enabled);
-    gic_write_ppis(vcpu->pcpu, GICR_ISENABLER0, guest_ppis() & enabled);
+    gic_write_ppis(vcpu->pcpu, GICR_ICENABLER0, GUEST_PPIS & ~enabled);
+    gic_write_ppis(vcpu->pcpu, GICR_ISENABLER0, GUEST_PPIS & enabled);
+    sgi_accept(vcpu, SGIS & enabled);
 }
 
 /* Their physical side, as the vCPU goes. */
 void lr_mask_direct(struct vcpu *vcpu)
 {
-    gic_write_ppis(vcpu->pcpu, GICR_ICENABLER0, guest_ppis());
-    gic_write_ppis(vcpu->pcpu, GICR_ICACTIVER0, guest_ppis());
+    gic_write_ppis(vcpu->pcpu, GICR_ICENABLER0, GUEST_PPIS);
+    gic_write_ppis(vcpu->pcpu, GICR_ICACTIVER0, GUEST_PPIS);
 }
 
 /* To the page. EOIcount moves there: the vmm knows what the guest has ended. */
@@ -208,7 +195,7 @@ static bool is_legal(uint64_t lr)
         return intid < INTID_SPECIAL;
     if ((lr & LR_STATES) == LR_STATES)
         return false; /* UNPREDICTABLE with HW */
-    return intid == LR_PINTID(lr) && intid < INTID_SPI && guest_ppis() >> intid & 1;
+    return intid == LR_PINTID(lr) && intid < INTID_SPI && GUEST_PPIS >> intid & 1;
 }
 
 /*
@@ -220,7 +207,7 @@ int lr_load(struct vcpu *vcpu)
 {
     const volatile struct rv_gic *gic = &vcpu->page->gic;
     uint64_t irq[16], hcr = gic->hcr & RV_ICH_HCR_BITS;
-    uint32_t active = (uint32_t)gic->ppi_active & guest_ppis();
+    uint32_t active = (uint32_t)gic->ppi_active & GUEST_PPIS;
 
     for (uint32_t n = 0; n < cpu.nr_lrs; n++) {
         irq[n] = gic->irq[n];

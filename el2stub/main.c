@@ -184,7 +184,6 @@ _Noreturn void panic(uint64_t slot, struct pcpu *pcpu)
     event = event_begin(pcpu, RV_EVENT_PANIC);
     event->flags = (uint8_t)slot;
     event_publish(pcpu, event);
-    platform_doorbell_ring();
     for (;;)
         wait_for_interrupt();
 }

@@ -42,11 +42,9 @@ struct rv_event *event_begin(struct pcpu *pcpu, uint8_t type)
     event = &pcpu->channel->event[pcpu->event_head % RV_EVENT_ENTRIES];
     event->type = type;
     event->flags = 0;
-    event->vcpu = pcpu->vcpu ? pcpu->vcpu->index : RV_NO_VCPU;
-    event->groups = RV_GROUP_GPR;
+    event->vcpu = pcpu->vcpu ? (uint16_t)(pcpu->vcpu - vcpus) : RV_NO_VCPU;
     event->esr = read_sysreg(esr_el2);
     event->far = read_sysreg(far_el2);
-    event->ipa = 0;
     event->pc = read_sysreg(elr_el2);
     event->pstate = (uint32_t)read_sysreg(spsr_el2);
     event->timestamp = boot.features & RV_FEATURE_TIMESTAMP ? read_sysreg(cntpct_el0) : 0;

@@ -101,12 +101,11 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
 }
 
 /*
- * For every entry of the range: keep the bits in `keep`, set those in `set`. All
- * of it must be mapped, by entries that do not reach beyond it: the first pass looks.
- * Nothing to set: what is not mapped stays so.
- * 0, RV_REFUSED_OVERLAP, or RV_REFUSED_RANGE: more than RV_MAX_ENTRIES.
+ * Give every entry of the range, of stage 2, the permissions in `attr`. All of it must be mapped, by
+ * entries that do not reach beyond it: the first pass looks. `attr` 0: unmap it; what is not mapped
+ * stays so. 0, RV_REFUSED_OVERLAP, or RV_REFUSED_RANGE: more than RV_MAX_ENTRIES.
  */
-int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set)
+int pgtable_protect(uint64_t *root, uint64_t in, uint64_t size, uint64_t attr)
 {
     uint32_t steps = RV_MAX_ENTRIES;
 
@@ -117,7 +116,7 @@ int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, ui
 
             if (!commit && steps-- == 0)
                 return RV_REFUSED_RANGE;
-            if (!set && !(*pte & PTE_VALID)) {
+            if (!attr && !(*pte & PTE_VALID)) {
                 done += LEVEL_SIZE(level) - ((in + done) & (LEVEL_SIZE(level) - 1));
                 continue;
             }
@@ -126,7 +125,7 @@ int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, ui
                 return RV_REFUSED_OVERLAP;
             done += LEVEL_SIZE(level);
             if (commit)
-                pte_set(pte, (*pte & keep) | set);
+                pte_set(pte, attr ? (*pte & ~S2_PERMISSIONS) | attr : 0);
         }
     }
     return 0;

@@ -58,12 +58,22 @@
 #define S2_READ      (1ull << 6)
 #define S2_WRITE     (1ull << 7)
 
+#define S2_PERMISSIONS (S2_READ | S2_WRITE | PTE_XN)
+
 #define CURRENT_EL_2 (2u << 2)
 #define ISR_A        (1ull << 8) /* ISR_EL1: an SError is pending */
 
 /* PAR_EL1: the translation failed; else PA[51:12]. */
 #define PAR_F  1ull
 #define PAR_PA 0x000ffffffffff000ull
+
+/* ICC_SGI1R_EL1: S3_0_C12_C11_5 in the syndrome of a trapped write, and its fields. */
+#define ISS_SYS_WHICH     (0x3fffffull & ~(uint64_t)ESR_ISS_SYS_RT)
+#define ISS_ICC_SGI1R     (3ull << 20 | 5ull << 17 | 12ull << 10 | 11ull << 1)
+#define SGIR_LIST         0xffffull
+#define SGIR_CLUSTER      0x00fff0ff00ff0000ull /* Aff3, RS, Aff2, Aff1 */
+#define SGIR_INTID(value) ((value) >> 24 & 0xf)
+#define SGIR_IRM          (1ull << 40) /* to all but oneself */
 
 /* GICv3 (IHI 0069). */
 #define GICD_CTLR_RWP    (1u << 31)
@@ -72,5 +82,6 @@
 #define ICH_HCR_EN       (1u << 0)
 #define ICH_VTR_PREBITS  26
 #define INTID_SPI        32u
-#define INTID_SPECIAL    1020u /* to 1023: no interrupt */
+#define SGIS             0xffffu /* of the private interrupts, a bit for each */
+#define INTID_SPECIAL    1020u   /* to 1023: no interrupt */
 #define INTID_NONE       1023u

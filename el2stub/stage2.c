@@ -8,8 +8,6 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-#define PROT_BITS (S2_READ | S2_WRITE | PTE_XN)
-
 /* Two concatenated tables each: 40 bits of IPA (Arm ARM D8.2.5). */
 static uint64_t roots[RV_MAX_VMS][2 * 512] __attribute__((aligned(8192)));
 
@@ -68,10 +66,7 @@ int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
         return error;
     if (prot & ~(uint64_t)(RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC))
         return RV_REFUSED_FLAGS;
-    if (prot)
-        error = pgtable_update(vm->root, ipa.v, size, ~PROT_BITS, stage2_attributes(prot));
-    else
-        error = pgtable_update(vm->root, ipa.v, size, 0, 0);
+    error = pgtable_protect(vm->root, ipa.v, size, prot ? stage2_attributes(prot) : 0);
     tlb_flush_guests();
     return error;
 }

@@ -39,11 +39,12 @@ struct vm {
 };
 
 struct vcpu {
-    struct vm *vm; /* NULL: does not exist */
-    uint16_t index;
+    struct vm *vm;                 /* NULL: does not exist */
     struct rv_vcpu_page *page;     /* shared: the vmm may write it at any time */
     struct pcpu *pcpu;             /* where its registers are live; NULL: in the page */
     uint64_t direct[RV_NR_DIRECT]; /* what goes into a list register; not pending: not enabled */
+    uint64_t affinity;             /* ICC_SGI1R_EL1 that is for it alone */
+    uint32_t sgis;                 /* sgi.c */
     bool overflowed;               /* interrupts wait for a list register: new ones go to the vmm */
 };
 
@@ -157,7 +158,7 @@ int mmu_build(void);
 extern uint64_t pgtable_next, pgtable_end; /* table pages that were not used yet */
 int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
                 bool pages_only, uint32_t steps);
-int pgtable_update(uint64_t *root, uint64_t in, uint64_t size, uint64_t keep, uint64_t set);
+int pgtable_protect(uint64_t *root, uint64_t in, uint64_t size, uint64_t attr);
 
 /* cache.c */
 void cache_clean(uint64_t start, uint64_t size);
@@ -181,6 +182,11 @@ void lr_load_direct(struct vcpu *vcpu);
 void lr_mask_direct(struct vcpu *vcpu);
 void lr_save(struct vcpu *vcpu);
 int lr_load(struct vcpu *vcpu);
+
+/* sgi.c */
+bool sgi_send(struct pcpu *pcpu, uint64_t value, uint64_t *reached);
+void sgi_accept(struct vcpu *vcpu, uint32_t sgis);
+bool sgi_take(struct pcpu *pcpu);
 
 /* platform/: firmware, doorbell, and what memory written from outside needs. */
 int platform_cpu_on(uint64_t mpidr, uint64_t entry, uint64_t context);

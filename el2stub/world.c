@@ -250,8 +250,11 @@ int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
 void world_leave(struct pcpu *pcpu)
 {
     struct vcpu *vcpu = pcpu->vcpu;
-    struct rv_event *event = event_begin(pcpu, RV_EVENT_STOPPED);
+    struct rv_event *event;
 
+    sgi_accept(vcpu, 0);
+    sgi_take(pcpu); /* it may send an event itself */
+    event = event_begin(pcpu, RV_EVENT_STOPPED);
     world_save(vcpu, RV_GROUPS_ALL);
     lr_mask_direct(vcpu);
     write_sysreg(0, ich_hcr_el2);
@@ -267,6 +270,5 @@ void world_leave(struct pcpu *pcpu)
     pcpu->blocked = false;
     pcpu->waits = false;
     lr_take_ppis(pcpu); /* nobody's now: a line that is still high comes again */
-    event->groups = cpu.groups;
     event_publish(pcpu, event);
 }

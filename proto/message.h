@@ -22,7 +22,7 @@ struct rv_event {
     uint64_t ipa;       /* 0x18 address that a stage 2 fault is at, or RV_NO_IPA */
     uint64_t pc;        /* 0x20 ELR_EL2 */
     uint32_t pstate;    /* 0x28 SPSR_EL2 */
-    uint32_t groups;    /* 0x2c RV_GROUP_*: current in the vCPU page */
+    uint32_t reserved;  /* 0x2c */
     uint64_t value;     /* 0x30 value written, INTID, result; by type */
     uint64_t timestamp; /* 0x38 CNTPCT_EL0, or 0 without RV_FEATURE_TIMESTAMP */
 };
@@ -67,7 +67,7 @@ _Static_assert(sizeof(struct rv_command) == 64, "a command is one cache line");
 #define RV_COMMAND_LOAD        4u  /* groups */
 #define RV_COMMAND_SAVE        5u  /* groups */
 #define RV_COMMAND_VM_CREATE   6u  /* RAM offset, size */
-#define RV_COMMAND_VCPU_CREATE 7u  /* - */
+#define RV_COMMAND_VCPU_CREATE 7u  /* ICC_SGI1R_EL1 that is for it alone */
 #define RV_COMMAND_MAP         8u  /* IPA, RAM offset, size, RV_MAP_* */
 #define RV_COMMAND_PROTECT     9u  /* IPA, size, RV_MAP_* */
 #define RV_COMMAND_INJECT      10u /* INTID, RV_IRQ_* and priority */

@@ -68,7 +68,7 @@ host_warm:
     ldr x1, [x19, #PCPU_STACK_TOP]
     mov sp, x1
     mov x0, x19
-    b host_warmed
+    b host_start_el1
 
 /*
  * x0: x0-x17 of the host, at an SMC. Does it for the host (SMCCC, DEN0028: x18-x30 are

@@ -38,7 +38,6 @@ _Noreturn void host_enter(struct pcpu *pcpu);
 /* install.c */
 int host_boot(const struct rv_boot_page *page);
 void host_install(struct pcpu *pcpu, uint64_t sctlr);
-_Noreturn void host_warmed(struct pcpu *pcpu);
 _Noreturn void host_start_el1(struct pcpu *pcpu);
 void host_remove(struct pcpu *pcpu);
 

@@ -141,12 +141,6 @@ _Noreturn void host_start_el1(struct pcpu *pcpu)
     host_enter(pcpu);
 }
 
-/* entry.S: CPU_SUSPEND lost the CPU's state. */
-_Noreturn void host_warmed(struct pcpu *pcpu)
-{
-    host_start_el1(pcpu);
-}
-
 /* EL2 of this CPU as it was found. Does not return: the host goes on. */
 void host_remove(struct pcpu *pcpu)
 {

@@ -120,6 +120,7 @@ static void exit_sysreg(struct exit_run *run)
         .reg = reg,
         .vcpu = run->vcpu->index,
         .pc = run->event->pc,
+        .reached = run->event->value,
     };
 
     if (!reg->read)

@@ -400,7 +400,9 @@ int deliver_announce(struct vgic *vgic, unsigned intid)
         struct vgic_ref ref = state_ref(vgic, vcpu, intid);
         unsigned home = state_is_private(ref) ? vcpu : ref.irq->home;
         uint32_t flags = ref.irq->pushed & ~(vcpu == home ? 0u : VGIC_DIRECT_ENABLED);
-        int rc = vgic->ops->set_direct(vgic->ctx, vcpu, intid, intid, flags);
+        int rc = ref.irq->bits & IRQ_DIRECT
+                     ? vgic->ops->set_direct(vgic->ctx, vcpu, intid, intid, flags)
+                     : 0;
 
         if (rc)
             return rc;

@@ -21,7 +21,8 @@ static bool is_target(uint32_t affinity, uint64_t value)
            (SGIR_TARGET_LIST(value) >> (aff0 & 0xfu) & 1u);
 }
 
-uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, uint64_t value)
+uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, uint64_t value,
+                  uint64_t except)
 {
     const struct vgic_state *state = vgic->state;
     uint64_t injected = 0;
@@ -30,6 +31,8 @@ uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, u
         struct vgic_ref ref = state_ref(vgic, vcpu, SGIR_INTID(value));
 
         if (value & SGIR_IRM ? vcpu == source : !is_target(state->vcpu[vcpu].affinity, value))
+            continue;
+        if (except >> vcpu & 1)
             continue;
         /*
          * With GICD_CTLR.DS=1, ICC_SGI1R_EL1 generates an SGI of whichever group it

@@ -8,6 +8,8 @@
 #include "vmm/gic/state.h"
 #include "vmm/util/log.h"
 
+#define NR_SGIS 16u
+
 void state_for_each(struct vgic *vgic, void (*fn)(struct vgic *vgic, struct vgic_ref ref))
 {
     for (unsigned intid = VGIC_NR_PRIVATE; intid < VGIC_NR_INTIDS; intid++)
@@ -178,6 +180,8 @@ int vgic_resync(struct vgic *vgic)
 
     for (unsigned i = 0; rc == 0 && i < state->nr_direct; i++)
         rc = deliver_announce(vgic, state->direct[i]);
+    for (unsigned intid = 0; rc == 0 && intid < NR_SGIS; intid++)
+        rc = deliver_announce(vgic, intid);
     if (rc == 0)
         rc = deliver_resync(vgic);
     deliver_backlog(vgic);
@@ -213,6 +217,16 @@ int vgic_set_direct(struct vgic *vgic, unsigned intid)
     return deliver_announce(vgic, intid);
 }
 
+void vgic_set_direct_sgis(struct vgic *vgic)
+{
+    struct vgic_state *state = vgic->state;
+
+    for (unsigned vcpu = 0; vcpu < state->nr_vcpus; vcpu++) {
+        for (unsigned intid = 0; intid < NR_SGIS; intid++)
+            mark_direct(state_ref(vgic, vcpu, intid).irq);
+    }
+}
+
 int vgic_set_line(struct vgic *vgic, unsigned vcpu, unsigned intid, bool high)
 {
     struct vgic_ref ref;
@@ -244,6 +258,8 @@ void vgic_cpu_restart_begin(struct vgic *vgic, unsigned vcpu)
 {
     for (unsigned i = 0; i < vgic->state->nr_direct; i++)
         deliver_begin(vgic, state_ref(vgic, vcpu, vgic->state->direct[i]));
+    for (unsigned intid = 0; intid < NR_SGIS; intid++)
+        deliver_begin(vgic, state_ref(vgic, vcpu, intid));
 }
 
 void vgic_cpu_restart_end(struct vgic *vgic, unsigned vcpu)
@@ -252,6 +268,8 @@ void vgic_cpu_restart_end(struct vgic *vgic, unsigned vcpu)
 
     for (unsigned i = 0; i < vgic->state->nr_direct; i++)
         (void)deliver_end(vgic, state_ref(vgic, vcpu, vgic->state->direct[i]));
+    for (unsigned intid = 0; intid < NR_SGIS; intid++)
+        (void)deliver_end(vgic, state_ref(vgic, vcpu, intid));
     if (deliver_look(vgic, vcpu, &unused))
         return;
     for (unsigned intid = 0; intid < VGIC_NR_INTIDS; intid++)

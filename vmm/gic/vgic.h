@@ -65,7 +65,8 @@ struct vgic_ops {
     int (*set_direct)(void *ctx, unsigned vcpu, unsigned pintid, unsigned vintid, uint32_t flags);
 };
 
-#define VGIC_MAX_HELD (RV_VCPU_IRQS - 16u - VGIC_MAX_DIRECT) /* 16: list registers, at most */
+/* Besides list registers (16 at most), direct PPIs, and SGIs. */
+#define VGIC_MAX_HELD (RV_VCPU_IRQS - 16u - VGIC_MAX_DIRECT - 16u)
 
 #define VGIC_DIRECT_ENABLED 0x0400u /* set_direct() */
 
@@ -118,6 +119,12 @@ void vgic_reset(struct vgic *vgic);
 int vgic_set_direct(struct vgic *vgic, unsigned intid);
 
 /*
+ * Lets the stub deliver SGIs that one running vCPU sends to others, without telling. Call it as
+ * vgic_set_direct().
+ */
+void vgic_set_direct_sgis(struct vgic *vgic);
+
+/*
  * Sets the wire of a PPI (of that vCPU) or SPI (`vcpu` has no meaning) high or low. 0;
  * -EINVAL: no such wire, or it is direct.
  */
@@ -143,10 +150,11 @@ void vgic_cpu_restart_begin(struct vgic *vgic, unsigned vcpu);
 void vgic_cpu_restart_end(struct vgic *vgic, unsigned vcpu);
 
 /*
- * vCPU `source` wrote `value` to the register `which`.
+ * vCPU `source` wrote `value` to the register `which`. The vCPUs in `except` have the SGI already.
  * Returns the vCPUs (bit n: vCPU n) into which an interrupt was injected.
  */
-uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, uint64_t value);
+uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, uint64_t value,
+                  uint64_t except);
 
 /*
  * Bus regions; their opaque pointer is the struct vgic. The second region covers the

@@ -27,8 +27,12 @@ struct rv_debug;
 /* What all vCPUs of a VM share. */
 struct sysreg {
     uint64_t id[IDREGS_COUNT]; /* made by idregs_filter */
-    /* A write of ICC_SGI0R_EL1, ICC_SGI1R_EL1 or ICC_ASGI1R_EL1: the vCPUs to kick. */
-    uint64_t (*sgi)(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value);
+    /*
+     * A write of ICC_SGI0R_EL1, ICC_SGI1R_EL1 or ICC_ASGI1R_EL1: the vCPUs to kick. `reached`: see
+     * struct sysreg_access.
+     */
+    uint64_t (*sgi)(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value,
+                    uint64_t reached);
     /* A write of ICC_DIR_EL1, which traps while the stub has more interrupts than list registers. */
     void (*deactivate)(void *opaque, unsigned vcpu, uint32_t intid);
     /* The vCPU's CPU interface (RV_GROUP_GIC). 0 or -errno: the machine is lost. */
@@ -48,7 +52,8 @@ struct sysreg_access {
     unsigned vcpu;  /* index of the vCPU that does it */
     uint64_t pc;    /* for the log */
     uint64_t value; /* in: what is written; out: what is read */
-    uint64_t kick;  /* out: vCPUs to kick */
+    uint64_t reached; /* in: vCPUs, by the stub's number, that got this SGI from the stub */
+    uint64_t kick;    /* out: vCPUs to kick */
     bool lost;      /* out: the machine is lost, and the guest cannot go on */
     bool undefined; /* out: this CPU does not have the register */
 };

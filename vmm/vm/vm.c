@@ -277,10 +277,12 @@ int vm_announce(struct vm *vm)
             .op = RV_COMMAND_VCPU_CREATE,
             .vm = (uint16_t)vm->share.id,
             .vcpu = (uint16_t)vm->vcpus[i].number,
+            .arg = {rv_boot_kick(vm->mpidr[i])},
         };
 
         error = cores_call(vm->cores, &vcpu, NULL);
     }
+    vgic_set_direct_sgis(&vm->vgic);
     if (!error)
         error = vgic_set_direct(&vm->vgic, BOARD_TIMER_VIRT_INTID);
     if (!error)

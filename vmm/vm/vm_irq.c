@@ -109,9 +109,15 @@ const struct vgic_ops vm_irq_ops = {
     .set_direct = irq_set_direct,
 };
 
-uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value)
+uint64_t vm_irq_sgi(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value,
+                    uint64_t reached)
 {
-    return vgic_sgi(&((struct vm *)opaque)->vgic, vcpu, which, value);
+    struct vm *vm = opaque;
+    uint64_t except = 0;
+
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
+        except |= (reached >> (vm->machine->first_vcpu + vm->vcpus[i].number) & 1) << i;
+    return vgic_sgi(&vm->vgic, vcpu, which, value, except);
 }
 
 void vm_irq_deactivate(void *opaque, unsigned vcpu, uint32_t intid)

@@ -718,6 +718,7 @@ void fake_create_vcpu(uint16_t vcpu, uint16_t vm)
                                                .op = RV_COMMAND_VCPU_CREATE,
                                                .vm = vm,
                                                .vcpu = vcpu,
+                                               .arg = {rv_boot_kick(vcpu)},
                                            });
     fake_pages[vcpu].pstate = PSTATE_EL1h | PSTATE_DAIF;
     fake_pages[vcpu].pc = 0x40000000;

@@ -143,7 +143,6 @@ static void event_has_all_of_the_exit(void **state)
     assert_int_equal(event.ipa, 0xabcde123);
     assert_int_equal(event.pstate, PSTATE_EL1h | PSTATE_Z | PSTATE_SS | PSTATE_BTYPE);
     assert_int_equal(event.value, 0x5555);
-    assert_int_equal(event.groups, RV_GROUP_GPR);
     assert_int_equal(event.timestamp, 99);
 }
 

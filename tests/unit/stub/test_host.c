@@ -329,7 +329,7 @@ static void a_suspend_wakes_up_in_the_stub_and_hides_that(void **state)
     assert_int_equal(host_cpus[0].gpr[2], ENTRY);
     assert_int_equal(host_cpus[0].gpr[3], CONTEXT);
     if (!setjmp(left)) {
-        host_warmed(&pcpus[0]);
+        host_start_el1(&pcpus[0]);
     }
     assert_int_equal(REG(elr_el2), ENTRY);
     assert_int_equal(host_cpus[0].gpr[0], CONTEXT);

@@ -229,7 +229,6 @@ static void event_fields_that_a_type_does_not_set_are_common(void **state)
     assert_true(fake_event(core, &event));
     assert_int_equal(event.vcpu, RV_NO_VCPU);
     assert_int_equal(event.flags, 0);
-    assert_int_equal(event.groups, RV_GROUP_GPR);
     assert_int_equal(event.timestamp, 1234);
     boot.features = 0;
     event_send(core, RV_EVENT_READY, 1, 2, 3);

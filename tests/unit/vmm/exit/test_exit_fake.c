@@ -86,7 +86,8 @@ int bus_write(struct bus *b, ipa_t addr, unsigned size, uint64_t value)
     return bus.result;
 }
 
-static uint64_t sgi(void *opaque, unsigned index, enum vgic_sgi_reg which, uint64_t value)
+static uint64_t sgi(void *opaque, unsigned index, enum vgic_sgi_reg which, uint64_t value,
+                    uint64_t reached)
 {
     assert_int_equal(index, 1);
     return value << 4;

@@ -250,7 +250,8 @@ static void describe_writes_an_instruction_as_the_assembler_reads_it(void **stat
     }
 }
 
-static uint64_t no_sgi(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value)
+static uint64_t no_sgi(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value,
+                       uint64_t reached)
 {
     return 0;
 }

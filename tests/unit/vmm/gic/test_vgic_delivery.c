@@ -178,7 +178,7 @@ static void sgi_reaches_exactly_the_vcpus_that_are_named(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         unsigned intid = cases[i].value >> 24 & 0xf;
 
-        assert_int_equal(vgic_sgi(&f->vgic, cases[i].source, cases[i].which, cases[i].value),
+        assert_int_equal(vgic_sgi(&f->vgic, cases[i].source, cases[i].which, cases[i].value, 0),
                          cases[i].want);
         for (unsigned vcpu = 0; vcpu < FAKE_VCPUS; vcpu++) {
             bool hit = cases[i].want >> vcpu & 1;
@@ -201,7 +201,7 @@ static void sgi_to_a_vcpu_is_one_command(void **state)
     guest_setup(f, 1, 0, 0x40);
     for (unsigned i = 0; i < 50; i++) {
         fake_commands(f);
-        assert_int_equal(vgic_sgi(&f->vgic, 0, VGIC_SGI1R, 2), 2);
+        assert_int_equal(vgic_sgi(&f->vgic, 0, VGIC_SGI1R, 2, 0), 2);
         assert_int_equal(fake_commands(f), 1);
         assert_int_equal(fake_ack(f, 1), 0);
         fake_eoi(f, 1);

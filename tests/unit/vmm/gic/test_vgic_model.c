@@ -216,7 +216,7 @@ static void step_sgi(struct model *m, unsigned vcpu, unsigned intid)
         if ((all ? i != vcpu : i == to) && (which == VGIC_SGI1R || !get(m, i, intid)->group1))
             get(m, i, intid)->latch = true;
     }
-    (void)vgic_sgi(&m->fake->vgic, vcpu, which, value);
+    (void)vgic_sgi(&m->fake->vgic, vcpu, which, value, 0);
 }
 
 static void step_route(struct model *m, unsigned intid)

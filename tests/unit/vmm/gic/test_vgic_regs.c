@@ -376,7 +376,7 @@ static void the_greatest_machine_works(void **unused)
     assert_int_equal(vgic_dist_bus_ops.write(&vgic, 0, 4, 3), 0);
     assert_int_equal(
         vgic_redist_bus_ops.write(&vgic, 63 * VGIC_REDIST_SIZE + SGI_BASE + ISENABLER, 4, 2), 0);
-    assert_int_equal(vgic_sgi(&vgic, 0, VGIC_SGI1R, 3ull << 44 | 1u << 24 | 0x8000), 1ull << 63);
+    assert_int_equal(vgic_sgi(&vgic, 0, VGIC_SGI1R, 3ull << 44 | 1u << 24 | 0x8000, 0), 1ull << 63);
     assert_int_equal(last, 63);
     free(state);
 }

@@ -51,7 +51,8 @@ static struct {
     uint64_t value;
 } sgi;
 
-static uint64_t sgi_hook(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value)
+static uint64_t sgi_hook(void *opaque, unsigned vcpu, enum vgic_sgi_reg which, uint64_t value,
+                         uint64_t reached)
 {
     assert_ptr_equal(opaque, &sgi);
     sgi.calls++;

@@ -92,7 +92,8 @@ void sched_renew(struct sched *sched, unsigned vcpu)
     note('r');
 }
 
-uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, uint64_t value)
+uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, uint64_t value,
+                  uint64_t except)
 {
     fail();
     return 0;
