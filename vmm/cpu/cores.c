@@ -2,6 +2,7 @@
 #include "vmm/cpu/cores.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,9 +132,14 @@ static void left_on(struct cores *cores, struct pcpu *pcpu, struct vcpu *vcpu)
 
 static void left(void *opaque, unsigned number)
 {
+    const struct rv_command no_reply = {0};
     struct cores *cores = opaque;
+    struct pcpu *pcpu = &cores->pcpus[cores->sched.vcpu[number].pcpu];
 
-    left_on(cores, &cores->pcpus[cores->sched.vcpu[number].pcpu], cores->vcpus[number]);
+    /* It has switched itself off: that stays so, and its other events are not a part of it. */
+    if (cores->undo.open)
+        cores_decide(cores, pcpu, &no_reply, 0);
+    left_on(cores, pcpu, cores->vcpus[number]);
 }
 
 static void stolen(void *opaque, unsigned number, uint64_t ns)
@@ -155,11 +161,16 @@ static const struct sched_ops sched_ops = {
 
 void cores_init(struct cores *cores, struct machine *machine, uint64_t slice_ns)
 {
-    memset(cores, 0, sizeof(*cores));
+    memset(cores, 0, offsetof(struct cores, undo));
     cores->machine = machine;
     cores->nr_pcpus = machine->nr_pcpus;
-    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+    undo_init(&cores->undo);
+    undo_place(&cores->undo, UNDO_PAGES, machine->vcpus,
+               machine->nr_vcpus * sizeof(*machine->vcpus));
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
         pcpu_init(&cores->pcpus[i], machine, i);
+        cores->pcpus[i].undo = &cores->undo;
+    }
     sched_init(&cores->sched, cores->nr_pcpus, slice_ns, &sched_ops, cores);
 }
 
@@ -224,6 +235,32 @@ int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
     return pcpu_call(pcpu ? pcpu : &cores->pcpus[0], command, value);
 }
 
+bool cores_begin(struct cores *cores, struct pcpu *pcpu, const struct rv_event *event)
+{
+    const struct rv_event *current = &pcpu->journal->current;
+
+    if (cores->undo.open || !current->type || current->seq != event->seq)
+        return false;
+    undo_begin(&cores->undo, pcpu->index, event->seq);
+    return true;
+}
+
+void cores_decide(struct cores *cores, struct pcpu *pcpu, const struct rv_command *reply,
+                  uint32_t dirty)
+{
+    struct undo *undo = &cores->undo;
+
+    for (unsigned i = 0; undo->open && i < cores->nr_pcpus; i++)
+        undo->log->at[i] = cores->pcpus[i].command_head;
+    if (reply->op || undo->open)
+        pcpu_replying(pcpu, reply, dirty);
+    if (!undo->open)
+        return;
+    undo_end(undo);
+    for (uint32_t i = 0; i < undo->log->nr_commands; i++)
+        pcpu_push(&cores->pcpus[undo->log->commands[i].pcpu], &undo->log->commands[i].command);
+}
+
 /* An exit that was being handled while its vCPU was taken off already is made again, too. */
 static void forget_exit(struct pcpu *pcpu, struct vcpu *vcpu)
 {
@@ -269,10 +306,50 @@ static int settle(struct cores *cores, struct pcpu *pcpu, const struct rv_comman
     return 0;
 }
 
+/* The commands of an event that was decided, as far as they are missing. */
+static void push_decided(struct cores *cores)
+{
+    const struct undo_log *log = cores->undo.log;
+    uint32_t pushed[RV_MAX_PCPUS];
+
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        pushed[i] = cores->pcpus[i].command_head - log->at[i];
+    for (uint32_t i = 0; i < log->nr_commands; i++) {
+        uint32_t index = log->commands[i].pcpu;
+
+        if (index < cores->nr_pcpus && pushed[index] > 0)
+            pushed[index]--;
+        else if (index < cores->nr_pcpus)
+            pcpu_push(&cores->pcpus[index], &log->commands[i].command);
+    }
+}
+
+/* The event that was being handled: all that was done for it goes, or what is missing comes. */
+static int settle_undo(struct cores *cores)
+{
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
+        const struct pcpu *pcpu = &cores->pcpus[i];
+
+        if (!pcpu_has_undo(pcpu))
+            continue;
+        if (!undo_is_whole(&cores->undo)) {
+            log_error("the journal of exits that was left is damaged");
+            return -EINVAL;
+        }
+        if (pcpu->journal->phase == JOURNAL_REPLYING)
+            push_decided(cores);
+        else
+            undo_apply(&cores->undo);
+    }
+    return 0;
+}
+
 int cores_take_over(struct cores *cores, const struct rv_command *barrier)
 {
     int error = cores->left ? 0 : -ENOENT;
 
+    if (!error)
+        cores->undo.log = &cores->left->undo;
     for (unsigned i = 0; i < cores->nr_pcpus && !error; i++) {
         struct pcpu *pcpu = &cores->pcpus[i];
         unsigned number = pcpu_recover(pcpu, &cores->left->pcpu[i]);
@@ -284,6 +361,8 @@ int cores_take_over(struct cores *cores, const struct rv_command *barrier)
         pcpu->vcpu = cores->vcpus[number];
         pcpu->vcpu->pcpu = pcpu;
     }
+    if (!error)
+        error = settle_undo(cores);
     for (unsigned i = 0; i < cores->nr_pcpus && !error; i++)
         error = settle(cores, &cores->pcpus[i], barrier);
     return error;
@@ -292,6 +371,8 @@ int cores_take_over(struct cores *cores, const struct rv_command *barrier)
 void cores_journal(struct cores *cores, struct journal *journal, bool found)
 {
     cores->left = found ? journal : NULL;
+    if (!found)
+        cores->undo.log = &journal->undo;
     for (unsigned i = 0; i < cores->nr_pcpus && !found; i++)
         cores->pcpus[i].journal = &journal->pcpu[i];
 }

@@ -14,7 +14,6 @@ struct cores {
     struct machine *machine;
     unsigned nr_pcpus;
     unsigned nr_vcpus;
-    struct pcpu pcpus[RV_MAX_PCPUS];
     struct vcpu *vcpus[RV_MAX_VCPUS]; /* by number; nr_vcpus of them */
     struct sched sched;
     /*
@@ -27,6 +26,10 @@ struct cores {
             short_polls; /* of the loop: looks in vain, and sleeps, for people */
     } counts;
     struct journal *left; /* by another process, or NULL */
+
+    /* Large, and used in part: cores_init() leaves the rest alone. */
+    struct undo undo; /* of the event that is being handled */
+    struct pcpu pcpus[RV_MAX_PCPUS];
     struct pcpu *in_exit; /* its exit is being handled, so it answers calls at once; or NULL */
 };
 
@@ -60,6 +63,21 @@ void cores_journal(struct cores *cores, struct journal *journal, bool found);
  * executes without effect. 0 or -errno.
  */
 int cores_take_over(struct cores *cores, const struct rv_command *barrier);
+
+/*
+ * The event that pcpu_next_event() gave is handled from now on: what it changes can be undone, and
+ * its commands wait, until cores_decide(). False: it is a part of another event, or not the
+ * journal's, and cores_decide() is not to be called.
+ */
+bool cores_begin(struct cores *cores, struct pcpu *pcpu, const struct rv_event *event);
+
+/*
+ * Nothing of the event will be undone from now on, and its commands are pushed. After it the
+ * caller pushes a LOAD of `dirty` groups and `reply`, if that has an op. Where an event is decided
+ * earlier, the last call only notes the reply.
+ */
+void cores_decide(struct cores *cores, struct pcpu *pcpu, const struct rv_command *reply,
+                  uint32_t dirty);
 
 /* After that, and before a vCPU runs: handle what they have left (`handle_left`). */
 void cores_handle_left(struct cores *cores);

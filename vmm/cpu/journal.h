@@ -16,6 +16,7 @@
 #include "proto/boot.h"
 #include "proto/message.h"
 #include "proto/ring.h"
+#include "vmm/cpu/undo.h"
 
 /*
  * How many events can be deferred. The stub stops its guest only when the ring is full,
@@ -26,7 +27,11 @@
 enum journal_phase {
     JOURNAL_TAKEN,    /* nothing was done about the event */
     JOURNAL_HANDLING, /* `x` is what x0 to x30 were before */
-    JOURNAL_REPLYING, /* all is done but `reply`, and before it a LOAD of `dirty` */
+    /*
+     * All is done but the commands of the undo log, and then, if `reply` has an op, a LOAD of
+     * `dirty` and `reply`.
+     */
+    JOURNAL_REPLYING,
 };
 
 struct pcpu_journal {
@@ -34,7 +39,7 @@ struct pcpu_journal {
     uint32_t run_at;   /* ... once the command at this position, its RUN, was published */
     uint32_t phase;    /* enum journal_phase: of `current` */
     uint32_t dirty;    /* RV_GROUP_* */
-    uint32_t reply_at; /* position of the first of the commands of JOURNAL_REPLYING */
+    uint32_t reply_at; /* position of that LOAD or, without one, of the reply */
     uint32_t first;    /* of `deferred`: both count on, modulo its size */
     uint32_t last;     /* behind the newest */
     uint32_t pad;
@@ -45,17 +50,22 @@ struct pcpu_journal {
 };
 
 #define JOURNAL_MAGIC   0x314e524a4e5652ull /* "RVNJRN1" */
-#define JOURNAL_VERSION 1u
+#define JOURNAL_VERSION 2u
 
 struct journal {
     uint64_t magic;
     uint32_t version;
     uint32_t size; /* of the struct */
     struct pcpu_journal pcpu[RV_MAX_PCPUS];
+    struct undo_log undo;
 };
 
 static inline void pcpu_journal_init(struct pcpu_journal *journal)
 {
+    journal->first = journal->last = 0; /* so nothing of `deferred` counts, whatever it is */
+    journal->phase = JOURNAL_TAKEN;
+    journal->current.type = 0;
+    journal->current.seq = 0;
     journal->vcpu = RV_NO_VCPU;
 }
 

@@ -2,6 +2,7 @@
 #include "vmm/cpu/pcpu.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@
 
 void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index)
 {
-    memset(pcpu, 0, sizeof(*pcpu));
+    memset(pcpu, 0, offsetof(struct pcpu, own)); /* that is large, and pages nobody uses */
     pcpu->machine = machine;
     pcpu->index = index;
     pcpu->channel = &machine->channels[index];
@@ -234,12 +235,35 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
     return 0;
 }
 
-int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
+static int push_tagged(struct pcpu *pcpu, const struct rv_command *command)
 {
     struct rv_command tagged = *command;
 
     tagged.tag = TAG_POSTED | command->vm;
     return push(pcpu, &tagged);
+}
+
+/* Before a command that is answered: what waits comes first. */
+static void push_waiting(struct pcpu *pcpu)
+{
+    struct rv_command command;
+
+    while (pcpu->undo && pcpu->undo->open && undo_take(pcpu->undo, pcpu->index, &command))
+        push_tagged(pcpu, &command);
+}
+
+int pcpu_push(struct pcpu *pcpu, const struct rv_command *command)
+{
+    if (!pcpu->undo || !pcpu->undo->open)
+        return push_tagged(pcpu, command);
+    if (undo_defer(pcpu->undo, pcpu->index, command)) {
+        if (!pcpu->notify_due)
+            pcpu->kick_at = 0;
+        pcpu->notify_due = true;
+        return pcpu->lost ? -EIO : 0;
+    }
+    push_waiting(pcpu);
+    return push_tagged(pcpu, command);
 }
 
 /* Will the stub not look at its ring before its guest exits? */
@@ -365,6 +389,8 @@ void pcpu_replying(struct pcpu *pcpu, const struct rv_command *reply, uint32_t d
     journal->reply = *reply;
     journal->dirty = dirty;
     journal->reply_at = pcpu->command_head;
+    if (pcpu->undo)
+        journal->reply_at += undo_commands(pcpu->undo, pcpu->index);
     __atomic_store_n(&journal->phase, JOURNAL_REPLYING, __ATOMIC_RELEASE);
 }
 
@@ -437,6 +463,7 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
     command->flags |= RV_COMMAND_FLAG_ACK;
     pcpu->tag = (pcpu->tag + 1) & ~TAG_POSTED;
     command->tag = pcpu->tag;
+    push_waiting(pcpu);
     if (push(pcpu, command))
         return -EIO;
     pcpu_notify(pcpu);
@@ -473,8 +500,10 @@ static void recover_events(struct pcpu *pcpu)
     const struct pcpu_journal *journal = pcpu->journal;
     uint32_t next = rv_load_relaxed(&pcpu->channel->event_tail.v) + 1;
     bool deferred = journal->last && slot(pcpu, journal->last - 1)->seq == next;
+    /* Without a type it was not whole in the journal: it is still in the ring. */
+    bool current = journal->current.type && journal->current.seq == next;
 
-    pcpu->event_tail = deferred || journal->current.seq == next ? next : next - 1;
+    pcpu->event_tail = deferred || current ? next : next - 1;
     rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
     pcpu->nr_deferred = 0;
     for (uint32_t at = journal->first; at != journal->last; at++)
@@ -513,30 +542,55 @@ unsigned pcpu_recover(struct pcpu *pcpu, struct pcpu_journal *journal)
     return journal->vcpu;
 }
 
-bool pcpu_finish_reply(struct pcpu *pcpu)
+bool pcpu_has_undo(const struct pcpu *pcpu)
 {
-    struct pcpu_journal *journal = pcpu->journal;
+    const struct rv_event *current = &pcpu->journal->current;
+
+    return current->type && undo_is_of(pcpu->undo, pcpu->index, current->seq);
+}
+
+/* Push what is missing of a LOAD and the reply. */
+static void finish_commands(struct pcpu *pcpu)
+{
+    const struct pcpu_journal *journal = pcpu->journal;
     uint32_t pushed = pcpu->command_head - journal->reply_at, loads = journal->dirty != 0;
     struct rv_command load = journal->reply;
-    bool replying = journal->phase == JOURNAL_REPLYING && pcpu->vcpu;
 
-    if (replying) {
-        load.op = RV_COMMAND_LOAD;
-        load.flags = 0;
-        load.arg[0] = journal->dirty;
-        if (pushed < loads)
-            pcpu_push(pcpu, &load);
-        if (pushed < loads + 1)
-            pcpu_push(pcpu, &journal->reply);
-    } else if (journal->last - journal->first < JOURNAL_DEFERRED) {
-        *slot(pcpu, journal->first - 1) = journal->current;
-        __atomic_store_n(&journal->first, journal->first - 1, __ATOMIC_RELEASE);
-        pcpu->nr_deferred++;
-    } else {
+    load.op = RV_COMMAND_LOAD;
+    load.flags = 0;
+    load.arg[0] = journal->dirty;
+    if (pushed < loads)
+        pcpu_push(pcpu, &load);
+    if (pushed < loads + 1)
+        pcpu_push(pcpu, &journal->reply);
+}
+
+/* It comes again, before all others. */
+static void put_back(struct pcpu *pcpu)
+{
+    struct pcpu_journal *journal = pcpu->journal;
+
+    if (journal->last - journal->first >= JOURNAL_DEFERRED) {
         lose(pcpu, "it has too many events that were not dealt with");
+        return;
     }
+    *slot(pcpu, journal->first - 1) = journal->current;
+    __atomic_store_n(&journal->first, journal->first - 1, __ATOMIC_RELEASE);
+    pcpu->nr_deferred++;
+}
+
+bool pcpu_finish_reply(struct pcpu *pcpu)
+{
+    const struct pcpu_journal *journal = pcpu->journal;
+    bool replies = journal->reply.op != 0;
+    bool decided = journal->phase == JOURNAL_REPLYING && (pcpu->vcpu || !replies);
+
+    if (!decided)
+        put_back(pcpu);
+    else if (replies)
+        finish_commands(pcpu);
     pcpu_handled(pcpu);
-    return replying;
+    return decided;
 }
 
 bool pcpu_has_stopped(const struct pcpu *pcpu)

@@ -36,6 +36,7 @@ struct pcpu {
     uint64_t kicks;       /* how many it got: for people */
     bool lost;            /* it broke the protocol or does not answer; already logged */
     unsigned nr_deferred; /* events that came while an acknowledgement was awaited */
+    struct undo *undo;    /* of the event that is being handled; or NULL */
     struct pcpu_journal *journal;
     struct pcpu_journal own; /* where nothing outlives this process */
 };
@@ -44,7 +45,8 @@ void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index);
 
 /*
  * Append a command. The function fills in `seq` and tag, and waits while the ring is
- * full. 0, or -EIO: the pCPU is lost.
+ * full. While an event is handled the command waits in the undo log, until the event is decided
+ * or pcpu_call() comes. 0, or -EIO: the pCPU is lost.
  */
 int pcpu_push(struct pcpu *pcpu, const struct rv_command *command);
 
@@ -95,7 +97,8 @@ void pcpu_handled(struct pcpu *pcpu);
 
 /*
  * For the journal: the event is handled, with effects that cannot be repeated from registers that
- * have changed. Then: all of it is done but this reply and, before it, a LOAD of `dirty`.
+ * have changed. Then: all of it is done but the commands that wait in the undo log and, after them,
+ * a LOAD of `dirty` and this reply; op 0: there is no reply.
  */
 void pcpu_handling(struct pcpu *pcpu, const uint64_t x[31]);
 void pcpu_replying(struct pcpu *pcpu, const struct rv_command *reply, uint32_t dirty);
@@ -127,6 +130,9 @@ const struct rv_event *pcpu_deferred(const struct pcpu *pcpu, unsigned n);
  * the pCPU, by its number, or RV_NO_VCPU. pcpu->vcpu is set by the caller.
  */
 unsigned pcpu_recover(struct pcpu *pcpu, struct pcpu_journal *journal);
+
+/* Is this the event that the undo log is about? */
+bool pcpu_has_undo(const struct pcpu *pcpu);
 
 /*
  * Then, when pcpu->vcpu is set: push what is missing of the reply that was begun, and true; or put

@@ -39,11 +39,19 @@ static struct rv_access device_access(const struct device_region *region)
     };
 }
 
+/* Before an access. */
+static void device_note(const struct rv_instance *instance)
+{
+    if (instance->undone)
+        undo_note(instance->env.undo, instance->undone, instance->class->state_size);
+}
+
 static int device_bus_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
 {
     const struct device_region *region = opaque;
     const struct rv_access access = device_access(region);
 
+    device_note(region->instance);
     return region->region->read(region->instance->device, offset, width, value, &access);
 }
 
@@ -52,6 +60,7 @@ static int device_bus_write(void *opaque, uint64_t offset, unsigned width, uint6
     const struct device_region *region = opaque;
     const struct rv_access access = device_access(region);
 
+    device_note(region->instance);
     return region->region->write(region->instance->device, offset, width, value, &access);
 }
 
@@ -181,6 +190,7 @@ static int device_start(struct rv_instance *instance)
             return -ENOMEM;
     }
     instance->creating = true;
+    instance->undone = class->state_size <= DEVICE_UNDONE_MAX ? state : NULL;
     if (instance->env.resume)
         flags = instance->env.restored ? RV_CREATE_RESUME | RV_CREATE_RESTORED : RV_CREATE_RESUME;
     error = class->create(instance, &device_ops, state, flags, &instance->device);

@@ -16,6 +16,7 @@
 #include "vmm/vm/ram.h"
 #include "vmm/vm/state.h"
 #include "vmm/vm/vm_clock.h"
+#include "vmm/cpu/undo.h"
 #include "vmm/device/plugin.h"
 #include "vmm/util/types.h"
 
@@ -48,6 +49,7 @@ struct device_env {
     struct net_cards *cards;      /* the guest's */
     struct state_area *state;     /* outlives the instance */
     const struct vm_clock *clock; /* the VM's time */
+    struct undo *undo; /* is told before an access changes what the guest sees; or NULL */
     /* The state blocks hold a guest that runs: devices take it over, they are not reset. */
     bool resume;
     bool restored; /* also: they are of a snapshot */

@@ -6,6 +6,13 @@
 
 #define DEVICE_SPI_BASE 32u /* INTID of SPI 0: IHI 0069, 2.2 */
 
+/*
+ * An access to a device is undone, and made again, when the vmm dies within it: its state, if it
+ * is not larger than this, and words that it wrote to guest memory.
+ */
+#define DEVICE_UNDONE_MAX 4096u
+#define DEVICE_WORD_MAX   16u
+
 enum device_line { DEVICE_LINE_UNKNOWN, DEVICE_LINE_LOW, DEVICE_LINE_HIGH };
 enum device_phase { DEVICE_STOPPED, DEVICE_RUNS, DEVICE_QUIESCING };
 
@@ -70,6 +77,8 @@ struct rv_instance {
     struct device_env env;
     const struct rv_device_class *class;
     void *device; /* the plugin's */
+    void *
+        undone; /* the class's own state, if an access is undone when the vmm dies in it; or NULL */
     char *name;
     struct device_region regions[PLUGIN_REGIONS_MAX];
     unsigned nr_regions;

@@ -96,6 +96,8 @@ void *device_state_block(struct rv_instance *instance, const char *name, uint32_
                    DEVICE_BLOCK_MAX);
         return NULL;
     }
+    /* With further blocks it keeps its own record of what the guest has seen, such as rings. */
+    instance->undone = NULL;
     return device_state_open(instance, name, version, size);
 }
 

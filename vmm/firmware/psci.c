@@ -103,6 +103,7 @@ static int32_t psci_system_suspend(const struct psci *psci, const struct call *c
 static int32_t psci_cpu_off(const struct psci *psci, const struct call *call,
                             struct call_result *result)
 {
+    undo_note(psci->undo, &psci->cpus[call->vcpu], sizeof(*psci->cpus));
     psci->cpus[call->vcpu].state = PSCI_STATE_OFF;
     psci->ops->cpu_off(psci->opaque, call->vcpu);
     result->hold = true;
@@ -132,6 +133,7 @@ static int32_t psci_cpu_on(const struct psci *psci, const struct call *call,
         return PSCI_ON_PENDING;
     if (!psci_is_entry(psci, entry))
         return PSCI_INVALID_ADDRESS;
+    undo_note(psci->undo, cpu, sizeof(*cpu));
     /* Before the call: cpu_on may start it at once. */
     cpu->entry = entry;
     cpu->context_id = context_id;

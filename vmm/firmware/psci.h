@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vmm/cpu/undo.h"
 #include "vmm/firmware/call_internal.h"
 #include "vmm/util/types.h"
 
@@ -90,6 +91,7 @@ struct psci {
     void *opaque;
     struct psci_cpu *cpus; /* nr_cpus of them, by vCPU index */
     unsigned nr_cpus;
+    struct undo *undo; /* is told before one of `cpus` changes; or NULL */
 };
 
 /* A vCPU at reset: `on` for the one that boots. */

@@ -8,6 +8,7 @@ static uint32_t read_bits(struct vgic *vgic, unsigned vcpu, unsigned first, uint
 {
     uint32_t value = 0;
 
+    state_note(vgic);
     for (unsigned i = 0; i < 32 && first + i < VGIC_NR_INTIDS; i++) {
         if (state_ref(vgic, vcpu, first + i).irq->bits & bits)
             value |= 1u << i;

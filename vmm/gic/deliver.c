@@ -371,6 +371,7 @@ int deliver_look(struct vgic *vgic, unsigned vcpu, struct deliver_snapshot *out)
 
     if (rc)
         return rc;
+    state_note(vgic);
     for (unsigned intid = 0; intid < VGIC_NR_INTIDS; intid++) {
         struct vgic_irq *irq = state_ref(vgic, vcpu, intid).irq;
 
@@ -459,6 +460,7 @@ void deliver_backlog(struct vgic *vgic)
 
         if (!(state->backlog & bit) || state->vcpu[vcpu].held >= VGIC_MAX_HELD)
             continue;
+        state_note(vgic);
         state->backlog &= ~bit;
         /* The room goes to the most urgent. */
         for (unsigned priority = 0; priority <= VGIC_PRIORITY_MASK; priority += 8) {

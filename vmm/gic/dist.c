@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The distributor's registers, GICD_* (IHI 0069, 12.9). `vcpu` has no meaning here. */
+#include <stddef.h>
+
 #include "vmm/gic/bank.h"
 #include "vmm/gic/deliver.h"
 #include "vmm/gic/regs.h"
@@ -173,6 +175,7 @@ static int dist_write(void *opaque, uint64_t offset, unsigned size, uint64_t val
 {
     struct vgic *vgic = opaque;
 
+    undo_note(vgic->undo, vgic->state, offsetof(struct vgic_state, spi));
     regs_write(&dist_regs, vgic, 0, &vgic->state->statusr, (uint32_t)offset, size, value);
     deliver_backlog(vgic);
     return 0;

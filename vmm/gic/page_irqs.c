@@ -45,29 +45,36 @@ bool page_irqs_has(const struct rv_gic *gic, unsigned from, unsigned intid)
     return find(gic, from, intid) < RV_VCPU_IRQS;
 }
 
+uint64_t *page_irqs_place(struct rv_gic *gic, unsigned from, unsigned intid)
+{
+    unsigned i = find(gic, from, intid);
+
+    if (i < RV_VCPU_IRQS)
+        return &gic->irq[i];
+    for (i = from; i < RV_VCPU_IRQS; i++)
+        if (!(gic->irq[i] & LR_STATES || is_unreported(gic->irq[i])))
+            return &gic->irq[i];
+    return NULL;
+}
+
 int page_irqs_add(struct rv_gic *gic, unsigned from, uint64_t lr)
 {
     unsigned i = find(gic, from, LR_VINTID(lr));
+    uint64_t *place = page_irqs_place(gic, from, LR_VINTID(lr));
 
+    if (!place)
+        return -ENOSPC;
     if (i < RV_VCPU_IRQS) {
-        uint64_t old = gic->irq[i];
-
-        if (old & LR_HW)
+        if (*place & LR_HW)
             return 0; /* it may not be pending and active, and its line is its own */
         if (!(lr & LR_HW))
-            lr |= old & (LR_STATES | LR_EOI);
-        gic->irq[i] = lr;
-        return 0;
+            lr |= *place & (LR_STATES | LR_EOI);
     }
-    for (i = from; i < RV_VCPU_IRQS; i++) {
-        if (gic->irq[i] & LR_STATES || is_unreported(gic->irq[i]))
-            continue;
-        gic->irq[i] = lr;
-        if (i >= count(gic))
-            gic->nr_irqs = i + 1;
-        return 0;
-    }
-    return -ENOSPC;
+    *place = lr;
+    i = (unsigned)(place - gic->irq);
+    if (i >= count(gic))
+        gic->nr_irqs = i + 1;
+    return 0;
 }
 
 int page_irqs_retract(struct rv_gic *gic, unsigned from, unsigned intid, uint32_t mask)

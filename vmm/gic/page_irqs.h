@@ -17,6 +17,9 @@
 /* Is this INTID pending or active there? */
 bool page_irqs_has(const struct rv_gic *gic, unsigned from, unsigned intid);
 
+/* The place that page_irqs_add() and page_irqs_retract() of this INTID would change. NULL: none. */
+uint64_t *page_irqs_place(struct rv_gic *gic, unsigned from, unsigned intid);
+
 /*
  * Add an interrupt in the format of a list register, or new states, priority and group of
  * one that is there, as RV_COMMAND_INJECT does. 0; -ENOSPC: no place is left.

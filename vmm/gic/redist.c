@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The redistributors' registers, GICR_* (IHI 0069, 12.10 and 12.11). */
 #include <errno.h>
+#include <stddef.h>
 
 #include "vmm/gic/bank.h"
 #include "vmm/gic/deliver.h"
@@ -164,11 +165,13 @@ static int redist_read(void *opaque, uint64_t offset, unsigned size, uint64_t *v
 
 static int redist_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
 {
+    struct vgic *vgic = opaque;
     struct redist_frame f;
     int error = redist_find(opaque, offset, &f);
 
     if (error)
         return error;
+    undo_note(vgic->undo, &vgic->state->vcpu[f.vcpu], offsetof(struct vgic_vcpu, irq));
     regs_write(f.regs, opaque, f.vcpu, f.statusr, f.offset, size, value);
     deliver_backlog(opaque);
     return 0;

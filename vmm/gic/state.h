@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "proto/arm/gic.h"
+#include "vmm/cpu/undo.h"
 #include "vmm/gic/vgic.h"
 
 #define IRQ_ENABLED    0x001u
@@ -89,14 +90,21 @@ struct vgic_ref {
     unsigned intid;
 };
 
-/* `intid` and `vcpu` were checked. */
+/* `intid` and `vcpu` were checked. Who has the reference may change the interrupt. */
 static inline struct vgic_ref state_ref(struct vgic *vgic, unsigned vcpu, unsigned intid)
 {
     struct vgic_state *state = vgic->state;
     struct vgic_irq *irq = intid < VGIC_NR_PRIVATE ? &state->vcpu[vcpu].irq[intid]
                                                    : &state->spi[intid - VGIC_NR_PRIVATE];
 
+    undo_note(vgic->undo, irq, sizeof(*irq));
     return (struct vgic_ref){irq, vcpu, intid};
+}
+
+/* Before many interrupts are looked at, or registers change: quicker than one by one. */
+static inline void state_note(struct vgic *vgic)
+{
+    undo_note(vgic->undo, vgic->state, vgic_state_size(vgic->state->nr_vcpus));
 }
 
 static inline bool state_is_private(struct vgic_ref ref)

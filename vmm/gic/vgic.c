@@ -12,6 +12,7 @@
 
 void state_for_each(struct vgic *vgic, void (*fn)(struct vgic *vgic, struct vgic_ref ref))
 {
+    state_note(vgic);
     for (unsigned intid = VGIC_NR_PRIVATE; intid < VGIC_NR_INTIDS; intid++)
         fn(vgic, state_ref(vgic, 0, intid));
     for (unsigned vcpu = 0; vcpu < vgic->state->nr_vcpus; vcpu++) {
@@ -91,7 +92,7 @@ int vgic_init(struct vgic *vgic, void *state, size_t size, unsigned nr_vcpus, co
         return -EINVAL;
     }
     memset(state, 0, need);
-    *vgic = (struct vgic){ops, ctx, state};
+    *vgic = (struct vgic){.ops = ops, .ctx = ctx, .state = state};
     vgic->state->magic = VGIC_STATE_MAGIC;
     vgic->state->version = VGIC_STATE_VERSION;
     for (unsigned vcpu = 0; vcpu < nr_vcpus; vcpu++) {
@@ -155,7 +156,7 @@ int vgic_attach(struct vgic *vgic, void *state, size_t size, const struct vgic_o
                   VGIC_STATE_VERSION);
         return -EINVAL;
     }
-    *vgic = (struct vgic){ops, ctx, state};
+    *vgic = (struct vgic){.ops = ops, .ctx = ctx, .state = state};
     if (!vgic_state_size(header->nr_vcpus) || size < vgic_state_size(header->nr_vcpus) ||
         !check_state(vgic)) {
         log_error("vgic: the saved state is damaged: start the guest anew");

@@ -77,6 +77,7 @@ struct vgic {
     const struct vgic_ops *ops;
     void *ctx;
     struct vgic_state *state;
+    struct undo *undo; /* is told before `state` changes; or NULL */
 };
 
 /* Bytes of state for `nr_vcpus` vCPUs; 0 if that is 0 or more than RV_MAX_VCPUS. */

@@ -51,6 +51,7 @@ static int create_gic(struct vm *vm)
         return resume ? -EINVAL : -ENOMEM;
     error = resume ? vgic_attach(&vm->vgic, state, size, &vm_irq_ops, vm)
                    : vgic_init(&vm->vgic, state, size, n, vm->mpidr, &vm_irq_ops, vm);
+    vm->vgic.undo = &vm->cores->undo;
     if (!error && !vgic_has_vcpus(&vm->vgic, n, vm->mpidr))
         error = -EINVAL;
     if (!error)
@@ -111,6 +112,7 @@ static int create_exits(struct vm *vm)
     vm->exits.psci.ops = &vm_psci_ops;
     vm->exits.psci.opaque = vm;
     vm->exits.psci.nr_cpus = n;
+    vm->exits.psci.undo = &vm->cores->undo;
     vm->exits.psci.cpus =
         state_open(&vm->state, resume, "psci", VM_STATE_VERSION, n * sizeof(*vm->exits.psci.cpus));
     vm->exits.sysreg_cpus = state_open(&vm->state, resume, "sysreg", VM_STATE_VERSION,
@@ -134,6 +136,8 @@ static int create_state(struct vm *vm)
     bool resume = vm->config.origin != VM_NEW;
     int error = resume ? state_attach(&vm->state, vm->config.state_fd) : state_create(&vm->state);
 
+    if (!error)
+        undo_place(&vm->cores->undo, UNDO_STATE, vm->state.base, vm->state.reserved);
     if (!error)
         error = vm_clock_init(&vm->clock, &vm->state, resume);
     if (!error && vm->config.origin == VM_RESTORED)
@@ -164,6 +168,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
         error = vm_lazy_open(vm);
     if (error)
         return error;
+    undo_place(&cores->undo, UNDO_RAM, vm->ram.host, vm->ram.size);
     for (unsigned i = 0; i < config->nr_vcpus; i++) {
         vm->mpidr[i] = MPIDR_RES1 | (uint64_t)(i / CPUS_PER_AFF1) << 8 | i % CPUS_PER_AFF1;
         vm->vcpus[i] = (struct vcpu){
@@ -468,8 +473,8 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     command.vm = (uint16_t)vcpu->vm_id;
     command.reg = reply->reg;
     command.arg[0] = reply->value;
+    cores_decide(vm->cores, pcpu, &command, vcpu->dirty);
     command.arg[1] = reply->kick_vcpus ? kick_mask(vm, reply->kick_vcpus, pcpu) : 0;
-    pcpu_replying(pcpu, &command, vcpu->dirty);
     vcpu_flush(vcpu);
     if (vcpu->renew)
         sched_renew(&vm->cores->sched, vcpu->number);
@@ -507,12 +512,16 @@ static void handle_eoi(struct vm *vm, struct vcpu *vcpu, const struct rv_event *
 
 void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
 {
+    const struct rv_command no_reply = {0};
     struct exit_reply reply = {0};
+    struct pcpu *pcpu = vcpu->pcpu;
+    bool begun;
 
     if (event->type == RV_EVENT_REFILL) { /* nothing that the guest asks for */
         sched_renew(&vm->cores->sched, vcpu->number);
         return;
     }
+    begun = pcpu && cores_begin(vm->cores, pcpu, event);
     tap_exit_begin(vcpu, event);
     bus_set_access(vm->bus, (struct bus_access){.vcpu = vcpu->index,
                                                 .posted = event->type == RV_EVENT_POSTED});
@@ -526,5 +535,7 @@ void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
         break;
     default: break;
     }
+    if (begun && vm->cores->undo.open) /* without a reply */
+        cores_decide(vm->cores, pcpu, &no_reply, 0);
     tap_exit_end(vcpu, event, &reply);
 }

@@ -202,6 +202,7 @@ static int create_all(struct vm *vm, const struct plugins *plugins, bool check)
         .cards = &vm->cards,
         .state = &vm->state,
         .clock = &vm->clock,
+        .undo = vm->cores ? &vm->cores->undo : NULL,
         .resume = vm->config.origin != VM_NEW,
         .restored = vm->config.origin == VM_RESTORED,
         .check = check,

@@ -14,6 +14,15 @@ static unsigned first_waiting(const struct vm *vm)
     return vm->cores->machine->nr_lrs;
 }
 
+/* The page is about to change for the interrupt. */
+static void note_place(struct vm *vm, struct rv_gic *gic, unsigned from, unsigned intid)
+{
+    const uint64_t *place = page_irqs_place(gic, from, intid);
+
+    if (place)
+        undo_note(&vm->cores->undo, place, sizeof(*place));
+}
+
 static int irq_inject(void *opaque, unsigned index, unsigned intid, uint32_t flags)
 {
     struct vm *vm = opaque;
@@ -25,15 +34,16 @@ static int irq_inject(void *opaque, unsigned index, unsigned intid, uint32_t fla
         .vm = (uint16_t)vcpu->vm_id,
         .arg = {intid, flags},
     };
+    unsigned from = vcpu->pcpu ? first_waiting(vm) : 0;
     int error;
 
     tap_inject(vcpu, intid, flags);
-    if (!vcpu->pcpu)
-        error = page_irqs_add(gic, 0, rv_gic_irq(intid, flags));
-    else if (page_irqs_has(gic, first_waiting(vm), intid))
-        error = page_irqs_add(gic, first_waiting(vm), rv_gic_irq(intid, flags));
-    else
+    if (vcpu->pcpu && !page_irqs_has(gic, from, intid)) {
         error = pcpu_push(vcpu->pcpu, &command);
+    } else {
+        note_place(vm, gic, from, intid);
+        error = page_irqs_add(gic, from, rv_gic_irq(intid, flags));
+    }
     if (!error && flags & RV_IRQ_PENDING)
         sched_wake(&vm->cores->sched, vcpu->number);
     return error;
@@ -52,11 +62,14 @@ static int irq_retract(void *opaque, unsigned index, unsigned intid, uint32_t ma
     uint64_t found = 0;
     int error, waited;
 
-    if (!vcpu->pcpu)
+    if (!vcpu->pcpu) {
+        note_place(vm, &vcpu->page->gic, 0, intid);
         return page_irqs_retract(&vcpu->page->gic, 0, intid, mask);
+    }
     error = pcpu_call(vcpu->pcpu, &command, &found);
     if (error)
         return error;
+    note_place(vm, &vcpu->page->gic, first_waiting(vm), intid);
     waited = page_irqs_retract(&vcpu->page->gic, first_waiting(vm), intid, mask);
     if (waited) /* maybe nothing waits any more; and a direct one is to be deactivated */
         sched_renew(&vm->cores->sched, vcpu->number);

@@ -15,6 +15,7 @@ static int cpu_on(void *opaque, unsigned index, uint64_t entry, uint64_t context
 
     if (vm->cores->sched.vcpu[vcpu->number].state != SCHED_OFF)
         return -EBUSY;
+    undo_note(&vm->cores->undo, &vcpu->page->gic, sizeof(vcpu->page->gic));
     vcpu_reset(vcpu, entry, context_id, vm->core->cntvoff);
     /* What became pending while it was off waits for it; the CPU interface is as after reset. */
     vcpu_keep_irqs(vcpu, &irqs);
@@ -63,8 +64,8 @@ static int restart(void *opaque, unsigned index, uint64_t entry, uint64_t contex
             .vm = (uint16_t)vcpu->vm_id,
         };
 
-        pcpu_replying(vcpu->pcpu, &reply,
-                      vcpu->dirty); /* the LOAD has a new PC: nothing is made again */
+        /* The LOAD has a new PC: nothing is made again. */
+        cores_decide(vm->cores, vcpu->pcpu, &reply, vcpu->dirty);
         error = vcpu_flush(vcpu);
     }
     if (!error)

@@ -99,7 +99,7 @@ static int core_restart(void *opaque, unsigned index, uint64_t entry, uint64_t c
 
 static const struct psci_ops ops = {core_on,           core_off,       core_system_off,
                                     core_system_reset, core_is_memory, core_restart};
-static const struct psci psci = {&ops, &core, cpus, CPUS};
+static const struct psci psci = {.ops = &ops, .opaque = &core, .cpus = cpus, .nr_cpus = CPUS};
 static struct smccc smccc;
 
 static int setup(void **state)

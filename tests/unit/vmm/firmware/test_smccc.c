@@ -43,7 +43,7 @@ static void core_end(void *opaque)
 }
 
 static const struct psci_ops ops = {.system_off = core_end};
-static const struct psci psci = {&ops, NULL, &cpu, 1};
+static const struct psci psci = {.ops = &ops, .cpus = &cpu, .nr_cpus = 1};
 
 static void init(uint64_t midr, uint64_t pfr0, uint64_t mmfr1)
 {
