@@ -42,8 +42,8 @@ static struct rv_access device_access(const struct device_region *region)
 /* Before an access. */
 static void device_note(const struct rv_instance *instance)
 {
-    if (instance->undone)
-        undo_note(instance->env.undo, instance->undone, instance->class->state_size);
+    for (unsigned i = 0; i < DEVICE_UNDONE_BLOCKS && instance->undone[i]; i++)
+        undo_note(instance->env.undo, instance->undone[i], state_size(instance->undone[i]));
 }
 
 static int device_bus_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)
@@ -190,7 +190,6 @@ static int device_start(struct rv_instance *instance)
             return -ENOMEM;
     }
     instance->creating = true;
-    instance->undone = class->state_size <= DEVICE_UNDONE_MAX ? state : NULL;
     if (instance->env.resume)
         flags = instance->env.restored ? RV_CREATE_RESUME | RV_CREATE_RESTORED : RV_CREATE_RESUME;
     error = class->create(instance, &device_ops, state, flags, &instance->device);

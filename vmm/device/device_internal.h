@@ -7,11 +7,12 @@
 #define DEVICE_SPI_BASE 32u /* INTID of SPI 0: IHI 0069, 2.2 */
 
 /*
- * An access to a device is undone, and made again, when the vmm dies within it: its state, if it
- * is not larger than this, and words that it wrote to guest memory.
+ * An access to a device that has no rings is undone, and made again, when the vmm dies within it:
+ * its state blocks, if they are not larger than this, and words that it wrote to guest memory.
  */
-#define DEVICE_UNDONE_MAX 4096u
-#define DEVICE_WORD_MAX   16u
+#define DEVICE_UNDONE_MAX    4096u
+#define DEVICE_UNDONE_BLOCKS 4u
+#define DEVICE_WORD_MAX      16u
 
 enum device_line { DEVICE_LINE_UNKNOWN, DEVICE_LINE_LOW, DEVICE_LINE_HIGH };
 enum device_phase { DEVICE_STOPPED, DEVICE_RUNS, DEVICE_QUIESCING };
@@ -76,9 +77,8 @@ struct device_region {
 struct rv_instance {
     struct device_env env;
     const struct rv_device_class *class;
-    void *device; /* the plugin's */
-    void *
-        undone; /* the class's own state, if an access is undone when the vmm dies in it; or NULL */
+    void *device;                       /* the plugin's */
+    void *undone[DEVICE_UNDONE_BLOCKS]; /* what an access can change; NULL: no more */
     char *name;
     struct device_region regions[PLUGIN_REGIONS_MAX];
     unsigned nr_regions;
@@ -132,6 +132,7 @@ void *device_state_block(struct rv_instance *instance, const char *name, uint32_
                          uint64_t size);
 void *device_state_resize(struct rv_instance *instance, void *block, uint64_t size);
 uint64_t device_state_size(struct rv_instance *instance, const void *block);
+bool device_has_rings(const struct rv_instance *instance);
 
 /* device_region.c */
 void *device_region_memory(struct rv_instance *instance, uint32_t region);

@@ -169,7 +169,7 @@ static int device_mem_write(struct rv_instance *instance, uint64_t ipa, const vo
     if (!to)
         return -EFAULT;
     device_check_act(instance, "a write to guest memory");
-    if (instance->undone && len <= DEVICE_WORD_MAX)
+    if (len <= DEVICE_WORD_MAX && !device_has_rings(instance))
         undo_note(instance->env.undo, to, len);
     memcpy(to, from, len);
     if (len)

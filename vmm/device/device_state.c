@@ -72,6 +72,25 @@ static void *device_state_get(struct rv_instance *instance, const char *name, co
     return NULL;
 }
 
+/* They tell by themselves what the guest has seen: that cannot be undone. */
+bool device_has_rings(const struct rv_instance *instance)
+{
+    return instance->pci || instance->class->place == RV_PLACE_VIRTIO_MMIO ||
+           instance->class->place == RV_PLACE_PCI;
+}
+
+/* The block `old`, or a new one, is at `new` now. */
+static void device_state_undone(struct rv_instance *instance, const void *old, void *new)
+{
+    unsigned i = 0;
+
+    while (i < DEVICE_UNDONE_BLOCKS && instance->undone[i] != old)
+        i++;
+    if (new &&i < DEVICE_UNDONE_BLOCKS && state_size(new) <= DEVICE_UNDONE_MAX &&
+        !device_has_rings(instance))
+        instance->undone[i] = new;
+}
+
 void *device_state_open(struct rv_instance *instance, const char *block, uint32_t version,
                         uint64_t size)
 {
@@ -79,6 +98,7 @@ void *device_state_open(struct rv_instance *instance, const char *block, uint32_
     void *state = name ? device_state_get(instance, name, block, version, size) : NULL;
 
     free(name);
+    device_state_undone(instance, NULL, state);
     return state;
 }
 
@@ -96,18 +116,20 @@ void *device_state_block(struct rv_instance *instance, const char *name, uint32_
                    DEVICE_BLOCK_MAX);
         return NULL;
     }
-    /* With further blocks it keeps its own record of what the guest has seen, such as rings. */
-    instance->undone = NULL;
     return device_state_open(instance, name, version, size);
 }
 
 void *device_state_resize(struct rv_instance *instance, void *block, uint64_t size)
 {
+    void *new;
+
     if (!block || size == 0) {
         device_bug(instance, "another size for no block, or none for one");
         return NULL;
     }
-    return state_resize(instance->env.state, block, size);
+    new = state_resize(instance->env.state, block, size);
+    device_state_undone(instance, block, new);
+    return new;
 }
 
 uint64_t device_state_size(struct rv_instance *instance, const void *block)

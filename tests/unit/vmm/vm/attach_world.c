@@ -15,10 +15,12 @@
 #include "vmm/board/board.h"
 #include "vmm/loop.h"
 #include "vmm/util/log.h"
+#include "vmm/vm/vm_devices.h"
 
 #define NEED(is)  ((is) ? (void)0 : (perror(#is), abort()))
 #define RAM       RV_BLOCK_SIZE
 #define RAM_USED  0x10000u /* what the guest can have changed */
+#define ROM_MAX   0x10000u /* registers that the guest reads from memory */
 #define NR_LRS    4u
 #define TURNS     200u /* that the guest gets to come to its end */
 #define TRAP_FLAG 0x100
@@ -28,7 +30,7 @@ struct arena {
     struct rv_channel channels[WORLD_VCPUS] __attribute__((aligned(RV_PAGE_SIZE)));
     struct rv_vcpu_page pages[WORLD_VCPUS] __attribute__((aligned(RV_PAGE_SIZE)));
     struct journal journal __attribute__((aligned(RV_PAGE_SIZE)));
-    uint8_t ram[RAM + BOARD_PVTIME_SIZE] __attribute__((aligned(RV_PAGE_SIZE)));
+    uint8_t ram[RAM + ROM_MAX + BOARD_PVTIME_SIZE] __attribute__((aligned(RV_PAGE_SIZE)));
 };
 
 /* A vmm: the first, or the one that goes on. */
@@ -366,6 +368,8 @@ static struct process *process_new(const int *state_fd)
     NEED(p && base && plugins);
     while (config.nr_devices < WORLD_DEVICES && script->devices[config.nr_devices])
         config.nr_devices++;
+    config.rom_size = vm_devices_rom(&config, plugins);
+    NEED(config.rom_size <= ROM_MAX);
     p->machine = (struct machine){
         .ops = &ops,
         .nr_pcpus = WORLD_VCPUS,

@@ -92,7 +92,9 @@ static void pending(struct vm *vm)
 #define MMIO_WRITE(sas, at, word) .esr = ESR_WRITE(sas), .ipa = (at), .value = (word)
 
 static const struct world_exit exits[] = {
-    {.name = "a read of a register of the UART", MMIO_READ(2, BOARD_UART_BASE + 0x18)},
+    {.name = "a read of a register of the UART",
+     MMIO_READ(2, BOARD_UART_BASE + 0x18),
+     .prepare = uart},
     {.name = "a character is read from the UART", MMIO_READ(2, BOARD_UART_BASE), .prepare = uart},
     {.name = "a character is written to the UART",
      MMIO_WRITE(2, BOARD_UART_BASE, 'x'),
