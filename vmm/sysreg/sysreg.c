@@ -83,8 +83,7 @@ static void write_sgi(const struct sysreg *sysreg, struct sysreg_cpu *cpu,
                               : access->reg->op2 == 5 ? VGIC_SGI1R
                                                       : VGIC_ASGI1R;
 
-    access->kick =
-        sysreg->sgi(sysreg->opaque, access->vcpu, which, access->value, access->reached);
+    access->kick = sysreg->sgi(sysreg->opaque, access->vcpu, which, access->value, access->reached);
 }
 
 static void write_dir(const struct sysreg *sysreg, struct sysreg_cpu *cpu,

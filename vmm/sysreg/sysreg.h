@@ -49,13 +49,13 @@ struct sysreg {
 
 struct sysreg_access {
     const struct exit_sysreg *reg;
-    unsigned vcpu;  /* index of the vCPU that does it */
-    uint64_t pc;    /* for the log */
-    uint64_t value; /* in: what is written; out: what is read */
+    unsigned vcpu;    /* index of the vCPU that does it */
+    uint64_t pc;      /* for the log */
+    uint64_t value;   /* in: what is written; out: what is read */
     uint64_t reached; /* in: vCPUs, by the stub's number, that got this SGI from the stub */
     uint64_t kick;    /* out: vCPUs to kick */
-    bool lost;      /* out: the machine is lost, and the guest cannot go on */
-    bool undefined; /* out: this CPU does not have the register */
+    bool lost;        /* out: the machine is lost, and the guest cannot go on */
+    bool undefined;   /* out: this CPU does not have the register */
 };
 
 /* The state after a cold reset. */
