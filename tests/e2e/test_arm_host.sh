@@ -92,6 +92,7 @@ waits() {
 }
 waits_for() { waits grep -q "$2" /run/$1; } # NAME WORDS: the guest with this name says them
 beat() { [ $(grep -c '^# beat' /run/beats) -gt $1 ]; }
+has_successor() { [ $(grep -c 'goes on after' /run/beats.err) -ge $1 ]; }
 left_is() { [ "$(left)" = "$1" ]; }
 echo "before: $(left)"
 guest endless "$endless"
@@ -111,9 +112,9 @@ guest beats "$beats"
 keeper=$!
 waits beat 3
 for i in 1 2; do
-    n=$(grep -c '^# beat' /run/beats)
     kill -9 $(cat /proc/$keeper/task/$keeper/children)
-    waits beat $((n + 3))
+    waits has_successor $i
+    waits beat $(($(grep -c '^# beat' /run/beats) + 3))
 done
 # A byte that was on its way to the console may be lost or come twice.
 tr -d '\r' </run/beats | awk '/^# beat [0-9]*, 0 wrong$/ { n++; last = $3 + 0; next } /wrong/ { odd++ }

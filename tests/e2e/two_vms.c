@@ -14,6 +14,7 @@
 #include "vmm/util/log.h"
 #include "vmm/loop.h"
 #include "vmm/device/plugin.h"
+#include "vmm/vm/vm_devices.h"
 
 #define NR_VMS   2u
 #define SLICE_NS 2000000ull
@@ -154,29 +155,31 @@ static void look(evutil_socket_t fd, short what, void *opaque)
 
 static int make(struct event_base *base, const struct plugins *plugins, char **argv)
 {
+    struct vm_config vm = {
+        .nr_vcpus = 1,
+        .ram_size = NEIGHBOUR_RAM,
+        .files.kernel = argv[3],
+    };
+    uint64_t rom = vm_devices_rom(&vm, plugins), memory = vm_memory_size(vm.ram_size, rom);
     struct machine_config config = {
         .stub = argv[1],
         .nr_pcpus = run.scenario->pcpus,
         .nr_vcpus = NR_VMS,
-        .ram_size = NR_VMS * vm_memory_size(NEIGHBOUR_RAM, 0),
+        .ram_size = NR_VMS * memory,
     };
 
+    vm.rom_size = rom;
     run.machine = machine_qemu_start(&config, base, died, NULL);
     if (!run.machine)
         return -1;
     cores_init(&run.cores, run.machine, SLICE_NS);
     for (unsigned i = 0; i < NR_VMS; i++) {
-        struct vm_config vm = {
-            .name = i ? "second" : "first",
-            .nr_vcpus = 1,
-            .ram_size = NEIGHBOUR_RAM,
-            .files.kernel = argv[3],
-        };
         struct vm_share share = {
             .id = i,
-            .ram_offset = i * vm_memory_size(NEIGHBOUR_RAM, 0),
+            .ram_offset = i * memory,
         };
 
+        vm.name = i ? "second" : "first";
         if (vm_create(&run.vms[i], &vm, &share, &run.cores, base, plugins, NULL))
             return -1;
     }

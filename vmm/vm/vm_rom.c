@@ -18,20 +18,24 @@ int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *i
 {
     struct guest_rom *rom = &vm->roms.rom[vm->roms.count];
     struct vm_rom *state = &vm->rom_state[vm->roms.count];
+    uint64_t left = vm->config.rom_size - vm->rom_code_used - vm->rom_data_used;
 
     if (bytes == 0 || (bytes | base.v) % RV_PAGE_SIZE)
         return -EINVAL;
-    if (vm->roms.count == GUEST_ROMS_MAX || bytes > vm->config.rom_size - vm->rom_used)
+    if (vm->roms.count == GUEST_ROMS_MAX || bytes > left)
         return -ENOSPC;
-    state->offset = vm->config.ram_size + vm->rom_used;
-    state->data = data;
+    /* Data are pages, from the end: code stays where it can be mapped in blocks. */
+    *state = (struct vm_rom){
+        .offset = vm->config.ram_size + vm->rom_code_used + (data ? left - bytes : 0),
+        .data = data,
+    };
     if (!data)
         state->stale = calloc(bytes / RV_PAGE_SIZE / 64 + 1, sizeof(uint64_t));
     if (!data && !state->stale)
         return -ENOMEM;
     if (!data && vm->config.origin == VM_TAKEN_OVER) /* nobody knows any more what is not */
         memset(state->stale, 0xff, bytes / RV_PAGE_SIZE / 64 * sizeof(uint64_t));
-    vm->rom_used += bytes;
+    *(data ? &vm->rom_data_used : &vm->rom_code_used) += bytes;
     *rom = (struct guest_rom){
         .host = vm->machine->ram + vm->share.ram_offset + state->offset,
         .ipa = base.v,

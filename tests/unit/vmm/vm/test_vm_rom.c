@@ -91,7 +91,7 @@ static bool fault(uint64_t esr, uint64_t address)
 #define MAPPED      "map 4000000 4600000 200000 5\n"
 #define GONE        "protect 4000000 200000 0 0\n"
 #define DATA        0x09000000ull
-#define DATA_MAPPED "map 9000000 4800000 1000 1\n"
+#define DATA_MAPPED "map 9000000 49ff000 1000 1\n"
 #define DATA_GONE   "protect 9000000 1000 0 0\n"
 _Static_assert(LAYOUT_RAM + SHARE + RAM == 0x4600000, "where MAPPED has the memory");
 _Static_assert((RV_MAP_READ | RV_MAP_EXEC) == 5, "as MAPPED has it");
@@ -266,6 +266,22 @@ static void vmm_reads_what_is_shown(void **state)
     assert_null(guest_rom_at(&vm.roms, BASE, 8));
 }
 
+/* A MAP of 64 MiB in pages would be too much for one command. */
+static void code_behind_data_is_where_it_can_be_mapped_in_blocks(void **state)
+{
+    unsigned index;
+    uint8_t *data;
+
+    vm_rom_free(&vm);
+    vm.rom_code_used = 0;
+    assert_int_equal(vm_rom_new(&vm, ipa(DATA), RV_PAGE_SIZE, true, &index, &data), 0);
+    assert_int_equal(vm_rom_new(&vm, ipa(BASE), ROM, false, &index, &memory), 0);
+    assert_ptr_equal(memory, machine_ram + SHARE + RAM);
+    vm_rom_show(&vm, index, true);
+    assert_true(fault(READ_FAULT, BASE));
+    check_said(MAPPED);
+}
+
 static void data_is_read_and_not_executed(void **state)
 {
     show_data();
@@ -287,7 +303,7 @@ static void data_that_changes_is_cleaned_where_caches_need_it_and_costs_no_comma
     assert_string_equal(clean, "");
     machine.ops = &with_caches;
     vm_rom_written(&vm, 1, 0x18, 4);
-    assert_string_equal(clean, "4800018 4");
+    assert_string_equal(clean, "49ff018 4");
     check_said("");
 }
 
@@ -326,6 +342,7 @@ int main(void)
         TEST(vmm_that_takes_over_unmaps_whatever_was_mapped),
         TEST(refusal_of_the_stub_breaks_the_vm),
         TEST(vmm_reads_what_is_shown),
+        TEST(code_behind_data_is_where_it_can_be_mapped_in_blocks),
         TEST(data_is_read_and_not_executed),
         TEST(data_that_changes_is_cleaned_where_caches_need_it_and_costs_no_command),
         TEST(data_can_be_hidden_for_a_while_and_code_stays),
