@@ -18,7 +18,7 @@ started() { for _ in {1..600}; do "$vmm" ps | grep -q '^web .* running' && retur
 printed() { for _ in {1..900}; do grep -q "$1" "$work/console" && return; sleep 0.1; done; return 1; }
 
 for command in "${commands[@]}"; do
-    typed=${command//build\/vmm\/vmm/$vmm}
+    typed=${command//build\/vmm\/vmm/"'$vmm'"}
     typed=${typed//\/snapshots/$work/snapshots}
     typed=${typed//.../$options}
     got=0
