@@ -16,12 +16,12 @@ now=$(cat /sys/class/rtc/rtc0/since_epoch)
 echo $((now + 2)) >/sys/class/rtc/rtc0/wakealarm
 sleep 4
 echo "alarms $(irqs) took"
-echo enabled >/sys/class/rtc/rtc0/device/power/wakeup
-now=$(cat /sys/class/rtc/rtc0/since_epoch)
-echo $((now + 3)) >/sys/class/rtc/rtc0/wakealarm
 cd /sys/firmware/qemu_fw_cfg
 echo "items $(cat rev) $(cat by_name/opt/org.example/greeting/raw) $(sha256sum <by_name/opt/org.example/item/raw)"
 echo "seed $(grep -aic cidata /dev/vda) $(grep -ac '"local-hostname":"web-1"' /dev/vda)"
+echo enabled >/sys/class/rtc/rtc0/device/power/wakeup
+now=$(cat /sys/class/rtc/rtc0/since_epoch)
+echo $((now + 3)) >/sys/class/rtc/rtc0/wakealarm
 echo mem >/sys/power/state && echo "slept $(($(cat /sys/class/rtc/rtc0/since_epoch) - now))"
 S
 head -c 5000 /dev/urandom >"$work/item"

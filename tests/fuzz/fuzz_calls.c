@@ -124,7 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct psci_ops ops = {cpu_on,       cpu_off,   system_off,
                                         system_reset, is_memory, restart};
-    static const struct psci psci = {&ops, NULL, cpus, CPUS};
+    static const struct psci psci = {.ops = &ops, .cpus = cpus, .nr_cpus = CPUS};
     uint64_t id[RV_ID_INDEX(7, 7) + 1] = {0};
     struct rv_vcpu_page page, before;
     struct smccc smccc;

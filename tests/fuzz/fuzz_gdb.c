@@ -26,7 +26,10 @@ static struct gdb_session session;
 static struct gdb_registers registers;
 static struct rv_vcpu_page pages[VCPUS];
 static uint64_t ram[RAM_SIZE / 8], wanted[RAM_SIZE / 8]; /* the guest's, without any BRK */
-static struct gdb_memory memory = {{(uint8_t *)ram, RAM_IPA, RAM_SIZE}, NULL, 40};
+static struct gdb_memory memory = {
+    .ram = {.host = (uint8_t *)ram, .ipa = RAM_IPA, .size = RAM_SIZE},
+    .pa_bits = 40,
+};
 static struct gdb_points points;
 static struct gdb_reader replies;
 static bool runs;
