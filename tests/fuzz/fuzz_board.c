@@ -193,9 +193,10 @@ static void access_registers(struct rv_instance *h, struct input *in, bool is_wr
     if (is_write)
         error = h->class->regions[0].write(
             h->device, offset, size,
-            size == 8 ? take64(in, 8) : take_value(in) & (UINT64_MAX >> (64 - 8 * size)), NULL);
+            size == 8 ? take64(in, 8) : take_value(in) & (UINT64_MAX >> (64 - 8 * size)),
+            &plugin_host_access);
     else
-        error = h->class->regions[0].read(h->device, offset, size, &value, NULL);
+        error = h->class->regions[0].read(h->device, offset, size, &value, &plugin_host_access);
     CHECK(error <= 0);
     CHECK(size != 4 || error == 0); /* a whole register is always there, or reads as 0 */
 }
