@@ -35,7 +35,10 @@ int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *i
         return -ENOMEM;
     if (!data && vm->config.origin == VM_TAKEN_OVER) /* nobody knows any more what is not */
         memset(state->stale, 0xff, bytes / RV_PAGE_SIZE / 64 * sizeof(uint64_t));
-    *(data ? &vm->rom_data_used : &vm->rom_code_used) += bytes;
+    if (data)
+        vm->rom_data_used += bytes;
+    else
+        vm->rom_code_used += bytes;
     *rom = (struct guest_rom){
         .host = vm->machine->ram + vm->share.ram_offset + state->offset,
         .ipa = base.v,

@@ -13,6 +13,18 @@ void board_start(const char *property, const char *value)
     CHECK(plugin_host_start(&host, 0) == 0);
 }
 
+int board_setup(void **state)
+{
+    board_start(NULL, NULL);
+    return 0;
+}
+
+int board_teardown(void **state)
+{
+    plugin_host_stop(&host);
+    return 0;
+}
+
 void pass(uint64_t ns)
 {
     plugin_host_pass(&host, ns);

@@ -11,6 +11,10 @@ extern struct rv_instance host;
 /* A new host, and the device on it, running. `property` (or NULL) has the value `value`. */
 void board_start(const char *property, const char *value);
 
+/* For cmocka: such a device without a property for each test, and its end. */
+int board_setup(void **state);
+int board_teardown(void **state);
+
 /* Time passes; each timer fires at its time. */
 void pass(uint64_t ns);
 

@@ -19,18 +19,6 @@
 #define MIS  0x18
 #define ICR  0x1c
 
-static int setup(void **state)
-{
-    board_start(NULL, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    plugin_host_stop(&host);
-    return 0;
-}
-
 static void counter_is_the_hosts_seconds(void **state)
 {
     assert_int_equal(get(DR), 1700000000);
@@ -195,23 +183,20 @@ static void create_without_a_timer_fails(void **state)
 
 int main(void)
 {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, board_setup, board_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(counter_is_the_hosts_seconds, setup, teardown),
-        cmocka_unit_test_setup_teardown(counter_goes_on_from_what_is_loaded, setup, teardown),
-        cmocka_unit_test_setup_teardown(match_interrupts_once_and_when_enabled, setup, teardown),
-        cmocka_unit_test_setup_teardown(match_of_now_is_at_once_and_of_the_past_never, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(match_follows_a_counter_that_is_set, setup, teardown),
-        cmocka_unit_test_setup_teardown(match_follows_the_hosts_clock_when_that_is_set, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(match_comes_at_once_when_the_hosts_clock_is_set_beyond_it,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(identification_is_what_drivers_look_for, setup, teardown),
-        cmocka_unit_test_setup_teardown(accesses_of_every_kind_end, setup, teardown),
-        cmocka_unit_test_setup_teardown(reset_forgets_all, setup, teardown),
-        cmocka_unit_test_setup_teardown(taken_over_it_tells_of_a_match_that_has_passed, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(create_without_a_timer_fails, setup, teardown),
+        TEST(counter_is_the_hosts_seconds),
+        TEST(counter_goes_on_from_what_is_loaded),
+        TEST(match_interrupts_once_and_when_enabled),
+        TEST(match_of_now_is_at_once_and_of_the_past_never),
+        TEST(match_follows_a_counter_that_is_set),
+        TEST(match_follows_the_hosts_clock_when_that_is_set),
+        TEST(match_comes_at_once_when_the_hosts_clock_is_set_beyond_it),
+        TEST(identification_is_what_drivers_look_for),
+        TEST(accesses_of_every_kind_end),
+        TEST(reset_forgets_all),
+        TEST(taken_over_it_tells_of_a_match_that_has_passed),
+        TEST(create_without_a_timer_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

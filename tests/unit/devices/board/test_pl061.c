@@ -23,18 +23,6 @@
 #define DATA(m)  (4u * (m))
 #define PRESS_MS 100u
 
-static int setup(void **state)
-{
-    board_start(NULL, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    plugin_host_stop(&host);
-    return 0;
-}
-
 static bool press(void)
 {
     return ringvisor_device.event(host.device,
@@ -240,7 +228,7 @@ static void identification_is_what_drivers_look_for(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, board_setup, board_teardown)
     const struct CMUnitTest tests[] = {
         TEST(data_is_masked_by_the_address),
         TEST(registers_hold_what_is_written),

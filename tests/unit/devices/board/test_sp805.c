@@ -20,18 +20,6 @@
 #define SECOND 24000000u /* ticks */
 #define UNLOCK 0x1acce551u
 
-static int setup(void **state)
-{
-    board_start(NULL, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    plugin_host_stop(&host);
-    return 0;
-}
-
 static void counter_stands_until_it_is_enabled(void **state)
 {
     assert_int_equal(get(LOAD), 0xffffffff);
@@ -227,7 +215,7 @@ static void identification_is_what_drivers_look_for(void **state)
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, board_setup, board_teardown)
     const struct CMUnitTest tests[] = {
         TEST(counter_stands_until_it_is_enabled),
         TEST(counter_counts_down_at_24_mhz),

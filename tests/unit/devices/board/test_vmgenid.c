@@ -10,18 +10,6 @@
 
 #include "tests/unit/support/board_device.h"
 
-static int setup(void **state)
-{
-    board_start(NULL, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    plugin_host_stop(&host);
-    return 0;
-}
-
 struct id {
     uint32_t word[4];
 };
@@ -82,7 +70,7 @@ static void guest_of_a_snapshot_gets_another_number_and_one_interrupt(void **sta
 
 int main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, board_setup, board_teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_guest_has_a_number_of_its_own_that_it_cannot_change),
         TEST(next_vmm_leaves_the_number_as_it_is),
