@@ -4,12 +4,18 @@
  * threads (of disks, logs, shared folders) are there before the sandbox is. So each gets SIGSYS,
  * whose handler does it there; a thread that one of them makes meanwhile is found in the next
  * round, or has inherited it.
+ *
+ * The kernel's own workers for io_uring are in the list of threads, too, while a request is in
+ * flight that the last vmm had left. They take no signal, and act with what the thread that
+ * submits may do.
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,7 +26,8 @@
 #include "vmm/sandbox/sandbox_internal.h"
 
 #define THREADS_MAX 1024u
-#define PATIENCE_MS 2000u
+#define PATIENCE_MS 30000u /* a thread may be in a system call for a slow disk */
+#define URING_NAME  "iou-" /* the kernel's iou-wrk-PID and iou-sqp-PID */
 
 static const struct sandbox_thread *asked;
 static atomic_int answer; /* 1: none yet; else 0 or -errno */
@@ -67,6 +74,21 @@ static bool is_known(const pid_t *known, unsigned nr, pid_t thread)
     return false;
 }
 
+static bool is_of_uring(DIR *folder, pid_t thread)
+{
+    char path[32], name[sizeof(URING_NAME)] = "";
+    int fd;
+
+    snprintf(path, sizeof(path), "%d/comm", thread);
+    fd = openat(dirfd(folder), path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false; /* it has ended */
+    if (read(fd, name, sizeof(name) - 1) < 0)
+        name[0] = 0;
+    close(fd);
+    return !strcmp(name, URING_NAME);
+}
+
 /* One round. How many threads were new, or -errno. */
 static int apply_in_new(DIR *folder, pid_t *known, unsigned *nr)
 {
@@ -83,7 +105,7 @@ static int apply_in_new(DIR *folder, pid_t *known, unsigned *nr)
             return -ENOSPC;
         known[(*nr)++] = thread;
         found++;
-        error = apply_in(thread);
+        error = is_of_uring(folder, thread) ? 0 : apply_in(thread);
     }
     return error ? error : found;
 }
