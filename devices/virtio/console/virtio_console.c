@@ -6,7 +6,9 @@
  *
  * Nothing is buffered here. A chain of the driver's that the back end does not take
  * whole is kept until it does; input is asked for when there is a chain to put it in.
- * Both may so be in flight for ever, and are taken up again after a restart.
+ * Both may so be in flight for ever, and are taken up again after a restart: output goes on
+ * behind what the back end took, so that only the write of a process that dies within it may come
+ * twice; each control message to the driver counts once, and each of the driver's is obeyed.
  */
 #include <endian.h>
 #include <errno.h>
@@ -49,8 +51,20 @@ struct console_port_state {
 
 struct console_state {
     struct console_port_state port[CONSOLE_PORTS];
+    uint32_t written[CONSOLE_PORTS]; /* bytes that the back end took of the chain in flight */
+    /*
+     * CONSOLE_TELLING, the port's number in bits 15:8 and the news: this message is in the chain
+     * that is in flight or, if none is, the driver has it.
+     */
+    uint32_t telling;
+    uint32_t pad;
 };
-_Static_assert(sizeof(struct console_state) == 16, "state layout");
+_Static_assert(sizeof(struct console_state) == 40, "state layout");
+
+#define CONSOLE_STATE_VERSION 2u
+#define CONSOLE_STATE_1       16u /* bytes of version 1: the ports */
+
+#define CONSOLE_TELLING (1u << 31)
 
 struct console;
 
@@ -73,8 +87,11 @@ struct console {
     struct rv_timer *timer;
     uint64_t *bytes_in, *bytes_out, *bad_messages;
     unsigned nr_ports;
-    bool still;     /* quiesced */
-    uint32_t again; /* queues that have had their turn and may have more */
+    bool still;              /* quiesced */
+    bool catching_up;        /* a message that an earlier process may have obeyed is obeyed first */
+    uint32_t again;          /* queues that have had their turn and may have more */
+    struct virtq_chain news; /* for the next control message */
+    bool news_held;
     struct console_port port[CONSOLE_PORTS];
 };
 
@@ -151,33 +168,55 @@ console_message(const struct console_port *p, enum console_news news,
     return sizeof(control) + more_len;
 }
 
-/* As much of the news as the driver has buffers for. */
-static void console_tell(struct console *c)
+/*
+ * An earlier process may have died while it told something. If its chain is not in flight, the
+ * driver has it. Only that the other end is there is told again: it may be another one now.
+ */
+static void console_settle(struct console *c)
+{
+    uint32_t telling = c->state->telling, port = telling >> 8 & 0xff;
+
+    if (!(telling & CONSOLE_TELLING))
+        return;
+    if (!c->news_held && port < c->nr_ports)
+        c->state->port[port].news &= (uint8_t) ~(telling & ~(uint32_t)NEWS_OPEN);
+    __atomic_store_n(&c->state->telling, 0, __ATOMIC_RELEASE);
+}
+
+/* The message is told once, wherever this process dies. False: there is no buffer for it. */
+static bool console_tell_one(struct console *c, unsigned port, enum console_news what)
 {
     struct virtqueue *vq = console_queue(c, CONSOLE_CONTROL_IN);
     uint8_t message[sizeof(struct virtio_console_control) + CONSOLE_NAME_MAX];
-    struct virtq_chain chain;
+    uint8_t *news = &c->state->port[port].news;
+    size_t len = console_message(&c->port[port], what, message);
 
-    if (!console_multiport(c))
+    c->news_held = c->news_held || virtqueue_pop(vq, &c->news);
+    if (!c->news_held)
+        return false;
+    __atomic_store_n(&c->state->telling, CONSOLE_TELLING | port << 8 | what, __ATOMIC_RELEASE);
+    /* One that does not fit is cut: the driver has said how long a name it takes. */
+    len = iov_write(c->news.writable, c->news.writable_count, 0, message, len);
+    c->news_held = false;
+    virtqueue_push(vq, &c->news, len);
+    __atomic_store_n(news, (uint8_t)(*news & ~what), __ATOMIC_RELEASE);
+    __atomic_store_n(&c->state->telling, 0, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* As much of the news as the driver has buffers for. */
+static void console_tell(struct console *c)
+{
+    const struct console_port_state *port = c->state->port;
+    bool told = true;
+
+    if (!console_multiport(c) || c->catching_up)
         return;
-    for (unsigned i = 0; i < c->nr_ports; i++) {
-        uint8_t *news = &c->state->port[i].news;
-
-        while (*news) {
-            enum console_news first = *news & -*news;
-            size_t len = console_message(&c->port[i], first, message);
-
-            if (!virtqueue_pop(vq, &chain)) {
-                virtqueue_flush_notify(vq);
-                return;
-            }
-            *news &= (uint8_t)~first;
-            /* One that does not fit is cut: the driver has said how long a name it takes. */
-            len = iov_write(chain.writable, chain.writable_count, 0, message, len);
-            virtqueue_push(vq, &chain, len);
-        }
-    }
-    virtqueue_flush_notify(vq);
+    console_settle(c);
+    for (unsigned i = 0; i < c->nr_ports; i++)
+        while (told && port[i].news)
+            told = console_tell_one(c, i, port[i].news & -port[i].news);
+    virtqueue_flush_notify(console_queue(c, CONSOLE_CONTROL_IN));
 }
 
 static void console_accept(struct console_port *p)
@@ -259,6 +298,7 @@ enum console_next { NEXT_BACK_END, NEXT_LOOP, NEXT_DRIVER };
 static enum console_next console_write(struct console_port *p, size_t *budget)
 {
     const struct virtio_plugin *plugin = p->console->plugin;
+    uint32_t *written = &p->console->state->written[p->index];
     struct virtq_chain *chain = &p->out;
 
     while (chain->readable_count) {
@@ -268,6 +308,7 @@ static enum console_next console_write(struct console_port *p, size_t *budget)
         if (len == 0)
             return NEXT_LOOP;
         taken = plugin->ops->chr_write(plugin->instance, p->chr, chain->readable->iov_base, len);
+        __atomic_store_n(written, *written + (uint32_t)taken, __ATOMIC_RELEASE);
         *p->console->bytes_out += taken;
         *budget -= taken;
         iov_advance(&chain->readable, &chain->readable_count, taken);
@@ -275,6 +316,13 @@ static enum console_next console_write(struct console_port *p, size_t *budget)
             return NEXT_BACK_END;
     }
     return NEXT_DRIVER;
+}
+
+static bool console_next_out(struct console_port *p, struct virtqueue *vq)
+{
+    /* Before the pop: it is of the chain that is in flight. */
+    __atomic_store_n(&p->console->state->written[p->index], 0, __ATOMIC_RELEASE);
+    return virtqueue_pop(vq, &p->out);
 }
 
 /* False: there may be more, and nobody else will tell. */
@@ -288,7 +336,7 @@ static bool console_out(struct console_port *p)
     do {
         virtqueue_notify_disable(vq);
         while (n < CONSOLE_BATCH && next == NEXT_DRIVER &&
-               (p->out_held || virtqueue_pop(vq, &p->out))) {
+               (p->out_held || console_next_out(p, vq))) {
             next = console_write(p, &budget);
             p->out_held = next != NEXT_DRIVER;
             if (!p->out_held)
@@ -329,8 +377,12 @@ static void console_serve(struct console *c, unsigned index)
 
 static void console_notify(void *device, struct virtqueue *vq)
 {
-    ((struct console *)device)->still = false; /* it has been resumed, if it stood still */
-    console_serve(device, vq->index);
+    struct console *c = device;
+
+    c->still = false; /* it has been resumed, if it stood still */
+    if (vq->index == CONSOLE_CONTROL_OUT)
+        c->catching_up = false;
+    console_serve(c, vq->index);
 }
 
 static void console_go_on(void *opaque)
@@ -345,20 +397,29 @@ static void console_go_on(void *opaque)
     }
 }
 
-/* After a restart: what was held is held again; there is never more than one. */
+/*
+ * After a restart: what was held is held again; there is never more than one. A message of the
+ * driver's is obeyed, once more if it was: nothing that follows from it has been told yet.
+ */
 static void console_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
 {
     struct console *c = device;
     bool out = vq->index % 2;
+    bool is_control = vq->index == CONSOLE_CONTROL_IN || vq->index == CONSOLE_CONTROL_OUT;
     struct console_port *p = &c->port[vq->index < CONSOLE_CONTROL_IN ? 0 : vq->index / 2 - 1];
-    bool *held = out ? &p->out_held : &p->in_held;
+    struct virtq_chain *to = out ? &p->out : is_control ? &c->news : &p->in;
+    bool *held = out ? &p->out_held : is_control ? &c->news_held : &p->in_held;
 
-    if (vq->index == CONSOLE_CONTROL_IN || vq->index == CONSOLE_CONTROL_OUT || *held) {
+    if (vq->index == CONSOLE_CONTROL_OUT)
+        console_control(c, chain);
+    if (vq->index == CONSOLE_CONTROL_OUT || *held) {
         virtqueue_push(vq, chain, 0);
         return;
     }
-    *(out ? &p->out : &p->in) = *chain;
+    *to = *chain;
     *held = true;
+    if (out)
+        iov_advance(&to->readable, &to->readable_count, c->state->written[p->index]);
 }
 
 static void console_forget(struct console_port *p)
@@ -374,6 +435,8 @@ static bool console_reset(void *device)
 
     for (unsigned i = 0; i < c->nr_ports; i++)
         console_forget(&c->port[i]);
+    c->news_held = c->catching_up = false;
+    c->state->telling = 0;
     c->again = 0;
     return true;
 }
@@ -383,6 +446,8 @@ static bool console_queue_reset(void *device, struct virtqueue *vq)
     struct console *c = device;
     struct console_port *p = &c->port[vq->index < CONSOLE_CONTROL_IN ? 0 : vq->index / 2 - 1];
 
+    if (vq->index == CONSOLE_CONTROL_IN)
+        c->news_held = false;
     if (vq->index == CONSOLE_CONTROL_IN || vq->index == CONSOLE_CONTROL_OUT)
         return true;
     if (vq->index % 2)
@@ -640,6 +705,7 @@ static int console_create(struct virtio_plugin *plugin, void *state, uint32_t fl
     c->bytes_out = ops->counter(plugin->instance, "bytes-out", "bytes from the guest");
     c->bad_messages =
         ops->counter(plugin->instance, "bad-messages", "control messages that made no sense");
+    c->catching_up = flags & RV_CREATE_RESUME;
     /* Who is at the other end now need not be who was there for an earlier vmm. */
     for (unsigned i = 0; i < CONSOLE_PORTS && flags & RV_CREATE_RESUME; i++) {
         struct console_port_state *s = &c->state->port[i];
@@ -656,6 +722,16 @@ static int console_create(struct virtio_plugin *plugin, void *state, uint32_t fl
         .limits = limits,
     };
     *device = c;
+    return 0;
+}
+
+/* Version 1 has just the ports. What was half written of a chain is not known: it comes again. */
+static int console_upgrade(struct rv_instance *instance, const struct rv_vmm_ops *ops,
+                           const struct rv_state_upgrade *upgrade)
+{
+    if (upgrade->block || upgrade->from_size != CONSOLE_STATE_1)
+        return -EINVAL;
+    memcpy(upgrade->to, upgrade->from, CONSOLE_STATE_1);
     return 0;
 }
 
@@ -678,5 +754,5 @@ static const struct virtio_plugin_class console = {
 
 VIRTIO_PLUGIN(console, .name = "virtio-console",
               .description = "virtio console: consoles and channels for programs",
-              .properties = console_properties, .state_version = 1,
-              .state_size = sizeof(struct console_state));
+              .properties = console_properties, .state_version = CONSOLE_STATE_VERSION,
+              .state_size = sizeof(struct console_state), .upgrade = console_upgrade);

@@ -350,6 +350,29 @@ void plugin_host_stop(struct rv_instance *host)
     check_nothing_left(host);
 }
 
+static void nobody(void *opaque)
+{
+}
+
+void plugin_host_die(struct rv_instance *host)
+{
+    host->device = NULL;
+    memset(host->timer, 0, sizeof(host->timer));
+    memset(host->watch, 0, sizeof(host->watch));
+    memset(host->reply, 0, sizeof(host->reply));
+    /* A thread of the device may live on here, and post. */
+    for (unsigned i = 0; i < PLUGIN_HOST_WORKS; i++)
+        if (host->work[i].run)
+            host->work[i].run = nobody;
+    for (unsigned i = 0; i < PLUGIN_HOST_CHRS; i++)
+        host->chr[i].open = false;
+    if (host->listener.watch)
+        host->listener.watch = NULL;
+    host->disk.open = false;
+    host->disk.nr_pending = host->disk.nr_waiting = host->disk.nr_cancelled = 0;
+    host->mappings = 0;
+}
+
 const struct rv_access plugin_host_access = {
     .size = sizeof(plugin_host_access),
     .vcpu = RV_VCPU_NONE,

@@ -16,7 +16,7 @@
 
 #define PLUGIN_HOST_TIMERS    16u
 #define PLUGIN_HOST_WATCHES   300u
-#define PLUGIN_HOST_WORKS     4u
+#define PLUGIN_HOST_WORKS     8u
 #define PLUGIN_HOST_REGIONS   2u     /* with memory */
 #define PLUGIN_HOST_STATE     16384u /* bytes */
 #define PLUGIN_HOST_CHRS      4u     /* character back ends */
@@ -194,6 +194,11 @@ int plugin_host_create(struct rv_instance *host, uint32_t flags);
 int plugin_host_start(struct rv_instance *host, uint32_t flags);
 /* destroy(). What the device leaves behind ends the program: the vmm would free it. */
 void plugin_host_stop(struct rv_instance *host);
+/*
+ * The process is gone, in the middle of anything: all that the device had from it, which is never
+ * called again. Only state, guest memory, the regions' memory and the disk's image remain.
+ */
+void plugin_host_die(struct rv_instance *host);
 
 /* A vCPU's access that waits for its answer. */
 extern const struct rv_access plugin_host_access;

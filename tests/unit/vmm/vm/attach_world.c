@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "tests/unit/vmm/vm/attach_world.h"
 
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <ucontext.h>
 #include <unistd.h>
 
 #include "proto/arm/esr.h"
+#include "tests/unit/support/death.h"
 #include "vmm/board/board.h"
 #include "vmm/loop.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm_devices.h"
 
-#define NEED(is)  ((is) ? (void)0 : (perror(#is), abort()))
-#define RAM       RV_BLOCK_SIZE
-#define RAM_USED  0x10000u /* what the guest can have changed */
-#define ROM_MAX   0x10000u /* registers that the guest reads from memory */
-#define NR_LRS    4u
-#define TURNS     200u /* that the guest gets to come to its end */
-#define TRAP_FLAG 0x100
+#define NEED(is) ((is) ? (void)0 : (perror(#is), abort()))
+#define RAM      RV_BLOCK_SIZE
+#define RAM_USED 0x10000u /* what the guest can have changed */
+#define ROM_MAX  0x10000u /* registers that the guest reads from memory */
+#define NR_LRS   4u
+#define TURNS    200u /* that the guest gets to come to its end */
 
 /* What outlives the vmm, but for the state area; and of it, what it uses. */
 struct arena {
@@ -62,86 +59,16 @@ static uint32_t taken[WORLD_VCPUS][WORLD_INTIDS], starts[WORLD_VCPUS];
  * Death
  */
 
-static struct {
-    bool armed;
-    unsigned count, at;
-    sigjmp_buf end;
-} death;
-
-static struct {
-    uint8_t *at;
-    size_t size;
-} kept[4];
-
 static void find_kept(void)
 {
     const uintptr_t page = RV_PAGE_SIZE;
     uint8_t *undo = (uint8_t *)((uintptr_t)&arena->journal.undo & ~(page - 1));
-    uint8_t *journal = (uint8_t *)&arena->journal.pcpu[WORLD_VCPUS];
 
-    kept[0].at = (uint8_t *)arena;
-    kept[0].size = ((uintptr_t)journal - (uintptr_t)arena + page - 1) & ~(page - 1);
-    kept[1].at = undo;
+    death_keep(arena, (size_t)((uint8_t *)&arena->journal.pcpu[WORLD_VCPUS] - (uint8_t *)arena));
     /* A copy in the log is nothing before the log says so: a death within is one before. */
-    kept[1].size = ((uintptr_t)arena->journal.undo.bytes - (uintptr_t)undo) & ~(page - 1);
-    kept[2].at = arena->ram;
-    kept[2].size = RAM_USED;
-    kept[3].at = process->vm.state.base;
-    kept[3].size = process->vm.state.size;
-}
-
-static void protect(int prot)
-{
-    for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-        mprotect(kept[i].at, kept[i].size, prot);
-}
-
-static bool is_kept(const void *at)
-{
-    for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-        if ((uintptr_t)at - (uintptr_t)kept[i].at < kept[i].size)
-            return true;
-    return false;
-}
-
-/* A store to what is kept: it is made by itself, or the vmm is dead. */
-static void on_store(int number, siginfo_t *info, void *opaque)
-{
-    ucontext_t *context = opaque;
-
-    if (!death.armed || !is_kept(info->si_addr))
-        abort();
-    protect(PROT_READ | PROT_WRITE);
-    if (++death.count == death.at)
-        siglongjmp(death.end, 1);
-    context->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
-}
-
-static void on_step(int number, siginfo_t *info, void *opaque)
-{
-    ucontext_t *context = opaque;
-
-    context->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
-    if (death.armed)
-        protect(PROT_READ);
-}
-
-static void arm(unsigned store)
-{
-    struct sigaction stored = {.sa_sigaction = on_store, .sa_flags = SA_SIGINFO | SA_NODEFER};
-    struct sigaction stepped = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO | SA_NODEFER};
-
-    find_kept();
-    NEED(sigaction(SIGSEGV, &stored, NULL) == 0 && sigaction(SIGTRAP, &stepped, NULL) == 0);
-    death.at = store;
-    death.armed = true;
-    protect(PROT_READ);
-}
-
-static void disarm(void)
-{
-    death.armed = false;
-    protect(PROT_READ | PROT_WRITE);
+    death_keep(undo, ((uintptr_t)arena->journal.undo.bytes - (uintptr_t)undo) & ~(page - 1));
+    death_keep(arena->ram, RAM_USED);
+    death_keep(process->vm.state.base, process->vm.state.size);
 }
 
 /*
@@ -324,15 +251,10 @@ static void obey(unsigned core)
 
 static void obey_all(void)
 {
-    bool armed = death.armed;
-
-    if (armed)
-        disarm();
+    death_pause();
     for (unsigned i = 0; i < WORLD_VCPUS; i++)
         obey(i);
-    death.armed = armed;
-    if (armed)
-        protect(PROT_READ);
+    death_go_on();
 }
 
 static void kick(struct machine *m, unsigned pcpu)
@@ -515,6 +437,13 @@ static void look(const struct process *p, struct world_end *end)
     memcpy(end->starts, starts, sizeof(starts));
 }
 
+static void live(void *opaque)
+{
+    struct world_end *end = opaque;
+
+    end->stuck = !go_on(process);
+}
+
 static void run(unsigned store, struct world_end *end)
 {
     struct process *p;
@@ -528,14 +457,9 @@ static void run(unsigned store, struct world_end *end)
         cores[i].live = -1;
     begin();
     p = process;
-    if (sigsetjmp(death.end, 1) == 0) {
-        arm(store);
-        end->stuck = !go_on(p);
-        disarm();
-        end->stores = death.count;
-    } else {
-        death.armed = false;
-        end->died = 1;
+    find_kept();
+    end->died = death_run(store, live, end, &end->stores);
+    if (end->died) {
         p = take_over(p);
         end->refused = !p;
         end->stuck = p && !go_on(p);
