@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * "pty" and "pty:LINK": a new pseudo-terminal, raw, whose user may open and close it
- * as often as he likes. Its name is said at the start, and LINK points to it.
+ * as often as he likes. Its name is said at the start, and LINK points to it. The keeper has the
+ * master as well: who uses the terminal does not notice that another process takes over.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "vmm/chardev/chardev_stream.h"
+#include "vmm/keeper/kept.h"
 #include "vmm/sandbox/outside.h"
 #include "vmm/util/log.h"
 
@@ -82,16 +84,41 @@ static void pty_looked(struct chardev_stream *s)
     chardev_stream_look(s);
 }
 
-/* A task: remove the link if it is still ours. The data are its target and itself. */
+/* Which link it is: the next process makes another one, with the same target. */
+struct pty_link {
+    dev_t device;
+    ino_t inode;
+    char path[];
+};
+
+/* A task: remove the link if it is still ours. */
 static int pty_unlink(const void *data, size_t size, bool away, struct outside_result *result)
 {
-    const char *name = data, *link = name + strlen(name) + 1;
-    char target[PTY_NAME];
-    ssize_t n = readlink(link, target, sizeof(target));
+    const struct pty_link *link = data;
+    struct stat st;
 
-    if (n == (ssize_t)strlen(name) && memcmp(target, name, (size_t)n) == 0)
-        return unlink(link) ? -errno : 0;
-    return 0;
+    if (lstat(link->path, &st) || st.st_dev != link->device || st.st_ino != link->inode)
+        return 0;
+    return unlink(link->path) ? -errno : 0;
+}
+
+/* The link that is made at `made` will be at `path`. 0 or -errno. */
+static int pty_add_unlinker(struct chardev_pty *pty, const char *made, const char *path)
+{
+    size_t size = sizeof(struct pty_link) + strlen(path) + 1;
+    struct pty_link *link = calloc(1, size);
+    struct stat st;
+
+    if (!link)
+        return -ENOMEM;
+    if (lstat(made, &st) == 0) {
+        link->device = st.st_dev;
+        link->inode = st.st_ino;
+        strcpy(link->path, path);
+        pty->unlinker = outside_add(pty_unlink, link, size, true);
+    }
+    free(link);
+    return pty->unlinker < 0 ? -ENOMEM : 0;
 }
 
 static void pty_free(struct chardev_stream *s)
@@ -141,9 +168,9 @@ failed:
 /* In one step, and in place of nothing but a link to a pseudo-terminal. */
 static int pty_make_link(struct chardev_pty *pty, const char *link)
 {
-    char target[PTY_NAME] = "", *temporary = NULL, *both = NULL;
+    char target[PTY_NAME] = "", *temporary = NULL;
     struct stat st;
-    int error = 0, size;
+    int error = 0;
 
     if (lstat(link, &st) == 0 &&
         (!S_ISLNK(st.st_mode) || readlink(link, target, sizeof(target) - 1) < 0 ||
@@ -152,20 +179,38 @@ static int pty_make_link(struct chardev_pty *pty, const char *link)
                   pty->stream.name);
         return -EEXIST;
     }
-    size = asprintf(&both, "%s%c%s", pty->name, '\0', link);
-    if (size >= 0)
-        pty->unlinker = outside_add(pty_unlink, both, (size_t)size + 1, true);
-    free(size >= 0 ? both : NULL);
-    if (pty->unlinker < 0 || asprintf(&temporary, "%s.%d", link, (int)getpid()) < 0) {
+    if (asprintf(&temporary, "%s.%d", link, (int)getpid()) < 0) {
         log_error("console '%s': out of memory", pty->stream.name);
         return -ENOMEM;
     }
-    if (symlink(pty->name, temporary) || rename(temporary, link)) {
+    if (symlink(pty->name, temporary))
         error = -errno;
+    if (!error)
+        error = pty_add_unlinker(pty, temporary, link);
+    if (!error && rename(temporary, link))
+        error = -errno;
+    if (error) {
         log_error("console '%s': the link cannot be made: %s", pty->stream.name, strerror(-error));
         unlink(temporary);
     }
     free(temporary);
+    return error;
+}
+
+/* That of the process before this one; or a new one. */
+static int pty_find(struct chardev_pty *pty)
+{
+    unsigned number = kept_number("pty");
+    int error;
+
+    pty->master = kept_get("pty-%u", number);
+    if (pty->master >= 0)
+        return ptsname_r(pty->master, pty->name, sizeof(pty->name)) ? -errno : 0;
+    error = pty_make(pty);
+    if (!error)
+        error = kept_put(pty->master, "pty-%u", number);
+    if (!error)
+        fprintf(stderr, "vmm: console '%s' is %s\n", pty->stream.name, pty->name);
     return error;
 }
 
@@ -189,14 +234,13 @@ int chardev_pty_open(struct event_base *base, const char *link, struct chardev *
     if (!error && !pty->resized)
         error = -ENOMEM;
     if (!error)
-        error = pty_make(pty);
+        error = pty_find(pty);
     if (!error && link)
         error = pty_make_link(pty, link);
     if (error) {
         chardev_free(&pty->stream.chardev);
         return error;
     }
-    fprintf(stderr, "vmm: console '%s' is %s\n", pty->stream.name, pty->name);
     chardev_stream_look(&pty->stream);
     *chardev = &pty->stream.chardev;
     return 0;

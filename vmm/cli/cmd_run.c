@@ -54,7 +54,8 @@ struct session {
     struct loop loop;
     struct vm *vm; /* NULL: there is none yet */
     bool looping;
-    bool over; /* perhaps before the loop began */
+    bool over;   /* perhaps before the loop began */
+    bool serves; /* the guest is this process's: if it is to be another's, it begins with a kill */
     enum loop_end how;
     int signal;
     unsigned grace_s;
@@ -330,7 +331,7 @@ int command_serve(const struct run_options *o)
     struct record *record = NULL;
     struct event *watchdog = NULL;
     int status = STATUS_VMM;
-    bool created = false, taken_over;
+    bool created = false, taken_over = false;
 
     sandbox_begin(o->sandbox);
     service_open();
@@ -388,10 +389,11 @@ int command_serve(const struct run_options *o)
         goto out;
     if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait, &gdb))
         goto out;
-    if (!vm_lazy_is_on(&vm)) /* else all_memory_read() */
-        kept_serving();
     if ((o->snapshots && snapshot_allow(&vm, o->snapshots)) || sandbox_enter(base))
         goto out;
+    if (!vm_lazy_is_on(&vm)) /* else all_memory_read() */
+        kept_serving();
+    session.serves = true;
     loop_add(&session.loop, &vm);
     session.looping = true;
     if (control)
@@ -406,8 +408,10 @@ int command_serve(const struct run_options *o)
         leave(control, console);
     }
 out:
-    if (kept_may_fail())
+    if (kept_may_fail() || (taken_over && machine && !session.serves && !session.over))
         exit(STATUS_VMM); /* the machine and all else is the guest's, which another worker has */
+    if (taken_over && !session.serves)
+        kept_serving(); /* no other one could do better */
     if (session.over && !session.loop.ended)
         status = status_of(&session, session.how);
     gdb_server_close(gdb);

@@ -201,7 +201,7 @@ static int check(const struct disk *disk, const struct disk_request *request, ui
 {
     const struct disk_info *info = &disk->info;
 
-    if (disk->broken)
+    if (disk->record->broken)
         return -EIO;
     if (request->op > DISK_WRITE_ZEROES || (request->flags & ~DISK_UNMAP))
         return -EINVAL;
@@ -474,19 +474,48 @@ static int open_image(const struct disk_config *config, enum disk_cache cache, s
     return fd;
 }
 
+/* Nobody else may have it, but for a process of this guest's that is about to be gone. */
+static int lock_image(const struct disk *common, int fd, const struct disk_config *config,
+                      bool is_kept)
+{
+    if (config->no_lock || is_kept)
+        return 0;
+    if (common->record->known)
+        return disk_lock_after(fd, config->path, config->read_only);
+    return disk_lock(fd, config->path, config->read_only);
+}
+
+/* That of the process before this one, whatever is at its path now; or the one at the path. */
+static int find_image(const struct disk *common, const struct disk_config *config, struct stat *st,
+                      bool *is_kept)
+{
+    int fd = disk_kept_image(common->number);
+
+    *is_kept = fd >= 0;
+    if (!*is_kept)
+        return open_image(config, common->cache, st);
+    if (fstat(fd, st) == 0)
+        return fd;
+    close(fd);
+    return -EBADF;
+}
+
 /* Open, lock and look at what is on this machine; then the driver for its format. */
 static int open_local(struct disk *common, const struct disk_config *config, struct disk **disk)
 {
     const struct disk_format *format;
     struct stat st;
-    int fd = open_image(config, common->cache, &st);
-    int error;
+    bool is_kept;
+    int fd = find_image(common, config, &st, &is_kept), error;
 
     if (fd < 0)
         return fd;
     error = disk_format_find(config->path, fd, config->format, S_ISBLK(st.st_mode), &format);
-    if (!error && !config->no_lock)
-        error = disk_lock(fd, config->path, config->read_only);
+    if (!error)
+        error = lock_image(common, fd, config, is_kept);
+    if (!error && !format->driver)
+        error =
+            disk_keep_image(common->number, fd, config->path, config->read_only, !config->no_lock);
     if (error) {
         close(fd);
         return error;
@@ -515,6 +544,7 @@ int disk_open(struct event_base *base, const struct disk_config *config, struct 
     common.path = strdup(config->path);
     if (!common.path)
         return -ENOMEM;
+    common.record = disk_kept_record(&common.number);
     if (disk_format_is_uri(config->path))
         error = nbd_open(&common, config, NULL, false, disk);
     else
@@ -523,6 +553,7 @@ int disk_open(struct event_base *base, const struct disk_config *config, struct 
         free(common.path);
         return error;
     }
+    (*disk)->record->known = 1;
     (*disk)->pass = event_new(base, -1, 0, pass, *disk);
     (*disk)->retry = event_new(base, -1, 0, try_again, *disk);
     if (!(*disk)->pass || !(*disk)->retry) {

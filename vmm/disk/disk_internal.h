@@ -6,6 +6,7 @@
 #pragma once
 
 #include "vmm/disk/disk.h"
+#include "vmm/disk/disk_kept.h"
 
 /* Requests in the order of arrival; each is in one list at most. Zeroed: empty. */
 struct disk_list {
@@ -75,11 +76,11 @@ struct disk {
     void (*round_end)(void *opaque); /* may be NULL */
     void *round_opaque;
     unsigned in_flight;
-    unsigned said;     /* what has been said, see disk_io_error() */
-    uint64_t writes;   /* changes that were acknowledged without being stable */
-    uint64_t stable;   /* of those, how many a FLUSH has made stable since */
-    bool flush_broken; /* no FLUSH can succeed any more */
-    bool broken;       /* no request can */
+    unsigned said;              /* what has been said, see disk_io_error() */
+    uint64_t writes;            /* changes that were acknowledged without being stable */
+    uint64_t stable;            /* of those, how many a FLUSH has made stable since */
+    struct disk_record *record; /* what is lost */
+    unsigned number;            /* of the disk: disk_kept.h */
 };
 
 /* The request is over; done() comes later. `error` is 0 or -errno. */

@@ -218,7 +218,7 @@ static void nbd_unpark(struct disk *disk, struct disk_request *request, int erro
 {
     struct nbd *nbd = (struct nbd *)disk;
 
-    if (!error && disk->broken)
+    if (!error && disk->record->broken)
         error = -EIO;
     if (error)
         finish(nbd, request, error);
@@ -250,7 +250,7 @@ static void failed(struct nbd *nbd, struct disk_request *request)
         return;
     /* Full is no loss: the server still has what it could not write. Anything else may be one. */
     if ((request->op == DISK_FLUSH || work->step == STEP_SYNC) && error != -ENOSPC)
-        nbd->disk.flush_broken = true;
+        nbd->disk.record->flush_broken = 1;
     finish(nbd, request, disk_io_error(request, error));
 }
 
@@ -260,7 +260,7 @@ static void succeeded(struct nbd *nbd, struct disk_request *request)
     bool is_flush = request->op == DISK_FLUSH || work->step == STEP_SYNC;
 
     if (is_flush) {
-        finish(nbd, request, nbd->disk.flush_broken ? -EIO : 0);
+        finish(nbd, request, nbd->disk.record->flush_broken ? -EIO : 0);
         return;
     }
     if (request->op == DISK_READ && work->bounce)
@@ -389,7 +389,7 @@ static void fail_all(struct nbd *nbd)
 {
     struct disk_request *request;
 
-    nbd->disk.broken = true;
+    nbd->disk.record->broken = 1;
     if (nbd->handle)
         end_connection(nbd, 0);
     take_answers(nbd);
@@ -529,7 +529,8 @@ static void settle(struct nbd *nbd)
     if (nbd->settling)
         return;
     nbd->settling = true;
-    if (!nbd->handle && nbd->away_since && !nbd->disk.broken && clock_now_ms() >= nbd->reconnect_at)
+    if (!nbd->handle && nbd->away_since && !nbd->disk.record->broken &&
+        clock_now_ms() >= nbd->reconnect_at)
         reconnect(nbd);
     while (nbd->handle) {
         take_answers(nbd);

@@ -215,14 +215,14 @@ static void sync_over(struct raw *raw)
     int error = (int)request->work.result;
 
     raw->flushing = NULL;
-    if (error && !raw->disk.flush_broken) {
-        raw->disk.flush_broken = true;
+    if (error && !raw->disk.record->flush_broken) {
+        raw->disk.record->flush_broken = 1;
         log_error("disk '%s': fdatasync failed: %s. Data that the guest wrote may be lost; all its "
                   "flushes fail from now on",
                   raw->disk.path, strerror(-error));
     }
     /* What is wrong with the data does not get better by asking again. */
-    error = raw->disk.flush_broken ? -EIO : 0;
+    error = raw->disk.record->flush_broken ? -EIO : 0;
     do
         finish(raw, request, error);
     while ((request = disk_list_pop(&raw->sharing)));
@@ -450,7 +450,7 @@ static void over(struct raw *raw, struct disk_request *request)
         /* Its write-back error is told to this O_DSYNC write, and to no fdatasync after it. */
         if (raw->disk.cache == DISK_WRITETHROUGH && request->op != DISK_READ &&
             work->result == -EIO)
-            raw->disk.flush_broken = true;
+            raw->disk.record->flush_broken = 1;
         fail(raw, request, (int)work->result);
         break;
     case STEP_SYNC: sync_over(raw); break;

@@ -88,10 +88,26 @@ static bool outlives(struct keeper *keeper, int signal)
     return true;
 }
 
+/* The worker was to take over and has said why it could not. True: another one is to try. */
+static bool tries_again(struct keeper *keeper, int status)
+{
+    if (!keeper->begun || keeper->serving || keeper->forwarded || WEXITSTATUS(status) == 0)
+        return false;
+    if (!may_crash_again(keeper)) {
+        log_error("no vmm can take over: the guest is ended");
+        return false;
+    }
+    log_warn("the vmm that was to take over has ended with status %d: another one tries",
+             WEXITSTATUS(status));
+    return true;
+}
+
 /* The worker has ended. -1: another one goes on; else the exit status of the run. */
 static int worker_ended(struct keeper *keeper, int status)
 {
-    bool another = WIFSIGNALED(status) && WTERMSIG(status) != keeper->forwarded;
+    bool another = WIFSIGNALED(status)
+                       ? WTERMSIG(status) != keeper->forwarded && outlives(keeper, WTERMSIG(status))
+                       : tries_again(keeper, status);
 
     close(keeper->socket);
     keeper->socket = -1;
@@ -100,7 +116,6 @@ static int worker_ended(struct keeper *keeper, int status)
     restore_terminal(keeper);
     if (keeper_upgrade_worker_left(keeper, status))
         return -1;
-    another = another && outlives(keeper, WTERMSIG(status));
     if (another && start_worker(keeper) == 0)
         return -1;
     if (another)

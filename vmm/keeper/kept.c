@@ -15,6 +15,7 @@
 #include "vmm/util/log.h"
 
 #define UPGRADE_BACKLOG 8
+#define KINDS           8u /* of things that are numbered */
 
 static int kept_socket = -1;
 static bool may_fail;
@@ -33,6 +34,20 @@ bool kept_has_keeper(void)
 pid_t kept_pid(void)
 {
     return kept_has_keeper() ? getppid() : getpid();
+}
+
+unsigned kept_number(const char *kind)
+{
+    static struct {
+        const char *kind;
+        unsigned next;
+    } numbers[KINDS];
+    unsigned i = 0;
+
+    while (numbers[i].kind && strcmp(numbers[i].kind, kind) != 0 && i < KINDS - 1)
+        i++;
+    numbers[i].kind = kind;
+    return numbers[i].next++;
 }
 
 /* A request and its answer, whose descriptors replace those of the request. 0 or -errno. */

@@ -24,6 +24,12 @@ bool kept_has_keeper(void);
 /* The process that the user has started: the keeper, or this one. */
 pid_t kept_pid(void);
 
+/*
+ * The number of the next thing of a kind ("disk") that this process opens, from 0 on: all processes
+ * of one guest open the same ones in the same order.
+ */
+unsigned kept_number(const char *kind);
+
 /* A descriptor that is the caller's, or -1. `fmt` makes its name. */
 int kept_get(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "vmm/keeper/kept.h"
 #include "vmm/net/net_backend.h"
 
 struct tap;
@@ -251,6 +252,30 @@ static int tap_attach(struct tap *tap, const char *ifname, unsigned pairs)
     return fd;
 }
 
+/*
+ * The keeper has the descriptor as well: an interface that the vmm has made goes with its last
+ * descriptor, and frames wait in it for the next process.
+ */
+static int tap_attach_kept(struct tap *tap, const char *ifname, unsigned pairs)
+{
+    const struct ifreq attach = {.ifr_flags = IFF_ATTACH_QUEUE};
+    unsigned number = kept_number("tap");
+    int fd = kept_get("tap-%u", number);
+
+    if (fd >= 0) {
+        /* The process before may have left it detached; otherwise this fails and changes nothing. */
+        if (pairs > 1)
+            (void)ioctl(fd, TUNSETQUEUE, &attach);
+        return fd;
+    }
+    fd = tap_attach(tap, ifname, pairs);
+    if (fd >= 0 && kept_put(fd, "tap-%u", number)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 /* The `index`th number of "5:6". -1 after a message. */
 static int tap_passed(struct tap *tap, const char *list, unsigned index)
 {
@@ -294,7 +319,7 @@ static bool tap_open_queue(struct tap *tap, unsigned index, const char *ifname, 
 
     q->tap = tap;
     q->index = index;
-    q->fd = fds ? tap_passed(tap, fds, index) : tap_attach(tap, ifname, pairs);
+    q->fd = fds ? tap_passed(tap, fds, index) : tap_attach_kept(tap, ifname, pairs);
     if (q->fd < 0)
         return false;
     if (ioctl(q->fd, TUNSETVNETHDRSZ, &header) < 0 ||

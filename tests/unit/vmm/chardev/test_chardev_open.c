@@ -22,6 +22,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/support/kept_fake.h"
 #include "vmm/chardev/chardev.h"
 
 #define BIG 1000000u
@@ -667,6 +668,35 @@ static void link_of_an_earlier_pty_is_replaced(void **state)
     assert_string_equal(target, "/dev/pts/4712");
 }
 
+/* The link of the process before may go late: not that of the next one, which has the same target. */
+static void user_of_a_pty_does_not_notice_another_process(void **state)
+{
+    struct fixture *f = *state;
+    char target[64] = "", again[64] = "";
+    struct chardev *before;
+    int fd;
+
+    kept_fake_begin();
+    assert_int_equal(open_spec(f, "pty", f->path), 0);
+    assert_true(readlink(f->path, target, sizeof(target) - 1) > 0);
+    fd = open(f->path, O_RDWR | O_NOCTTY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    before = f->chardev;
+    kept_fake_next();
+    assert_int_equal(open_spec(f, "pty", f->path), 0);
+    chardev_free(before);
+    assert_true(readlink(f->path, again, sizeof(again) - 1) > 0);
+    assert_string_equal(again, target);
+    assert_int_equal(write(fd, "in\r", 3), 3);
+    f->room = 100;
+    attach(f);
+    run_until(f, &f->got_len, 3);
+    assert_int_equal(write_text(f, "out\n"), 4);
+    assert_reads(fd, "out\n");
+    close(fd);
+    kept_fake_end();
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -688,6 +718,7 @@ int main(void)
         TEST(pty_is_opened_and_closed_as_its_user_likes),
         TEST(size_of_a_pty_s_terminal_is_told),
         TEST(link_of_an_earlier_pty_is_replaced),
+        TEST(user_of_a_pty_does_not_notice_another_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
