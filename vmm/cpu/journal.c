@@ -29,13 +29,30 @@ static bool journal_is_ours(const struct journal *journal)
            journal->size == sizeof(*journal);
 }
 
-static bool journal_is_whole(const struct journal *journal)
+/* One that the rings could have brought. Type 0: none. */
+static bool journal_event_is_whole(const struct rv_event *event)
+{
+    return event->type <= RV_EVENT_REFILL &&
+           (event->vcpu < RV_MAX_VCPUS || event->vcpu == RV_NO_VCPU);
+}
+
+static bool journal_pcpu_is_whole(const struct pcpu_journal *journal)
+{
+    if (journal->last - journal->first > JOURNAL_DEFERRED || journal->phase > JOURNAL_REPLYING ||
+        !journal_event_is_whole(&journal->current))
+        return false;
+    for (uint32_t at = journal->first; at != journal->last; at++)
+        if (!journal_event_is_whole(&journal->deferred[at % JOURNAL_DEFERRED]))
+            return false;
+    return true;
+}
+
+bool journal_is_whole(const struct journal *journal)
 {
     bool whole = journal_is_ours(journal);
 
     for (unsigned i = 0; whole && i < RV_MAX_PCPUS; i++)
-        whole = journal->pcpu[i].last - journal->pcpu[i].first <= JOURNAL_DEFERRED &&
-                journal->pcpu[i].phase <= JOURNAL_REPLYING;
+        whole = journal_pcpu_is_whole(&journal->pcpu[i]);
     return whole;
 }
 

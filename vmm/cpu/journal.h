@@ -75,5 +75,8 @@ static inline void pcpu_journal_init(struct pcpu_journal *journal)
  */
 struct journal *journal_open(bool *found);
 
+/* Is it of this version, and does it make sense? What it says of memory is the undo log's. */
+bool journal_is_whole(const struct journal *journal);
+
 /* Would journal_open() take the one that is kept, and in use? 0, or -EINVAL after a message. */
 int journal_check(void);
