@@ -13,6 +13,8 @@
 #include "tests/unit/support/check.h"
 #include "tests/unit/support/death.h"
 
+#define DAMAGE_MAX 480u /* bytes of a block: the device, its queues, and some requests in flight */
+
 void attach_must(struct attached *a, bool is, const char *what)
 {
     if (is)
@@ -190,6 +192,84 @@ static void run(const struct attach_case *of, bool packed, unsigned store, struc
     }
     end->failed = a->failed;
     remove_folder(a);
+}
+
+/*
+ * State that is damaged
+ */
+
+struct left {
+    uint8_t *at;
+    size_t size;
+    uint8_t *copy;
+};
+
+static unsigned find_left(struct attached *a, struct left left[])
+{
+    unsigned nr = 0;
+
+    left[nr++] = (struct left){(uint8_t *)a->host.state, a->host.class->state_size, NULL};
+    for (unsigned i = 0; i < sizeof(a->host.block) / sizeof(a->host.block[0]); i++)
+        if (a->host.block[i].block)
+            left[nr++] = (struct left){a->host.block[i].block, a->host.block[i].size, NULL};
+    left[nr++] = (struct left){a->world.ram, DRIVER_RAM_SIZE, NULL}; /* put back, not damaged */
+    for (unsigned i = 0; i < nr; i++) {
+        left[i].copy = malloc(left[i].size + 1);
+        CHECK(left[i].copy);
+        memcpy(left[i].copy, left[i].at, left[i].size);
+    }
+    return nr;
+}
+
+static void go_on_with_damage(struct attached *a)
+{
+    if (plugin_host_start(&a->host, RV_CREATE_RESUME) != 0)
+        return;
+    a->of->work(a, true);
+    if (a->of->died)
+        a->of->died(a);
+    if (a->host.disk.open)
+        plugin_host_disk_complete_all(&a->host.disk);
+    plugin_host_stop(&a->host);
+}
+
+static void damage(const struct attach_case *of, bool packed)
+{
+    static const uint8_t wrong[] = {1, 0x80, 0xff};
+    struct attached *a = calloc(1, sizeof(*a));
+    struct left left[6];
+    unsigned nr;
+
+    CHECK(a);
+    a->of = of;
+    start(a, packed);
+    of->begin(a);
+    for (unsigned i = 0; i < of->queues; i++)
+        attach_kick(a, i);
+    plugin_host_die(&a->host);
+    nr = find_left(a, left);
+    for (unsigned part = 0; part + 1 < nr; part++)
+        for (size_t at = 0; at < left[part].size && at < DAMAGE_MAX; at++) {
+            for (unsigned i = 0; i < nr; i++)
+                memcpy(left[i].at, left[i].copy, left[i].size);
+            left[part].at[at] ^= wrong[at % sizeof(wrong)];
+            go_on_with_damage(a);
+        }
+    remove_folder(a);
+}
+
+bool attach_damaged(const struct attach_case *of, bool packed)
+{
+    int status;
+    pid_t child = fork();
+
+    CHECK(child >= 0);
+    if (child == 0) {
+        damage(of, packed);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 void attach_run(const struct attach_case *of, bool packed, unsigned store, struct attach_end *end)

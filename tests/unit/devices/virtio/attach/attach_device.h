@@ -71,6 +71,12 @@ struct attach_end {
 /* In a process of its own: the vmm dies before its `store`-th store (from 1 on; 0: it does not). */
 void attach_run(const struct attach_case *of, bool packed, unsigned store, struct attach_end *end);
 
+/*
+ * In a process of its own, for each byte of the state that a vmm left, which is wrong: another one
+ * refuses it, or goes on with it, whatever the driver sees then. False: it crashed.
+ */
+bool attach_damaged(const struct attach_case *of, bool packed);
+
 /* False, with a message, is the end of the test. */
 void attach_must(struct attached *a, bool is, const char *what);
 void attach_give(struct attached *a, unsigned queue, unsigned token, const struct driver_seg *segs,

@@ -18,6 +18,15 @@
 #define NEVER  0u
 #define DEATHS 24u /* where there are more stores, some are passed over */
 
+static const struct attach_case *case_of(unsigned i)
+{
+    const struct attach_case *more[] = {&attach_console, &attach_net, &attach_vsock, &attach_fs};
+
+    return i < attach_nr_cases ? &attach_cases[i] : more[i - attach_nr_cases];
+}
+
+#define NR_CASES (attach_nr_cases + 4)
+
 static unsigned kill_in(const struct attach_case *of, bool packed)
 {
     struct attach_end must, is;
@@ -42,24 +51,31 @@ static unsigned kill_in(const struct attach_case *of, bool packed)
 
 static void driver_does_not_notice_a_death_before_any_store(void **state)
 {
-    const struct attach_case *more[] = {&attach_console, &attach_net, &attach_vsock, &attach_fs};
     const char *only = getenv("ATTACH_CASE"); /* a part of its name */
     unsigned noticed = 0;
 
-    for (unsigned i = 0; i < attach_nr_cases + 4; i++) {
-        const struct attach_case *of =
-            i < attach_nr_cases ? &attach_cases[i] : more[i - attach_nr_cases];
-
-        for (unsigned packed = 0; packed < 2 && (!only || strstr(of->name, only)); packed++)
-            noticed += kill_in(of, packed);
-    }
+    for (unsigned i = 0; i < NR_CASES; i++)
+        for (unsigned packed = 0; packed < 2 && (!only || strstr(case_of(i)->name, only)); packed++)
+            noticed += kill_in(case_of(i), packed);
     assert_int_equal(noticed, 0);
+}
+
+static void state_with_any_byte_wrong_is_refused_or_goes_on(void **state)
+{
+    const char *only = getenv("ATTACH_CASE");
+
+    for (unsigned i = 0; i < NR_CASES; i++)
+        for (unsigned packed = 0; packed < 2 && (!only || strstr(case_of(i)->name, only)); packed++)
+            if (!attach_damaged(case_of(i), packed))
+                fail_msg("%s%s: a byte that was wrong ended the vmm", case_of(i)->name,
+                         packed ? ", packed" : "");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(driver_does_not_notice_a_death_before_any_store),
+        cmocka_unit_test(state_with_any_byte_wrong_is_refused_or_goes_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
