@@ -36,18 +36,43 @@
 #define FW_CFG_TURN  0x40000u /* bytes that one turn of DMA copies */
 #define FW_CFG_PIECE 0x1000u
 
-#define FW_CFG_STATE_VERSION 1u
+#define FW_CFG_STATE_VERSION 2u
 
 struct fw_cfg_state {
-    uint16_t key;        /* 0x00 the item that is selected */
-    uint16_t busy;       /* 0x02 1: a DMA request is not done yet */
-    uint32_t offset;     /* 0x04 of the next byte in the item; may lie beyond its end */
-    uint32_t high;       /* 0x08 upper half of the DMA register, as the guest means it */
-    uint32_t left;       /* 0x0c bytes that the request still has to copy */
-    uint64_t to;         /* 0x10 where the next of them goes */
+    uint16_t key;  /* 0x00 the item that is selected */
+    uint16_t busy; /* 0x02 1: a DMA request is not done yet */
+    uint32_t high; /* 0x04 upper half of the DMA register, as the guest means it */
+    /*
+     * 0x08 Bits 31:0 the offset of the next byte in the item, which may lie beyond its end; bits
+     * 63:32 bytes that the request still has to copy. In one word, so that one store tells of a
+     * copy.
+     */
+    uint64_t progress;
+    uint64_t end;        /* 0x10 behind the last of them, in guest memory */
     uint64_t descriptor; /* 0x18 address of the request */
 };
 _Static_assert(sizeof(struct fw_cfg_state) == 0x20, "state block layout");
+
+struct fw_cfg_state_1 {
+    uint16_t key, busy;
+    uint32_t offset, high, left;
+    uint64_t to, descriptor;
+};
+
+static uint32_t fw_cfg_offset(const struct fw_cfg_state *s)
+{
+    return (uint32_t)s->progress;
+}
+
+static uint32_t fw_cfg_left(const struct fw_cfg_state *s)
+{
+    return (uint32_t)(s->progress >> 32);
+}
+
+static void fw_cfg_set(struct fw_cfg_state *s, uint32_t offset, uint32_t left)
+{
+    __atomic_store_n(&s->progress, (uint64_t)left << 32 | offset, __ATOMIC_RELEASE);
+}
 
 /* What a guest puts at the address that it writes to the DMA register; all big-endian. */
 struct fw_cfg_descriptor {
@@ -72,8 +97,8 @@ static const uint8_t *fw_cfg_rest(const struct fw_cfg *f, uint32_t *bytes)
     const struct fw_cfg_item *item = fw_cfg_items_find(f->items, f->s->key);
     uint32_t size = item ? item->size : 0;
 
-    *bytes = f->s->offset < size ? size - f->s->offset : 0;
-    return *bytes ? item->data + f->s->offset : NULL;
+    *bytes = fw_cfg_offset(f->s) < size ? size - fw_cfg_offset(f->s) : 0;
+    return *bytes ? item->data + fw_cfg_offset(f->s) : NULL;
 }
 
 /*
@@ -82,17 +107,27 @@ static const uint8_t *fw_cfg_rest(const struct fw_cfg *f, uint32_t *bytes)
 
 /*
  * The guest reads its memory as soon as the control word has changed, so the word is written
- * last. If the word itself is not memory, there is nobody to tell.
+ * last. If the word itself is not memory, there is nobody to tell. The request ends after that: a
+ * vmm that follows sees by the word whether the guest was told (fw_cfg_dma_is_told).
  */
 static void fw_cfg_dma_done(struct fw_cfg *f, uint32_t control)
 {
     const uint32_t word = htobe32(control);
 
-    f->s->busy = 0;
     if (control)
         ++*f->dma_errors;
     __atomic_thread_fence(__ATOMIC_RELEASE);
     f->ops->mem_write(f->instance, f->s->descriptor, &word, sizeof(word));
+    __atomic_store_n(&f->s->busy, 0, __ATOMIC_RELEASE);
+}
+
+/* Its memory may be something else of the guest's by now. */
+static bool fw_cfg_dma_is_told(const struct fw_cfg *f)
+{
+    uint32_t word;
+
+    return f->ops->mem_read(f->instance, f->s->descriptor, &word, sizeof(word)) ||
+           !(be32toh(word) & FW_CFG_DMA_READ);
 }
 
 /* Up to `count` bytes to the guest: the item's, and zeros behind its end. 0 or -EFAULT. */
@@ -100,7 +135,7 @@ static int fw_cfg_dma_piece(struct fw_cfg *f, uint32_t count)
 {
     static const uint8_t zeros[FW_CFG_PIECE];
     struct fw_cfg_state *s = f->s;
-    uint32_t rest;
+    uint32_t rest, offset = fw_cfg_offset(s), left = fw_cfg_left(s);
     const uint8_t *from = fw_cfg_rest(f, &rest);
     int error;
 
@@ -110,13 +145,10 @@ static int fw_cfg_dma_piece(struct fw_cfg *f, uint32_t count)
         from = zeros;
     else if (count > rest)
         count = rest;
-    error = f->ops->mem_write(f->instance, s->to, from, count);
+    error = f->ops->mem_write(f->instance, s->end - left, from, count);
     if (error)
         return error;
-    if (from != zeros)
-        s->offset += count;
-    s->to += count;
-    s->left -= count;
+    fw_cfg_set(s, from == zeros ? offset : offset + count, left - count);
     return 0;
 }
 
@@ -124,17 +156,17 @@ static void fw_cfg_dma_turn(void *opaque)
 {
     struct fw_cfg *f = opaque;
     struct fw_cfg_state *s = f->s;
-    uint32_t end = s->left > FW_CFG_TURN ? s->left - FW_CFG_TURN : 0;
+    uint32_t end = fw_cfg_left(s) > FW_CFG_TURN ? fw_cfg_left(s) - FW_CFG_TURN : 0;
 
     if (!s->busy)
         return; /* a reset has ended it */
-    while (s->left > end) {
-        if (fw_cfg_dma_piece(f, s->left - end)) {
+    while (fw_cfg_left(s) > end) {
+        if (fw_cfg_dma_piece(f, fw_cfg_left(s) - end)) {
             fw_cfg_dma_done(f, FW_CFG_DMA_ERROR);
             return;
         }
     }
-    if (s->left)
+    if (fw_cfg_left(s))
         f->ops->post(f->instance, f->work);
     else
         fw_cfg_dma_done(f, 0);
@@ -158,12 +190,12 @@ static void fw_cfg_dma_start(struct fw_cfg *f, uint64_t at)
     s->descriptor = at;
     if (control & FW_CFG_DMA_SELECT) {
         s->key = (uint16_t)(control >> 16);
-        s->offset = 0;
+        fw_cfg_set(s, 0, 0);
     }
     if (control & FW_CFG_DMA_READ) {
         s->busy = 1;
-        s->left = length;
-        s->to = address;
+        s->end = address + length;
+        fw_cfg_set(s, fw_cfg_offset(s), length);
         if (address + length < address)
             fw_cfg_dma_done(f, FW_CFG_DMA_ERROR);
         else
@@ -172,7 +204,7 @@ static void fw_cfg_dma_start(struct fw_cfg *f, uint64_t at)
     }
     if (!(control & FW_CFG_DMA_WRITE) && control & FW_CFG_DMA_SKIP) {
         fw_cfg_rest(f, &rest);
-        s->offset += length < rest ? length : rest;
+        fw_cfg_set(s, fw_cfg_offset(s) + (length < rest ? length : rest), 0);
     }
     /* No item can be written. */
     fw_cfg_dma_done(f, control & FW_CFG_DMA_WRITE ? FW_CFG_DMA_ERROR : 0);
@@ -191,8 +223,9 @@ static uint64_t fw_cfg_read_data(struct fw_cfg *f, uint32_t width)
     if (f->s->busy)
         return 0; /* the offset is the request's */
     from = fw_cfg_rest(f, &rest);
-    for (uint32_t i = 0; i < width && i < rest; i++, f->s->offset++)
+    for (uint32_t i = 0; i < width && i < rest; i++)
         value |= (uint64_t)from[i] << 8 * i;
+    fw_cfg_set(f->s, fw_cfg_offset(f->s) + (width < rest ? width : rest), 0);
     return value;
 }
 
@@ -222,7 +255,7 @@ static int fw_cfg_write(void *device, uint64_t offset, uint32_t width, uint64_t 
         return -EAGAIN; /* one request after the other */
     if (offset == FW_CFG_SELECTOR && width == 2) {
         s->key = be16toh((uint16_t)value);
-        s->offset = 0;
+        fw_cfg_set(s, 0, 0);
     } else if (offset == FW_CFG_DMA_HIGH && width == 8) {
         s->high = 0;
         fw_cfg_dma_start(f, be64toh(value));
@@ -252,8 +285,28 @@ static void fw_cfg_resume(void *device)
 {
     struct fw_cfg *f = device;
 
+    if (f->s->busy && fw_cfg_dma_is_told(f))
+        f->s->busy = 0;
     if (f->s->busy)
         f->ops->post(f->instance, f->work);
+}
+
+static int fw_cfg_upgrade(struct rv_instance *instance, const struct rv_vmm_ops *ops,
+                          const struct rv_state_upgrade *upgrade)
+{
+    struct fw_cfg_state *s = upgrade->to;
+    struct fw_cfg_state_1 old;
+
+    if (upgrade->block || upgrade->from_size != sizeof(old))
+        return -EINVAL;
+    memcpy(&old, upgrade->from, sizeof(old));
+    *s = (struct fw_cfg_state){.key = old.key,
+                               .busy = old.busy,
+                               .high = old.high,
+                               .end = old.to + old.left,
+                               .descriptor = old.descriptor};
+    fw_cfg_set(s, old.offset, old.left);
+    return 0;
 }
 
 static void fw_cfg_destroy(void *device)
@@ -282,8 +335,8 @@ static int fw_cfg_create(struct rv_instance *instance, const struct rv_vmm_ops *
             .dma_errors = ops->counter(instance, "dma-errors", "DMA requests that failed"),
         };
         f->s->busy = f->s->busy != 0;
-        if (f->s->to + f->s->left < f->s->to)
-            f->s->left = 0;
+        if (f->s->end < fw_cfg_left(f->s))
+            fw_cfg_set(f->s, fw_cfg_offset(f->s), 0);
         error = f->work ? fw_cfg_items_new(instance, ops, &f->items) : -ENOMEM;
     }
     if (error) {
@@ -330,4 +383,5 @@ const struct rv_device_class ringvisor_device = {
     .destroy = fw_cfg_destroy,
     .reset = fw_cfg_reset,
     .resume = fw_cfg_resume,
+    .upgrade = fw_cfg_upgrade,
 };
