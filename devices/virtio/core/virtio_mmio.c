@@ -131,7 +131,8 @@ void virtio_mmio_write(struct virtio_device *virtio, uint64_t offset, unsigned s
         virtio_device_update_irq(virtio);
         break;
     case VIRTIO_MMIO_STATUS: virtio_device_set_status(virtio, value32); break;
-    case VIRTIO_MMIO_SHM_SEL: break; /* there is no region to select */
+    case VIRTIO_MMIO_SHM_SEL: break;     /* there is no region to select */
+    case VIRTIO_MMIO_QUEUE_ALIGN: break; /* of legacy devices: EDK2 writes it to all */
     default:
         virtio_device_refuse(virtio, "a write to no register that can be written:", offset);
         break;
