@@ -200,11 +200,10 @@ static int run_tool(char *const argv[], int input)
                   strerror(error));
         return -error;
     }
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR)
-            return -errno;
-    }
-    if (status == 0)
+    do {
+        error = waitpid(pid, &status, 0) < 0 ? errno : 0;
+    } while (error == EINTR);
+    if (!error && status == 0)
         return 0;
     log_error("cloud-init: '%s' failed", argv[0]);
     return -EIO;
@@ -236,11 +235,34 @@ static int add_file(char *image, const char *name, const char *data, size_t size
     return error;
 }
 
+/*
+ * A FAT file system of `size` bytes at `path`, which is `fd`. mformat writes a partition table, too,
+ * of the file system itself, which Linux would show as a second disk. 0 or -errno after a message.
+ */
+static int make_file_system(int fd, char *path, size_t size)
+{
+    char sectors[24];
+    char *argv[] = {"mformat", "-i", path, "-v", "cidata", "-T", sectors,
+                    "-h",      "16", "-s", "32", "::",     NULL};
+    int error;
+
+    snprintf(sectors, sizeof(sectors), "%zu", size / SECTOR_SIZE);
+    if (ftruncate(fd, (off_t)size)) {
+        error = -errno;
+        log_error("cloud-init: %s", strerror(-error));
+        return error;
+    }
+    error = run_tool(argv, STDIN_FILENO);
+    if (!error && pwrite(fd, (char[TABLE_SIZE]){0}, TABLE_SIZE, TABLE_OFFSET) != TABLE_SIZE) {
+        log_error("cloud-init: the seed cannot be written");
+        error = -EIO;
+    }
+    return error;
+}
+
 int cloud_init_seed(const struct cloud_init *config, const char *name)
 {
-    char image[64], sectors[24];
-    char *format[] = {"mformat", "-i", image, "-v", "cidata", "-T", sectors,
-                      "-h",      "16", "-s",  "32", "::",     NULL};
+    char image[64];
     char *user = NULL, *meta = meta_data(config, name);
     size_t user_size = sizeof(no_user_data) - 1, size;
     int fd = -EIO, error = -EIO;
@@ -253,15 +275,9 @@ int cloud_init_seed(const struct cloud_init *config, const char *name)
     size = user_size + strlen(meta) + ROOM_FOR_TABLE;
     size -= size % ROOM_FOR_TABLE;
     size += ROOM_FOR_TABLE;
-    error = ftruncate(fd, (off_t)size) ? -errno : 0;
     /* The descriptor of this process: the tools do not inherit it. */
     snprintf(image, sizeof(image), "/proc/%ld/fd/%d", (long)getpid(), fd);
-    snprintf(sectors, sizeof(sectors), "%zu", size / SECTOR_SIZE);
-    if (!error)
-        error = run_tool(format, STDIN_FILENO);
-    /* mformat writes one, of the file system itself, which Linux would show as a second disk. */
-    if (!error && pwrite(fd, (char[TABLE_SIZE]){0}, TABLE_SIZE, TABLE_OFFSET) != TABLE_SIZE)
-        error = -EIO;
+    error = make_file_system(fd, image, size);
     if (!error)
         error = add_file(image, "user-data", user ? user : no_user_data, user_size);
     if (!error)
