@@ -80,10 +80,11 @@ uint64_t pci_msix_read(const struct pci_function *function, uint64_t offset, uns
 void pci_msix_write(struct pci_function *function, uint64_t offset, unsigned width, uint64_t value)
 {
     uint64_t index = offset / sizeof(struct pci_msix_entry);
-    struct pci_msix_entry *entry = &function->state->table[index];
+    struct pci_msix_entry *entry;
 
     if (width != 4 || offset >= PCI_MSIX_PENDING || index >= function->nr_vectors)
         return;
+    entry = &function->state->table[index];
     switch (offset % sizeof(struct pci_msix_entry)) {
     case PCI_MSIX_ENTRY_LOWER_ADDR: entry->address_low = (uint32_t)value & ~3u; break;
     case PCI_MSIX_ENTRY_UPPER_ADDR: entry->address_high = (uint32_t)value; break;
