@@ -11,6 +11,7 @@
 #include "vmm/cli/run_options_internal.h"
 #include "vmm/control/control_path.h"
 #include "vmm/keeper/kept.h"
+#include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm_devices.h"
 
@@ -44,12 +45,27 @@ static int complete_control(struct run_options *o)
                : 0;
 }
 
-/* Something that firmware can boot from? */
-static bool has_disk(const struct run_options *o)
+/* Is it a disk, on PCI if that is asked? */
+static bool is_disk(const char *device, bool pci)
+{
+    const char *rest = device;
+    struct keyval keyval;
+    bool on_pci = false;
+
+    if (!vm_devices_names(device, "virtio-blk") && !vm_devices_names(device, "vhost-user-blk"))
+        return false;
+    while (keyval_next(&rest, &keyval) > 0) {
+        if (strcmp(keyval.key, "bus") == 0)
+            on_pci = keyval.value && strcmp(keyval.value, "pci") == 0;
+        keyval_free(&keyval);
+    }
+    return on_pci || !pci;
+}
+
+static bool has_disk(const struct run_options *o, bool pci)
 {
     for (unsigned i = 0; i < VM_MAX_DEVICES && o->devices[i]; i++)
-        if (vm_devices_names(o->devices[i], "virtio-blk") ||
-            vm_devices_names(o->devices[i], "vhost-user-blk"))
+        if (is_disk(o->devices[i], pci))
             return true;
     return false;
 }
@@ -97,7 +113,10 @@ static int add_flash(struct run_options *o)
     return run_options_add_device(o, "firmware", spec);
 }
 
-/* The seed of a cloud image is the last disk: names of the others do not depend on it. */
+/*
+ * The seed of a cloud image is the last disk, so that names of the others do not depend on it. For
+ * that it is on PCI if another disk is: a guest may find the disks of one bus before those of the other.
+ */
 static int add_cloud_seed(struct run_options *o)
 {
     char *spec = NULL;
@@ -107,8 +126,8 @@ static int add_cloud_seed(struct run_options *o)
     o->cloud_seed = cloud_init_seed(&o->cloud_init, o->vm.name);
     if (o->cloud_seed < 0)
         return o->cloud_seed;
-    if (asprintf(&spec, "virtio-blk,path=/proc/%ld/fd/%d,format=raw,ro=on,serial=cidata",
-                 (long)getpid(), o->cloud_seed) < 0)
+    if (asprintf(&spec, "virtio-blk,path=/proc/%ld/fd/%d,format=raw,ro=on,serial=cidata%s",
+                 (long)getpid(), o->cloud_seed, has_disk(o, true) ? ",bus=pci" : "") < 0)
         spec = NULL;
     return run_options_add_device(o, "cloud-init", spec);
 }
@@ -116,7 +135,7 @@ static int add_cloud_seed(struct run_options *o)
 /* What the guest starts with. */
 static int complete_boot(struct run_options *o)
 {
-    if (!o->firmware && !o->vm.files.kernel && has_disk(o))
+    if (!o->firmware && !o->vm.files.kernel && has_disk(o, false))
         o->firmware = "edk2";
     if (o->firmware && o->vm.files.raw)
         return run_options_bad("firmware", o->firmware,

@@ -415,6 +415,38 @@ static void firmware_is_a_flash(void **state)
     }
 }
 
+/* Names of disks go by their order, and buses are looked at in an order of the guest's. */
+static void seed_of_cloud_init_is_the_last_disk_on_the_bus_of_others(void **state)
+{
+    static const struct {
+        const char *typed;
+        bool pci;
+    } table[] = {
+        {"-k kernel", false},
+        {"--disk a", false},
+        {"--disk a,,bus=pci", false},
+        {"--disk a --net user,bus=pci", false},
+        {"--disk a,bus=pci,ro", true},
+        {"--disk a --disk b,bus=pci", true},
+        {"-d vhost-user-blk,socket=s,bus=pci", true},
+        {"--disk a,bus=pci,bus=mmio", false},
+    };
+    static const char seed[] = ",format=raw,ro=on,serial=cidata", pci[] = ",bus=pci";
+
+    for (unsigned i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+        struct run_options o;
+        char words[128];
+        const char *last;
+
+        snprintf(words, sizeof(words), "%s --cloud-init hostname=web", table[i].typed);
+        accepted(&o, words);
+        last = o.vm.devices[o.vm.nr_devices - 1];
+        assert_non_null(strstr(last, seed));
+        assert_string_equal(strstr(last, seed) + strlen(seed), table[i].pci ? pci : "");
+        run_options_free(&o);
+    }
+}
+
 static void firmware_that_cannot_be_is_refused(void **state)
 {
     refused("--rng", "no kernel and no disk; give one with -k IMAGE or --disk PATH");
@@ -528,6 +560,7 @@ int main(void)
         cmocka_unit_test(initrds_are_kept_in_their_order),
         cmocka_unit_test(shorthand_is_put_before_what_the_user_typed),
         cmocka_unit_test(firmware_is_a_flash),
+        cmocka_unit_test(seed_of_cloud_init_is_the_last_disk_on_the_bus_of_others),
         cmocka_unit_test(firmware_that_cannot_be_is_refused),
         cmocka_unit_test(wrong_values_are_refused_with_what_would_be_right),
         cmocka_unit_test(the_machine_is_this_computer_where_it_can_be),
