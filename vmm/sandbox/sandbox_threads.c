@@ -27,7 +27,8 @@
 
 #define THREADS_MAX 1024u
 #define PATIENCE_MS 30000u /* a thread may be in a system call for a slow disk */
-#define URING_NAME  "iou-" /* the kernel's iou-wrk-PID and iou-sqp-PID */
+
+#define TASK_IO_WORKER 0x10u /* linux/sched.h: PF_IO_WORKER */
 
 static const struct sandbox_thread *asked;
 static atomic_int answer; /* 1: none yet; else 0 or -errno */
@@ -74,19 +75,25 @@ static bool is_known(const pid_t *known, unsigned nr, pid_t thread)
     return false;
 }
 
+/* By the task's flags, which it has from its start on; its name comes later. proc(5), stat. */
 static bool is_of_uring(DIR *folder, pid_t thread)
 {
-    char path[32], name[sizeof(URING_NAME)] = "";
+    char path[32], text[512];
+    const char *behind_name;
+    unsigned flags = 0;
+    ssize_t got;
     int fd;
 
-    snprintf(path, sizeof(path), "%d/comm", thread);
+    snprintf(path, sizeof(path), "%d/stat", thread);
     fd = openat(dirfd(folder), path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false; /* it has ended */
-    if (read(fd, name, sizeof(name) - 1) < 0)
-        name[0] = 0;
+    got = read(fd, text, sizeof(text) - 1);
     close(fd);
-    return !strcmp(name, URING_NAME);
+    text[got > 0 ? got : 0] = 0;
+    behind_name = strrchr(text, ')');
+    return behind_name && sscanf(behind_name, ") %*c %*d %*d %*d %*d %*d %u", &flags) == 1 &&
+           flags & TASK_IO_WORKER;
 }
 
 /* One round. How many threads were new, or -errno. */
