@@ -559,6 +559,7 @@ static int pl011_create(struct rv_instance *instance, const struct rv_vmm_ops *o
         free(p);
         return -EINVAL;
     }
+    ops->state_undone(instance, p->late, offsetof(struct pl011_late, data));
     for (uint32_t offset = UARTPERIPHID0; offset < PL011_SIZE; offset += 4)
         pl011_shadow(p, offset);
     ops->region_show(instance, 0, false); /* whatever another vmm had shown */

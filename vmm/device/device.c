@@ -42,8 +42,8 @@ static struct rv_access device_access(const struct device_region *region)
 /* Before an access. */
 static void device_note(const struct rv_instance *instance)
 {
-    for (unsigned i = 0; i < DEVICE_UNDONE_BLOCKS && instance->undone[i]; i++)
-        undo_note(instance->env.undo, instance->undone[i], state_size(instance->undone[i]));
+    for (unsigned i = 0; i < DEVICE_UNDONE_BLOCKS && instance->undone[i].at; i++)
+        undo_note(instance->env.undo, instance->undone[i].at, instance->undone[i].size);
 }
 
 static int device_bus_read(void *opaque, uint64_t offset, unsigned width, uint64_t *value)

@@ -77,8 +77,11 @@ struct device_region {
 struct rv_instance {
     struct device_env env;
     const struct rv_device_class *class;
-    void *device;                       /* the plugin's */
-    void *undone[DEVICE_UNDONE_BLOCKS]; /* what an access can change; NULL: no more */
+    void *device; /* the plugin's */
+    struct {
+        const void *at; /* NULL: no more */
+        uint64_t size;
+    } undone[DEVICE_UNDONE_BLOCKS]; /* what an access can change */
     char *name;
     struct device_region regions[PLUGIN_REGIONS_MAX];
     unsigned nr_regions;
@@ -132,6 +135,8 @@ void *device_state_block(struct rv_instance *instance, const char *name, uint32_
                          uint64_t size);
 void *device_state_resize(struct rv_instance *instance, void *block, uint64_t size);
 uint64_t device_state_size(struct rv_instance *instance, const void *block);
+/* Only the first bytes of the block are put back. */
+void device_state_undone(struct rv_instance *instance, const void *block, uint64_t size);
 bool device_has_rings(const struct rv_instance *instance);
 
 /* device_region.c */

@@ -364,6 +364,7 @@ const struct rv_vmm_ops device_ops = {
     .state_block = device_state_block,
     .state_resize = device_state_resize,
     .state_size = device_state_size,
+    .state_undone = device_state_undone,
     .quiesced = device_is_quiesced,
     .request = device_request,
     .counter = device_counter,

@@ -80,15 +80,17 @@ bool device_has_rings(const struct rv_instance *instance)
 }
 
 /* The block `old`, or a new one, is at `new` now. */
-static void device_state_undone(struct rv_instance *instance, const void *old, void *new)
+static void device_state_moved(struct rv_instance *instance, const void *old, const void *new)
 {
     unsigned i = 0;
 
-    while (i < DEVICE_UNDONE_BLOCKS && instance->undone[i] != old)
+    while (i < DEVICE_UNDONE_BLOCKS && instance->undone[i].at != old)
         i++;
     if (new &&i < DEVICE_UNDONE_BLOCKS && state_size(new) <= DEVICE_UNDONE_MAX &&
-        !device_has_rings(instance))
-        instance->undone[i] = new;
+        !device_has_rings(instance)) {
+        instance->undone[i].at = new;
+        instance->undone[i].size = state_size(new);
+    }
 }
 
 void *device_state_open(struct rv_instance *instance, const char *block, uint32_t version,
@@ -98,7 +100,7 @@ void *device_state_open(struct rv_instance *instance, const char *block, uint32_
     void *state = name ? device_state_get(instance, name, block, version, size) : NULL;
 
     free(name);
-    device_state_undone(instance, NULL, state);
+    device_state_moved(instance, NULL, state);
     return state;
 }
 
@@ -128,11 +130,25 @@ void *device_state_resize(struct rv_instance *instance, void *block, uint64_t si
         return NULL;
     }
     new = state_resize(instance->env.state, block, size);
-    device_state_undone(instance, block, new);
+    device_state_moved(instance, block, new);
     return new;
 }
 
 uint64_t device_state_size(struct rv_instance *instance, const void *block)
 {
     return block ? state_size(block) : 0;
+}
+
+void device_state_undone(struct rv_instance *instance, const void *block, uint64_t size)
+{
+    unsigned i = 0;
+
+    while (i < DEVICE_UNDONE_BLOCKS && (!block || instance->undone[i].at != block))
+        i++;
+    if (i == DEVICE_UNDONE_BLOCKS)
+        return; /* it is not put back at all */
+    if (!instance->creating || size == 0 || size > instance->undone[i].size)
+        device_bug(instance, "a part of a state block that it has not, or outside of create()");
+    else
+        instance->undone[i].size = size;
 }

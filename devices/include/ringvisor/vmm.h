@@ -328,6 +328,14 @@ struct rv_vmm_ops {
      * RV_MEM_LATE, by this process or the kernel. It may take as long as reading 2 MiB of a file.
      */
     void (*mem_need)(struct rv_instance *instance, uint64_t ipa, uint64_t len);
+
+    /*
+     * An access to a device without rings counts once, even if the vmm dies within it: its state
+     * blocks of up to 4 KiB are copied before, and put back. Of this block, which came from
+     * state_block, the first `size` bytes are enough: those behind them have no meaning until these
+     * say so, such as a buffer whose length stands in front of it. Only in create().
+     */
+    void (*state_undone)(struct rv_instance *instance, const void *block, uint64_t size);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

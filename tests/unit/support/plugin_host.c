@@ -169,6 +169,15 @@ static void *host_state_block(struct rv_instance *host, const char *name, uint32
     return NULL;
 }
 
+static void host_state_undone(struct rv_instance *host, const void *block, uint64_t size)
+{
+    unsigned i = 0;
+
+    while (i < COUNT_OF(host->block) && host->block[i].block != block)
+        i++;
+    CHECK(block && i < COUNT_OF(host->block) && size > 0 && size <= host->block[i].size);
+}
+
 static void host_quiesced(struct rv_instance *host)
 {
     host->quiesced++;
@@ -242,6 +251,7 @@ static const struct rv_vmm_ops host_ops = {
     .work_free = plugin_host_work_free,
     .reply = plugin_host_reply,
     .state_block = host_state_block,
+    .state_undone = host_state_undone,
     .quiesced = host_quiesced,
     .request = host_request,
     .counter = host_counter,

@@ -15,6 +15,7 @@ PLUGIN_CLASS_AS(first_class, .name = "first")
 #define SECOND_SAVES 0x20u /* calls of before_save and after_save */
 #define SECOND_EXTRA 0x28u /* first byte of the block "extra" */
 #define SECOND_GROWN 0x30u /* write: the new size of "extra"; read: its size */
+#define SECOND_PART  0x38u /* all bytes of the block "part", of which 8 are put back */
 
 struct second_state {
     uint64_t value; /* version 1 had it in 32 bits */
@@ -24,7 +25,7 @@ struct second_state {
 struct second {
     struct template t;
     uint64_t vcpu, flags, size, saves;
-    uint8_t *extra;
+    uint8_t *extra, *part;
     struct rv_reply *later;
 };
 
@@ -38,10 +39,12 @@ static int second_create(struct rv_instance *instance, const struct rv_vmm_ops *
     s->t = (struct template){instance, ops, state};
     s->size = ops->property_uint(instance, "size");
     s->extra = ops->state_block(instance, "extra", 2, 16);
-    if (!s->extra) {
+    s->part = ops->state_block(instance, "part", 1, 16);
+    if (!s->extra || !s->part) {
         free(s);
         return -EINVAL;
     }
+    ops->state_undone(instance, s->part, 8);
     *device = s;
     return 0;
 }
@@ -83,6 +86,9 @@ static int second_read(void *device, uint64_t offset, uint32_t width, uint64_t *
     case SECOND_SIZE: *value = s->size; return 0;
     case SECOND_SAVES: *value = s->saves; return 0;
     case SECOND_EXTRA: *value = s->extra[0]; return 0;
+    case SECOND_PART:
+        *value = s->part[0] | (uint64_t)s->part[7] << 8 | (uint64_t)s->part[8] << 16;
+        return 0;
     case SECOND_GROWN: *value = s->t.ops->state_size(s->t.instance, s->extra); return 0;
     default: return -EIO;
     }
@@ -94,6 +100,10 @@ static int second_write(void *device, uint64_t offset, uint32_t width, uint64_t 
     struct second *s = device;
     uint8_t *extra;
 
+    if (offset == SECOND_PART) {
+        memset(s->part, (int)value, 16);
+        return 0;
+    }
     if (offset != SECOND_GROWN)
         return -EIO;
     extra = s->t.ops->state_resize(s->t.instance, s->extra, value);

@@ -24,6 +24,7 @@
 #define SECOND_SAVES 0x20u
 #define SECOND_EXTRA 0x28u
 #define SECOND_GROWN 0x30u
+#define SECOND_PART  0x38u
 
 static struct fixture *f;
 static struct rv_instance *device;
@@ -289,6 +290,31 @@ static void state_block_may_grow_and_is_taken_over_as_it_is(void **state)
     assert_int_equal(get(SECOND + SECOND_GROWN), 16);
 }
 
+static void only_what_a_device_names_of_a_block_is_put_back(void **state)
+{
+    static struct undo undo;
+
+    undo_init(&undo);
+    undo_place(&undo, UNDO_STATE, f->env.state->base, f->env.state->size);
+    f->env.undo = &undo;
+    make("second");
+    undo_begin(&undo, 0, 0);
+    assert_int_equal(bus_write(f->bus, ipa(SECOND + SECOND_PART), 8, 0x55), 0);
+    assert_int_equal(get(SECOND + SECOND_PART), 0x555555);
+    undo_apply(&undo);
+    undo_end(&undo);
+    assert_int_equal(get(SECOND + SECOND_PART), 0x550000);
+}
+
+static void a_device_names_only_what_is_in_the_block(void **state)
+{
+    make("second");
+    capture();
+    device_ops.state_undone(device, device->undone[0].at, 1);
+    release();
+    assert_non_null(strstr(messages, "outside of create()"));
+}
+
 static void save_is_announced_before_and_after(void **state)
 {
     make("second");
@@ -481,6 +507,8 @@ int main(void)
         TEST(check_of_a_state_upgrades_it_and_makes_no_device),
         TEST(all_memory_is_mapped_late_and_a_part_is_there_when_it_is_needed),
         TEST(state_block_may_grow_and_is_taken_over_as_it_is),
+        TEST(only_what_a_device_names_of_a_block_is_put_back),
+        TEST(a_device_names_only_what_is_in_the_block),
         TEST(save_is_announced_before_and_after),
         TEST(work_of_a_thread_runs_in_the_loop_and_posts_become_one),
         TEST(nothing_calls_a_device_that_is_quiet),
