@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Usage: tests/model/run.sh
 #
-# Has Spin search all states of ring.pml and attach.pml: the protocol as it is must
+# Has Spin search all states of the models: the protocol as it is must
 # hold in every scenario, and with any one part taken out it must fail as said here.
 # A model that cannot fail proves nothing.
 set -euo pipefail
@@ -60,4 +60,12 @@ check "sleeps for ever" NO_COMMAND_SEQ
 for fault in NO_JOURNAL_FIRST NO_SEQ NO_UNDO NO_DECISION NO_DROP NO_RUN_AT; do
     check "$wrong" "$fault"
 done
+
+model=sgi
+wrong='a word is not 0 without its vCPU'
+check holds
+check "$wrong" TAKES_FIRST
+check "$wrong" NO_ATOMIC
+check "sleeps for ever" KICKS_FIRST
+check "sleeps for ever" NO_LOOK
 exit "$failed"
