@@ -8,8 +8,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/arm/esr.h"
 #include "proto/message.h"
 #include "vmm/util/types.h"
+
+/* Did the guest execute, read or write what stage 2 does not map? */
+static inline bool decode_is_unmapped(const struct rv_event *event)
+{
+    uint64_t class = ESR_GET(event->esr, ESR_ELx_EC);
+
+    return event->type == RV_EVENT_SYNC &&
+           (class == ESR_EC_IABT_LOWER || class == ESR_EC_DABT_LOWER) &&
+           (event->esr & ESR_FSC_TYPE) == ESR_FSC_TRANSLATION;
+}
 
 /* One kind for each exception class; "lower" and "same" EL differ in `same_el`. */
 enum exit_kind {

@@ -15,10 +15,11 @@
 #include <termios.h>
 
 #include "vmm/keeper/kept.h"
+#include "vmm/util/fd_message.h"
 
 #define KEEPER_NAME_MAX 256u   /* with its NUL */
 #define KEEPER_TEXT_MAX 16384u /* START: the program's arguments, each with its NUL */
-#define KEEPER_FDS_MAX  8u
+#define KEEPER_FDS_MAX  FD_MESSAGE_MAX
 #define KEEPER_ENTRIES  512u /* descriptors that are kept */
 #define KEEPER_PROTOCOL 1u
 

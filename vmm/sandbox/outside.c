@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "vmm/util/fd_message.h"
+
 #define PROGRAM_NAME "vmm-outside"
 
 enum operation { OUTSIDE_ADD, OUTSIDE_DO, OUTSIDE_FORGET, OUTSIDE_SEAL };
@@ -31,7 +33,6 @@ struct message {
 struct reply {
     int error;
     int value;
-    unsigned nr_fds;
 };
 
 struct task {
@@ -114,24 +115,9 @@ static int perform(int number, bool away, struct outside_result *result)
 
 static void send_reply(int fd, int error, const struct outside_result *result)
 {
-    struct reply reply = {.error = error, .value = result->value, .nr_fds = result->nr_fds};
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(result->fds))];
-    } control = {0};
-    struct iovec iov = {&reply, sizeof(reply)};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+    struct reply reply = {.error = error, .value = result->value};
 
-    if (result->nr_fds) {
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(result->nr_fds * sizeof(int));
-        control.header.cmsg_level = SOL_SOCKET;
-        control.header.cmsg_type = SCM_RIGHTS;
-        control.header.cmsg_len = CMSG_LEN(result->nr_fds * sizeof(int));
-        memcpy(CMSG_DATA(&control.header), result->fds, result->nr_fds * sizeof(int));
-    }
-    while (sendmsg(fd, &message, MSG_NOSIGNAL) < 0 && errno == EINTR)
-        ;
+    fd_message_send(fd, &reply, sizeof(reply), result->fds, result->nr_fds);
     for (unsigned i = 0; i < result->nr_fds; i++)
         close(result->fds[i]);
 }
@@ -221,15 +207,6 @@ static int ask(const struct message *message, const void *data, struct outside_r
     struct iovec parts[] = {{(void *)message, sizeof(*message)}, {(void *)data, message->size}};
     struct msghdr question = {.msg_iov = parts, .msg_iovlen = 2};
     struct reply reply;
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(result->fds))];
-    } control;
-    struct iovec iov = {&reply, sizeof(reply)};
-    struct msghdr answer = {.msg_iov = &iov,
-                            .msg_iovlen = 1,
-                            .msg_control = &control,
-                            .msg_controllen = sizeof(control)};
     ssize_t n;
 
     do
@@ -237,17 +214,11 @@ static int ask(const struct message *message, const void *data, struct outside_r
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return -errno;
-    do
-        n = recvmsg(to_outside, &answer, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+    result->nr_fds = OUTSIDE_FDS;
+    n = fd_message_receive(to_outside, &reply, sizeof(reply), result->fds, &result->nr_fds);
     if (n != (ssize_t)sizeof(reply))
-        return n < 0 ? -errno : -EPIPE;
+        return n < 0 ? (int)n : -EPIPE;
     result->value = reply.value;
-    result->nr_fds = 0;
-    if (reply.nr_fds && CMSG_FIRSTHDR(&answer)) {
-        result->nr_fds = (unsigned)((CMSG_FIRSTHDR(&answer)->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(result->fds, CMSG_DATA(CMSG_FIRSTHDR(&answer)), result->nr_fds * sizeof(int));
-    }
     return reply.error;
 }
 

@@ -230,32 +230,6 @@ static void reset_vcpus(struct vm *vm, const struct loader_layout *layout)
                        vm->config.nr_vcpus);
 }
 
-/*
- * Map the guest's RAM. One command maps RV_MAX_ENTRIES at most, tables included: 1 GiB is
- * 512 blocks of 2 MiB, 4 MiB are 1024 pages.
- */
-static int map_ram(struct vm *vm, uint64_t offset)
-{
-    bool pages = vm->machine->blind || offset % RV_BLOCK_SIZE;
-    uint64_t piece = pages ? 2 * RV_BLOCK_SIZE : 1ull << 30;
-    uint64_t prot = RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC;
-    int error = 0;
-
-    if (vm->machine->blind)
-        prot |= RV_MAP_PAGES_ONLY;
-    for (uint64_t done = 0; done < vm->config.ram_size && !error; done += piece) {
-        uint64_t left = vm->config.ram_size - done;
-        struct rv_command map = {
-            .op = RV_COMMAND_MAP,
-            .vm = (uint16_t)vm->share.id,
-            .arg = {BOARD_RAM_BASE + done, offset + done, left < piece ? left : piece, prot},
-        };
-
-        error = cores_call(vm->cores, &map, NULL);
-    }
-    return error;
-}
-
 /* Tell the stub of the VM: its memory and its vCPUs. */
 int vm_announce(struct vm *vm)
 {
@@ -274,7 +248,7 @@ int vm_announce(struct vm *vm)
     int error = cores_call(vm->cores, &create, NULL);
 
     if (!error)
-        error = vm->lazy ? vm_lazy_map(vm) : map_ram(vm, ram);
+        error = vm->lazy ? vm_lazy_map(vm) : vm_map_all_ram(vm);
     if (!error)
         error = cores_call(vm->cores, &pvtime, NULL);
     for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++) {

@@ -154,6 +154,10 @@ void vm_know_cpus(struct vm *vm); /* the machine is ready */
 int vm_announce(struct vm *vm);   /* the stub knows the VM; vm_begin() does this */
 int vm_begin(struct vm *vm, const struct loader_layout *layout);
 
+/* vm_map.c: a part of the guest's RAM, or all of it, gets into stage 2. 0 or -errno. */
+int vm_map_ram(struct vm *vm, uint64_t offset, uint64_t size);
+int vm_map_all_ram(struct vm *vm);
+
 /*
  * System reset: every vCPU and device as after vm_start(), and the guest's files loaded
  * again; the rest of RAM keeps its contents. It waits for what the devices have in flight,

@@ -5,8 +5,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "proto/arm/esr.h"
-#include "vmm/board/board.h"
+#include "vmm/exit/decode.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
@@ -32,15 +31,7 @@ struct vm_lazy {
 static int map(struct vm *vm, uint64_t index)
 {
     struct vm_lazy *lazy = vm->lazy;
-    uint64_t prot = RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC;
-    struct rv_command command = {
-        .op = RV_COMMAND_MAP,
-        .vm = (uint16_t)vm->share.id,
-        .arg = {BOARD_RAM_BASE + index * BLOCK,
-                vm->machine->layout.ram + vm->share.ram_offset + index * BLOCK, BLOCK,
-                vm->machine->blind ? prot | RV_MAP_PAGES_ONLY : prot},
-    };
-    int error = cores_call(vm->cores, &command, NULL);
+    int error = vm_map_ram(vm, index * BLOCK, BLOCK);
 
     if (error)
         return error;
@@ -136,14 +127,10 @@ int vm_lazy_start(struct vm *vm)
 
 bool vm_lazy_fault(struct vm *vm, const struct rv_event *event)
 {
-    uint64_t class = ESR_GET(event->esr, ESR_ELx_EC), offset = event->ipa - vm->ram.ipa;
-
-    if (!vm->lazy || event->type != RV_EVENT_SYNC ||
-        (class != ESR_EC_IABT_LOWER && class != ESR_EC_DABT_LOWER) ||
-        (event->esr & ESR_FSC_TYPE) != ESR_FSC_TRANSLATION ||
-        !guest_ram_has(&vm->ram, event->ipa, 1))
+    if (!vm->lazy || !decode_is_unmapped(event) || !guest_ram_has(&vm->ram, event->ipa, 1))
         return false;
-    need(vm, offset, 1); /* perhaps not for the first time: another vCPU has had it mapped */
+    need(vm, event->ipa - vm->ram.ipa,
+         1); /* perhaps not for the first time: another vCPU has had it mapped */
     return true;
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/arm/esr.h"
+#include "vmm/exit/decode.h"
 #include "vmm/vm/vm.h"
 
 static uint64_t share_offset(const struct vm *vm, unsigned index)
@@ -186,14 +186,11 @@ void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t siz
 /* An access that a mapping would have served: a fetch, a read, or a walk of the guest's tables. */
 static bool is_read_fault(const struct rv_event *event, bool data)
 {
-    uint64_t class = ESR_GET(event->esr, ESR_ELx_EC);
-
-    if (event->type != RV_EVENT_SYNC || (event->esr & ESR_FSC_TYPE) != ESR_FSC_TRANSLATION)
+    if (!decode_is_unmapped(event))
         return false;
-    if (class == ESR_EC_IABT_LOWER)
+    if (ESR_GET(event->esr, ESR_ELx_EC) == ESR_EC_IABT_LOWER)
         return !data;
-    return class == ESR_EC_DABT_LOWER &&
-           (event->esr & ESR_ISS_DABT_S1PTW || !(event->esr & ESR_ISS_DABT_WNR));
+    return event->esr & ESR_ISS_DABT_S1PTW || !(event->esr & ESR_ISS_DABT_WNR);
 }
 
 /*
