@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """outlive.py KILLS FOLDER ARGUMENT...: a Debian guest whose worker is killed again and again.
 
-Meanwhile its shell answers, its disk is written and read back, and its clock is compared
-with the host's. Then its vmm is upgraded, between those of FOLDER/old and FOLDER/new, and to
+Meanwhile its shell answers, its disks are written and read back, a TCP connection over a tap that
+the vmm has made echoes what it is sent, and the guest's clock is compared with the host's. Then its vmm is upgraded, between those of FOLDER/old and FOLDER/new, and to
 others that cannot take it. Prints the distributions of the pauses, as the keeper tells them.
 """
 import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -103,19 +104,59 @@ def upgrade_often():
 
 
 def write_during(disturb):
-    """Blocks are written and read back for as long as that runs. How many."""
+    """Blocks are written and read back, on each disk in turn, for as long as that runs. How many."""
     thread = threading.Thread(target=disturb)
     thread.start()
     rounds = 0
     while thread.is_alive():
+        disk = disks[rounds % len(disks)]
         rounds += 1
         command(f"dd if=/dev/urandom of=/tmp/d bs=64k count=8 2>/dev/null; "
-                f"dd if=/tmp/d of=/dev/vda bs=64k seek={rounds % 100 * 8} conv=fsync 2>/dev/null; "
+                f"dd if=/tmp/d of={disk} bs=64k seek={rounds % 100 * 8} conv=fsync 2>/dev/null; "
                 f"echo 3 >/proc/sys/vm/drop_caches; "
-                f"dd if=/dev/vda bs=64k skip={rounds % 100 * 8} count=8 2>/dev/null | cmp - /tmp/d && "
-                f"echo same''{rounds}.", rb"same%d\." % rounds)
+                f"dd if={disk} bs=64k skip={rounds % 100 * 8} count=8 2>/dev/null | cmp - /tmp/d && "
+                f"echo same''{rounds}.", rb"same%d\." % rounds, 60)
     thread.join()
     return rounds
+
+
+class Echo(threading.Thread):
+    """The guest sends back what it is sent, over one connection."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        subprocess.run("ip addr add 192.168.79.1/24 dev rvoutlive && ip link set rvoutlive up", shell=True, check=True)
+        self.listener = socket.create_server(("192.168.79.1", 5000))
+        self.echoed, self.error, self.ends = 0, None, False
+        command("ip addr add 192.168.79.2/24 dev eth0; ip link set eth0 up; nc 192.168.79.1 5000 -e /bin/cat & echo en''ds", rb"ends")
+        self.start()
+
+    def run(self):
+        try:
+            self.listener.settimeout(60)
+            connection = self.listener.accept()[0]
+            connection.settimeout(60)
+            while not self.ends:
+                block, got = os.urandom(16384), b""
+                connection.sendall(block)
+                while len(got) < len(block):
+                    more = connection.recv(65536)
+                    if not more:
+                        raise OSError("the guest has closed the connection")
+                    got += more
+                if got != block:
+                    raise OSError("other bytes came back than were sent")
+                self.echoed += len(block)
+        except OSError as error:
+            self.error = error
+
+    def check(self, name, least):
+        """More came back than that; how much it is."""
+        end = time.time() + 60
+        while not self.error and self.echoed <= least and time.time() < end:
+            time.sleep(0.05)
+        check(name, not self.error and self.echoed > least, self.error, self.echoed)
+        return self.echoed
 
 
 def show(what, took, rounds):
@@ -137,11 +178,14 @@ def refused(test, name, words, goes_on="old"):
           status, text)
 
 
-random.seed(17)
+random.seed(int(os.environ.get("OUTLIVE_SEED", 17)))
+disks = ["/dev/vda", "/dev/vdb"][:sum(a == "--disk" for a in sys.argv)]
 started = time.time()
 start = 0
 threading.Thread(target=read, daemon=True).start()
 await_text(rb"# ", 100)
+echo = Echo() if "--net" in sys.argv else None
+echoed = echo.check("the_tap_carries_a_connection", 0) if echo else 0
 uptime = float(command("cut -d' ' -f1 /proc/uptime; echo is''up", rb"([0-9.]+)\s+isup")[1])
 began = time.time()
 rounds = write_during(kill)
@@ -151,10 +195,15 @@ took = pauses()
 show("kills", took, rounds)
 check("each_worker_that_was_killed_had_a_successor", len(took) == kills)
 check("the_guest_read_what_it_wrote", rounds > 2)
+if echo:
+    echoed = echo.check("the_connection_over_the_tap_goes_on_after_kills", echoed)
 check("the_guests_clock_went_on", abs(went - passed) < 2, went, passed)
 
 rounds = write_during(upgrade_often)
 show("upgrades", pauses()[kills:], rounds)
+if echo:
+    echo.check("and_after_upgrades", echoed)
+    print(f"{echo.echoed >> 10} KiB were echoed over the tap")
 check("each_upgrade_replaces_the_vmm", all(u[0] == 0 and u[2] for u in upgrades) and upgrades, upgrades)
 refused("a_program_that_is_no_vmm_does_not_get_the_guest", "/bin/false", "exit status was 1")
 refused("a_program_that_is_not_there_does_not_get_the_guest", "none", "No such file")

@@ -32,6 +32,16 @@ echo 'int pause(void); int main(void) { return pause(); }' | cc -x c -o "$work/h
 echo 'exit 0' >"$work/script" && chmod +x "$work/script"
 
 truncate -s 64M "$work/disk"
-python3 "$root/tests/e2e/outlive.py" 25 "$work" run --name outlive -k "$image/kernel" \
-    -i "$image/initrd" -p console=ttyAMA0 --rng --disk "$work/disk,format=raw" -c 2 --device countdown \
+qemu-img create -q -f qcow2 "$work/disk.qcow2" 64M
+# OUTLIVE_KILLS: how often the worker is killed. OUTLIVE_DISKS=1: only the raw disk, which needs no helper.
+disks=(--disk "$work/disk,format=raw" --disk "$work/disk.qcow2")
+[[ ${OUTLIVE_DISKS:-2} == 2 ]] || disks=("${disks[@]:0:2}")
+net=() in_namespace=()
+if [[ $(id -u) == 0 ]] && unshare -n test -c /dev/net/tun; then
+    net=(--net tap,ifname=rvoutlive) in_namespace=(unshare -n)
+else
+    echo 'note: a tap is only tried as root'
+fi
+"${in_namespace[@]}" python3 "$root/tests/e2e/outlive.py" "${OUTLIVE_KILLS:-25}" "$work" run --name outlive \
+    -k "$image/kernel" -i "$image/initrd" -p console=ttyAMA0 --rng "${disks[@]}" "${net[@]}" -c 2 --device countdown \
     --perfetto "$work/trace,device=virtio-rng"
