@@ -20,6 +20,7 @@ printed() { for _ in {1..900}; do grep -q "$1" "$work/console" && return; sleep 
 for command in "${commands[@]}"; do
     typed=${command//build\/vmm\/vmm/"'$vmm'"}
     typed=${typed//\/snapshots/$work/snapshots}
+    typed=${typed//web.rec/$work/web.rec}
     typed=${typed//.../$options}
     got=0
     case $command in
@@ -34,7 +35,7 @@ for command in "${commands[@]}"; do
                 timeout 3 "$vmm" console web >/dev/null 2>&1 || true
         }
         continue ;;
-    *' top' | *' trace web' | *' console web') # until Ctrl-C
+    *' top' | *' trace web' | *' console web' | *' record web '*) # until Ctrl-C
         timeout -s INT --preserve-status 3 bash -c "exec $typed" >"$work/said" 2>"$work/err" </dev/null || got=$?
         [[ $got -ne 130 ]] || got=0 ;;
     *) eval "timeout 60 $typed" >"$work/said" 2>"$work/err" </dev/null || got=$? ;;
@@ -43,10 +44,14 @@ for command in "${commands[@]}"; do
     case $command in
     *' trace web') check "it tells how much there was" grep -q ' records, ' "$work/err" ;; # an idle guest may make no exits
     *' ps' | *' top' | *' stat web' | *' console web') check "it says something" test -s "$work/said" ;;
+    *' record web '*)
+        got=0
+        timeout 60 "$vmm" replay "$work/web.rec" >"$work/said" 2>"$work/err" || got=$?
+        check "what was recorded is replayed" eval '[[ $got -eq 0 ]] && grep -q "the recording: a client has stopped it" "$work/said"' ;;
     *' stop web') wait "$guest" || got=$?; check the_guest_has_shut_down test "$got" -eq 0 ;;
     esac
 done
-check there_were_commands test "${#commands[@]}" -ge 16
+check there_were_commands test "${#commands[@]}" -ge 17
 "$vmm" kill web >/dev/null 2>&1 || true
 wait "$guest" || true
 exit $failed

@@ -48,14 +48,16 @@ json_t *client_get_device(const char *vm, const char *name);
 void client_answer_free(struct client_answer *answer);
 
 /*
- * An answer that goes on for as long as both want: `take` gets the pieces of its body. False ends
- * it, as does *enough, which a signal's handler may set. 0; -errno after a message.
+ * An answer that goes on: a descriptor from which its body is read, of which *size bytes are in
+ * `body` already; or -errno after a message.
  */
-/* The same for who waits for other things as well: a descriptor of which the body is read, of which
-   *size bytes are in `body` already; or -errno after a message. */
 #define CLIENT_HEAD_MAX 8192u /* bytes */
 int client_stream_open(const char *vm, const char *path, char body[CLIENT_HEAD_MAX], size_t *size);
 
+/*
+ * The same for as long as both want: `take` gets the pieces of the body. False ends it, as does
+ * *enough, which a signal's handler may set. 0; -errno after a message.
+ */
 int client_stream(const char *vm, const char *path,
                   bool (*take)(void *opaque, const char *data, size_t size), void *opaque,
                   const volatile sig_atomic_t *enough);

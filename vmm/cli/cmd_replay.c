@@ -12,8 +12,9 @@
 static void help(void)
 {
     printf("usage: vmm replay FILE\n\n"
-           "Run the vmm's code on what `vmm run --record FILE` has recorded, without a guest, and\n"
-           "compare its answers with the recorded ones. The first difference is shown.\n\n"
+           "Run the vmm's code on what `vmm record` or `vmm run --record` has recorded in FILE,\n"
+           "without a guest, and compare its answers with the recorded ones. The first difference\n"
+           "is shown.\n\n"
            "  -h, --help            show this\n\n"
            "Exit status: 0 all answers are the same; 1 one is not, or the file cannot be read, is\n"
            "cut or damaged; 2 wrong usage.\n");

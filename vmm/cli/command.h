@@ -34,7 +34,7 @@ extern const struct command command_decode;
 extern const struct command command_ps, command_pause, command_resume, command_stop, command_kill,
     command_reset, command_stat, command_balloon, command_disk, command_net, command_console,
     command_complete, command_top;
-extern const struct command command_replay, command_trace;
+extern const struct command command_record, command_replay, command_trace;
 extern const struct command command_snapshot, command_restore;
 extern const struct command command_upgrade;
 

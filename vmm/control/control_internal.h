@@ -140,11 +140,12 @@ uint64_t control_vcpu_run_ns(const struct vm *vm, unsigned index);
 json_t *control_number(uint64_t number);
 
 /* Handlers: control_vm.c, control_devices.c, control_exits.c, control_metrics.c,
-   control_page.c, control_trace.c, control_console.c. */
+   control_page.c, control_trace.c, control_record.c, control_console.c. */
 typedef void control_handler(struct control_call *call);
 control_handler control_vm_show, control_vm_pause, control_vm_resume, control_vm_stop,
     control_vm_kill, control_vm_reset, control_vm_snapshot, control_vcpus_list;
 control_handler control_devices_list, control_devices_show, control_devices_set,
     control_devices_command, control_disks_list, control_networks_list;
 control_handler control_exits_list, control_metrics_show, control_page_show, control_trace_show;
+control_handler control_record_show, control_record_stop;
 control_handler control_console_show, control_console_type;

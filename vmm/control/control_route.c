@@ -28,6 +28,8 @@ static const struct control_route {
     {EVHTTP_REQ_GET, "/exits", control_exits_list},
     {EVHTTP_REQ_GET, "/metrics", control_metrics_show},
     {EVHTTP_REQ_GET, "/trace", control_trace_show},
+    {EVHTTP_REQ_GET, "/record", control_record_show},
+    {EVHTTP_REQ_POST, "/record/stop", control_record_stop},
     {EVHTTP_REQ_GET, "/console", control_console_show},
     {EVHTTP_REQ_POST, "/console", control_console_type},
     {EVHTTP_REQ_GET, "/devices", control_devices_list},

@@ -76,6 +76,15 @@ void control_stream_start(struct control_stream *s, const struct control_stream_
     event_add(s->tick, &tick_time);
 }
 
+void *control_stream_find(const struct control_target *target, const struct control_stream_ops *ops)
+{
+    const struct control_stream *s = target->streams;
+
+    while (s && s->ops != ops)
+        s = s->next;
+    return s ? s->opaque : NULL;
+}
+
 unsigned control_stream_count(const struct control_target *target,
                               const struct control_stream_ops *ops)
 {

@@ -34,6 +34,10 @@ void control_stream_cancel(struct control_stream *stream);
 void control_stream_start(struct control_stream *stream, const struct control_stream_ops *ops,
                           void *opaque);
 
+/* What the latest of this kind was started with, or NULL. */
+void *control_stream_find(const struct control_target *target,
+                          const struct control_stream_ops *ops);
+
 /* How many there are of this kind. */
 unsigned control_stream_count(const struct control_target *target,
                               const struct control_stream_ops *ops);

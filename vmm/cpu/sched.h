@@ -50,6 +50,7 @@ struct sched_ops {
 #define SCHED_HOLD_DEBUGGER 1u
 #define SCHED_HOLD_PAUSE    2u
 #define SCHED_HOLD_LEAVE    4u
+#define SCHED_HOLD_RECORD   8u
 
 struct sched_vcpu {
     enum sched_state state;

@@ -3,37 +3,22 @@
 #include "vmm/record/record.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/cpu/cores.h"
-#include "vmm/gic/vgic.h"
-#include "vmm/loader/loader.h"
-#include "vmm/record/record_file.h"
-#include "vmm/trace/tap.h"
+#include "vmm/record/record_internal.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
-#include "vmm/vm/vm.h"
-
-struct record {
-    struct tap tap;
-    struct record_writer *writer;
-    struct vm *vm; /* NULL: it has not started */
-    bool refused;
-    bool over;                               /* nothing is recorded any more */
-    uint64_t tick;                           /* the time that stands */
-    bool lines[VGIC_NR_INTIDS];              /* before the start: the level of each */
-    struct rv_vcpu_page pages[VM_MAX_VCPUS]; /* as the file has them so far */
-};
 
 static bool is_on(const struct record *record)
 {
     return record->vm && !record->over;
 }
 
-static void put(struct record *record, enum record_type type, unsigned pcpu, const void *data,
-                size_t size)
+void record_item_put(struct record *record, enum record_type type, unsigned pcpu, const void *data,
+                     size_t size)
 {
     const struct record_head head = {
         .type = (uint8_t)type,
@@ -47,19 +32,20 @@ static void put(struct record *record, enum record_type type, unsigned pcpu, con
 
 static void end(struct record *record, const char *why)
 {
-    if (is_on(record))
-        put(record, RECORD_END, 0, why, strlen(why));
+    if (is_on(record)) {
+        record_item_put(record, RECORD_END, 0, why, strlen(why));
+        vm_rom_show_data(record->vm, true);
+    }
     record->over = true;
 }
 
-static uint64_t set_tick(struct record *record)
+uint64_t record_set_tick(struct record *record)
 {
     record->tick = (uint64_t)clock_now_ns();
     return record->tick;
 }
 
-/* The message, and what has changed in the page of the vCPU that is live there. */
-static void put_message(struct record *record, enum record_type type, const struct pcpu *pcpu,
+void record_message_put(struct record *record, enum record_type type, const struct pcpu *pcpu,
                         unsigned vcpu, const void *message)
 {
     static uint8_t data[64 + RECORD_CHUNKS * sizeof(struct record_chunk)];
@@ -93,8 +79,8 @@ static void record_event(void *opaque, const struct pcpu *pcpu, const struct rv_
     struct record *record = opaque;
 
     if (is_on(record))
-        put_message(record, RECORD_EVENT, pcpu, pcpu->vcpu ? pcpu->vcpu->number : RECORD_NO_VCPU,
-                    event);
+        record_message_put(record, RECORD_EVENT, pcpu,
+                           pcpu->vcpu ? pcpu->vcpu->number : RECORD_NO_VCPU, event);
 }
 
 /* The stub reads the page for these: what the vmm has put there is part of the answer. */
@@ -109,17 +95,19 @@ static void record_command(void *opaque, const struct pcpu *pcpu, const struct r
     struct record *record = opaque;
 
     if (is_on(record))
-        put_message(record, RECORD_COMMAND, pcpu,
-                    takes_page(command) ? command->vcpu : RECORD_NO_VCPU, command);
+        record_message_put(record, RECORD_COMMAND, pcpu,
+                           takes_page(command) ? command->vcpu : RECORD_NO_VCPU, command);
 }
 
 static void record_handle(void *opaque, const struct pcpu *pcpu, const struct rv_event *event)
 {
     struct record *record = opaque;
-    uint64_t tick = set_tick(record);
+    uint64_t tick = record_set_tick(record);
 
+    if (is_on(record) && record_writer_lags(record->writer))
+        end(record, "it cannot be written as fast as the guest makes exits, or not at all");
     if (is_on(record))
-        put(record, RECORD_HANDLE, pcpu->index, &tick, sizeof(tick));
+        record_item_put(record, RECORD_HANDLE, pcpu->index, &tick, sizeof(tick));
 }
 
 /* The turn does nothing when nothing is due: see sched_turn(). */
@@ -135,7 +123,7 @@ static void record_schedule(void *opaque, const struct sched *sched)
         return;
     record->tick = now;
     if (is_on(record))
-        put(record, RECORD_SCHEDULE, 0, &now, sizeof(now));
+        record_item_put(record, RECORD_SCHEDULE, 0, &now, sizeof(now));
 }
 
 static void record_notified(void *opaque, const struct pcpu *pcpu)
@@ -143,7 +131,7 @@ static void record_notified(void *opaque, const struct pcpu *pcpu)
     struct record *record = opaque;
 
     if (is_on(record))
-        put(record, RECORD_NOTIFIED, pcpu->index, NULL, 0);
+        record_item_put(record, RECORD_NOTIFIED, pcpu->index, NULL, 0);
 }
 
 static void record_clock(void *opaque, uint64_t *ns)
@@ -162,7 +150,7 @@ static void record_load(void *opaque, uint64_t ipa, void *data, size_t size)
     if (!is_on(record))
         return;
     memcpy(&load.value, data, size);
-    put(record, RECORD_LOAD, 0, &load, sizeof(load));
+    record_item_put(record, RECORD_LOAD, 0, &load, sizeof(load));
 }
 
 static void record_access_end(void *opaque, const struct tap_access *access)
@@ -177,20 +165,20 @@ static void record_access_end(void *opaque, const struct tap_access *access)
     };
 
     if (is_on(record))
-        put(record, RECORD_ACCESS, 0, &item, sizeof(item));
+        record_item_put(record, RECORD_ACCESS, 0, &item, sizeof(item));
 }
 
 static void record_line(void *opaque, unsigned intid, bool level)
 {
     struct record *record = opaque;
     const struct record_line line = {
-        .tick = set_tick(record), .intid = intid, .level = level ? 1 : 0};
+        .tick = record_set_tick(record), .intid = intid, .level = level ? 1 : 0};
 
     if (intid >= VGIC_NR_INTIDS)
         return;
     record->lines[intid] = level;
     if (is_on(record))
-        put(record, RECORD_LINE, 0, &line, sizeof(line));
+        record_item_put(record, RECORD_LINE, 0, &line, sizeof(line));
 }
 
 static void record_dirty(void *opaque, uint64_t ipa, uint64_t size)
@@ -199,7 +187,7 @@ static void record_dirty(void *opaque, uint64_t ipa, uint64_t size)
     const struct record_dirty dirty = {ipa, size};
 
     if (is_on(record))
-        put(record, RECORD_DIRTY, 0, &dirty, sizeof(dirty));
+        record_item_put(record, RECORD_DIRTY, 0, &dirty, sizeof(dirty));
 }
 
 static void record_request(void *opaque, uint32_t type, int32_t code)
@@ -208,7 +196,7 @@ static void record_request(void *opaque, uint32_t type, int32_t code)
     const struct record_request request = {type, code};
 
     if (is_on(record))
-        put(record, RECORD_REQUEST, 0, &request, sizeof(request));
+        record_item_put(record, RECORD_REQUEST, 0, &request, sizeof(request));
 }
 
 static void record_untold(void *opaque, const char *what)
@@ -233,35 +221,19 @@ static int record_entropy(void *buffer, size_t size)
     memcpy(data, &entropy, sizeof(entropy));
     if (!entropy.error)
         memcpy(data + sizeof(entropy), buffer, size);
-    put(entropy_of, RECORD_ENTROPY, 0, data, sizeof(entropy) + size);
+    record_item_put(entropy_of, RECORD_ENTROPY, 0, data, sizeof(entropy) + size);
     return entropy.error;
 }
 
-/* The start of the file, while it is put together. */
-struct start {
-    struct record_start start;
-    struct record_region regions[RECORD_REGIONS_MAX];
-};
-
-static void add_region(void *opaque, const char *name, ipa_t start, uint64_t size)
+void record_take_entropy(struct record *record, struct vm *vm)
 {
-    struct start *s = opaque;
-    struct record_region *region;
-
-    if (strcmp(name, "gicd") == 0 || strcmp(name, "gicr") == 0 ||
-        s->start.nr_regions == RECORD_REGIONS_MAX)
-        return;
-    region = &s->regions[s->start.nr_regions++];
-    region->start = start.v;
-    region->size = size;
-    snprintf(region->name, sizeof(region->name), "%s", name);
+    entropy_of = record;
+    vm->exits.smccc.entropy = record_entropy;
 }
 
 static void record_starts(void *opaque, struct vm *vm, const struct loader_layout *layout)
 {
-    static struct start s;
     struct record *record = opaque;
-    const struct machine *machine = vm->machine;
 
     if (record->over || record->vm)
         return;
@@ -271,46 +243,8 @@ static void record_starts(void *opaque, struct vm *vm, const struct loader_layou
         record->over = record->refused = true;
         return;
     }
-    s = (struct start){.start = {
-                           .tick = set_tick(record),
-                           .entry = layout->entry.v,
-                           .dtb = layout->dtb.v,
-                           .ram_size = vm->config.ram_size,
-                           .layout_ram = machine->layout.ram,
-                           .cntfrq = machine->cntfrq,
-                           .dczid = machine->dczid,
-                           .sve = machine->sve,
-                           .slice_ns = vm->cores->sched.slice,
-                           .nr_vcpus = vm->config.nr_vcpus,
-                           .nr_pcpus = vm->cores->nr_pcpus,
-                           .blind = machine->blind,
-                           .nr_lrs = machine->nr_lrs,
-                           .has_tdir = machine->has_tdir,
-                       }};
-    memcpy(s.start.stub_id, machine->stub_id, sizeof(s.start.stub_id));
-    for (unsigned i = 0; i < vm->cores->nr_pcpus; i++)
-        s.start.tag[i] = vm->cores->pcpus[i].tag;
-    bus_each(vm->bus, add_region, &s);
-    put(record, RECORD_START, 0, &s,
-        sizeof(s.start) + s.start.nr_regions * sizeof(struct record_region));
-    record->vm = vm;
-    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
-        record->pages[i] = *vm->vcpus[i].page;
-    /* What came before, such as RV_EVENT_READY, and has not been handled. */
-    for (unsigned i = 0; i < vm->cores->nr_pcpus; i++) {
-        const struct pcpu *pcpu = &vm->cores->pcpus[i];
-
-        for (unsigned n = 0; n < pcpu->nr_deferred; n++)
-            put_message(record, RECORD_EVENT, pcpu, RECORD_NO_VCPU, pcpu_deferred(pcpu, n));
-    }
-    entropy_of = record;
-    vm->exits.smccc.entropy = record_entropy;
-    for (unsigned i = VGIC_NR_PRIVATE; i < VGIC_NR_INTIDS; i++) {
-        const struct record_line line = {.tick = record->tick, .intid = i, .level = 1};
-
-        if (record->lines[i])
-            put(record, RECORD_LINE, 0, &line, sizeof(line));
-    }
+    record_take_entropy(record, vm);
+    record_put_start(record, vm, layout);
 }
 
 static const struct tap_ops record_taps = {
@@ -329,9 +263,27 @@ static const struct tap_ops record_taps = {
     .untold = record_untold,
 };
 
-int record_start(const char *path, struct record **out)
+static struct record *record_new(void)
 {
     struct record *record = calloc(1, sizeof(*record));
+
+    if (record)
+        record->tap = (struct tap){.ops = &record_taps, .opaque = record};
+    return record;
+}
+
+/* There is one recording at a time. */
+static struct record *current;
+
+static void begin(struct record *record)
+{
+    current = record;
+    tap_add(&record->tap);
+}
+
+int record_start(const char *path, struct record **out)
+{
+    struct record *record = record_new();
 
     if (!record) {
         log_error("recording '%s': out of memory", path);
@@ -342,10 +294,86 @@ int record_start(const char *path, struct record **out)
         free(record);
         return -EIO;
     }
-    record->tap = (struct tap){.ops = &record_taps, .opaque = record};
-    tap_add(&record->tap);
+    begin(record);
     *out = record;
     return 0;
+}
+
+const char *record_refuses(const struct vm *vm)
+{
+    if (current && !current->over)
+        return "this VM is being recorded";
+    if (vm->debugger)
+        return "the VM was started with --gdb, which a recording does not cover";
+    if (vm_rom_has_code(vm))
+        return "the guest has firmware in a ROM, which a recording does not cover";
+    if (vm_lazy_is_on(vm))
+        return "the VM's memory is being read from a snapshot";
+    if (vm->core->request != VM_RUN_ON || vm->resetting || vm->leaving)
+        return "the VM is being reset or replaced, or ends";
+    if (vm->pause.on)
+        return "the VM is paused: resume it first";
+    return NULL;
+}
+
+static int hold_all(struct vm *vm)
+{
+    int error = 0;
+
+    for (unsigned i = 0; i < vm->config.nr_vcpus && !error; i++)
+        error = sched_hold(&vm->cores->sched, vm->vcpus[i].number, SCHED_HOLD_RECORD);
+    for (unsigned i = 0; i < vm->cores->nr_pcpus && !error; i++)
+        if (vm->cores->pcpus[i].notify_due)
+            pcpu_notify(&vm->cores->pcpus[i]);
+    return error;
+}
+
+int record_running(struct vm *vm, int fd, const char *head, struct record **out)
+{
+    struct record *record = record_new();
+
+    if (!record) {
+        close(fd);
+        return -ENOMEM;
+    }
+    record->writer = record_writer_to_client(fd, head);
+    if (!record->writer) {
+        free(record);
+        return -ENOMEM;
+    }
+    if (hold_all(vm)) {
+        vm->broken = true;
+        record_writer_close(record->writer);
+        free(record);
+        return -EIO;
+    }
+    vm_rom_show_data(vm, false);
+    record_put_middle(record, vm);
+    record_take_entropy(record, vm);
+    begin(record);
+    for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
+        sched_release(&vm->cores->sched, vm->vcpus[i].number, SCHED_HOLD_RECORD);
+    *out = record;
+    return 0;
+}
+
+void record_end(struct record *record, const char *why)
+{
+    end(record, why);
+    record_writer_end(record->writer);
+}
+
+void record_hurry(struct record *record)
+{
+    record_end(record, "the guest has ended");
+    record_writer_hurry(record->writer);
+}
+
+bool record_has_ended(const struct record *record)
+{
+    if (record->over)
+        record_writer_end(record->writer);
+    return record_writer_has_ended(record->writer);
 }
 
 int record_stop(struct record *record)
@@ -354,8 +382,10 @@ int record_stop(struct record *record)
 
     end(record, "the guest has ended");
     tap_remove(&record->tap);
-    if (record->vm)
+    if (entropy_of == record && record->vm)
         record->vm->exits.smccc.entropy = trng_host;
+    if (current == record)
+        current = NULL;
     error = record_writer_close(record->writer);
     if (record->refused)
         error = -EOPNOTSUPP;

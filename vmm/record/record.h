@@ -20,8 +20,10 @@
  * Time stands while the core handles something: one reading is recorded for each event, each
  * turn of the scheduler and each line that a device drives, so the same ones count in a replay.
  *
- * A recording begins with the guest and ends with it, with its first reset, or when the VM is
- * paused or its vmm replaced.
+ * A recording begins with the guest, or while it runs: its vCPUs are taken off their pCPUs for a
+ * moment, and what the core is then comes first: the pages of the vCPUs, the state blocks of the
+ * core, and what the scheduler knows. It ends with the guest, with its next reset, or when the VM
+ * is paused or its vmm replaced.
  */
 #pragma once
 
@@ -38,7 +40,27 @@ struct vm;
  */
 int record_start(const char *path, struct record **record);
 
-/* The file is complete after that. 0, or -errno after a message. */
+/* Why a recording of it cannot begin now; NULL: it can. */
+const char *record_refuses(const struct vm *vm);
+
+/*
+ * Record what a VM does from now on, from the loop: to a client's connection, which becomes the
+ * recording's, behind the text `head`. The guest never waits for the client: one that is far
+ * behind ends the recording. 0 or -errno.
+ */
+int record_running(struct vm *vm, int fd, const char *head, struct record **record);
+
+/* It is over; the client gets the rest, and record_has_ended() says when it has. */
+void record_end(struct record *record, const char *why);
+bool record_has_ended(const struct record *record);
+
+/* The VM ends, or the client has gone: who makes no room gets no more. */
+void record_hurry(struct record *record);
+
+/*
+ * The file is complete after that, or the client's connection closed. 0, or -errno, of a file after
+ * a message.
+ */
 int record_stop(struct record *record);
 
 struct replay_result {

@@ -16,11 +16,13 @@
 #include "proto/message.h"
 #include "proto/vcpu.h"
 
-#define RECORD_VERSION 1u
+#define RECORD_VERSION 2u
 #define RECORD_LRS_MAX 16u
 
 enum record_type {
     RECORD_START = 1, /* struct record_start and its regions; the first one */
+    RECORD_VCPU,      /* struct record_vcpu of `vcpu`: after the start of a guest that runs */
+    RECORD_STATE,     /* struct record_state and its bytes: after these */
     RECORD_EVENT,     /* struct rv_event, record_chunk...: taken from the ring of `pcpu` */
     RECORD_HANDLE,    /* record_tick: the oldest event of `pcpu` is handled */
     RECORD_SCHEDULE,  /* record_tick: the scheduler's turn */
@@ -41,7 +43,7 @@ enum record_type {
 struct record_head {
     uint8_t type;  /* 0x00 enum record_type */
     uint8_t pcpu;  /* 0x01 below nr_pcpus; 0 where none is meant */
-    uint16_t vcpu; /* 0x02 EVENT, COMMAND: whose page the chunks are of; RECORD_NO_VCPU: none */
+    uint16_t vcpu; /* 0x02 EVENT, COMMAND, VCPU: whose page it is; RECORD_NO_VCPU: none */
     uint32_t size; /* 0x04 bytes after the head */
 };
 _Static_assert(sizeof(struct record_head) == 8, "file layout");
@@ -73,8 +75,29 @@ struct record_start {
     uint32_t nr_lrs;      /* 0x258 list registers of a CPU, 1 to RECORD_LRS_MAX */
     uint32_t has_tdir;    /* 0x25c 0 or 1 */
     uint32_t tag[64];     /* 0x260 struct pcpu's, of each pCPU */
+    uint64_t floor;       /* 0x360 struct sched's, if it runs */
+    uint32_t runs;        /* 0x368 1: the guest ran already, and VCPU and STATE items come next */
+    uint32_t pad;         /* 0x36c */
 };
-_Static_assert(sizeof(struct record_start) == 0x360, "file layout");
+_Static_assert(sizeof(struct record_start) == 0x370, "file layout");
+
+/* A vCPU that is off its pCPU, and what the scheduler knows of it. */
+struct record_vcpu {
+    uint64_t runtime; /* ns */
+    uint32_t pcpu;    /* where it was last; below nr_pcpus */
+    uint32_t is_on;   /* 0 or 1 */
+    struct rv_vcpu_page page;
+};
+
+/* A piece of a state block (vmm/vm/state.h), in order. */
+struct record_state {
+    char name[16];    /* ends with NUL */
+    uint32_t version; /* of the block */
+    uint32_t pad;
+    uint64_t size;   /* of the block */
+    uint64_t offset; /* of this piece; the bytes are inside of the block, and at least one */
+};
+#define RECORD_PIECE_MAX 0x10000u /* bytes of one piece */
 
 /* 64 bytes of a vCPU's page that have changed since its last chunks. */
 struct record_chunk {
@@ -119,6 +142,9 @@ struct record_entropy {
     uint32_t size; /* of the bytes that follow */
 };
 
+/* The state blocks that are the core's, by name; NULL ends the list. */
+extern const char *const record_blocks[];
+
 /* An item; `at` points into the reader's block and holds until record_next(). */
 struct record_item {
     struct record_head head;
@@ -132,8 +158,26 @@ struct record_item {
 struct record_writer;
 
 struct record_writer *record_writer_open(const char *path); /* NULL after a message */
+
+/*
+ * To a client, whose connection does not block and becomes the writer's, behind the text `head`.
+ * record_put() never waits for it: see record_writer_lags(). NULL: no memory.
+ */
+struct record_writer *record_writer_to_client(int fd, const char *head);
+
 void record_put(struct record_writer *writer, struct record_head head, const void *data);
-/* 0, or -errno after a message: the file is not complete. */
+
+/* The client is far behind, or gone, or the disk is full: what follows may soon be lost. */
+bool record_writer_lags(const struct record_writer *writer);
+
+/* Nothing more comes. The thread writes the rest, and record_writer_has_ended() says when. */
+void record_writer_end(struct record_writer *writer);
+bool record_writer_has_ended(const struct record_writer *writer);
+
+/* After record_writer_end(): a client that makes no room gets no more. */
+void record_writer_hurry(struct record_writer *writer);
+
+/* Ends and waits. 0, or -errno, of a file after a message: it is not complete. */
 int record_writer_close(struct record_writer *writer);
 
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "vmm/record/record_file_internal.h"
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
+
+const char *const record_blocks[] = {"vm", "gic", "psci", "sysreg", "code", NULL};
 
 #define PACKED_MAX ZSTD_COMPRESSBOUND(RECORD_BLOCK_MAX)
 
@@ -56,7 +59,8 @@ static bool start_is_good(struct record_reader *reader, const struct record_head
         start.ram_size > BOARD_RAM_SIZE_MAX || start.nr_vcpus == 0 ||
         start.nr_vcpus > VM_MAX_VCPUS || start.nr_pcpus == 0 || start.nr_pcpus > start.nr_vcpus ||
         start.blind > 1 || start.nr_lrs == 0 || start.nr_lrs > RECORD_LRS_MAX ||
-        start.has_tdir > 1 || start.slice_ns == 0 || start.nr_regions > RECORD_REGIONS_MAX ||
+        start.has_tdir > 1 || start.slice_ns == 0 || start.runs > 1 ||
+        start.nr_regions > RECORD_REGIONS_MAX ||
         head->size != sizeof(start) + start.nr_regions * sizeof(region))
         return false;
     for (uint32_t i = 0; i < start.nr_regions; i++) {
@@ -72,6 +76,26 @@ static bool start_is_good(struct record_reader *reader, const struct record_head
     reader->nr_vcpus = start.nr_vcpus;
     reader->ram_size = start.ram_size;
     return true;
+}
+
+static bool vcpu_is_good(struct record_reader *reader, const struct record_head *head,
+                         const uint8_t *at)
+{
+    struct record_vcpu vcpu;
+
+    memcpy(&vcpu, at, offsetof(struct record_vcpu, page));
+    return head->vcpu < reader->nr_vcpus && vcpu.pcpu < reader->nr_pcpus && vcpu.is_on <= 1;
+}
+
+static bool state_is_good(struct record_reader *reader, const struct record_head *head,
+                          const uint8_t *at)
+{
+    struct record_state state;
+    uint64_t piece = head->size - sizeof(state);
+
+    memcpy(&state, at, sizeof(state));
+    return memchr(state.name, '\0', sizeof(state.name)) != NULL && piece > 0 &&
+           state.offset < state.size && piece <= state.size - state.offset;
 }
 
 static bool chunks_are_good(struct record_reader *reader, const struct record_head *head,
@@ -158,6 +182,8 @@ static const struct {
                     const uint8_t *at); /* or NULL */
 } types[RECORD_TYPES] = {
     [RECORD_START] = {sizeof(struct record_start), true, start_is_good},
+    [RECORD_VCPU] = {sizeof(struct record_vcpu), false, vcpu_is_good},
+    [RECORD_STATE] = {sizeof(struct record_state), true, state_is_good},
     [RECORD_EVENT] = {sizeof(struct rv_event), true, chunks_are_good},
     [RECORD_HANDLE] = {sizeof(uint64_t), false, NULL},
     [RECORD_SCHEDULE] = {sizeof(uint64_t), false, NULL},
@@ -273,7 +299,7 @@ static struct record_reader *reader_of(FILE *file, const char *path)
         log_error("recording '%s': out of memory", path);
     } else if (fread(&magic, 1, sizeof(magic), file) < sizeof(magic) ||
                magic.magic != RECORD_MAGIC) {
-        log_error("'%s' is no recording: `vmm run --record FILE` makes one", path);
+        log_error("'%s' is no recording: `vmm record` makes one", path);
     } else if (magic.version != RECORD_VERSION) {
         log_error("recording '%s' has version %u; this vmm reads version %u", path, magic.version,
                   RECORD_VERSION);

@@ -150,15 +150,18 @@ static void on_load(void *opaque, uint64_t ipa, void *data, size_t size)
     record_next(replay->reader);
 }
 
-static void on_starts(void *opaque, struct vm *vm, const struct loader_layout *layout)
+void replay_begins(struct replay *replay)
 {
-    struct replay *replay = opaque;
-
     for (unsigned i = 0; i < replay->cores.nr_pcpus; i++)
         replay->cores.pcpus[i].tag = replay->start.tag[i];
     for (unsigned i = 0; i < replay->start.nr_vcpus; i++)
         replay->pages[i] = replay->machine.vcpus[i];
     replay->begun = true;
+}
+
+static void on_starts(void *opaque, struct vm *vm, const struct loader_layout *layout)
+{
+    replay_begins(opaque);
 }
 
 static const struct tap_ops taps = {
@@ -217,6 +220,10 @@ static int begin(struct replay *replay)
     config.nr_vcpus = replay->start.nr_vcpus;
     config.ram_size = replay->start.ram_size;
     cores_init(&replay->cores, &replay->machine, replay->start.slice_ns);
+    if (replay->start.runs)
+        error = replay_take_state(replay, &config);
+    if (error)
+        return error;
     error = vm_create(&replay->vm, &config, &share, &replay->cores, NULL, NULL, NULL);
     for (unsigned i = 0; i < replay->start.nr_regions && !error; i++) {
         const struct record_region *region = &replay->regions[i];
@@ -233,7 +240,7 @@ static int begin(struct replay *replay)
     vm_know_cpus(&replay->vm);
     entropy_of = replay;
     replay->vm.exits.smccc.entropy = replay_entropy;
-    return vm_begin(&replay->vm, &layout);
+    return replay->start.runs ? replay_go_on(replay) : vm_begin(&replay->vm, &layout);
 }
 
 static void handle(struct replay *replay, const struct record_item *item)

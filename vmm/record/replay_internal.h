@@ -22,6 +22,7 @@ struct replay {
     uint64_t tick;
     uint32_t event_head[RV_MAX_PCPUS];       /* the stub's */
     struct rv_vcpu_page pages[VM_MAX_VCPUS]; /* as the recording has them */
+    struct sched_vcpu vcpus[VM_MAX_VCPUS];   /* at the start of a guest that ran */
     unsigned page_due; /* whose page changes when the event is taken; RECORD_NO_VCPU: nobody's */
     bool handling;     /* `handled` is the event on its way */
     struct rv_event handled;
@@ -46,6 +47,17 @@ void replay_publish(struct replay *replay, const struct record_item *item);
 /* Before the start: the stub does what it is told. */
 void replay_acknowledge(struct replay *replay, const struct pcpu *pcpu,
                         const struct rv_command *command);
+
+/* All is as at the recording's start: from now on what comes out is compared. */
+void replay_begins(struct replay *replay);
+
+/* replay_state.c: a recording of a guest that ran already. */
+
+/* Before vm_create(): the vCPUs' pages are in place, and the state area is in `config`. */
+int replay_take_state(struct replay *replay, struct vm_config *config);
+
+/* After it: the vCPUs that were on want to run. 0 or -errno after a message. */
+int replay_go_on(struct replay *replay);
 
 /* replay_compare.c */
 

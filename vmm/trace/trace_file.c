@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,9 +11,7 @@
 #include "vmm/util/clock.h"
 #include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
-
-/* The trace's end waits for the reader of a pipe so long, and no longer. */
-#define TRACE_LAST_MS 100
+#include "vmm/util/write_all.h"
 
 #define TRACE_TAIL 8192u /* more than a line */
 
@@ -107,29 +104,11 @@ static void fail(struct trace_file *file, int error)
     file->failed = true;
 }
 
-/* Waits until the reader has made room. False: not any more. */
-static bool wait_for_room(struct trace_file *file)
-{
-    struct pollfd fd = {.fd = file->fd, .events = POLLOUT};
-
-    for (;;) {
-        bool hurry = __atomic_load_n(&file->hurry, __ATOMIC_RELAXED);
-
-        if (poll(&fd, 1, TRACE_LAST_MS) > 0)
-            return true;
-        if (hurry)
-            return false;
-    }
-}
-
-static void put(struct trace_file *file, const char *data, size_t len, uint64_t at)
+static void put_at(struct trace_file *file, const char *data, size_t len, uint64_t at)
 {
     while (len && !file->failed) {
-        ssize_t n =
-            file->regular ? pwrite(file->fd, data, len, (off_t)at) : write(file->fd, data, len);
+        ssize_t n = pwrite(file->fd, data, len, (off_t)at);
 
-        if (n < 0 && errno == EAGAIN && wait_for_room(file))
-            continue;
         if (n < 0 && errno != EINTR) {
             fail(file, errno);
         } else if (n > 0) {
@@ -138,6 +117,18 @@ static void put(struct trace_file *file, const char *data, size_t len, uint64_t 
             at += (uint64_t)n;
         }
     }
+}
+
+static void put(struct trace_file *file, const char *data, size_t len, uint64_t at)
+{
+    int error = 0;
+
+    if (file->regular)
+        put_at(file, data, len, at);
+    else if (!file->failed)
+        error = write_to_reader(file->fd, data, len, &file->hurry);
+    if (error)
+        fail(file, -error);
 }
 
 void trace_file_complete(struct trace_file *file)

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -14,6 +16,38 @@ static inline int write_all(int fd, const void *data, size_t size)
     while (size > 0) {
         ssize_t n = write(fd, at, size);
 
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        at += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+/* How long a write whose reader takes nothing goes on after `hurry`. */
+#define WRITE_LAST_MS 100
+
+/*
+ * The same to one that does not block, however long its reader takes; but from `*hurry` on, which
+ * another thread sets, one that makes no room gets nothing more: -EAGAIN.
+ */
+static inline int write_to_reader(int fd, const void *data, size_t size, const bool *hurry)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    const uint8_t *at = data;
+
+    while (size > 0) {
+        ssize_t n = write(fd, at, size);
+
+        if (n < 0 && errno == EAGAIN) {
+            bool last = __atomic_load_n(hurry, __ATOMIC_RELAXED);
+
+            if (poll(&wait, 1, WRITE_LAST_MS) <= 0 && last)
+                return -EAGAIN;
+            continue;
+        }
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

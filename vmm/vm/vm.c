@@ -139,7 +139,7 @@ static int create_state(struct vm *vm)
     if (!error)
         undo_place(&vm->cores->undo, UNDO_STATE, vm->state.base, vm->state.reserved);
     if (!error)
-        error = vm_clock_init(&vm->clock, &vm->state, resume);
+        error = vm_clock_init(&vm->clock, &vm->state, resume && vm->config.origin != VM_REPLAYED);
     if (!error && vm->config.origin == VM_RESTORED)
         vm_clock_stop(&vm->clock);
     return error ? error : vm_core_open(vm);

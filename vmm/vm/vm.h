@@ -35,6 +35,7 @@ enum vm_origin {
     VM_NEW,        /* it is made */
     VM_TAKEN_OVER, /* a vmm on this machine has left it: its time has run on */
     VM_RESTORED,   /* from a snapshot: its time goes on where it was saved */
+    VM_REPLAYED,   /* from a recording of a guest that ran: without devices and their time */
 };
 
 struct vm_config {

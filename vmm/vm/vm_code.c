@@ -117,7 +117,8 @@ int vm_code_open(struct vm *vm)
         return 0;
     if (!bits)
         return -EINVAL;
-    code_pages_place(&vm->code, vm->config.ram_size, bits, origin != VM_TAKEN_OVER);
+    code_pages_place(&vm->code, vm->config.ram_size, bits,
+                     origin == VM_NEW || origin == VM_RESTORED);
     return 0;
 }
 

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/chardev/chardev_internal.h"
 #include "vmm/chardev/chardev_shared.h"
+#include "vmm/record/record.h"
 #include "vmm/vm/vm_devices.h"
 #include "vmm/vm/vm_pause.h"
 
@@ -285,4 +287,57 @@ void device_command(struct rv_instance *device, const char *name, const char *js
         f->answer = answer;
         f->answer_opaque = opaque;
     }
+}
+
+/*
+ * A recording, of which the client gets the word "recorded" when it ends
+ */
+
+static struct {
+    int fd;
+    bool ended;
+} recording;
+
+const char *record_refuses(const struct vm *vm)
+{
+    return control_fixture.record_refuses;
+}
+
+int record_running(struct vm *vm, int fd, const char *head, struct record **record)
+{
+    if (write(fd, head, strlen(head)) < 0) {
+        close(fd);
+        return -EIO;
+    }
+    recording.fd = fd;
+    recording.ended = false;
+    control_fixture.records++;
+    *record = (struct record *)(void *)&recording; /* never looked into */
+    return 0;
+}
+
+void record_end(struct record *record, const char *why)
+{
+    if (recording.ended)
+        return;
+    recording.ended = true;
+    snprintf(control_fixture.record_end, sizeof(control_fixture.record_end), "%s", why);
+    if (write(recording.fd, "recorded", 8) < 0)
+        return; /* it has gone */
+}
+
+void record_hurry(struct record *record)
+{
+    record_end(record, "hurry");
+}
+
+bool record_has_ended(const struct record *record)
+{
+    return recording.ended;
+}
+
+int record_stop(struct record *record)
+{
+    control_fixture.records--;
+    return close(recording.fd);
 }

@@ -36,7 +36,10 @@ struct control_fixture {
     char snapshot_folder[64];
     bool snapshot_disks;
     int snapshot_error;
-    unsigned snapshots; /* begun and not freed */
+    unsigned snapshots;         /* begun and not freed */
+    const char *record_refuses; /* what record_refuses() says */
+    unsigned records;           /* begun and not freed */
+    char record_end[64];        /* what record_end() was told last */
     /* A command `later`. */
     void (*answer)(void *opaque, int error, const char *json);
     void *answer_opaque;

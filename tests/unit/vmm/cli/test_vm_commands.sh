@@ -42,7 +42,7 @@ fake() {
 }
 tell() { echo "$1" >&9; read -r _ <&8; }
 
-for command in stat trace pause resume stop kill reset balloon console upgrade; do
+for command in stat trace "record --stop" pause resume stop kill reset balloon console upgrade; do
     v "${command}_of_a_vm_that_is_not_there" 1 "there is no VM 'none'" $command none
 done
 v disk_of_a_vm_that_is_not_there 1 "there is no VM 'none'" disk resize none 1G
@@ -68,6 +68,18 @@ got=0
 timeout -s INT --preserve-status 1 "$vmm" trace me --perfetto new.json >out 2>err || got=$?
 holds trace_ends_by_ctrl_c eval '[[ $got -eq 0 ]] && grep -q "0 records, 0 lost" err'
 holds trace_is_whole python3 -c 'import json; json.load(open("new.json"))'
+v record_needs_a_file 2 'give NAME and FILE' record me
+v record_to_a_file_that_cannot_be 1 nosuch/file record me nosuch/file
+v record_of_no_vm_leaves_the_file 1 'no VM' record none old.json
+holds the_file_is_still_as_it_was grep -q kept old.json
+v record_ends_after_its_time 0 "'vmm replay new.rec'" record -t 1 me new.rec
+holds record_writes_what_comes grep -q '^recorded$' new.rec
+got=0
+timeout -s INT --preserve-status 1 "$vmm" record me new.rec >out 2>err || got=$?
+holds record_ends_by_ctrl_c eval '[[ $got -eq 0 ]] && grep -q "^recorded$" new.rec'
+v record_to_a_full_disk 1 'No space left on device: it is not complete' record -t 1 me /dev/full
+v record_stops_what_is_being_made 1 'no client is recording' record --stop me
+v record_stop_needs_no_file 2 'give NAME and FILE' record --stop me new.rec
 v ps_speaks_json 0 '"name": "me"' ps --json
 holds ps_json_has_each_vm json 'len(a) == 1 and a[0]["vcpus"] == 2'
 v vm_by_path_of_its_socket 0 '' pause run/me.sock

@@ -6,7 +6,7 @@
  *
  * prints a line when it serves, and ends with its standard input. A line there, which is answered
  * by another, changes what the VM is like: "quiet 0", "button 1", "pause-fails 1", "reply -125" (to the command `later`),
- * "console 1" (a device is on the main one), "reads 0" (nor reads it), "print" (a prompt there),
+ * "console 1" (a device is on the main one), "reads 0" (nor reads it), "records 0" (it cannot be recorded), "print" (a prompt there),
  * "end" (of the VM).
  */
 #include <event2/event.h>
@@ -48,6 +48,8 @@ static void obey(struct fake *fake, const char *line)
         control_fixture_print("Debian login: ");
     else if (strcmp(word, "request") == 0)
         f->core.request = (uint32_t)value;
+    else if (strcmp(word, "records") == 0)
+        f->record_refuses = value ? NULL : "not now";
     else if (strcmp(word, "snapshot-fails") == 0)
         f->snapshot_error = value;
     else if (strcmp(word, "snapshot-ends") == 0)

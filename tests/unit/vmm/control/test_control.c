@@ -605,6 +605,72 @@ static void traces_are_limited_and_bad_ones_are_refused(void **state)
 }
 
 /*
+ * Recordings
+ */
+
+static int start_recording(struct fixture *f)
+{
+    int fd = connect_to(f);
+
+    say(fd, "GET /record HTTP/1.1\r\n\r\n");
+    turn(f, 20);
+    return fd;
+}
+
+static bool become_recordings(struct fixture *f, unsigned count)
+{
+    int64_t end = clock_now_ms() + 3000;
+
+    while (control_fixture.records != count && clock_now_ms() < end)
+        turn(f, 1);
+    return control_fixture.records == count;
+}
+
+static void recording_that_is_stopped_comes_whole(void **state)
+{
+    struct fixture *f = *state;
+    int fd = start_recording(f);
+
+    turn(f, 1300); /* longer than other clients have */
+    assert_int_equal(control_fixture.records, 1);
+    assert_true(begins(ask(f, "POST /record/stop HTTP/1.0\r\n\r\n"), "HTTP/1.0 200 "));
+    assert_string_equal(control_fixture.record_end, "a client has stopped it");
+    assert_true(begins(hear(f, fd), "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream"));
+    assert_string_equal(f->answer + strlen(f->answer) - 12, "\r\n\r\nrecorded");
+    assert_true(become_recordings(f, 0));
+    assert_true(begins(ask(f, "POST /record/stop HTTP/1.0\r\n\r\n"), "HTTP/1.0 409 "));
+    close(fd);
+}
+
+static void recording_ends_with_its_client_and_with_the_vm(void **state)
+{
+    struct fixture *f = *state;
+    int fd = start_recording(f);
+
+    close(fd);
+    assert_true(become_recordings(f, 0));
+    serves(f);
+    fd = start_recording(f);
+    assert_int_equal(control_fixture.records, 1);
+    control_close(f->control);
+    f->control = NULL;
+    assert_int_equal(control_fixture.records, 0);
+    assert_non_null(strstr(hear(f, fd), "\r\n\r\nrecorded"));
+    close(fd);
+}
+
+static void recording_that_cannot_be_is_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    control_fixture.record_refuses = "the VM is paused";
+    assert_true(begins(ask(f, "GET /record HTTP/1.0\r\n\r\n"), "HTTP/1.0 409 "));
+    assert_non_null(strstr(f->answer, "record: the VM is paused"));
+    assert_true(begins(ask(f, "HEAD /record HTTP/1.0\r\n\r\n"), "HTTP/1.0 200 "));
+    assert_int_equal(control_fixture.records, 0);
+}
+
+/*
  * The main console
  */
 
@@ -727,6 +793,9 @@ int main(void)
         TEST(trace_ends_with_the_vm_and_has_the_last_exit),
         TEST(trace_that_nobody_reads_holds_nothing_up),
         TEST(traces_are_limited_and_bad_ones_are_refused),
+        TEST(recording_that_is_stopped_comes_whole),
+        TEST(recording_ends_with_its_client_and_with_the_vm),
+        TEST(recording_that_cannot_be_is_refused),
         TEST(console_has_several_readers_and_typists),
         TEST(console_that_nobody_reads_holds_nothing_up),
         TEST(page_of_another_site_steers_nothing),

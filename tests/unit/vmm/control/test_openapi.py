@@ -49,6 +49,11 @@ REQUESTS = [
     ("GET", "/trace", "/trace?format=perfetto", None, 200),
     ("GET", "/trace", "/trace?kind=nosuch", None, 400),
     ("GET", "/trace", "/trace", None, 409, "/trace 4"),
+    ("POST", "/record/stop", "/record/stop", None, 409),
+    ("GET", "/record", "/record", None, 200),
+    ("POST", "/record/stop", "/record/stop", None, 200, "/record 1"),
+    ("POST", "/record/stop", "/record/stop", LARGE, 413),
+    ("GET", "/record", "/record", None, 409, "records 0"),
     ("GET", "/console", "/console", None, 200, "console 1"),
     ("GET", "/console", "/console", None, 409, "/console 8"),
     ("POST", "/console", "/console", "ls", 200),
@@ -136,7 +141,7 @@ class Checker:
     def finish(self, connection, method, template, path, status):
         what = "%s %s %d" % (method, template, status)
         response = connection.getresponse()
-        endless = template in ("/trace", "/console") and method == "GET" and status == 200
+        endless = template in ("/trace", "/console", "/record") and method == "GET" and status == 200
         text = b"" if endless else response.read()
         connection.close()
         if response.status != status:
@@ -158,7 +163,7 @@ class Checker:
         if endless:
             wanted = {"/trace": "text/plain", "/trace?kind=hvc": "text/plain"}
             wanted["/trace?format=perfetto"] = "application/json"
-            wanted["/console"] = "application/octet-stream"
+            wanted["/console"] = wanted["/record"] = "application/octet-stream"
             if kind != wanted[path] or content is None:
                 self.fail("%s: the type is %s" % (what, kind))
         elif not content or len(documented["content"]) != 1:

@@ -2,9 +2,13 @@
 #include "tests/unit/vmm/record/recorded_guest.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "proto/arm/esr.h"
 #include "vmm/board/board.h"
@@ -25,6 +29,7 @@
 #define ESR_WRITE 0x93850047u
 #define ESR_ISV0  0x92000007u
 #define ESR_HVC   0x5a000000u
+#define ESR_FETCH 0x8200000fu /* a permission fault */
 #define ESR_WFI   0x06000000u
 #define REFILLED  (RV_IRQ_PENDING | RV_IRQ_GROUP1 | 0xa0u)
 #define LDP_X0_X1 0xa9400440u /* ldp x0, x1, [x2] */
@@ -211,12 +216,86 @@ static void *zeroed(size_t size)
     return memset(at, 0, size);
 }
 
-void recorded_guest(const char *path)
+/* The half that the other recording does not have. */
+static void guest_before(void)
+{
+    writes(BOARD_GICD_BASE, 2);
+    writes(BOARD_GICD_BASE + 0x84, 1u << (INTID - 32));
+    writes(BOARD_GICD_BASE + 0x104, 1u << (INTID - 32));
+    calls(0, PSCI_CPU_ON | CALL_SMC64, vm.mpidr[1] & 0xff, PC);
+    exits(0, ESR_READ, DEVICE, 0); /* leaves its line as it is not at first */
+    tap_dirty(PC, 64);
+    vm_code_written(&vm, ipa(PC), 64);
+    exits(1, ESR_WFI, 0, 0);
+    recorded_guest_exits = 0;
+}
+
+/* What the guest has set up before is as it was. */
+static void guest_after(void)
+{
+    const uint32_t ldp = LDP_X0_X1;
+
+    for (unsigned i = 0; i < 4; i++) {
+        exits(0, ESR_READ, DEVICE, 0);
+        happens(0, (struct rv_event){.type = RV_EVENT_EOI, .value = INTID});
+    }
+    exits(0, ESR_READ, BOARD_GICD_BASE, 0);
+    machine.vcpus[0].x[3] = 2;
+    exits(0, esr_of_msr(0, 12, 11, 5, 3), 0, 0);
+    memcpy(guest_ram_at(&vm.ram, PC, 4), &ldp, 4);
+    machine.vcpus[0].x[2] = DEVICE;
+    exits(0, ESR_ISV0, DEVICE, 0);
+    exits(0, ESR_FETCH, PC, 0); /* of a page that was written before */
+    exits(1, ESR_READ, BOARD_GICR_BASE + 8, 0);
+    calls(0, PSCI_AFFINITY_INFO | CALL_SMC64, vm.mpidr[1] & 0xff, 0);
+    calls(0, PSCI_CPU_ON | CALL_SMC64, vm.mpidr[1] & 0xff, PC); /* ALREADY_ON */
+    calls(0, TRNG_RND32, 32, 0);
+    calls(1, PSCI_CPU_OFF, 0, 0);
+    calls(0, PSCI_SYSTEM_OFF, 0, 0);
+}
+
+static void *slurp_client(void *opaque)
+{
+    const int *fds = opaque;
+    uint8_t data[4096];
+    ssize_t n;
+
+    while ((n = read(fds[0], data, sizeof(data))) > 0)
+        NEED(write(fds[1], data, (size_t)n) == n);
+    return NULL;
+}
+
+/* The recording of a guest that ran goes to a client, which writes the file. */
+static void record_from_the_middle(const char *path)
+{
+    struct record *record;
+    pthread_t client;
+    int ends[2], fds[2];
+
+    guest_before();
+    NEED(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+    NEED(fcntl(ends[0], F_SETFL, 0) == 0);
+    fds[0] = ends[0];
+    fds[1] = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    NEED(fds[1] >= 0 && pthread_create(&client, NULL, slurp_client, fds) == 0);
+    NEED(record_refuses(&vm) == NULL);
+    NEED(record_running(&vm, ends[1], "", &record) == 0);
+    NEED(record_refuses(&vm) != NULL);
+    turn();
+    guest_after();
+    record_end(record, "enough");
+    NEED(record_stop(record) == 0);
+    pthread_join(client, NULL);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void recorded(const char *path, bool middle)
 {
     const struct vm_config config = {.nr_vcpus = VCPUS, .ram_size = RAM, .no_devices = true};
     const struct vm_share share = {0};
     const struct loader_layout layout = {.entry = {PC}};
-    struct record *record;
+    struct record *record = NULL;
 
     memset(heads, 0, sizeof(heads));
     memset(tails, 0, sizeof(tails));
@@ -233,7 +312,7 @@ void recorded_guest(const char *path)
         .cntfrq = 1000000,
     };
     machine.stub_id[RV_ID_INDEX(7, 0)] = 5; /* 48 bits of physical address */
-    NEED(record_start(path, &record) == 0);
+    NEED(middle || record_start(path, &record) == 0);
     cores_init(&cores, &machine, 4000000);
     NEED(vm_create(&vm, &config, &share, &cores, NULL, NULL, NULL) == 0);
     NEED(bus_add(vm.bus, "device", ipa(DEVICE), 0x1000, &device_ops, NULL) == 0);
@@ -244,10 +323,24 @@ void recorded_guest(const char *path)
     vm_know_cpus(&vm);
     NEED(vm_begin(&vm, &layout) == 0);
     turn();
-    guest();
-    NEED(record_stop(record) == 0);
+    if (middle) {
+        record_from_the_middle(path);
+    } else {
+        guest();
+        NEED(record_stop(record) == 0);
+    }
     vm_destroy(&vm);
     free(machine.channels);
     free(machine.vcpus);
     free(machine.ram);
+}
+
+void recorded_guest(const char *path)
+{
+    recorded(path, false);
+}
+
+void recorded_guest_that_ran(const char *path)
+{
+    recorded(path, true);
 }

@@ -8,5 +8,8 @@
 /* Run the guest, and record it in `path`. Ends the program when it cannot. */
 void recorded_guest(const char *path);
 
+/* The same of a guest that ran before, with another list, as a client of the VM gets it. */
+void recorded_guest_that_ran(const char *path);
+
 /* Exits of it that wait for a reply. */
 extern unsigned recorded_guest_exits;
