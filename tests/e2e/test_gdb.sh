@@ -8,7 +8,7 @@ socket=$work/gdb.socket
 # A guest that counts in work(), with a BRK of its own which its handler steps over, until a
 # debugger sets `enough`; then it powers off.
 cat >"$work/count.s" <<'S'
-        .global _start, work, leaf, enough, counter, brks, vector
+        .global _start, work, leaf, enough, counter, brks, vector, never
 _start: ldr x1, =stack
         mov sp, x1
         ldr x1, =vectors
@@ -18,7 +18,8 @@ _start: ldr x1, =stack
         ldr x1, =enough
         ldr w1, [x1]
         cbz w1, 1b
-        ldr x0, =0x84000008
+        .type never, %function
+never:  ldr x0, =0x84000008
         hvc #0
         .type work, %function
 work:   stp x29, x30, [sp, #-16]!
@@ -97,6 +98,15 @@ watch *(long *)&counter
 continue
 continue
 delete
+rwatch *(long *)&enough
+continue
+delete
+awatch *(long *)&counter
+continue
+delete
+printf "z0 has %d bytes\n", sizeof($z0)
+set $z0.u64[1] = 0x1234
+printf "of which some are %lx\n", $z0.u64[1]
 set $x19 = 1000000
 break leaf
 continue
@@ -112,6 +122,10 @@ check "the_guests_own_brk_is_the_guests" says "the guest's own brk: 1"
 check "a_step_over_wfe_and_one_more" says "x3 is 3 after two steps"
 check "a_hardware_breakpoint_stops_it" says "in work: 1"
 check "a_watchpoint_tells_old_and_new" matches '^New value = 3'
+check "a_read_watchpoint_stops_it" matches '^Hardware read watchpoint [0-9]+: \*\(long \*\)&enough'
+check "an_access_watchpoint_stops_it" matches '^Hardware access \(read/write\) watchpoint [0-9]+: \*\(long \*\)&counter'
+check "sve_registers_are_shown_whole" matches '^z0 has (16|32|64|128|256) bytes'
+check "sve_registers_are_written" says "of which some are 1234"
 check "registers_and_memory_are_written" says "at 1000001"
 check "what_memory_has_is_the_guests" says "memory has no breakpoint: d503205f"
 
@@ -126,6 +140,33 @@ detach
 G
 check "it_goes_on_when_the_debugger_is_gone" says "goes on: 1"
 check "breakpoints_work_after_a_reset" says "after the reset 1"
+
+# The worker is killed while the guest runs to a breakpoint, and while it is stopped at one.
+worker() { pgrep -P "$(pgrep -P "$guest")" vmm-worker; }
+cat >"$work/kill" <<S
+sleep "\$1"; kill -9 "\$2"
+S
+debug "$work/count.elf" <<G
+break never
+shell sh "$work/kill" 1 $(worker) &
+continue
+G
+check "a_killed_vmm_ends_the_connection" says "Remote connection closed"
+another_worker() { for _ in $(seq 300); do [[ $(worker) && $(worker) != "$1" && -S $socket ]] && return; sleep 0.1; done; return 1; }
+killed=$(sed -n 's/^shell.* \([0-9]*\) &$/\1/p' "$work/script")
+check "another_vmm_goes_on" another_worker "$killed"
+killed=$(worker)
+debug "$work/count.elf" <<G
+printf "memory is the guest's: %d\n", *(int *)&never != 0xd4200000
+break leaf
+continue
+printf "stops again: %d\n", \$pc == (unsigned long)&leaf
+shell kill -9 $killed
+stepi
+G
+check "what_a_debugger_had_set_is_gone" says "memory is the guest's: 1"
+check "breakpoints_work_with_another_vmm" says "stops again: 1"
+check "another_vmm_goes_on_with_a_guest_that_was_stopped" another_worker "$killed"
 debug "$work/count.elf" <<'G'
 shell (sleep 1; kill -INT $PPID) &
 continue

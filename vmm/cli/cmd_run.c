@@ -387,7 +387,7 @@ int command_serve(const struct run_options *o)
     if (vm_create(&vm, &config, &share, &cores, base, plugins, shared) ||
         begin(o, &vm, &session, taken_over) || loop_init(&session.loop, base, &cores))
         goto out;
-    if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait, &gdb))
+    if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait && !taken_over, &gdb))
         goto out;
     if ((o->snapshots && snapshot_allow(&vm, o->snapshots)) || sandbox_enter(base))
         goto out;

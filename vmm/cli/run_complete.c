@@ -181,8 +181,6 @@ int run_options_complete(struct run_options *o)
     }
     if (!o->machine_given)
         o->machine.linux_host = machine_linux_is_there();
-    /* A debugger's breakpoints and connection are the one process's. */
-    o->no_keeper |= o->gdb != NULL;
     o->machine.nr_vcpus = o->vm.nr_vcpus;
     if (!o->machine.stub)
         o->machine.stub = command_stub_path();

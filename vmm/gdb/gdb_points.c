@@ -119,6 +119,19 @@ int gdb_points_insert(struct gdb_points *points, enum gdb_point_kind kind, uint6
     return 0;
 }
 
+bool gdb_points_are_valid(const struct gdb_points *points, const struct guest_ram *ram)
+{
+    bool valid = points->count <= GDB_POINTS_MAX;
+
+    for (unsigned i = 0; i < points->count && valid; i++) {
+        const struct gdb_point *point = &points->points[i];
+
+        valid = !point->in_memory ||
+                (point->where.v % INSN_SIZE == 0 && guest_ram_at(ram, point->where.v, INSN_SIZE));
+    }
+    return valid;
+}
+
 int gdb_points_remove(struct gdb_points *points, enum gdb_point_kind kind, uint64_t address,
                       uint64_t size)
 {
@@ -154,8 +167,10 @@ void gdb_points_set(struct gdb_points *points, const struct guest_ram *ram,
         /* Two addresses of one word: one BRK serves both. */
         if (point->in_register || is_taken(points, point->where))
             continue;
-        point->word = __atomic_exchange_n(word_of(point, ram), htole32(INSN_BRK), __ATOMIC_RELAXED);
+        point->word = __atomic_load_n(word_of(point, ram), __ATOMIC_RELAXED);
         point->in_memory = true;
+        /* Release: a vmm that dies here leaves no BRK that is not known. */
+        __atomic_store_n(word_of(point, ram), htole32(INSN_BRK), __ATOMIC_RELEASE);
         written(opaque, point->where, INSN_SIZE);
     }
 }

@@ -53,6 +53,9 @@ int gdb_points_insert(struct gdb_points *points, enum gdb_point_kind kind, uint6
                       uint64_t size, const struct gdb_memory *memory,
                       const struct rv_vcpu_page *page);
 
+/* Can these bytes, which another process has left, be unset? */
+bool gdb_points_are_valid(const struct gdb_points *points, const struct guest_ram *ram);
+
 /* 0 or -ENOENT. */
 int gdb_points_remove(struct gdb_points *points, enum gdb_point_kind kind, uint64_t address,
                       uint64_t size);

@@ -167,8 +167,10 @@ static int start(struct gdb_server *server, struct vm *vm, struct event_base *ba
     };
     int error = gdb_target_init(&server->target, vm, stopped, server);
 
+    if (error)
+        return error;
     server->more = evtimer_new(base, more, server);
-    if (error || !server->more) {
+    if (!server->more) {
         log_error("%s: out of memory", server->what);
         return -ENOMEM;
     }

@@ -8,6 +8,7 @@
 
 #include "proto/arm/esr.h"
 #include "vmm/insn/insn_exec.h"
+#include "vmm/util/log.h"
 #include "vmm/vm/vm_counter.h"
 
 #define RANGE_STEPS_MAX 16u /* waits that are stepped over in a row */
@@ -54,26 +55,29 @@ static uint32_t next_insn(const struct gdb_target *target, unsigned index)
  */
 static void mask_interrupts(struct gdb_target *target, unsigned index)
 {
-    struct gdb_target_vcpu *v = &target->vcpus[index];
+    struct gdb_target_vcpu *v = &target->state->vcpus[index];
     struct rv_gic *gic = &vcpu_of(target, index)->page->gic;
 
-    v->masked = INSN_IS_GRPEN(next_insn(target, index)) ? 0 : gic->vmcr & VMCR_ENABLES;
-    gic->vmcr &= ~v->masked;
+    uint64_t masked = INSN_IS_GRPEN(next_insn(target, index)) ? 0 : gic->vmcr & VMCR_ENABLES;
+
+    __atomic_store_n(&v->masked, masked, __ATOMIC_RELEASE);
+    gic->vmcr &= ~masked;
 }
 
 /* The vCPU does not run. Its page gets what makes it do as its action says. */
 static void arm_vcpu(struct gdb_target *target, unsigned index)
 {
-    struct gdb_target_vcpu *v = &target->vcpus[index];
+    struct gdb_target_vcpu *v = &target->state->vcpus[index];
     struct rv_vcpu_page *page = vcpu_of(target, index)->page;
     bool step = v->action.move == GDB_MOVE_STEP;
 
+    v->armed = false;
+    if (!target->state->points.count && !step)
+        return;
     v->guest = page->debug;
     v->masked = 0;
-    v->armed = target->points.count || step;
-    if (!v->armed)
-        return;
-    gdb_points_merge(&target->points, &v->guest, step, &page->debug);
+    __atomic_store_n(&v->armed, true, __ATOMIC_RELEASE); /* a vmm that dies here undoes the rest */
+    gdb_points_merge(&target->state->points, &v->guest, step, &page->debug);
     page->debug.mdcr = RV_MDCR_BITS;
     if (!step)
         return;
@@ -83,7 +87,7 @@ static void arm_vcpu(struct gdb_target *target, unsigned index)
 
 static void disarm_vcpu(struct gdb_target *target, unsigned index)
 {
-    struct gdb_target_vcpu *v = &target->vcpus[index];
+    struct gdb_target_vcpu *v = &target->state->vcpus[index];
     struct rv_vcpu_page *page = vcpu_of(target, index)->page;
 
     if (!v->armed)
@@ -97,20 +101,20 @@ static void disarm_vcpu(struct gdb_target *target, unsigned index)
 
 static void arm(struct gdb_target *target)
 {
+    __atomic_store_n(&target->state->armed, true, __ATOMIC_RELEASE);
     for (unsigned i = 0; i < target->vm->config.nr_vcpus; i++)
         arm_vcpu(target, i);
-    gdb_points_set(&target->points, &target->memory.ram, code_written, target->vm);
-    target->armed = true;
+    gdb_points_set(&target->state->points, &target->memory.ram, code_written, target->vm);
 }
 
 static void disarm(struct gdb_target *target)
 {
-    if (!target->armed)
+    if (!target->state->armed)
         return;
     for (unsigned i = 0; i < target->vm->config.nr_vcpus; i++)
         disarm_vcpu(target, i);
-    gdb_points_unset(&target->points, &target->memory.ram, code_written, target->vm);
-    target->armed = false;
+    gdb_points_unset(&target->state->points, &target->memory.ram, code_written, target->vm);
+    target->state->armed = false;
 }
 
 int gdb_target_stop(struct gdb_target *target)
@@ -143,7 +147,7 @@ static int stop(void *opaque)
  */
 static bool step_over_waits(struct gdb_target *target, unsigned index)
 {
-    const struct gdb_action *action = &target->vcpus[index].action;
+    const struct gdb_action *action = &target->state->vcpus[index].action;
     struct rv_vcpu_page *page = vcpu_of(target, index)->page;
 
     for (unsigned n = 0; n < RANGE_STEPS_MAX; n++) {
@@ -165,7 +169,7 @@ static void let_run(struct gdb_target *target)
     vm_counter_go_on(vm);
     target->stopped = false;
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++) {
-        if (target->vcpus[i].action.move != GDB_MOVE_NONE)
+        if (target->state->vcpus[i].action.move != GDB_MOVE_NONE)
             sched_release(&vm->cores->sched, vm->vcpus[i].number, SCHED_HOLD_DEBUGGER);
     }
 }
@@ -182,7 +186,7 @@ static int resume(void *opaque, const struct gdb_action *actions, struct gdb_sto
     struct gdb_target *target = opaque;
 
     for (unsigned i = 0; i < target->vm->config.nr_vcpus; i++)
-        target->vcpus[i].action = actions[i];
+        target->state->vcpus[i].action = actions[i];
     for (unsigned i = 0; i < target->vm->config.nr_vcpus; i++) {
         if (actions[i].move == GDB_MOVE_STEP && is_on(target, i) && step_over_waits(target, i)) {
             *stop = (struct gdb_stop){.vcpu = i, .signal = GDB_SIGNAL_TRAP};
@@ -199,9 +203,9 @@ static void detach(void *opaque)
 
     if (gdb_target_stop(target))
         return;
-    target->points.count = 0;
+    target->state->points.count = 0;
     for (unsigned i = 0; i < target->vm->config.nr_vcpus; i++)
-        target->vcpus[i].action = (struct gdb_action){.move = GDB_MOVE_RUN};
+        target->state->vcpus[i].action = (struct gdb_action){.move = GDB_MOVE_RUN};
     let_run(target);
 }
 
@@ -270,13 +274,13 @@ static int insert(void *opaque, unsigned index, enum gdb_point_kind kind, uint64
 {
     struct gdb_target *target = opaque;
 
-    return gdb_points_insert(&target->points, kind, address, size, &target->memory,
+    return gdb_points_insert(&target->state->points, kind, address, size, &target->memory,
                              vcpu_of(target, index)->page);
 }
 
 static int remove_point(void *opaque, enum gdb_point_kind kind, uint64_t address, uint64_t size)
 {
-    return gdb_points_remove(&((struct gdb_target *)opaque)->points, kind, address, size);
+    return gdb_points_remove(&((struct gdb_target *)opaque)->state->points, kind, address, size);
 }
 
 static int reset(void *opaque)
@@ -314,7 +318,7 @@ static void stop_by_itself(struct gdb_target *target, const struct gdb_stop *sto
 /* One more instruction of the range? Then the vCPU goes on, and nobody else stops. */
 static bool step_goes_on(struct gdb_target *target, struct vcpu *vcpu, const struct rv_event *event)
 {
-    const struct gdb_action *action = &target->vcpus[vcpu->index].action;
+    const struct gdb_action *action = &target->state->vcpus[vcpu->index].action;
 
     if (event->pc - action->start >= action->end - action->start || vcpu_fetch(vcpu, RV_GROUP_CORE))
         return false;
@@ -340,17 +344,17 @@ static enum vm_debugger_answer on_exit(void *opaque, struct vcpu *vcpu,
     struct exit_info info;
     ipa_t where;
 
-    if (!target->vcpus[vcpu->index].armed)
+    if (!target->state->vcpus[vcpu->index].armed)
         return VM_DEBUGGER_PASS;
     decode_exit(event, &info);
     if (info.kind == EXIT_STEP) {
-        if (target->vcpus[vcpu->index].action.move != GDB_MOVE_STEP ||
+        if (target->state->vcpus[vcpu->index].action.move != GDB_MOVE_STEP ||
             step_goes_on(target, vcpu, event))
             return VM_DEBUGGER_RESUME;
     } else {
         bool mapped = info.kind == EXIT_BRK64 && brk_at(target, vcpu, info.pc, &where);
 
-        stop.point = gdb_points_hit(&target->points, &info, mapped ? &where : NULL);
+        stop.point = gdb_points_hit(&target->state->points, &info, mapped ? &where : NULL);
         if (!stop.point)
             return VM_DEBUGGER_PASS;
     }
@@ -363,7 +367,7 @@ static void on_vcpu_reset(void *opaque, unsigned index)
 {
     struct gdb_target *target = opaque;
 
-    if (target->armed)
+    if (target->state->armed)
         arm_vcpu(target, index);
 }
 
@@ -381,9 +385,9 @@ static void on_vcpu_off(void *opaque, unsigned index)
             continue;
         if (!is_on(target, stop.vcpu))
             stop.vcpu = i;
-        runs |= target->vcpus[i].action.move != GDB_MOVE_NONE;
+        runs |= target->state->vcpus[i].action.move != GDB_MOVE_NONE;
     }
-    if (!runs || target->vcpus[index].action.move == GDB_MOVE_STEP)
+    if (!runs || target->state->vcpus[index].action.move == GDB_MOVE_STEP)
         stop_by_itself(target, &stop);
 }
 
@@ -404,7 +408,7 @@ static void on_reset_ends(void *opaque)
     if (target->stopped)
         return;
     for (unsigned i = 0; i < target->vm->config.nr_vcpus; i++) {
-        if (target->vcpus[i].action.move != GDB_MOVE_RUN) {
+        if (target->state->vcpus[i].action.move != GDB_MOVE_RUN) {
             stop_by_itself(target, &stop);
             return;
         }
@@ -416,17 +420,17 @@ static struct rv_debug *guest_registers(void *opaque, unsigned index)
 {
     struct gdb_target *target = opaque;
 
-    return target->vcpus[index].armed ? &target->vcpus[index].guest : NULL;
+    return target->state->vcpus[index].armed ? &target->state->vcpus[index].guest : NULL;
 }
 
 /* In a blocking exit: the group is written as a whole, and loaded before the guest goes on. */
 static void guest_registers_written(void *opaque, unsigned index)
 {
     struct gdb_target *target = opaque;
-    struct gdb_target_vcpu *v = &target->vcpus[index];
+    struct gdb_target_vcpu *v = &target->state->vcpus[index];
     struct vcpu *vcpu = vcpu_of(target, index);
 
-    gdb_points_merge(&target->points, &v->guest, v->action.move == GDB_MOVE_STEP,
+    gdb_points_merge(&target->state->points, &v->guest, v->action.move == GDB_MOVE_STEP,
                      &vcpu->page->debug);
     vcpu->page->debug.mdcr = RV_MDCR_BITS;
     vcpu_mark_dirty(vcpu, RV_GROUP_DEBUG);
@@ -438,18 +442,42 @@ static bool has_pauth(const struct vm *vm)
            vm->exits.sysreg.id[RV_ID_INDEX(6, 2)] & ISAR2_PAUTH;
 }
 
+/* What the debugger of another process has left in the guest. 0 or -EINVAL after a message. */
+static int clean_up(struct gdb_target *target)
+{
+    if (!gdb_points_are_valid(&target->state->points, &target->memory.ram)) {
+        log_error("state block '" GDB_STATE_NAME "' is damaged: the guest cannot be taken over");
+        return -EINVAL;
+    }
+    if (target->state->armed)
+        log_info("what the debugger has set in the guest is gone: attach it again");
+    disarm(target);
+    return 0;
+}
+
 int gdb_target_init(struct gdb_target *target, struct vm *vm,
                     void (*on_stop)(void *opaque, const struct gdb_stop *stop), void *opaque)
 {
+    bool resume = vm->config.origin == VM_TAKEN_OVER;
+    int error = 0;
+
     memset(target, 0, sizeof(*target));
+    target->state =
+        state_open(&vm->state, resume, GDB_STATE_NAME, GDB_STATE_VERSION, sizeof(*target->state));
+    if (!target->state)
+        return resume ? -EINVAL : -ENOMEM;
     target->vm = vm;
     target->on_stop = on_stop;
     target->opaque = opaque;
     target->memory =
         (struct gdb_memory){vm->ram, vm->exits.insn_mmio.roms, vm->exits.insn_mmio.pa_bits};
-    gdb_points_init(&target->points, vm->machine->stub_id[RV_ID_INDEX(5, 0)]);
+    if (resume)
+        error = clean_up(target);
+    if (error)
+        return error;
+    gdb_points_init(&target->state->points, vm->machine->stub_id[RV_ID_INDEX(5, 0)]);
     for (unsigned i = 0; i < vm->config.nr_vcpus; i++)
-        target->vcpus[i].action.move = GDB_MOVE_RUN;
+        target->state->vcpus[i].action.move = GDB_MOVE_RUN;
     target->hooks = (struct vm_debugger){
         .exit = on_exit,
         .vcpu_reset = on_vcpu_reset,
@@ -461,8 +489,11 @@ int gdb_target_init(struct gdb_target *target, struct vm *vm,
         .opaque = target,
     };
     vm->debugger = &target->hooks;
-    return gdb_registers_init(&target->registers, insn_sve_vl((uint32_t)vm->machine->sve, 15),
-                              has_pauth(vm));
+    error = gdb_registers_init(&target->registers, insn_sve_vl((uint32_t)vm->machine->sve, 15),
+                               has_pauth(vm));
+    if (error)
+        log_error("gdb: out of memory");
+    return error;
 }
 
 void gdb_target_free(struct gdb_target *target)

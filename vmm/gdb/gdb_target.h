@@ -18,27 +18,39 @@
 #include "vmm/gdb/gdb_session.h"
 #include "vmm/vm/vm.h"
 
-struct gdb_target {
-    struct vm *vm;
-    struct vm_debugger hooks;
-    struct gdb_registers registers;
-    struct gdb_memory memory;
+#define GDB_STATE_NAME    "gdb"
+#define GDB_STATE_VERSION 1u
+
+/*
+ * What a debugger has changed in the guest, and what was there before: the state block "gdb", by
+ * which another worker, to which no debugger is attached, makes the guest its own again.
+ */
+struct gdb_state {
     struct gdb_points points;
-    bool stopped; /* all vCPUs are held */
-    bool armed;   /* the points are set */
+    bool armed; /* the points are set, or are about to be */
     struct gdb_target_vcpu {
         bool armed;            /* its debug exceptions come to us */
         struct rv_debug guest; /* armed: the guest's own debug registers */
         struct gdb_action action;
         uint64_t masked; /* of ICH_VMCR_EL2: what a step has taken away from the guest */
     } vcpus[VM_MAX_VCPUS];
+};
+
+struct gdb_target {
+    struct vm *vm;
+    struct vm_debugger hooks;
+    struct gdb_registers registers;
+    struct gdb_memory memory;
+    struct gdb_state *state;
+    bool stopped; /* all vCPUs are held */
     void (*on_stop)(void *opaque, const struct gdb_stop *stop);
     void *opaque;
 };
 
 /*
- * The VM has been started. `on_stop` is called when it stops by itself after a resume.
- * 0 or -ENOMEM.
+ * The VM has been started, or was taken over: then what a debugger of the process before has left
+ * in the guest goes. `on_stop` is called when it stops by itself after a resume.
+ * 0, or -errno after a message.
  */
 int gdb_target_init(struct gdb_target *target, struct vm *vm,
                     void (*on_stop)(void *opaque, const struct gdb_stop *stop), void *opaque);

@@ -13,8 +13,10 @@
 
 int vm_check_claimed(const struct vm *vm)
 {
-    const char *name = vm->config.origin != VM_NEW ? state_unclaimed(&vm->state) : NULL;
+    const char *name;
 
+    state_claim(&vm->state, "gdb"); /* the debugger's, who comes later */
+    name = vm->config.origin != VM_NEW ? state_unclaimed(&vm->state) : NULL;
     if (!name)
         return 0;
     log_error("the guest has '%s', and the options do not: it cannot be taken over", name);

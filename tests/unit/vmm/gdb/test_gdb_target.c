@@ -107,6 +107,7 @@ static enum sched_state state_of(unsigned vcpu)
 static int setup(void **state)
 {
     memset(&vm, 0, sizeof(vm));
+    assert_int_equal(state_create(&vm.state), 0);
     memset(pages, 0, sizeof(pages));
     memset(psci_cpus, 0, sizeof(psci_cpus));
     stops = code_writes = dirty = 0;
@@ -144,7 +145,19 @@ static int teardown(void **state)
 {
     gdb_target_free(&target);
     assert_null(vm.debugger);
+    state_close(&vm.state);
     return 0;
+}
+
+/* This process is another one, that takes the guest over. */
+static int take_over(void)
+{
+    state_claim(&vm.state, GDB_STATE_NAME);
+    gdb_registers_free(&target.registers);
+    memset(&target, 0x55, sizeof(target));
+    vm.debugger = NULL;
+    vm.config.origin = VM_TAKEN_OVER;
+    return gdb_target_init(&target, &vm, on_stop, NULL);
 }
 
 static int resume(const struct gdb_action *actions)
@@ -374,7 +387,62 @@ static void detach_leaves_nothing_behind(void **state)
     assert_memory_equal(before, pages, sizeof(pages));
     assert_int_equal(state_of(0), SCHED_LIVE);
     assert_int_equal(state_of(1), SCHED_LIVE);
-    assert_int_equal(target.points.count, 0);
+    assert_int_equal(target.state->points.count, 0);
+}
+
+/* Killed while the guest runs, with points of all kinds and a step. */
+static void another_process_makes_the_guest_its_own_again(void **state)
+{
+    const struct gdb_action actions[VCPUS] = {{GDB_MOVE_RUN, 0, 0}, {GDB_MOVE_STEP, 0, 0}};
+    struct rv_vcpu_page before[VCPUS];
+
+    stop();
+    memcpy(before, pages, sizeof(pages));
+    insert(RAM_IPA + 8);
+    assert_int_equal(gdb_target_ops.insert(&target, 0, GDB_POINT_WRITE, 0x1000, 8), 0);
+    assert_int_equal(resume(actions), 0);
+    assert_int_equal(ram[2], BRK);
+    assert_int_equal(take_over(), 0);
+    assert_int_equal(ram[2], NOP);
+    assert_memory_equal(before, pages, sizeof(pages));
+    assert_null(vm.debugger->registers(vm.debugger->opaque, 0));
+    assert_int_equal(exit_of(0, ESR_EC_BRK64, RAM_IPA + 8), VM_DEBUGGER_PASS);
+    stop(); /* and it can be debugged */
+    insert(RAM_IPA + 8);
+    assert_int_equal(resume_all(), 0);
+    assert_int_equal(ram[2], BRK);
+}
+
+/* Killed just before a point is in memory: another word is not taken for it. */
+static void another_process_leaves_what_is_no_breakpoint(void **state)
+{
+    stop();
+    insert(RAM_IPA + 8);
+    assert_int_equal(resume_all(), 0);
+    ram[2] = WFI;
+    assert_int_equal(take_over(), 0);
+    assert_int_equal(ram[2], WFI);
+}
+
+static void damaged_points_of_another_process_are_refused(void **state)
+{
+    static const struct {
+        uint64_t where;
+        unsigned count;
+    } cases[] = {{RAM_IPA - 4, 1}, {RAM_IPA + RAM_SIZE, 1}, {RAM_IPA + 2, 1}, {RAM_IPA, 257}};
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        teardown(NULL);
+        setup(NULL);
+        stop();
+        insert(RAM_IPA + 8);
+        assert_int_equal(resume_all(), 0);
+        target.state->points.points[0].where = ipa(cases[i].where);
+        target.state->points.count = cases[i].count;
+        assert_int_equal(take_over(), -EINVAL);
+    }
+    teardown(NULL);
+    setup(NULL);
 }
 
 /* As vm_reset() does it. */
@@ -516,6 +584,9 @@ int main(void)
         CASE(a_step_over_wfi_does_not_wait),
         CASE(the_guests_accesses_to_debug_registers_mean_its_copy),
         CASE(detach_leaves_nothing_behind),
+        CASE(another_process_makes_the_guest_its_own_again),
+        CASE(another_process_leaves_what_is_no_breakpoint),
+        CASE(damaged_points_of_another_process_are_refused),
         CASE(points_survive_a_reset_and_are_out_of_memory_during_it),
         CASE(a_reset_while_stopped_waits_for_the_debugger),
         CASE(a_reset_in_a_step_stops_at_the_first_instruction),
