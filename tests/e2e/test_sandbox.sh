@@ -85,9 +85,15 @@ qemu-img create -q -f qcow2 "$work/folder/disk.qcow2" 16M
 start --disk "$work/folder/disk.qcow2" --console "pty:$work/link"
 for _ in {1..50}; do [[ $(children | wc -l) -eq 2 ]] && break; sleep 0.1; done
 check qemu_and_the_helper_run test "$(children | wc -l)" -eq 2
+! ldd "$(command -v qemu-system-aarch64)" 2>/dev/null | grep -q libseccomp ||
+    check qemu_has_its_own_filter_as_well grep -q elevateprivileges=deny "/proc/$(pgrep -P "$pid,$worker" qemu-system)/cmdline"
 for child in $(children); do
     check "$(cat "/proc/$child/comm")_has_a_filter" has "$child" Seccomp 2
     check "$(cat "/proc/$child/comm")_gets_no_new_privileges" has "$child" NoNewPrivs 1
+    ! unshare -n true 2>/dev/null && ! unshare -Un true 2>/dev/null || for ns in net ipc uts; do
+        check "$(cat "/proc/$child/comm")_has_a_namespace_of_its_own_for_$ns" \
+            test "$(readlink "/proc/$child/ns/$ns")" != "$(readlink "/proc/self/ns/$ns")"
+    done
 done
 check the_vmm_has_no_capabilities has "$worker" CapPrm 0000000000000000
 check the_vmm_has_a_filter has "$worker" Seccomp 2

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +30,7 @@
 #include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 #include "vmm/util/memfile.h"
+#include "vmm/sandbox/child.h"
 #include "vmm/sandbox/needs.h"
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/machine/machine.h"
@@ -213,11 +216,35 @@ static void add(struct command_line *line, const char *fmt, ...)
     line->used += n >= 0 && (size_t)n < room ? (size_t)n + 1 : 0;
 }
 
-/* Was this QEMU built with its own filter of system calls? */
-static bool has_sandbox(const char *path)
+/*
+ * A QEMU that is linked with libseccomp has the option, and says so without being run: that takes
+ * longer than all else before it starts.
+ */
+static bool is_linked_with_seccomp(const char *path)
+{
+    static const char library[] = "libseccomp.so";
+    char program[PATH_MAX];
+    int fd = sandbox_find_program(path, program) ? open(program, O_RDONLY | O_CLOEXEC) : -1;
+    struct stat is;
+    void *file = MAP_FAILED;
+    bool found = false;
+
+    if (fd >= 0 && fstat(fd, &is) == 0 && is.st_size > 0)
+        file = mmap(NULL, (size_t)is.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (file != MAP_FAILED) {
+        found = memmem(file, (size_t)is.st_size, library, strlen(library)) != NULL;
+        munmap(file, (size_t)is.st_size);
+    }
+    if (fd >= 0)
+        close(fd);
+    return found;
+}
+
+/* It may be linked otherwise, or a script that starts QEMU. */
+static bool takes_sandbox(const char *path)
 {
     int status = -1;
-    pid_t pid = sandbox_mode() == SANDBOX_OFF ? -1 : fork();
+    pid_t pid = fork();
 
     if (pid == 0) {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -229,6 +256,12 @@ static bool has_sandbox(const char *path)
         _exit(127);
     }
     return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+/* Was this QEMU built with its own filter of system calls? */
+static bool has_sandbox(const char *path)
+{
+    return sandbox_mode() != SANDBOX_OFF && (is_linked_with_seccomp(path) || takes_sandbox(path));
 }
 
 static void command_line_make(struct command_line *line, const struct qemu *qemu,

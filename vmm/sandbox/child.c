@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,8 +134,7 @@ static int make_filter(bool sockets, void **result)
     return error;
 }
 
-/* Where execvp() finds it, without links. False: nowhere. */
-static bool find_program(const char *program, char path[PATH_MAX])
+bool sandbox_find_program(const char *program, char path[PATH_MAX])
 {
     char *folders = getenv("PATH") ? strdup(getenv("PATH")) : NULL, *rest = folders, *folder;
     bool found = false;
@@ -164,7 +164,7 @@ static void allow_program(const struct landlock *landlock, const char *program)
     for (size_t i = 0; i < COUNT(read_files); i++)
         landlock_allow_path(landlock, read_files[i], LANDLOCK_READ);
     landlock_allow_path(landlock, "/dev/null", LANDLOCK_READ | LANDLOCK_WRITE);
-    if (!find_program(program, path))
+    if (!sandbox_find_program(program, path))
         return; /* exec() says so */
     landlock_allow_path(landlock, dirname(path), LANDLOCK_READ | LANDLOCK_EXECUTE);
 }
@@ -191,7 +191,10 @@ int sandbox_child_prepare(struct sandbox_child *child, const struct sandbox_chil
 {
     int error = 0;
 
-    *child = (struct sandbox_child){.ruleset = -1, .on = sandbox_mode() != SANDBOX_OFF};
+    *child = (struct sandbox_child){.ruleset = -1,
+                                    .on = sandbox_mode() != SANDBOX_OFF,
+                                    .listens = config->port != 0,
+                                    .tells = log_enabled(LOG_DEBUG)};
     if (!child->on)
         return 0;
     if (landlock_version() > 0)
@@ -206,10 +209,24 @@ int sandbox_child_prepare(struct sandbox_child *child, const struct sandbox_chil
     return error;
 }
 
+/*
+ * A network without devices, and no System V objects of others. Who is not root needs a user
+ * namespace for that, which many hosts refuse: the filter and Landlock are there all the same.
+ */
+static void enter_namespaces(const struct sandbox_child *child)
+{
+    int flags = CLONE_NEWIPC | CLONE_NEWUTS | (child->listens ? 0 : CLONE_NEWNET);
+
+    if (unshare(flags) && unshare(CLONE_NEWUSER | flags) && child->tells)
+        dprintf(STDERR_FILENO, "sandbox: the host gives it no namespaces of its own: %s\n",
+                strerror(errno));
+}
+
 int sandbox_child_enter(const struct sandbox_child *child)
 {
     if (!child->on)
         return 0;
+    enter_namespaces(child);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
         (child->ruleset >= 0 && syscall(SYS_landlock_restrict_self, child->ruleset, 0)) ||
         (child->filter && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, child->filter)))

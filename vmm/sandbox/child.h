@@ -5,11 +5,14 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct sandbox_child {
     bool on;
+    bool listens; /* it needs the host's network */
+    bool tells;   /* on its standard error, what the host does not let it have */
     int ruleset;  /* of Landlock; -1: none */
     void *filter; /* struct sock_fprog */
 };
@@ -28,3 +31,6 @@ int sandbox_child_prepare(struct sandbox_child *child, const struct sandbox_chil
 int sandbox_child_enter(const struct sandbox_child *child);
 
 void sandbox_child_free(struct sandbox_child *child);
+
+/* Where execvp() finds it, without links. False: nowhere. */
+bool sandbox_find_program(const char *program, char path[PATH_MAX]);
