@@ -212,6 +212,7 @@ int world_load(struct vcpu *vcpu, uint32_t groups)
         return RV_REFUSED_REGISTER;
     if (groups & RV_GROUP_GIC && lr_load(vcpu))
         return RV_REFUSED_REGISTER;
+    dsb_ish(); /* a walk of the guest's may still go on (Arm ARM D8.1.5, R_LFHQG): it ends here */
     if (groups & RV_GROUP_DIRECT)
         lr_load_direct(vcpu);
     if (groups & RV_GROUP_CORE) {
@@ -228,14 +229,14 @@ int world_load(struct vcpu *vcpu, uint32_t groups)
  *
  * Two vCPUs of a VM may use one ASID for different things on one core; and while VTTBR_EL2
  * and EL1's registers are of different guests, a speculative AT instruction may leave a TLB
- * entry that mixes them (errata 1165522 of Cortex-A76 and Neoverse N1, 1530923 of A55, 1319367
- * of A72, 1319537 of A57). So the VM's entries on this core are dropped after the switch.
+ * entry that mixes them (errata 1165522 of Cortex-A76 and Neoverse N1, 1530924 of A53, 1530923
+ * of A55, 1319367 of A72, 1319537 of A57). So the VM's entries on this core are dropped after the
+ * switch, which the ISB in world_load() ends.
  */
 int world_enter(struct pcpu *pcpu, struct vcpu *vcpu)
 {
     vcpu->pcpu = pcpu;
     write_sysreg(vcpu->vm->vttbr, vttbr_el2);
-    isb();
     if (world_load(vcpu, RV_GROUPS_ALL)) {
         vcpu->pcpu = NULL;
         return RV_REFUSED_REGISTER;

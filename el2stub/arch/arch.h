@@ -50,8 +50,12 @@ static inline uint64_t index_nospec(uint64_t index, uint64_t size)
  */
 #define TLBI_GUESTS        "tlbi alle1is; dsb ish;"
 #define tlb_flush_guests() ORDERED("dsb ish;" TLBI_GUESTS TLBI_GUESTS "ic ialluis; dsb ish; isb")
-/* Stage 1 entries of the VMID in VTTBR_EL2 on this CPU. */
-#define tlb_flush_vcpu() ORDERED("tlbi vmalle1; ic iallu; dsb nsh; isb")
+/*
+ * All entries of the VMID in VTTBR_EL2 on this CPU. Those of stage 2 alone, too: a speculative AT may
+ * walk while HCR_EL2, VTCR_EL2 and VTTBR_EL2 are of different guests or of the host (Arm ARM D8.1.5,
+ * "Out-of-context translation regimes").
+ */
+#define tlb_flush_vcpu() ORDERED("tlbi vmalls12e1; ic iallu; dsb nsh; isb")
 
 /* Stage 1 of the guest's EL1 for a read, into PAR_EL1. */
 #define at_s1e1r(va) __asm__ volatile("at s1e1r, %0; isb" : : "r"(va) : "memory")

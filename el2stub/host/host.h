@@ -57,7 +57,6 @@ _Noreturn void host_park(struct pcpu *pcpu);
 /* pcpu.c: CPUs of the host that run guests. */
 _Noreturn void host_serve(struct pcpu *pcpu);
 int host_change(uint64_t index, uint32_t from, uint32_t to);
-int host_return(uint64_t index);
 int host_state(uint64_t index);
 
 /* vm.c: VMs of the host's processes. */

@@ -125,16 +125,19 @@ static void restore(struct pcpu *pcpu)
     pcpu->stack_top->gpr = host->gpr;
 }
 
-/* The host's CPU comes out of CPU_ON or CPU_SUSPEND, as DEN0022 describes it: at EL1. */
+/*
+ * The host's CPU comes out of CPU_ON or CPU_SUSPEND, as DEN0022 describes it: at EL1. A guest's
+ * stage 1 goes off before the host's stage 2 comes, and the TLB is flushed: see world_enter().
+ */
 _Noreturn void host_start_el1(struct pcpu *pcpu)
 {
     struct host_cpu *host = host_of(pcpu);
 
+    write_sysreg(SCTLR_EL1_OFF, sctlr_el1);
     restore(pcpu);
     for (uint32_t i = 0; i < 31; i++)
         host->gpr[i] = 0;
     host->gpr[0] = host->context;
-    write_sysreg(SCTLR_EL1_OFF, sctlr_el1);
     write_sysreg(host->entry, elr_el2);
     write_sysreg(SPSR_EL1_START, spsr_el2);
     isb();

@@ -22,11 +22,6 @@ int host_change(uint64_t index, uint32_t from, uint32_t to)
     return 0;
 }
 
-int host_return(uint64_t index)
-{
-    return host_change(index, HOST_SERVES, HOST_RETURNS);
-}
-
 int host_state(uint64_t index)
 {
     const struct host_cpu *host = &host_cpus[index_nospec(index, RV_MAX_PCPUS)];

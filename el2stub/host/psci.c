@@ -13,9 +13,11 @@
 #define PSCI_CPU_OFF     0x84000002ull
 #define PSCI_CPU_ON      0x84000003ull
 #define PSCI_AFFINITY    0x84000004ull
+#define PSCI_DEFAULT     0x8400000cull /* CPU_DEFAULT_SUSPEND */
 #define PSCI_SUSPEND     0x8400000eull /* SYSTEM_SUSPEND */
+#define SDEI_REGISTER    0x84000021ull /* DEN0054: an exception of firmware's has a handler here */
 
-#define PSCI_DENIED     (-3)
+#define PSCI_DENIED     (-3) /* SDEI has the same */
 #define PSCI_ALREADY_ON (-4)
 #define PSCI_ON_PENDING (-5)
 
@@ -115,8 +117,8 @@ static bool affinity_info(uint64_t *x)
 }
 
 /*
- * CPU_SUSPEND and SYSTEM_SUSPEND, whose entry point is x[entry], its context behind it. A CPU
- * that loses its state comes back to host_warm(); otherwise the call returns.
+ * CPU_SUSPEND, CPU_DEFAULT_SUSPEND and SYSTEM_SUSPEND, whose entry point is x[entry], its context
+ * behind it. A CPU that loses its state comes back to host_warm(); otherwise the call returns.
  */
 static void suspend(struct pcpu *pcpu, uint64_t *x, uint32_t entry)
 {
@@ -145,7 +147,7 @@ void host_smc(struct pcpu *pcpu)
         for (uint32_t i = 0; i < 4; i++)
             x[i] = (uint32_t)x[i];
     }
-    switch (x[0] & ~SMC_64) {
+    switch ((uint32_t)x[0] & ~SMC_64) { /* W0 is the function, and all that firmware looks at */
     case PSCI_CPU_OFF: host_park(pcpu);
     case PSCI_CPU_ON: x[0] = (uint64_t)cpu_on(x[1], x[2], x[3]); break;
     case PSCI_AFFINITY:
@@ -153,7 +155,9 @@ void host_smc(struct pcpu *pcpu)
             host_call_firmware(x);
         break;
     case PSCI_CPU_SUSPEND: suspend(pcpu, x, 2); break;
+    case PSCI_DEFAULT:
     case PSCI_SUSPEND: suspend(pcpu, x, 1); break;
+    case SDEI_REGISTER: x[0] = (uint64_t)PSCI_DENIED; break; /* it would be entered at EL2 */
     default: host_call_firmware(x); break;
     }
 }

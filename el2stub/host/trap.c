@@ -77,7 +77,7 @@ static void host_hvc(struct pcpu *pcpu)
             host_remove(pcpu);
         x[0] = (uint64_t)RV_HOST_BUSY;
         break;
-    case RV_HOST_RETURN: x[0] = (uint64_t)host_return(x[1]); break;
+    case RV_HOST_RETURN: x[0] = (uint64_t)host_change(x[1], HOST_SERVES, HOST_RETURNS); break;
     case RV_HOST_STATE: x[0] = (uint64_t)host_state(x[1]); break;
     default: /* hyp-stub's would jump somewhere, or change the vectors */
         x[0] = x[0] < HYP_STUB_CALLS ? HYP_STUB_ERROR : (uint64_t)host_vm_call(x);

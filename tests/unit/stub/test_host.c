@@ -20,13 +20,16 @@
 #define image_end   ((char *)IMAGE + 0x6000)
 #include "el2stub/host/stage2.c"
 
-#define CPU_OFF   0x84000002ull
-#define CPU_ON    0xc4000003ull
-#define AFFINITY  0xc4000004ull
-#define SUSPEND   0xc4000001ull
-#define ENTRY     0x41000000ull
-#define CONTEXT   0x1234ull
-#define FOUND_HCR (HCR_RW | HCR_PAUTH)
+#define CPU_OFF             0x84000002ull
+#define CPU_ON              0xc4000003ull
+#define AFFINITY            0xc4000004ull
+#define SUSPEND             0xc4000001ull
+#define DEFAULT_SUSPEND     0xc400000cull
+#define SYSTEM_SUSPEND      0xc400000eull
+#define SDEI_EVENT_REGISTER 0xc4000021ull
+#define ENTRY               0x41000000ull
+#define CONTEXT             0x1234ull
+#define FOUND_HCR           (HCR_RW | HCR_PAUTH)
 
 static unsigned firmware_calls;
 static void (*on_firmware)(uint64_t *x);
@@ -334,6 +337,35 @@ static void a_suspend_wakes_up_in_the_stub_and_hides_that(void **state)
     assert_int_equal(REG(elr_el2), ENTRY);
     assert_int_equal(host_cpus[0].gpr[0], CONTEXT);
     assert_int_equal(REG(tpidr_el2), (uint64_t)&pcpus[0]);
+}
+
+static void firmware_is_given_the_stubs_entry(uint64_t *x)
+{
+    assert_int_equal(x[1], (uint64_t)host_warm);
+    assert_int_equal(x[2], (uint64_t)&pcpus[0]);
+}
+
+/* Each call that has firmware enter EL2 later, whatever is in the upper half of x0. */
+static void no_call_has_firmware_start_the_hosts_code_at_el2(void **state)
+{
+    static const uint64_t upper[] = {0, 0xffffffffull << 32};
+
+    for (int i = 0; i < 2; i++) {
+        on_firmware = firmware_comes_back_to_the_stub;
+        assert_true(smc(0, upper[i] | SUSPEND, 0x10000, ENTRY, CONTEXT));
+        on_firmware = firmware_is_given_the_stubs_entry;
+        assert_true(smc(0, upper[i] | SYSTEM_SUSPEND, ENTRY, CONTEXT, 0));
+        assert_true(smc(0, upper[i] | DEFAULT_SUSPEND, ENTRY, CONTEXT, 0));
+    }
+    assert_int_equal(firmware_calls, 6);
+    for (int i = 0; i < 2; i++) {
+        assert_true(smc(0, upper[i] | SDEI_EVENT_REGISTER, 0, ENTRY, CONTEXT));
+        assert_int_equal(answer(0), -3);
+        assert_true(smc(0, upper[i] | CPU_ON, 0x7f, ENTRY, CONTEXT)); /* none of the stub's */
+        assert_int_equal(answer(0), -3);
+        assert_false(smc(1 + (uint32_t)i, upper[i] | CPU_OFF, 0, 0, 0));
+    }
+    assert_int_equal(firmware_calls, 6);
 }
 
 static void calls_of_the_hyp_stub_get_its_error(void **state)
@@ -703,6 +735,7 @@ int main(void)
         T(only_a_cpu_in_the_right_state_changes_it),
         T(the_upper_halves_of_smc32_arguments_mean_nothing),
         T(a_suspend_wakes_up_in_the_stub_and_hides_that),
+        T(no_call_has_firmware_start_the_hosts_code_at_el2),
         T(calls_of_the_hyp_stub_get_its_error),
         T(the_stub_leaves_a_cpu_with_its_registers_as_found),
         T(the_stub_does_not_leave_while_a_cpu_is_off),

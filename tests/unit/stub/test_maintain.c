@@ -73,7 +73,7 @@ static void entries_are_dropped_when_all_registers_of_the_vcpu_are_there(void **
     memset(fake.trace, 0, sizeof(fake.trace));
     fake.traced = 0;
     assert_int_equal(world_enter(&pcpus[0], &vcpus[0]), 0);
-    assert_string_equal(fake.trace, "VYYEt");
+    assert_string_equal(fake.trace, "VDYYEt");
 }
 
 int main(void)
