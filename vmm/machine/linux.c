@@ -88,7 +88,11 @@ int machine_linux_check(const char *text)
 
 bool machine_linux_is_there(void)
 {
-    return access(DEVICE, R_OK | W_OK) == 0;
+    if (access(DEVICE, R_OK | W_OK) == 0)
+        return true;
+    if (errno == EACCES && !kept_has_keeper()) /* a keeper has said it */
+        log_warn(DEVICE ": this user may not open it (see its group), so the machine is qemu");
+    return false;
 }
 
 /* The first line of a small file; empty if there is none. */
