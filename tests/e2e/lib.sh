@@ -6,16 +6,34 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
+# on MACHINE: is it the one that guests run on? It is qemu, and linux in tools/arm-test.
+on() { [[ ${RINGVISOR_MACHINE:-qemu} == "$1" ]]; }
+
+# limit SECONDS: that long, and longer where the host of the guests is itself emulated.
+patience=1
+on qemu || patience=10
+limit() { echo $(($1 * patience)); }
+
+# waits SECONDS COMMAND...: until the command succeeds. False: it did not in time.
+waits() {
+    local end=$((SECONDS + $1 * patience))
+    shift
+    until "$@"; do
+        [[ $SECONDS -lt $end ]] || return 1
+        sleep 0.1
+    done
+}
+
 # result NAME: says whether the command before it succeeded.
 ok() { echo "ok: $1"; }
 bad() { echo "FAILED: $1"; failed=1; shift; [[ $# -eq 0 ]] || printf '  %s\n' "$@"; }
 
 # run LIMIT ARGUMENT...: vmm with a time limit; status in $got, output in $work/out and err.
 run() {
-    local limit=$1
+    local seconds=$1
     shift
     got=0
-    timeout -k 5 "$limit" "$vmm" "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
+    timeout -k 5 "$(limit "$seconds")" "$vmm" "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
 }
 
 # refused NAME STATUS WORDS ARGUMENT...: `vmm run ARGUMENT...` ends so, and says the words.
@@ -61,28 +79,28 @@ guest() {
     }'
     got=0
     { printf '%s\n' "$prelude" && cat; } >"$work/script"
-    "${as[@]}" "$root/tools/guest-exec" -v --timeout "$guest_seconds" "$@" -- \
+    "${as[@]}" "$root/tools/guest-exec" -v --timeout "$(limit "$guest_seconds")" "$@" -- \
         sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
 }
 
 # talk LIMIT OPTION... with what to type on stdin: `vmm run OPTION...`, its status in $got, its
 # console in $work/console, its messages in $work/err. What follows a line "@TEXT" is typed when
-# the console has the text, behind the one before; "!SIGNAL" goes to the vmm, and "~N" waits for
-# N seconds. $enter ends a line that is typed.
+# the console has the text, behind the one before; "<FILE" types a file, all at once; "!SIGNAL" goes
+# to the vmm, and "~N" waits for N seconds. $enter ends a line that is typed.
 enter=$'\n'
 talk() {
-    local limit=$1 line seen=0 at
+    local seconds=$1 line seen=0 at i
     shift
     : >"$work/console"
     rm -f "$work/keys"
     mkfifo "$work/keys"
-    timeout -k 5 "$limit" "$vmm" run "$@" <"$work/keys" >"$work/console" 2>"$work/err" &
+    timeout -k 5 "$(limit "$seconds")" "$vmm" run "$@" <"$work/keys" >"$work/console" 2>"$work/err" &
     local timeout_pid=$!
     {
         while IFS= read -r line; do
             case $line in
             @*)
-                for _ in {1..900}; do
+                for ((i = 0; i < 900 * patience; i++)); do
                     at=$(tail -c "+$((seen + 1))" "$work/console" | LC_ALL=C grep -aobF -- "${line#@}" | head -n 1) || true
                     [[ ! $at ]] || { seen=$((seen + ${at%%:*} + ${#line} - 1)); break; }
                     kill -0 "$timeout_pid" 2>/dev/null || break
@@ -90,6 +108,7 @@ talk() {
                 done
                 ;;
             !*) pkill "-${line#!}" -P "$timeout_pid" ;;
+            '<'*) cat "${line#<}" ;;
             '~'*) sleep "${line#\~}" ;;
             *) printf '%s%s' "$line" "$enter" ;;
             esac
@@ -100,9 +119,6 @@ talk() {
     wait "$timeout_pid" || got=$?
 }
 wait_end() { while kill -0 "$1" 2>/dev/null && [[ $(ps -o stat= -p "$1") != Z* ]]; do sleep 0.1; done; }
-
-# on MACHINE: is it the one that guests run on? It is qemu, and linux in tools/arm-test.
-on() { [[ ${RINGVISOR_MACHINE:-qemu} == "$1" ]]; }
 
 # A payload that never ends by itself, and one that powers off. Where there is no compiler, they
 # are there already.

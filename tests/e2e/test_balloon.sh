@@ -27,7 +27,7 @@ P
 }
 # field NAME: of the balloon's statistics, in MiB.
 field() { control stats | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]] >> 20)' "$1"; }
-until_said() { for _ in {1..600}; do grep -qs -- "$1" "$work/out" && return; sleep 0.1; done; return 1; }
+until_said() { waits 60 grep -qs -- "$1" "$work/out"; }
 
 cat >"$work/script" <<'S'
 mount -o ro /dev/vda /mnt && for d in dev proc sys tmp; do mount --bind /$d /mnt/$d; done
@@ -49,7 +49,7 @@ S
     control 'size 128M' 'size 4M' 'size 100G' 'size x' 'grow' "$(printf 'x%.0s' {1..200})"
     control 'size 224M'
     until_said 'has shrunk'
-    for _ in {1..100}; do [[ $(field actual) -le 230 ]] && break; sleep 0.1; done
+    waits 10 eval '[[ $(field actual) -le 230 ]]' || true
     echo "host has $(field host) after shrinking"
     control 'size 480M'
     until_said 'is full'
@@ -69,7 +69,7 @@ S
 } >"$work/said" 2>&1 &
 host=$!
 got=0
-"$root/tools/guest-exec" -v --timeout 150 -m 480M --balloon="control=socket:$work/control,deflate-on-oom=off" \
+"$root/tools/guest-exec" -v --timeout "$(limit 150)" -m 480M --balloon="control=socket:$work/control,deflate-on-oom=off" \
     --disk "$programs,ro" -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
 wait "$host" || true
 said() { grep -q -- "$1" "$work/said"; }
@@ -87,7 +87,7 @@ check a_line_without_end_is_refused said 'error: a line is too long'
 
 # From the start, and out of memory: the balloon gives way.
 got=0
-"$root/tools/guest-exec" -v --timeout 60 -m 256M --balloon=size=64M -- sh -c '
+"$root/tools/guest-exec" -v --timeout "$(limit 60)" -m 256M --balloon=size=64M -- sh -c '
 for n in $(seq 100); do [ $(awk "/^MemFree/ { print \$2 }" /proc/meminfo) -lt 30000 ] && echo small && break; sleep 0.1; done
 mount -t tmpfs -o size=200M tmpfs /tmp
 dd if=/dev/zero of=/tmp/fill bs=1M count=90 2>/dev/null && echo filled' >"$work/out" 2>"$work/err" || got=$?

@@ -72,7 +72,7 @@ peer=$!
 
 # What the guest does is typed on its console, which is a virtio one on stdio.
 {
-    for _ in {1..600}; do grep -q 'ringvisor:' "$work/out" 2>/dev/null && break; sleep 0.1; done
+    waits 60 grep -q 'ringvisor:' "$work/out" 2>/dev/null || true
     cat <<'S'
 cat /sys/class/tty/console/active
 for n in /sys/class/virtio-ports/*; do [ "$(cat $n/name 2>/dev/null)" = org.test.0 ] && port=/dev/${n##*/}; done
@@ -83,11 +83,11 @@ serve() { exec 3<>$port; echo hello >&3; head -c 1000000 <&3 >&3; }
 (serve); sleep 1; echo again >$port
 S
     # Two terminals more at the main console, of which one types.
-    timeout 90 "$vmm" console con >"$work/watched" 2>&1 </dev/null &
-    echo 'echo typed-$((40+2))' | timeout 90 "$vmm" console con >"$work/typed" 2>&1 &
+    timeout "$(limit 90)" "$vmm" console con >"$work/watched" 2>&1 </dev/null &
+    echo 'echo typed-$((40+2))' | timeout "$(limit 90)" "$vmm" console con >"$work/typed" 2>&1 &
     while kill -0 "$peer" 2>/dev/null; do sleep 0.2; done
     sleep 5
-} | timeout -k 5 100 "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=hvc0' --name con \
+} | timeout -k 5 "$(limit 100)" "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=hvc0' --name con \
     --device pl011,chardev=null --console "stdio,chardev1=file:$work/file,chardev2=pty:$work/pty" \
     --device "virtio-console,chardev=socket:$work/socket,name=org.test.0" \
     >"$work/out" 2>"$work/err" && got=0 || got=$?

@@ -133,12 +133,12 @@ fi
 # An image that is truncated under a running guest.
 truncate -s 16M "$work/cut"
 {
-    "$root/tools/guest-exec" --timeout 120 -v --disk "$work/cut" -- sh -c 'echo is-up; sleep 4
+    "$root/tools/guest-exec" --timeout "$(limit 120)" -v --disk "$work/cut" -- sh -c 'echo is-up; sleep 4
         said=$(dd if=/dev/vda of=/dev/null bs=1M iflag=direct 2>&1) || echo "read failed: $said"
         dd if=/dev/vda of=/dev/null bs=1M count=1 iflag=direct 2>/dev/null && echo "the rest reads"' \
         >"$work/out" 2>"$work/err" || true
 } &
-for _ in {1..600}; do grep -qs is-up "$work/out" "$work/err" && break; sleep 0.1; done
+waits 60 grep -qs is-up "$work/out" "$work/err" || true
 truncate -s 8M "$work/cut"
 wait $!
 check reads_behind_a_truncated_end_fail matches 'read failed: .*(Input/output|I/O) error'
@@ -151,14 +151,14 @@ for format in raw qcow2; do
     mkfs.ext4 -q "$work/killed"
     qemu-img convert -O "$format" "$work/killed" "$image"
     {
-        "$root/tools/guest-exec" --timeout 120 -v --disk "$image" -- sh -c 'mount /dev/vda /mnt
+        "$root/tools/guest-exec" --timeout "$(limit 120)" -v --disk "$image" -- sh -c 'mount /dev/vda /mnt
             n=0; while n=$((n + 1)); do echo "line $n" >>/mnt/log; sync /mnt/log; echo "acknowledged $n"; done' \
             >"$work/out" 2>"$work/err" || true
     } &
-    for _ in {1..600}; do grep -qs 'acknowledged 20$' "$work/out" "$work/err" && break; sleep 0.1; done
+    waits 60 grep -qs 'acknowledged 20$' "$work/out" "$work/err" || true
     pkill -9 -f "^$vmm run.*$image" || bad the_vmm_was_there_to_be_killed
     wait $!
-    for _ in {1..100}; do none_runs "$image" && break; sleep 0.1; done
+    waits 10 none_runs "$image" || true
     check "its_helper_ends_by_itself_$format" none_runs "$image"
     # The last line may have been cut in the middle of its number.
     last=$(sed -n 's/^.*acknowledged \([0-9]*\)\r*$/\1/p' "$work/out" "$work/err" | sort -n | tail -n 1)
@@ -195,7 +195,7 @@ qemu-storage-daemon --blockdev file,node-name=file,filename="$work/rotten" \
     --nbd-server addr.type=unix,addr.path="$work/nbd" \
     --export type=nbd,id=e,node-name=bad,name=rotten,writable=on &
 server=$!
-for _ in {1..100}; do [[ -S $work/nbd ]] && break; sleep 0.1; done
+waits 10 test -S "$work/nbd" || true
 {
     guest --disk "$work/helped.qcow2" --disk "nbd+unix:///rotten?socket=$work/nbd" --console "socket:$work/sync" \
         --disk "$work/hostile.qcow2" <<'S'
@@ -248,7 +248,7 @@ check what_is_behind_it_reads says "behind $(tail -c 458752 "$work/rotten" | sum
 truncate -s 1M "$work/one"
 "$vmm" run -k "$work/loop.elf" -m 64M --disk "$work/one" >"$work/first" 2>&1 </dev/null &
 first=$!
-for _ in {1..300}; do grep -q U "$work/first" && break; sleep 0.1; done
+waits 30 grep -q U "$work/first" || true
 refused a_second_writer_is_refused 1 "$work/one" -k "$work/off.elf" -m 64M --disk "$work/one"
 refused a_reader_beside_a_writer_is_refused 1 "$work/one" -k "$work/off.elf" -m 64M --disk "$work/one,ro"
 run 30 run -k "$work/off.elf" -m 64M --disk "$work/one,lock=off"

@@ -3,7 +3,7 @@
 # Debian's kernel as a guest: its interrupts, typing, reboot, many boots.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
-exec_in() { got=0; "$root/tools/guest-exec" --timeout 120 "$@" >"$work/out" 2>"$work/err" || got=$?; }
+exec_in() { got=0; "$root/tools/guest-exec" --timeout "$(limit 120)" "$@" >"$work/out" 2>"$work/err" || got=$?; }
 
 exec_in -- sh -c 'uname -sm; cat /proc/cpuinfo'
 check the_kernel_boots answers '^Linux aarch64$'
@@ -24,16 +24,14 @@ check it_boots_with_a_gib_of_memory answers '^aarch64$'
 image=$("$root/tools/guest-image" 2>/dev/null)
 kernel=$image/kernel initrd=$image/initrd
 seq 2000 | head -c 8000 >"$work/typed"
-{
-    for _ in $(seq 600); do grep -q 'ringvisor:' "$work/console" 2>/dev/null && break; sleep 0.1; done
-    sleep 1
-    printf 'stty raw -echo; echo now; head -c 8000 | md5sum; stty sane; grep uart /proc/interrupts; poweroff -f\n'
-    for _ in $(seq 100); do grep -q '^now' "$work/console" && break; sleep 0.1; done
-    sleep 0.5
-    cat "$work/typed"
-    sleep 20
-} | timeout 90 "$vmm" run -k "$kernel" -i "$initrd" -p 'console=ttyAMA0 quiet' -m 512M \
-    >"$work/console" 2>"$work/err" && got=0 || got=$?
+talk 90 -k "$kernel" -i "$initrd" -p 'console=ttyAMA0 quiet' -m 512M <<T
+@ringvisor:
+~1
+stty raw -echo; echo n""ow; head -c 8000 | md5sum; stty sane; grep uart /proc/interrupts; poweroff -f
+@now
+~0.5
+<$work/typed
+T
 if [[ $got -eq 0 ]] && grep -qF "$(md5sum <"$work/typed" | cut -c1-32)" "$work/console" &&
     grep -qE ' [1-9][0-9]+ +GICv3 +33' "$work/console"; then
     ok typed_input_arrives_whole
@@ -42,18 +40,17 @@ else
 fi
 
 # Reboot: the guest starts again, with a fresh kernel, as often as it wants to.
-{
-    for n in 1 2 3; do
-        for _ in $(seq 600); do
-            [[ $(grep -c 'ringvisor:' "$work/console" 2>/dev/null) -ge $n ]] && break
-            sleep 0.1
-        done
-        sleep 0.5
-        [[ $n -lt 3 ]] && printf 'reboot -f\n' || printf 'poweroff -f\n'
-    done
-    sleep 20
-} | timeout 120 "$vmm" run -k "$kernel" -i "$initrd" -p 'console=ttyAMA0 quiet' -m 512M -c 2 \
-    >"$work/console" 2>"$work/err" && got=0 || got=$?
+talk 120 -k "$kernel" -i "$initrd" -p 'console=ttyAMA0 quiet' -m 512M -c 2 <<'T'
+@ringvisor:
+~0.5
+reboot -f
+@ringvisor:
+~0.5
+reboot -f
+@ringvisor:
+~0.5
+poweroff -f
+T
 if [[ $got -eq 0 && $(grep -c '^Linux .* on ringvisor' "$work/console") -eq 3 ]]; then
     ok the_guest_reboots
 else
@@ -75,12 +72,11 @@ pe = b"PE\0\0" + struct.pack("<HHIIIHH", 0xAA64, len(sections), 0, 0, 0, 0, 0)
 with open(sys.argv[1], "wb") as out:
     out.write((dos + pe + headers).ljust(4096, b"\0") + body)
 P
-{
-    for _ in $(seq 600); do grep -q 'ringvisor:' "$work/console" 2>/dev/null && break; sleep 0.1; done
-    sleep 0.5
-    printf 'cat /proc/cmdline; poweroff -f\n'
-    sleep 20
-} | timeout 90 "$vmm" run -k "$work/uki" -m 512M >"$work/console" 2>"$work/err" && got=0 || got=$?
+talk 90 -k "$work/uki" -m 512M <<'T'
+@ringvisor:
+~0.5
+cat /proc/cmdline; poweroff -f
+T
 if [[ $got -eq 0 ]] && grep -q '^console=ttyAMA0 quiet of.the.uki=1' "$work/console"; then
     ok a_unified_kernel_image_boots
 else

@@ -30,7 +30,7 @@ print(server.server_port)
 server.serve_forever()
 P
 server=$!
-for _ in {1..100}; do [[ -s $work/port ]] && break; sleep 0.1; done
+waits 10 test -s "$work/port" || true
 port=$(cat "$work/port")
 page=$(sha256sum <"$work/www/page" | cut -c 1-64)
 
@@ -138,7 +138,7 @@ for name, mode in ((sys.argv[1], "rb"), (sys.argv[2], "wb")):
 ' "$work/bulk" "$work/back" 2>"$work/bulk.err" &
     local bulk=$!
     {
-        for _ in {1..900}; do grep -qs 'delete it' "$work/out" && break; sleep 0.1; done
+        waits 90 grep -qs 'delete it' "$work/out" || true
         ip -n "$namespace" link del tap0
     } &
     local deleter=$!
@@ -170,7 +170,7 @@ S
     check the_message_names_the_tap complains "'tap0' is gone"
     got=0
     "${inside[@]}" ip tuntap add tap1 mode tap vnet_hdr
-    "${inside[@]}" timeout 30 "$vmm" run -k "$work/off.elf" -m 64M --net tap,ifname=tap1,queues=2 \
+    "${inside[@]}" timeout "$(limit 30)" "$vmm" run -k "$work/off.elf" -m 64M --net tap,ifname=tap1,queues=2 \
         >"$work/out" 2>"$work/err" </dev/null || got=$?
     check a_tap_with_one_queue_is_refused_where_two_are_wanted complains 'multi_queue'
     tap_idle
@@ -224,7 +224,7 @@ S
 # Descriptors that another program opened; a second vmm gets them as the first left them.
 tap_passed() {
     got=0
-    "${inside[@]}" timeout 60 python3 - "$vmm" "$work/off.elf" >"$work/out" 2>"$work/err" <<'P' || got=$?
+    "${inside[@]}" timeout "$(limit 60)" python3 - "$vmm" "$work/off.elf" >"$work/out" 2>"$work/err" <<'P' || got=$?
 import fcntl, os, struct, subprocess, sys
 TUNSETIFF, TAP, NO_PI, MULTI_QUEUE, VNET_HDR = 0x400454CA, 0x2, 0x1000, 0x100, 0x4000
 fds = [os.open("/dev/net/tun", os.O_RDWR) for _ in range(2)]
@@ -235,7 +235,7 @@ for _ in range(2):
     subprocess.run(words, pass_fds=fds, stdin=subprocess.DEVNULL, check=True)
 P
     check passed_descriptors_serve_one_vmm_after_another test "$got" -eq 0
-    "${inside[@]}" timeout 60 python3 - "$vmm" "$work/off.elf" >"$work/out" 2>"$work/err" <<'P' || true
+    "${inside[@]}" timeout "$(limit 60)" python3 - "$vmm" "$work/off.elf" >"$work/out" 2>"$work/err" <<'P' || true
 import fcntl, os, struct, subprocess, sys
 fd = os.open("/dev/net/tun", os.O_RDWR)
 fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", b"tap4", 0x2 | 0x1000))
@@ -254,13 +254,13 @@ fi
 
 # Two guests on a cable. The first goes, and one that comes later has its place.
 other() { # ADDRESS SCRIPT
-    "$root/tools/guest-exec" --timeout 120 --net "socket,path=$work/cable" -- sh -c \
+    "$root/tools/guest-exec" --timeout "$(limit 120)" --net "socket,path=$work/cable" -- sh -c \
         "ip addr add 10.1.1.$1/24 dev eth0; ip link set eth0 up; $2"
 }
 other 1 'for n in $(seq 200); do ping -c 1 -W 1 10.1.1.2 >/dev/null 2>&1 && break; done; echo seen
     echo hello | nc -l -p 7 >/dev/null; sleep 1' >"$work/first" 2>&1 &
 first=$!
-for _ in {1..100}; do [[ -S $work/cable ]] && break; sleep 0.1; done
+waits 10 test -S "$work/cable" || true
 other 2 'for n in $(seq 200); do ping -c 1 -W 1 10.1.1.1 >/dev/null 2>&1 && break; done
     for n in $(seq 50); do nc 10.1.1.1 7 </dev/null && break; sleep 0.2; done
     for n in $(seq 100); do [ "$(cat /sys/class/net/eth0/carrier)" = 0 ] && echo unplugged && break; sleep 0.1; done' \

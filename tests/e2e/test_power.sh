@@ -46,7 +46,7 @@ wait_for() { # PATTERN COUNT
         wait_for '^woke=' "$round"
     done
     printf 'nproc; dmesg | grep -c "PM: suspend exit"; poweroff -f\n'
-    sleep 20
+    wait_for 'reboot: Power down' 1
 } | timeout 120 "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=ttyAMA0' -m 512M -c 2 \
     >"$work/console" 2>"$work/err" && got=0 || got=$?
 tr -d '\r' <"$work/console" >"$work/out"

@@ -26,7 +26,7 @@ git init -q "$work/share/repo"
 
 # While the guest is at work, one of its folders goes.
 {
-    for _ in {1..900}; do [[ -e $work/gone/a ]] && break; sleep 0.1; done
+    waits 90 test -e "$work/gone/a" || true
     rm -rf "$work/gone"
 } &
 deleter=$!

@@ -9,7 +9,7 @@ set -euo pipefail
 program=$1
 shift
 [[ $# -gt 0 ]] || set -- 4 2 1
-exec_in() { got=0; "$root/tools/guest-exec" --timeout 400 "$@" >"$work/out" 2>"$work/err" || got=$?; }
+exec_in() { got=0; "$root/tools/guest-exec" --timeout "$(limit 400)" "$@" >"$work/out" 2>"$work/err" || got=$?; }
 
 [[ $* == 1 ]] || for cpus in 1 2 4 8; do
     exec_in -c "$cpus" -- nproc
@@ -74,21 +74,13 @@ image=$("$root/tools/guest-image" 2>/dev/null)
 reboots=${SMP_REBOOTS:-3}
 shared=(--pcpus 2)
 on qemu || shared=()
-{
+# Once for each boot there is "leaves it", and the shell's prompt is next.
+talk $((60 + 60 * reboots)) -k "$image/kernel" -i "$image/initrd" -p 'console=ttyAMA0 quiet' -m 512M -c 4 "${shared[@]}" < <(
     for ((n = 1; n <= reboots; n++)); do
-        for _ in $(seq 1200); do
-            # Once for each boot, and the shell's prompt is next.
-            [[ $(grep -c 'leaves it' "$work/console" 2>/dev/null) -ge $n ]] && break
-            sleep 0.1
-        done
-        sleep 2
-        printf 'echo cpus $(nproc)\n'
-        sleep 1
-        [[ $n -lt $reboots ]] && printf 'reboot -f\n' || printf 'poweroff -f\n'
+        printf '%s\n' '@leaves it' '~2' 'echo cpus $(nproc)' '@cpus 4' '~0.5'
+        [[ $n -lt $reboots ]] && echo 'reboot -f' || echo 'poweroff -f'
     done
-    sleep 20
-} | timeout $((60 + 60 * reboots)) "$vmm" run -k "$image/kernel" -i "$image/initrd" \
-    -p 'console=ttyAMA0 quiet' -m 512M -c 4 "${shared[@]}" >"$work/console" 2>"$work/err" && got=0 || got=$?
+)
 if [[ $got -eq 0 && $(tr -d '\r' <"$work/console" | grep -c '^cpus 4$') -eq $reboots ]]; then
     ok "four_cpus_come_up_after_each_of_${reboots}_reboots"
 else

@@ -34,7 +34,8 @@ S
 touch "$work/said"
 console=$work/console
 ticks() { grep -cE '^tick .* (memory|changed)' "$console" || true; }
-until_ticks() { for _ in {1..900}; do [[ $(ticks) -ge $1 ]] && return; sleep 0.1; done; return 1; }
+has_ticks() { [[ $(ticks) -ge $1 ]]; }
+until_ticks() { waits 90 has_ticks "$1"; }
 last() { grep -E '^tick .* memory' "$console" | tail -n 1 | cut -d' ' -f2; }
 # The uptime of the first or last tick, in seconds.
 uptime_of() { grep -E '^tick .* memory' "$console" | "$1" -n 1 | cut -d' ' -f3 | cut -d. -f1; }
@@ -47,7 +48,7 @@ is_smooth() {
     } END { exit bad || count < 3 }' "$console"
 }
 # does NAME ARGUMENT...: `vmm ARGUMENT...` succeeds.
-does() { got=0; timeout 100 "$vmm" "${@:2}" >"$work/said" 2>&1 || got=$?; check "$1" test "$got" -eq 0; }
+does() { got=0; timeout "$(limit 100)" "$vmm" "${@:2}" >"$work/said" 2>&1 || got=$?; check "$1" test "$got" -eq 0; }
 # restore DIR OPTION...: in the background; its console is in $console.
 restore() {
     console=$work/console-$((++round))
@@ -62,7 +63,7 @@ no_restore() {
 the_end() { timeout 60 "$vmm" kill snap >"$work/said" 2>&1; wait "$guest" || true; }
 round=0
 
-"$root/tools/guest-exec" --timeout 250 --vmm "$vmm" --name snap -c 2 -m 256M \
+"$root/tools/guest-exec" --timeout "$(limit 250)" --vmm "$vmm" --name snap -c 2 -m 256M \
     --disk "$work/disk.img,format=raw" --snapshots "$work" -- sh -c "$(cat "$work/script")" >"$console" 2>"$work/messages" &
 guest=$!
 until_ticks 4 || true
@@ -71,7 +72,7 @@ check the_guest_is_up test "$(ticks)" -ge 4
 # Its writes end at 1 MiB, as on a disk that is full; the guest's are below.
 pid=$("$vmm" ps --json | sed -n 's/.*"worker": \([0-9]*\).*/\1/p')
 prlimit --pid "$pid" --fsize=1048576:unlimited
-got=0; timeout 60 "$vmm" snapshot snap "$work/none" >"$work/said" 2>&1 || got=$?
+got=0; timeout "$(limit 60)" "$vmm" snapshot snap "$work/none" >"$work/said" 2>&1 || got=$?
 check a_snapshot_without_room_fails eval '[[ $got -eq 1 ]] && says "File too large" "$work/said"'
 check nothing_is_left_of_it test -z "$(ls -d "$work"/none* 2>/dev/null)"
 prlimit --pid "$pid" --fsize=unlimited:unlimited
@@ -85,7 +86,7 @@ does snapshot_works snapshot snap "$work/one"
 saved=$(date +%s)
 until_ticks $((before + 2)) || true
 check the_guest_goes_on is_smooth
-got=0; timeout 60 "$vmm" snapshot snap "$work/one" >"$work/said" 2>&1 || got=$?
+got=0; timeout "$(limit 60)" "$vmm" snapshot snap "$work/one" >"$work/said" 2>&1 || got=$?
 check a_snapshot_replaces_nothing eval '[[ $got -eq 1 ]] && says "already" "$work/said"'
 no_restore a_disk_that_runs_is_not_reverted 'in use' "$work/one" --revert-disks --control off
 the_end

@@ -11,13 +11,13 @@ make_payloads
 server=
 trap '[[ -z $server ]] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
 said() { grep -qF -- "$1" "$work/said"; }
-until_said() { for _ in {1..600}; do grep -qs -- "$1" "$work/out" && return; sleep 0.1; done; return 1; }
+until_said() { waits 60 grep -qs -- "$1" "$work/out"; }
 
 head -c "${VSOCK_MEGABYTES:-16}M" /dev/urandom >"$work/file"
 sum=$(sha256sum <"$work/file" | cut -c 1-64)
 python3 "$host" "$work/v" serve "$work/file" "$work/result" >"$work/serving" 2>&1 &
 server=$!
-for _ in {1..100}; do [[ -s $work/serving ]] && break; sleep 0.1; done
+waits 10 test -s "$work/serving" || true
 mapfile -t encoded < <(gzip -9 <"$program" | base64 -w 100000)
 cat >"$work/script" <<'S'
 printf %s "$@" | base64 -d | gunzip >/run/vsock && chmod +x /run/vsock && cd /run
@@ -45,18 +45,18 @@ S
         timeout -s KILL 0.2 python3 "$host" "$work/v" bulk 77 "$work/file" >/dev/null 2>&1 || true
     done
     python3 "$host" "$work/v" many 77 50
-    for _ in {1..200}; do [[ -e $work/result.late ]] && break; sleep 0.1; done
+    waits 20 test -e "$work/result.late" || true
     pkill -f "^$vmm run.*$work/v" || echo 'the vmm is gone'
 } >"$work/said" 2>&1 &
 turn=$!
 got=0
-"$root/tools/guest-exec" -v --timeout 150 --vsock "cid=3,path=$work/v" -- \
+"$root/tools/guest-exec" -v --timeout "$(limit 150)" --vsock "cid=3,path=$work/v" -- \
     sh -c "$(cat "$work/script")" sh "${encoded[@]}" >"$work/out" 2>"$work/err" || got=$?
 wait "$turn" || true
 check the_guest_has_200_connections_at_once says '200 of 200 echoed'
 check a_file_of_the_hosts_arrives says "received $sum"
 check a_file_of_the_guests_arrives cmp "$work/file" "$work/result"
-for _ in {1..50}; do [[ -e $work/result.slow ]] && break; sleep 0.1; done
+waits 5 test -e "$work/result.slow" || true
 check a_host_that_reads_late_gets_all cmp "$work/file" "$work/result.slow"
 # The guest's driver has given the connection up by then: it waits for 8 s.
 all_came_late() {
