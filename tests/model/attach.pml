@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a worker takes over from one that died (vmm/cpu/pcpu.c, cores.c, undo.h): one pCPU with one
+ * How a worker takes over from one that died (vmm/cpu/pcpu_recover.c, cores.c, undo.h): one pCPU with one
  * vCPU, whose guest executes STEPS instructions that trap, by turns a posted write and one that
  * waits for its reply. The worker may die before each of its stores to what outlives it, also while
  * it takes over, DEATHS times in all. What must hold:

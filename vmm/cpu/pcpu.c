@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "vmm/cpu/pcpu.h"
+#include "vmm/cpu/pcpu_internal.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -35,7 +35,7 @@ void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index)
         pcpu->tag = (uint32_t)getpid();
 }
 
-static int lose(struct pcpu *pcpu, const char *why)
+int pcpu_lose(struct pcpu *pcpu, const char *why)
 {
     if (!pcpu->lost)
         log_error("pCPU %u is lost: %s", pcpu->index, why);
@@ -59,9 +59,9 @@ static int wait_more(struct pcpu *pcpu, struct patience *patience)
     if (patience->looks == LOOKS_PER_CLOCK)
         patience->since_ns = now;
     if (pcpu->machine->ops->is_dead(pcpu->machine))
-        return lose(pcpu, "the machine ended");
+        return pcpu_lose(pcpu, "the machine ended");
     if (now - patience->since_ns > ANSWER_TIMEOUT_S * (int64_t)CLOCK_NS_PER_S)
-        return lose(pcpu, "the stub does not answer");
+        return pcpu_lose(pcpu, "the stub does not answer");
     return 0;
 }
 
@@ -138,7 +138,7 @@ static bool take_it(struct pcpu *pcpu, const struct rv_event *event)
     /* At once, even if the event is handled later: a RETRACT that follows must find it. */
     if (legal && event->type == RV_EVENT_REFILL && event->value & LR_STATES &&
         page_irqs_add(&pcpu->vcpu->page->gic, pcpu->machine->nr_lrs, event->value)) {
-        lose(pcpu, "the stub sent more interrupts than a vCPU can have");
+        pcpu_lose(pcpu, "the stub sent more interrupts than a vCPU can have");
         return false;
     }
     pcpu->event_tail++;
@@ -149,7 +149,7 @@ static bool take_it(struct pcpu *pcpu, const struct rv_event *event)
         rv_ring_wants_wakeup(&pcpu->channel->event_full.v))
         kick(pcpu);
     if (!legal) {
-        lose(pcpu, "the stub sent an illegal event");
+        pcpu_lose(pcpu, "the stub sent an illegal event");
         return false;
     }
     if (ends_guest_run(event))
@@ -158,7 +158,7 @@ static bool take_it(struct pcpu *pcpu, const struct rv_event *event)
     return true;
 }
 
-static struct rv_event *slot(const struct pcpu *pcpu, uint32_t at)
+struct rv_event *pcpu_slot(const struct pcpu *pcpu, uint32_t at)
 {
     return &pcpu->journal->deferred[at % JOURNAL_DEFERRED];
 }
@@ -169,8 +169,8 @@ static int defer(struct pcpu *pcpu, const struct rv_event *event)
     struct pcpu_journal *journal = pcpu->journal;
 
     if (journal->last - journal->first >= JOURNAL_DEFERRED)
-        return lose(pcpu, "the stub sends events without end");
-    *slot(pcpu, journal->last) = *event;
+        return pcpu_lose(pcpu, "the stub sends events without end");
+    *pcpu_slot(pcpu, journal->last) = *event;
     __atomic_store_n(&journal->last, journal->last + 1, __ATOMIC_RELEASE);
     pcpu->nr_deferred++;
     return 0;
@@ -207,7 +207,7 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
         uint32_t tail = rv_load_acquire(&pcpu->channel->command_tail.v);
 
         if (rv_ring_space(pcpu->command_head, tail, RV_COMMAND_ENTRIES) < 0)
-            return lose(pcpu, "the stub wrote an impossible index of the command ring");
+            return pcpu_lose(pcpu, "the stub wrote an impossible index of the command ring");
         if (tail == pcpu->command_tail) {
             /* The stub may wait for room for its events in turn. */
             int taken = take_aside(pcpu, &event);
@@ -317,25 +317,24 @@ static uint32_t nth(const struct pcpu *pcpu, unsigned n)
     const struct pcpu_journal *journal = pcpu->journal;
     uint32_t at = journal->first;
 
-    while (at != journal->last && (!slot(pcpu, at)->type || n--))
+    while (at != journal->last && (!pcpu_slot(pcpu, at)->type || n--))
         at++;
     return at;
 }
 
 const struct rv_event *pcpu_deferred(const struct pcpu *pcpu, unsigned n)
 {
-    return slot(pcpu, nth(pcpu, n));
+    return pcpu_slot(pcpu, nth(pcpu, n));
 }
 
-/* It is dealt with. */
-static void strike(struct pcpu *pcpu, uint32_t at)
+void pcpu_strike(struct pcpu *pcpu, uint32_t at)
 {
     struct pcpu_journal *journal = pcpu->journal;
     uint32_t first = journal->first;
 
-    __atomic_store_n(&slot(pcpu, at)->type, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&pcpu_slot(pcpu, at)->type, 0, __ATOMIC_RELEASE);
     pcpu->nr_deferred--;
-    while (first != journal->last && !slot(pcpu, first)->type)
+    while (first != journal->last && !pcpu_slot(pcpu, first)->type)
         first++;
     __atomic_store_n(&journal->first, first, __ATOMIC_RELEASE);
 }
@@ -365,9 +364,9 @@ bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event)
         return take_it(pcpu, event);
     }
     at = nth(pcpu, 0);
-    *event = *slot(pcpu, at);
+    *event = *pcpu_slot(pcpu, at);
     set_current(pcpu, event);
-    strike(pcpu, at);
+    pcpu_strike(pcpu, at);
     return true;
 }
 
@@ -398,61 +397,6 @@ void pcpu_running(struct pcpu *pcpu, const struct vcpu *vcpu)
 {
     pcpu->journal->run_at = pcpu->command_head;
     __atomic_store_n(&pcpu->journal->vcpu, vcpu->number, __ATOMIC_RELEASE);
-}
-
-/* What comes after a STOP of the vCPU and is over with it. */
-static bool ends_with_stop(const struct rv_event *event)
-{
-    return event->type == RV_EVENT_SYNC || event->type == RV_EVENT_STOPPED ||
-           event->type == RV_EVENT_REFILL;
-}
-
-/*
- * Before the events go: the PC, which they tell, and that the vCPU is off. An exception's PC is
- * that of its instruction, but for HVC: behind it (Arm ARM D1.3.1).
- */
-bool pcpu_drop_stopped(struct pcpu *pcpu)
-{
-    struct pcpu_journal *journal = pcpu->journal;
-    bool waited = false;
-
-    for (uint32_t at = journal->first; at != journal->last; at++) {
-        const struct rv_event *event = slot(pcpu, at);
-
-        if (event->type == RV_EVENT_SYNC && ESR_GET(event->esr, ESR_ELx_EC) == ESR_EC_HVC64)
-            pcpu->vcpu->page->pc = event->pc - 4;
-        if (event->type == RV_EVENT_STOPPED)
-            waited = event->flags & RV_EVENT_FLAG_WAITS;
-    }
-    __atomic_store_n(&journal->vcpu, RV_NO_VCPU, __ATOMIC_RELEASE);
-    for (uint32_t at = journal->first; at != journal->last; at++)
-        if (ends_with_stop(slot(pcpu, at)))
-            strike(pcpu, at);
-    return waited;
-}
-
-bool pcpu_next_left(struct pcpu *pcpu, unsigned vcpu, struct rv_event *event)
-{
-    for (uint32_t at = pcpu->journal->first; at != pcpu->journal->last; at++) {
-        const struct rv_event *e = slot(pcpu, at);
-
-        if (e->vcpu == vcpu &&
-            (e->type == RV_EVENT_POSTED || e->type == RV_EVENT_EOI || e->type == RV_EVENT_SERROR)) {
-            *event = *e;
-            return true;
-        }
-    }
-    return false;
-}
-
-void pcpu_left_handled(struct pcpu *pcpu, const struct rv_event *event)
-{
-    for (uint32_t at = pcpu->journal->first; at != pcpu->journal->last; at++) {
-        if (slot(pcpu, at)->type && slot(pcpu, at)->seq == event->seq) {
-            strike(pcpu, at);
-            return;
-        }
-    }
 }
 
 int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
@@ -488,117 +432,6 @@ int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
         if (defer(pcpu, &event))
             return -EIO;
     }
-}
-
-/*
- * A journal that another process has left
- */
-
-/* Of the last event that was taken, the position may not have been told to the stub. */
-static void recover_events(struct pcpu *pcpu)
-{
-    const struct pcpu_journal *journal = pcpu->journal;
-    uint32_t next = rv_load_relaxed(&pcpu->channel->event_tail.v) + 1;
-    bool deferred = journal->last && slot(pcpu, journal->last - 1)->seq == next;
-    /* Without a type it was not whole in the journal: it is still in the ring. */
-    bool current = journal->current.type && journal->current.seq == next;
-
-    pcpu->event_tail = deferred || current ? next : next - 1;
-    rv_store_release(&pcpu->channel->event_tail.v, pcpu->event_tail);
-    pcpu->nr_deferred = 0;
-    for (uint32_t at = journal->first; at != journal->last; at++)
-        pcpu->nr_deferred += slot(pcpu, at)->type != 0;
-    for (uint32_t at = journal->first; journal->current.type && at != journal->last; at++)
-        if (slot(pcpu, at)->type && slot(pcpu, at)->seq == journal->current.seq)
-            strike(pcpu, at);
-}
-
-/* A command is published by its own `seq`; the head is stored after that. */
-static void recover_commands(struct pcpu *pcpu)
-{
-    struct rv_channel *channel = pcpu->channel;
-    uint32_t head = rv_load_relaxed(&channel->command_head.v);
-
-    if (rv_ring_ready(&channel->command[head % RV_COMMAND_ENTRIES].seq, head))
-        head++;
-    rv_store_relaxed(&channel->command_head.v, head);
-    pcpu->command_head = head;
-    pcpu->command_tail = rv_load_acquire(&channel->command_tail.v);
-    if (rv_ring_space(head, pcpu->command_tail, RV_COMMAND_ENTRIES) < 0)
-        lose(pcpu, "the index of its command ring is impossible");
-}
-
-unsigned pcpu_recover(struct pcpu *pcpu, struct pcpu_journal *journal)
-{
-    pcpu->journal = journal;
-    recover_commands(pcpu);
-    recover_events(pcpu);
-    if (journal->vcpu != RV_NO_VCPU && (int32_t)(pcpu->command_head - journal->run_at) <= 0)
-        journal->vcpu = RV_NO_VCPU;
-    for (uint32_t at = journal->first; journal->vcpu == RV_NO_VCPU && at != journal->last; at++)
-        if (ends_with_stop(slot(pcpu, at)))
-            strike(pcpu, at);
-    pcpu->guest_runs = pcpu->notify_due = true; /* as far as is known: it is kicked */
-    return journal->vcpu;
-}
-
-bool pcpu_has_undo(const struct pcpu *pcpu)
-{
-    const struct rv_event *current = &pcpu->journal->current;
-
-    return current->type && undo_is_of(pcpu->undo, pcpu->index, current->seq);
-}
-
-/* Push what is missing of a LOAD and the reply. */
-static void finish_commands(struct pcpu *pcpu)
-{
-    const struct pcpu_journal *journal = pcpu->journal;
-    uint32_t pushed = pcpu->command_head - journal->reply_at, loads = journal->dirty != 0;
-    struct rv_command load = journal->reply;
-
-    load.op = RV_COMMAND_LOAD;
-    load.flags = 0;
-    load.arg[0] = journal->dirty;
-    if (pushed < loads)
-        pcpu_push(pcpu, &load);
-    if (pushed < loads + 1)
-        pcpu_push(pcpu, &journal->reply);
-}
-
-/* It comes again, before all others. */
-static void put_back(struct pcpu *pcpu)
-{
-    struct pcpu_journal *journal = pcpu->journal;
-
-    if (journal->last - journal->first >= JOURNAL_DEFERRED) {
-        lose(pcpu, "it has too many events that were not dealt with");
-        return;
-    }
-    *slot(pcpu, journal->first - 1) = journal->current;
-    __atomic_store_n(&journal->first, journal->first - 1, __ATOMIC_RELEASE);
-    pcpu->nr_deferred++;
-}
-
-bool pcpu_finish_reply(struct pcpu *pcpu)
-{
-    const struct pcpu_journal *journal = pcpu->journal;
-    bool replies = journal->reply.op != 0;
-    bool decided = journal->phase == JOURNAL_REPLYING && (pcpu->vcpu || !replies);
-
-    if (!decided)
-        put_back(pcpu);
-    else if (replies)
-        finish_commands(pcpu);
-    pcpu_handled(pcpu);
-    return decided;
-}
-
-bool pcpu_has_stopped(const struct pcpu *pcpu)
-{
-    for (unsigned n = 0; n < pcpu->nr_deferred; n++)
-        if (pcpu_deferred(pcpu, n)->type == RV_EVENT_STOPPED)
-            return true;
-    return false;
 }
 
 unsigned pcpu_refused_vm(const struct rv_event *event)
