@@ -5,6 +5,7 @@ import math
 from xml.sax.saxutils import escape
 
 import bench_guest
+import bench_installed
 import bench_io
 
 LEFT, WIDTH, RIGHT, LINE, TOP = 400, 520, 90, 20, 56
@@ -37,7 +38,10 @@ def groups(result, exit_titles):
     yield "Boot, time beside plain QEMU", [
         (f"{console} console", numbers(r["ratio"]["ringvisor"], False))
         for console, r in (result.get("boot") or {}).items()
-    ] + [(f"beside {title}", numbers(r["ratio"], False)) for title, r in (result.get("contention") or {}).items()]
+    ] + [(f"beside {title}", numbers(r["ratio"], False)) for title, r in (result.get("contention") or {}).items()] + [
+        (f"installed Debian: {title}", numbers(result["installed"][row]["ratio"], False))
+        for row, title in bench_installed.ROWS if result.get("installed")
+    ]
     yield "Exit, time beside its limit", [
         (exit_titles[kind], numbers(ratio, False))
         for kind, ratio in ((result.get("exits") or {}).get("ratio") or {}).items()
