@@ -4,14 +4,15 @@
 # away again; CPUs go to the stub and come back; guests run on them. Arguments: the program that
 # tries KVM, the one that takes CPUs, the AArch64 build, bare-metal guests: one that checks calls,
 # one that never ends, one that counts aloud and never ends. $RINGVISOR_ARM_OPTIONS: more words for
-# tools/arm-computer, such as --firmware tfa.
+# tools/arm-computer, such as --firmware tfa; $RINGVISOR_HOSTILE (default 100000): operations of the
+# hostile process.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 kvm=$(realpath -- "$1") pcpu=$(realpath -- "$2") build=$3 # meson gives paths in the build folder
 calls=$(realpath -- "$4") endless=$(realpath -- "$5") beats=$(realpath -- "$6")
 
 cat >"$work/script" <<'S'
-kvm=$1 pcpu=$2 build=$3 calls=$4 endless=$5 beats=$6 rounds=$7
+kvm=$1 pcpu=$2 build=$3 calls=$4 endless=$5 beats=$6 rounds=$7 image=$8 operations=$9
 module=$build/modules/$(uname -r)
 registers() { cat /sys/module/el2_registers/parameters/registers; }
 take() { insmod "$module/linux_module/ringvisor.ko"; }
@@ -86,12 +87,18 @@ guest() {
 waits() {
     local i=0
     until "$@"; do
-        [ $((i += 1)) -lt 3000 ] || return 1
+        [ $((i += 1)) -lt 9000 ] || return 1
         usleep 10000
     done
 }
 waits_for() { waits grep -q "$2" /run/$1; } # NAME WORDS: the guest with this name says them
 beat() { [ $(grep -c '^# beat' /run/beats) -gt $1 ]; }
+# All, or how many of how many; so many may be odd: a byte that was on its way to the console when
+# a worker was killed may be lost or come twice.
+beats_seen() {
+    tr -d '\r' </run/beats | awk -v most=$1 '/^# beat [0-9]*, 0 wrong$/ { n++; last = $3 + 0; next } /wrong/ { odd++ }
+        END { print last - n <= most && odd <= most && n ? "all" : n " of " last ", " odd " odd ones" }'
+}
 has_successor() { [ $(grep -c 'goes on after' /run/beats.err) -ge $1 ]; }
 left_is() { [ "$(left)" = "$1" ]; }
 echo "before: $(left)"
@@ -116,15 +123,46 @@ for i in 1 2; do
     waits has_successor $i
     waits beat $(($(grep -c '^# beat' /run/beats) + 3))
 done
-# A byte that was on its way to the console may be lost or come twice.
-tr -d '\r' </run/beats | awk '/^# beat [0-9]*, 0 wrong$/ { n++; last = $3 + 0; next } /wrong/ { odd++ }
-    END { print "beats:", (last - n <= 2 && odd <= 2 && n ? "all" : n " of " last ", " odd " odd ones") }'
+echo "beats: $(beats_seen 2)"
 echo "workers: $(grep -c 'goes on after' /run/beats.err) $(cat /sys/devices/system/cpu/online)"
 kill -9 $(pidof vmm)
 wait
 waits left_is "0-3 96 0" # when the last worker has ended, too
 echo "after kill -9: $(left)"
-"$pcpu" hostile 100000
+
+# Debian's kernel with what a guest usually has: a disk, a card on the user network, a folder.
+truncate -s 1M /run/disk
+mkdir /run/share
+head -c 1048576 /dev/urandom >/run/share/file
+httpd -p 127.0.0.1:8000 -h /run/share
+mkfifo /run/keys
+"$build/vmm/vmm" run --grace 0 -k "$image/kernel" -i "$image/initrd" -p console=ttyAMA0 -m 128M \
+    --disk /run/disk,format=raw --net user --share /run/share,tag=folder \
+    </run/keys >/run/debian 2>/run/debian.err &
+vmm=$!
+exec 3>/run/keys
+up_or_gone() { usleep 200000; grep -q 'leaves it' /run/debian || ! kill -0 $vmm 2>/dev/null; }
+waits up_or_gone
+cat >&3 <<'G'
+mount -t virtiofs folder /mnt && cp /mnt/file /dev/vda && sync && wget -q -O /tmp/page http://10.0.2.2:8000/file
+echo 3 >/proc/sys/vm/drop_caches; cat /dev/vda >/mnt/back; cmp /tmp/page /mnt/back && echo all is the s""ame; poweroff -f
+G
+wait $vmm
+echo "Debian: $? $(grep -c '^all is the same' /run/debian) $(cat /run/debian.err)"
+cmp /run/share/file /run/disk && cmp /run/share/file /run/share/back && echo "the host has it, too"
+
+# A hostile process beside two guests.
+guest endless "$endless" -M linux,cpus=1
+guest beats "$beats" -M linux,cpus=2
+waits beat 3
+waits_for endless about_to_jump
+echo "beside two: $(left)"
+"$pcpu" hostile $operations
+waits beat $(($(grep -c '^# beat' /run/beats) + 3))
+echo "beats beside it: $(beats_seen 0) $(left)"
+kill -9 $(pidof vmm)
+wait
+waits left_is "0-3 96 0"
 echo "after: $(left)"
 rmmod ringvisor && echo "removed"
 wait
@@ -139,8 +177,8 @@ computer() {
     local name=$1 rounds=$2
     shift 2
     got=0
-    "$root/tools/arm-computer" --timeout 150 ${RINGVISOR_ARM_OPTIONS-} "$@" -- sh -c "$(cat "$work/script")" sh "$kvm" "$pcpu" "$build" \
-        "$calls" "$endless" "$beats" "$rounds" >"$work/out" 2>"$work/err" || got=$?
+    "$root/tools/arm-computer" --timeout $((400 + operations / 1000)) ${RINGVISOR_ARM_OPTIONS-} "$@" -- sh -c "$(cat "$work/script")" sh "$kvm" "$pcpu" "$build" \
+        "$calls" "$endless" "$beats" "$rounds" "$image" "$operations" >"$work/out" 2>"$work/err" || got=$?
     check "${name}_ends_well" test "$got" -eq 0
     check "${name}_refuses_while_kvm_has_a_guest" matches "^ *[12] ringvisor: KVM has EL2"
     check "${name}_comes_and_goes_under_load" says "rounds: $rounds"
@@ -164,12 +202,17 @@ computer() {
     check "${name}_a_guest_outlives_its_workers" says "workers: 2 0-1"
     check "${name}_a_guest_goes_on_where_its_worker_was_killed" says "beats: all"
     check "${name}_has_all_back_of_a_vmm_that_was_killed" says "after kill -9: 0-3 96 0"
-    check "${name}_survives_a_hostile_process" says "pcpu: 100000 hostile operations"
+    check "${name}_runs_debian_with_a_disk_a_network_and_a_folder" says "Debian: 0 1 "
+    check "${name}_has_what_debian_wrote" says "the host has it, too"
+    check "${name}_survives_a_hostile_process" says "pcpu: $operations hostile operations"
+    check "${name}_guests_do_not_notice_it" eval 'says "beside two: 0,3 " && says "beats beside it: all 0,3 "'
     check "${name}_has_all_back_after_it" says "after: 0-3 96 0"
     check "${name}_is_taken_away" says "removed"
     check "${name}_leaves_the_registers_after_cpus_were_off" says "registers: the same"
     check "${name}_the_kernel_complains_of_nothing" says "kernel: quiet"
 }
 
+image=$("$root/tools/guest-image" 2>/dev/null)
+operations=${RINGVISOR_HOSTILE:-100000}
 computer cortex_a72 50
 exit $failed
