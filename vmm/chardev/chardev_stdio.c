@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/chardev/chardev_internal.h"
+#include "vmm/chardev/chardev_output.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -19,7 +20,6 @@
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
-#define CHARDEV_OUT      4096u    /* bytes of output that wait for the reader */
 #define CHARDEV_IN       0x10000u /* bytes of terminal input that wait for the guest */
 #define CHARDEV_CHUNK    512u     /* bytes of one read */
 #define CHARDEV_FREE_MS  1000     /* for the last output to go */
@@ -52,7 +52,7 @@ struct chardev_stdio {
     bool out_dead;  /* the reader is gone: discard */
     bool out_full;  /* the disk is: discard, said already */
     bool out_short; /* the client waits for room */
-    struct chardev_queue out;
+    struct chardev_output *out;
     struct event *out_next;  /* run in the loop's next pass */
     struct event *out_ready; /* the descriptor takes output again */
 
@@ -181,7 +181,7 @@ static ssize_t chardev_try_write(const struct chardev_stdio *c, const uint8_t *d
 /* Output failed for good or for now: what waits is discarded, the guest goes on. */
 static void chardev_out_failed(struct chardev_stdio *c, int error)
 {
-    queue_drop(&c->out, queue_used(&c->out));
+    chardev_output_drop(c->out, chardev_output_used(c->out));
     if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
         if (!c->out_full)
             log_error("console output: %s: it is discarded until there is room", strerror(error));
@@ -195,13 +195,13 @@ static void chardev_out_failed(struct chardev_stdio *c, int error)
 /* As much as goes now. True: nothing is left. */
 static bool chardev_out_push(struct chardev_stdio *c)
 {
-    while (queue_used(&c->out) > 0) {
+    while (chardev_output_used(c->out) > 0) {
         const uint8_t *data;
-        size_t len = queue_peek(&c->out, &data);
+        size_t len = chardev_output_peek(c->out, &data);
         ssize_t n = chardev_try_write(c, data, len);
 
         if (n > 0) {
-            queue_drop(&c->out, (size_t)n);
+            chardev_output_drop(c->out, (size_t)n);
             c->out_full = false;
         } else if (n == 0 || errno == EAGAIN) {
             return false;
@@ -224,7 +224,7 @@ static void chardev_on_out(evutil_socket_t fd, short what, void *arg)
         else
             event_add(c->out_next, &retry);
     }
-    if (c->out_short && c->chardev.client && queue_room(&c->out) > 0) {
+    if (c->out_short && c->chardev.client && chardev_output_room(c->out) > 0) {
         c->out_short = false;
         if (c->chardev.client->writable)
             c->chardev.client->writable(c->chardev.opaque);
@@ -238,9 +238,9 @@ static size_t chardev_stdio_write(struct chardev *chardev, const uint8_t *data, 
 
     if (c->out_dead)
         return len;
-    if (queue_used(&c->out) == 0 && len > 0)
+    if (chardev_output_used(c->out) == 0 && len > 0)
         event_add(c->out_next, &chardev_now);
-    taken = queue_put(&c->out, data, len);
+    taken = chardev_output_put(c->out, data, len);
     c->out_short |= taken < len;
     return taken;
 }
@@ -512,7 +512,7 @@ static void chardev_last_output(struct chardev_stdio *c)
 
         if (left <= 0) {
             log_warn("console output: the reader is too slow: its last %zu bytes are lost",
-                     queue_used(&c->out));
+                     chardev_output_used(c->out));
             return;
         }
         poll(&poll_fd, 1, (int)left);
@@ -529,7 +529,7 @@ static void chardev_stdio_free(struct chardev *chardev)
 {
     struct chardev_stdio *c = chardev_stdio_of(chardev);
 
-    if (c->out.bytes)
+    if (c->out)
         chardev_last_output(c);
     if (c->signal_tstp) {
         chardev_restore();
@@ -547,8 +547,7 @@ static void chardev_stdio_free(struct chardev *chardev)
         close(c->out_fd);
     if (c->in_private)
         close(c->in_fd);
-    if (c->out.bytes)
-        evbuffer_free(c->out.bytes);
+    chardev_output_free(c->out);
     if (c->in.bytes)
         evbuffer_free(c->in.bytes);
     free(c);
@@ -588,18 +587,18 @@ struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd
     c->in_eof = fcntl(c->in_fd, F_GETFD) < 0; /* none, or closed */
     c->in_pollable = !c->in_eof && chardev_pollable(c->in_fd);
 
-    c->out.capacity = CHARDEV_OUT;
-    c->out.bytes = evbuffer_new();
+    c->out = chardev_output_new();
     c->in.capacity = CHARDEV_IN;
     c->in.bytes = evbuffer_new();
     c->out_next = event_new(base, -1, 0, chardev_on_out, c);
     c->out_ready = event_new(base, c->out_fd, EV_WRITE, chardev_on_out, c);
     c->in_next = event_new(base, -1, 0, chardev_on_next, c);
     c->in_ready = event_new(base, c->in_fd, EV_READ | EV_PERSIST, chardev_on_in, c);
-    if (!c->out.bytes || !c->in.bytes || !c->out_next || !c->out_ready || !c->in_next ||
-        !c->in_ready)
+    if (!c->out || !c->in.bytes || !c->out_next || !c->out_ready || !c->in_next || !c->in_ready)
         goto no_memory;
 
+    if (chardev_output_used(c->out) > 0) /* of the process before */
+        event_add(c->out_next, &chardev_now);
     if (isatty(c->out_fd)) {
         c->signal_winch = evsignal_new(base, SIGWINCH, chardev_on_winch, c);
         if (!c->signal_winch || event_add(c->signal_winch, NULL))

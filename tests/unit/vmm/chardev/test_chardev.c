@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/support/kept_fake.h"
 #include "tests/unit/support/messages.h"
 #include "vmm/chardev/chardev.h"
 
@@ -707,11 +708,40 @@ static void job_control_works_as_the_shell_expects(void **state)
     close_tty();
 }
 
+/* It was taken from the device, and the loop had not had its turn. */
+static void next_process_writes_what_one_that_died_had_taken(void **state)
+{
+    struct fixture *f = *state;
+    struct event_base *base = f->base;
+    struct chardev *dead;
+    char got[16] = "";
+    int out[2];
+
+    kept_fake_begin();
+    make_pipe(out);
+    open_chardev(f, -1, out[1]);
+    assert_int_equal(write_text(f, "same"), 4);
+    dead = f->chardev;
+    f->base = event_base_new();
+    kept_fake_next();
+    open_chardev(f, -1, out[1]);
+    run(f);
+    assert_int_equal(read(out[0], got, sizeof(got)), 4);
+    assert_string_equal(got, "same");
+    chardev_free(dead); /* nothing is left for it to write */
+    event_base_free(base);
+    free_chardev(f);
+    close(out[0]);
+    close(out[1]);
+    kept_fake_end();
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(output_reaches_a_pipe_in_the_next_pass),
+        TEST(next_process_writes_what_one_that_died_had_taken),
         TEST(slow_reader_of_a_pipe_loses_nothing_and_blocks_nobody),
         TEST(slow_reader_of_a_socket_loses_nothing_and_blocks_nobody),
         TEST(slow_terminal_loses_nothing_and_blocks_nobody),
