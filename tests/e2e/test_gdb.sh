@@ -217,6 +217,10 @@ hbreak *__arm64_sys_sethostname
 continue
 printf "in hardware at %d\n", $pc == (unsigned long)&__arm64_sys_sethostname
 delete
+hbreak *cpu_do_idle
+continue
+backtrace
+delete
 shell (sleep 1; kill -INT $PPID) &
 continue
 info registers TTBR1_EL1 vg
