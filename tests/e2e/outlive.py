@@ -235,6 +235,9 @@ answers()
 check("the_next_worker_is_of_the_new_program", runs("hooked"))
 
 command("head -c 64 /dev/hwrng >/dev/null; echo ran''dom", rb"random")
+# Linux 6.1.192's virtio_net never ends a poll of what it has sent, once a shutdown has reset the device
+# below it: the card has nothing to do then.
+command("ip link set eth0 down 2>/dev/null; echo is''quiet", rb"isquiet")
 vmm.stdin.write(b"poweroff -f\n")
 vmm.stdin.flush()
 check("the_guest_powers_off_in_the_end", vmm.wait(150) == 0)
