@@ -50,13 +50,18 @@ bare() {
     esac </dev/null || fail "$1: $2: $(cat err)"
 }
 
-# linux WHO: Debian's kernel with two disks, to its power-off.
+# linux WHO: Debian's kernel with two disks, and a network card if there is an address for the
+# host's end of it, to its power-off.
 linux() {
-    words="console=ttyAMA0 quiet panic=-1 nowatchdog"
+    words="console=ttyAMA0 quiet panic=-1 nowatchdog" ours= kvms=
+    if [ -s address ]; then
+        ours="--net tap,ifname=tap0"
+        kvms="-netdev tap,id=net,ifname=tap0,script=no,downscript=no,vhost=off -device virtio-net-device,netdev=net"
+    fi
     case $1 in
     ringvisor)
         "$build/vmm/vmm" run -M linux --grace 0 -k kernel -i initrd -p "$words" -m 256M \
-            --disk /dev/vda,ro=on,serial=programs --disk /mnt/tmp/data,serial=data 2>err
+            --disk /dev/vda,ro=on,serial=programs --disk /mnt/tmp/data,serial=data $ours 2>err
         ;;
     kvm)
         chroot /mnt qemu-system-aarch64 -M virt,gic-version=3 -accel kvm -cpu host -m 256 \
@@ -65,7 +70,7 @@ linux() {
             -drive if=none,id=programs,format=raw,read-only=on,file=/dev/vda \
             -device virtio-blk-device,drive=programs,serial=programs \
             -drive if=none,id=data,format=raw,file=/tmp/data,cache=writeback,aio=io_uring \
-            -device virtio-blk-device,drive=data,serial=data 2>err
+            -device virtio-blk-device,drive=data,serial=data $kvms 2>err
         ;;
     esac </dev/null || fail "$1: $(cat err)"
 }
@@ -83,6 +88,12 @@ timed() {
     done
 }
 
+if [ -s address ]; then
+    modprobe tun || fail "no tap device"
+    chroot /mnt /usr/bin/ip tuntap add tap0 mode tap vnet_hdr && ip addr add "$(cat address)" dev tap0 && ip link set tap0 up ||
+        fail "the tap device"
+    chroot /mnt iperf3 -s -D
+fi
 [ ! -e kernel ] || dd if=/dev/urandom of=data bs=1M count=64 2>/dev/null
 for who in $order; do
     start "$who"

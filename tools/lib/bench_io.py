@@ -203,10 +203,29 @@ def tap_namespace():
         ip("netns", "del", name)
 
 
-def net_figures(output):
+def net_script(buses):
+    """What the guest does on its cards: the one on each of the buses."""
+    return PROGRAMS + """
+card() { # of the bus
+    for card in /sys/class/net/eth*; do
+        case $(readlink -f $card) in */pci*) bus=pci ;; *) bus=mmio ;; esac
+        [ $bus != $1 ] || basename $card
+    done
+}
+measure() {
+    ip addr add $2.2/24 dev $(card $1) && ip link set $(card $1) up && chroot /mnt /usr/bin/ping -q -c 3 -i 0.2 $2.1 >/dev/null || exit 98
+    echo BEGIN $1-send; chroot /mnt iperf3 -J -t 5 -O 1 -c $2.1; echo END
+    echo BEGIN $1-receive; chroot /mnt iperf3 -J -t 5 -O 1 -R -c $2.1; echo END
+    echo BEGIN $1-ping; chroot /mnt /usr/bin/ping -q -i 0.001 -c 3000 $2.1; echo END
+}
+""" + "".join(f"measure {bus} {NETS[bus]}\n" for bus in buses)
+
+
+def net_figures(output, buses=tuple(NETS)):
     texts = dict(re.findall(r"^BEGIN (\S+)\n(.*?)^END$", output.replace("\r", ""), re.MULTILINE | re.DOTALL))
     figures = {}
-    for bus, prefix in (("mmio", ""), ("pci", "pci-")):
+    for bus in buses:
+        prefix = "" if bus == "mmio" else f"{bus}-"
         for name in ("send", "receive"):
             result = json.loads(texts[f"{bus}-{name}"])
             figures[prefix + name] = result["end"]["sum_received"]["bits_per_second"]
@@ -222,20 +241,7 @@ def measure_net(args, files):
         if shutil.which(tool) is None:
             raise Failure(f"net: {tool} is missing: run tools/install-deps test")
     guest, tools = Guest(args, files), programs("iperf3", "iputils-ping")
-    script = PROGRAMS + """
-card() { # of the bus
-    for card in /sys/class/net/eth*; do
-        case $(readlink -f $card) in */pci*) bus=pci ;; *) bus=mmio ;; esac
-        [ $bus != $1 ] || basename $card
-    done
-}
-measure() {
-    ip addr add $2.2/24 dev $(card $1) && ip link set $(card $1) up && chroot /mnt /usr/bin/ping -q -c 3 -i 0.2 $2.1 >/dev/null || exit 98
-    echo BEGIN $1-send; chroot /mnt iperf3 -J -t 5 -O 1 -c $2.1; echo END
-    echo BEGIN $1-receive; chroot /mnt iperf3 -J -t 5 -O 1 -R -c $2.1; echo END
-    echo BEGIN $1-ping; chroot /mnt /usr/bin/ping -q -i 0.001 -c 3000 $2.1; echo END
-}
-""" + "".join(f"measure {bus} {net}\n" for bus, net in NETS.items())
+    script = net_script(NETS)
     with tap_namespace() as inside:
         options = ["--net", "tap,ifname=tap-mmio", "--net", "tap,ifname=tap-pci,bus=pci", *programs_disk(tools)]
         return in_turns("net", args, NET_ROWS,

@@ -11,7 +11,7 @@ import tempfile
 
 import bench_io
 from bench_common import Failure, payload_figures, say
-from bench_io import Row, fio_figures, fio_jobs
+from bench_io import Row, fio_figures, fio_jobs, net_figures, net_script
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOOLS = os.path.dirname(HERE)
@@ -19,7 +19,7 @@ ROOT = os.path.dirname(TOOLS)
 WHOS = ("KVM", "ringvisor")
 COMPUTER_TIMEOUT = 600
 COMPUTER_CPUS = 3  # a guest with two vCPUs leaves one to its host
-PACKAGES = ("fio", "qemu-system-arm")
+PACKAGES = ("fio", "iperf3", "iproute2", "iputils-ping", "qemu-system-arm")
 INIT = b"""#!/bin/sh
 echo 'bench: userspace is reached'
 exec /init.guest
@@ -39,13 +39,17 @@ INTERRUPT_ROWS = (
 DISK_JOBS = (("randread-1", "randread", "4k", 1), ("randwrite-1", "randwrite", "4k", 1), ("read", "read", "1M", 4))
 BOOT_ROW = Row("boot", "boot to userspace", "s", inverse=True)
 DISK_ROWS = (BOOT_ROW, *(row for row in bench_io.DISK_ROWS if row.name in {job[0] for job in DISK_JOBS}))
-ROWS = {"exits": EXIT_ROWS, "interrupts": INTERRUPT_ROWS, "disk": DISK_ROWS}
+NET_ROWS = tuple(row for row in bench_io.NET_ROWS if row.name in ("send", "receive", "ping"))
+ROWS = {"exits": EXIT_ROWS, "interrupts": INTERRUPT_ROWS, "disk": DISK_ROWS, "net": NET_ROWS}
 # The bare-metal guests of each, and how many vCPUs they have.
 BARE = {"exits": (("exits", 1),), "interrupts": (("timer", 1), ("ipi", 2))}
 TITLES = {"exits": "Exits of a bare-metal guest", "interrupts": "Interrupts of a bare-metal guest",
-          "disk": "Debian's kernel with a disk: a raw file of 64 MiB, fio with direct I/O"}
+          "disk": "Debian's kernel with a disk: a raw file of 64 MiB, fio with direct I/O",
+          "net": "Debian's kernel with a card on a tap device, iperf3 with one stream"}
 
-COMMANDS = {"disk": bench_io.PROGRAMS + fio_jobs(DISK_JOBS, "--filename=/dev/$(disk data)")}
+COMMANDS = {"disk": bench_io.PROGRAMS + fio_jobs(DISK_JOBS, "--filename=/dev/$(disk data)"),
+            "net": net_script(("mmio",))}
+
 
 
 def build_for_arm():
@@ -105,6 +109,8 @@ def computer(args, build, folder, what, order):
 def figures(what, output):
     if what in BARE:
         return {kind: statistics.median(samples) for kind, samples in payload_figures(output).items()}
+    if what == "net":
+        return net_figures(output, ("mmio",))
     boot = re.search(r"^BOOT ([\d.]+) ([\d.]+)$", output, re.MULTILINE)
     if not boot:
         raise Failure(f"kvm: {what}: a guest did not boot:\n{output[-2000:]}")
@@ -123,6 +129,8 @@ def measure_kvm(args, files):
                     shutil.copyfile(os.path.join(files.bench, f"bench-{name}-plain.elf"), os.path.join(guests, f"{name}-{cpus}.elf"))
             else:
                 linux_guest(guests, COMMANDS[what])
+                with open(os.path.join(guests, "address"), "w", encoding="ascii") as file:
+                    file.write(f"{bench_io.NETS['mmio']}.1/24" if what == "net" else "")
             found = {who: [] for who in WHOS}
             for number in range(args.kvm_rounds):
                 say(f"kvm, {what}: {number + 1} of {args.kvm_rounds}")
