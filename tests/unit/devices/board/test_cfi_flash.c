@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/support/board_device.h"
+#include "devices/board/cfi_chip.h"
 #include "tests/unit/support/check.h"
 
 #define BANK    0x4000000u
@@ -361,6 +362,21 @@ static void next_vmm_stores_what_was_in_flight(void **state)
     assert_int_equal(get_vars(0x100), 0x11223344); /* not read from the file again */
 }
 
+/* It has nothing that takes time, so that nothing would ever end it. */
+static void damaged_state_does_not_make_the_firmware_busy(void **state)
+{
+    struct cfi_chip *chip = (struct cfi_chip *)host.state; /* of bank 0 */
+
+    start();
+    plugin_host_stop(&host);
+    chip->busy = 1;
+    chip->change_offset = 0;
+    chip->change_length = 4;
+    assert_int_equal(plugin_host_start(&host, RV_CREATE_RESUME), 0);
+    assert_int_equal(write_bank(0, 0, 4, 0x70), 0);
+    assert_int_equal(read_bank(0, 0), READY);
+}
+
 static void without_a_file_changes_last_as_long_as_the_guest(void **state)
 {
     init(NULL, template_file);
@@ -484,6 +500,7 @@ int main(void)
         TEST(reset_reads_the_array),
         TEST(quiesce_waits_for_the_file),
         TEST(next_vmm_stores_what_was_in_flight),
+        TEST(damaged_state_does_not_make_the_firmware_busy),
         TEST(without_a_file_changes_last_as_long_as_the_guest),
         TEST(missing_file_is_made_from_the_template),
         TEST(bad_files_are_refused),
