@@ -92,7 +92,7 @@ void cfi_chip_reset(struct cfi_chip *chip)
     chip->buffer_start = CFI_BANK_SIZE;
 }
 
-void cfi_chip_sanitize(struct cfi_chip *chip)
+void cfi_chip_sanitize(struct cfi_chip *chip, bool writable)
 {
     if (chip->mode >= CFI_MODES)
         chip->mode = CFI_MODE_ARRAY;
@@ -105,7 +105,7 @@ void cfi_chip_sanitize(struct cfi_chip *chip)
     if (chip->cycle == CFI_CYCLE_BUFFER_CONFIRM && chip->buffer_start == CFI_BANK_SIZE)
         chip->cycle = CFI_CYCLE_COMMAND;
     chip->status &= (uint8_t)~CFI_STATUS_READY;
-    if (chip->change_offset >= CFI_BANK_SIZE || chip->change_length == 0 ||
+    if (!writable || chip->change_offset >= CFI_BANK_SIZE || chip->change_length == 0 ||
         chip->change_length > CFI_BANK_SIZE - chip->change_offset)
         chip->busy = 0;
     chip->busy = chip->busy != 0;

@@ -52,8 +52,11 @@ _Static_assert(sizeof(struct cfi_chip) == 0x18 + CFI_BUFFER_SIZE, "state block l
 
 void cfi_chip_reset(struct cfi_chip *chip);
 
-/* Of a state block that may be damaged: no value that the functions below cannot bear. */
-void cfi_chip_sanitize(struct cfi_chip *chip);
+/*
+ * Of a state block that may be damaged: no value that the functions below cannot bear. One that is
+ * not writable is never busy.
+ */
+void cfi_chip_sanitize(struct cfi_chip *chip, bool writable);
 
 /* `width` bytes, 1 to 8, from `offset` on. */
 uint64_t cfi_chip_read(const struct cfi_chip *chip, const uint8_t *array, uint32_t offset,

@@ -286,9 +286,7 @@ static int flash_create(struct rv_instance *instance, const struct rv_vmm_ops *o
         return error;
     }
     for (unsigned bank = 0; bank < FLASH_BANKS && flags & RV_CREATE_RESUME; bank++) {
-        cfi_chip_sanitize(&f->s->chip[bank]);
-        if (bank != FLASH_VARS)
-            f->s->chip[bank].busy = 0; /* it is never written, so nothing would end that */
+        cfi_chip_sanitize(&f->s->chip[bank], bank == FLASH_VARS);
         flash_show(f, bank);
     }
     *device = f;
