@@ -51,7 +51,6 @@ COMMANDS = {"disk": bench_io.PROGRAMS + fio_jobs(DISK_JOBS, "--filename=/dev/$(d
             "net": net_script(("mmio",))}
 
 
-
 def build_for_arm():
     for command in (["build", "--cross", "arm64"], ["build-module", "--in", os.path.join(ROOT, "build-arm64")]):
         done = subprocess.run([os.path.join(TOOLS, command[0]), *command[1:]], stdout=subprocess.DEVNULL, check=False)

@@ -8,22 +8,27 @@
 #include <stdint.h>
 #include <unistd.h>
 
+/* A part of it, which is taken off; none if a signal came. 0 or -errno. */
+static inline int write_part(int fd, const uint8_t **at, size_t *size)
+{
+    ssize_t n = write(fd, *at, *size);
+
+    if (n < 0)
+        return errno == EINTR ? 0 : -errno;
+    *at += n;
+    *size -= (size_t)n;
+    return 0;
+}
+
 /* All of it, to a descriptor that blocks. 0 or -errno. */
 static inline int write_all(int fd, const void *data, size_t size)
 {
     const uint8_t *at = data;
+    int error = 0;
 
-    while (size > 0) {
-        ssize_t n = write(fd, at, size);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        at += n;
-        size -= (size_t)n;
-    }
-    return 0;
+    while (size > 0 && !error)
+        error = write_part(fd, &at, &size);
+    return error;
 }
 
 /* How long a write whose reader takes nothing goes on after `hurry`. */
@@ -37,23 +42,16 @@ static inline int write_to_reader(int fd, const void *data, size_t size, const b
 {
     struct pollfd wait = {.fd = fd, .events = POLLOUT};
     const uint8_t *at = data;
+    int error = 0;
 
-    while (size > 0) {
-        ssize_t n = write(fd, at, size);
-
-        if (n < 0 && errno == EAGAIN) {
+    while (size > 0 && !error) {
+        error = write_part(fd, &at, &size);
+        if (error == -EAGAIN) {
             bool last = __atomic_load_n(hurry, __ATOMIC_RELAXED);
 
-            if (poll(&wait, 1, WRITE_LAST_MS) <= 0 && last)
-                return -EAGAIN;
-            continue;
+            if (poll(&wait, 1, WRITE_LAST_MS) > 0 || !last)
+                error = 0;
         }
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        at += n;
-        size -= (size_t)n;
     }
-    return 0;
+    return error;
 }

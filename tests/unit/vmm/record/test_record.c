@@ -106,6 +106,18 @@ static bool change(struct record_head *head, uint8_t *data)
     return true;
 }
 
+/* Bytes of the nth item of the type are others in the copy. */
+static void copy_changed(const char *from, enum record_type type, unsigned nth, size_t at,
+                         size_t size)
+{
+    memset(&wanted, 0, sizeof(wanted));
+    wanted.type = type;
+    wanted.nth = nth;
+    wanted.at = (unsigned)at;
+    wanted.size = (unsigned)size;
+    copy(from, change);
+}
+
 static bool keep(struct record_head *head, uint8_t *data)
 {
     return true;
@@ -160,12 +172,8 @@ static void a_changed_item_is_found_and_told(void **state)
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct replay_result result;
 
-        memset(&wanted, 0, sizeof(wanted));
-        wanted.type = cases[i].type;
-        wanted.nth = cases[i].nth;
-        wanted.at = (unsigned)cases[i].at;
-        wanted.size = (unsigned)cases[i].size;
-        copy(that_has(cases[i].type), change);
+        copy_changed(that_has(cases[i].type), cases[i].type, cases[i].nth, cases[i].at,
+                     cases[i].size);
         if (wanted.seen <= wanted.nth)
             fail_msg("%s: the recording has no such item", cases[i].name);
         if (replay_run(changed, &result) != 1 || result.differs[0] == '\0')
@@ -240,12 +248,7 @@ static void a_damaged_start_of_a_guest_that_ran_is_refused(void **state)
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct replay_result result;
 
-        memset(&wanted, 0, sizeof(wanted));
-        wanted.type = cases[i].type;
-        wanted.nth = cases[i].nth;
-        wanted.at = (unsigned)cases[i].at;
-        wanted.size = (unsigned)cases[i].size;
-        copy(middle, change);
+        copy_changed(middle, cases[i].type, cases[i].nth, cases[i].at, cases[i].size);
         if (replay_run(changed, &result) >= 0)
             fail_msg("case %u: it is not refused", i);
         assert_null(tap_first);
