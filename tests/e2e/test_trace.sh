@@ -93,6 +93,8 @@ check a_trace_ends_with_the_vmm_and_is_whole json "$work/json" \
 run 20 trace chat --count 5
 check another_vmm_is_traced_as_well test "$(wc -l <"$work/out")" -eq 5
 run 20 kill chat
+check it_ends_when_it_is_told_to test "$got" -eq 0
+[[ $got -eq 0 ]] || kill -KILL $pid
 wait $pid 2>/dev/null || true
 
 # Killed in the middle of it.
