@@ -164,7 +164,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         unsigned what = take(&in, 1), core = take(&in, 1) % PCPUS;
         struct pcpu_journal *own = &journal->pcpu[core];
 
-        switch (what % 6) {
+        switch (what % 7) {
         case 0: patch(&in); break;
         case 1: own->current = event_of(&in); break;
         case 2: own->deferred[own->last++ % JOURNAL_DEFERRED] = event_of(&in); break;
@@ -173,6 +173,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             own->vcpu = take(&in, 1) % 3;
             own->phase = take(&in, 1) % 3;
             own->reply.op = (uint8_t)take(&in, 1) % 12;
+            break;
+        case 5:
+            journal->undo.retracts[journal->undo.nr_retracts++ % UNDO_RETRACTS] =
+                (struct undo_retract){.pcpu = core,
+                                      .tag = take(&in, 1),
+                                      .vcpu = take(&in, 1) % 4,
+                                      .known = take(&in, 1) % 2,
+                                      .lr = take64(&in, 8)};
             break;
         default:
             channels[core].command_head.v = take(&in, 1);

@@ -256,6 +256,7 @@ void cores_decide(struct cores *cores, struct pcpu *pcpu, const struct rv_comman
         pcpu_replying(pcpu, reply, dirty);
     if (!undo->open)
         return;
+    undo_forget_retracts(undo);
     undo_end(undo);
     for (uint32_t i = 0; i < undo->log->nr_commands; i++)
         pcpu_push(&cores->pcpus[undo->log->commands[i].pcpu], &undo->log->commands[i].command);
@@ -336,12 +337,37 @@ static int settle_undo(struct cores *cores)
             log_error("the journal of exits that was left is damaged");
             return -EINVAL;
         }
-        if (pcpu->journal->phase == JOURNAL_REPLYING)
+        if (pcpu->journal->phase == JOURNAL_REPLYING) {
+            undo_forget_retracts(&cores->undo);
             push_decided(cores);
-        else
+        } else {
             undo_apply(&cores->undo);
+        }
     }
     return 0;
+}
+
+/*
+ * All vCPUs are off, and all that the process before had pushed is answered: what is not known is
+ * no RETRACT that was executed. A process that dies within this has its next one do it again.
+ */
+static int put_back_retracted(struct cores *cores)
+{
+    const struct undo_log *log = cores->undo.log;
+    int error = log->nr_retracts > UNDO_RETRACTS ? -EINVAL : 0;
+
+    for (uint32_t i = 0; !error && i < log->nr_retracts; i++) {
+        struct undo_retract retract = log->retracts[i];
+
+        if (!retract.known)
+            continue;
+        error = retract.vcpu < cores->nr_vcpus && !(retract.lr & LR_HW)
+                    ? page_irqs_add(&cores->vcpus[retract.vcpu]->page->gic, 0, retract.lr)
+                    : -EINVAL;
+    }
+    if (!error)
+        undo_forget_retracts(&cores->undo);
+    return error;
 }
 
 int cores_take_over(struct cores *cores, const struct rv_command *barrier)
@@ -365,7 +391,7 @@ int cores_take_over(struct cores *cores, const struct rv_command *barrier)
         error = settle_undo(cores);
     for (unsigned i = 0; i < cores->nr_pcpus && !error; i++)
         error = settle(cores, &cores->pcpus[i], barrier);
-    return error;
+    return error ? error : put_back_retracted(cores);
 }
 
 void cores_journal(struct cores *cores, struct journal *journal, bool found)

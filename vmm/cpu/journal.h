@@ -50,7 +50,7 @@ struct pcpu_journal {
 };
 
 #define JOURNAL_MAGIC   0x314e524a4e5652ull /* "RVNJRN1" */
-#define JOURNAL_VERSION 2u
+#define JOURNAL_VERSION 3u
 
 struct journal {
     uint64_t magic;

@@ -189,6 +189,8 @@ static int take_aside(struct pcpu *pcpu, struct rv_event *event)
     is_answer = event->type == RV_EVENT_ACK || event->type == RV_EVENT_REFUSED;
     if (!is_answer && defer(pcpu, event))
         return -EIO;
+    if (pcpu->undo && event->type == RV_EVENT_ACK)
+        undo_answered(pcpu->undo, pcpu->index, (uint32_t)event->esr, event->value);
     if (!take_it(pcpu, event))
         return -EIO;
     return is_answer;
@@ -399,14 +401,18 @@ void pcpu_running(struct pcpu *pcpu, const struct vcpu *vcpu)
     __atomic_store_n(&pcpu->journal->vcpu, vcpu->number, __ATOMIC_RELEASE);
 }
 
+uint32_t pcpu_next_tag(const struct pcpu *pcpu)
+{
+    return (pcpu->tag + 1) & ~TAG_POSTED;
+}
+
 int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value)
 {
     struct patience patience = {0};
     struct rv_event event;
 
     command->flags |= RV_COMMAND_FLAG_ACK;
-    pcpu->tag = (pcpu->tag + 1) & ~TAG_POSTED;
-    command->tag = pcpu->tag;
+    command->tag = pcpu->tag = pcpu_next_tag(pcpu);
     push_waiting(pcpu);
     if (push(pcpu, command))
         return -EIO;

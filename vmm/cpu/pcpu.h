@@ -67,6 +67,9 @@ bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now);
  */
 int pcpu_call(struct pcpu *pcpu, struct rv_command *command, uint64_t *value);
 
+/* The tag that the next pcpu_call() gives its command. */
+uint32_t pcpu_next_tag(const struct pcpu *pcpu);
+
 /* How full its rings are now: events that wait for the vmm, commands that wait for the stub. */
 struct pcpu_depth {
     uint32_t events, commands;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "proto/arm/gic.h"
+
 #define UNDO_ALIGN 8u
 
 struct undo_entry {
@@ -30,6 +32,7 @@ void undo_begin(struct undo *undo, unsigned pcpu, uint32_t seq)
     /* Not of the new event before it is empty. */
     log->used = 0;
     log->nr_commands = 0;
+    undo_forget_retracts(undo);
     __atomic_store_n(&log->owner, pcpu, __ATOMIC_RELEASE);
     __atomic_store_n(&log->seq, seq, __ATOMIC_RELEASE);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -132,6 +135,40 @@ unsigned undo_commands(const struct undo *undo, unsigned pcpu)
     for (uint32_t i = 0; i < undo->log->nr_commands; i++)
         n += undo->log->commands[i].pcpu == pcpu;
     return n;
+}
+
+void undo_retract(struct undo *undo, unsigned pcpu, uint32_t tag, unsigned vcpu, uint64_t lr)
+{
+    struct undo_log *log = undo->log;
+
+    if (!undo->open || log->nr_retracts >= UNDO_RETRACTS)
+        return;
+    log->retracts[log->nr_retracts] =
+        (struct undo_retract){.pcpu = pcpu, .tag = tag, .vcpu = vcpu, .lr = lr};
+    __atomic_store_n(&log->nr_retracts, log->nr_retracts + 1, __ATOMIC_RELEASE);
+}
+
+void undo_answered(struct undo *undo, unsigned pcpu, uint32_t tag, uint64_t states)
+{
+    struct undo_log *log = undo->log;
+    uint32_t nr = log->nr_retracts;
+    struct undo_retract *last;
+
+    if (nr == 0 || nr > UNDO_RETRACTS)
+        return;
+    last = &log->retracts[nr - 1];
+    if (last->known || last->pcpu != pcpu || last->tag != tag)
+        return;
+    last->lr &= states << LR_STATE_SHIFT | ~LR_STATES;
+    if (last->lr & LR_STATES)
+        __atomic_store_n(&last->known, 1, __ATOMIC_RELEASE);
+    else
+        __atomic_store_n(&log->nr_retracts, nr - 1, __ATOMIC_RELEASE);
+}
+
+void undo_forget_retracts(struct undo *undo)
+{
+    __atomic_store_n(&undo->log->nr_retracts, 0, __ATOMIC_RELEASE);
 }
 
 void undo_end(struct undo *undo)

@@ -7,8 +7,12 @@
  * undoes what was done and the event is handled again, and from then on it only pushes those
  * commands that are missing. So nothing that the guest can see happens twice.
  *
- * Not taken back: what leaves the machine, rings of virtio (they have records of their own), and
- * commands that the stub answers, which go out at once.
+ * Commands that the stub answers go out at once. Of these, a RETRACT takes states of an interrupt
+ * from a vCPU, and only its answer tells which: the log has the interrupt before the command goes
+ * out, and the answer before its place in the ring is given back. The next process puts the states
+ * back.
+ *
+ * Not taken back: what leaves the machine, and rings of virtio (they have records of their own).
  */
 #pragma once
 
@@ -25,6 +29,7 @@
  */
 #define UNDO_BYTES    (128u << 10)
 #define UNDO_COMMANDS 64u
+#define UNDO_RETRACTS 512u /* that have taken something; more are not taken back */
 
 /* Where the bytes are that a log has: the same place has another address in each process. */
 enum undo_region {
@@ -40,6 +45,15 @@ struct undo_command {
     struct rv_command command;
 };
 
+/* A RETRACT. */
+struct undo_retract {
+    uint32_t pcpu;
+    uint32_t tag;   /* of the command, and its answer */
+    uint32_t vcpu;  /* its number */
+    uint32_t known; /* 1: the answer has come */
+    uint64_t lr;    /* as a list register; LR_STATES: what was asked for, then what was taken */
+};
+
 /* In the journal. It is of one event: that of `seq` on the pCPU `owner`. */
 struct undo_log {
     uint32_t owner;
@@ -47,7 +61,10 @@ struct undo_log {
     uint32_t used; /* of `bytes` */
     uint32_t nr_commands;
     uint32_t at[RV_MAX_PCPUS]; /* JOURNAL_REPLYING: the positions of the first of `commands` */
+    uint32_t nr_retracts;
+    uint32_t pad;
     struct undo_command commands[UNDO_COMMANDS];
+    struct undo_retract retracts[UNDO_RETRACTS]; /* all but the last one are known */
     uint8_t bytes[UNDO_BYTES]; /* struct undo_entry and its bytes, again and again */
 };
 
@@ -80,6 +97,18 @@ bool undo_take(struct undo *undo, unsigned pcpu, struct rv_command *command);
 
 /* How many commands wait for the pCPU. */
 unsigned undo_commands(const struct undo *undo, unsigned pcpu);
+
+/*
+ * Before a RETRACT with this tag is pushed. `lr`: the interrupt as it is in a list register, with
+ * the states that are asked for. Does nothing while no event is handled.
+ */
+void undo_retract(struct undo *undo, unsigned pcpu, uint32_t tag, unsigned vcpu, uint64_t lr);
+
+/* An answer of the stub, before its place in the ring is given back. `states`: RV_LR_*. */
+void undo_answered(struct undo *undo, unsigned pcpu, uint32_t tag, uint64_t states);
+
+/* What the RETRACTs have taken counts, or was put back. */
+void undo_forget_retracts(struct undo *undo);
 
 /* It is over. */
 void undo_end(struct undo *undo);

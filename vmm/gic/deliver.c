@@ -36,7 +36,7 @@ static bool is_enabled(const struct vgic_state *state, const struct vgic_irq *ir
     return (irq->bits & IRQ_ENABLED) && (state->ctlr & group);
 }
 
-static uint32_t entry_flags(const struct vgic_irq *irq)
+uint32_t deliver_flags(const struct vgic_irq *irq)
 {
     return irq->priority | (irq->bits & IRQ_GROUP1 ? RV_IRQ_GROUP1 : 0u);
 }
@@ -146,7 +146,7 @@ static bool place(struct vgic *vgic, struct vgic_ref ref, unsigned vcpu, uint32_
 {
     struct vgic_state *state = vgic->state;
     struct vgic_irq *irq = ref.irq;
-    uint32_t flags = entry_flags(irq) | what;
+    uint32_t flags = deliver_flags(irq) | what;
     uint32_t sent_before = irq->bits & IRQ_SENT;
     struct deliver_snapshot unused;
 
@@ -215,7 +215,7 @@ static bool evict(struct vgic *vgic, struct vgic_ref ref)
      * delivered before the change of routing.
      */
     if (vgic->ops->inject(vgic->ctx, old, ref.intid,
-                          entry_flags(irq) | RV_IRQ_PENDING | RV_IRQ_EOI)) {
+                          deliver_flags(irq) | RV_IRQ_PENDING | RV_IRQ_EOI)) {
         vgic->state->backlog |= 1ull << old;
         return false;
     }
@@ -268,7 +268,7 @@ void deliver_begin(struct vgic *vgic, struct vgic_ref ref)
 static void sync_direct(struct vgic *vgic, struct vgic_ref ref)
 {
     struct vgic_irq *irq = ref.irq;
-    uint32_t flags = entry_flags(irq);
+    uint32_t flags = deliver_flags(irq);
     unsigned vcpu = route(vgic, ref);
 
     if (vcpu == IRQ_NOWHERE)

@@ -20,6 +20,9 @@ struct deliver_snapshot {
 /* Is it pending in the vgic's own state? An entry may also hold a pending state. */
 bool deliver_is_pending(const struct vgic_irq *irq);
 
+/* The priority and group (RV_IRQ_*) that its entry has. */
+uint32_t deliver_flags(const struct vgic_irq *irq);
+
 /* Takes a pending state back from the vCPU into the vgic's state. */
 void deliver_begin(struct vgic *vgic, struct vgic_ref ref);
 /* Gives it to the vCPU that must have it now. True: something was injected. */

@@ -254,6 +254,14 @@ int vgic_eoi(struct vgic *vgic, unsigned vcpu, unsigned intid)
     return 0;
 }
 
+bool vgic_entry_flags(struct vgic *vgic, unsigned vcpu, unsigned intid, uint32_t *flags)
+{
+    const struct vgic_irq *irq = state_ref(vgic, vcpu, intid).irq;
+
+    *flags = deliver_flags(irq) | RV_IRQ_EOI;
+    return intid < NR_SGIS || !(irq->bits & IRQ_DIRECT);
+}
+
 /* Masked by deliver_begin(), and taken back: a line that is still high comes again. */
 void vgic_cpu_restart_begin(struct vgic *vgic, unsigned vcpu)
 {

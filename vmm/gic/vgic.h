@@ -108,6 +108,12 @@ bool vgic_has_vcpus(const struct vgic *vgic, unsigned nr_vcpus, const uint64_t *
  */
 int vgic_resync(struct vgic *vgic);
 
+/*
+ * The flags, but for states, with which op inject would make the interrupt's entry anew: it reports
+ * its end. False: it is of a direct interrupt other than an SGI, and its line tells.
+ */
+bool vgic_entry_flags(struct vgic *vgic, unsigned vcpu, unsigned intid, uint32_t *flags);
+
 /* Resets the GIC. Wires keep their level: the devices' own reset lowers them. */
 void vgic_reset(struct vgic *vgic);
 

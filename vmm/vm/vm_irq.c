@@ -49,6 +49,17 @@ static int irq_inject(void *opaque, unsigned index, unsigned intid, uint32_t fla
     return error;
 }
 
+/* What the command is going to take from a live vCPU can be put back. */
+static void note_retract(struct vm *vm, const struct vcpu *vcpu, unsigned intid, uint32_t mask)
+{
+    struct undo *undo = &vm->cores->undo;
+    uint32_t flags;
+
+    if (undo->open && vgic_entry_flags(&vm->vgic, vcpu->index, intid, &flags))
+        undo_retract(undo, vcpu->pcpu->index, pcpu_next_tag(vcpu->pcpu), vcpu->number,
+                     rv_gic_irq(intid, flags) | (uint64_t)mask << LR_STATE_SHIFT);
+}
+
 static int irq_retract(void *opaque, unsigned index, unsigned intid, uint32_t mask)
 {
     struct vm *vm = opaque;
@@ -66,6 +77,7 @@ static int irq_retract(void *opaque, unsigned index, unsigned intid, uint32_t ma
         note_place(vm, &vcpu->page->gic, 0, intid);
         return page_irqs_retract(&vcpu->page->gic, 0, intid, mask);
     }
+    note_retract(vm, vcpu, intid, mask);
     error = pcpu_call(vcpu->pcpu, &command, &found);
     if (error)
         return error;

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "proto/arm/gic.h"
 #include "vmm/cpu/undo.h"
 
 #define SIZE  256u
@@ -93,6 +94,44 @@ static void commands_wait_in_their_order_for_each_pcpu(void **unused)
     assert_int_equal(undo_commands(undo, 0), UNDO_COMMANDS / 2);
 }
 
+#define LR_40 (40 | LR_GROUP1 | LR_EOI)
+
+static void retract_is_known_by_its_answer_alone(void **unused)
+{
+    const struct undo_log *log = undo->log;
+
+    undo_retract(undo, 1, 99, 2, LR_40 | LR_STATES);
+    assert_int_equal(log->nr_retracts, 1);
+    undo_answered(undo, 0, 99, RV_LR_PENDING); /* of another pCPU, and of another command */
+    undo_answered(undo, 1, 98, RV_LR_PENDING);
+    assert_int_equal(log->retracts[0].known, 0);
+    undo_answered(undo, 1, 99, RV_LR_PENDING);
+    assert_int_equal(log->retracts[0].known, 1);
+    assert_int_equal(log->retracts[0].vcpu, 2);
+    assert_int_equal(log->retracts[0].lr, LR_40 | LR_PENDING);
+    undo_answered(undo, 1, 99, 0); /* the answer is seen once more */
+    assert_int_equal(log->retracts[0].lr, LR_40 | LR_PENDING);
+}
+
+static void retract_that_took_nothing_needs_no_room(void **unused)
+{
+    for (unsigned i = 0; i < 2 * UNDO_RETRACTS; i++) {
+        undo_retract(undo, 1, i, 0, LR_40 | LR_PENDING);
+        undo_answered(undo, 1, i, RV_LR_ACTIVE); /* which was not asked for */
+    }
+    assert_int_equal(undo->log->nr_retracts, 0);
+    for (unsigned i = 0; i < 2 * UNDO_RETRACTS; i++) {
+        undo_retract(undo, 1, i, 0, LR_40 | LR_PENDING);
+        undo_answered(undo, 1, i, RV_LR_PENDING);
+    }
+    assert_int_equal(undo->log->nr_retracts, UNDO_RETRACTS);
+    undo_begin(undo, 1, 8);
+    assert_int_equal(undo->log->nr_retracts, 0);
+    undo_end(undo);
+    undo_retract(undo, 1, 1, 0, LR_40 | LR_PENDING);
+    assert_int_equal(undo->log->nr_retracts, 0);
+}
+
 /* Whatever a log says, nothing beyond the regions is written: the sanitizer watches the log. */
 static void damaged_log_is_refused_or_stays_in_its_region(void **unused)
 {
@@ -129,6 +168,8 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(commands_wait_in_their_order_for_each_pcpu, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(retract_is_known_by_its_answer_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(retract_that_took_nothing_needs_no_room, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_log_is_refused_or_stays_in_its_region, setup,
                                         teardown),
     };

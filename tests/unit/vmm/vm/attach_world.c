@@ -48,6 +48,8 @@ struct core {
     uint64_t lr[NR_LRS];
 };
 
+static bool masked;
+
 static struct arena *arena;
 static struct process *process;
 static struct core cores[WORLD_VCPUS];
@@ -134,7 +136,8 @@ static void run_guest(unsigned core)
         starts[c->live]++;
         c->pc += 4;
     }
-    take_interrupts(c);
+    if (!masked)
+        take_interrupts(c);
     if (c->pc == WORLD_PC)
         trap(c, core);
 }
@@ -204,7 +207,7 @@ static uint64_t execute(unsigned core, const struct rv_command *command)
             page->x[command->reg] = command->arg[0];
         if (command->flags & RV_REPLY_ADVANCE)
             c->pc += 4;
-        c->in_exit = false;
+        c->in_exit = masked = false;
         break;
     case RV_COMMAND_LOAD:
         if (command->arg[0] & RV_GROUP_CORE)
@@ -375,6 +378,7 @@ static void begin(void)
         p->vm.exits.psci.cpus[1].state = PSCI_STATE_ON;
         sched_start(&p->cores.sched, 1);
     }
+    masked = script->masked;
     if (script->prepare)
         script->prepare(&p->vm);
     for (unsigned i = 0; i < 3; i++)

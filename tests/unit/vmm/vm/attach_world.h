@@ -27,6 +27,7 @@ struct world_exit {
     uint32_t insn;   /* 0: the syndrome tells all */
     bool posted;     /* the stub does not wait for an answer */
     bool second_off; /* vCPU 1 is off before */
+    bool masked;     /* the vCPUs take no interrupts before it is over */
     void (*prepare)(struct vm *vm);
     const char *devices[WORLD_DEVICES]; /* beside the board's */
 };

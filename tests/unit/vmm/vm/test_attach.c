@@ -88,6 +88,17 @@ static void pending(struct vm *vm)
     put(vm, BOARD_GICD_BASE + 0xc08, 4, 2u << 16);
 }
 
+/* Two edges are pending in list registers: an SPI of each vCPU, and the other one has an SGI. */
+static void edges(struct vm *vm)
+{
+    gic(vm);
+    put(vm, BOARD_GICD_BASE + 0x104, 4, 3u << 8);
+    put(vm, BOARD_GICD_BASE + 0xc08, 4, 0xau << 16);
+    put(vm, BOARD_GICD_BASE + 0x6000 + 8 * 41, 8, 1);
+    put(vm, BOARD_GICD_BASE + 0x204, 4, 3u << 8);
+    put(vm, SGI_FRAME + BOARD_GICR_STRIDE + 0x200, 4, 1u << 3);
+}
+
 #define MMIO_READ(sas, at)        .esr = ESR_READ(sas), .ipa = (at)
 #define MMIO_WRITE(sas, at, word) .esr = ESR_WRITE(sas), .ipa = (at), .value = (word)
 
@@ -140,6 +151,26 @@ static const struct world_exit exits[] = {
     {.name = "GICD_IROUTER",
      MMIO_WRITE(3, BOARD_GICD_BASE + 0x6000 + 8 * UART_INTID, 1),
      .prepare = gic},
+    {.name = "GICD_ICENABLER of edges that are pending",
+     MMIO_WRITE(2, BOARD_GICD_BASE + 0x184, 3u << 8),
+     .masked = true,
+     .prepare = edges},
+    {.name = "GICD_IPRIORITYR of edges that are pending",
+     MMIO_WRITE(2, BOARD_GICD_BASE + 0x428, 0x8080),
+     .masked = true,
+     .prepare = edges},
+    {.name = "GICD_CTLR with edges that are pending",
+     MMIO_WRITE(2, BOARD_GICD_BASE, 0),
+     .masked = true,
+     .prepare = edges},
+    {.name = "GICD_IROUTER of an edge that is pending",
+     MMIO_WRITE(3, BOARD_GICD_BASE + 0x6000 + 8 * 40, 1),
+     .masked = true,
+     .prepare = edges},
+    {.name = "GICR_ICENABLER0 of the other vCPU's SGI",
+     MMIO_WRITE(2, SGI_FRAME + BOARD_GICR_STRIDE + 0x180, 1u << 3),
+     .masked = true,
+     .prepare = edges},
     {.name = "GICR_ISPENDR0 of the other vCPU",
      MMIO_WRITE(2, SGI_FRAME + BOARD_GICR_STRIDE + 0x200, 1u << 3),
      .prepare = gic},

@@ -99,6 +99,17 @@ uint64_t vgic_sgi(struct vgic *vgic, unsigned source, enum vgic_sgi_reg which, u
     return 0;
 }
 
+bool vgic_entry_flags(struct vgic *vgic, unsigned vcpu, unsigned intid, uint32_t *flags)
+{
+    *flags = 0x80 | RV_IRQ_GROUP1;
+    return intid != 27;
+}
+
+uint32_t pcpu_next_tag(const struct pcpu *p)
+{
+    return 1234;
+}
+
 void vgic_dir(struct vgic *vgic, unsigned vcpu, uint32_t intid)
 {
     fail();
@@ -168,6 +179,24 @@ static void interrupt_that_waits_is_taken_back_from_the_page(void **state)
     assert_string_equal(steps, "trt");
 }
 
+/* An exit may have to be done again: then the vCPU has the interrupt again. */
+static void what_is_taken_from_the_stub_is_noted_before(void **state)
+{
+    const struct undo_log *log = &cores.undo.own;
+
+    undo_init(&cores.undo);
+    undo_begin(&cores.undo, 0, 1);
+    assert_int_equal(vm_irq_ops.retract(&vm, 1, 40, RV_LR_PENDING), 0);
+    assert_int_equal(vm_irq_ops.retract(&vm, 1, 27, RV_LR_PENDING), 0); /* direct */
+    undo_end(&cores.undo);
+    assert_int_equal(vm_irq_ops.retract(&vm, 1, 42, RV_LR_PENDING), 0);
+    assert_int_equal(log->nr_retracts, 1);
+    assert_int_equal(log->retracts[0].vcpu, 7);
+    assert_int_equal(log->retracts[0].tag, 1234);
+    assert_int_equal(log->retracts[0].lr,
+                     LR_PENDING | LR_GROUP1 | 0x80ull << LR_PRIORITY_SHIFT | 40);
+}
+
 /* What the guest sees as active must not be one that it has just ended. */
 static void end_of_an_interrupt_that_waits_is_seen_by_a_save(void **state)
 {
@@ -190,6 +219,7 @@ int main(void)
         cmocka_unit_test_setup(cpu_interface_is_read_by_a_save_alone, setup),
         cmocka_unit_test_setup(interrupt_that_waits_is_not_sent_to_the_stub, setup),
         cmocka_unit_test_setup(interrupt_that_waits_is_taken_back_from_the_page, setup),
+        cmocka_unit_test_setup(what_is_taken_from_the_stub_is_noted_before, setup),
         cmocka_unit_test_setup(end_of_an_interrupt_that_waits_is_seen_by_a_save, setup),
     };
 
