@@ -389,7 +389,8 @@ int command_serve(const struct run_options *o)
         goto out;
     if (o->gdb && gdb_server_open(&vm, base, o->gdb, o->gdb_wait && !taken_over, &gdb))
         goto out;
-    if ((o->snapshots && snapshot_allow(&vm, o->snapshots)) || sandbox_enter(base))
+    /* A guest that runs does not end because the folder has gone. */
+    if ((o->snapshots && snapshot_allow(&vm, o->snapshots) && !taken_over) || sandbox_enter(base))
         goto out;
     if (!vm_lazy_is_on(&vm)) /* else all_memory_read() */
         kept_serving();

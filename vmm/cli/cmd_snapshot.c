@@ -10,8 +10,10 @@
 #include "vmm/cli/client.h"
 #include "vmm/cli/command.h"
 #include "vmm/cli/option_json.h"
+#include "vmm/cli/restore_paths.h"
 #include "vmm/cli/run_options.h"
 #include "vmm/cli/vm_command.h"
+#include "vmm/keeper/kept.h"
 #include "vmm/snapshot/restore.h"
 #include "vmm/util/log.h"
 
@@ -87,18 +89,20 @@ const struct command command_snapshot = {
 /* Relative paths in the options begin where the VM was started. */
 static int take_options(struct run_options *o, struct option_set *set, const char *folder)
 {
+    const uint64_t given = set->given;
     int error = snapshot_open(folder, &o->restore);
 
     if (error)
         return error;
-    if (chdir(snapshot_folder(o->restore))) {
-        log_error("'%s', where the VM was started: %s", snapshot_folder(o->restore),
-                  strerror(errno));
-        return -errno;
-    }
+    if (chdir(snapshot_folder(o->restore)) && !kept_has_keeper()) /* a keeper has said it */
+        log_warn("'%s', where the VM was started: %s: relative paths of its options begin in the "
+                 "current folder",
+                 snapshot_folder(o->restore), strerror(errno));
     error = option_json_apply(set, snapshot_options(o->restore), o->texts, folder);
-    if (!error)
+    if (!error) {
+        restore_paths(o, set, given);
         error = run_options_complete(o);
+    }
     if (!error && o->record) {
         log_error("--record: a recording has to begin with the guest's start");
         error = -EINVAL;

@@ -262,28 +262,32 @@ void manifest_free(struct manifest *m)
  * The CPU
  */
 
-static int differs(const char *what, uint64_t saved, uint64_t here)
+/* What helps on either machine: a real CPU is what it is, and an emulated one has the host's counter. */
+#define OTHER_CPU     "it goes on where the CPU is the same, or with -M qemu,cpu=MODEL on any computer"
+#define OTHER_COUNTER "it goes on where the counter is the same, whatever the CPU"
+
+static int differs(const char *what, uint64_t saved, uint64_t here, const char *hint)
 {
     if (saved == here)
         return 0;
     log_error("the snapshot is of another CPU: %s was 0x%" PRIx64 " there and is 0x%" PRIx64
-              " here; give the same -M qemu,cpu=MODEL",
-              what, saved, here);
+              " here; %s",
+              what, saved, here, hint);
     return -EINVAL;
 }
 
 int manifest_check_cpu(const struct manifest_cpu *saved, const struct manifest_cpu *here)
 {
-    int error = differs("MIDR_EL1", saved->id[0], here->id[0]);
+    int error = differs("MIDR_EL1", saved->id[0], here->id[0], OTHER_CPU);
     char name[48];
 
     for (unsigned i = 8; i < MANIFEST_IDS && !error; i++) {
         snprintf(name, sizeof(name), "ID register S3_0_C0_C%u_%u", i / 8, i % 8);
-        error = differs(name, saved->id[i], here->id[i]);
+        error = differs(name, saved->id[i], here->id[i], OTHER_CPU);
     }
     if (!error)
-        error = differs("CNTFRQ_EL0", saved->frequency, here->frequency);
+        error = differs("CNTFRQ_EL0", saved->frequency, here->frequency, OTHER_COUNTER);
     if (!error)
-        error = differs("DCZID_EL0", saved->dczid, here->dczid);
-    return error ? error : differs("the set of vector lengths", saved->sve, here->sve);
+        error = differs("DCZID_EL0", saved->dczid, here->dczid, OTHER_CPU);
+    return error ? error : differs("the set of vector lengths", saved->sve, here->sve, OTHER_CPU);
 }

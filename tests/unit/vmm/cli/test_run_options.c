@@ -16,6 +16,7 @@
 #include "vmm/cli/command.h"
 #include "vmm/cli/firmware_files.h"
 #include "vmm/cli/option_json.h"
+#include "vmm/cli/restore_paths.h"
 
 static char stderr_text[4096];
 
@@ -264,6 +265,59 @@ static void restore_takes_all_that_a_file_may_have(void **state)
     assert_null(option_find(&run, "revert-disks"));
     assert_int_equal(option_apply(&restore, option_find(&restore, "revert-disks"), NULL), 0);
     assert_true(o.revert_disks);
+    run_options_free(&o);
+}
+
+/* What vmm restore does with the options `json`, of which the command line has given `given`. */
+static void restored(struct run_options *o, const char *json, const char *given, const char *value)
+{
+    struct option_set set;
+    json_t *options = json_loads(json, 0, NULL);
+    uint64_t bits;
+
+    run_options_init_restore(o, &set);
+    if (given)
+        assert_int_equal(option_apply(&set, option_find(&set, given), value), 0);
+    bits = set.given;
+    assert_int_equal(option_json_apply(&set, options, o->texts, "it"), 0);
+    restore_paths(o, &set, bits);
+    json_decref(options);
+}
+
+static void restore_does_without_paths_that_the_guest_does_not_need(void **state)
+{
+    struct run_options o;
+
+    restored(&o,
+             "{\"snapshots\": \"/not/there\", \"control\": \"/not/there/socket\", \"stub\": "
+             "\"/not/there\","
+             " \"cloud-init\": \"user-data=/not/there,ssh-key=/dev/null,hostname=me\"}",
+             NULL, NULL);
+    assert_null(o.snapshots);
+    assert_null(o.control);
+    assert_null(o.machine.stub);
+    assert_null(o.cloud_init.user_data);
+    assert_string_equal(o.cloud_init.ssh_key, "/dev/null");
+    assert_string_equal(o.cloud_init.hostname, "me");
+    run_options_free(&o);
+    /* What is there is used. */
+    restored(&o, "{\"snapshots\": \"/\", \"control\": \"/socket\", \"stub\": \"/dev/null\"}", NULL,
+             NULL);
+    assert_string_equal(o.snapshots, "/");
+    assert_string_equal(o.control, "/socket");
+    assert_string_equal(o.machine.stub, "/dev/null");
+    run_options_free(&o);
+    restored(&o, "{\"control\": \"off\"}", NULL, NULL);
+    assert_string_equal(o.control, "off");
+    run_options_free(&o);
+}
+
+static void restore_takes_a_path_of_the_command_line_as_it_is(void **state)
+{
+    struct run_options o;
+
+    restored(&o, "{\"snapshots\": \"/\"}", "snapshots", "/not/there");
+    assert_string_equal(o.snapshots, "/not/there");
     run_options_free(&o);
 }
 
@@ -552,6 +606,8 @@ int main(void)
         cmocka_unit_test(command_line_counts_instead_of_the_file),
         cmocka_unit_test(what_a_snapshot_keeps_has_the_devices_in_their_order),
         cmocka_unit_test(restore_takes_all_that_a_file_may_have),
+        cmocka_unit_test(restore_does_without_paths_that_the_guest_does_not_need),
+        cmocka_unit_test(restore_takes_a_path_of_the_command_line_as_it_is),
         cmocka_unit_test(file_that_is_wrong_is_refused_with_its_key),
         cmocka_unit_test(what_was_given_can_be_read_again),
         cmocka_unit_test(control_socket_is_named_after_the_guest),

@@ -195,6 +195,8 @@ static void another_cpu_is_refused_by_what_differs(void **state)
     here.id[0] ^= 1;
     assert_int_equal(manifest_check_cpu(&m.cpu, &here), -EINVAL);
     assert_non_null(strstr(log_fake.error, "MIDR_EL1"));
+    assert_non_null(
+        strstr(log_fake.error, "where the CPU is the same")); /* a real one has no MODEL */
     here = m.cpu;
     here.id[4 * 8 + 1] ^= 1;
     assert_int_equal(manifest_check_cpu(&m.cpu, &here), -EINVAL);
@@ -202,6 +204,7 @@ static void another_cpu_is_refused_by_what_differs(void **state)
     here = m.cpu;
     here.frequency++;
     assert_int_equal(manifest_check_cpu(&m.cpu, &here), -EINVAL);
+    assert_null(strstr(log_fake.error, "MODEL")); /* no model has another */
     here = m.cpu;
     here.sve = 1;
     assert_int_equal(manifest_check_cpu(&m.cpu, &here), -EINVAL);
