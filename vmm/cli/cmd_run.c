@@ -422,6 +422,8 @@ out:
         status = STATUS_VMM;
     if (created)
         vm_destroy(&vm);
+    if (o->restore)
+        snapshot_end_reading(o->restore);
     control_close(control);
     run_traces_stop(traces);
     chardev_free(shared);

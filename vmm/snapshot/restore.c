@@ -12,6 +12,7 @@
 #include "vmm/keeper/kept.h"
 #include "vmm/snapshot/manifest.h"
 #include "vmm/snapshot/ram_image.h"
+#include "vmm/snapshot/read_ahead.h"
 #include "vmm/snapshot/restore_disk.h"
 #include "vmm/util/log.h"
 #include "vmm/util/write_all.h"
@@ -30,7 +31,8 @@ struct snapshot_source {
     unsigned nr_disks; /* prepared */
     bool is_lazy;
     struct vm_lazy_source lazy;
-    struct ram_image *image;      /* as long as RAM is not all there */
+    struct ram_image *image;      /* as long as RAM is not all there, */
+    struct read_ahead *ahead;     /* which reads it in blocks, or NULL */
     void (*loaded)(void *opaque); /* then */
     void *opaque;
     bool is_kept; /* the manifest is the keeper's: a guest that runs was restored from it */
@@ -191,25 +193,44 @@ int snapshot_check_config(const struct snapshot_source *s, struct vm_config *con
     return 0;
 }
 
-/* A block of the guest's RAM, of a lazy restore. */
-static int load_block(void *opaque, uint64_t offset, uint64_t size)
+/* A block of the guest's RAM, of a lazy restore. On any thread. */
+static int read_block(void *opaque, uint64_t index)
 {
     const struct snapshot_source *s = opaque;
 
-    return damaged(s, ram_image_load(s->image, offset, size), s->manifest.ram.file);
+    return ram_image_load(s->image, index * RV_BLOCK_SIZE, RV_BLOCK_SIZE);
+}
+
+static int load_block(void *opaque, uint64_t index)
+{
+    const struct snapshot_source *s = opaque;
+
+    return damaged(s, read_ahead_need(s->ahead, index), s->manifest.ram.file);
+}
+
+static bool has_block(void *opaque, uint64_t index)
+{
+    return read_ahead_has(((const struct snapshot_source *)opaque)->ahead, index);
+}
+
+void snapshot_end_reading(struct snapshot_source *s)
+{
+    read_ahead_end(s->ahead);
+    s->ahead = NULL;
 }
 
 static void all_loaded(void *opaque)
 {
     struct snapshot_source *s = opaque;
 
+    snapshot_end_reading(s);
     ram_image_close(s->image);
     s->image = NULL;
     if (s->loaded)
         s->loaded(s->opaque);
 }
 
-/* Only what is not RAM. */
+/* Only what is not RAM; the rest is read from here on. */
 static int load_lazily(struct snapshot_source *s, const struct ram_memory *memory,
                        struct vm_config *config)
 {
@@ -219,7 +240,10 @@ static int load_lazily(struct snapshot_source *s, const struct ram_memory *memor
 
     if (!error)
         error = ram_image_load(s->image, ram, memory->size - ram);
-    s->lazy = (struct vm_lazy_source){.load = load_block, .end = all_loaded, .opaque = s};
+    if (!error)
+        error = read_ahead_start(ram / RV_BLOCK_SIZE, read_block, s, &s->ahead);
+    s->lazy = (struct vm_lazy_source){
+        .load = load_block, .has = has_block, .end = all_loaded, .opaque = s};
     config->lazy = &s->lazy;
     return damaged(s, error, part->file);
 }
@@ -341,6 +365,7 @@ void snapshot_close(struct snapshot_source *s)
         return;
     for (unsigned i = 0; i < s->nr_disks; i++)
         restore_disk_free(&s->disks[i]);
+    snapshot_end_reading(s);
     ram_image_close(s->image);
     manifest_free(&s->manifest);
     if (s->folder >= 0)

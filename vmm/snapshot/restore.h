@@ -50,6 +50,9 @@ void snapshot_be_lazy(struct snapshot_source *source, void (*loaded)(void *opaqu
 int snapshot_load(struct snapshot_source *source, struct machine *machine, struct event_base *base,
                   const bool *over, const struct vm_share *share, struct vm_config *config);
 
+/* Before the machine's memory goes: nothing is written to it any more. */
+void snapshot_end_reading(struct snapshot_source *source);
+
 /* Instead of vm_start(): the guest goes on. 0 or -errno after a message. */
 int snapshot_start(struct snapshot_source *source, struct vm *vm);
 

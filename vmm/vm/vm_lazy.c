@@ -12,6 +12,10 @@
 
 #define BLOCK RV_BLOCK_SIZE
 
+/* At first the guest needs one block after another, and its CPUs to run: others are mapped later. */
+#define PASS_MS  10
+#define FIRST_MS 1000
+
 /* As permissions of code are given and taken in these, so that PROTECT never meets a hole. */
 _Static_assert(BLOCK == CODE_REGION, "a block is mapped as a whole, or not at all");
 
@@ -48,7 +52,7 @@ static void bring(struct vm *vm, uint64_t index)
     struct vm_lazy *lazy = vm->lazy;
     const struct vm_lazy_source *source = lazy->source;
 
-    if (!lazy->block[index].is_there && source->load(source->opaque, index * BLOCK, BLOCK))
+    if (!lazy->block[index].is_there && source->load(source->opaque, index))
         vm->broken = true;
     lazy->block[index].is_there = true;
     if (lazy->announced && !lazy->block[index].is_mapped && map(vm, index))
@@ -99,21 +103,23 @@ bool vm_lazy_is_on(const struct vm *vm)
     return vm->lazy && vm->lazy->left;
 }
 
-/* One block for each turn of the loop: the guest's exits come between them. */
+/* One block for each turn of the loop, if it has been read: the guest's exits come between them. */
 static void pass(evutil_socket_t fd, short what, void *opaque)
 {
-    static const struct timeval soon = {0};
+    static const struct timeval soon = {0}, later = {.tv_usec = PASS_MS * 1000};
     struct vm *vm = opaque;
     struct vm_lazy *lazy = vm->lazy;
+    bool has;
 
     while (lazy->next < lazy->nr_blocks && lazy->block[lazy->next].is_mapped)
         lazy->next++;
-    if (lazy->next < lazy->nr_blocks && !vm->broken)
+    has = lazy->next < lazy->nr_blocks && lazy->source->has(lazy->source->opaque, lazy->next);
+    if (has && !vm->broken)
         bring(vm, lazy->next);
-    if (vm_lazy_is_on(vm))
-        event_add(lazy->pass, &soon);
-    else
+    if (!vm_lazy_is_on(vm))
         vm_lazy_finish(vm);
+    else
+        event_add(lazy->pass, has && clock_now_ms() - lazy->since_ms > FIRST_MS ? &soon : &later);
 }
 
 int vm_lazy_start(struct vm *vm)

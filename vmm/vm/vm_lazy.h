@@ -6,7 +6,8 @@
  * Blocks of 2 MiB. One that is not there is not mapped in stage 2: the guest's access to it is a
  * translation fault, upon which the block is read and mapped, and the guest makes the access
  * again. What this process reads and writes goes through guest_ram_at(), which has the block read
- * first. A timer reads the others, one after another.
+ * first. The source reads by itself meanwhile, and a timer maps what has been read: what the guest
+ * waits for comes first.
  */
 #pragma once
 
@@ -18,8 +19,10 @@
 struct vm;
 
 struct vm_lazy_source {
-    /* Fill RAM from `offset` on, `size` bytes, which are zeros so far. 0 or -errno after a message. */
-    int (*load)(void *opaque, uint64_t offset, uint64_t size);
+    /* Block `index` of RAM, which is zeros at first, is to be there now. 0 or -errno after a message. */
+    int (*load)(void *opaque, uint64_t index);
+    /* Would that be done at once? */
+    bool (*has)(void *opaque, uint64_t index);
     /* All of RAM is there, or the VM ends: the source is not needed any more. */
     void (*end)(void *opaque);
     void *opaque;

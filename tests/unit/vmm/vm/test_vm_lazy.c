@@ -29,6 +29,7 @@ static struct machine machine;
 static uint8_t ram[BLOCKS * RV_BLOCK_SIZE];
 static unsigned loads[BLOCKS], maps[BLOCKS], ends;
 static int load_result;
+static bool is_late; /* block 1, until it is loaded */
 
 int cores_call(struct cores *c, struct rv_command *command, uint64_t *value)
 {
@@ -44,13 +45,18 @@ int cores_call(struct cores *c, struct rv_command *command, uint64_t *value)
     return 0;
 }
 
-static int load(void *opaque, uint64_t offset, uint64_t size)
+static int load(void *opaque, uint64_t index)
 {
     assert_ptr_equal(opaque, ram);
-    assert_int_equal(size, RV_BLOCK_SIZE);
-    loads[offset / RV_BLOCK_SIZE]++;
-    memset(ram + offset, (int)(offset / RV_BLOCK_SIZE) + 1, 1);
+    loads[index]++;
+    ram[index * RV_BLOCK_SIZE] = (uint8_t)(index + 1);
     return load_result;
+}
+
+static bool has(void *opaque, uint64_t index)
+{
+    assert_ptr_equal(opaque, ram);
+    return !is_late || index != 1;
 }
 
 static void end(void *opaque)
@@ -58,7 +64,7 @@ static void end(void *opaque)
     ends++;
 }
 
-static const struct vm_lazy_source source = {.load = load, .end = end, .opaque = ram};
+static const struct vm_lazy_source source = {.load = load, .has = has, .end = end, .opaque = ram};
 
 static int setup(void **state)
 {
@@ -68,6 +74,7 @@ static int setup(void **state)
     memset(maps, 0, sizeof(maps));
     ends = 0;
     load_result = 0;
+    is_late = false;
     machine.layout.ram = LAYOUT;
     machine.blind = true;
     vm.cores = &cores;
@@ -147,6 +154,21 @@ static void rest_is_read_in_the_loop_and_then_the_source_is_let_go(void **state)
     assert_false(vm.broken);
 }
 
+static void nothing_waits_for_a_block_that_only_the_loop_wants(void **state)
+{
+    vm_lazy_map(&vm);
+    is_late = true;
+    assert_int_equal(vm_lazy_start(&vm), 0);
+    for (unsigned i = 0; i < 5; i++)
+        event_base_loop(vm.base, EVLOOP_ONCE);
+    assert_int_equal(loads[0], 1);
+    assert_int_equal(loads[1] + loads[2] + loads[3], 0);
+    assert_true(fault(WRITE_FAULT, BOARD_RAM_BASE + RV_BLOCK_SIZE));
+    assert_int_equal(maps[1], 1);
+    event_base_dispatch(vm.base);
+    assert_int_equal(ends, 1);
+}
+
 static void snapshot_that_cannot_be_read_ends_the_vm(void **state)
 {
     vm_lazy_map(&vm);
@@ -164,6 +186,7 @@ int main(void)
         TEST(what_the_vmm_uses_is_read_first_and_mapped_when_the_stub_knows_the_vm),
         TEST(block_that_the_guest_needs_is_read_and_mapped_once),
         TEST(rest_is_read_in_the_loop_and_then_the_source_is_let_go),
+        TEST(nothing_waits_for_a_block_that_only_the_loop_wants),
         TEST(snapshot_that_cannot_be_read_ends_the_vm),
     };
 
