@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """outlive.py KILLS FOLDER ARGUMENT...: a Debian guest whose worker is killed again and again.
 
-Meanwhile its shell answers, its disks are written and read back, a TCP connection over a tap that
-the vmm has made echoes what it is sent, and the guest's clock is compared with the host's. Then its vmm is upgraded, between those of FOLDER/old and FOLDER/new, and to
+Meanwhile its shell answers, its disks are written and read back, by fio --verify as well, numbered
+lines flood a console, a TCP connection over a tap that the vmm has made echoes what it is sent, and
+the guest's clock is compared with the host's. Then its vmm is upgraded, between those of FOLDER/old and FOLDER/new, and to
 others that cannot take it. Prints the distributions of the pauses, as the keeper tells them.
 """
 import json
@@ -160,6 +161,58 @@ class Echo(threading.Thread):
         return self.echoed
 
 
+LINE = 9  # bytes
+
+
+def begin_load():
+    """fio on the end of each disk, again and again, and lines on /dev/hvc0, until end_load()."""
+    jobs = " ".join(f"--name={os.path.basename(disk)} --filename={disk}" for disk in disks)
+    command("programs=$(basename $(dirname $(grep -lx programs /sys/block/vd*/serial))); mount -o ro /dev/$programs /mnt; "
+            "for d in dev proc sys tmp; do mount --bind /$d /mnt/$d; done; echo is''mounted", rb"ismounted")
+    command("(while [ ! -e /tmp/stop ]; do chroot /mnt fio --ioengine=libaio --direct=1 --rw=randwrite --bs=4k --iodepth=8 "
+            f"--offset=52M --size=2M --verify=crc32c --verify_fatal=1 {jobs} >/tmp/fio 2>&1 && echo r >>/tmp/runs || "
+            "{ cp /tmp/fio /tmp/bad; break; }; done; touch /tmp/over) & echo is''begun", rb"isbegun")
+    command("(exec 8<>/dev/hvc0; stty raw <&8; i=0; while [ ! -e /tmp/stop ]; do printf '%08d\\n' $i >&8; i=$((i+1)); done; echo $i >/tmp/lines) & "
+            "echo flo''ods", rb"floods")
+
+
+def repeats(got, lines):
+    """How often the numbered lines go back, after which nothing is missing; -1: something is."""
+    at, missing, back = 0, lines * LINE, 0
+    expected = b"".join(b"%08d\n" % i for i in range(lines))
+    while at < len(got):
+        n = 0
+        while n < LINE and got[at + n:at + n + 1] != b"\n":
+            n += 1
+        # The place that the next whole line tells; in the last one there is none.
+        whole = re.match(rb"\d{8}\n", got[at + n + 1:at + n + 1 + LINE])
+        place = int(whole[0]) * LINE - (n + 1) if whole else len(expected) - (len(got) - at)
+        done = len(expected) - missing
+        if place > done or place < 0:
+            return -1
+        back += place < done
+        same = len(os.path.commonprefix([got[at:], expected[place:]]))
+        if same == 0:
+            return -1
+        at, missing = at + same, min(missing, len(expected) - place - same)
+    return -1 if missing else back
+
+
+def end_load():
+    found = command("touch /tmp/stop; while [ ! -e /tmp/over ] || [ ! -e /tmp/lines ]; do sleep 1; done; "
+                    "echo runs $(wc -l </tmp/runs) lines $(cat /tmp/lines) bad $(cat /tmp/bad 2>/dev/null | head -c 300).",
+                    rb"runs (\d+) lines (\d+) bad([^\r\n]*)\.", 300)
+    runs, lines, bad = int(found[1]), int(found[2]), found[3].decode()
+    check("fio_reads_back_all_that_it_wrote", runs > 0 and not bad.strip(), runs, bad)
+    end = time.time() + 60
+    while not (got := open(f"{folder}/flood", "rb").read()).endswith(b"%08d\n" % (lines - 1)) and time.time() < end:
+        time.sleep(0.1)
+    again = repeats(got, lines)
+    print(f"fio verified {runs} times; {lines} lines on the console, with {again} repeats")
+    # The last write of a worker that is killed may come once more.
+    check("each_line_on_the_console_comes_once_but_for_the_last_write_of_a_worker", 0 <= again <= kills, again, got[-100:])
+
+
 def show(what, took, rounds):
     took = sorted(took)
     print(f"{len(took)} {what}, pauses of {took[0]:.0f} to {took[-1]:.0f} ms, median "
@@ -180,13 +233,14 @@ def refused(test, name, words, goes_on="old"):
 
 
 random.seed(int(os.environ.get("OUTLIVE_SEED", 17)))
-disks = ["/dev/vda", "/dev/vdb"][:sum(a == "--disk" for a in sys.argv)]
+disks = ["/dev/vda", "/dev/vdb"][:sum(a == "--disk" for a in sys.argv) - 1]
 started = time.time()
 start = 0
 threading.Thread(target=read, daemon=True).start()
 await_text(rb"# ", 100)
 echo = Echo() if "--net" in sys.argv else None
 echoed = echo.check("the_tap_carries_a_connection", 0) if echo else 0
+begin_load()
 uptime = float(command("cut -d' ' -f1 /proc/uptime; echo is''up", rb"([0-9.]+)\s+isup")[1])
 began = time.time()
 rounds = write_during(kill)
@@ -205,6 +259,7 @@ show("upgrades", pauses()[kills:], rounds)
 if echo:
     echo.check("and_after_upgrades", echoed)
     print(f"{echo.echoed >> 10} KiB were echoed over the tap")
+end_load()
 check("each_upgrade_replaces_the_vmm", all(u[0] == 0 and u[2] for u in upgrades) and upgrades, upgrades)
 refused("a_program_that_is_no_vmm_does_not_get_the_guest", "/bin/false", "exit status was 1")
 refused("a_program_that_is_not_there_does_not_get_the_guest", "none", "No such file")

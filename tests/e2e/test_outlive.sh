@@ -5,6 +5,7 @@ set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 export RINGVISOR_RUN_DIR=$work/run
 image=$("$root/tools/guest-image")
+programs=$("$root/tools/guest-programs" e2fsprogs fio util-linux)
 mkdir -m 700 "$RINGVISOR_RUN_DIR"
 
 # tree NAME [SED-SCRIPT [FUNCTION]]: a vmm of its own in $work/NAME, with its plugins. One is the
@@ -36,6 +37,7 @@ qemu-img create -q -f qcow2 "$work/disk.qcow2" 64M
 # OUTLIVE_KILLS: how often the worker is killed. OUTLIVE_DISKS=1: only the raw disk, which needs no helper.
 disks=(--disk "$work/disk,format=raw" --disk "$work/disk.qcow2")
 [[ ${OUTLIVE_DISKS:-2} == 2 ]] || disks=("${disks[@]:0:2}")
+disks+=(--disk "$programs,ro,serial=programs")
 net=() in_namespace=()
 if [[ $(id -u) == 0 ]] && unshare -n test -c /dev/net/tun; then
     net=(--net tap,ifname=rvoutlive) in_namespace=(unshare -n)
@@ -44,4 +46,5 @@ else
 fi
 "${in_namespace[@]}" python3 "$root/tests/e2e/outlive.py" "${OUTLIVE_KILLS:-25}" "$work" run --name outlive \
     -k "$image/kernel" -i "$image/initrd" -p console=ttyAMA0 --rng "${disks[@]}" "${net[@]}" -c 2 --device countdown \
+    --device "virtio-console,chardev=file:$work/flood" \
     --perfetto "$work/trace,device=virtio-rng"
