@@ -46,6 +46,9 @@ private=$(cat /sys/module/ringvisor/parameters/private_memory)
 echo "$private" >/sys/module/el2_registers/parameters/physical
 echo "kernel's access: $(cat /sys/module/el2_registers/parameters/physical)"
 echo "process's access: $("$pcpu" load /proc/el2_physical) $("$pcpu" store /proc/el2_physical)"
+# Bit 23 of the kernel's word for a page: offline. The first page, the last one, and one that is the kernel's.
+offline() { echo $(($(dd if=/proc/kpageflags bs=8 skip=$(($1 / 4096)) count=1 2>/dev/null | hexdump -n 4 -e '1/4 "%u"') >> 23 & 1)); }
+echo "offline: $(offline $private) $(offline $((private + 0x3ff000))) $(offline $((private + 0x400000)))"
 echo "sleep: $(echo freeze 2>&1 >/sys/power/state)"
 for i in 1 2 3; do
     for cpu in 1 2 3; do
@@ -188,6 +191,7 @@ computer() {
     check "${name}_answers_the_kernels_calls_of_el2_with_an_error" says "under: 4"
     check "${name}_the_kernel_cannot_reach_the_stubs_memory" says "kernel's access: -14"
     check "${name}_a_process_cannot_reach_the_stubs_memory" says "process's access: pcpu: SIGBUS pcpu: SIGBUS"
+    check "${name}_a_dump_of_memory_leaves_the_stubs_out" says "offline: 1 1 0"
     check "${name}_does_not_sleep_while_the_stub_is_there" matches "^sleep: sh: write error: "
     check "${name}_the_last_cpu_stays" matches "^last: sh: write error: .*busy"
     check "${name}_is_not_taken_away_while_a_cpu_is_off" matches "^off: 0 rmmod: .*(busy|temporarily unavailable)"

@@ -123,6 +123,25 @@ static void fill_boot_page(struct stub *stub, u32 cpus)
 }
 
 /*
+ * The kernel cannot read this memory. A dump of its memory after a crash leaves out what is offline
+ * (makedumpfile), and so does /proc/kcore; the dump would end at the first such page otherwise.
+ */
+static void mark_private(const struct stub *stub, bool offline)
+{
+    struct page *page = virt_to_page(stub->private);
+    size_t i;
+
+    page_offline_begin();
+    for (i = 0; i < PRIVATE_SIZE / PAGE_SIZE; i++) {
+        if (offline)
+            __SetPageOffline(page + i);
+        else
+            __ClearPageOffline(page + i);
+    }
+    page_offline_end();
+}
+
+/*
  * The image relocated, and a boot page that lacks the GIC. 0, or -errno after a message, and
  * then there is nothing to free.
  */
@@ -143,6 +162,8 @@ int stub_load(struct stub *stub)
         (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO | GFP_DMA32, get_order(PRIVATE_SIZE));
     stub->shared = alloc_pages_exact(stub->shared_size, GFP_KERNEL | __GFP_ZERO | GFP_DMA32);
     stub->channels = alloc_pages_exact(stub->channels_size, GFP_KERNEL | __GFP_ZERO | GFP_DMA32);
+    if (stub->private)
+        mark_private(stub, true);
     if (!stub->private || !stub->shared || !stub->channels) {
         pr_err("no %lu MiB of memory in one piece: try again soon after the system's start\n",
                PRIVATE_SIZE >> 20);
@@ -169,8 +190,10 @@ out:
 
 void stub_free(struct stub *stub)
 {
-    if (stub->private)
+    if (stub->private) {
+        mark_private(stub, false);
         free_pages((unsigned long)stub->private, get_order(PRIVATE_SIZE));
+    }
     if (stub->shared)
         free_pages_exact(stub->shared, stub->shared_size);
     if (stub->channels)
