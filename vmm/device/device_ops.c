@@ -164,7 +164,7 @@ static int device_mem_read(struct rv_instance *instance, uint64_t ipa, void *to,
 static int device_mem_write(struct rv_instance *instance, uint64_t ipa, const void *from,
                             size_t len)
 {
-    uint8_t *to = guest_ram_at(instance->env.ram, ipa, len);
+    uint8_t *to = guest_ram_to_write(instance->env.ram, ipa, len);
 
     if (!to)
         return -EFAULT;
@@ -183,10 +183,10 @@ static void *device_mem_map(struct rv_instance *instance, uint64_t ipa, uint64_t
     const struct guest_ram *ram = instance->env.ram;
     void *at = NULL;
 
-    if (access & RV_MEM_LATE && len && guest_ram_has(ram, ipa, len))
+    if (len && guest_ram_has(ram, ipa, len))
         at = ram->host + (ipa - ram->ipa);
-    else if (len)
-        at = guest_ram_at(ram, ipa, len);
+    if (at && !(access & RV_MEM_LATE))
+        (void)guest_ram_at(ram, ipa, len);
     access &= ~RV_MEM_LATE;
     if (!access || access & ~(RV_MEM_READ | RV_MEM_WRITE)) {
         device_bug(instance, "a mapping for 0x%" PRIx32, access);
@@ -249,7 +249,7 @@ static int device_mem_region(struct rv_instance *instance, unsigned index,
 
 static int device_mem_discard(struct rv_instance *instance, uint64_t ipa, uint64_t len)
 {
-    uint8_t *at = guest_ram_at(instance->env.ram, ipa, len);
+    uint8_t *at = guest_ram_to_write(instance->env.ram, ipa, len);
 
     if (!at)
         return -EFAULT;

@@ -6,8 +6,6 @@
 #include "proto/arm/esr.h"
 #include "vmm/insn/walk.h"
 
-#define TCR_HA (1ull << 39)
-
 static int table_read(void *opaque, ipa_t addr, uint64_t *word)
 {
     const struct gdb_memory *memory = opaque;
@@ -33,7 +31,7 @@ static bool translate(const struct gdb_memory *memory, const struct rv_vcpu_page
     const struct walk_request request = {.addr = gva(address), .access = WALK_READ};
     const struct walk_regs regs = {
         .sctlr = el1->sctlr_el1,
-        .tcr = el1->tcr_el1 | TCR_HA,
+        .tcr = el1->tcr_el1 | WALK_TCR_HA,
         .ttbr0 = el1->ttbr0_el1,
         .ttbr1 = el1->ttbr1_el1,
         .mair = el1->mair_el1,
@@ -74,7 +72,7 @@ uint8_t *gdb_memory_at(const struct gdb_memory *memory, const struct rv_vcpu_pag
     if (!find(memory, page, address, where, &run) || !guest_ram_has(&memory->ram, where->v, 1))
         return NULL;
     limit(size, run, guest_ram_end(&memory->ram) - where->v);
-    return guest_ram_at(&memory->ram, where->v, *size);
+    return guest_ram_to_write(&memory->ram, where->v, *size);
 }
 
 const uint8_t *gdb_memory_look(const struct gdb_memory *memory, const struct rv_vcpu_page *page,

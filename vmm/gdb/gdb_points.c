@@ -146,7 +146,7 @@ int gdb_points_remove(struct gdb_points *points, enum gdb_point_kind kind, uint6
 /* It is in RAM and aligned: gdb_points_insert() has seen to it. */
 static uint32_t *word_of(const struct gdb_point *point, const struct guest_ram *ram)
 {
-    return (uint32_t *)guest_ram_at(ram, point->where.v, INSN_SIZE);
+    return (uint32_t *)(void *)guest_ram_to_write(ram, point->where.v, INSN_SIZE);
 }
 
 static bool is_taken(const struct gdb_points *points, ipa_t where)

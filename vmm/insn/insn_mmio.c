@@ -119,7 +119,7 @@ static int ram_word(void *opaque, ipa_t addr, uint64_t *word)
 static int ram_swap(void *opaque, ipa_t addr, uint64_t old, uint64_t new)
 {
     const struct insn_mmio *mmio = ((struct insn_mmio_run *)opaque)->mmio;
-    uint64_t *p = (uint64_t *)guest_ram_at(&mmio->ram, addr.v, sizeof(*p));
+    uint64_t *p = (uint64_t *)(void *)guest_ram_to_write(&mmio->ram, addr.v, sizeof(*p));
     uint64_t expected = htole64(old);
     uint8_t swapped;
 
@@ -177,7 +177,7 @@ static int access_read(void *opaque, ipa_t addr, unsigned size, uint64_t *value)
 static int access_write(void *opaque, ipa_t addr, unsigned size, uint64_t value)
 {
     const struct insn_mmio *mmio = ((struct insn_mmio_run *)opaque)->mmio;
-    uint8_t *p = guest_ram_at(&mmio->ram, addr.v, size);
+    uint8_t *p = guest_ram_to_write(&mmio->ram, addr.v, size);
 
     if (!p)
         return bus_write(mmio->bus, addr, size, value);

@@ -14,7 +14,6 @@
 
 /* Arm ARM D24.2, "TCR_EL1": what there is one of. */
 #define TCR_IPS (7ull << 32)
-#define TCR_HA  (1ull << 39)
 #define TCR_HD  (1ull << 40)
 #define TCR_DS  (1ull << 59)
 
@@ -184,12 +183,12 @@ static enum walk_fault walk_leaf(struct walk_run *run, ipa_t where, uint64_t des
     if (output >> run->pa_bits)
         return walk_failed(run, WALK_ADDRESS_SIZE, level);
     if (!(desc & DESC_AF)) {
-        if (!(run->regs->tcr & TCR_HA))
+        if (!(run->regs->tcr & WALK_TCR_HA))
             return walk_failed(run, WALK_ACCESS_FLAG, level);
         updated |= DESC_AF;
     }
     /* A clean page that may be written: the write itself makes it dirty. HD needs HA. */
-    if ((desc & DESC_DBM) && (desc & DESC_AP_RO) && (run->regs->tcr & TCR_HA) &&
+    if ((desc & DESC_DBM) && (desc & DESC_AP_RO) && (run->regs->tcr & WALK_TCR_HA) &&
         (run->regs->tcr & TCR_HD)) {
         read_only = run->read_only;
         if (need == WALK_MAY_WRITE)

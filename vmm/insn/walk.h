@@ -27,6 +27,8 @@ struct walk_regs {
     unsigned pa_bits; /* what ID_AA64MMFR0_EL1.PARange told the guest: 32 to 48 */
 };
 
+#define WALK_TCR_HA (1ull << 39) /* TCR_EL1.HA: the CPU sets access flags */
+
 enum walk_access { WALK_READ, WALK_WRITE, WALK_EXEC };
 
 struct walk_request {

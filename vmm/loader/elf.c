@@ -182,7 +182,7 @@ int elf_load(const struct input *input, const uint8_t *data, size_t size,
 
         if (segment.p_type != PT_LOAD || segment.p_memsz == 0)
             continue;
-        to = guest_ram_at(ram, segment.p_paddr, segment.p_memsz);
+        to = guest_ram_to_write(ram, segment.p_paddr, segment.p_memsz);
         memcpy(to, data + segment.p_offset, segment.p_filesz);
         memset(to + segment.p_filesz, 0, segment.p_memsz - segment.p_filesz);
     }

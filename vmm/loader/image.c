@@ -104,7 +104,7 @@ int image_load(const struct input *input, const uint8_t *data, size_t size,
     }
     kernel->start = ipa(base + text_offset);
     kernel->entry = kernel->start;
-    memcpy(guest_ram_at(ram, kernel->start.v, size), data, size);
+    memcpy(guest_ram_to_write(ram, kernel->start.v, size), data, size);
     if (old)
         need += kernel_tail(room - need);
     kernel->end = ipa(kernel->start.v + need);

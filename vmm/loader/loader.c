@@ -92,7 +92,7 @@ static int load_raw(const struct loader *loader, const struct guest_ram *ram, st
         return -ENOSPC;
     }
     room = guest_ram_end(ram) - start;
-    error = input_read(&loader->kernel, guest_ram_at(ram, start, room), room, &size);
+    error = input_read(&loader->kernel, guest_ram_to_write(ram, start, room), room, &size);
     if (error != 0)
         return error;
     *kernel = (struct kernel){
@@ -234,7 +234,7 @@ static int place_initrd(const struct loading *loading, struct gap above, struct 
     gap = gap_size(&above) >= gap_size(&below) ? &above : &below;
     gap->start = align_up(gap->start, INITRD_ALIGN);
     room = gap_size(gap);
-    to = guest_ram_at(loading->ram, gap->start, room);
+    to = guest_ram_to_write(loading->ram, gap->start, room);
     if (loading->loader->nr_initrds)
         error = read_initrds(loading->loader, to, room, &layout->initrd_size);
     else

@@ -6,42 +6,11 @@
 #include <string.h>
 
 #include "proto/boot.h"
-
-#define WORD_BITS 64u
-
-static bool get(const uint64_t *bits, uint64_t page)
-{
-    return bits[page / WORD_BITS] >> page % WORD_BITS & 1u;
-}
-
-/* Set or clear the bits [page, end), a word at a time. */
-static void change(uint64_t *bits, uint64_t page, uint64_t end, bool value)
-{
-    while (page < end) {
-        uint64_t left = WORD_BITS - page % WORD_BITS;
-        uint64_t n = left < end - page ? left : end - page;
-        uint64_t mask = ~0ull >> (WORD_BITS - n) << page % WORD_BITS;
-        uint64_t *word = &bits[page / WORD_BITS];
-
-        *word = value ? *word | mask : *word & ~mask;
-        page += n;
-    }
-}
-
-static bool any(const uint64_t *bits, uint64_t page, uint64_t end)
-{
-    for (; page < end; page++) {
-        if (page % WORD_BITS == 0 && end - page >= WORD_BITS && !bits[page / WORD_BITS])
-            page += WORD_BITS - 1;
-        else if (get(bits, page))
-            return true;
-    }
-    return false;
-}
+#include "vmm/util/bits.h"
 
 static uint64_t words_of(uint64_t ram_size)
 {
-    return (ram_size / RV_PAGE_SIZE + WORD_BITS - 1) / WORD_BITS;
+    return BITS_WORDS(ram_size / RV_PAGE_SIZE);
 }
 
 size_t code_pages_size(uint64_t ram_size)
@@ -62,7 +31,7 @@ void code_pages_place(struct code_pages *pages, uint64_t ram_size, void *memory,
     if (!fresh)
         return;
     memset(memory, 0, code_pages_size(ram_size));
-    change(pages->executable, 0, pages->nr_pages, true);
+    bits_change(pages->executable, 0, pages->nr_pages, true);
 }
 
 int code_pages_init(struct code_pages *pages, uint64_t ram_size)
@@ -106,8 +75,8 @@ bool code_pages_left(struct code_pages *pages, struct code_run *run)
 
     if (end > pages->nr_pages || page >= end)
         return false;
-    change(pages->stale, page, end, true);
-    change(pages->executable, page, end, false);
+    bits_change(pages->stale, page, end, true);
+    bits_change(pages->executable, page, end, false);
     *run = run_of(page, end);
     return true;
 }
@@ -124,13 +93,13 @@ bool code_pages_written(struct code_pages *pages, uint64_t offset, uint64_t size
     end = (size - 1 > UINT64_MAX - offset ? UINT64_MAX : offset + size - 1) / RV_PAGE_SIZE + 1;
     if (end > pages->nr_pages)
         end = pages->nr_pages;
-    change(pages->stale, page, end, true);
-    if (!any(pages->executable, page, end))
+    bits_change(pages->stale, page, end, true);
+    if (bits_next(pages->executable, page, end) == end)
         return false;
     page = page / region * region;
     end = (end + region - 1) / region * region;
     pend(pages, page, end);
-    change(pages->executable, page, end, false);
+    bits_change(pages->executable, page, end, false);
     *revoke = run_of(page, end);
     return true;
 }
@@ -146,15 +115,15 @@ bool code_pages_fetched(struct code_pages *pages, uint64_t offset, struct code_r
 {
     uint64_t page = offset / RV_PAGE_SIZE, first, end, last;
 
-    if (!get(pages->stale, page))
+    if (!bits_get(pages->stale, page))
         return false;
     chunk_of(offset, &first, &end);
-    for (last = page + 1; last < end && get(pages->stale, last); last++)
+    for (last = page + 1; last < end && bits_get(pages->stale, last); last++)
         ;
-    while (page > first && get(pages->stale, page - 1))
+    while (page > first && bits_get(pages->stale, page - 1))
         page--;
     pend(pages, page, last);
-    change(pages->stale, page, last, false);
+    bits_change(pages->stale, page, last, false);
     *stale = run_of(page, last);
     return true;
 }
@@ -162,7 +131,7 @@ bool code_pages_fetched(struct code_pages *pages, uint64_t offset, struct code_r
 /* Neither stale nor executable yet. */
 static bool may_have_it(const struct code_pages *pages, uint64_t page)
 {
-    return !get(pages->stale, page) && !get(pages->executable, page);
+    return !bits_get(pages->stale, page) && !bits_get(pages->executable, page);
 }
 
 bool code_pages_give(struct code_pages *pages, uint64_t offset, struct code_run *run)
@@ -177,7 +146,7 @@ bool code_pages_give(struct code_pages *pages, uint64_t offset, struct code_run 
     if (last == page)
         return false;
     pend(pages, page, last);
-    change(pages->executable, page, last, true);
+    bits_change(pages->executable, page, last, true);
     *run = run_of(page, last);
     return true;
 }

@@ -16,6 +16,8 @@ struct guest_ram {
     uint64_t size; /* bytes */
     /* Makes sure that [offset, offset + size) is there, see vm_lazy.h. NULL: all of it is. */
     void (*need)(void *opaque, uint64_t offset, uint64_t size);
+    /* This process writes there, see vm_dirty.h. NULL: nobody asks. */
+    void (*written)(void *opaque, uint64_t offset, uint64_t size);
     void *opaque;
 };
 
@@ -28,12 +30,22 @@ static inline bool guest_ram_has(const struct guest_ram *ram, uint64_t ipa, uint
 }
 
 /* Host address of [ipa, ipa + size), or NULL: not all of it is RAM. */
-static inline uint8_t *guest_ram_at(const struct guest_ram *ram, uint64_t ipa, uint64_t size)
+static inline const uint8_t *guest_ram_at(const struct guest_ram *ram, uint64_t ipa, uint64_t size)
 {
     if (!guest_ram_has(ram, ipa, size))
         return NULL;
     if (ram->need)
         ram->need(ram->opaque, ipa - ram->ipa, size);
+    return ram->host + (ipa - ram->ipa);
+}
+
+/* The same, to write to it. */
+static inline uint8_t *guest_ram_to_write(const struct guest_ram *ram, uint64_t ipa, uint64_t size)
+{
+    if (!guest_ram_at(ram, ipa, size))
+        return NULL;
+    if (ram->written && size)
+        ram->written(ram->opaque, ipa - ram->ipa, size);
     return ram->host + (ipa - ram->ipa);
 }
 

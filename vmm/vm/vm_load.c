@@ -68,7 +68,8 @@ static int build_dtb(struct vm *vm, const struct guest_ram *ram, const struct lo
             .fdt_root = class->fdt_root,
         };
     }
-    return fdt_build(&fdt, guest_ram_at(ram, layout->dtb.v, layout->dtb_size), layout->dtb_size);
+    return fdt_build(&fdt, guest_ram_to_write(ram, layout->dtb.v, layout->dtb_size),
+                     layout->dtb_size);
 }
 
 static int dump_dtb(const char *path, const void *dtb)

@@ -47,7 +47,7 @@ static void written(void *opaque, ipa_t where, uint64_t size)
 
 static uint32_t *word(uint64_t ipa)
 {
-    return (uint32_t *)(void *)guest_ram_at(&memory.ram, ipa, 4);
+    return (uint32_t *)(void *)guest_ram_to_write(&memory.ram, ipa, 4);
 }
 
 static int setup(void **state)

@@ -198,7 +198,7 @@ static void guest(void)
     exits(1, ESR_READ, BOARD_GICR_BASE + 8, 0);
     machine.vcpus[0].x[3] = 2; /* SGI 0 to vCPU 1 */
     exits(0, esr_of_msr(0, 12, 11, 5, 3), 0, 0);
-    memcpy(guest_ram_at(&vm.ram, PC, 4), &ldp, 4);
+    memcpy(guest_ram_to_write(&vm.ram, PC, 4), &ldp, 4);
     machine.vcpus[0].x[2] = DEVICE;
     exits(0, ESR_ISV0, DEVICE, 0);
     tap_dirty(PC, 64); /* as device_dirty() does */
@@ -242,7 +242,7 @@ static void guest_after(void)
     exits(0, ESR_READ, BOARD_GICD_BASE, 0);
     machine.vcpus[0].x[3] = 2;
     exits(0, esr_of_msr(0, 12, 11, 5, 3), 0, 0);
-    memcpy(guest_ram_at(&vm.ram, PC, 4), &ldp, 4);
+    memcpy(guest_ram_to_write(&vm.ram, PC, 4), &ldp, 4);
     machine.vcpus[0].x[2] = DEVICE;
     exits(0, ESR_ISV0, DEVICE, 0);
     exits(0, ESR_FETCH, PC, 0); /* of a page that was written before */

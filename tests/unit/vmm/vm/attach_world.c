@@ -387,7 +387,7 @@ static void begin(void)
     /* The guest goes to the instruction. */
     memcpy(arena->pages[script->vcpu].x, script->x, sizeof(script->x));
     if (script->insn)
-        memcpy(guest_ram_at(&p->vm.ram, WORLD_PC, 4), &script->insn, 4);
+        memcpy(guest_ram_to_write(&p->vm.ram, WORLD_PC, 4), &script->insn, 4);
     for (unsigned i = 0; i < WORLD_VCPUS; i++)
         if (cores[i].live == (int)script->vcpu)
             cores[i].pc = WORLD_PC;

@@ -72,7 +72,7 @@ static void fw_cfg_dma(struct vm *vm)
 {
     const uint32_t control = htobe32(2), length = htobe32(2);
     const uint64_t address = htobe64(BOARD_RAM_BASE + 0x4000);
-    uint8_t *at = guest_ram_at(&vm->ram, BOARD_RAM_BASE + 0x3000, 16);
+    uint8_t *at = guest_ram_to_write(&vm->ram, BOARD_RAM_BASE + 0x3000, 16);
 
     fw_cfg(vm);
     memcpy(at, &control, 4);
