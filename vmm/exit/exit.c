@@ -205,8 +205,10 @@ void exit_handle(struct exit_ctx *ctx, struct vcpu *vcpu, const struct rv_event 
     begun = exit_stats_begin(&ctx->stats, info.kind);
     if (ctx->stats.by_place)
         count_place(&ctx->stats, &info, (uint32_t)vcpu_get_x(vcpu, 0));
-    run.answer = answer_to(&info);
-    exit_table[run.answer.kind](&run);
+    if (!exit_write(&run)) {
+        run.answer = answer_to(&info);
+        exit_table[run.answer.kind](&run);
+    }
     exit_stats_end(&ctx->stats, info.kind, begun);
 }
 

@@ -19,6 +19,13 @@
 #include "vmm/sysreg/sysreg.h"
 #include "vmm/cpu/vcpu.h"
 
+/* What the guest's write to an address was that stage 2 does not let it write. */
+enum exit_ram_write {
+    EXIT_RAM_WRITE_ELSEWHERE, /* not to RAM */
+    EXIT_RAM_WRITE_GIVEN,     /* to RAM that it may write from now on */
+    EXIT_RAM_WRITE_HAD,       /* to RAM that it could write already */
+};
+
 /* What a VM's exits need; vm_create() makes it once. */
 struct exit_ctx {
     struct bus *bus;
@@ -29,6 +36,10 @@ struct exit_ctx {
     struct insn_mmio insn_mmio;
     /* Exits in a row for which the guest's tables were not as they were at the fault. */
     uint8_t tries[RV_MAX_VCPUS];
+    /* The guest wrote there; RV_NO_IPA: to RAM, but nobody knows where. NULL: all RAM can be written. */
+    enum exit_ram_write (*ram_write)(void *opaque, ipa_t where);
+    void *opaque;
+    uint64_t written[RV_MAX_VCPUS]; /* the last such address (FAR) */
     struct exit_stats stats;
 };
 

@@ -92,18 +92,16 @@ static int table_swap(void *opaque, ipa_t addr, uint64_t old, uint64_t new)
                : 0;
 }
 
-bool exit_translate(struct exit_run *run, const struct walk_request *request,
-                    struct walk_result *result)
+/* False: the machine is lost. */
+static bool fetch_regs(struct exit_run *run, struct walk_regs *regs)
 {
     const struct rv_el1 *el1 = &run->vcpu->page->el1;
-    const struct walk_memory memory = {run, table_read, table_swap};
-    struct walk_regs regs;
 
     if (vcpu_fetch(run->vcpu, RV_GROUP_EL1)) {
         run->reply->hold = true;
         return false;
     }
-    regs = (struct walk_regs){
+    *regs = (struct walk_regs){
         .sctlr = el1->sctlr_el1,
         .tcr = el1->tcr_el1,
         .ttbr0 = el1->ttbr0_el1,
@@ -112,7 +110,34 @@ bool exit_translate(struct exit_run *run, const struct walk_request *request,
         .pstate = run->event->pstate,
         .pa_bits = run->ctx->insn_mmio.pa_bits,
     };
+    return true;
+}
+
+bool exit_translate(struct exit_run *run, const struct walk_request *request,
+                    struct walk_result *result)
+{
+    const struct walk_memory memory = {run, table_read, table_swap};
+    struct walk_regs regs;
+
+    if (!fetch_regs(run, &regs))
+        return false;
     walk(&regs, &memory, request, result);
+    return true;
+}
+
+bool exit_look_up(struct exit_run *run, gva_t addr, ipa_t *where)
+{
+    const struct walk_memory memory = {run, table_read, table_swap};
+    const struct walk_request request = {.addr = addr, .access = WALK_READ};
+    struct walk_result result;
+    struct walk_regs regs;
+
+    if (!fetch_regs(run, &regs))
+        return false;
+    /* EL1 may read every page that is mapped, unless PAN hinders it; HA: a clear flag is no fault. */
+    regs.pstate = PSTATE_EL1h;
+    regs.tcr |= WALK_TCR_HA;
+    *where = walk(&regs, &memory, &request, &result) ? ipa(RV_NO_IPA) : result.ipa;
     return true;
 }
 

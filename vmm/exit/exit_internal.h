@@ -28,6 +28,15 @@ void exit_injected(struct exit_run *run, int error);
 bool exit_translate(struct exit_run *run, const struct walk_request *request,
                     struct walk_result *result);
 
+/*
+ * Where stage 1 has the address for whoever may access it; RV_NO_IPA: nowhere. False: the machine is
+ * lost.
+ */
+bool exit_look_up(struct exit_run *run, gva_t addr, ipa_t *where);
+
+/* Was it a write to RAM that is write-protected for a while? Then the guest makes it again. */
+bool exit_write(struct exit_run *run);
+
 /* ANSWER_MMIO, ANSWER_INSN, ANSWER_WALK, ANSWER_ABORT. */
 void exit_mmio(struct exit_run *run);
 void exit_insn(struct exit_run *run);

@@ -321,6 +321,17 @@ size_t state_used(const struct state_area *area)
     return (size_t)state_header(area)->used;
 }
 
+void state_omit(void *copy, const char *name)
+{
+    const struct state_area area = {.fd = -1, .base = copy};
+    struct state_block *block = state_named(&area, name);
+
+    if (!block)
+        return;
+    block->sequence = 0;
+    memset(state_bytes(block), 0, block->room);
+}
+
 void *state_begin(struct state_area *area, const void *old, uint32_t version, size_t size)
 {
     struct state_block *block = state_take(area, state_block_of(old)->name, version, size);

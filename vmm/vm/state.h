@@ -65,6 +65,9 @@ const char *state_unclaimed(const struct state_area *area);
 /* Bytes from the start of the area that are its state: what a snapshot copies. */
 size_t state_used(const struct state_area *area);
 
+/* In a copy of those bytes the block is free, if it is there. */
+void state_omit(void *copy, const char *name);
+
 /* The block of that name, as it is. */
 bool state_lookup(const struct state_area *area, const char *name, struct state_found *found);
 

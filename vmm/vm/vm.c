@@ -145,6 +145,11 @@ static int create_state(struct vm *vm)
     return error ? error : vm_core_open(vm);
 }
 
+static void ram_written(void *opaque, uint64_t offset, uint64_t size)
+{
+    vm_dirty_written(opaque, offset, size);
+}
+
 int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_share *share,
               struct cores *cores, struct event_base *base, const struct plugins *plugins,
               struct chardev *console)
@@ -161,7 +166,12 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     vm->machine = machine;
     vm->base = base;
     vm->ram = (struct guest_ram){
-        .host = machine->ram + share->ram_offset, .ipa = BOARD_RAM_BASE, .size = config->ram_size};
+        .host = machine->ram + share->ram_offset,
+        .ipa = BOARD_RAM_BASE,
+        .size = config->ram_size,
+        .written = ram_written,
+        .opaque = vm,
+    };
     vm->console.chardev = console;
     error = create_state(vm);
     if (!error && config->lazy)
@@ -193,6 +203,8 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
         error = vm_take_cores(vm);
     if (!error)
         error = vm_code_open(vm);
+    if (!error)
+        error = vm_dirty_open(vm);
     if (!error)
         error = create_gic(vm);
     if (!error)

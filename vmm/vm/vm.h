@@ -22,6 +22,7 @@
 #include "vmm/vm/vm_core.h"
 #include "vmm/cpu/vcpu.h"
 #include "vmm/vm/vm_debugger.h"
+#include "vmm/vm/vm_dirty.h"
 #include "vmm/vm/vm_lazy.h"
 #include "vmm/vm/vm_place.h"
 #include "vmm/vm/vm_rom.h"
@@ -94,6 +95,7 @@ struct vm {
     struct v2m v2m; /* where PCI functions send their messages */
     struct exit_ctx exits;
     struct code_pages code;
+    struct vm_dirty dirty;
     struct set_way set_way[VM_MAX_VCPUS];
     struct guest_roms roms;
     struct vm_rom rom_state[GUEST_ROMS_MAX]; /* of the same index */
@@ -155,9 +157,20 @@ void vm_know_cpus(struct vm *vm); /* the machine is ready */
 int vm_announce(struct vm *vm);   /* the stub knows the VM; vm_begin() does this */
 int vm_begin(struct vm *vm, const struct loader_layout *layout);
 
-/* vm_map.c: a part of the guest's RAM, or all of it, gets into stage 2. 0 or -errno. */
+/*
+ * vm_map.c: a part of the guest's RAM, or all of it, gets into stage 2, with all permissions; by pages
+ * of 4 KiB where vm_ram_has_pages(), else by the largest blocks. 0 or -errno.
+ */
+bool vm_ram_has_pages(const struct vm *vm);
 int vm_map_ram(struct vm *vm, uint64_t offset, uint64_t size);
+int vm_map_ram_pages(struct vm *vm, uint64_t offset, uint64_t size);
 int vm_map_all_ram(struct vm *vm);
+
+/* What is mapped of it gets out. It cuts no block, and has RV_MAX_ENTRIES at most. */
+int vm_unmap_ram(struct vm *vm, uint64_t offset, uint64_t size);
+
+/* The pages [page, end), which are mapped as pages, get the permissions that code_pages.h and vm_dirty.h say. */
+int vm_protect_ram(struct vm *vm, uint64_t page, uint64_t end);
 
 /*
  * System reset: every vCPU and device as after vm_start(), and the guest's files loaded

@@ -53,6 +53,7 @@ static int check_core(struct vm *vm)
         if (!state_open(&vm->state, true, blocks[i].name, VM_STATE_VERSION, blocks[i].size))
             error = -EINVAL;
     state_claim(&vm->state, "code");
+    state_claim(&vm->state, "dirty");
     return error;
 }
 

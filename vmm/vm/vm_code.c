@@ -6,26 +6,10 @@
 #include "vmm/util/log.h"
 #include "vmm/vm/vm.h"
 
-/* Commands are given in pieces, so that each is answered in time and others get their turn. */
-#define PROTECT_PIECE CODE_REGION
-
-/* 0, or a negative value after a message. */
-static int protect(struct vm *vm, struct code_run run, uint64_t permissions)
+/* As the stub is to have it from now on. 0 or a negative value. */
+static int protect(struct vm *vm, struct code_run run)
 {
-    int error = 0;
-
-    for (uint64_t done = 0; done < run.size && !error; done += PROTECT_PIECE) {
-        uint64_t left = run.size - done;
-        struct rv_command command = {
-            .op = RV_COMMAND_PROTECT,
-            .vm = (uint16_t)vm->share.id,
-            .arg = {BOARD_RAM_BASE + run.offset + done, left < PROTECT_PIECE ? left : PROTECT_PIECE,
-                    permissions},
-        };
-
-        error = cores_call(vm->cores, &command, NULL);
-    }
-    return error;
+    return vm_protect_ram(vm, run.offset / RV_PAGE_SIZE, (run.offset + run.size) / RV_PAGE_SIZE);
 }
 
 static int flush(struct vm *vm, struct code_run run)
@@ -50,6 +34,7 @@ void vm_code_written(struct vm *vm, ipa_t start, uint64_t size)
 {
     struct code_run written = {.offset = start.v - BOARD_RAM_BASE, .size = size}, revoke;
 
+    vm_dirty_written(vm, written.offset, size);
     /* Before that no core has run any code of the guest's. */
     if (!vm->running)
         return;
@@ -59,7 +44,7 @@ void vm_code_written(struct vm *vm, ipa_t start, uint64_t size)
         return;
     }
     if (code_pages_written(&vm->code, start.v - BOARD_RAM_BASE, size, &revoke) &&
-        protect(vm, revoke, RV_MAP_READ | RV_MAP_WRITE))
+        protect(vm, revoke))
         vm->broken = true;
     code_pages_done(&vm->code);
 }
@@ -95,7 +80,7 @@ void vm_code_fetched(struct vm *vm, ipa_t addr)
     if (code_pages_fetched(&vm->code, offset, &run))
         error = flush(vm, run);
     while (!error && code_pages_give(&vm->code, offset, &run))
-        error = protect(vm, run, RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC);
+        error = protect(vm, run);
     code_pages_done(&vm->code);
     if (error)
         vm->broken = true;
@@ -128,7 +113,7 @@ int vm_code_take_over(struct vm *vm)
     int error = 0;
 
     if (vm->code.executable && code_pages_left(&vm->code, &run))
-        error = protect(vm, run, RV_MAP_READ | RV_MAP_WRITE);
+        error = protect(vm, run);
     code_pages_done(&vm->code);
     return error;
 }

@@ -1,36 +1,104 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The guest's RAM in stage 2. */
 #include "vmm/board/board.h"
+#include "vmm/util/bits.h"
 #include "vmm/vm/vm.h"
 
-int vm_map_ram(struct vm *vm, uint64_t offset, uint64_t size)
+/* Pages of one PROTECT: each is answered in time, and others get their turn. */
+#define PROTECT_PAGES RV_MAX_ENTRIES
+
+static uint64_t first_byte(const struct vm *vm)
 {
-    uint64_t prot = RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC;
+    return vm->machine->layout.ram + vm->share.ram_offset;
+}
+
+bool vm_ram_has_pages(const struct vm *vm)
+{
+    return vm->machine->blind || first_byte(vm) % RV_BLOCK_SIZE;
+}
+
+static int map(struct vm *vm, uint64_t offset, uint64_t size, uint64_t flags)
+{
     struct rv_command map = {
         .op = RV_COMMAND_MAP,
         .vm = (uint16_t)vm->share.id,
-        .arg = {BOARD_RAM_BASE + offset, vm->machine->layout.ram + vm->share.ram_offset + offset,
-                size, vm->machine->blind ? prot | RV_MAP_PAGES_ONLY : prot},
+        .arg = {BOARD_RAM_BASE + offset, first_byte(vm) + offset, size,
+                RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC | flags},
     };
 
     return cores_call(vm->cores, &map, NULL);
+}
+
+int vm_map_ram(struct vm *vm, uint64_t offset, uint64_t size)
+{
+    return map(vm, offset, size, vm->machine->blind ? RV_MAP_PAGES_ONLY : 0);
 }
 
 /*
  * One command maps RV_MAX_ENTRIES at most, tables included: 1 GiB is 512 blocks of 2 MiB, 4 MiB are
  * 1024 pages.
  */
-int vm_map_all_ram(struct vm *vm)
+int vm_map_ram_pages(struct vm *vm, uint64_t offset, uint64_t size)
 {
-    uint64_t first = vm->machine->layout.ram + vm->share.ram_offset;
-    bool pages = vm->machine->blind || first % RV_BLOCK_SIZE;
-    uint64_t piece = pages ? 2 * RV_BLOCK_SIZE : 1ull << 30;
+    uint64_t piece = 2 * RV_BLOCK_SIZE;
     int error = 0;
 
+    for (uint64_t done = 0; done < size && !error; done += piece)
+        error =
+            map(vm, offset + done, size - done < piece ? size - done : piece, RV_MAP_PAGES_ONLY);
+    return error;
+}
+
+int vm_map_all_ram(struct vm *vm)
+{
+    uint64_t piece = 1ull << 30;
+    int error = 0;
+
+    if (vm_ram_has_pages(vm))
+        return vm_map_ram_pages(vm, 0, vm->config.ram_size);
     for (uint64_t done = 0; done < vm->config.ram_size && !error; done += piece) {
         uint64_t left = vm->config.ram_size - done;
 
         error = vm_map_ram(vm, done, left < piece ? left : piece);
+    }
+    return error;
+}
+
+static int protect(struct vm *vm, uint64_t offset, uint64_t size, uint64_t permissions)
+{
+    struct rv_command command = {
+        .op = RV_COMMAND_PROTECT,
+        .vm = (uint16_t)vm->share.id,
+        .arg = {BOARD_RAM_BASE + offset, size, permissions},
+    };
+
+    return cores_call(vm->cores, &command, NULL);
+}
+
+int vm_unmap_ram(struct vm *vm, uint64_t offset, uint64_t size)
+{
+    return protect(vm, offset, size, 0);
+}
+
+static uint64_t permissions_of(const struct vm *vm, uint64_t page)
+{
+    bool executes = !vm->code.executable || bits_get(vm->code.executable, page);
+
+    return RV_MAP_READ | (vm_dirty_may_write(&vm->dirty, page) ? RV_MAP_WRITE : 0) |
+           (executes ? RV_MAP_EXEC : 0);
+}
+
+int vm_protect_ram(struct vm *vm, uint64_t page, uint64_t end)
+{
+    int error = 0;
+
+    while (page < end && !error) {
+        uint64_t permissions = permissions_of(vm, page), from = page;
+
+        while (++page < end && page - from < PROTECT_PAGES &&
+               permissions_of(vm, page) == permissions)
+            ;
+        error = protect(vm, from * RV_PAGE_SIZE, (page - from) * RV_PAGE_SIZE, permissions);
     }
     return error;
 }

@@ -170,6 +170,7 @@ static void clean_data(struct vm *vm, unsigned index, uint64_t offset, uint64_t 
 
 void vm_rom_written(struct vm *vm, unsigned index, uint64_t offset, uint64_t size)
 {
+    vm_dirty_written(vm, vm->rom_state[index].offset + offset, size);
     /* Before that no core has seen any of it. */
     if (!vm->running || size == 0)
         return;

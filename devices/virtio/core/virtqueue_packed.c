@@ -92,6 +92,11 @@ static void virtqueue_packed_publish_used(struct virtqueue *vq, uint16_t positio
                    VIRTQUEUE_DESC_SIZE);
 }
 
+static void virtqueue_packed_dirty_event(struct virtqueue *vq)
+{
+    vq->env->dirty(vq->env->opaque, vq->state->device, EVENT_SIZE);
+}
+
 /* A chain in flight keeps its slots. False: they are not what a chain can have. */
 static bool virtqueue_packed_claim(struct virtqueue *vq, uint16_t head, bool *taken)
 {
@@ -153,6 +158,9 @@ static int virtqueue_packed_attach(struct virtqueue *vq)
     for (uint32_t i = vq->size; i-- > 0;)
         if (!taken[i])
             vq->free[vq->free_count++] = (uint16_t)i;
+    /* Also what was written before, and not told. */
+    vq->env->dirty(vq->env->opaque, state->desc, (uint64_t)VIRTQUEUE_DESC_SIZE * vq->size);
+    virtqueue_packed_dirty_event(vq);
     return 0;
 }
 
@@ -292,11 +300,6 @@ static bool virtqueue_packed_publish(struct virtqueue *vq)
     if (virtqueue_packed_wrap(used) != virtqueue_packed_wrap(event))
         distance += vq->size;
     return distance - 1 < passed;
-}
-
-static void virtqueue_packed_dirty_event(struct virtqueue *vq)
-{
-    vq->env->dirty(vq->env->opaque, vq->state->device, EVENT_SIZE);
 }
 
 static void virtqueue_packed_disable(struct virtqueue *vq)

@@ -77,6 +77,8 @@ static int virtqueue_split_attach(struct virtqueue *vq)
     vq->published = (uint16_t)state->used;
     /* Pairs with the driver's load of the index before that of the elements. */
     virtqueue_store16_release(vq->device + USED_IDX, vq->published);
+    /* Also what was written before, and not told. */
+    vq->env->dirty(vq->env->opaque, state->device, USED_RING + USED_ELEM * vq->size + 2);
     return 0;
 }
 

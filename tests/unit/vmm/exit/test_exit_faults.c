@@ -349,6 +349,135 @@ static void exit_watchpoint_without_an_address_leaves_far(void **state)
     assert_int_equal(page.el1.far_el1, 0);
 }
 
+/* A fake of vm_dirty.c. */
+static enum exit_ram_write ram_answer;
+static unsigned asked;
+static uint64_t asked_at;
+
+static enum exit_ram_write ram_write(void *opaque, ipa_t where)
+{
+    assert_ptr_equal(opaque, &asked);
+    asked++;
+    asked_at = where.v;
+    return where.v == RV_NO_IPA ? EXIT_RAM_WRITE_GIVEN : ram_answer;
+}
+
+/* The page at VA is in RAM, which stage 2 protects. */
+static void protect(void)
+{
+    setup(NULL);
+    map();
+    tables[3][1] = (RAM + 0x2000) | BIT(10) | 3u;
+    ctx.ram_write = ram_write;
+    ctx.opaque = &asked;
+    ram_answer = EXIT_RAM_WRITE_GIVEN;
+    asked = 0;
+    asked_at = 0;
+}
+
+static bool is_made_again(const struct exit_reply *r)
+{
+    return !r->flags && !r->hold && !vcpu.dirty && bus.reads + bus.writes == 0;
+}
+
+static void exit_each_kind_of_write_to_protected_ram_is_made_again(void **state)
+{
+    const uint64_t store = (dabt(3, 0, 1, 5, 1) & ~0x3full) | 0x0f, found = RAM + 0x2234;
+    const struct {
+        uint64_t ec, iss, ipa, at;
+    } kinds[] = {
+        {0x24, store, found, found},                 /* STR: the stub has asked stage 1 */
+        {0x24, store, RV_NO_IPA, found},             /* ... and stage 1 did not know */
+        {0x24, BIT(6) | 0x0f, HOLE, found},          /* STP, atomics, DC ZVA: HPFAR is UNKNOWN */
+        {0x24, BIT(6) | BIT(8) | 0x0e, HOLE, found}, /* DC IVAC */
+        {0x24, BIT(7) | 0x0f, RAM + 0x3008, RAM + 0x3008}, /* the MMU sets a flag: of a load */
+        {0x24, BIT(7) | BIT(6) | 0x0f, RAM + 0x3008, RAM + 0x3008},
+        {0x20, BIT(7) | 0x0f, RAM + 0x3008, RAM + 0x3008}, /* of a fetch */
+    };
+
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        struct exit_reply r;
+
+        protect();
+        r = handle_at(kinds[i].ec, kinds[i].iss, 0, kinds[i].ipa, VA);
+        assert_true(is_made_again(&r));
+        assert_int_equal(asked, 1);
+        assert_int_equal(asked_at, kinds[i].at);
+    }
+}
+
+/* PAN, or that it is EL1 for EL0 (STTR), does not hide where it was; nor does a clear access flag. */
+static void exit_write_to_protected_ram_is_found_whoever_made_it(void **state)
+{
+    struct exit_reply r;
+
+    protect();
+    page.pstate |= PSTATE_PAN;
+    tables[3][1] = (RAM + 0x2000) | BIT(6) | 3u; /* EL0's */
+    r = handle_at(0x24, BIT(6) | 0x0f, 0, HOLE, VA);
+    assert_true(is_made_again(&r));
+    assert_int_equal(asked_at, RAM + 0x2234);
+    assert_int_equal(tables[3][1], (RAM + 0x2000) | BIT(6) | 3u);
+}
+
+static void exit_fault_that_is_no_write_or_not_of_permission_is_none(void **state)
+{
+    const uint64_t isses[] = {0x0f, BIT(6) | 0x07, BIT(6) | 0x10, BIT(7) | 0x07};
+
+    for (size_t i = 0; i < COUNT(isses); i++) {
+        protect();
+        handle_at(0x24, isses[i], 0, RAM + 0x2234, VA);
+        handle_at(0x20, isses[i] & ~BIT(6), 0, RAM + 0x2234, VA);
+        assert_int_equal(asked, 0);
+    }
+}
+
+static void exit_write_that_is_not_to_ram_goes_to_the_device(void **state)
+{
+    struct exit_reply r;
+
+    protect();
+    ram_answer = EXIT_RAM_WRITE_ELSEWHERE;
+    r = handle_at(0x24, (dabt(3, 0, 1, 5, 1) & ~0x3full) | 0x0f, 7, DEVICE, VA);
+    assert_int_equal(r.flags, RV_REPLY_ADVANCE);
+    assert_int_equal(bus.writes, 1);
+    assert_int_equal(bus.addr, DEVICE);
+}
+
+/* A TLB may have what the tables no longer say, and FAR need not be precise. */
+static void exit_write_that_is_made_again_in_vain_has_all_of_ram_in_the_end(void **state)
+{
+    unsigned n = 0;
+
+    protect();
+    ram_answer = EXIT_RAM_WRITE_HAD;
+    for (; asked_at != RV_NO_IPA && n < 100; n++)
+        handle_at(0x24, BIT(6) | 0x0f, 0, HOLE, VA);
+    assert_in_range(n, 10, 20);
+    protect();
+    tables[3][1] = 0; /* the walk finds nothing */
+    for (n = 0; asked_at != RV_NO_IPA && n < 100; n++)
+        handle_at(0x24, BIT(6) | 0x0f, 0, HOLE, VA);
+    assert_in_range(n, 10, 20);
+    /* Other vCPUs write there, too: that is no reason. */
+    protect();
+    ram_answer = EXIT_RAM_WRITE_HAD;
+    for (n = 0; n < 100; n++)
+        handle_at(0x24, BIT(6) | 0x0f, 0, HOLE, VA + n % 2 * 8);
+    assert_int_not_equal(asked_at, RV_NO_IPA);
+}
+
+static void exit_write_of_a_lost_machine_holds_the_vcpu(void **state)
+{
+    struct exit_reply r;
+
+    protect();
+    fetch_result = -EIO;
+    r = handle_at(0x24, BIT(6) | 0x0f, 0, HOLE, VA);
+    assert_true(r.hold);
+    assert_int_equal(asked, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +488,12 @@ int main(void)
             exit_page_table_beyond_the_physical_addresses_is_an_address_size_fault, setup),
         cmocka_unit_test_setup(
             exit_page_beyond_the_physical_addresses_is_an_address_size_fault_of_its_level, setup),
+        cmocka_unit_test(exit_each_kind_of_write_to_protected_ram_is_made_again),
+        cmocka_unit_test(exit_write_to_protected_ram_is_found_whoever_made_it),
+        cmocka_unit_test(exit_fault_that_is_no_write_or_not_of_permission_is_none),
+        cmocka_unit_test(exit_write_that_is_not_to_ram_goes_to_the_device),
+        cmocka_unit_test(exit_write_that_is_made_again_in_vain_has_all_of_ram_in_the_end),
+        cmocka_unit_test(exit_write_of_a_lost_machine_holds_the_vcpu),
         cmocka_unit_test_setup(exit_page_table_in_rom_is_an_external_abort_on_the_walk, setup),
         cmocka_unit_test_setup(exit_page_table_that_is_there_again_is_tried_again_but_not_for_ever,
                                setup),

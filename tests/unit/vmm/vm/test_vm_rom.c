@@ -48,6 +48,14 @@ int cores_call(struct cores *c, struct rv_command *command, uint64_t *value)
     return call_result;
 }
 
+static uint64_t written_at, written_size;
+
+void vm_dirty_written(struct vm *of, uint64_t offset, uint64_t size)
+{
+    written_at = offset;
+    written_size = size;
+}
+
 static void check_said(const char *words)
 {
     assert_string_equal(said, words);
@@ -225,6 +233,8 @@ static void what_is_written_while_it_is_mapped_is_flushed_at_once(void **state)
     check_said(MAPPED);
     vm_rom_written(&vm, 0, 0x3000, 4);
     check_said("flush 4603000 1000 0 0\n");
+    assert_int_equal(written_at, RAM + 0x3000); /* what is tracked is told, too */
+    assert_int_equal(written_size, 4);
 }
 
 static void before_the_vm_runs_nothing_is_flushed(void **state)

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "vmm/vm/vm_dirty.h"
+
+#include <errno.h>
+
+#include "vmm/util/bits.h"
+#include "vmm/util/log.h"
+#include "vmm/vm/vm.h"
+
+#define DIRTY_VERSION 1u
+#define DIRTY_BLOCK   "dirty"
+
+/* Pages that get their permission back at once: more, as long as the guest writes one after another. */
+#define GRANT_MIN 16u
+#define GRANT_MAX (RV_BLOCK_SIZE / RV_PAGE_SIZE)
+
+/*
+ * Before the first cut RAM is mapped anew by pages, a GiB after another: a block would count as a
+ * whole. dirty_head.split is twice the number of those that are done, and one more while the next one
+ * is unmapped and has no page yet.
+ */
+#define SPLIT_GIB    (1ull << 30)
+#define SPLIT_UNMAPS 1u
+
+static uint64_t pages_of(const struct vm *vm)
+{
+    return vm_memory_size(vm->config.ram_size, vm->config.rom_size) / RV_PAGE_SIZE;
+}
+
+static uint64_t ram_pages(const struct vm *vm)
+{
+    return vm->config.ram_size / RV_PAGE_SIZE;
+}
+
+static void add_bytes(struct vm *vm, uint64_t offset, uint64_t size)
+{
+    dirty_map_add(&vm->dirty.map, offset / RV_PAGE_SIZE,
+                  (offset + size + RV_PAGE_SIZE - 1) / RV_PAGE_SIZE);
+}
+
+void vm_dirty_written(struct vm *vm, uint64_t offset, uint64_t size)
+{
+    if (vm_dirty_is_on(&vm->dirty))
+        add_bytes(vm, offset, size);
+}
+
+static int refused(struct vm *vm, int error)
+{
+    if (error) {
+        log_error("the stub does not protect the guest's memory: %d", error);
+        vm->broken = true;
+    }
+    return error ? -EIO : 0;
+}
+
+/* The pages [*first, *end) around `page` get the permission. */
+static void choose(struct vm_dirty *dirty, uint64_t page, uint64_t *first, uint64_t *end)
+{
+    bool goes_on = dirty->grant && page >= dirty->next && page - dirty->next < dirty->grant;
+
+    dirty->grant = !goes_on ? GRANT_MIN : dirty->grant < GRANT_MAX ? 2 * dirty->grant : GRANT_MAX;
+    *first = page / GRANT_MIN * GRANT_MIN;
+    *end = *first + dirty->grant;
+    dirty->next = *end;
+}
+
+/* A struct exit_ctx's `ram_write`. */
+static enum exit_ram_write fault(void *opaque, ipa_t where)
+{
+    struct vm *vm = opaque;
+    uint64_t first = 0, end = ram_pages(vm), page;
+    bool had;
+
+    if (where.v != RV_NO_IPA && !guest_ram_has(&vm->ram, where.v, 1))
+        return EXIT_RAM_WRITE_ELSEWHERE;
+    if (!vm_dirty_is_on(&vm->dirty)) /* a replay */
+        return EXIT_RAM_WRITE_HAD;
+    if (where.v == RV_NO_IPA) {
+        log_warn(
+            "a write to protected memory cannot be followed: all of the guest's memory counts as "
+            "written since the last snapshot");
+        had = false;
+    } else {
+        page = (where.v - vm->ram.ipa) / RV_PAGE_SIZE;
+        had = dirty_map_has(&vm->dirty.map, page);
+        choose(&vm->dirty, page, &first, &end);
+        if (end > ram_pages(vm))
+            end = ram_pages(vm);
+    }
+    dirty_map_add(&vm->dirty.map, first, end);
+    (void)refused(vm, vm_protect_ram(vm, first, end));
+    return had ? EXIT_RAM_WRITE_HAD : EXIT_RAM_WRITE_GIVEN;
+}
+
+/* From now on. */
+static void take_faults(struct vm *vm)
+{
+    vm->exits.ram_write = fault;
+    vm->exits.opaque = vm;
+}
+
+int vm_dirty_open(struct vm *vm)
+{
+    struct state_found found;
+
+    /* The faults of a recording were answered as they are now, but there is no stage 2 to protect. */
+    if (vm->config.origin == VM_REPLAYED)
+        take_faults(vm);
+    if (!state_lookup(&vm->state, DIRTY_BLOCK, &found) || vm->config.origin != VM_TAKEN_OVER)
+        return 0;
+    if (found.version != DIRTY_VERSION ||
+        dirty_map_attach(&vm->dirty.map, found.at, found.size, pages_of(vm))) {
+        log_error("state block '%s' is damaged, or of another version: the guest cannot be taken "
+                  "over",
+                  DIRTY_BLOCK);
+        return -EINVAL;
+    }
+    take_faults(vm);
+    /* A device may have written to its ROM, and not said so any more. */
+    add_bytes(vm, vm->config.ram_size, vm->config.rom_size);
+    return 0;
+}
+
+/* `piece` bytes at a time. 0 or a negative value. */
+static int protect_nothing(struct vm *vm, uint64_t offset, uint64_t size, uint64_t piece)
+{
+    int error = 0;
+
+    for (uint64_t done = 0; done < size && !error; done += piece)
+        error = vm_unmap_ram(vm, offset + done, size - done < piece ? size - done : piece);
+    return error;
+}
+
+/* All of RAM by pages, from where that was left. 0 or a negative value. */
+static int split(struct vm *vm)
+{
+    struct dirty_head *head = vm->dirty.map.head;
+    int error = 0;
+
+    while (head->split / 2 * SPLIT_GIB < vm->config.ram_size && !error) {
+        uint64_t offset = head->split / 2 * SPLIT_GIB, left = vm->config.ram_size - offset;
+        uint64_t size = left < SPLIT_GIB ? left : SPLIT_GIB;
+        bool unmaps = !(head->split & SPLIT_UNMAPS);
+
+        /* Blocks as a whole; after a death in between there may be pages. */
+        error = protect_nothing(vm, offset, size, unmaps ? size : RV_BLOCK_SIZE);
+        if (error)
+            break;
+        head->split |= SPLIT_UNMAPS;
+        error = vm_map_ram_pages(vm, offset, size);
+        if (!error)
+            head->split = (head->split | SPLIT_UNMAPS) + 1;
+    }
+    return error;
+}
+
+int vm_dirty_take_over(struct vm *vm)
+{
+    return vm_dirty_is_on(&vm->dirty) ? refused(vm, split(vm)) : 0;
+}
+
+static int start(struct vm *vm)
+{
+    void *memory =
+        state_alloc(&vm->state, DIRTY_BLOCK, DIRTY_VERSION, dirty_map_size(pages_of(vm)));
+
+    if (!memory)
+        return -ENOMEM;
+    dirty_map_new(&vm->dirty.map, memory, pages_of(vm));
+    take_faults(vm);
+    if (vm_ram_has_pages(vm))
+        vm->dirty.map.head->split = UINT32_MAX;
+    return refused(vm, split(vm));
+}
+
+/* What the guest may have had written so far: the rest has no write permission. */
+static int protect_written(struct vm *vm, const uint64_t *written)
+{
+    uint64_t end = ram_pages(vm), window = RV_MAX_ENTRIES;
+    int error = 0;
+
+    for (uint64_t page = 0; page < end && !error; page += window) {
+        uint64_t last = page + window < end ? page + window : end;
+
+        /* One command for all of them is less than one for each run. */
+        if (bits_next(written, page, last) < last)
+            error = vm_protect_ram(vm, page, last);
+    }
+    return error;
+}
+
+int vm_dirty_cut(struct vm *vm)
+{
+    int error = vm_dirty_is_on(&vm->dirty) ? 0 : start(vm);
+
+    if (error)
+        return error;
+    dirty_map_cut(&vm->dirty.map);
+    vm->dirty.grant = 0;
+    return refused(vm, protect_written(vm, dirty_map_pages(&vm->dirty.map)));
+}
+
+void vm_dirty_end(struct vm *vm, const char *base)
+{
+    if (!vm_dirty_is_on(&vm->dirty) || !vm->dirty.map.cut)
+        return;
+    if (base)
+        dirty_map_commit(&vm->dirty.map, base);
+    else
+        dirty_map_abort(&vm->dirty.map);
+}
+
+void vm_dirty_omit(void *state)
+{
+    state_omit(state, DIRTY_BLOCK);
+}
+
+const struct dirty_map *vm_dirty_map(struct vm *vm)
+{
+    uint64_t data = vm->rom_data_used;
+
+    /* Stolen time and devices' data: they are small, and written all the time. */
+    vm_dirty_written(vm, vm_pvtime_offset(vm) - data, data + BOARD_PVTIME_SIZE);
+    return &vm->dirty.map;
+}
