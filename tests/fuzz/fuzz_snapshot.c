@@ -40,6 +40,8 @@ static void read_manifest(const char *text, size_t size)
         check_part(&m.state);
         CHECK(m.name && m.version && m.folder && json_is_object(m.options));
         CHECK(m.nr_disks <= MANIFEST_DISKS_MAX);
+        CHECK(strlen(m.digest) == DIGEST_TEXT - 1);
+        CHECK(!m.base || (m.base[0] && strlen(m.base_digest) == DIGEST_TEXT - 1));
         for (unsigned i = 0; i < m.nr_disks; i++) {
             CHECK(m.disks[i].device && m.disks[i].path);
             if (m.disks[i].part.file[0])

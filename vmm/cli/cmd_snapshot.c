@@ -40,12 +40,17 @@ static int make_absolute(const char *folder, char path[PATH_MAX])
 
 static int snapshot(const struct vm_options *o)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], base[PATH_MAX];
     json_t *body, *answer;
 
-    if (make_absolute(o->args[1], path))
+    if (make_absolute(o->args[1], path) || (o->base && make_absolute(o->base, base)))
         return STATUS_VMM;
-    body = json_pack("{s:s, s:b}", "directory", path, "stop", (int)o->stop);
+    body = json_pack("{s:s, s:b, s:b}", "directory", path, "stop", (int)o->stop, "track",
+                     (int)o->track);
+    if (body && o->base && json_object_set_new(body, "base", json_string(base))) {
+        json_decref(body);
+        body = NULL;
+    }
     if (!body) {
         log_error("snapshot '%s': the path is no UTF-8", path);
         return STATUS_VMM;
@@ -59,6 +64,16 @@ static int snapshot(const struct vm_options *o)
 }
 
 static const struct option_row snapshot_rows[] = {
+    {.name = "track",
+     .type = OPTION_FLAG,
+     VM_AT(track),
+     .help = "note what the guest writes from then on, for a later snapshot with --base"},
+    {.name = "base",
+     .type = OPTION_TEXT,
+     .argument = "PREVIOUS",
+     VM_AT(base),
+     .help = "write only the memory that has changed since the snapshot in this folder, which was\n"
+             "the last one with --track or --base; vmm restore needs both folders then"},
     {.name = "stop",
      .type = OPTION_FLAG,
      VM_AT(stop),

@@ -17,6 +17,8 @@ struct vm_options {
     bool json;
     bool kill;
     bool stop;
+    bool track;
+    const char *base;
     unsigned seconds;
     unsigned rounds;
     const char *binary;

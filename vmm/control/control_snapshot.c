@@ -24,6 +24,8 @@ struct control_snapshot {
     struct snapshot *snapshot; /* NULL: the VM has not come to rest */
     struct event *tick;
     char *folder;
+    char *base;      /* or NULL */
+    bool track;      /* what is written from then on, for a later snapshot */
     bool stop;       /* the VM ends with it */
     bool was_paused; /* and stays so */
     int64_t since_ns, paused_ns;
@@ -36,6 +38,7 @@ static void forget(struct control_snapshot *s)
     if (s->tick)
         event_free(s->tick);
     free(s->folder);
+    free(s->base);
     free(s);
 }
 
@@ -84,10 +87,11 @@ static void ended(void *opaque, const char *why, uint64_t bytes)
 
 static void refuse(struct control_snapshot *s, int error, const char *why)
 {
+    bool conflict = error == -EEXIST || error == -ENOTSUP || error == -ESTALE;
+
     let_go(s);
-    control_refuse(
-        s->call, error == -EEXIST || error == -ENOTSUP ? CONTROL_CONFLICT : CONTROL_FAILED,
-        error == -EEXIST || error == -ENOTSUP ? "not-possible" : "failed", "snapshot: %s", why);
+    control_refuse(s->call, conflict ? CONTROL_CONFLICT : CONTROL_FAILED,
+                   conflict ? "not-possible" : "failed", "snapshot: %s", why);
     forget(s);
 }
 
@@ -95,6 +99,8 @@ static void begin(struct control_snapshot *s)
 {
     const struct snapshot_config config = {
         .folder = s->folder,
+        .base = s->base,
+        .track = s->track,
         .name = s->target->name,
         .options = s->target->saved_options,
         .disks = !s->stop,
@@ -149,7 +155,35 @@ static const char *why_not(const struct control_target *target)
     return NULL;
 }
 
-static void start(struct control_call *call, const char *folder, bool stop)
+/* What the body asks for. */
+struct request {
+    const char *folder, *base;
+    bool stop, track;
+};
+
+static bool is_path(const json_t *value)
+{
+    const char *path = json_string_value(value);
+
+    return path && path[0] == '/';
+}
+
+static bool read_request(const json_t *body, struct request *request)
+{
+    const json_t *base = json_object_get(body, "base"), *stop = json_object_get(body, "stop");
+    const json_t *track = json_object_get(body, "track");
+
+    *request = (struct request){
+        .folder = json_string_value(json_object_get(body, "directory")),
+        .base = json_string_value(base),
+        .stop = json_is_true(stop),
+        .track = json_is_true(track),
+    };
+    return is_path(json_object_get(body, "directory")) && (!base || is_path(base)) &&
+           (!stop || json_is_boolean(stop)) && (!track || json_is_boolean(track));
+}
+
+static void start(struct control_call *call, const struct request *request)
 {
     struct control_target *target = call->target;
     struct control_snapshot *s = calloc(1, sizeof(*s));
@@ -162,14 +196,16 @@ static void start(struct control_call *call, const char *folder, bool stop)
     *s = (struct control_snapshot){
         .target = target,
         .call = call,
-        .stop = stop,
+        .stop = request->stop,
+        .track = request->track,
         .was_paused = vm_is_pausing(target->vm),
-        .folder = strdup(folder),
+        .folder = strdup(request->folder),
+        .base = request->base ? strdup(request->base) : NULL,
         .tick = evtimer_new(target->base, tick, s),
         .since_ns = clock_now_ns(),
     };
     target->snapshot = s;
-    error = s->folder && s->tick ? vm_pause(target->vm) : -ENOMEM;
+    error = s->folder && s->tick && !s->base == !request->base ? vm_pause(target->vm) : -ENOMEM;
     if (error)
         refuse(s, error, strerror(-error));
     else
@@ -180,16 +216,16 @@ void control_vm_snapshot(struct control_call *call)
 {
     const char *conflict = why_not(call->target);
     json_t *body = conflict ? NULL : control_body(call);
-    const char *folder = json_string_value(json_object_get(body, "directory"));
-    const json_t *stop = json_object_get(body, "stop");
+    struct request request;
 
     if (conflict)
         control_refuse(call, CONTROL_CONFLICT, call->target->snapshot ? "busy" : "not-possible",
                        "snapshot: %s", conflict);
-    else if (body && (!folder || folder[0] != '/' || (stop && !json_is_boolean(stop))))
+    else if (body && !read_request(body, &request))
         control_refuse(call, CONTROL_BAD_REQUEST, "bad-body",
-                       "give {\"directory\": \"/PATH\"}, and \"stop\": true or false if wanted");
+                       "give {\"directory\": \"/PATH\"}, and if wanted \"base\": \"/PATH\", "
+                       "\"track\" or \"stop\": true or false");
     else if (body)
-        start(call, folder, json_is_true(stop));
+        start(call, &request);
     json_decref(body);
 }

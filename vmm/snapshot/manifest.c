@@ -3,15 +3,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/abi_version.h"
 #include "proto/boot.h"
 #include "vmm/config.h"
 #include "vmm/util/log.h"
+
+#define MANIFEST_MAX (1u << 20) /* bytes */
 
 _Static_assert(MANIFEST_IDS == sizeof(((struct rv_boot_page *)0)->stub_id) / sizeof(uint64_t),
                "one entry for each register");
@@ -71,20 +75,24 @@ static int checksum(const json_t *root, char text[DIGEST_TEXT])
     return 0;
 }
 
-char *manifest_write(const struct manifest *m)
+char *manifest_write(const struct manifest *m, char digest[DIGEST_TEXT])
 {
     json_t *disks = json_array(), *root;
-    char digest[DIGEST_TEXT], *text = NULL;
+    char *text = NULL;
 
     for (unsigned i = 0; i < m->nr_disks; i++)
         json_array_append_new(disks, disk_object(&m->disks[i]));
     root = json_pack(
         "{s:i, s:s, s:i, s:s, s:s, s:O, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-        "ringvisor_snapshot", MANIFEST_FORMAT, "version", CONFIG_VERSION, "abi", RV_ABI_MAJOR,
-        "name", m->name, "folder", m->folder, "options", m->options, "memory", hex(m->memory),
-        "rom", hex(m->rom), "vcpus", hex(m->vcpus), "cpu", cpu_object(&m->cpu), "counter",
-        hex(m->counter), "physical_counter", hex(m->physical), "ram", part_object(&m->ram),
-        "registers", part_object(&m->cpus), "state", part_object(&m->state), "disks", disks);
+        "ringvisor_snapshot", m->base ? MANIFEST_OVERLAY : MANIFEST_FORMAT, "version",
+        CONFIG_VERSION, "abi", RV_ABI_MAJOR, "name", m->name, "folder", m->folder, "options",
+        m->options, "memory", hex(m->memory), "rom", hex(m->rom), "vcpus", hex(m->vcpus), "cpu",
+        cpu_object(&m->cpu), "counter", hex(m->counter), "physical_counter", hex(m->physical),
+        "ram", part_object(&m->ram), "registers", part_object(&m->cpus), "state",
+        part_object(&m->state), "disks", disks);
+    if (root && m->base)
+        json_object_set_new(
+            root, "base", json_pack("{s:s, s:s}", "directory", m->base, "sha256", m->base_digest));
     if (root && checksum(root, digest) == 0) {
         json_object_set_new(root, "sha256", json_string(digest));
         text = json_dumps(root, JSON_INDENT(2));
@@ -185,6 +193,28 @@ static bool get_disks(const json_t *root, struct manifest *m)
     return good;
 }
 
+static bool get_digest(const json_t *object, char text[DIGEST_TEXT])
+{
+    const char *digest = json_string_value(json_object_get(object, "sha256"));
+
+    if (!digest || strspn(digest, "0123456789abcdef") != DIGEST_TEXT - 1 || digest[DIGEST_TEXT - 1])
+        return false;
+    strcpy(text, digest);
+    return true;
+}
+
+/* It is there if the format says so. */
+static bool get_base(const json_t *root, struct manifest *m)
+{
+    const json_t *base = json_object_get(root, "base");
+    int64_t format;
+
+    if (!get_number(root, "ringvisor_snapshot", &format) || (format == MANIFEST_OVERLAY) != !!base)
+        return false;
+    return !base || (get_text(base, "directory", &m->base) && *m->base &&
+                     strlen(m->base) < PATH_MAX && get_digest(base, m->base_digest));
+}
+
 static bool get_all(const json_t *root, struct manifest *m)
 {
     m->options = json_incref(json_object_get(root, "options"));
@@ -195,7 +225,7 @@ static bool get_all(const json_t *root, struct manifest *m)
            get_hex(root, "counter", &m->counter) &&
            get_hex(root, "physical_counter", &m->physical) && get_part(root, "ram", &m->ram) &&
            get_part(root, "registers", &m->cpus) && get_part(root, "state", &m->state) &&
-           get_disks(root, m);
+           get_disks(root, m) && get_base(root, m) && get_digest(root, m->digest);
 }
 
 static int refuse(const char *where, const char *why)
@@ -214,7 +244,8 @@ static int check_root(const json_t *root, const char *where)
 
     if (!get_number(root, "ringvisor_snapshot", &format))
         return refuse(where, "its manifest is not one of ringvisor's");
-    if (format != MANIFEST_FORMAT || !get_number(root, "abi", &abi) || abi != RV_ABI_MAJOR) {
+    if ((format != MANIFEST_FORMAT && format != MANIFEST_OVERLAY) ||
+        !get_number(root, "abi", &abi) || abi != RV_ABI_MAJOR) {
         log_error("snapshot '%s': ringvisor %s wrote it, in a format that this version (%s) does "
                   "not read",
                   where, version ? version : "(unknown)", CONFIG_VERSION);
@@ -245,8 +276,30 @@ int manifest_read(struct manifest *m, const char *text, size_t size, const char 
     return error;
 }
 
+int manifest_read_file(struct manifest *m, int fd, const char *where)
+{
+    char *text = malloc(MANIFEST_MAX);
+    size_t size = 0;
+    ssize_t n = -1;
+    int error;
+
+    memset(m, 0, sizeof(*m));
+    while (text && size < MANIFEST_MAX &&
+           (n = pread(fd, text + size, MANIFEST_MAX - size, (off_t)size)) > 0)
+        size += (size_t)n;
+    if (!text || n) {
+        error = !text ? -ENOMEM : n > 0 ? -EFBIG : -errno;
+        log_error("snapshot '%s': %s: %s", where, MANIFEST_FILE, strerror(-error));
+    } else {
+        error = manifest_read(m, text, size, where);
+    }
+    free(text);
+    return error;
+}
+
 void manifest_free(struct manifest *m)
 {
+    free(m->base);
     free(m->name);
     free(m->version);
     free(m->folder);

@@ -12,6 +12,7 @@
 
 #define MANIFEST_FILE      "manifest.json"
 #define MANIFEST_FORMAT    1 /* of the manifest and all parts */
+#define MANIFEST_OVERLAY   2 /* the same, of a snapshot that has a base: its "ram" is an overlay */
 #define MANIFEST_DISKS_MAX 64u
 #define MANIFEST_IDS       64u /* RV_ID_INDEX */
 
@@ -42,12 +43,16 @@ struct manifest {
     uint64_t counter;  /* CNTVCT_EL0 while the guest stands */
     uint64_t physical; /* CNTPCT_EL0 then */
     struct snapshot_part ram, cpus, state;
+    /* The snapshot that memory builds on: its folder, as seen from this one's or absolute. NULL: none. */
+    char *base;
+    char base_digest[DIGEST_TEXT]; /* of that manifest */
+    char digest[DIGEST_TEXT];      /* of this one, once it was read */
     struct manifest_disk disks[MANIFEST_DISKS_MAX];
     unsigned nr_disks;
 };
 
-/* The text of the file: free() it. NULL: out of memory. */
-char *manifest_write(const struct manifest *manifest);
+/* The text of the file: free() it. `digest` is what it is called by. NULL: out of memory. */
+char *manifest_write(const struct manifest *manifest, char digest[DIGEST_TEXT]);
 
 /*
  * Takes the text apart and checks it. 0; or -EINVAL after a message that begins with `where`:
@@ -55,6 +60,9 @@ char *manifest_write(const struct manifest *manifest);
  * in any case.
  */
 int manifest_read(struct manifest *manifest, const char *text, size_t size, const char *where);
+
+/* The same with the contents of a file. 0 or -errno after a message. */
+int manifest_read_file(struct manifest *manifest, int fd, const char *where);
 
 void manifest_free(struct manifest *manifest);
 

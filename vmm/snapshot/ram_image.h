@@ -7,11 +7,16 @@
  *   table    an entry for each chunk: where it is, its length, and the SHA-256 of what is stored
  *   chunks   in any order
  *
+ * An overlay is what has changed since another image: some pages of 4 KiB. A chunk of it begins with
+ * 32 bytes that have a bit for each of its pages, and the pages whose bits are set follow one after
+ * another, compressed; if nothing follows they are zeros. A chunk that is not stored has no page.
+ *
  * The manifest has the SHA-256 of header and table, so every byte of the file is covered.
  */
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vmm/snapshot/part.h"
@@ -23,6 +28,9 @@ struct ram_memory {
     uint64_t size;
     int fd;          /* the memory object, to find its holes; -1: none */
     uint64_t offset; /* of `at` in it */
+    /* The image is an overlay. To write one: of these pages, a bit for each. */
+    bool overlay;
+    const uint64_t *pages;
 };
 
 /* Writes the file into the folder; ends early when `*cancelled`. 0 or -errno. */
@@ -41,7 +49,7 @@ int ram_image_load(struct ram_image *image, uint64_t offset, uint64_t size);
 void ram_image_close(struct ram_image *image); /* NULL is allowed */
 
 /*
- * Fills memory that is zeroed. 0 or -errno, -EBADMSG if the file is not what was written: then
+ * Fills memory that is zeroed; an overlay, memory that has what the image before it has. 0 or -errno, -EBADMSG if the file is not what was written: then
  * the memory has any contents.
  */
 int ram_image_read(int folder, const struct snapshot_part *part, const struct ram_memory *memory);

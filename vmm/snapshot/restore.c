@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/keeper/kept.h"
-#include "vmm/snapshot/manifest.h"
-#include "vmm/snapshot/ram_image.h"
+#include "vmm/snapshot/chain.h"
 #include "vmm/snapshot/read_ahead.h"
 #include "vmm/snapshot/restore_disk.h"
 #include "vmm/util/log.h"
@@ -20,7 +19,6 @@
 #include "vmm/vm/vm_load.h"
 #include "vmm/vm/vm_pause.h"
 
-#define MANIFEST_MAX  (1u << 20) /* bytes */
 #define KEPT_MANIFEST "manifest"
 
 struct snapshot_source {
@@ -31,7 +29,7 @@ struct snapshot_source {
     unsigned nr_disks; /* prepared */
     bool is_lazy;
     struct vm_lazy_source lazy;
-    struct ram_image *image;      /* as long as RAM is not all there, */
+    struct chain *chain;          /* what memory is read from, as long as it is not all there, */
     struct read_ahead *ahead;     /* which reads it in blocks, or NULL */
     void (*loaded)(void *opaque); /* then */
     void *opaque;
@@ -55,26 +53,19 @@ static int open_manifest(const struct snapshot_source *s)
                       : openat(s->folder, MANIFEST_FILE, O_RDONLY | O_CLOEXEC);
 }
 
+/* And all that it builds on, if it is still to be read. */
 static int read_manifest(struct snapshot_source *s)
 {
-    char *text = malloc(MANIFEST_MAX);
-    int fd = open_manifest(s);
-    size_t size = 0;
-    ssize_t n = -1;
-    int error;
+    int fd = open_manifest(s), error = fd < 0 ? -errno : 0;
 
-    while (fd >= 0 && text && size < MANIFEST_MAX &&
-           (n = pread(fd, text + size, MANIFEST_MAX - size, (off_t)size)) > 0)
-        size += (size_t)n;
-    if (fd < 0 || !text || n) {
-        error = !text ? -ENOMEM : n > 0 ? -EFBIG : -errno;
+    if (error)
         log_error("snapshot '%s': %s: %s", s->path, MANIFEST_FILE, strerror(-error));
-    } else {
-        error = manifest_read(&s->manifest, text, size, s->path);
-    }
+    else
+        error = manifest_read_file(&s->manifest, fd, s->path);
     if (fd >= 0)
         close(fd);
-    free(text);
+    if (!error && !s->is_kept)
+        error = chain_open(&s->chain, s->folder, s->path, &s->manifest);
     return error;
 }
 
@@ -198,14 +189,14 @@ static int read_block(void *opaque, uint64_t index)
 {
     const struct snapshot_source *s = opaque;
 
-    return ram_image_load(s->image, index * RV_BLOCK_SIZE, RV_BLOCK_SIZE);
+    return chain_load_piece(s->chain, index * RV_BLOCK_SIZE, RV_BLOCK_SIZE);
 }
 
 static int load_block(void *opaque, uint64_t index)
 {
     const struct snapshot_source *s = opaque;
 
-    return damaged(s, read_ahead_need(s->ahead, index), s->manifest.ram.file);
+    return chain_complain(s->chain, read_ahead_need(s->ahead, index));
 }
 
 static bool has_block(void *opaque, uint64_t index)
@@ -224,8 +215,8 @@ static void all_loaded(void *opaque)
     struct snapshot_source *s = opaque;
 
     snapshot_end_reading(s);
-    ram_image_close(s->image);
-    s->image = NULL;
+    chain_close(s->chain);
+    s->chain = NULL;
     if (s->loaded)
         s->loaded(s->opaque);
 }
@@ -234,18 +225,17 @@ static void all_loaded(void *opaque)
 static int load_lazily(struct snapshot_source *s, const struct ram_memory *memory,
                        struct vm_config *config)
 {
-    const struct snapshot_part *part = &s->manifest.ram;
     uint64_t ram = s->manifest.memory;
-    int error = ram_image_open(s->folder, part, memory, &s->image);
+    int error = chain_begin(s->chain, memory);
 
     if (!error)
-        error = ram_image_load(s->image, ram, memory->size - ram);
+        error = chain_complain(s->chain, chain_load_piece(s->chain, ram, memory->size - ram));
     if (!error)
         error = read_ahead_start(ram / RV_BLOCK_SIZE, read_block, s, &s->ahead);
     s->lazy = (struct vm_lazy_source){
         .load = load_block, .has = has_block, .end = all_loaded, .opaque = s};
     config->lazy = &s->lazy;
-    return damaged(s, error, part->file);
+    return error;
 }
 
 static int load_memory(struct snapshot_source *s, const struct machine *machine,
@@ -260,7 +250,7 @@ static int load_memory(struct snapshot_source *s, const struct machine *machine,
 
     if (s->is_lazy)
         return load_lazily(s, &memory, config);
-    return damaged(s, ram_image_read(s->folder, &m->ram, &memory), m->ram.file);
+    return chain_load(s->chain, &memory);
 }
 
 /* The vCPUs' numbers are those of the only VM of the machine: 0 and up. */
@@ -366,7 +356,7 @@ void snapshot_close(struct snapshot_source *s)
     for (unsigned i = 0; i < s->nr_disks; i++)
         restore_disk_free(&s->disks[i]);
     snapshot_end_reading(s);
-    ram_image_close(s->image);
+    chain_close(s->chain);
     manifest_free(&s->manifest);
     if (s->folder >= 0)
         close(s->folder);

@@ -25,6 +25,14 @@ int snapshot_complain(char *why, int error, const char *fmt, ...)
     return error;
 }
 
+/* The snapshot is the base from now on; or NULL: there is none of it. */
+static void end_tracking(struct snapshot *s, const char *digest)
+{
+    if (s->tracks)
+        vm_dirty_end(s->vm, digest);
+    s->tracks = false;
+}
+
 static void woken(evutil_socket_t fd, short what, void *opaque)
 {
     struct snapshot *s = opaque;
@@ -42,6 +50,7 @@ static void woken(evutil_socket_t fd, short what, void *opaque)
         return;
     pthread_join(s->thread, NULL);
     s->has_thread = false;
+    end_tracking(s, s->why[0] ? NULL : s->digest);
     s->calls.ended(s->calls.opaque, s->why[0] ? s->why : NULL, s->bytes);
 }
 
@@ -75,6 +84,8 @@ static int copy_state(struct snapshot *s, struct vm *vm, char *why)
         memcpy(s->state, vm->state.base, s->state_size);
     else if (!error)
         error = -ENOMEM;
+    if (s->state)
+        vm_dirty_omit(s->state);
     vm_clock_saved(&vm->clock);
     while (saved)
         device_after_save(vm->devices[--saved], error);
@@ -135,6 +146,14 @@ static int start(struct snapshot *s, struct event_base *base)
     return 0;
 }
 
+/* While the thread copies: the VM stands anyway. */
+static int cut(struct snapshot *s, struct vm *vm)
+{
+    s->vm = vm;
+    s->tracks = true;
+    return vm_dirty_cut(vm);
+}
+
 int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot_config *config,
                    const struct snapshot_calls *calls, struct snapshot **snapshot, char *why,
                    size_t why_size)
@@ -162,8 +181,12 @@ int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot
         error = copy_registers(s, vm, said);
     if (!error)
         error = copy_state(s, vm, said);
+    if (!error && config->base)
+        error = snapshot_take_base(s, vm, config->folder, config->base, said);
     if (!error)
         error = start(s, base);
+    if (!error && (config->base || config->track))
+        error = cut(s, vm);
     if (error) {
         snprintf(why, why_size, "%s", said[0] ? said : strerror(-error));
         snapshot_free(s);
@@ -180,6 +203,7 @@ void snapshot_free(struct snapshot *s)
     atomic_store(&s->cancelled, true);
     if (s->has_thread)
         pthread_join(s->thread, NULL);
+    end_tracking(s, NULL);
     if (s->woken)
         event_free(s->woken);
     if (s->wake >= 0)
@@ -192,5 +216,6 @@ void snapshot_free(struct snapshot *s)
     free(s->making);
     free(s->state);
     free(s->cpus);
+    free(s->pages);
     free(s);
 }

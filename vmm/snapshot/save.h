@@ -6,6 +6,9 @@
  * guest memory ("ram"), and a copy of each disk that the guest can write. It is put together
  * under another name and gets its own at the end, so that it is whole or not there.
  *
+ * With `track`, what the VM writes from then on is tracked (vmm/vm/vm_dirty.h), and the snapshot can be
+ * the base of a later one, which has only the memory that was written since.
+ *
  * Small parts are copied at once. A thread writes the files; the VM may go on when `copied` is
  * called, and the checksums of the disks are made after that.
  */
@@ -24,7 +27,9 @@ struct snapshot_config {
     const char *folder; /* absolute; there must be nothing of this name */
     const char *name;   /* of the VM */
     json_t *options;
-    bool disks; /* copy them; else they are only named, and must not change until a restore */
+    const char *base; /* absolute, the last snapshot with `track` or a base; or NULL: it is whole */
+    bool track;       /* also if it has a base */
+    bool disks;       /* copy them; else they are only named, and must not change until a restore */
 };
 
 struct snapshot_calls {
@@ -37,7 +42,8 @@ struct snapshot_calls {
 
 /*
  * The VM must be paused (vm_is_paused()) and stay so until `copied` or `ended` is called, which
- * happens in the event loop. 0; or -errno, and `why` says why: a device that cannot be saved.
+ * happens in the event loop. 0; or -errno, and `why` says why: a device that cannot be saved, or
+ * -ESTALE: the base is none for what is tracked.
  */
 int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot_config *config,
                    const struct snapshot_calls *calls, struct snapshot **snapshot, char *why,

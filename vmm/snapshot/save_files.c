@@ -98,7 +98,7 @@ static void tell(struct snapshot *s, enum snapshot_phase phase)
 static int write_manifest(struct snapshot *s, int folder)
 {
     struct snapshot_part unused;
-    char *text = manifest_write(&s->manifest);
+    char *text = manifest_write(&s->manifest, s->digest);
     int error = text ? part_write(folder, MANIFEST_FILE, text, strlen(text), &unused) : -ENOMEM;
 
     free(text);

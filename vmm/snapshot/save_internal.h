@@ -20,8 +20,12 @@ struct snapshot {
     struct snapshot_calls calls;
     struct manifest manifest;
     struct ram_memory memory;
-    char *path;   /* what it is to be */
-    char *making; /* its name until then */
+    struct vm *vm;            /* the loop's thread's */
+    bool tracks;              /* vm_dirty_end() is due */
+    uint64_t *pages;          /* what was written since the base: memory.pages */
+    char digest[DIGEST_TEXT]; /* of the manifest, at PHASE_ENDED */
+    char *path;               /* what it is to be */
+    char *making;             /* its name until then */
     void *state, *cpus;
     size_t state_size, cpus_size;
     bool copies_disks;
@@ -41,6 +45,13 @@ struct snapshot {
 /* Says why in `why`, of WHY_MAX bytes. Returns `error`. */
 int snapshot_complain(char *why, int error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/*
+ * save_base.c: the base that the manifest names, and what has changed since. 0; or -errno, and `why` says
+ * why.
+ */
+int snapshot_take_base(struct snapshot *s, struct vm *vm, const char *folder, const char *base,
+                       char *why);
 
 /* The disks that the guest writes to, into the manifest. 0; or -errno, and `why` says why. */
 int snapshot_find_disks(struct snapshot *s, struct vm *vm, char *why);

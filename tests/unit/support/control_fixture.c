@@ -160,6 +160,8 @@ int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot
         return f->snapshot_error;
     f->snapshot_calls = *calls;
     f->snapshot_disks = config->disks;
+    f->snapshot_tracks = config->track;
+    snprintf(f->snapshot_base, sizeof(f->snapshot_base), "%s", config->base ? config->base : "");
     snprintf(f->snapshot_folder, sizeof(f->snapshot_folder), "%s", config->folder);
     f->snapshots++;
     *snapshot = (struct snapshot *)(void *)f; /* never looked into */

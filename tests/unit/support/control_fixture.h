@@ -34,7 +34,8 @@ struct control_fixture {
     /* What snapshot_begin() was told, whether it fails, and what ends it. */
     struct snapshot_calls snapshot_calls;
     char snapshot_folder[64];
-    bool snapshot_disks;
+    bool snapshot_disks, snapshot_tracks;
+    char snapshot_base[64];
     int snapshot_error;
     unsigned snapshots;         /* begun and not freed */
     const char *record_refuses; /* what record_refuses() says */

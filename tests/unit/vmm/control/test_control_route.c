@@ -265,6 +265,8 @@ static void snapshot_pauses_the_vm_until_its_memory_is_copied(void **state)
     assert_int_equal(f->snapshots, 1);
     assert_string_equal(f->snapshot_folder, "/tmp/snap");
     assert_true(f->snapshot_disks);
+    assert_false(f->snapshot_tracks);
+    assert_string_equal(f->snapshot_base, "");
     assert_true(f->paused && f->vm.pause.kept);
     f->snapshot_calls.copied(f->snapshot_calls.opaque);
     assert_false(f->paused || f->vm.pause.kept);
@@ -313,6 +315,28 @@ static void snapshot_with_stop_ends_the_vm_where_it_was_saved(void **state)
     state_is(answer(200), "ending");
     assert_int_equal(f->kills, 1);
     assert_true(f->paused);
+}
+
+static void snapshot_with_a_base_is_asked_for_and_refused_when_it_is_none(void **state)
+{
+    struct control_fixture *f = &control_fixture;
+
+    request(EVHTTP_REQ_POST, "/vm/snapshot",
+            "{\"directory\": \"/tmp/snap\", \"track\": true, \"base\": \"/tmp/before\"}");
+    assert_true(f->snapshot_tracks);
+    assert_string_equal(f->snapshot_base, "/tmp/before");
+    f->snapshot_calls.copied(f->snapshot_calls.opaque);
+    f->snapshot_calls.ended(f->snapshot_calls.opaque, NULL, 1);
+    json_decref(answer(200));
+    f->snapshot_error = -ESTALE;
+    refused(EVHTTP_REQ_POST, "/vm/snapshot",
+            "{\"directory\": \"/tmp/snap\", \"base\": \"/tmp/before\"}", 409, "not-possible",
+            "because");
+    refused(EVHTTP_REQ_POST, "/vm/snapshot", "{\"directory\": \"/tmp/snap\", \"base\": \"before\"}",
+            400, "bad-body", "base");
+    refused(EVHTTP_REQ_POST, "/vm/snapshot", "{\"directory\": \"/tmp/snap\", \"track\": \"yes\"}",
+            400, "bad-body", "track");
+    assert_false(f->paused || f->vm.pause.kept);
 }
 
 static void snapshot_is_refused_when_it_cannot_be(void **state)
@@ -580,6 +604,7 @@ int main(void)
         TEST(snapshot_that_fails_says_why_and_the_vm_goes_on),
         TEST(snapshot_of_a_paused_vm_leaves_it_paused),
         TEST(snapshot_with_stop_ends_the_vm_where_it_was_saved),
+        TEST(snapshot_with_a_base_is_asked_for_and_refused_when_it_is_none),
         TEST(snapshot_is_refused_when_it_cannot_be),
         TEST(snapshot_of_a_vm_that_ends_is_answered),
         TEST(device_is_shown_with_properties_counters_and_commands),

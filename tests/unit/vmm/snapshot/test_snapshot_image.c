@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "vmm/snapshot/ram_image.h"
+#include "vmm/util/bits.h"
 
 #define MEMORY (8u << 20)
 #define ODD    (MEMORY + 4096u) /* the last chunk is short */
@@ -38,7 +39,7 @@ static int setup(void **state)
     strcpy(f.path, "/tmp/snapshot.XXXXXX");
     assert_non_null(mkdtemp(f.path));
     f.folder = open(f.path, O_RDONLY | O_DIRECTORY);
-    f.memory.fd = memfd_create("memory", 0);
+    f.memory = (struct ram_memory){.fd = memfd_create("memory", 0)};
     assert_int_equal(ftruncate(f.memory.fd, ODD), 0);
     f.memory.size = ODD;
     f.memory.at = mmap(NULL, ODD, PROT_READ | PROT_WRITE, MAP_SHARED, f.memory.fd, 0);
@@ -69,9 +70,12 @@ static int teardown(void **state)
 }
 
 /* Into other memory, which is zeroed. */
+static bool overlay;
+
 static int load(const struct snapshot_part *part, uint8_t **at)
 {
-    struct ram_memory memory = {.at = calloc(1, f.memory.size), .size = f.memory.size, .fd = -1};
+    struct ram_memory memory = {
+        .at = calloc(1, f.memory.size), .size = f.memory.size, .fd = -1, .overlay = overlay};
 
     *at = memory.at;
     return ram_image_read(f.folder, part, &memory);
@@ -142,6 +146,98 @@ static void an_image_with_any_byte_wrong_is_refused(void **state)
         assert_int_equal(pwrite(fd, &byte, 1, (off_t)i), 1);
     }
     assert_int_equal(load(&part, &at), 0);
+    free(at);
+    close(fd);
+}
+
+/* Of SMALL bytes and one chunk more, with a base: text in page 3, zeros in 5, text in the next chunk. */
+static struct snapshot_part write_overlay(uint64_t *pages)
+{
+    struct snapshot_part part;
+
+    f.memory.size = RAM_IMAGE_CHUNK + SMALL;
+    f.memory.pages = pages;
+    f.memory.overlay = true;
+    memset(f.memory.at + 3 * 4096, 'x', 4096);
+    memset(f.memory.at + 5 * 4096, 0, 4096);
+    memset(f.memory.at + RAM_IMAGE_CHUNK, 'y', SMALL);
+    pages[0] = 1u << 3 | 1u << 5;
+    pages[4] = 1u << 15; /* the last page */
+    assert_int_equal(ram_image_write(f.folder, &f.memory, NULL, &part), 0);
+    return part;
+}
+
+static void an_overlay_has_some_pages_and_leaves_the_others(void **state)
+{
+    uint64_t size = RAM_IMAGE_CHUNK + SMALL, pages[BITS_WORDS(ODD / 4096)] = {0};
+    struct snapshot_part part = write_overlay(pages);
+    struct ram_memory memory = {.at = malloc(size), .size = size, .fd = -1, .overlay = true};
+
+    assert_in_range(part.size, 160, 400);
+    memset(memory.at, 9, size);
+    assert_int_equal(ram_image_read(f.folder, &part, &memory), 0);
+    for (uint64_t page = 0; page < size / 4096; page++) {
+        const uint8_t *at = memory.at + page * 4096;
+
+        if (pages[page / 64] >> page % 64 & 1)
+            assert_memory_equal(at, f.memory.at + page * 4096, 4096);
+        else
+            assert_true(at[0] == 9 && memcmp(at, at + 1, 4095) == 0);
+    }
+    free(memory.at);
+}
+
+/* Not even a hole becomes memory by that. */
+static void an_overlay_of_what_became_zeros_has_zeros(void **state)
+{
+    struct ram_memory memory = {.at = malloc(MEMORY), .size = MEMORY, .fd = -1, .overlay = true};
+    uint64_t pages[BITS_WORDS(ODD / 4096)] = {0};
+    blkcnt_t before = blocks(f.memory.fd);
+    struct snapshot_part part;
+
+    memset(pages, 0xff, sizeof(pages));
+    f.memory = (struct ram_memory){.at = f.memory.at + MEMORY / 2,
+                                   .size = MEMORY / 2,
+                                   .fd = f.memory.fd,
+                                   .offset = MEMORY / 2,
+                                   .pages = pages,
+                                   .overlay = true};
+    assert_int_equal(ram_image_write(f.folder, &f.memory, NULL, &part), 0);
+    assert_int_equal(blocks(f.memory.fd), before);
+    memset(memory.at, 9, MEMORY);
+    memory.size = MEMORY / 2;
+    assert_int_equal(ram_image_read(f.folder, &part, &memory), 0);
+    assert_true(memory.at[0] == 0 && memcmp(memory.at, memory.at + 1, MEMORY / 2 - 1) == 0);
+    assert_int_equal(memory.at[MEMORY / 2], 9);
+    free(memory.at);
+    f.memory.at -= MEMORY / 2;
+}
+
+static void an_overlay_with_any_byte_wrong_is_refused(void **state)
+{
+    uint64_t pages[BITS_WORDS(ODD / 4096)] = {0};
+    struct snapshot_part part = write_overlay(pages);
+    int fd = openat(f.folder, "ram", O_RDWR);
+    uint8_t *at;
+
+    assert_int_equal(load(&part, &at), -EBADMSG); /* it is not taken for all of the memory */
+    free(at);
+    overlay = true;
+    for (uint64_t i = 0; i < part.size; i++) {
+        uint8_t byte;
+
+        assert_int_equal(pread(fd, &byte, 1, (off_t)i), 1);
+        byte ^= 0x40;
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t)i), 1);
+        assert_int_equal(load(&part, &at), -EBADMSG);
+        free(at);
+        byte ^= 0x40;
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t)i), 1);
+    }
+    assert_int_equal(load(&part, &at), 0);
+    free(at);
+    overlay = false;
+    assert_int_equal(load(&part, &at), -EBADMSG);
     free(at);
     close(fd);
 }
@@ -243,6 +339,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_image_that_is_cut_at_any_length_is_refused, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(an_image_with_any_byte_wrong_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_overlay_has_some_pages_and_leaves_the_others, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(an_overlay_of_what_became_zeros_has_zeros, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_overlay_with_any_byte_wrong_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_of_another_size_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(writing_ends_when_it_is_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(an_image_is_loaded_piece_by_piece, setup, teardown),

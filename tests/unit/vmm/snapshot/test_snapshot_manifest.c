@@ -43,11 +43,18 @@ static struct manifest sample(void)
     return m;
 }
 
+static char written[DIGEST_TEXT];
+static bool in_overlay;
+
 static char *text_of_sample(void)
 {
     struct manifest m = sample();
-    char *text = manifest_write(&m);
+    char base[] = "../one";
+    char *text;
 
+    m.base = in_overlay ? base : NULL;
+    strcpy(m.base_digest, DIGEST);
+    text = manifest_write(&m, written);
     json_decref(m.options);
     assert_non_null(text);
     return text;
@@ -62,9 +69,11 @@ static int read_text(const char *text, size_t size)
 static void what_was_written_is_read(void **state)
 {
     struct manifest m = sample();
-    char *text = manifest_write(&m);
+    char *text = manifest_write(&m, written);
 
     assert_int_equal(read_text(text, strlen(text)), 0);
+    assert_string_equal(read_back.digest, written);
+    assert_null(read_back.base);
     assert_string_equal(read_back.name, "web");
     assert_string_equal(read_back.folder, "/home/someone");
     assert_true(json_equal(read_back.options, m.options));
@@ -80,6 +89,25 @@ static void what_was_written_is_read(void **state)
     assert_string_equal(read_back.disks[0].part.file, "disk-0");
     assert_int_equal(read_back.disks[0].mtime_ns, 1234567890);
     assert_int_equal(read_back.disks[1].part.file[0], 0);
+    manifest_free(&read_back);
+    json_decref(m.options);
+    free(text);
+}
+
+/* An older version does not read it: it would take an overlay for all of the memory. */
+static void one_with_a_base_has_another_format(void **state)
+{
+    struct manifest m = sample();
+    char base[] = "../one", *text;
+
+    m.base = base;
+    strcpy(m.base_digest, DIGEST);
+    text = manifest_write(&m, written);
+    assert_non_null(strstr(text, "\"ringvisor_snapshot\": 2"));
+    assert_int_equal(read_text(text, strlen(text)), 0);
+    assert_string_equal(read_back.base, "../one");
+    assert_string_equal(read_back.base_digest, DIGEST);
+    assert_string_equal(read_back.digest, written);
     manifest_free(&read_back);
     json_decref(m.options);
     free(text);
@@ -133,6 +161,8 @@ static void the_reason_of_a_refusal_is_said(void **state)
     refused_saying("", "no JSON object");
     refused_saying("[]", "no JSON object");
     refused_saying("{\"kernel\": \"Image\"}", "not one of ringvisor's");
+    refused_saying("{\"ringvisor_snapshot\": 3, \"version\": \"9.9\", \"abi\": 1}",
+                   "ringvisor 9.9 wrote it");
     refused_saying("{\"ringvisor_snapshot\": 2, \"version\": \"9.9\"}", "ringvisor 9.9 wrote it");
     refused_saying("{\"ringvisor_snapshot\": 1, \"version\": \"9.9\", \"abi\": 1}",
                    "ringvisor 9.9 wrote it");
@@ -183,6 +213,27 @@ static void no_value_leads_out_of_the_folder_or_the_arrays(void **state)
     refused_with("disks", many);
 }
 
+static void a_base_that_is_not_one_is_refused(void **state)
+{
+    static const char *const digests[] = {
+        "", "12", DIGEST "0",
+        "../../../../../../../../../../../../../../../../../../../etc/passwd1"};
+    json_t *base = json_pack("{s:s, s:s}", "directory", "../one", "sha256", DIGEST);
+
+    /* The format says whether there is one. */
+    refused_with("base", base);
+    refused_with("ringvisor_snapshot", json_integer(2));
+    in_overlay = true;
+    refused_with("ringvisor_snapshot", json_integer(1));
+    refused_with("base", json_string("../one"));
+    refused_with("base", json_pack("{s:s}", "directory", "../one"));
+    refused_with("base", json_pack("{s:s}", "sha256", DIGEST));
+    refused_with("base", json_pack("{s:s, s:s}", "directory", "", "sha256", DIGEST));
+    for (unsigned i = 0; i < sizeof(digests) / sizeof(digests[0]); i++)
+        refused_with("base", json_pack("{s:s, s:s}", "directory", "../one", "sha256", digests[i]));
+    in_overlay = false;
+}
+
 static void another_cpu_is_refused_by_what_differs(void **state)
 {
     struct manifest m = sample();
@@ -214,6 +265,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read),
+        cmocka_unit_test(one_with_a_base_has_another_format),
+        cmocka_unit_test(a_base_that_is_not_one_is_refused),
         cmocka_unit_test(a_manifest_that_is_cut_at_any_length_is_refused),
         cmocka_unit_test(a_manifest_that_was_edited_is_refused),
         cmocka_unit_test(the_reason_of_a_refusal_is_said),
