@@ -537,6 +537,33 @@ static void a_damaged_state_is_refused(void **state)
     }
 }
 
+static bool is_dirty(const struct setup *s, uint64_t ipa, uint64_t len)
+{
+    for (uint64_t i = 0; i < len; i++)
+        if (!s->world.dirty[ipa + i - DRIVER_RAM_BASE])
+            return false;
+    return true;
+}
+
+/* It may have written to its rings, and died before it said so. */
+static void what_the_process_before_wrote_last_is_told(struct setup *s)
+{
+    bool packed = s->state->driver_features & VIRTIO_FEATURE(VIRTIO_F_RING_PACKED);
+    const struct virtq_state *state = queue_state(s);
+
+    memset(s->world.dirty, 0, DRIVER_RAM_SIZE);
+    die_and_go_on(s);
+    if (packed)
+        assert_true(is_dirty(s, state->desc, 16 * SIZE) && is_dirty(s, state->device, 4));
+    else
+        assert_true(is_dirty(s, state->device, 4 + 8 * SIZE + 2));
+}
+
+static void rings_count_as_written_by_the_next_process(void **unused)
+{
+    for_both(what_the_process_before_wrote_last_is_told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -548,6 +575,7 @@ int main(void)
         cmocka_unit_test(a_push_that_was_counted_is_not_counted_again),
         cmocka_unit_test(a_batch_is_seen_at_once),
         cmocka_unit_test(a_batch_that_was_not_flushed_is_seen_by_the_next_process),
+        cmocka_unit_test(rings_count_as_written_by_the_next_process),
         cmocka_unit_test(a_reset_that_was_waiting_is_done),
         cmocka_unit_test(a_broken_device_stays_broken),
         cmocka_unit_test(a_damaged_state_is_refused),
