@@ -29,6 +29,8 @@ bench ipi flood
 check ipi_and_flood_have_all_rows has_figures 7 'SGI, until its answer is seen' 'timer interrupts of its own'
 bench boot
 check boot_has_all_rows has_figures 2 'quiet console' 'full console'
+bench console --io-rounds 1
+check console_has_all_rows has_figures 2 'virtio-console, kB/s' "the board's UART, kB/s"
 bench exits --build "$work"
 check a_folder_that_is_no_build_is_refused test "$got" -eq 1
 check and_what_is_missing_is_said complains 'is this a build with -Dbench=true?'

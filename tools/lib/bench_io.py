@@ -252,6 +252,40 @@ def show_net(args, result):
     show(f"Network: tap, iperf3 with one stream ({args.io_rounds} rounds)", NET_ROWS, result)
 
 
+# --- console ---------------------------------------------------------------------
+
+
+CONSOLE_ROWS = (
+    Row("virtio", "virtio-console", "kB/s", 1e-3),
+    Row("uart", "the board's UART", "kB/s", 1e-3),
+)
+CONSOLE_SIZES = {"hvc0": ("virtio", 512 << 10), "ttyAMA0": ("uart", 128 << 10)}
+
+
+def console_script():
+    lines = 'yes "A line of text, of which there are many more before and after." | head -c {0} >/tmp/text\n'
+    write = ('t0=$(cut -d " " -f 1 /proc/uptime); cat /tmp/text >/dev/{1}\n'
+             't1=$(cut -d " " -f 1 /proc/uptime); echo; echo WROTE {2} {0} $t0 $t1\n')
+    return "".join((lines + write).format(size, tty, row) for tty, (row, size) in CONSOLE_SIZES.items())
+
+
+def console_figures(output):
+    """Bytes a second."""
+    found = re.findall(r"^WROTE (\S+) (\d+) ([\d.]+) ([\d.]+)", output.replace("\r", ""), re.MULTILINE)
+    return {row: int(size) / max(float(end) - float(begin), 0.005) for row, size, begin, end in found}
+
+
+def measure_console(args, files):
+    guest, script = Guest(args, files), console_script()
+    with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
+        options = ["--console", f"file:{folder}/console"]
+        return in_turns("console", args, CONSOLE_ROWS, lambda who: console_figures(guest.run(who, options, script)))
+
+
+def show_console(args, result):
+    show(f"Console: text from the guest ({args.io_rounds} rounds)", CONSOLE_ROWS, result)
+
+
 # --- share -----------------------------------------------------------------------
 
 
@@ -415,8 +449,9 @@ def show_vsock(args, result):
               f"{shown({k: v * row.scale for k, v in numbers.items() if k != 'samples'}, 1):>26}")
 
 
-PARTS = {"disk": (measure_disk, show_disk), "net": (measure_net, show_net), "share": (measure_share, show_share),
+PARTS = {"disk": (measure_disk, show_disk), "net": (measure_net, show_net), "console": (measure_console, show_console),
+         "share": (measure_share, show_share),
          "vsock": (measure_vsock, show_vsock)}
 
 # The rows of each part that is beside plain QEMU.
-ROWS = {"disk": DISK_ROWS, "net": NET_ROWS, "share": SHARE_ROWS, "vsock": VSOCK_ROWS}
+ROWS = {"disk": DISK_ROWS, "net": NET_ROWS, "console": CONSOLE_ROWS, "share": SHARE_ROWS, "vsock": VSOCK_ROWS}

@@ -49,6 +49,9 @@ def groups(result, exit_titles):
     yield "Read of a register while another vCPU floods, time beside a quiet one", [
         (kind, numbers(ratio, False)) for kind, ratio in ((result.get("flood") or {}).get("ratio") or {}).items()
     ]
+    yield "Boot with more vCPUs and disks, time beside plain QEMU", [
+        (f"{size['cpus']} vCPUs, {size['disks']} disks", numbers(size["ratio"], False)) for size in result.get("growth") or []
+    ]
     yield "Work in the guest, time beside plain QEMU", list(guest_rows(result))
     yield "I/O, time beside plain QEMU", list(io_rows(result))
 
