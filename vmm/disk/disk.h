@@ -131,6 +131,7 @@ struct disk_request {
         uint32_t call;             /* enum engine_call, */
         bool calling;              /* which an engine has */
         uint32_t step;             /* of several ways to do this, the one under way */
+        uint32_t change;           /* see disk/nbd_kept.h */
         int64_t result;            /* of the call: bytes, or -errno */
         bool parked;               /* it has waited for room on the host */
         struct disk_request *peer; /* the next of those whose ranges are claimed */

@@ -9,7 +9,8 @@
  * changes it is started again, and what it had not answered is sent again:
  * doing that twice does no harm. Otherwise the disk has failed; see disk.h.
  * So it is when the connection to a server of the user's is lost, only that the
- * disk then waits for whoever starts it again.
+ * disk then waits for whoever starts it again. What becomes of it when this process dies:
+ * nbd_kept.h.
  */
 #include <errno.h>
 #include <libnbd.h>
@@ -21,6 +22,7 @@
 #include "vmm/disk/format.h"
 #include "vmm/disk/helper.h"
 #include "vmm/disk/disk_internal.h"
+#include "vmm/disk/nbd_kept.h"
 #include "vmm/sandbox/needs.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
@@ -44,6 +46,8 @@ enum nbd_step { STEP_MAIN, STEP_WRITE_ZEROS, STEP_SYNC };
 struct nbd {
     struct disk disk;
     struct nbd_handle *handle; /* NULL: broken */
+    struct nbd_kept *kept;     /* of a server of the user's; or NULL */
+    uint64_t cookie;           /* the last one that libnbd gave */
     struct helper_config config;
     struct helper *helper; /* NULL: the server is the user's */
     struct event *readable, *writable;
@@ -83,6 +87,7 @@ static void forget(void *opaque)
     struct disk_request *request = opaque;
     struct nbd *nbd = (struct nbd *)request->work.disk;
 
+    nbd_kept_end(nbd->kept, request->work.change);
     disk_list_push(&nbd->answered, request);
 }
 
@@ -132,8 +137,13 @@ static void *next_buffer(struct nbd *nbd, struct disk_request *request)
     return work->bounce;
 }
 
-/* Send the next piece. libnbd's answer: -1, or the command is under way. */
-static int64_t send_piece(struct nbd *nbd, struct disk_request *request, void *buffer)
+static bool is_sending(const struct nbd *nbd)
+{
+    return nbd_aio_get_direction(nbd->handle) & LIBNBD_AIO_DIRECTION_WRITE;
+}
+
+/* Send the next piece. libnbd's answer: -1, or its cookie. */
+static int64_t command_piece(struct nbd *nbd, struct disk_request *request, void *buffer)
 {
     struct disk_work *work = &request->work;
     nbd_completion_callback done = {.callback = answer, .user_data = request, .free = forget};
@@ -153,6 +163,25 @@ static int64_t send_piece(struct nbd *nbd, struct disk_request *request, void *b
         break;
     }
     return nbd_aio_pwrite(nbd->handle, buffer, work->piece, work->at, done, flags);
+}
+
+/* The same, so that the next process knows of it. */
+static int64_t send_piece(struct nbd *nbd, struct disk_request *request, void *buffer)
+{
+    struct disk_work *work = &request->work;
+    bool changes = request->op != DISK_READ && request->op != DISK_FLUSH && work->step != STEP_SYNC;
+    uint32_t change = changes ? nbd_kept_begin(nbd->kept, nbd->cookie + 1) : NBD_KEPT_NONE;
+    int64_t cookie;
+
+    work->change = change;
+    nbd_kept_calls(nbd->kept);
+    cookie = command_piece(nbd, request, buffer);
+    if (cookie > 0) {
+        nbd->cookie = (uint64_t)cookie;
+        nbd_kept_sent(nbd->kept, change, nbd->cookie);
+    }
+    nbd_kept_called(nbd->kept, is_sending(nbd));
+    return cookie;
 }
 
 static void step(struct nbd *nbd, struct disk_request *request)
@@ -295,10 +324,12 @@ static void turned(evutil_socket_t fd, short what, void *opaque)
     unsigned direction = nbd_aio_get_direction(nbd->handle);
 
     disk_handling(&nbd->disk);
+    nbd_kept_calls(nbd->kept);
     if ((what & EV_READ) && (direction & LIBNBD_AIO_DIRECTION_READ))
         nbd_aio_notify_read(nbd->handle);
     else if ((what & EV_WRITE) && (direction & LIBNBD_AIO_DIRECTION_WRITE))
         nbd_aio_notify_write(nbd->handle);
+    nbd_kept_called(nbd->kept, is_sending(nbd));
     settle(nbd);
     disk_handled(&nbd->disk);
 }
@@ -366,8 +397,10 @@ static void end_connection(struct nbd *nbd, int grace_ms)
 {
     unwatch(nbd);
     nbd->ready = nbd->lost = false;
+    nbd_kept_lost(nbd->kept);
     nbd_close(nbd->handle);
     nbd->handle = NULL;
+    nbd->cookie = 0;
     if (nbd->helper)
         helper_stop(nbd->helper, grace_ms);
     nbd->helper = NULL;
@@ -575,7 +608,9 @@ static void nbd_wait(struct disk *disk, int timeout_ms)
     /* A helper that does not come up says nothing. */
     if (!nbd->ready && (timeout_ms < 0 || timeout_ms > LOOK_MS))
         timeout_ms = LOOK_MS;
+    nbd_kept_calls(nbd->kept);
     nbd_poll(nbd->handle, timeout_ms);
+    nbd_kept_called(nbd->kept, is_sending(nbd));
     settle(nbd);
 }
 
@@ -587,6 +622,7 @@ static void nbd_free(struct nbd *nbd)
         event_free(nbd->deadline);
     helper_forget(&nbd->config);
     bounce_free(&nbd->bounce);
+    nbd_kept_close(nbd->kept);
     free(nbd);
 }
 
@@ -720,6 +756,8 @@ int nbd_open(struct disk *common, const struct disk_config *config,
     if (!format) /* to connect again */
         sandbox_need(strstr(common->path, "+unix:") ? SANDBOX_UNIX
                                                     : SANDBOX_INET | SANDBOX_RESOLVE);
+    if (!format)
+        nbd->kept = nbd_kept_open(common->number, common->path);
     error = bounce_init(&nbd->bounce);
     nbd->deadline = event_new(common->base, -1, 0, deadline_passed, nbd);
     if (!nbd->deadline)
@@ -736,6 +774,7 @@ int nbd_open(struct disk *common, const struct disk_config *config,
         nbd_free(nbd);
         return error;
     }
+    nbd_kept_connected(nbd->kept, nbd_aio_get_fd(nbd->handle));
     nbd->ready = true;
     watch_direction(nbd);
     *disk = &nbd->disk;

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/support/disk_fixture.h"
@@ -155,6 +158,64 @@ static void helper_of_the_process_before_is_waited_for(void **state)
     close(fd);
 }
 
+/* A server that makes writes wait: 64 KiB in a second, after the first ones. */
+static pid_t serve_slowly(char uri[300])
+{
+    char command[700];
+    pid_t pid;
+
+    snprintf(command, sizeof(command),
+             "exec qemu-nbd -t -e 3 -k '%s' --object throttle-group,id=slow,x-bps-write=65536 "
+             "--image-opts driver=throttle,throttle-group=slow,file.driver=raw,"
+             "file.file.driver=file,file.file.filename='%s'",
+             file_path("socket"), file_path("a.img"));
+    snprintf(uri, 300, "nbd+unix:///?socket=%s", file_path("socket"));
+    pid = fork();
+    if (pid == 0) {
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    while (access(file_path("socket"), F_OK) && waitpid(pid, NULL, WNOHANG) == 0)
+        usleep(10000);
+    return pid;
+}
+
+static void never(struct disk_request *request, int error)
+{
+}
+
+/* Without that it could overwrite what the next process writes. */
+static void change_that_an_nbd_server_still_has_is_waited_for(void **state)
+{
+    static uint8_t first[256 << 10], data[512] = {1, 2, 3}, got[512];
+    struct iovec iov = {data, sizeof(data)};
+    struct disk_request late = {.op = DISK_WRITE, .iov = &iov, .iov_count = 1, .done = never};
+    struct disk_config config = {0};
+    struct disk *before, *disk;
+    char uri[300];
+    pid_t pid;
+
+    file_make("a.img", MIB, "", 0);
+    pid = serve_slowly(uri);
+    config.path = uri;
+    before = open_disk(config);
+    assert_int_equal(do_write(before, 4096, first, sizeof(first)), 0);
+    disk_submit(before, &late);
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    kept_fake_next();
+    disk = open_disk(config);
+    assert_int_equal(do_read(disk, 0, got, sizeof(got)), 0);
+    assert_memory_equal(got, data, sizeof(got));
+    /* There is no more to wait for, and the server takes the next one. */
+    die(disk);
+    disk_close(open_disk(config));
+    messages_begin();
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    disk_close(before);
+    messages_end();
+}
+
 #define KEPT_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -164,6 +225,7 @@ int main(void)
         KEPT_TEST(next_process_waits_until_the_kernel_is_done_with_the_one_before),
         KEPT_TEST(nobody_gets_the_image_between_two_processes),
         KEPT_TEST(next_process_has_the_same_file_whatever_is_at_its_path),
+        KEPT_TEST(change_that_an_nbd_server_still_has_is_waited_for),
         KEPT_TEST(helper_of_the_process_before_is_waited_for),
     };
 
