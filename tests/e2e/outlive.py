@@ -176,26 +176,28 @@ def begin_load():
             "echo flo''ods", rb"floods")
 
 
-def repeats(got, lines):
-    """How often the numbered lines go back, after which nothing is missing; -1: something is."""
-    at, missing, back = 0, lines * LINE, 0
+def jumps(got, lines):
+    """How often the numbered lines go back and forth: -1 for what is no line, or if the last one is missing."""
+    at, place, back, forth = 0, 0, 0, 0
     expected = b"".join(b"%08d\n" % i for i in range(lines))
     while at < len(got):
-        n = 0
-        while n < LINE and got[at + n:at + n + 1] != b"\n":
-            n += 1
+        n = got.find(b"\n", at, at + LINE) + 1
         # The place that the next whole line tells; in the last one there is none.
-        whole = re.match(rb"\d{8}\n", got[at + n + 1:at + n + 1 + LINE])
-        place = int(whole[0]) * LINE - (n + 1) if whole else len(expected) - (len(got) - at)
-        done = len(expected) - missing
-        if place > done or place < 0:
-            return -1
-        back += place < done
-        same = len(os.path.commonprefix([got[at:], expected[place:]]))
-        if same == 0:
-            return -1
-        at, missing = at + same, min(missing, len(expected) - place - same)
-    return -1 if missing else back
+        whole = re.compile(rb"\d{8}\n").match(got, n)
+        now = int(whole[0]) * LINE - (n - at) if n and whole else len(expected) - (len(got) - at)
+        if now < 0 or got[at:at + 1] != expected[now:now + 1]:
+            # Several writes came again one after another, or a part of a line is lost: go on with a whole one.
+            line = re.compile(rb"\n(?=(\d{8})\n)").search(got, at, at + 8 * LINE)
+            if not line:
+                return -1, -1
+            at, now = line.end(), int(line[1]) * LINE
+        back += now < place
+        forth += now > place
+        while at < len(got) and got[at:at + 1] == expected[now:now + 1]:
+            size = 65536 if got[at:at + 65536] == expected[now:now + 65536] else 1
+            at, now = min(at + size, len(got)), now + size
+        place = now
+    return (back, forth) if got.endswith(expected[-LINE:]) else (-1, -1)
 
 
 def end_load():
@@ -207,10 +209,11 @@ def end_load():
     end = time.time() + 60
     while not (got := open(f"{folder}/flood", "rb").read()).endswith(b"%08d\n" % (lines - 1)) and time.time() < end:
         time.sleep(0.1)
-    again = repeats(got, lines)
-    print(f"fio verified {runs} times; {lines} lines on the console, with {again} repeats")
-    # The last write of a worker that is killed may come once more.
-    check("each_line_on_the_console_comes_once_but_for_the_last_write_of_a_worker", 0 <= again <= kills, again, got[-100:])
+    back, forth = jumps(got, lines)
+    print(f"fio verified {runs} times; {lines} lines on the console, of which some came again {back} times and {forth} gaps")
+    # The last write of a worker that is killed may come once more. What waits for a file is lost with it.
+    check("lines_on_the_console_are_in_order_but_for_the_last_writes_of_a_worker", 0 <= back <= kills and 0 <= forth <= kills,
+          back, forth, got[-100:])
 
 
 def show(what, took, rounds):
