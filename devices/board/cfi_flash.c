@@ -6,6 +6,9 @@
  *
  * A change of the variables is in their file before the guest can read that it is done: a vmm
  * that is killed loses nothing that the guest was told. A second later the file is flushed.
+ *
+ * The words of a buffer are most of what firmware writes, and none of them has an effect that the
+ * guest could miss. So they are posted. The guest's next read, of the status, comes after them.
  */
 #include <errno.h>
 #include <ringvisor/device.h>
@@ -69,6 +72,23 @@ static void flash_complain(struct flash *f, int error)
 static void flash_show(struct flash *f, unsigned bank)
 {
     f->ops->region_show(f->instance, bank, f->s->chip[bank].mode == CFI_MODE_ARRAY);
+}
+
+/*
+ * Only for the words of a buffer, while reads of the bank are exits. Otherwise the guest could read
+ * the array after a command that has it read something else.
+ */
+static bool flash_may_post(const struct flash *f)
+{
+    const struct cfi_chip *chip = &f->s->chip[FLASH_VARS];
+
+    return chip->cycle == CFI_CYCLE_BUFFER_DATA && chip->mode != CFI_MODE_ARRAY;
+}
+
+static void flash_post(struct flash *f)
+{
+    if (RV_HAS_OP(f->ops, region_post))
+        f->ops->region_post(f->instance, FLASH_VARS, 0, flash_may_post(f) ? CFI_BANK_SIZE : 0);
 }
 
 static void flash_written(struct rv_disk_request *request, int error)
@@ -148,19 +168,24 @@ static int flash_read(void *device, uint64_t offset, uint32_t width, uint64_t *v
     return 0;
 }
 
-/* A chip that is busy takes its next command when it is done: the vCPU makes the access again. */
+/*
+ * A chip that is busy takes its next command when it is done: the vCPU makes the access again. If
+ * that has gone on, because the write came posted behind the words of a buffer, the chip ignores
+ * the command, as real ones do: drivers ask for the status before they send another one.
+ */
 static int flash_write(void *device, uint64_t offset, uint32_t width, uint64_t value,
                        const struct rv_access *access)
 {
     struct flash *f = device;
     unsigned bank = access->region;
     struct cfi_chip *chip = &f->s->chip[bank];
+    bool posts = flash_may_post(f);
     uint8_t mode = chip->mode;
 
     if (width == 8)
         return -EINVAL; /* the bus has 32 bits */
     if (chip->busy)
-        return -EAGAIN;
+        return access->flags & RV_ACCESS_POSTED ? 0 : -EAGAIN;
     if (cfi_chip_write(chip, f->array[bank], bank == FLASH_VARS, (uint32_t)offset, width,
                        (uint32_t)value)) {
         ++*f->writes;
@@ -169,6 +194,8 @@ static int flash_write(void *device, uint64_t offset, uint32_t width, uint64_t v
     }
     if (chip->mode != mode)
         flash_show(f, bank);
+    if (flash_may_post(f) != posts)
+        flash_post(f);
     return 0;
 }
 
@@ -184,6 +211,7 @@ static void flash_reset(void *device)
         cfi_chip_reset(&f->s->chip[bank]);
         flash_show(f, bank);
     }
+    flash_post(f);
 }
 
 static int flash_quiesce(void *device)
@@ -289,6 +317,7 @@ static int flash_create(struct rv_instance *instance, const struct rv_vmm_ops *o
         cfi_chip_sanitize(&f->s->chip[bank], bank == FLASH_VARS);
         flash_show(f, bank);
     }
+    flash_post(f); /* the vmm before this one may have died in the middle of it */
     *device = f;
     return 0;
 }

@@ -85,14 +85,17 @@ static void write_flash(struct fuzz *f, struct input *in, unsigned bank, unsigne
 {
     static const uint8_t commands[] = {0x10, 0x20, 0x40, 0x50, 0x60, 0x70, 0x90,
                                        0x98, 0xb0, 0xd0, 0xe8, 0xff, 0x01, 0x00};
-    const struct rv_access access = {.size = sizeof(access), .region = bank};
     uint32_t offset = take_offset(in, width);
     uint64_t choice = take(in, 1);
+    bool posted = bank == 1 && f->host.region[1].posted && choice & 1;
+    const struct rv_access access = {
+        .size = sizeof(access), .region = bank, .flags = posted ? RV_ACCESS_POSTED : 0};
     uint64_t value = choice < 0xe0 ? commands[choice % sizeof(commands)] * 0x10001u : take(in, 4);
     int error = f->host.class->regions[bank].write(f->host.device, offset, width, value, &access);
 
     CHECK(error == 0 || error == -EAGAIN || (width == 8 && error == -EINVAL));
-    CHECK(error != -EAGAIN || f->host.disk.nr_pending);
+    CHECK(error != -EAGAIN || (f->host.disk.nr_pending && !posted));
+    CHECK(!f->host.region[1].posted || !f->host.region[1].shown);
     check_shown(f, bank, offset / 8 * 8);
 }
 

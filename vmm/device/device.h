@@ -72,6 +72,8 @@ struct device_env {
                    uint8_t **memory);
     void (*rom_show)(void *opaque, unsigned index, bool shown);
     void (*rom_written)(void *opaque, unsigned index, uint64_t offset, uint64_t size);
+    /* Writes to [start, start + size) may be posted from now on; size 0: none. NULL: never. */
+    void (*post)(void *opaque, ipa_t start, uint64_t size);
 };
 
 /* The instance, by its name in the plugin ABI. */

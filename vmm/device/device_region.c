@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Memory behind a region's registers, which the guest can be shown. */
+/* Memory behind a region's registers, which the guest can be shown; and what may be posted. */
 #include <errno.h>
 #include <string.h>
 
@@ -70,4 +70,21 @@ void device_region_dirty(struct rv_instance *instance, uint32_t region, uint64_t
         device_bug(instance, "region_dirty beyond region %u", region);
     else
         instance->env.rom_written(instance->env.opaque, found->rom, offset, len);
+}
+
+void device_region_post(struct rv_instance *instance, uint32_t region, uint64_t offset,
+                        uint64_t size)
+{
+    const struct device_region *found;
+
+    if (region >= instance->nr_regions || device_pci_slot(instance)) {
+        device_bug(instance, "region_post of region %u, which it has not or which is on PCI",
+                   region);
+        return;
+    }
+    found = &instance->regions[region];
+    if (offset > found->region->bytes || size > found->region->bytes - offset)
+        device_bug(instance, "region_post beyond region %u", region);
+    else if (instance->env.post)
+        instance->env.post(instance->env.opaque, ipa(found->base.v + offset), size);
 }

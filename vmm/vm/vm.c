@@ -12,6 +12,7 @@
 #include "vmm/vm/vm_irq.h"
 #include "vmm/vm/vm_load.h"
 #include "vmm/vm/vm_pause.h"
+#include "vmm/vm/vm_post.h"
 #include "vmm/vm/vm_stats.h"
 
 #define MPIDR_RES1    (1ull << 31)
@@ -212,7 +213,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     if (!error && !config->no_devices)
         error = vm_devices_create(vm, plugins);
     if (!error)
-        vm_devices_post(vm);
+        vm_post_windows(vm);
     return error ? error : vm_check_claimed(vm);
 }
 

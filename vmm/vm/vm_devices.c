@@ -12,6 +12,7 @@
 #include "vmm/vm/vm.h"
 #include "vmm/vm/vm_firmware.h"
 #include "vmm/vm/vm_pci.h"
+#include "vmm/vm/vm_post.h"
 
 #define PATIENCE_S 10 /* between two messages about a device that does not get quiet */
 
@@ -78,6 +79,11 @@ static void device_rom_show(void *opaque, unsigned index, bool shown)
 static void device_rom_written(void *opaque, unsigned index, uint64_t offset, uint64_t size)
 {
     vm_rom_written(opaque, index, offset, size);
+}
+
+static void device_post(void *opaque, ipa_t start, uint64_t size)
+{
+    vm_post_later(opaque, start, size);
 }
 
 /*
@@ -214,6 +220,7 @@ static int create_all(struct vm *vm, const struct plugins *plugins, bool check)
         .rom_new = device_rom_new,
         .rom_show = device_rom_show,
         .rom_written = device_rom_written,
+        .post = device_post,
     };
     int error = 0;
 
@@ -255,55 +262,6 @@ void vm_devices_destroy(struct vm *vm)
     if (vm->patience)
         event_free(vm->patience);
     vm->patience = NULL;
-}
-
-/*
- * Posted windows
- */
-
-/* The n-th range of all regions of a device, and its region. NULL: it has no more, or is on PCI. */
-static const struct rv_range *posted_range(const struct rv_instance *device, unsigned n,
-                                           unsigned *region)
-{
-    const struct rv_region *regions = device_class(device)->regions;
-
-    for (*region = 0; !device_pci_slot(device) && regions[*region].bytes; ++*region)
-        for (const struct rv_range *r = regions[*region].posted; r && r->size; r++)
-            if (n-- == 0)
-                return r;
-    return NULL;
-}
-
-/*
- * There are few windows: one for all BARs, as any write to PCI's memory is posted (PCI Local
- * Bus 3.0, 3.2.5: drivers read back where it matters); then each device's first range before
- * anybody's second, in the order of the devices. A range that gets none works by blocking exits.
- */
-void vm_devices_post(struct vm *vm)
-{
-    unsigned nr = 0;
-    bool more = true;
-
-    if (pci_host_is_used(&vm->pci))
-        vm->posted[nr++] = (struct rv_posted){BOARD_PCI_MMIO_BASE, BOARD_PCI_MMIO_SIZE};
-    for (unsigned n = 0; more; n++) {
-        more = false;
-        for (unsigned i = 0; i < vm->nr_devices; i++) {
-            unsigned region;
-            const struct rv_range *range = posted_range(vm->devices[i], n, &region);
-
-            if (!range)
-                continue;
-            more = true;
-            if (nr == RV_MAX_POSTED) {
-                log_debug("device '%s': no posted window is left for registers 0x%llx",
-                          device_name(vm->devices[i]), (unsigned long long)range->start);
-                continue;
-            }
-            vm->posted[nr++] = (struct rv_posted){
-                device_base(vm->devices[i], region).v + range->start, range->size};
-        }
-    }
 }
 
 /*

@@ -34,9 +34,6 @@ int vm_devices_check(struct vm *vm, const struct plugins *plugins);
 /* Also after a vm_devices_create() or a vm_devices_check() that failed. */
 void vm_devices_destroy(struct vm *vm);
 
-/* Decide which registers' writes are posted: vm->posted. */
-void vm_devices_post(struct vm *vm);
-
 /*
  * Let no device take new work. What is in flight ends later, in the event loop, and
  * vm_devices_are_quiet() says that it has. A device that takes long is named in a message

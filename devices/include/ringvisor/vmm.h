@@ -336,6 +336,16 @@ struct rv_vmm_ops {
      * say so, such as a buffer whose length stands in front of it. Only in create().
      */
     void (*state_undone)(struct rv_instance *instance, const void *block, uint64_t size);
+
+    /*
+     * From now on writes to these bytes of the region may be posted, as if `posted` of the region
+     * named them; `size` 0: not any more. For a device whose registers are such only for a while,
+     * such as the data of a buffer. Writes that are on their way when the device says so come
+     * posted (RV_ACCESS_POSTED) all the same. A VM has one such window, for the region that asks
+     * first, until it gives it back.
+     */
+    void (*region_post)(struct rv_instance *instance, uint32_t region, uint64_t offset,
+                        uint64_t size);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

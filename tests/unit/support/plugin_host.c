@@ -141,6 +141,15 @@ static void host_region_show(struct rv_instance *host, uint32_t region, bool sho
     host->region[region].shown = shown;
 }
 
+static void host_region_post(struct rv_instance *host, uint32_t region, uint64_t offset,
+                             uint64_t size)
+{
+    CHECK(region < PLUGIN_HOST_REGIONS && host->class->regions[region].bytes);
+    CHECK(offset <= host->class->regions[region].bytes &&
+          size <= host->class->regions[region].bytes - offset);
+    host->region[region].posted = size;
+}
+
 static void host_region_dirty(struct rv_instance *host, uint32_t region, uint64_t offset,
                               uint64_t len)
 {
@@ -261,6 +270,7 @@ static const struct rv_vmm_ops host_ops = {
     .chr_close = plugin_host_chr_close,
     .region_memory = host_region_memory,
     .region_show = host_region_show,
+    .region_post = host_region_post,
     .region_dirty = host_region_dirty,
     .disk_open = plugin_host_disk_open,
     .disk_info = plugin_host_disk_info,

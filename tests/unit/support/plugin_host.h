@@ -122,7 +122,8 @@ struct rv_instance {
     struct {
         uint8_t *bytes;
         bool shown;
-        uint64_t dirty; /* bytes that were told */
+        uint64_t posted; /* bytes of it whose writes may be posted, by region_post */
+        uint64_t dirty;  /* bytes that were told */
     } region[PLUGIN_HOST_REGIONS];
 
     /*

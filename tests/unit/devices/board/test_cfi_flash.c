@@ -209,6 +209,67 @@ static void buffer_is_programmed_at_once(void **state)
     assert_int_equal(in_file(0x2f80 + 124), 31);
 }
 
+static int post(uint64_t offset, uint64_t value)
+{
+    const struct rv_access access = {
+        .size = sizeof(access), .region = 1, .flags = RV_ACCESS_POSTED};
+
+    return ringvisor_device.regions[1].write(host.device, offset, 4, value, &access);
+}
+
+static void words_of_a_buffer_are_posted_and_nothing_else(void **state)
+{
+    start();
+    command(0x80, 0x40);
+    assert_int_equal(host.region[1].posted, 0);
+    data(0x80, 0);
+    done();
+    command(0, 0xe8);
+    assert_int_equal(host.region[1].posted, 0);
+    command(0, 3 - 1);
+    for (uint32_t i = 0; i < 3; i++) {
+        assert_int_equal(host.region[1].posted, BANK);
+        assert_false(host.region[1].shown);
+        assert_int_equal(post(4 * i, i), 0);
+    }
+    assert_int_equal(host.region[1].posted, 0);
+    assert_int_equal(post(0, 0x00d000d0), 0); /* it was on its way */
+    assert_int_equal(get_vars(0), BUSY);
+    done();
+    assert_int_equal(get_vars(0), READY);
+    assert_int_equal(in_file(8), 2);
+}
+
+/* There is no vCPU that could make the access again. */
+static void busy_chip_ignores_a_posted_command(void **state)
+{
+    start();
+    command(0, 0x40);
+    data(0, 0x12345678);
+    assert_int_equal(post(0, 0x00ff00ff), 0);
+    assert_false(host.region[1].shown);
+    done();
+    assert_int_equal(get_vars(0), READY);
+}
+
+static void reset_and_the_next_vmm_decide_what_is_posted(void **state)
+{
+    start();
+    command(0, 0xe8);
+    command(0, 2 - 1);
+    plugin_host_stop(&host);
+    host.region[1].posted = 0;
+    assert_int_equal(plugin_host_start(&host, RV_CREATE_RESUME), 0);
+    assert_int_equal(host.region[1].posted, BANK);
+    assert_int_equal(ringvisor_device.quiesce(host.device), 0);
+    ringvisor_device.reset(host.device);
+    assert_int_equal(host.region[1].posted, 0);
+    plugin_host_stop(&host);
+    host.region[1].posted = BANK; /* a vmm that died before it could say so */
+    assert_int_equal(plugin_host_start(&host, RV_CREATE_RESUME), 0);
+    assert_int_equal(host.region[1].posted, 0);
+}
+
 /* The guest may not read that it is done before the file has it. */
 static void done_is_told_after_the_file_has_it(void **state)
 {
@@ -491,6 +552,9 @@ int main(void)
         TEST(programming_clears_bits_only),
         TEST(erase_sets_a_block),
         TEST(buffer_is_programmed_at_once),
+        TEST(words_of_a_buffer_are_posted_and_nothing_else),
+        TEST(busy_chip_ignores_a_posted_command),
+        TEST(reset_and_the_next_vmm_decide_what_is_posted),
         TEST(done_is_told_after_the_file_has_it),
         TEST(file_is_flushed_a_second_later),
         TEST(host_without_room_is_a_flash_that_fails),

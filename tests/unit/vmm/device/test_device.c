@@ -327,6 +327,44 @@ static void region_with_memory_is_the_vms_to_show(void **state)
     fixture_free(f);
 }
 
+static char posts[64];
+
+static void post(void *opaque, ipa_t start, uint64_t size)
+{
+    size_t len = strlen(posts);
+
+    snprintf(posts + len, sizeof(posts) - len, "%llx+%llx ", (unsigned long long)start.v,
+             (unsigned long long)size);
+}
+
+static void region_names_what_is_posted_for_a_while(void **state)
+{
+    struct fixture *f = fixture_new("memory");
+    struct rv_instance *device;
+    uint64_t bytes;
+
+    f->env.rom_new = rom_new;
+    f->env.rom_show = rom_show;
+    f->env.rom_written = rom_written;
+    f->env.post = post;
+    assert_int_equal(create(f, "memory", BASE, 1, &device), 0);
+    bytes = device_class(device)->regions[1].bytes;
+    device_ops.region_post(device, 1, 0x10, 8);
+    device_ops.region_post(device, 1, 0, 0);
+    assert_string_equal(posts, "9010010+8 9010000+0 ");
+    capture();
+    device_ops.region_post(device, 1, bytes - 4, 8);
+    device_ops.region_post(device, 1, 8, UINT64_MAX);
+    device_ops.region_post(device, 2, 0, 4);
+    release();
+    assert_string_equal(posts, "9010010+8 9010000+0 ");
+    assert_non_null(strstr(messages, "region_post beyond region 1"));
+    assert_non_null(strstr(messages, "region_post of region 2"));
+    f->env.post = NULL;
+    device_destroy(device);
+    fixture_free(f);
+}
+
 static void vm_without_memory_for_a_region_refuses_the_device(void **state)
 {
     struct fixture *f = fixture_new("memory");
@@ -483,6 +521,7 @@ int main(void)
         TEST(memory_is_given_to_others_and_given_back),
         TEST(memory_that_is_pinned_is_not_given_back),
         TEST(region_with_memory_is_the_vms_to_show),
+        TEST(region_names_what_is_posted_for_a_while),
         TEST(vm_without_memory_for_a_region_refuses_the_device),
         TEST(instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight),
         TEST(event_and_counter_reach_the_other_side),
