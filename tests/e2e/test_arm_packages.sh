@@ -42,9 +42,9 @@ UNIT
 qemu-img create -q -f qcow2 -F qcow2 -b "$debian/disk.qcow2" "$work/disk.qcow2"
 start=$SECONDS
 timeout -k 5 7200 "$root/tools/lib/plain-qemu" run --el2 -M qemu,cpu=cortex-a72 -m 2G -c 4 \
-    -k "$debian/kernel" -i "$debian/initrd" -p 'console=ttyAMA0 quiet systemd.mask=serial-getty@ttyAMA0.service unit=packages.service' \
+    -k "$debian/kernel" -i "$debian/initrd" -p 'console=ttyAMA0 quiet nowatchdog systemd.mask=serial-getty@ttyAMA0.service unit=packages.service' \
     --disk "$work/disk.qcow2,format=qcow2,cache=unsafe" --folder "$work/test,tag=test" \
-    </dev/null 2>"$work/err" | tr -d '\r' | tee "$work/out" | grep -E '^(ok|FAILED|#|  )' || true
+    </dev/null 2>"$work/err" | stdbuf -oL tr -d '\r' | tee "$work/out" | grep --line-buffered -E '^(ok|FAILED|#|  )' || true
 echo "# the computer: $((SECONDS - start)) s"
 got=0
 check all_inside_was_done matches '^the end$'
