@@ -2,6 +2,7 @@
 #include "vmm/cpu/pcpu_internal.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/random.h>
@@ -15,8 +16,13 @@
 #include "vmm/gic/page_irqs.h"
 #include "vmm/trace/tap.h"
 
-/* A stub that does not answer for so long never will. */
+/*
+ * A stub that does not answer for so long never will. While this process does not run itself, on a host
+ * that is overloaded or was frozen, the stub may not run either: no more than LOOK_MAX_NS counts of such
+ * a time.
+ */
 #define ANSWER_TIMEOUT_S 5
+#define LOOK_MAX_NS      20000000
 #define LOOKS_PER_CLOCK  1024u
 
 /* A tag tells acknowledged commands apart, and says of the others which VM they named. */
@@ -46,22 +52,24 @@ int pcpu_lose(struct pcpu *pcpu, const char *why)
 /* For loops that wait for the stub: -EIO when it took too long or the machine is gone. */
 struct patience {
     unsigned looks;
-    int64_t since_ns;
+    int64_t looked_ns, waited_ns;
 };
 
 static int wait_more(struct pcpu *pcpu, struct patience *patience)
 {
-    int64_t now;
+    int64_t now, took;
 
     if (++patience->looks % LOOKS_PER_CLOCK)
         return 0;
     now = clock_now_ns();
-    if (patience->looks == LOOKS_PER_CLOCK)
-        patience->since_ns = now;
+    took = patience->looked_ns ? now - patience->looked_ns : 0;
+    patience->looked_ns = now;
+    patience->waited_ns += took < LOOK_MAX_NS ? took : LOOK_MAX_NS;
     if (pcpu->machine->ops->is_dead(pcpu->machine))
         return pcpu_lose(pcpu, "the machine ended");
-    if (now - patience->since_ns > ANSWER_TIMEOUT_S * (int64_t)CLOCK_NS_PER_S)
+    if (patience->waited_ns > ANSWER_TIMEOUT_S * (int64_t)CLOCK_NS_PER_S)
         return pcpu_lose(pcpu, "the stub does not answer");
+    sched_yield(); /* the stub's thread, or who wakes it, may want this CPU */
     return 0;
 }
 

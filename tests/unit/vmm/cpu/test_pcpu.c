@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -25,6 +26,7 @@ static uint32_t stub_head, stub_tail;
 
 static void stub_answers(void);
 static void (*on_kick)(void);
+static void (*on_look)(void); /* now and then, while somebody waits for the stub */
 
 static void kick(struct machine *m, unsigned index)
 {
@@ -37,6 +39,8 @@ static void kick(struct machine *m, unsigned index)
 
 static bool is_dead(struct machine *m)
 {
+    if (on_look)
+        on_look();
     return dead;
 }
 
@@ -56,7 +60,7 @@ static void setup_at(uint32_t start)
     pcpu.vcpu = &vcpu;
     kicks = 0;
     dead = false;
-    on_kick = NULL;
+    on_kick = on_look = NULL;
 }
 
 static int setup(void **state)
@@ -156,6 +160,27 @@ static void a_machine_that_ends_is_noticed_while_waiting(void **state)
     dead = true;
     assert_int_equal(pcpu_call(&pcpu, &c, NULL), -EIO);
     assert_true(pcpu.lost);
+}
+
+static unsigned looks;
+
+/* The whole host stands still, and the stub answers a little later. */
+static void stand_still(void)
+{
+    if (looks++ == 0)
+        sleep(6);
+    else if (looks == 100)
+        stub_answers();
+}
+
+static void a_host_that_stood_still_is_no_stub_that_does_not_answer(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_RETRACT, .arg[0] = 40};
+
+    looks = 0;
+    on_look = stand_still;
+    assert_int_equal(pcpu_call(&pcpu, &c, NULL), 0);
+    assert_false(pcpu.lost);
 }
 
 static void a_call_returns_its_own_answer_and_keeps_other_events(void **state)
@@ -474,6 +499,7 @@ int main(void)
         cmocka_unit_test_setup(a_stub_that_waits_for_room_itself_is_drained_meanwhile, setup),
         cmocka_unit_test_setup(an_impossible_command_index_loses_the_pcpu_not_the_vmm, setup),
         cmocka_unit_test_setup(a_machine_that_ends_is_noticed_while_waiting, setup),
+        cmocka_unit_test_setup(a_host_that_stood_still_is_no_stub_that_does_not_answer, setup),
         cmocka_unit_test_setup(a_call_returns_its_own_answer_and_keeps_other_events, setup),
         cmocka_unit_test_setup(an_answer_to_an_earlier_process_is_not_taken_for_ours, setup),
         cmocka_unit_test_setup(tags_of_calls_never_look_like_those_of_posted_commands, setup),
