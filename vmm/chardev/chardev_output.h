@@ -10,8 +10,11 @@
 
 struct chardev_output;
 
-/* With what the process before has left. NULL: out of memory. There is one in a process. */
-struct chardev_output *chardev_output_new(void);
+/*
+ * For `size` bytes, a power of two, with what the process before has left: all processes of a guest
+ * make theirs in the same order. NULL: out of memory. One thread may put while another one peeks and drops.
+ */
+struct chardev_output *chardev_output_new(uint32_t size);
 void chardev_output_free(struct chardev_output *output); /* NULL is allowed */
 
 size_t chardev_output_used(const struct chardev_output *output);

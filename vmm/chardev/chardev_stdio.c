@@ -20,6 +20,7 @@
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
+#define CHARDEV_OUT      0x1000u  /* bytes of output that wait to be written */
 #define CHARDEV_IN       0x10000u /* bytes of terminal input that wait for the guest */
 #define CHARDEV_CHUNK    512u     /* bytes of one read */
 #define CHARDEV_FREE_MS  1000     /* for the last output to go */
@@ -587,7 +588,7 @@ struct chardev *chardev_stdio_new(struct event_base *base, int in_fd, int out_fd
     c->in_eof = fcntl(c->in_fd, F_GETFD) < 0; /* none, or closed */
     c->in_pollable = !c->in_eof && chardev_pollable(c->in_fd);
 
-    c->out = chardev_output_new();
+    c->out = chardev_output_new(CHARDEV_OUT);
     c->in.capacity = CHARDEV_IN;
     c->in.bytes = evbuffer_new();
     c->out_next = event_new(base, -1, 0, chardev_on_out, c);

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Output to a regular file. A write to one can take seconds (a busy disk, a network file system)
- * and cannot be made not to block, so a thread writes, from a buffer. When the buffer is full the
- * guest waits for room like for any slow reader; no vCPU and no loop does.
+ * and cannot be made not to block, so a thread writes, from a buffer that outlives this process. When the
+ * buffer is full the guest waits for room like for any slow reader; no vCPU and no loop does.
  *
  * With a limit the file is renamed to PATH.1, in place of an older one, when it has that size, and
  * begun anew, at the end of a line if there is one.
  */
 #include <errno.h>
-#include <event2/buffer.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "vmm/chardev/chardev_internal.h"
+#include "vmm/chardev/chardev_output.h"
 #include "vmm/sandbox/outside.h"
 #include "vmm/util/log.h"
 #include "vmm/util/thread.h"
@@ -45,8 +45,8 @@ struct chardev_writer {
     pthread_mutex_t lock;
     pthread_cond_t work, idle;
     /* Under the lock: */
-    struct evbuffer *buffer;
-    bool writing, ending;
+    struct chardev_output *out;
+    bool ending;
     bool out_short; /* the client waits for room */
     int error;      /* of a write, a rename or an open; 0: none that has not been told */
     bool failing;   /* the last write failed */
@@ -166,26 +166,27 @@ static void writer_write(struct chardev_writer *w, const uint8_t *data, size_t l
 static void *writer_main(void *opaque)
 {
     struct chardev_writer *w = opaque;
-    uint8_t data[WRITER_CHUNK];
 
     pthread_mutex_lock(&w->lock);
     for (;;) {
-        int len = evbuffer_remove(w->buffer, data, sizeof(data));
+        const uint8_t *data;
+        size_t len = chardev_output_peek(w->out, &data);
 
-        if (len <= 0) {
-            w->writing = false;
+        if (len == 0) {
             pthread_cond_signal(&w->idle);
             if (w->ending)
                 break;
             pthread_cond_wait(&w->work, &w->lock);
             continue;
         }
-        w->writing = true;
+        if (len > WRITER_CHUNK)
+            len = WRITER_CHUNK;
+        pthread_mutex_unlock(&w->lock);
+        writer_write(w, data, len);
+        pthread_mutex_lock(&w->lock);
+        chardev_output_drop(w->out, len);
         if (w->out_short)
             writer_tell(w);
-        pthread_mutex_unlock(&w->lock);
-        writer_write(w, data, (size_t)len);
-        pthread_mutex_lock(&w->lock);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -206,21 +207,14 @@ static int writer_start(struct chardev_writer *w)
 static size_t writer_take(struct chardev *chardev, const uint8_t *data, size_t len)
 {
     struct chardev_writer *w = writer_of(chardev);
-    size_t room;
+    size_t taken;
 
     pthread_mutex_lock(&w->lock);
-    room = WRITER_BUFFER - evbuffer_get_length(w->buffer);
-    if (len > room) {
-        len = room;
-        w->out_short = true;
-    }
-    if (evbuffer_add(w->buffer, data, len)) {
-        len = 0;
-        w->out_short = true;
-    }
+    taken = chardev_output_put(w->out, data, len);
+    w->out_short |= taken < len;
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->lock);
-    return len;
+    return taken;
 }
 
 static void writer_on_told(evutil_socket_t fd, short what, void *opaque)
@@ -235,7 +229,7 @@ static void writer_on_told(evutil_socket_t fd, short what, void *opaque)
     pthread_mutex_lock(&w->lock);
     error = w->error;
     w->error = 0;
-    has_room = w->out_short && evbuffer_get_length(w->buffer) < WRITER_BUFFER;
+    has_room = w->out_short && chardev_output_room(w->out) > 0;
     if (has_room)
         w->out_short = false;
     pthread_mutex_unlock(&w->lock);
@@ -274,7 +268,7 @@ static bool writer_stop(struct chardev_writer *w)
     pthread_mutex_lock(&w->lock);
     w->ending = true;
     pthread_cond_signal(&w->work);
-    while ((w->writing || evbuffer_get_length(w->buffer)) && !error)
+    while (chardev_output_used(w->out) > 0 && !error)
         error = pthread_cond_timedwait(&w->idle, &w->lock, &end);
     if (error)
         log_warn("console '%s': the disk is too slow: its last output may be lost", w->name);
@@ -294,8 +288,7 @@ static void writer_free(struct chardev *chardev)
         event_free(w->told);
     if (!writer_stop(w))
         return;
-    if (w->buffer)
-        evbuffer_free(w->buffer);
+    chardev_output_free(w->out);
     if (w->tell >= 0)
         close(w->tell);
     close(w->fd);
@@ -335,12 +328,12 @@ int chardev_writer_open(struct event_base *base, const char *name, const char *p
     pthread_cond_init(&w->idle, NULL);
     w->name = strdup(name);
     w->rotate = limit ? writer_add_rotate(path) : -1;
-    w->buffer = evbuffer_new();
+    w->out = chardev_output_new(WRITER_BUFFER);
     w->tell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (w->tell >= 0)
         w->told = event_new(base, w->tell, EV_READ | EV_PERSIST, writer_on_told, w);
-    if (w->name && (w->rotate >= 0 || !limit) && w->buffer && w->told &&
-        !event_add(w->told, NULL) && !writer_start(w)) {
+    if (w->name && (w->rotate >= 0 || !limit) && w->out && w->told && !event_add(w->told, NULL) &&
+        !writer_start(w)) {
         *chardev = &w->chardev;
         return 0;
     }
