@@ -228,16 +228,18 @@ static void pl011_shadow(struct pl011 *p, uint32_t offset)
 
 /*
  * The memory, and whether the guest reads it: not in loopback either, where a character that
- * is sent has come in at once.
+ * is sent has come in at once. UARTDR is 0 there, so it is hidden before UARTFR tells of a character.
  */
 static void pl011_show(struct pl011 *p)
 {
     bool shown = p->s->rx.count == 0 && !(p->s->cr & UARTCR_LBE) && p->quiet >= PL011_QUIET;
 
+    if (p->shown && !shown)
+        p->ops->region_show(p->instance, 0, false);
     for (uint32_t offset = UARTRSR; offset <= UARTDMACR; offset += 4)
         pl011_shadow(p, offset);
-    if (shown != p->shown)
-        p->ops->region_show(p->instance, 0, shown);
+    if (shown && !p->shown)
+        p->ops->region_show(p->instance, 0, true);
     p->shown = shown;
 }
 

@@ -157,6 +157,8 @@ static void host_region_dirty(struct rv_instance *host, uint32_t region, uint64_
     CHECK(offset <= host->class->regions[region].bytes &&
           len <= host->class->regions[region].bytes - offset);
     host->region[region].dirty += len;
+    if (host->region[region].shown && host->shown_changed)
+        host->shown_changed(host);
 }
 
 static void *host_state_block(struct rv_instance *host, const char *name, uint32_t version,

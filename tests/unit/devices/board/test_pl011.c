@@ -309,6 +309,28 @@ static void guest_that_only_sends_reads_the_registers_from_memory(void **state)
     assert_true(host->region[0].shown);
 }
 
+static void assert_no_character_to_be_seen(struct rv_instance *host)
+{
+    assert_int_equal(shadow(host, FR) & FR_RXFE, FR_RXFE);
+}
+
+/* Another vCPU, or this one, reads on meanwhile, and UARTDR is not in memory. */
+static void memory_never_tells_of_a_character(void **state)
+{
+    struct rv_instance *host = *state;
+
+    host->shown_changed = assert_no_character_to_be_seen;
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(host->region[0].shown);
+        type(host, "x");
+        assert_int_equal(get(host, DR), 'x');
+        assert_shown_after(host, 32);
+    }
+    set(host, CR, CR_ON | CR_LBE);
+    set(host, DR, 'y');
+    assert_int_equal(get(host, DR), 'y');
+}
+
 /* Whatever the guest does: each register reads alike by an exit and from memory. */
 static void memory_has_what_a_read_would_give(void **state)
 {
@@ -753,6 +775,7 @@ int main(void)
         TEST(what_was_posted_before_the_guest_saw_a_full_fifo_is_not_lost),
         TEST(late_characters_keep_their_place_when_the_fifo_grows),
         TEST(guest_that_only_sends_reads_the_registers_from_memory),
+        TEST(memory_never_tells_of_a_character),
         TEST(memory_has_what_a_read_would_give),
         TEST(without_fifos_one_character_waits),
         TEST(transmit_interrupt_comes_when_the_fifo_falls_to_its_level),
