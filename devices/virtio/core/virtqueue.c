@@ -121,6 +121,8 @@ int virtqueue_attach(struct virtqueue *vq, uint64_t features)
             oldest = order - slot->order;
     }
     vq->resubmit_from = order - oldest;
+    if (!vq->resubmitting)
+        state->whole = 0;
     return vq->format->attach(vq);
 }
 
@@ -141,15 +143,13 @@ bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain)
     return vq->running && !vq->held && !vq->external && vq->format->pop(vq, chain);
 }
 
-bool virtqueue_resubmit(struct virtqueue *vq, struct virtq_chain *chain)
+/* The oldest chain in flight that has not had its turn. False: there is none. */
+static bool virtqueue_oldest(struct virtqueue *vq, uint16_t *found)
 {
     uint32_t order = virtqueue_order(vq);
     uint32_t best = 0;
-    uint16_t found = 0;
 
-    if (!vq->running || vq->held || !vq->resubmitting)
-        return false;
-    /* The oldest that has not had its turn: the largest age that is not above the last one's. */
+    /* The largest age that is not above the last one's. */
     for (uint32_t i = 0; i < vq->size; i++) {
         const struct virtq_inflight *slot = &vq->slots[i];
         uint32_t age = order - slot->order;
@@ -158,15 +158,39 @@ bool virtqueue_resubmit(struct virtqueue *vq, struct virtq_chain *chain)
             continue;
         if (age > best) {
             best = age;
-            found = (uint16_t)i;
+            *found = (uint16_t)i;
         }
     }
-    if (best == 0) {
-        vq->resubmitting = false;
-        return false;
-    }
     vq->resubmit_from = order - best + 1;
-    return vq->format->again(vq, found, chain);
+    return best != 0;
+}
+
+/* Was the process before in the middle of virtqueue_push_whole() with this one? */
+static bool virtqueue_is_of_whole(const struct virtqueue *vq, uint16_t slot)
+{
+    uint32_t whole = vq->state->whole;
+
+    return whole != 0 && whole - 1 - vq->slots[slot].order <= INT32_MAX;
+}
+
+bool virtqueue_resubmit(struct virtqueue *vq, struct virtq_chain *chain)
+{
+    uint16_t found = 0;
+
+    while (vq->running && !vq->held && vq->resubmitting) {
+        if (!virtqueue_oldest(vq, &found)) {
+            vq->resubmitting = false;
+            vq->state->whole = 0;
+            break;
+        }
+        if (!vq->format->again(vq, found, chain))
+            break;
+        if (!virtqueue_is_of_whole(vq, found))
+            return true;
+        /* Its data are there, and the driver would miss it after the ones before. */
+        virtqueue_push(vq, chain, vq->slots[found].written);
+    }
+    return false;
 }
 
 /* Tell who tracks writes, before the driver can learn of the data. */
@@ -202,6 +226,23 @@ void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_
         written = UINT32_MAX;
     virtqueue_dirty(vq, chain->slot, written);
     vq->format->push(vq, chain->slot, (uint32_t)written);
+}
+
+void virtqueue_push_whole(struct virtqueue *vq, const struct virtq_chain *chains,
+                          const size_t *written, unsigned count)
+{
+    bool several = count > 1 && virtqueue_is_current(vq, &chains[0]);
+
+    if (several) {
+        for (unsigned i = 0; i < count; i++)
+            vq->slots[chains[i].slot].written = (uint32_t)written[i];
+        __atomic_store_n(&vq->state->whole, vq->slots[chains[count - 1].slot].order + 1,
+                         __ATOMIC_RELEASE);
+    }
+    for (unsigned i = 0; i < count; i++)
+        virtqueue_push(vq, &chains[i], written[i]);
+    if (several)
+        __atomic_store_n(&vq->state->whole, 0, __ATOMIC_RELEASE);
 }
 
 void virtqueue_flush_notify(struct virtqueue *vq)

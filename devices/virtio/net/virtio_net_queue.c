@@ -90,8 +90,8 @@ static void net_rx_use(struct net_pair *pair, size_t len)
 {
     struct virtqueue *vq = net_queue(pair, 0);
     struct net *net = pair->net;
+    size_t parts[NET_HELD_MAX], bytes = 0;
     uint16_t used = 0;
-    size_t bytes = 0;
 
     ++*net->count.received;
     *net->count.received_bytes += len - RV_NET_HEADER_BYTES;
@@ -103,12 +103,11 @@ static void net_rx_use(struct net_pair *pair, size_t len)
               offsetof(struct virtio_net_hdr_mrg_rxbuf, num_buffers), &used, sizeof(used));
     used = le16toh(used);
     for (unsigned i = 0; i < used; i++) {
-        size_t part = pair->held[i].writable_bytes < len ? pair->held[i].writable_bytes : len;
-
+        parts[i] = pair->held[i].writable_bytes < len ? pair->held[i].writable_bytes : len;
         pair->held_bytes -= pair->held[i].writable_bytes;
-        virtqueue_push(vq, &pair->held[i], part);
-        len -= part;
+        len -= parts[i];
     }
+    virtqueue_push_whole(vq, pair->held, parts, used);
     pair->nr_held -= used;
     memmove(pair->held, pair->held + used, pair->nr_held * sizeof(pair->held[0]));
 }

@@ -52,7 +52,7 @@ struct virtq_state {
     uint32_t used;   /* 0x30 where the next used entry goes, as bits 15:0 of `taken` */
     uint32_t held;   /* 0x34 packed: VIRTQ_HELD_x and where the first unpublished one is; or 0 */
     uint32_t vector; /* 0x38 PCI: of used buffers; or VIRTIO_NO_VECTOR */
-    uint32_t pad;    /* 0x3c */
+    uint32_t whole;  /* 0x3c `order` + 1 of the last chain of a push of several; 0: there is none */
 };
 _Static_assert(sizeof(struct virtq_state) == 0x40, "state layout");
 
@@ -75,6 +75,6 @@ struct virtq_inflight {
     uint16_t next;    /* 0x16 packed: the slot of the chain's next descriptor */
     uint16_t id;      /* 0x18 packed: the buffer's, in the chain's first slot */
     uint16_t descs;   /* 0x1a descriptors in the ring, in the chain's first slot */
-    uint32_t written; /* 0x1c once done: the bytes */
+    uint32_t written; /* 0x1c once done, or up to `whole`: the bytes */
 };
 _Static_assert(sizeof(struct virtq_inflight) == 0x20, "state layout");

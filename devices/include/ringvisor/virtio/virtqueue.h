@@ -125,6 +125,14 @@ bool virtqueue_is_current(const struct virtqueue *vq, const struct virtq_chain *
  */
 void virtqueue_push(struct virtqueue *vq, const struct virtq_chain *chain, size_t written);
 
+/*
+ * Several buffers that belong together, in the order in which they were popped, and all that was popped
+ * before was pushed: a frame in merged buffers. If this process ends in between, the next one pushes the
+ * rest when its device resumes. All that the device writes to them must be there by now.
+ */
+void virtqueue_push_whole(struct virtqueue *vq, const struct virtq_chain *chains,
+                          const size_t *written, unsigned count);
+
 /* Publish what was pushed, and interrupt the driver if it asked for that. */
 void virtqueue_flush_notify(struct virtqueue *vq);
 

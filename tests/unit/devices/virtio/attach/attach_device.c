@@ -61,6 +61,7 @@ static void collect(struct attached *a)
         while ((token = driver_get(&a->q[i], &len))) {
             a->done[(uintptr_t)token - 1].count++;
             a->done[(uintptr_t)token - 1].len = len;
+            a->done[(uintptr_t)token - 1].order = ++a->used;
             any = true;
         }
     attach_must(a, !any || causes & 1, "the driver is not told of used buffers");

@@ -49,8 +49,10 @@ struct attached {
     unsigned store;
     struct {
         unsigned count; /* how often it was used */
+        unsigned order; /* when, among all */
         uint32_t len;
     } done[ATTACH_TOKENS];
+    unsigned used;
 
     /* Of some devices: */
     char text[ATTACH_TEXT]; /* console: output of those that died */

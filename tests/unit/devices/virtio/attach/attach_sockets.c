@@ -18,9 +18,10 @@
  * A network card
  */
 
-#define FRAME   100u /* bytes, header included */
-#define OUT(n)  (8u + (n))
-#define BUFFERS 3u /* for frames that come in */
+#define FRAME  100u /* bytes, header included */
+#define OUT(n) (8u + (n))
+#define FRAMES 3u /* that come in, each into a buffer or into two small ones */
+#define SMALL  80u
 
 struct rv_net {
     struct rv_net_info info;
@@ -66,7 +67,7 @@ static int64_t wire_receive(struct rv_instance *host, struct rv_net *net, uint32
 {
     uint8_t frame[FRAME] = {0};
 
-    if (net_test->waiting == BUFFERS)
+    if (net_test->waiting == FRAMES)
         return -EAGAIN;
     frame[FRAME - 1] = (uint8_t)net_test->waiting++;
     CHECK(iov_write(iov, count, 0, frame, sizeof(frame)) == FRAME);
@@ -97,7 +98,7 @@ static void net_prepare(struct attached *a)
     struct rv_vmm_ops *ops = &a->host.ops;
 
     net_test = a;
-    a->waiting = BUFFERS;
+    a->waiting = FRAMES;
     ops->net_open = wire_open;
     ops->net_info = wire_info;
     ops->net_send = wire_send;
@@ -108,12 +109,20 @@ static void net_prepare(struct attached *a)
     ops->net_close = wire_close;
 }
 
+/* Into how many buffers a frame goes. */
+static unsigned net_parts(const struct attached *a)
+{
+    return a->of == &attach_net_merged ? 2 : 1;
+}
+
 static void net_begin(struct attached *a)
 {
+    const uint32_t room = net_parts(a) == 1 ? 0x1000 : SMALL;
+
     memset(a->out, 0, sizeof(a->out));
     memset(a->in, 0, sizeof(a->in));
-    for (unsigned i = 0; i < BUFFERS; i++) {
-        const struct driver_seg in = {ATTACH_AT(i), 0x1000, true};
+    for (unsigned i = 0; i < FRAMES * net_parts(a); i++) {
+        const struct driver_seg in = {ATTACH_AT(i), room, true};
 
         /* Those that a lost frame was for are still the device's. */
         if (a->round == 0 || a->done[i].count)
@@ -135,11 +144,52 @@ static bool net_work(struct attached *a, bool kick)
     for (unsigned i = 0; i < 2 && kick; i++)
         attach_kick(a, i);
     for (unsigned i = 0; i < 4; i++) {
-        if (a->net->want && a->waiting < BUFFERS)
+        if (a->net->want && a->waiting < FRAMES)
             a->net->callbacks.readable(a->net->opaque, 0);
         plugin_host_turn(&a->host, 1000000);
     }
     return true;
+}
+
+/* The buffer that was used next after that one, or NULL. */
+static const uint8_t *net_next(struct attached *a, unsigned *order, uint32_t *len)
+{
+    unsigned best = ATTACH_TOKENS;
+
+    for (unsigned i = 0; i < FRAMES * net_parts(a); i++)
+        if (a->done[i].count && a->done[i].order > *order &&
+            (best == ATTACH_TOKENS || a->done[i].order < a->done[best].order))
+            best = i;
+    if (best == ATTACH_TOKENS)
+        return NULL;
+    attach_used_once(a, best, 0);
+    *order = a->done[best].order;
+    *len = a->done[best].len;
+    return attach_bytes(a, best);
+}
+
+/* As a driver takes the buffers: the first one of a frame says how many there are. */
+static void net_check_in(struct attached *a)
+{
+    unsigned order = 0;
+    const uint8_t *at;
+    uint32_t len = 0;
+
+    while ((at = net_next(a, &order, &len))) {
+        struct virtio_net_hdr_mrg_rxbuf header;
+        uint32_t before = 0;
+
+        memcpy(&header, at, sizeof(header));
+        attach_must(a, header.num_buffers == net_parts(a), "a frame in a wrong number of buffers");
+        for (unsigned i = 1; at && i < net_parts(a); i++) {
+            before += len;
+            at = net_next(a, &order, &len);
+        }
+        attach_must(a, at && before + len == FRAME, "a frame without its end");
+        if (at)
+            attach_must(a, at[len - 1] < FRAMES && ++a->in[at[len - 1]] == 1,
+                        "a frame came twice, or is none");
+    }
 }
 
 /* What was on its way may be lost, as on a wire. Nothing comes twice. */
@@ -152,33 +202,22 @@ static void net_check(struct attached *a)
         attach_must(a, a->out[i] <= 1, "a frame was sent twice");
         lost += !a->out[i];
     }
-    for (unsigned i = 0; i < BUFFERS; i++) {
-        const uint8_t *at = attach_bytes(a, i);
-
-        if (!a->done[i].count)
-            continue;
-        attach_used_once(a, i, FRAME);
-        attach_must(a, at[FRAME - 1] < BUFFERS && ++a->in[at[FRAME - 1]] == 1,
-                    "a frame came twice, or is none");
-    }
-    for (unsigned i = 0; i < BUFFERS && a->waiting == BUFFERS; i++)
+    net_check_in(a);
+    for (unsigned i = 0; i < FRAMES && a->waiting == FRAMES; i++)
         lost += !a->in[i];
     attach_must(a, lost <= a->dead, "more than one frame is lost");
 }
 
-const struct attach_case attach_net = {
-    .name = "network card",
-    .plugin = "virtio-net",
-    .properties = {{"backend", "tap"}, {"mac", "52:54:00:12:34:56"}},
-    .features = VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF),
-    .queues = 2,
-    .size = 32,
-    .data = true,
-    .prepare = net_prepare,
-    .begin = net_begin,
-    .work = net_work,
-    .check = net_check,
-};
+#define NET(what)                                                                                  \
+    {                                                                                              \
+        .name = what, .plugin = "virtio-net",                                                      \
+        .properties = {{"backend", "tap"}, {"mac", "52:54:00:12:34:56"}},                          \
+        .features = VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF), .queues = 2, .size = 32, .data = true, \
+        .prepare = net_prepare, .begin = net_begin, .work = net_work, .check = net_check,          \
+    }
+
+const struct attach_case attach_net = NET("network card");
+const struct attach_case attach_net_merged = NET("network card, two buffers a frame");
 
 /*
  * Sockets

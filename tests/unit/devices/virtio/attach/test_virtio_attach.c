@@ -20,12 +20,13 @@
 
 static const struct attach_case *case_of(unsigned i)
 {
-    const struct attach_case *more[] = {&attach_console, &attach_net, &attach_vsock, &attach_fs};
+    const struct attach_case *more[] = {&attach_console, &attach_net, &attach_net_merged,
+                                        &attach_vsock, &attach_fs};
 
     return i < attach_nr_cases ? &attach_cases[i] : more[i - attach_nr_cases];
 }
 
-#define NR_CASES (attach_nr_cases + 4)
+#define NR_CASES (attach_nr_cases + 5)
 
 static unsigned kill_in(const struct attach_case *of, bool packed)
 {
