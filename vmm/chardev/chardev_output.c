@@ -4,11 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "vmm/keeper/kept.h"
-#include "vmm/util/memfile.h"
+#include "vmm/keeper/kept_memory.h"
 
 #define OUTPUT_KEPT "output"
 
@@ -28,34 +26,15 @@ static size_t bytes_of(uint32_t size)
     return sizeof(struct output_ring) + size;
 }
 
-/* MAP_FAILED: there is none. */
-static struct output_ring *map(uint32_t size)
-{
-    unsigned number = kept_number(OUTPUT_KEPT);
-    int fd = kept_get(OUTPUT_KEPT "%u", number);
-    bool found = fd >= 0;
-    void *ring = MAP_FAILED;
-    struct stat st;
-
-    if (!found)
-        fd = memfile_create("ringvisor output", bytes_of(size));
-    if (fd < 0)
-        return ring;
-    if ((found || kept_put(fd, OUTPUT_KEPT "%u", number) == 0) && fstat(fd, &st) == 0 &&
-        (size_t)st.st_size >= bytes_of(size))
-        ring = mmap(NULL, bytes_of(size), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    return ring;
-}
-
 struct chardev_output *chardev_output_new(uint32_t size)
 {
     struct chardev_output *output = calloc(1, sizeof(*output));
 
     if (!output)
         return NULL;
-    *output = (struct chardev_output){map(size), size};
-    if (output->ring == MAP_FAILED) {
+    *output = (struct chardev_output){
+        kept_memory(bytes_of(size), OUTPUT_KEPT "%u", kept_number(OUTPUT_KEPT)), size};
+    if (!output->ring) {
         free(output);
         return NULL;
     }

@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "vmm/disk/lock.h"
 #include "vmm/keeper/kept.h"
+#include "vmm/keeper/kept_memory.h"
 #include "vmm/util/log.h"
-#include "vmm/util/memfile.h"
 
 #define KEPT_RECORDS "disks"
 #define RECORDS      256u
@@ -18,29 +17,10 @@
 /* Without a keeper, or memory, each is this process's. */
 static struct disk_record own[RECORDS];
 
-/* All records, or NULL. They stay until the end of the process. */
-static struct disk_record *find_records(void)
-{
-    int fd = kept_get(KEPT_RECORDS);
-    void *at = MAP_FAILED;
-
-    if (fd < 0 && kept_has_keeper()) {
-        fd = memfile_create("ringvisor disks", sizeof(own));
-        if (fd >= 0 && kept_put(fd, KEPT_RECORDS)) {
-            close(fd);
-            fd = -1;
-        }
-    }
-    if (fd >= 0) {
-        at = mmap(NULL, sizeof(own), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        close(fd);
-    }
-    return at == MAP_FAILED ? NULL : at;
-}
-
 struct disk_record *disk_kept_record(unsigned *number)
 {
-    struct disk_record *records = find_records();
+    /* They stay until the end of the process. */
+    struct disk_record *records = kept_has_keeper() ? kept_memory(sizeof(own), KEPT_RECORDS) : NULL;
 
     *number = kept_number("disk");
     if (records && *number < RECORDS)

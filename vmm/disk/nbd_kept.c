@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "vmm/keeper/kept.h"
+#include "vmm/keeper/kept_memory.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
-#include "vmm/util/memfile.h"
 
 #define CHANGES  256u
 #define WAIT_MS  60000 /* for the server, as after a lost connection */
@@ -131,25 +131,6 @@ static void wait_for_replies(struct nbd_record *record, int socket, const char *
     free(buffer);
 }
 
-static struct nbd_record *open_record(unsigned number)
-{
-    int fd = kept_get("disk-%u-changes", number);
-    void *at = MAP_FAILED;
-
-    if (fd < 0) {
-        fd = memfile_create("ringvisor disk changes", sizeof(struct nbd_record));
-        if (fd >= 0 && kept_put(fd, "disk-%u-changes", number)) {
-            close(fd);
-            fd = -1;
-        }
-    }
-    if (fd >= 0) {
-        at = mmap(NULL, sizeof(struct nbd_record), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        close(fd);
-    }
-    return at == MAP_FAILED ? NULL : at;
-}
-
 struct nbd_kept *nbd_kept_open(unsigned number, const char *path)
 {
     struct nbd_kept *kept = kept_has_keeper() ? calloc(1, sizeof(*kept)) : NULL;
@@ -159,7 +140,7 @@ struct nbd_kept *nbd_kept_open(unsigned number, const char *path)
         return NULL;
     kept->number = number;
     kept->socket = -1;
-    kept->record = open_record(number);
+    kept->record = kept_memory(sizeof(*kept->record), "disk-%u-changes", number);
     if (!kept->record) {
         free(kept);
         return NULL;
