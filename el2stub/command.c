@@ -159,27 +159,18 @@ static const struct command {
     [RV_COMMAND_FLUSH] = {.handle = flush, .need = A_VM},
 };
 
-/* The command's entry in the table. One that does not exist has no handler. */
-static const struct command *command_named(const struct rv_command *c)
-{
-    return &commands[index_nospec(c->op, RV_COMMAND_COUNT)];
-}
-
-static bool is_vcpu_here(const struct pcpu *pcpu, const struct rv_command *c)
-{
-    return pcpu->vcpu && pcpu->vcpu - vcpus == c->vcpu;
-}
-
 static int dispatch(struct pcpu *pcpu, const struct rv_command *c, uint64_t *value)
 {
-    const struct command *command = command_named(c);
+    /* A command that does not exist has no handler. */
+    const struct command *command = &commands[index_nospec(c->op, RV_COMMAND_COUNT)];
     const struct vm *vm = vm_named(c);
+    bool is_here = pcpu->vcpu && pcpu->vcpu - vcpus == c->vcpu;
     int error = RV_REFUSED_VM;
 
     if (!command->handle)
         return RV_REFUSED_OP;
     if (command->need == A_VCPU_HERE)
-        return is_vcpu_here(pcpu, c) ? command->handle(pcpu, c, value) : (int)RV_REFUSED_STATE;
+        return is_here ? command->handle(pcpu, c, value) : (int)RV_REFUSED_STATE;
     while (__atomic_test_and_set(&lock, __ATOMIC_ACQUIRE))
         cpu_relax();
     pcpu->locks = true;

@@ -21,7 +21,7 @@ static int map(uint64_t start, uint64_t size, uint64_t attr)
     if ((start | size) % RV_PAGE_SIZE ||
         !range_inside(start, size, base, attr == DEVICE ? VA_SIZE : boot.mem_size))
         return RV_REFUSED_RANGE;
-    return pgtable_map(mmu_root, start, start, size, attr, false, ~0u);
+    return pgtable_map(mmu_root, 1, start, start, size, attr, false, ~0u);
 }
 
 /* 0, or: an area lies outside, areas overlap, or the table pages are too few. */

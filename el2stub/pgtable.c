@@ -4,8 +4,8 @@
  * the stub's own stage 1: the descriptors have one layout, only the attributes
  * differ. Level 1 entries map 1 GiB, level 2 ones 2 MiB, level 3 ones 4 KiB.
  *
- * The caller has checked that addresses and sizes are multiples of 4 KiB, do
- * not wrap, and fit into the root table.
+ * `first` is the level of the root table, 1 or 2. The caller has checked that addresses and
+ * sizes are multiples of 4 KiB, do not wrap, and fit into the root table.
  */
 #include "arch.h"
 #include "el2stub/stub.h"
@@ -14,15 +14,16 @@
 
 uint64_t pgtable_next, pgtable_end;
 
-/* An empty table, or NULL. */
-static uint64_t *table_alloc(void)
+/* An empty table of `size` bytes, a power of two, aligned to it; or NULL. */
+uint64_t *pgtable_alloc(uint64_t size)
 {
-    uint64_t *table = (uint64_t *)pgtable_next;
+    uint64_t start = (pgtable_next + size - 1) & ~(size - 1);
+    uint64_t *table = (uint64_t *)start;
 
-    if (pgtable_end - pgtable_next < RV_PAGE_SIZE)
+    if (!range_inside(start, size, pgtable_next, pgtable_end - pgtable_next))
         return NULL;
-    pgtable_next += RV_PAGE_SIZE;
-    for (unsigned i = 0; i < ENTRIES; i++)
+    pgtable_next = start + size;
+    for (uint64_t i = 0; i < size / sizeof(*table); i++)
         table[i] = 0;
     return table;
 }
@@ -37,12 +38,12 @@ static void pte_set(uint64_t *pte, uint64_t value)
 }
 
 /* The entry for `in` at `*level` or, if the walk ends before, where it ends. */
-static uint64_t *walk(uint64_t *root, uint64_t in, unsigned *level)
+static uint64_t *walk(uint64_t *root, unsigned first, uint64_t in, unsigned *level)
 {
     unsigned want = *level;
-    uint64_t *pte = &root[in >> 30];
+    uint64_t *pte = &root[in / LEVEL_SIZE(first)];
 
-    for (*level = 1; *level < want && IS_TABLE(*pte, *level); ++*level) {
+    for (*level = first; *level < want && IS_TABLE(*pte, *level); ++*level) {
         uint64_t *table = (uint64_t *)(*pte & PTE_ADDR);
 
         pte = &table[in >> (30 - 9 * *level) & (ENTRIES - 1)];
@@ -50,11 +51,9 @@ static uint64_t *walk(uint64_t *root, uint64_t in, unsigned *level)
     return pte;
 }
 
-/* The level of the largest entry that may begin at both addresses and maps no more than `size`. */
-static unsigned choose_level(uint64_t in, uint64_t out, uint64_t size)
+/* The level, from `level` on, of the largest entry that may begin at both addresses and maps no more than `size`. */
+static unsigned choose_level(unsigned level, uint64_t in, uint64_t out, uint64_t size)
 {
-    unsigned level = 1;
-
     while (level < 3 && (size < LEVEL_SIZE(level) || (in | out) % LEVEL_SIZE(level)))
         level++;
     return level;
@@ -66,25 +65,26 @@ static unsigned choose_level(uint64_t in, uint64_t out, uint64_t size)
  * `steps` entries and tables. 0, RV_REFUSED_OVERLAP, RV_REFUSED_RANGE: more steps are
  * needed, or NO_ROOM: no table page left; then nothing is mapped.
  */
-int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
-                bool pages_only, uint32_t steps)
+int pgtable_map(uint64_t *root, unsigned first, uint64_t in, uint64_t out, uint64_t size,
+                uint64_t attr, bool pages_only, uint32_t steps)
 {
     for (int commit = 0; commit <= 1; commit++) {
         for (uint64_t done = 0; done < size;) {
-            unsigned level = pages_only ? 3 : choose_level(in + done, out + done, size - done);
+            unsigned level =
+                pages_only ? 3 : choose_level(first, in + done, out + done, size - done);
             unsigned at = level;
-            uint64_t *pte = walk(root, in + done, &at);
+            uint64_t *pte = walk(root, first, in + done, &at);
 
             while (IS_TABLE(*pte, at)) { /* a level further down there may be room */
                 at = ++level;
-                pte = walk(root, in + done, &at);
+                pte = walk(root, first, in + done, &at);
             }
             if (*pte & PTE_VALID)
                 return RV_REFUSED_OVERLAP;
             if (!commit && steps-- == 0)
                 return RV_REFUSED_RANGE;
             if (at < level) {
-                uint64_t *table = table_alloc();
+                uint64_t *table = pgtable_alloc(RV_PAGE_SIZE);
 
                 if (!table)
                     return NO_ROOM;
@@ -105,14 +105,14 @@ int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64
  * entries that do not reach beyond it: the first pass looks. `attr` 0: unmap it; what is not mapped
  * stays so. 0, RV_REFUSED_OVERLAP, or RV_REFUSED_RANGE: more than RV_MAX_ENTRIES.
  */
-int pgtable_protect(uint64_t *root, uint64_t in, uint64_t size, uint64_t attr)
+int pgtable_protect(uint64_t *root, unsigned first, uint64_t in, uint64_t size, uint64_t attr)
 {
     uint32_t steps = RV_MAX_ENTRIES;
 
     for (int commit = 0; commit <= 1; commit++) {
         for (uint64_t done = 0; done < size;) {
             unsigned level = 3;
-            uint64_t *pte = walk(root, in + done, &level);
+            uint64_t *pte = walk(root, first, in + done, &level);
 
             if (!commit && steps-- == 0)
                 return RV_REFUSED_RANGE;

@@ -40,9 +40,9 @@
 #define CNTHCT_NO_TRAPS (3ull | 1ull << 2 | 5ull << 4)
 
 /* VTCR_EL2; what all of it have: RES1; SH0 inner, ORGN0 and IRGN0 write-back. */
-#define VTCR_COMMON (1ull << 31 | 3ull << 12 | 1ull << 10 | 1ull << 8)
-#define VTCR_SL0_L1 (1ull << 6) /* the walk starts at level 1 */
-#define VTCR_PS_40  (2ull << 16)
+#define VTCR_COMMON     (1ull << 31 | 3ull << 12 | 1ull << 10 | 1ull << 8)
+#define VTCR_SL0(level) ((2ull - (level)) << 6) /* where the walk starts, with this granule */
+#define VTCR_PS_40      (2ull << 16)
 
 /* Descriptors, VMSAv8-64, 4 KiB granule (D8.3). */
 #define PTE_VALID    1ull

@@ -8,9 +8,6 @@
 #include "arch.h"
 #include "el2stub/stub.h"
 
-/* Two concatenated tables each: 40 bits of IPA (Arm ARM D8.2.5). */
-static uint64_t roots[RV_MAX_VMS][2 * 512] __attribute__((aligned(8192)));
-
 /* Does [start, start + size) lie in [base, base + limit), is it not empty, and does it not wrap? */
 bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit)
 {
@@ -31,27 +28,27 @@ uint64_t stage2_attributes(uint64_t prot)
     return attr;
 }
 
-static int check_ipa(ipa_t ipa, uint64_t size)
+static int check(ipa_t ipa, uint64_t size, uint64_t flags)
 {
     if ((ipa.v | size) % RV_PAGE_SIZE != 0)
         return RV_REFUSED_ALIGN;
-    return range_inside(ipa.v, size, 0, 1ull << RV_IPA_BITS) ? 0 : RV_REFUSED_RANGE;
+    if (!range_inside(ipa.v, size, 0, 1ull << IPA_BITS))
+        return RV_REFUSED_RANGE;
+    return flags & ~(uint64_t)(RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC) ? RV_REFUSED_FLAGS : 0;
 }
 
 int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_t prot)
 {
-    int error = check_ipa(ipa, size);
+    int error = check(ipa, size, prot & ~(uint64_t)RV_MAP_PAGES_ONLY);
 
     if (error)
         return error;
-    if (prot & ~(uint64_t)(RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC | RV_MAP_PAGES_ONLY))
-        return RV_REFUSED_FLAGS;
     if (offset % RV_PAGE_SIZE != 0)
         return RV_REFUSED_ALIGN;
     if (!range_inside(offset, size, vm->ram_offset, vm->ram_size))
         return RV_REFUSED_RANGE;
-    return pgtable_map(vm->root, ipa.v, boot.mem_base + offset, size, stage2_attributes(prot),
-                       (prot & RV_MAP_PAGES_ONLY) != 0, RV_MAX_ENTRIES);
+    return pgtable_map(vm->root, STAGE2_FIRST, ipa.v, boot.mem_base + offset, size,
+                       stage2_attributes(prot), (prot & RV_MAP_PAGES_ONLY) != 0, RV_MAX_ENTRIES);
 }
 
 /*
@@ -60,13 +57,12 @@ int stage2_map(struct vm *vm, ipa_t ipa, uint64_t offset, uint64_t size, uint64_
  */
 int stage2_protect(struct vm *vm, ipa_t ipa, uint64_t size, uint64_t prot)
 {
-    int error = check_ipa(ipa, size);
+    int error = check(ipa, size, prot);
 
     if (error)
         return error;
-    if (prot & ~(uint64_t)(RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC))
-        return RV_REFUSED_FLAGS;
-    error = pgtable_protect(vm->root, ipa.v, size, prot ? stage2_attributes(prot) : 0);
+    error =
+        pgtable_protect(vm->root, STAGE2_FIRST, ipa.v, size, prot ? stage2_attributes(prot) : 0);
     tlb_flush_guests();
     return error;
 }
@@ -88,7 +84,9 @@ int stage2_create(struct vm *vm, unsigned index, uint64_t offset, uint64_t size)
     }
     vm->ram_offset = offset;
     vm->ram_size = size;
-    vm->root = roots[index];
+    vm->root = pgtable_alloc(STAGE2_ROOT);
+    if (!vm->root)
+        return NO_ROOM;
     vm->vttbr = (uint64_t)(index + 1) << 48 | (uint64_t)vm->root; /* VMID 0 is no VM's */
     vm->exists = true;
     return 0;

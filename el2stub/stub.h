@@ -24,6 +24,15 @@
 /* A field of an ID register. */
 #define ID_FIELD(reg, shift) ((reg) >> (shift)&0xf)
 
+/*
+ * The guests' stage 2: bits of IPA, the level of the root table, and its size. It is several
+ * concatenated tables (Arm ARM D8.2.5): two of level 1, or 16 of level 2.
+ */
+#define SMALL_IPA    (boot.features & RV_FEATURE_SMALL_IPA)
+#define IPA_BITS     (SMALL_IPA ? RV_IPA_SMALL : RV_IPA_BITS)
+#define STAGE2_FIRST (SMALL_IPA ? 2u : 1u)
+#define STAGE2_ROOT  (SMALL_IPA ? 0x10000ull : 0x2000ull)
+
 /* What the guest calls physical. A plain uint64_t is a physical address or an offset. */
 typedef struct {
     uint64_t v;
@@ -34,7 +43,7 @@ struct vm {
     bool stopped;        /* an illegal command named it: none of its vCPUs runs again */
     uint64_t ram_offset; /* all memory that this VM may ever have mapped */
     uint64_t ram_size;
-    uint64_t *root; /* stage 2, level 1, two concatenated tables */
+    uint64_t *root; /* stage 2, of level STAGE2_FIRST */
     uint64_t vttbr; /* VTTBR_EL2 while this VM runs */
 };
 
@@ -154,11 +163,12 @@ bool range_inside(uint64_t start, uint64_t size, uint64_t base, uint64_t limit);
 /* mmu.c: the stub's own stage 1. */
 int mmu_build(void);
 
-/* pgtable.c: 4 KiB granule tables whose first level has 1 GiB entries. */
+/* pgtable.c: 4 KiB granule tables whose first level has entries of 1 GiB, or of 2 MiB. */
 extern uint64_t pgtable_next, pgtable_end; /* table pages that were not used yet */
-int pgtable_map(uint64_t *root, uint64_t in, uint64_t out, uint64_t size, uint64_t attr,
-                bool pages_only, uint32_t steps);
-int pgtable_protect(uint64_t *root, uint64_t in, uint64_t size, uint64_t attr);
+uint64_t *pgtable_alloc(uint64_t size);
+int pgtable_map(uint64_t *root, unsigned first, uint64_t in, uint64_t out, uint64_t size,
+                uint64_t attr, bool pages_only, uint32_t steps);
+int pgtable_protect(uint64_t *root, unsigned first, uint64_t in, uint64_t size, uint64_t attr);
 
 /* cache.c */
 void cache_clean(uint64_t start, uint64_t size);

@@ -82,7 +82,7 @@ void world_init_cpu(void)
     write_sysreg(mdcr, mdcr_el2);
     write_sysreg(CNTHCT_NO_TRAPS, cnthctl_el2);
     write_sysreg(0, hstr_el2);
-    write_sysreg(VTCR_COMMON | VTCR_SL0_L1 | VTCR_PS_40 | (64 - RV_IPA_BITS), vtcr_el2);
+    write_sysreg(VTCR_COMMON | VTCR_SL0(STAGE2_FIRST) | VTCR_PS_40 | (64 - IPA_BITS), vtcr_el2);
     init_traps_of_features();
     write_sysreg(0, oslar_el1); /* the guest's own OS lock is the vmm's to emulate */
     isb();

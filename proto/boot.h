@@ -17,11 +17,13 @@
 #define RV_PAGE_SIZE  4096u
 #define RV_BLOCK_SIZE 0x200000ull
 #define RV_IPA_BITS   40u
+#define RV_IPA_SMALL  34u /* with RV_FEATURE_SMALL_IPA */
 
 /* Optional behaviour: the vmm requests it, the stub reports what it accepted. */
 #define RV_FEATURE_TIMESTAMP 0x1u /* events carry CNTPCT_EL0 */
 #define RV_FEATURE_IDLE      0x2u /* the stub handles trapped WFI itself */
-#define RV_FEATURES_KNOWN    (RV_FEATURE_TIMESTAMP | RV_FEATURE_IDLE)
+#define RV_FEATURE_SMALL_IPA 0x4u /* guests have RV_IPA_SMALL bits of IPA */
+#define RV_FEATURES_KNOWN    (RV_FEATURE_TIMESTAMP | RV_FEATURE_IDLE | RV_FEATURE_SMALL_IPA)
 
 /* The first bytes of the stub's first loaded segment. */
 struct rv_stub_header {

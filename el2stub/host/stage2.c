@@ -10,7 +10,6 @@
 
 #define PA_BITS_MAX  48u /* 52 bits need the 64 KiB granule, or FEAT_LPA2 */
 #define LEVEL_0_BITS 44u /* from here on the walk starts at level 0 (VTCR_EL2.SL0) */
-#define VTCR_SL0_L0  (2ull << 6)
 #define VTCR_PS      16
 #define HCR_TSC      (1ull << 19) /* trap: SMC */
 #define HOST_ATTR    (S2_NORMAL_WB | S2_READ | S2_WRITE | PTE_AF)
@@ -50,13 +49,14 @@ int host_stage2_build(uint64_t *end)
         level_0[i] = ((uint64_t)root + i * RV_PAGE_SIZE) | PTE_TABLE;
     vttbr = bits >= LEVEL_0_BITS ? (uint64_t)level_0 : (uint64_t)root;
     vtcr = VTCR_COMMON | (uint64_t)pa_range() << VTCR_PS | (64 - bits) |
-           (bits >= LEVEL_0_BITS ? VTCR_SL0_L0 : VTCR_SL0_L1);
+           VTCR_SL0(bits >= LEVEL_0_BITS ? 0 : 1);
     pgtable_next = (uint64_t)image_end;
     pgtable_end = (uint64_t)root;
-    error = pgtable_map(root, 0, 0, stub, HOST_ATTR, false, ~0u);
+    error = pgtable_map(root, 1, 0, 0, stub, HOST_ATTR, false, ~0u);
     if (error)
         return error;
-    return pgtable_map(root, stub_end, stub_end, (1ull << bits) - stub_end, HOST_ATTR, false, ~0u);
+    return pgtable_map(root, 1, stub_end, stub_end, (1ull << bits) - stub_end, HOST_ATTR, false,
+                       ~0u);
 }
 
 /*

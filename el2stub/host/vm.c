@@ -12,8 +12,6 @@
 #include "el2stub/host/host.h"
 #include "shortcut.h"
 
-#define ROOT_SIZE 0x2000ull /* two concatenated tables: el2stub/stage2.c */
-
 static struct host_vm {
     uint32_t first_vcpu, nr_vcpus;
     uint64_t cpus; /* those that serve it */
@@ -26,8 +24,8 @@ static uint8_t lock;
 /* What of the stub's memory is left is divided among the VMs. */
 void host_vm_init(void)
 {
-    tables = (pgtable_next + ROOT_SIZE - 1) & ~(ROOT_SIZE - 1);
-    tables_size = (pgtable_end - tables) / RV_MAX_VMS & ~(ROOT_SIZE - 1);
+    tables = (pgtable_next + STAGE2_ROOT - 1) & ~(STAGE2_ROOT - 1);
+    tables_size = (pgtable_end - tables) / RV_MAX_VMS & ~(STAGE2_ROOT - 1);
 }
 
 static int create(uint64_t index, uint64_t first_vcpu, uint64_t nr_vcpus)
@@ -41,12 +39,12 @@ static int create(uint64_t index, uint64_t first_vcpu, uint64_t nr_vcpus)
     host->first_vcpu = (uint32_t)first_vcpu;
     host->nr_vcpus = (uint32_t)nr_vcpus;
     host->cpus = 0;
-    host->next = root + ROOT_SIZE;
-    for (uint32_t i = 0; i < ROOT_SIZE / 8; i++)
-        ((uint64_t *)root)[i] = 0;
+    pgtable_next = root;
+    pgtable_end = root + tables_size;
     vm->stopped = false;
     vm->ram_size = 0; /* so that no command of a ring maps anything */
-    vm->root = (uint64_t *)root;
+    vm->root = pgtable_alloc(STAGE2_ROOT);
+    host->next = pgtable_next;
     vm->vttbr = (index + 1) << 48 | root; /* VMID 0 is the host's */
     vm->exists = true;
     return 0;
@@ -62,15 +60,15 @@ static int lend(uint64_t index, uint64_t ipa, uint64_t pa, uint64_t size)
 
     size -= prot;
     if (!vms[index].exists || (ipa | pa) % RV_PAGE_SIZE ||
-        !range_inside(ipa, size, 0, 1ull << RV_IPA_BITS) ||
+        !range_inside(ipa, size, 0, 1ull << IPA_BITS) ||
         !range_inside(pa, size, 0, 1ull << RV_IPA_BITS))
         return RV_HOST_BUSY;
     if (pa < stub_end && pa + size > stub)
         return RV_HOST_BUSY;
     pgtable_next = host->next;
     pgtable_end = tables + (index + 1) * tables_size;
-    error =
-        pgtable_map(vms[index].root, ipa, pa, size, stage2_attributes(prot), false, RV_MAX_ENTRIES);
+    error = pgtable_map(vms[index].root, STAGE2_FIRST, ipa, pa, size, stage2_attributes(prot),
+                        false, RV_MAX_ENTRIES);
     host->next = pgtable_next;
     return error ? RV_HOST_BUSY : 0;
 }

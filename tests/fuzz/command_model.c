@@ -35,7 +35,7 @@ static uint64_t digest(unsigned vm)
     uint64_t sum = 0, base = boot.mem_base + model.vm[vm].ram;
 
     for (uint64_t ipa = 0; ipa < 1ull << 40;) {
-        struct walk w = walker(vms[vm].root, ipa);
+        struct walk w = walker(REG(vtcr_el2), vms[vm].root, ipa);
 
         if (w.valid) {
             MODEL_CHECK(w.sound && inside(w.pa, w.size, base, model.vm[vm].size));
@@ -183,7 +183,7 @@ static bool range_is(unsigned vm, uint64_t ipa, uint64_t size, enum range want)
     uint32_t entries = 0;
 
     for (uint64_t at = ipa; at < ipa + size; entries++) {
-        struct walk w = walker(vms[vm].root, at);
+        struct walk w = walker(REG(vtcr_el2), vms[vm].root, at);
         uint64_t start = at & ~(w.size - 1);
 
         if (want != UNMAPPED && entries == RV_MAX_ENTRIES)
@@ -375,7 +375,7 @@ static void check_mapped(const struct rv_command *c)
 
     for (int end = 0; end <= 1; end++) {
         uint64_t at = end ? size - 4096 : 0;
-        struct walk w = walker(vms[c->vm].root, c->arg[0] + at);
+        struct walk w = walker(REG(vtcr_el2), vms[c->vm].root, c->arg[0] + at);
 
         MODEL_CHECK(w.valid == (map || prot != 0));
         if (!w.valid)

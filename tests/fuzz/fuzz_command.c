@@ -321,10 +321,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input.data = data;
     input.size = size;
     input.more = 0xcbf29ce484222325ull;
+    fake_features = size % 2 ? RV_FEATURE_SMALL_IPA : 0;
     fake_reset(4);
-    fake_pool(TABLES);
     model_reset();
     start();
+    fake_pool(TABLES);
     model_check();
     for (unsigned i = 0; i < STEPS; i++) {
         step();

@@ -12,10 +12,13 @@ static uint64_t align_up(uint64_t value, uint64_t to)
     return (value + to - 1) / to * to;
 }
 
-/* One page of entries for each 2 MiB, one table for each GiB, some for ends and the stub itself. */
+/*
+ * One page of entries for each 2 MiB, one table for each GiB, a root of 16 tables aligned to its size,
+ * some for ends and the stub itself.
+ */
 static uint64_t table_bytes(uint64_t ram_size)
 {
-    return (ram_size / RV_BLOCK_SIZE + 2 * (ram_size / GIB) + 64) * RV_PAGE_SIZE;
+    return (ram_size / RV_BLOCK_SIZE + 2 * (ram_size / GIB) + 2 * 16 + 64) * RV_PAGE_SIZE;
 }
 
 void layout_make(struct layout *layout, uint64_t stub, uint64_t image_size, unsigned nr_pcpus,

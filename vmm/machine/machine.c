@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "proto/arm/gic.h"
+#include "vmm/board/board.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
@@ -20,6 +21,7 @@ void machine_boot_page(struct machine *machine, const struct machine_config *con
                        uint64_t mem_base)
 {
     struct rv_boot_page *boot = machine->boot;
+    uint64_t ram_end = BOARD_RAM_BASE + config->ram_size; /* nothing of the board is above it */
 
     machine->nr_pcpus = config->nr_pcpus;
     machine->nr_vcpus = config->nr_vcpus;
@@ -28,7 +30,8 @@ void machine_boot_page(struct machine *machine, const struct machine_config *con
     boot->abi_minor = RV_ABI_MINOR;
     boot->nr_pcpus = config->nr_pcpus;
     boot->features = (config->timestamps ? RV_FEATURE_TIMESTAMP : 0u) |
-                     (config->nr_pcpus == config->nr_vcpus ? RV_FEATURE_IDLE : 0u);
+                     (config->nr_pcpus == config->nr_vcpus ? RV_FEATURE_IDLE : 0u) |
+                     (ram_end <= 1ull << RV_IPA_SMALL ? RV_FEATURE_SMALL_IPA : 0u);
     boot->mem_base = mem_base;
     boot->mem_size = machine->layout.total;
     boot->stub_offset = machine->layout.stub;

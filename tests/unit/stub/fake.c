@@ -18,7 +18,7 @@ struct rv_vcpu_page *fake_pages;
 char image_start[RV_PAGE_SIZE], image_text_end[1], image_rodata_end[1], image_end[1];
 
 static uint8_t *shared; /* with a page that traps before it and behind it */
-static uint8_t tables[FAKE_TABLES][RV_PAGE_SIZE] __attribute__((aligned(4096)));
+static uint8_t tables[FAKE_POOL][RV_PAGE_SIZE] __attribute__((aligned(65536)));
 static jmp_buf asleep;
 static uint64_t random_state;
 
@@ -549,9 +549,12 @@ static void map_shared(void)
     fake_pages = (struct rv_vcpu_page *)(shared + CHANNELS_SIZE);
 }
 
+uint64_t fake_features;
+
 static void boot_as(uint32_t nr_lrs)
 {
     memset(&boot, 0, sizeof(boot));
+    boot.features = fake_features;
     boot.mem_base = (uint64_t)shared;
     boot.nr_pcpus = FAKE_CORES;
     boot.nr_vcpus = FAKE_VCPUS;
@@ -592,10 +595,6 @@ void fake_reset(uint32_t nr_lrs)
 {
     if (!shared)
         map_shared();
-    for (uint32_t i = 0; i < RV_MAX_VMS; i++) {
-        if (vms[i].root)
-            memset(vms[i].root, 0, 1024 * sizeof(uint64_t));
-    }
     access.pa = 0;
     memset(shared, 0, SHARED_SIZE);
     memset(&fake, 0, sizeof(fake));
@@ -605,7 +604,8 @@ void fake_reset(uint32_t nr_lrs)
     fake.nr_counters = FAKE_COUNTERS;
     fake.sve_lengths = FAKE_SVE_LENGTHS;
     boot_as(nr_lrs);
-    fake_pool(FAKE_TABLES);
+    pgtable_next = (uint64_t)tables;
+    fake_pool(FAKE_POOL);
     fake_use(0);
     fake_seed(1);
 }
@@ -624,9 +624,11 @@ uint64_t *fake_lr(uint32_t n)
 
 void fake_pool(uint32_t nr_tables)
 {
-    memset(tables, 0xff, sizeof(tables)); /* what is handed out must be cleared */
-    pgtable_next = (uint64_t)tables;
-    pgtable_end = (uint64_t)tables + nr_tables * RV_PAGE_SIZE;
+    uint64_t left = (uint64_t)tables + sizeof(tables) - pgtable_next;
+    uint64_t size = nr_tables * RV_PAGE_SIZE < left ? nr_tables * RV_PAGE_SIZE : left;
+
+    memset((void *)pgtable_next, 0xff, size); /* what is handed out must be cleared */
+    pgtable_end = pgtable_next + size;
 }
 
 bool fake_run(struct pcpu *pcpu, void (*call)(struct pcpu *pcpu))

@@ -15,6 +15,7 @@
 #define FAKE_VCPUS  4u
 #define FAKE_GB     (1ull << 30)
 #define FAKE_TABLES 64u /* table pages in the pool, unless a test wants fewer */
+#define FAKE_POOL   (FAKE_TABLES + 16 * RV_MAX_VMS) /* and the VMs' roots */
 
 #define FAKE_LINE 4ull /* CTR_EL0.DminLine: data cache lines of 64 bytes */
 
@@ -99,7 +100,10 @@ struct pcpu *fake_use(uint32_t core);
 /* The list register `n` of the running core. */
 uint64_t *fake_lr(uint32_t n);
 
-/* `tables` empty pages for the stub's tables, which are all that is left. */
+/* boot.features from the next fake_reset() on. */
+extern uint64_t fake_features;
+
+/* `tables` pages more for the stub's tables, which are all that is left. */
 void fake_pool(uint32_t tables);
 
 /* exit_serve(): true: the guest may run; false: the core sleeps. */

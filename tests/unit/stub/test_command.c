@@ -61,7 +61,7 @@ static void look(struct world *world)
     memcpy(world->vcpus, vcpus, sizeof(vcpus));
     for (unsigned i = 0; i < 2; i++) {
         for (uint64_t ipa = 0; ipa < 1ull << 40;) {
-            struct walk w = walker(vms[i].root, ipa);
+            struct walk w = walker(REG(vtcr_el2), vms[i].root, ipa);
 
             if (w.valid)
                 world->tables = world->tables * 1000003 + (w.pa ^ ipa << 1 ^ w.s2ap ^ w.xn);
@@ -460,7 +460,7 @@ static void protect_of_much_is_refused_and_changes_nothing(void **state)
         core, &(struct rv_command){OP(PROTECT), .vm = 0, .arg = {4 * FAKE_GB, 4 * MB2 + 4096, 0}});
     assert_true(fake_event(core, &event));
     assert_int_equal(event.value, RV_REFUSED_RANGE);
-    assert_true(walker(vms[0].root, 4 * FAKE_GB).valid);
+    assert_true(walker(REG(vtcr_el2), vms[0].root, 4 * FAKE_GB).valid);
 }
 
 /* Panic */

@@ -30,6 +30,7 @@
 #define ENTRY               0x41000000ull
 #define CONTEXT             0x1234ull
 #define FOUND_HCR           (HCR_RW | HCR_PAUTH)
+#define GUEST_VTCR          (1ull << 6 | 24) /* 40 bits of IPA, from level 1 on */
 
 static unsigned firmware_calls;
 static void (*on_firmware)(uint64_t *x);
@@ -489,12 +490,12 @@ static void lent_memory_is_mapped_as_asked(void **state)
     assert_int_equal(
         vm_call(RV_HOST_VM_LEND, 0, 0x40000000, 0x80200000, 0x200000 | RV_MAP_READ | RV_MAP_WRITE),
         0);
-    walk = walker(vms[0].root, 0x40123456);
+    walk = walker(GUEST_VTCR, vms[0].root, 0x40123456);
     assert_true(walk.valid && walk.sound && walk.xn);
     assert_int_equal(walk.pa, 0x80323456);
     assert_int_equal(walk.s2ap, 3);
     assert_int_equal(walk.level, 2);
-    assert_false(walker(vms[0].root, 0x40200000).valid);
+    assert_false(walker(GUEST_VTCR, vms[0].root, 0x40200000).valid);
     /* Taken already. */
     assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, 0x40000000, 0x90000000, 0x1000 | 1), RV_HOST_BUSY);
 }
@@ -520,7 +521,7 @@ static void memory_of_the_stub_cannot_be_lent(void **state)
         assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, rows[i][0], rows[i][1], rows[i][2] | 1),
                          RV_HOST_BUSY);
     for (uint64_t ipa = 0; ipa < 1ull << 40; ipa += FAKE_GB)
-        assert_false(walker(vms[0].root, ipa).valid);
+        assert_false(walker(GUEST_VTCR, vms[0].root, ipa).valid);
     assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, 0, IMAGE - 0x1000, 0x1000 | 1), 0);
     assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, 0x1000, IMAGE + STUB_SIZE, 0x1000 | 1), 0);
 }
@@ -533,20 +534,20 @@ static void a_vm_uses_up_its_own_tables_alone(void **state)
     assert_int_equal(vm_call(RV_HOST_VM_CREATE, 1, 2, 2, 0), 0);
     while (vm_call(RV_HOST_VM_LEND, 0, ipa, 0x1000, 0x1000 | 1) == 0)
         ipa += FAKE_GB;
-    assert_true(ipa > 0 && ipa < FAKE_TABLES / RV_MAX_VMS * FAKE_GB);
+    assert_true(ipa > 0 && ipa < FAKE_POOL / RV_MAX_VMS * FAKE_GB);
     for (uint64_t at = 0; at < ipa; at += FAKE_GB)
         assert_int_equal(vm_call(RV_HOST_VM_LEND, 1, at, 0x2000, 0x1000 | 1), 0);
     for (uint64_t at = 0; at < ipa; at += FAKE_GB) {
-        assert_int_equal(walker(vms[0].root, at).pa, 0x1000);
-        assert_int_equal(walker(vms[1].root, at).pa, 0x2000);
+        assert_int_equal(walker(GUEST_VTCR, vms[0].root, at).pa, 0x1000);
+        assert_int_equal(walker(GUEST_VTCR, vms[1].root, at).pa, 0x2000);
     }
     /* They come back with the VM's end. */
     assert_int_equal(vm_call(RV_HOST_VM_DESTROY, 0, 0, 0, 0), 0);
     assert_int_equal(vm_call(RV_HOST_VM_CREATE, 0, 0, 2, 0), 0);
-    assert_false(walker(vms[0].root, 0).valid);
+    assert_false(walker(GUEST_VTCR, vms[0].root, 0).valid);
     for (uint64_t at = 0; at < ipa; at += FAKE_GB)
         assert_int_equal(vm_call(RV_HOST_VM_LEND, 0, at, 0x3000, 0x1000 | 1), 0);
-    assert_int_equal(walker(vms[1].root, 0).pa, 0x2000);
+    assert_int_equal(walker(GUEST_VTCR, vms[1].root, 0).pa, 0x2000);
 }
 
 static void return_core_1_from_vm_1(void)

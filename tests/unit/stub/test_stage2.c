@@ -23,6 +23,14 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup_small(void **state)
+{
+    fake_features = RV_FEATURE_SMALL_IPA;
+    setup(state);
+    fake_features = 0;
+    return 0;
+}
+
 static uint64_t ram(uint64_t offset)
 {
     return boot.ram_offset + offset;
@@ -40,7 +48,7 @@ static int protect(uint64_t ipa, uint64_t size, uint64_t prot)
 
 static struct walk at(uint64_t ipa)
 {
-    return walker(vm->root, ipa);
+    return walker(REG(vtcr_el2), vm->root, ipa);
 }
 
 static void assert_maps(uint64_t ipa, uint64_t offset, unsigned level)
@@ -59,7 +67,7 @@ static uint64_t mapped_bytes(const struct vm *of)
     uint64_t sum = 0;
 
     for (uint64_t ipa = 0; ipa < 1ull << 40;) {
-        struct walk w = walker(of->root, ipa);
+        struct walk w = walker(REG(vtcr_el2), of->root, ipa);
 
         sum += w.valid ? w.size : 0;
         ipa += w.size;
@@ -121,6 +129,23 @@ static void map_reaches_the_last_page_of_40_bits(void **state)
     assert_maps((1ull << 40) - FAKE_GB, ram(0), 1);
     assert_int_equal(map((1ull << 40) - FAKE_GB - 4 * KB, ram(FAKE_GB - 4 * KB), 4 * KB, RW), 0);
     assert_maps((1ull << 40) - FAKE_GB - 4 * KB, ram(FAKE_GB - 4 * KB), 3);
+}
+
+static void a_small_ipa_begins_with_blocks_and_ends_at_34_bits(void **state)
+{
+    const uint64_t end = 1ull << 34;
+
+    (void)state;
+    assert_int_equal(map(FAKE_GB, ram(0), FAKE_GB, RW), 0);
+    assert_maps(FAKE_GB, ram(0), 2);
+    assert_maps(2 * FAKE_GB - 2 * MB, ram(FAKE_GB - 2 * MB), 2);
+    assert_int_equal(map(end - 4 * KB, ram(0), 4 * KB, RW), 0);
+    assert_maps(end - 4 * KB, ram(0), 3);
+    assert_int_equal(map(end - 4 * KB, ram(0), 8 * KB, RW), RV_REFUSED_RANGE);
+    assert_int_equal(map(end, ram(0), 4 * KB, RW), RV_REFUSED_RANGE);
+    assert_int_equal(protect(end, 4 * KB, 0), RV_REFUSED_RANGE);
+    assert_int_equal(protect(FAKE_GB, FAKE_GB, 0), 0);
+    assert_int_equal(mapped_bytes(vm), 4 * KB);
 }
 
 static void permissions_are_what_was_asked_for(void **state)
@@ -198,7 +223,7 @@ static uint64_t picture(void)
 
     for (unsigned i = 0; i < 2; i++) {
         for (uint64_t ipa = 0; ipa < 1ull << 40;) {
-            struct walk w = walker(vms[i].root, ipa);
+            struct walk w = walker(REG(vtcr_el2), vms[i].root, ipa);
 
             if (w.valid)
                 sum = sum * 1000003 + (ipa ^ w.pa << 3 ^ w.s2ap ^ (uint64_t)w.xn << 2);
@@ -273,9 +298,14 @@ static void protect_flushes_whatever_vm_is_live_here(void **state)
     assert_int_equal(REG(vttbr_el2), 0x1234000);
 }
 
+/* VTCR_EL2: where the walk begins, and how many bits it has; VTTBR_EL2: as the root's size wants. */
 static void each_vm_has_its_own_vmid_and_root(void **state)
 {
+    bool small = boot.features & RV_FEATURE_SMALL_IPA;
+
     (void)state;
+    assert_int_equal(REG(vtcr_el2) >> 6 & 3, small ? 0 : 1);
+    assert_int_equal(REG(vtcr_el2) & 0x3f, small ? 30 : 24);
     for (uint16_t i = 2; i < RV_MAX_VMS; i++)
         fake_create_vm(i);
     for (unsigned i = 0; i < RV_MAX_VMS; i++) {
@@ -284,7 +314,7 @@ static void each_vm_has_its_own_vmid_and_root(void **state)
         assert_int_not_equal(vttbr >> 48, 0);
         assert_true(vttbr >> 48 < 256); /* VTCR_EL2.VS is 0 */
         assert_int_equal(vttbr & 0xffffffffffff, (uint64_t)vms[i].root);
-        assert_int_equal((uint64_t)vms[i].root % 8192, 0);
+        assert_int_equal((uint64_t)vms[i].root % (small ? 65536 : 8192), 0);
         for (unsigned j = 0; j < i; j++) {
             assert_int_not_equal(vttbr >> 48, vms[j].vttbr >> 48);
             assert_ptr_not_equal(vms[i].root, vms[j].root);
@@ -424,10 +454,24 @@ static void random_step(void)
         model[i] = prot ? (struct page){model[i].offset, prot} : (struct page){0};
 }
 
+static void create_without_enough_tables_makes_no_vm(void **state)
+{
+    const uint32_t need = boot.features & RV_FEATURE_SMALL_IPA ? 16 : 2;
+
+    (void)state;
+    pgtable_next = (pgtable_next + 65535) & ~65535ull;
+    fake_pool(need - 1);
+    assert_int_equal(stage2_create(&vms[2], 2, ram(2 * FAKE_GB), FAKE_GB), -1);
+    assert_false(vms[2].exists);
+    fake_pool(need);
+    assert_int_equal(stage2_create(&vms[2], 2, ram(2 * FAKE_GB), FAKE_GB), 0);
+    assert_int_equal(mapped_bytes(&vms[2]), 0); /* the pool was full of ones */
+}
+
 static void random_sequences_are_what_the_page_array_says(void **state)
 {
     for (uint64_t seed = 1; seed <= 20; seed++) {
-        setup(state);
+        (seed % 3 ? setup : setup_small)(state);
         memset(model, 0, sizeof(model));
         fake_pool(seed % 4 ? FAKE_TABLES : 6);
         fake_seed(seed);
@@ -448,6 +492,7 @@ int main(void)
         cmocka_unit_test_setup(map_uses_no_block_where_only_one_of_the_addresses_is_aligned, setup),
         cmocka_unit_test_setup(map_with_pages_only_uses_no_block, setup),
         cmocka_unit_test_setup(map_reaches_the_last_page_of_40_bits, setup),
+        cmocka_unit_test_setup(a_small_ipa_begins_with_blocks_and_ends_at_34_bits, setup_small),
         cmocka_unit_test_setup(permissions_are_what_was_asked_for, setup),
         cmocka_unit_test_setup(refusals_have_their_reason_and_change_nothing, setup),
         cmocka_unit_test_setup(map_without_enough_tables_changes_nothing, setup),
@@ -455,8 +500,11 @@ int main(void)
         cmocka_unit_test_setup(unmap_leaves_nothing_and_can_be_mapped_again, setup),
         cmocka_unit_test_setup(protect_flushes_whatever_vm_is_live_here, setup),
         cmocka_unit_test_setup(each_vm_has_its_own_vmid_and_root, setup),
+        cmocka_unit_test_setup(each_vm_has_its_own_vmid_and_root, setup_small),
         cmocka_unit_test_setup(no_vm_maps_the_memory_of_another, setup),
         cmocka_unit_test_setup(create_refuses_memory_that_is_not_there_or_not_free, setup),
+        cmocka_unit_test_setup(create_without_enough_tables_makes_no_vm, setup),
+        cmocka_unit_test_setup(create_without_enough_tables_makes_no_vm, setup_small),
         cmocka_unit_test_setup(random_sequences_are_what_the_page_array_says, setup),
     };
 

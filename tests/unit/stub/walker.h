@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A stage 2 walker as the architecture describes it (Arm ARM D8.2, D8.3), for a
- * 40-bit IPA, 4 KiB granule, start at level 1 with two concatenated tables. It
- * shares nothing with el2stub/pgtable.c, not even the names of the bits.
+ * 4 KiB granule, and the first level and the bits of IPA that VTCR_EL2 names: its root is of
+ * concatenated tables. It shares nothing with el2stub/pgtable.c, not even the names of the bits.
  */
 #pragma once
 
@@ -19,14 +19,17 @@ struct walk {
     bool sound; /* access flag, inner shareable, normal write-back; no other bit */
 };
 
-static inline struct walk walker(const uint64_t *root, uint64_t ipa)
+static inline struct walk walker(uint64_t vtcr, const uint64_t *root, uint64_t ipa)
 {
+    const unsigned first = 2 - (unsigned)(vtcr >> 6 & 3); /* SL0 */
     const uint64_t *table = root;
-    struct walk result = {0};
+    struct walk result = {.size = 1ull << 30};
 
-    for (unsigned level = 1; level <= 3; level++) {
+    if (ipa >> (64 - (vtcr & 0x3f))) /* T0SZ: a fault */
+        return result;
+    for (unsigned level = first; level <= 3; level++) {
         unsigned shift = level == 1 ? 30 : level == 2 ? 21 : 12;
-        uint64_t index = level == 1 ? ipa >> 30 & 1023 : ipa >> shift & 511;
+        uint64_t index = level == first ? ipa >> shift : ipa >> shift & 511;
         uint64_t entry = table[index];
 
         result.level = level;
