@@ -40,7 +40,7 @@ struct nbd_kept {
     bool once;  /* there has been a connection */
 };
 
-/* NBD's simple reply, which is all that a server sends: nbd.c asks for no others. */
+/* NBD's simple reply, which is all that a server sends: nbd_link.c asks for no others. */
 struct nbd_reply {
     uint32_t magic;
     uint32_t error;
