@@ -150,6 +150,7 @@ for format in raw qcow2; do
     truncate -s 64M "$work/killed"
     mkfs.ext4 -q "$work/killed"
     qemu-img convert -O "$format" "$work/killed" "$image"
+    rm -f "$work/out" "$work/err" # what an earlier guest said is not this one's
     {
         "$root/tools/guest-exec" --timeout "$(limit 120)" -v --disk "$image" -- sh -c 'mount /dev/vda /mnt
             n=0; while n=$((n + 1)); do echo "line $n" >>/mnt/log; sync /mnt/log; echo "acknowledged $n"; done' \

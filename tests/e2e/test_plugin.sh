@@ -160,6 +160,7 @@ _start: ldr x0, =0x0c001000
 S
 aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x40080000 \
     -o "$work/button.elf" "$work/button.s"
+rm -f "$work/out" # it has what the run before printed
 "$vmm" run -k "$work/button.elf" -m 64M -P "$build/tests/plugins" -d testdev \
     >"$work/out" 2>"$work/err" </dev/null &
 pid=$!
