@@ -32,14 +32,16 @@ kill_worker() {
 went_on() { [[ $(grep -c 'the guest goes on after' "$work/messages") -gt $1 ]]; }
 play() { printf r >&3; until_said "ready for round $(($1 + 1))"; }
 # is_exact NUMBER: the snapshot since the last one has what a whole one has.
-is_exact() {
-    does "round_$1_pauses" pause track
-    does "round_$1_is_saved" snapshot track "$work/s$1" --base "$work/s$(($1 - 1))"
-    does "round_$1_is_saved_whole" snapshot track "$work/whole-$1"
-    does "round_$1_resumes" resume track
+is_exact() { is_exact_since "round_$1" "$work/s$1" "$work/s$(($1 - 1))" "$work/whole-$1"; }
+# is_exact_since WHAT NEW BASE WHOLE
+is_exact_since() {
+    does "$1_pauses" pause track
+    does "$1_is_saved" snapshot track "$2" --base "$3"
+    does "$1_is_saved_whole" snapshot track "$4"
+    does "$1_resumes" resume track
     got=0
-    "$compare" "$work/s$1" "$work/whole-$1" >"$work/said" 2>&1 || got=$?
-    check "round_${1}_has_every_page" test "$got" -eq 0
+    "$compare" "$2" "$4" >"$work/said" 2>&1 || got=$?
+    check "$1_has_every_page" test "$got" -eq 0
 }
 
 begin console run -k "$elf" -c 2 -m 256M --name track --snapshots "$work" -P "$testdev" --device testdev
@@ -71,11 +73,14 @@ printf q >&3
 wait "$guest" || true
 check every_write_was_made_once eval 'has DONE && ! has "not ok"'
 
-# The chain is read, at once and while the guest runs.
+# The chain is read, at once and while the guest runs, and goes on from the snapshot that was restored.
 for how in '' --lazy; do
-    begin "restored$how" restore $how "$work/s5"
+    begin "restored$how" restore --track $how "$work/s5"
     waits 60 "$vmm" resume track >"$work/said" 2>&1 || true
     play 6
+    is_exact_since "restored$how" "$work/s6$how" "$work/s5" "$work/whole-6$how"
+    small=$(stat -c %s "$work/s6$how/ram") whole=$(stat -c %s "$work/whole-6$how/ram")
+    check "restored${how}_and_saved_it_is_smaller_than_a_whole_one" test "$small" -lt "$whole"
     printf q >&3
     wait "$guest" || true
     check "restored${how}_goes_on_with_every_write" eval 'has DONE && has "round 6" && ! has "not ok"'

@@ -270,6 +270,8 @@ static int restore(const struct run_options *o, struct machine *machine, struct 
         return 0;
     if (o->lazy)
         snapshot_be_lazy(o->restore, all_memory_read, session);
+    if (o->track)
+        snapshot_track(o->restore);
     return taken_over ? snapshot_check_config(o->restore, config)
                       : snapshot_load(o->restore, machine, base, &session->over, share, config);
 }

@@ -436,6 +436,12 @@ static const struct option_row restore_rows[] = {
      AT(lazy),
      .help = "the guest goes on before its memory has been read, and waits for what it\n"
              "needs; memory that is damaged is found only then, and ends it"},
+    {.name = "track",
+     .not_in_file = true,
+     .type = OPTION_FLAG,
+     AT(track),
+     .help = "note what the guest writes from then on, so that vmm snapshot --base DIR can\n"
+             "write only that"},
     {.name = "help",
      .letter = 'h',
      .not_in_file = true,

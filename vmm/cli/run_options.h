@@ -31,7 +31,7 @@ struct run_options {
     const char *record;              /* FILE, or NULL */
     struct snapshot_source *restore; /* what vmm restore goes on from, or NULL */
     bool revert_disks;
-    bool lazy;
+    bool lazy, track;
     enum sandbox_mode sandbox;
     const char *snapshots; /* folder in which they may be written, or NULL */
     bool no_keeper;        /* one process, which the guest does not outlive */

@@ -27,7 +27,7 @@ struct snapshot_source {
     struct manifest manifest;
     struct restore_disk disks[MANIFEST_DISKS_MAX];
     unsigned nr_disks; /* prepared */
-    bool is_lazy;
+    bool is_lazy, tracks;
     struct vm_lazy_source lazy;
     struct chain *chain;          /* what memory is read from, as long as it is not all there, */
     struct read_ahead *ahead;     /* which reads it in blocks, or NULL */
@@ -109,6 +109,11 @@ void snapshot_be_lazy(struct snapshot_source *s, void (*loaded)(void *opaque), v
     s->is_lazy = true;
     s->loaded = loaded;
     s->opaque = opaque;
+}
+
+void snapshot_track(struct snapshot_source *s)
+{
+    s->tracks = true;
 }
 
 json_t *snapshot_options(const struct snapshot_source *s)
@@ -316,6 +321,7 @@ int snapshot_load(struct snapshot_source *s, struct machine *machine, struct eve
     if (error)
         return error;
     config->origin = VM_RESTORED;
+    config->tracks = s->tracks ? s->manifest.digest : NULL;
     error = commit_disks(s);
     if (error)
         close(config->state_fd);

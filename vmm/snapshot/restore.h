@@ -42,6 +42,9 @@ int snapshot_check_config(const struct snapshot_source *source, struct vm_config
  */
 void snapshot_be_lazy(struct snapshot_source *source, void (*loaded)(void *opaque), void *opaque);
 
+/* The snapshot will be the base of the VM's next one: what is written is tracked from the start. */
+void snapshot_track(struct snapshot_source *source);
+
 /*
  * Memory, registers and state for the VM that `config` describes, on a machine that was just
  * started; `config` then says to vm_create() that it is restored. Waits for the machine's stub,

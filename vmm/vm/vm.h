@@ -54,6 +54,7 @@ struct vm_config {
     bool no_devices; /* not even those of the board: for a replay */
     enum vm_origin origin;
     const struct vm_lazy_source *lazy; /* or NULL: all of RAM is there */
+    const char *tracks; /* VM_RESTORED: the snapshot since which writes are tracked; or NULL */
     int state_fd; /* not VM_NEW: the memory object of the state area, which becomes the VM's */
 };
 
@@ -158,8 +159,9 @@ int vm_announce(struct vm *vm);   /* the stub knows the VM; vm_begin() does this
 int vm_begin(struct vm *vm, const struct loader_layout *layout);
 
 /*
- * vm_map.c: a part of the guest's RAM, or all of it, gets into stage 2, with all permissions; by pages
- * of 4 KiB where vm_ram_has_pages(), else by the largest blocks. 0 or -errno.
+ * vm_map.c: a part of the guest's RAM, or all of it, gets into stage 2, by pages of 4 KiB where
+ * vm_ram_has_pages() or writes are tracked, else by the largest blocks. With all permissions, unless
+ * vm_dirty.h has a page there that may not be written: then for reading. 0 or -errno.
  */
 bool vm_ram_has_pages(const struct vm *vm);
 int vm_map_ram(struct vm *vm, uint64_t offset, uint64_t size);

@@ -10,9 +10,11 @@
 #define DIRTY_VERSION 1u
 #define DIRTY_BLOCK   "dirty"
 
+#define BLOCK_PAGES (RV_BLOCK_SIZE / RV_PAGE_SIZE)
+
 /* Pages that get their permission back at once: more, as long as the guest writes one after another. */
 #define GRANT_MIN 16u
-#define GRANT_MAX (RV_BLOCK_SIZE / RV_PAGE_SIZE)
+#define GRANT_MAX BLOCK_PAGES
 
 /*
  * Before the first cut RAM is mapped anew by pages, a GiB after another: a block would count as a
@@ -21,6 +23,7 @@
  */
 #define SPLIT_GIB    (1ull << 30)
 #define SPLIT_UNMAPS 1u
+#define SPLIT_DONE   UINT32_MAX
 
 static uint64_t pages_of(const struct vm *vm)
 {
@@ -68,7 +71,7 @@ static void choose(struct vm_dirty *dirty, uint64_t page, uint64_t *first, uint6
 static enum exit_ram_write fault(void *opaque, ipa_t where)
 {
     struct vm *vm = opaque;
-    uint64_t first = 0, end = ram_pages(vm), page;
+    uint64_t first = 0, end = ram_pages(vm), limit = end, page;
     bool had;
 
     if (where.v != RV_NO_IPA && !guest_ram_has(&vm->ram, where.v, 1))
@@ -79,13 +82,16 @@ static enum exit_ram_write fault(void *opaque, ipa_t where)
         log_warn(
             "a write to protected memory cannot be followed: all of the guest's memory counts as "
             "written since the last snapshot");
+        vm_lazy_finish(vm); /* a part that is not mapped cannot get a permission */
         had = false;
     } else {
         page = (where.v - vm->ram.ipa) / RV_PAGE_SIZE;
         had = dirty_map_has(&vm->dirty.map, page);
+        if (vm_lazy_is_on(vm)) /* the next block may not be mapped */
+            limit = page / BLOCK_PAGES * BLOCK_PAGES + BLOCK_PAGES;
         choose(&vm->dirty, page, &first, &end);
-        if (end > ram_pages(vm))
-            end = ram_pages(vm);
+        if (end > limit)
+            end = limit;
     }
     dirty_map_add(&vm->dirty.map, first, end);
     (void)refused(vm, vm_protect_ram(vm, first, end));
@@ -99,6 +105,32 @@ static void take_faults(struct vm *vm)
     vm->exits.opaque = vm;
 }
 
+/* A new map, in which all pages are written. */
+static int make_map(struct vm *vm)
+{
+    void *memory =
+        state_alloc(&vm->state, DIRTY_BLOCK, DIRTY_VERSION, dirty_map_size(pages_of(vm)));
+
+    if (!memory)
+        return -ENOMEM;
+    dirty_map_new(&vm->dirty.map, memory, pages_of(vm));
+    take_faults(vm);
+    return 0;
+}
+
+/* Memory is what that snapshot has: nothing is written since, and nothing is mapped yet. */
+static int go_on_from(struct vm *vm, const char *snapshot)
+{
+    int error = make_map(vm);
+
+    if (error)
+        return error;
+    dirty_map_cut(&vm->dirty.map);
+    dirty_map_commit(&vm->dirty.map, snapshot);
+    vm->dirty.map.head->split = SPLIT_DONE;
+    return 0;
+}
+
 int vm_dirty_open(struct vm *vm)
 {
     struct state_found found;
@@ -106,6 +138,8 @@ int vm_dirty_open(struct vm *vm)
     /* The faults of a recording were answered as they are now, but there is no stage 2 to protect. */
     if (vm->config.origin == VM_REPLAYED)
         take_faults(vm);
+    if (vm->config.origin == VM_RESTORED && vm->config.tracks)
+        return go_on_from(vm, vm->config.tracks);
     if (!state_lookup(&vm->state, DIRTY_BLOCK, &found) || vm->config.origin != VM_TAKEN_OVER)
         return 0;
     if (found.version != DIRTY_VERSION ||
@@ -161,15 +195,12 @@ int vm_dirty_take_over(struct vm *vm)
 
 static int start(struct vm *vm)
 {
-    void *memory =
-        state_alloc(&vm->state, DIRTY_BLOCK, DIRTY_VERSION, dirty_map_size(pages_of(vm)));
+    int error = make_map(vm);
 
-    if (!memory)
-        return -ENOMEM;
-    dirty_map_new(&vm->dirty.map, memory, pages_of(vm));
-    take_faults(vm);
+    if (error)
+        return error;
     if (vm_ram_has_pages(vm))
-        vm->dirty.map.head->split = UINT32_MAX;
+        vm->dirty.map.head->split = SPLIT_DONE;
     return refused(vm, split(vm));
 }
 

@@ -3,7 +3,8 @@
  * Which pages of the VM's memory were written since a snapshot (dirty_map.h), found by write
  * protection in stage 2.
  *
- * Nothing is tracked, and nothing of it costs the guest anything, until vm_dirty_start(). At a cut
+ * Nothing is tracked, and nothing of it costs the guest anything, until the first vm_dirty_cut(), unless
+ * the VM was restored from a snapshot that is to be the base of the next (vm_config.tracks). At a cut
  * all of RAM loses its write permission. The guest's first write to a page is a permission fault:
  * the page is added to the map, with some around it, gets the permission back, and the guest makes
  * the write again. That holds for every instruction that writes, and for the MMU when it sets a flag in
@@ -27,7 +28,10 @@ struct vm_dirty {
     uint64_t grant;       /* how many these were */
 };
 
-/* Of a VM_TAKEN_OVER that was tracked, before its devices are made. 0 or -EINVAL after a message. */
+/*
+ * Of a VM_TAKEN_OVER that was tracked, or a VM_RESTORED that is to be: before its devices are made, and
+ * before its RAM is mapped. 0, -ENOMEM, or -EINVAL after a message.
+ */
 int vm_dirty_open(struct vm *vm);
 
 /* The stub may have been told only a part of what it should be: it is told. 0 or a negative value. */

@@ -17,13 +17,26 @@ bool vm_ram_has_pages(const struct vm *vm)
     return vm->machine->blind || first_byte(vm) % RV_BLOCK_SIZE;
 }
 
+/* To write a page that was not to be mapped so costs a fault; the other way round, a write is lost. */
+static bool may_write(const struct vm *vm, uint64_t offset, uint64_t size)
+{
+    uint64_t page = offset / RV_PAGE_SIZE, end = (offset + size) / RV_PAGE_SIZE;
+
+    if (!vm_dirty_is_on(&vm->dirty))
+        return true;
+    while (page < end && vm_dirty_may_write(&vm->dirty, page))
+        page++;
+    return page == end;
+}
+
 static int map(struct vm *vm, uint64_t offset, uint64_t size, uint64_t flags)
 {
     struct rv_command map = {
         .op = RV_COMMAND_MAP,
         .vm = (uint16_t)vm->share.id,
         .arg = {BOARD_RAM_BASE + offset, first_byte(vm) + offset, size,
-                RV_MAP_READ | RV_MAP_WRITE | RV_MAP_EXEC | flags},
+                RV_MAP_READ | RV_MAP_EXEC | flags |
+                    (may_write(vm, offset, size) ? RV_MAP_WRITE : 0)},
     };
 
     return cores_call(vm->cores, &map, NULL);
@@ -31,7 +44,9 @@ static int map(struct vm *vm, uint64_t offset, uint64_t size, uint64_t flags)
 
 int vm_map_ram(struct vm *vm, uint64_t offset, uint64_t size)
 {
-    return map(vm, offset, size, vm->machine->blind ? RV_MAP_PAGES_ONLY : 0);
+    bool pages = vm->machine->blind || vm_dirty_is_on(&vm->dirty);
+
+    return map(vm, offset, size, pages ? RV_MAP_PAGES_ONLY : 0);
 }
 
 /*
@@ -54,7 +69,7 @@ int vm_map_all_ram(struct vm *vm)
     uint64_t piece = 1ull << 30;
     int error = 0;
 
-    if (vm_ram_has_pages(vm))
+    if (vm_ram_has_pages(vm) || vm_dirty_is_on(&vm->dirty))
         return vm_map_ram_pages(vm, 0, vm->config.ram_size);
     for (uint64_t done = 0; done < vm->config.ram_size && !error; done += piece) {
         uint64_t left = vm->config.ram_size - done;

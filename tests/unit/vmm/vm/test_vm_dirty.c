@@ -107,7 +107,7 @@ uint64_t vm_pvtime_offset(const struct vm *of)
     return of->config.ram_size + of->config.rom_size;
 }
 
-static void begin(bool blind, uint64_t ram)
+static void prepare(bool blind, uint64_t ram)
 {
     memset(stage2, 0, sizeof(stage2));
     memset(block, 0, sizeof(block));
@@ -124,6 +124,11 @@ static void begin(bool blind, uint64_t ram)
     if (blind)
         code_pages_init(&vm.code, ram);
     assert_int_equal(state_create(&vm.state), 0);
+}
+
+static void begin(bool blind, uint64_t ram)
+{
+    prepare(blind, ram);
     assert_int_equal(vm_map_all_ram(&vm), 0);
 }
 
@@ -384,6 +389,77 @@ static void a_snapshot_has_no_map(void **state)
     assert_null(state_unclaimed(&vm.state));
 }
 
+/* What it was restored from is the base of the next snapshot. */
+static void a_vm_that_was_restored_is_tracked_from_its_snapshot_on(void **state)
+{
+    for (unsigned blind = 0; blind < 2; blind++) {
+        prepare(blind, BIG);
+        vm.config.origin = VM_RESTORED;
+        vm.config.tracks = "one";
+        assert_int_equal(vm_dirty_open(&vm), 0);
+        assert_string_equal(dirty_map_base(&vm.dirty.map), "one");
+        vm_dirty_written(&vm, 70 * RV_PAGE_SIZE, 1); /* a device, when it is made */
+        assert_int_equal(vm_map_all_ram(&vm), 0);
+        check_invariant();
+        for (uint64_t i = 0; i < PAGES; i++)
+            assert_true(!block[i] && stage2[i] == (RV_MAP_READ | RV_MAP_EXEC) &&
+                        counts(i) == (i == 70));
+        assert_int_equal(store(21), EXIT_RAM_WRITE_GIVEN);
+        assert_int_equal(store(70), EXIT_RAM_WRITE_HAD);
+        assert_true(writable(21) && writable(70) && counts(21) && !counts(500));
+        assert_int_equal(take_over(), 0);
+        assert_string_equal(dirty_map_base(&vm.dirty.map), "one");
+        assert_true(counts(21) && !counts(500) && !writable(500));
+        check_invariant();
+        snapshot("two");
+        assert_int_equal(count_writable(), 0);
+        if (!blind)
+            end(NULL);
+    }
+}
+
+static int load(void *opaque, uint64_t index)
+{
+    return 0;
+}
+
+static void let_go(void *opaque)
+{
+}
+
+/* A block that has not been read is not mapped, and gets no permission. */
+static void a_vm_that_is_restored_lazily_is_tracked_block_by_block(void **state)
+{
+    static uint8_t memory[SMALL];
+    static const struct vm_lazy_source source = {.load = load, .end = let_go};
+    uint64_t pages = pages_of(RV_BLOCK_SIZE);
+
+    prepare(false, SMALL);
+    vm.ram.host = memory;
+    vm.config.origin = VM_RESTORED;
+    vm.config.tracks = "one";
+    vm.config.lazy = &source;
+    assert_int_equal(vm_lazy_open(&vm), 0);
+    assert_int_equal(vm_dirty_open(&vm), 0);
+    assert_non_null(guest_ram_at(&vm.ram, BOARD_RAM_BASE + RV_BLOCK_SIZE, 8));
+    assert_int_equal(vm_lazy_map(&vm), 0);
+    for (uint64_t i = pages; i < 2 * pages; i++) {
+        assert_int_equal(stage2[i] & ~RV_MAP_WRITE, RV_MAP_READ | RV_MAP_EXEC);
+        assert_true(i > pages || !writable(i));
+        if (!writable(i))
+            assert_int_equal(store(i), EXIT_RAM_WRITE_GIVEN);
+    }
+    assert_int_equal(stage2[0], 0);
+    assert_int_equal(stage2[2 * pages], 0);
+    assert_false(counts(2 * pages));
+    check_invariant();
+    /* One that cannot be found is in all of RAM. */
+    assert_int_equal(vm.exits.ram_write(vm.exits.opaque, ipa(RV_NO_IPA)), EXIT_RAM_WRITE_GIVEN);
+    assert_false(vm_lazy_is_on(&vm));
+    assert_int_equal(count_writable(), pages_of(SMALL));
+    vm_lazy_free(&vm);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_teardown(name, end)
@@ -399,6 +475,8 @@ int main(void)
         TEST(a_map_that_is_damaged_is_refused),
         TEST(blocks_are_split_whenever_the_process_dies),
         TEST(a_snapshot_has_no_map),
+        TEST(a_vm_that_was_restored_is_tracked_from_its_snapshot_on),
+        TEST(a_vm_that_is_restored_lazily_is_tracked_block_by_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
