@@ -9,16 +9,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,13 +23,12 @@
 #include <event2/bufferevent.h>
 
 #include "vmm/keeper/kept.h"
-#include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 #include "vmm/util/memfile.h"
-#include "vmm/sandbox/child.h"
 #include "vmm/sandbox/needs.h"
-#include "vmm/sandbox/sandbox.h"
 #include "vmm/machine/machine.h"
+#include "vmm/machine/qemu_command.h"
+#include "vmm/machine/qemu_program.h"
 #include "vmm/machine/stub_image.h"
 
 /* QEMU's hw/arm/virt.c: memory map and interrupts of the machine `virt`. */
@@ -52,13 +47,8 @@
 #define KEPT_MESSAGES "qemu messages"
 #define KEPT_STATUS   "qemu status"
 
-#define MIB          (1ull << 20)
-#define MAX_ARGS     64
-#define KICK_NS      100000u /* through its main loop; measured */
-#define MEMORY_AT    3       /* its descriptors: kept_start() */
-#define DOORBELL_AT  4
-#define OLDEST_MAJOR 7
-#define OLDEST_MINOR 2
+#define MIB     (1ull << 20)
+#define KICK_NS 100000u /* through its main loop; measured */
 
 struct qemu {
     struct machine machine;
@@ -73,87 +63,6 @@ struct qemu {
     void (*died)(void *opaque);
     void *opaque;
 };
-
-/* Options after "qemu,": key=value, separated by commas; a doubled comma is a comma. */
-struct options {
-    char *cpu;
-    char *path;
-    char *gdb;
-};
-
-static bool is_port(const char *text)
-{
-    char *end;
-    long port = strtol(text, &end, 10);
-
-    return *text >= '0' && *text <= '9' && !*end && port >= 1 && port <= 65535;
-}
-
-static void set_text(char **text, const char *value)
-{
-    free(*text);
-    *text = strdup(value);
-}
-
-static int option_set(struct options *options, const char *option, const char *value)
-{
-    const char *wanted = NULL;
-
-    if (strcmp(option, "cpu") == 0) {
-        set_text(&options->cpu, value);
-        wanted = *value ? NULL : "the name of a CPU model";
-    } else if (strcmp(option, "path") == 0) {
-        set_text(&options->path, value);
-        wanted = *value ? NULL : "the program's path";
-    } else if (strcmp(option, "gdb") == 0) {
-        set_text(&options->gdb, value);
-        wanted = is_port(value) ? NULL : "a port, 1 to 65535";
-    } else {
-        log_error("--machine qemu: no option '%s'; there are cpu=MODEL, path=PROGRAM, gdb=PORT",
-                  option);
-        return -EINVAL;
-    }
-    if (!wanted)
-        return 0;
-    log_error("--machine qemu: option '%s': '%s': give %s", option, value, wanted);
-    return -EINVAL;
-}
-
-static void options_free(struct options *options)
-{
-    free(options->cpu);
-    free(options->path);
-    free(options->gdb);
-}
-
-/* options_free() is due, whatever the result. */
-static int options_parse(struct options *options, const char *text)
-{
-    const char *list = text && *text ? text : NULL;
-    struct keyval keyval;
-    int error = 0, found;
-
-    *options =
-        (struct options){.cpu = strdup("max,pauth=off"), .path = strdup("qemu-system-aarch64")};
-    while (!error && (found = keyval_next(&list, &keyval)) != 0) {
-        error =
-            found < 0 ? found : option_set(options, keyval.key, keyval.value ? keyval.value : "");
-        if (found > 0)
-            keyval_free(&keyval);
-    }
-    if (!error && (!options->cpu || !options->path))
-        error = -ENOMEM;
-    return error;
-}
-
-int machine_qemu_check(const char *text)
-{
-    struct options options;
-    int error = options_parse(&options, text);
-
-    options_free(&options);
-    return error;
-}
 
 static int memory_create(struct qemu *qemu)
 {
@@ -191,153 +100,6 @@ static int memory_create(struct qemu *qemu)
     return 0;
 }
 
-struct command_line {
-    const char *argv[MAX_ARGS];
-    unsigned argc;
-    char text[4096];
-    size_t used;
-};
-
-static void add(struct command_line *line, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-static void add(struct command_line *line, const char *fmt, ...)
-{
-    size_t room = sizeof(line->text) - line->used;
-    va_list ap;
-    int n;
-
-    if (line->argc + 1 >= MAX_ARGS)
-        return;
-    line->argv[line->argc++] = line->text + line->used;
-    line->argv[line->argc] = NULL;
-    va_start(ap, fmt);
-    n = vsnprintf(line->text + line->used, room, fmt, ap);
-    va_end(ap);
-    line->used += n >= 0 && (size_t)n < room ? (size_t)n + 1 : 0;
-}
-
-/*
- * A QEMU that is linked with libseccomp has the option, and says so without being run: that takes
- * longer than all else before it starts.
- */
-static bool is_linked_with_seccomp(const char *path)
-{
-    static const char library[] = "libseccomp.so";
-    char program[PATH_MAX];
-    int fd = sandbox_find_program(path, program) ? open(program, O_RDONLY | O_CLOEXEC) : -1;
-    struct stat is;
-    void *file = MAP_FAILED;
-    bool found = false;
-
-    if (fd >= 0 && fstat(fd, &is) == 0 && is.st_size > 0)
-        file = mmap(NULL, (size_t)is.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (file != MAP_FAILED) {
-        found = memmem(file, (size_t)is.st_size, library, strlen(library)) != NULL;
-        munmap(file, (size_t)is.st_size);
-    }
-    if (fd >= 0)
-        close(fd);
-    return found;
-}
-
-/* It may be linked otherwise, or a script that starts QEMU. */
-static bool takes_sandbox(const char *path)
-{
-    int status = -1;
-    pid_t pid = fork();
-
-    if (pid == 0) {
-        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-        alarm(5); /* a program that is not QEMU may do anything */
-        for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-            dup2(null, fd);
-        execlp(path, path, "-sandbox", "on", "-version", (char *)NULL);
-        _exit(127);
-    }
-    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-}
-
-/* Was this QEMU built with its own filter of system calls? */
-static bool has_sandbox(const char *path)
-{
-    return sandbox_mode() != SANDBOX_OFF && (is_linked_with_seccomp(path) || takes_sandbox(path));
-}
-
-static void command_line_make(struct command_line *line, const struct qemu *qemu,
-                              const struct options *options, unsigned nr_pcpus, uint64_t entry)
-{
-    unsigned long long mib = qemu->machine.layout.total / MIB;
-
-    add(line, "%s", options->path);
-    add(line, "-nodefaults");
-    add(line, "-no-user-config");
-    add(line, "-display");
-    add(line, "none");
-    add(line, "-monitor");
-    add(line, "none");
-    add(line, "-machine");
-    add(line, "virt,virtualization=on,gic-version=3,its=off,acpi=off,memory-backend=ram");
-    add(line, "-object");
-    add(line, "memory-backend-file,id=ram,share=on,mem-path=/proc/self/fd/%d,size=%lluM", MEMORY_AT,
-        mib);
-    add(line, "-m");
-    add(line, "%lluM", mib);
-    add(line, "-cpu");
-    add(line, "%s", options->cpu);
-    add(line, "-accel");
-    add(line, "tcg,thread=multi");
-    add(line, "-smp");
-    /* With one CPU at most, QEMU before 8.0 leaves out all memory barriers. */
-    add(line, "%u,maxcpus=%u", nr_pcpus, nr_pcpus > 1 ? nr_pcpus : 2);
-    add(line, "-device");
-    add(line, "loader,addr=0x%llx,cpu-num=0", (unsigned long long)entry);
-    add(line, "-chardev");
-    add(line, "socket,id=doorbell,fd=%d", DOORBELL_AT);
-    add(line, "-serial");
-    add(line, "chardev:doorbell");
-    if (has_sandbox(options->path)) {
-        add(line, "-sandbox");
-        add(line, "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
-    }
-    if (options->gdb) {
-        add(line, "-gdb");
-        add(line, "tcp:127.0.0.1:%s", options->gdb);
-    }
-}
-
-/* Say which version this is, if it is one that is known not to do. */
-static void complain_of_version(const char *path)
-{
-    unsigned major = 0, minor = 0;
-    int ends[2];
-    pid_t pid;
-
-    if (sandbox_is_entered()) /* nothing can be executed any more */
-        return;
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return;
-    pid = fork();
-    if (pid == 0) {
-        alarm(5); /* a program that is not QEMU may do anything */
-        dup2(ends[1], STDOUT_FILENO);
-        dup2(ends[1], STDIN_FILENO);
-        execlp(path, path, "--version", (char *)NULL);
-        _exit(127);
-    }
-    close(ends[1]);
-    FILE *out = fdopen(ends[0], "r");
-    if (out) {
-        if (fscanf(out, "QEMU emulator version %u.%u", &major, &minor) == 2 &&
-            (major < OLDEST_MAJOR || (major == OLDEST_MAJOR && minor < OLDEST_MINOR)))
-            log_error("'%s' is QEMU %u.%u; version %u.%u or later is needed", path, major, minor,
-                      OLDEST_MAJOR, OLDEST_MINOR);
-        fclose(out);
-    }
-    if (pid > 0)
-        waitpid(pid, NULL, 0);
-}
-
 static void message_lines(struct bufferevent *bev, void *opaque)
 {
     char *line;
@@ -369,7 +131,7 @@ static void explain_death(struct qemu *qemu, int status)
         log_error("the machine is gone: '%s' exited with status %d", qemu->path,
                   WEXITSTATUS(status));
     if (!WIFSIGNALED(status) && WEXITSTATUS(status) != 127)
-        complain_of_version(qemu->path);
+        qemu_program_complain(qemu->path);
 }
 
 static bool has_ended(const struct qemu *qemu, int *status)
@@ -487,12 +249,12 @@ static int connect_to(struct qemu *qemu, struct event_base *base, int doorbell, 
     return 0;
 }
 
-static int start_process(struct qemu *qemu, const struct command_line *line, int doorbell,
+static int start_process(struct qemu *qemu, const struct qemu_command *line, int doorbell,
                          int messages, uint16_t port)
 {
     const int fds[] = {
-        [MEMORY_AT - MEMORY_AT] = qemu->machine.memory_fd,
-        [DOORBELL_AT - MEMORY_AT] = doorbell,
+        [QEMU_MEMORY_AT - QEMU_MEMORY_AT] = qemu->machine.memory_fd,
+        [QEMU_DOORBELL_AT - QEMU_MEMORY_AT] = doorbell,
     };
     pid_t pid = kept_start((char *const *)line->argv, fds, 2, messages, port, &qemu->status);
 
@@ -513,22 +275,22 @@ static int keep_ends(const struct qemu *qemu, int doorbell, int messages)
     return qemu->status < 0 ? 0 : kept_put(qemu->status, KEPT_STATUS);
 }
 
-static int spawn(struct qemu *qemu, const struct options *options, unsigned nr_pcpus,
+static int spawn(struct qemu *qemu, const struct qemu_options *options, unsigned nr_pcpus,
                  uint64_t entry, struct event_base *base)
 {
-    static struct command_line line;
+    static struct qemu_command line;
     uint16_t port = options->gdb ? (uint16_t)atoi(options->gdb) : 0;
     int door[2] = {-1, -1}, messages[2] = {-1, -1};
     int error = 0;
 
-    line = (struct command_line){0};
+    line = (struct qemu_command){0};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, door) < 0 ||
         pipe2(messages, O_CLOEXEC) < 0) {
         error = -errno;
         log_error("cannot make the doorbell: %s", strerror(errno));
         goto out;
     }
-    command_line_make(&line, qemu, options, nr_pcpus, entry);
+    qemu_command_make(&line, options, qemu->machine.layout.total, nr_pcpus, entry);
     if (!kept_has_keeper())
         error = watch_end(qemu, base);
     if (!error)
@@ -587,15 +349,15 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
                                    void (*died)(void *opaque), void *opaque)
 {
     struct qemu *qemu = qemu_new(died, opaque);
-    struct options options;
+    struct qemu_options options;
     struct stub_image image;
     struct machine *m;
 
     if (!qemu)
         return NULL;
     m = &qemu->machine;
-    if (options_parse(&options, config->options) || stub_image_open(&image, config->stub)) {
-        options_free(&options);
+    if (qemu_options_parse(&options, config->options) || stub_image_open(&image, config->stub)) {
+        qemu_options_free(&options);
         free(qemu);
         return NULL;
     }
@@ -611,11 +373,11 @@ struct machine *machine_qemu_start(const struct machine_config *config, struct e
     if (spawn(qemu, &options, config->nr_pcpus, image.entry, base))
         goto fail;
     stub_image_close(&image);
-    options_free(&options);
+    qemu_options_free(&options);
     return m;
 fail:
     stub_image_close(&image);
-    options_free(&options);
+    qemu_options_free(&options);
     qemu_stop(m);
     return NULL;
 }
@@ -624,14 +386,14 @@ struct machine *machine_qemu_take_over(const struct machine_config *config, stru
                                        void (*died)(void *opaque), void *opaque)
 {
     struct qemu *qemu = qemu_new(died, opaque);
-    struct options options;
+    struct qemu_options options;
     int doorbell, messages;
 
     if (!qemu)
         return NULL;
-    if (options_parse(&options, config->options) == 0)
+    if (qemu_options_parse(&options, config->options) == 0)
         qemu->path = strdup(options.path);
-    options_free(&options);
+    qemu_options_free(&options);
     doorbell = kept_get(KEPT_DOORBELL);
     messages = kept_get(KEPT_MESSAGES);
     qemu->status = kept_get(KEPT_STATUS);
