@@ -5,12 +5,11 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/keeper/kept.h"
+#include "vmm/keeper/kept_memory.h"
 #include "vmm/util/log.h"
-#include "vmm/util/memfile.h"
 
 #define KEPT_JOURNAL "journal"
 
@@ -56,33 +55,28 @@ bool journal_is_whole(const struct journal *journal)
     return whole;
 }
 
+/* Of zeros, as it is made: a worker died before it could begin one, and so before it did anything. */
+static bool journal_is_new(const struct journal *journal)
+{
+    return !journal->magic && !journal->version && !journal->size;
+}
+
 struct journal *journal_open(bool *found)
 {
-    struct journal *journal = MAP_FAILED;
-    int fd = kept_get(KEPT_JOURNAL);
-    struct stat st;
+    struct journal *journal = kept_memory(sizeof(*journal), KEPT_JOURNAL);
 
-    *found = fd >= 0;
-    if (!*found)
-        fd = memfile_create("ringvisor-journal", sizeof(*journal));
-    if (fd >= 0 && fstat(fd, &st) == 0 && (size_t)st.st_size == sizeof(*journal))
-        journal = mmap(NULL, sizeof(*journal), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (journal == MAP_FAILED) {
+    if (!journal) {
         log_error("the journal of exits cannot be opened");
-        if (fd >= 0)
-            close(fd);
         return NULL;
     }
+    *found = !journal_is_new(journal);
     if (!*found) {
         journal_begin(journal);
     } else if (!journal_is_whole(journal)) {
         log_error("the journal of exits that was left is not of this version, or damaged");
-        close(fd);
+        munmap(journal, sizeof(*journal));
         return NULL;
     }
-    if (!*found && kept_put(fd, KEPT_JOURNAL))
-        journal = NULL;
-    close(fd);
     return journal;
 }
 
