@@ -19,8 +19,7 @@
 
 static uint8_t *load(const char *path, uint64_t *size)
 {
-    int folder = open(path, O_RDONLY | O_DIRECTORY);
-    int fd = openat(folder, MANIFEST_FILE, O_RDONLY);
+    int folder, fd = manifest_open(AT_FDCWD, path, &folder);
     struct manifest manifest;
     struct ram_memory memory = {.fd = -1};
     struct chain *chain;

@@ -59,9 +59,8 @@ static int check(const struct manifest *manifest, const char *path, const struct
 /* The manifest of the base, in place of the one that names it. `*folder` is the base's then. */
 static int step(const char *path, struct manifest *manifest, int *folder)
 {
-    int at = openat(*folder, manifest->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int fd = at < 0 ? -1 : openat(at, MANIFEST_FILE, O_RDONLY | O_CLOEXEC);
-    int error = fd < 0 ? -errno : 0;
+    int at, fd = manifest_open(*folder, manifest->base, &at);
+    int error = fd < 0 ? fd : 0;
     struct manifest base = {0};
 
     if (error)

@@ -2,6 +2,7 @@
 #include "vmm/snapshot/manifest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -274,6 +275,16 @@ int manifest_read(struct manifest *m, const char *text, size_t size, const char 
         error = refuse(where, "its manifest is damaged: a member is missing or has no such value");
     json_decref(root);
     return error;
+}
+
+int manifest_open(int at, const char *path, int *folder)
+{
+    int fd = -1;
+
+    *folder = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*folder >= 0)
+        fd = openat(*folder, MANIFEST_FILE, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
 }
 
 int manifest_read_file(struct manifest *m, int fd, const char *where)

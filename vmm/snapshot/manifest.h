@@ -61,7 +61,13 @@ char *manifest_write(const struct manifest *manifest, char digest[DIGEST_TEXT]);
  */
 int manifest_read(struct manifest *manifest, const char *text, size_t size, const char *where);
 
-/* The same with the contents of a file. 0 or -errno after a message. */
+/*
+ * Opens the file of the snapshot whose folder is `path`, as seen from the folder `at`: its descriptor
+ * or -errno. `*folder` is open as well, and the caller's, unless it is -1.
+ */
+int manifest_open(int at, const char *path, int *folder);
+
+/* The same as manifest_read() with the contents of a file. 0 or -errno after a message. */
 int manifest_read_file(struct manifest *manifest, int fd, const char *where);
 
 void manifest_free(struct manifest *manifest);

@@ -52,14 +52,10 @@ static int check_chain(int folder, const struct manifest *base, const char *path
 
 static int open_base(struct manifest *base, const char *path, int *folder, char *why)
 {
-    int fd, error;
+    int fd = manifest_open(AT_FDCWD, path, folder), error;
 
-    *folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    fd = *folder < 0 ? -1 : openat(*folder, MANIFEST_FILE, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
-        error = -errno;
-        return snapshot_complain(why, error, "the base '%s': %s", path, strerror(-error));
-    }
+    if (fd < 0)
+        return snapshot_complain(why, fd, "the base '%s': %s", path, strerror(-fd));
     error = manifest_read_file(base, fd, path);
     close(fd);
     if (!error)

@@ -36,16 +36,16 @@ static void command(const char *text)
     assert_int_equal(system(line), 0);
 }
 
-/* Snapshot `n` of the memory, of `pages` since snapshot `base`, or whole if that is negative. */
-static void save(int n, int base, const uint64_t *pages)
+/* Snapshot `n`, of `size` bytes of the memory; see save(). */
+static void save_size(int n, int base, const uint64_t *pages, uint64_t size)
 {
     struct ram_memory of = {
-        .at = memory, .size = SIZE, .fd = -1, .pages = pages, .overlay = base >= 0};
+        .at = memory, .size = size, .fd = -1, .pages = pages, .overlay = base >= 0};
     struct manifest m = {
         .name = "web",
         .folder = "/",
         .options = json_object(),
-        .memory = SIZE,
+        .memory = size,
         .vcpus = 1,
         .cpus = {"registers", 1, DIGEST},
         .state = {"state", 1, DIGEST},
@@ -68,6 +68,12 @@ static void save(int n, int base, const uint64_t *pages)
     free(text);
     json_decref(m.options);
     close(folder);
+}
+
+/* Snapshot `n` of the memory, of `pages` since snapshot `base`, or whole if that is negative. */
+static void save(int n, int base, const uint64_t *pages)
+{
+    save_size(n, base, pages, SIZE);
 }
 
 static int setup(void **state)
@@ -109,8 +115,7 @@ static int open_chain(int n, struct chain **chain)
     *chain = NULL;
     log_fake.error[0] = '\0';
     snprintf(path, sizeof(path), "%s/%d", home, n);
-    folder = open(path, O_RDONLY | O_DIRECTORY);
-    fd = openat(folder, MANIFEST_FILE, O_RDONLY);
+    fd = manifest_open(AT_FDCWD, path, &folder);
     error = manifest_read_file(&m, fd, "snap");
     if (!error)
         error = chain_open(chain, folder, "snap", &m);
@@ -181,30 +186,10 @@ static void a_loop_is_refused(void **state)
 
 static void a_base_of_another_vm_is_refused(void **state)
 {
-    struct ram_memory of = {.at = memory, .size = RAM_IMAGE_CHUNK, .fd = -1};
-    struct manifest m = {
-        .name = "web",
-        .folder = "/",
-        .options = json_object(),
-        .memory = RAM_IMAGE_CHUNK,
-        .vcpus = 1,
-        .cpus = {"registers", 1, DIGEST},
-        .state = {"state", 1, DIGEST},
-    };
     uint64_t pages[CHUNKS * 4] = {1};
-    struct snapshot_part part;
-    int folder;
-    char *text;
 
-    command("rm -r 1 2 && mkdir 1");
-    folder = open(home, O_RDONLY | O_DIRECTORY);
-    assert_int_equal(ram_image_write(folder, &of, NULL, &m.ram), 0);
-    text = manifest_write(&m, digests[1]);
-    assert_int_equal(part_write(folder, MANIFEST_FILE, text, strlen(text), &part), 0);
-    command("mv ram manifest.json 1");
-    free(text);
-    json_decref(m.options);
-    close(folder);
+    command("rm -r 1 2");
+    save_size(1, -1, NULL, RAM_IMAGE_CHUNK);
     save(2, 1, pages);
     chain_is_refused(-ESTALE, "is of another VM");
 }
