@@ -110,14 +110,7 @@ static inline int wire_open(struct rv_instance *host, const struct rv_net_option
 
 static inline void wire_init(struct rv_vmm_ops *ops)
 {
-    ops->net_open = wire_open;
-    ops->net_info = wire_info;
-    ops->net_send = wire_send;
-    ops->net_receive = wire_receive;
-    ops->net_want = wire_want;
-    ops->net_set_offloads = wire_set_offloads;
-    ops->net_set_pairs = wire_set_pairs;
-    ops->net_close = wire_close;
+    PLUGIN_HOST_NET(ops, wire);
 }
 
 /*

@@ -258,3 +258,16 @@ void plugin_host_disk_complete_all(struct rv_disk *disk);
 void plugin_host_disk_end_cancelled(struct rv_disk *disk);
 /* The loop's pass after disk_resize: calls changed() if the size is another one. */
 void plugin_host_disk_tell_size(struct rv_disk *disk);
+
+/* Network back ends are the program's own: its functions NAME_open() to NAME_close(). */
+#define PLUGIN_HOST_NET(ops, name)                     \
+    do {                                               \
+        (ops)->net_open = name##_open;                 \
+        (ops)->net_info = name##_info;                 \
+        (ops)->net_send = name##_send;                 \
+        (ops)->net_receive = name##_receive;           \
+        (ops)->net_want = name##_want;                 \
+        (ops)->net_set_offloads = name##_set_offloads; \
+        (ops)->net_set_pairs = name##_set_pairs;       \
+        (ops)->net_close = name##_close;               \
+    } while (0)

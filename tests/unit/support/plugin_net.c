@@ -113,12 +113,5 @@ void plugin_net_init(struct rv_instance *host)
 {
     if (!plugin_net_base)
         plugin_net_base = event_base_new();
-    host->ops.net_open = plugin_net_open;
-    host->ops.net_info = plugin_net_info;
-    host->ops.net_send = plugin_net_send;
-    host->ops.net_receive = plugin_net_receive;
-    host->ops.net_want = plugin_net_want;
-    host->ops.net_set_offloads = plugin_net_set_offloads;
-    host->ops.net_set_pairs = plugin_net_set_pairs;
-    host->ops.net_close = plugin_net_close;
+    PLUGIN_HOST_NET(&host->ops, plugin_net);
 }

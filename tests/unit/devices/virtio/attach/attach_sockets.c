@@ -95,18 +95,9 @@ static void wire_close(struct rv_instance *host, struct rv_net *net)
 
 static void net_prepare(struct attached *a)
 {
-    struct rv_vmm_ops *ops = &a->host.ops;
-
     net_test = a;
     a->waiting = FRAMES;
-    ops->net_open = wire_open;
-    ops->net_info = wire_info;
-    ops->net_send = wire_send;
-    ops->net_receive = wire_receive;
-    ops->net_want = wire_want;
-    ops->net_set_offloads = wire_set_offloads;
-    ops->net_set_pairs = wire_set_pairs;
-    ops->net_close = wire_close;
+    PLUGIN_HOST_NET(&a->host.ops, wire);
 }
 
 /* Into how many buffers a frame goes. */
