@@ -11,6 +11,7 @@ import tempfile
 import time
 
 END_TIMEOUT = 20
+PAYLOAD_TIMEOUT = 120
 
 
 class Failure(Exception):
@@ -117,3 +118,15 @@ class Process:
             for line in text.decode(errors="replace").splitlines()[-15:]:
                 print(f"  | {line.rstrip()}", file=sys.stderr)
         raise Failure(f"{' '.join(self.argv)}: {why}")
+
+
+def run_payload(argv, cpus=None):
+    """A bare-metal guest's measurements: {kind: nanoseconds of one, for each batch}."""
+    with Process(argv, cpus) as process:
+        process.read_until(None, PAYLOAD_TIMEOUT)
+        # What a guest writes to a UART that is off QEMU sends nevertheless.
+        text = process.output.decode(errors="replace").replace("\0", "")
+        if "not ok " in text or "DONE" not in text.splitlines():
+            process.fail("the guest failed")
+        process.end()
+    return payload_figures(text)

@@ -5,6 +5,7 @@ import os
 import tempfile
 import time
 
+from bench_boot import CMDLINE, MARKER, boot_image
 from bench_common import Process, say, shown, summary
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -59,11 +60,11 @@ def cpu_seconds(pids):
 def boot(args, program, guest, cpus, disks):
     """{row: figure}"""
     argv = [program, "run", "-M", f"qemu,cpu={args.cpu.replace(',', ',,')}", "-m", args.memory, "-c", str(cpus),
-            "-k", guest["kernel"], "-i", guest["initrd"], "-p", f"{guest['cmdline']} quiet rest={REST}"]
+            "-k", guest["kernel"], "-i", guest["initrd"], "-p", f"{CMDLINE} quiet rest={REST}"]
     for number in range(disks):
         argv += ["--disk", f"{guest['disks'][number]},format=raw"]
     with Process(argv) as process:
-        seconds = process.read_until(guest["marker"], TIMEOUT)
+        seconds = process.read_until(MARKER, TIMEOUT)
         time.sleep(SETTLED)
         pids = descendants(process.process.pid)
         before, start = cpu_seconds(pids), time.monotonic()
@@ -82,12 +83,13 @@ def make_disks(folder):
     return names
 
 
-def measure_growth(args, files, boot_image):
+def measure_growth(args, files):
     programs = {"QEMU": os.path.join(HERE, "plain-qemu"), "ringvisor": files.vmm}
     sizes = [(cpus, 0) for cpus in CPUS] + [(1, disks) for disks in DISKS]
     samples = {size: {who: [] for who in WHO} for size in sizes}
     with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
-        guest = {**boot_image(folder), "disks": make_disks(folder)}
+        kernel, initrd = boot_image(folder)
+        guest = {"kernel": kernel, "initrd": initrd, "disks": make_disks(folder)}
         for number in range(args.pairs):
             for size in sizes:
                 say(f"growth: {number + 1} of {args.pairs}, {size[0]} vCPUs, {size[1]} disks")
@@ -106,3 +108,6 @@ def show_growth(args, result):
         for size in result:
             print(f"{size['cpus']:>8}{size['disks']:>8}" + "".join(f"{shown(size[row][who], digits):>24}" for who in WHO)
                   + (f"{shown(size['ratio'], 2):>24}" if row == "boot" else ""))
+
+
+PARTS = {"growth": (measure_growth, show_growth)}

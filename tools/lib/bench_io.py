@@ -145,11 +145,17 @@ DISK_ROWS = (
 )
 
 
+def make_disk(folder):
+    """The path of a raw file whose blocks are all there."""
+    image = os.path.join(folder, "disk")
+    subprocess.run(["dd", "if=/dev/urandom", f"of={image}", "bs=1M", f"count={DISK_SIZE >> 20}", "status=none"], check=True)
+    return image
+
+
 def measure_disk(args, files):
     guest, tools = Guest(args, files), programs("fio")
     with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
-        image = os.path.join(folder, "disk")
-        subprocess.run(["dd", "if=/dev/urandom", f"of={image}", "bs=1M", f"count={DISK_SIZE >> 20}", "status=none"], check=True)
+        image = make_disk(folder)
         other = image + "-pci"
         shutil.copyfile(image, other)
         options = ["--disk", f"{image},serial=data", "--disk", f"{other},serial=pci,bus=pci", *programs_disk(tools)]

@@ -4,6 +4,7 @@
 import math
 from xml.sax.saxutils import escape
 
+import bench_contention
 import bench_guest
 import bench_installed
 import bench_io
@@ -38,10 +39,13 @@ def groups(result, exit_titles):
     yield "Boot, time beside plain QEMU", [
         (f"{console} console", numbers(r["ratio"]["ringvisor"], False))
         for console, r in (result.get("boot") or {}).items()
-    ] + [(f"beside {title}", numbers(r["ratio"], False)) for title, r in (result.get("contention") or {}).items()] + [
+    ] + [
         (f"installed Debian: {title}", numbers(result["installed"][row]["ratio"], False))
         for row, title in bench_installed.ROWS if result.get("installed")
     ]
+    for title, rows in (result.get("contention") or {}).items():
+        yield f"Beside {title}, time beside plain QEMU", [
+            (row.title, numbers(rows[row.name]["speed"], True)) for row in bench_contention.ROWS]
     yield "Exit, time beside its limit", [
         (exit_titles[kind], numbers(ratio, False))
         for kind, ratio in ((result.get("exits") or {}).get("ratio") or {}).items()

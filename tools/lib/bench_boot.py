@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Boots of Debian's kernel to userspace, beside plain QEMU with the same kernel, initrd, memory and CPU."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+
+from bench_common import Failure, Process, say, shown, summary
+
+TOOLS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+TIMEOUT = 180
+CONSOLES = {"quiet": "quiet", "full": ""}
+CMDLINE = "console=ttyAMA0 panic=-1 nowatchdog"
+MARKER = b"bench: userspace is reached"
+# "rest=SECONDS" on the command line is a variable of its environment.
+INIT = b"#!/bin/sh\necho '" + MARKER + b"'\n/bin/busybox sleep ${rest:-0}\nexec /bin/busybox poweroff -f\n"
+
+
+def boot_image(folder):
+    """(kernel, initrd): the demo's image, with an /init that only says that it is there."""
+    done = subprocess.run([os.path.join(TOOLS, "guest-image")], stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise Failure("the guest's image could not be made")
+    image = os.fsdecode(done.stdout).rstrip("\n")
+    init, initrd = os.path.join(folder, "init"), os.path.join(folder, "initrd")
+    with open(init, "wb") as file:
+        file.write(INIT)
+    os.chmod(init, 0o755)
+    if shutil.which("cpio") is None:
+        raise Failure("cpio is missing: run tools/install-deps demo")
+    archive = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=folder,
+                             input=b"init\n", stdout=subprocess.PIPE, check=True).stdout
+    with open(os.path.join(image, "initrd"), "rb") as base, open(initrd, "wb") as out:
+        shutil.copyfileobj(base, out)
+        out.write(bytes(-out.tell() % 4) + archive) # a later archive's file replaces an earlier one's
+    return os.path.join(image, "kernel"), initrd
+
+
+def machine_option(args):
+    return f"qemu,cpu={args.cpu.replace(',', ',,')}" + (f",{args.machine}" if args.machine else "")
+
+
+def boot_qemu(args, _files, kernel, initrd, cmdline):
+    return ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", args.cpu,
+            "-accel", "tcg,thread=multi", "-smp", "1", "-m", args.memory,
+            "-nic", "none", "-kernel", kernel, "-initrd", initrd, "-append", cmdline, "-nographic"]
+
+
+def boot_ringvisor(args, files, kernel, initrd, cmdline):
+    return [files.vmm, "run", "-M", machine_option(args), "-m", args.memory,
+            "-k", kernel, "-i", initrd, "-p", cmdline]
+
+
+# Who boots. The first is what the others are compared with.
+BOOTERS = {"QEMU": boot_qemu, "ringvisor": boot_ringvisor}
+
+
+def boot_once(argv):
+    with Process(argv) as process:
+        seconds = process.read_until(MARKER, TIMEOUT)
+        process.end()
+    return seconds
+
+
+def measure_boot(args, files):
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
+        kernel, initrd = boot_image(folder)
+        for console, words in CONSOLES.items():
+            cmdline = f"{CMDLINE} {words}".rstrip()
+            samples = {name: [] for name in BOOTERS}
+            for pair in range(args.pairs):
+                say(f"boot, {console} console: {pair + 1} of {args.pairs}")
+                # Who is first changes: the second of a pair finds a warmer host.
+                for name in list(BOOTERS)[:: 1 if pair % 2 == 0 else -1]:
+                    samples[name].append(boot_once(BOOTERS[name](args, files, kernel, initrd, cmdline)))
+            base, *others = BOOTERS
+            results[console] = {
+                "seconds": {name: summary(samples[name]) for name in BOOTERS},
+                "ratio": {name: summary([a / b for a, b in zip(samples[name], samples[base])]) for name in others},
+            }
+    return results
+
+
+def show_boot(args, results):
+    base, *others = BOOTERS
+    print(f"\nBoot to userspace, seconds from the start of the process ({args.pairs} pairs, {args.cpu}, {args.memory})")
+    print(f"{'':16}" + "".join(f"{name:>24}" for name in BOOTERS) + "".join(f"{name + ' / ' + base:>24}" for name in others))
+    for console, result in results.items():
+        print(f"{console + ' console':16}" + "".join(f"{shown(n, 2):>24}" for n in result["seconds"].values())
+              + "".join(f"{shown(n, 2):>24}" for n in result["ratio"].values()))
+
+
+PARTS = {"boot": (measure_boot, show_boot)}
