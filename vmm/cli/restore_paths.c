@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/cli/restore_paths.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,8 @@
 
 #include "vmm/keeper/kept.h"
 #include "vmm/util/log.h"
+
+#define NOT_THERE "is not there"
 
 static bool is_folder(const char *path)
 {
@@ -38,11 +41,10 @@ static bool has_folder(const char *path)
     return is_folder(folder);
 }
 
-static void say(const char *option, const char *path, const char *without)
+static void say(const char *option, const char *value, const char *why, const char *without)
 {
     if (!kept_has_keeper())
-        log_warn("--%s '%s', which the VM was started with, is not there: %s", option, path,
-                 without);
+        log_warn("--%s '%s', which the VM was started with, %s: %s", option, value, why, without);
 }
 
 static bool was_given(const struct option_set *set, uint64_t given, const char *option)
@@ -55,9 +57,36 @@ static void drop_seed_file(char **path)
 {
     if (!*path || is_file(*path))
         return;
-    say("cloud-init", *path, "the guest's seed goes on without it");
+    say("cloud-init", *path, NOT_THERE, "the guest's seed goes on without it");
     free(*path);
     *path = NULL;
+}
+
+/* A VM that was started on the machine qemu goes on here: see complete_machine(). */
+static void drop_for_linux(struct run_options *o, const struct option_set *set, uint64_t given)
+{
+    static const char why[] = "is for the machine qemu", without[] = "here it does not count";
+    const struct {
+        const char *option;
+        unsigned *number, least; /* which is what the machine has anyway */
+    } rows[] = {
+        {"pcpus", &o->machine.nr_pcpus, o->vm.nr_vcpus},
+        {"time-slice", &o->slice_ms, UINT_MAX},
+    };
+    char text[16];
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        if (!*rows[i].number || *rows[i].number >= rows[i].least ||
+            was_given(set, given, rows[i].option))
+            continue;
+        snprintf(text, sizeof(text), "%u", *rows[i].number);
+        say(rows[i].option, text, why, without);
+        *rows[i].number = 0;
+    }
+    if (o->machine.stub && !was_given(set, given, "stub")) {
+        say("stub", o->machine.stub, why, without);
+        o->machine.stub = NULL;
+    }
 }
 
 void restore_paths(struct run_options *o, const struct option_set *set, uint64_t given)
@@ -74,11 +103,14 @@ void restore_paths(struct run_options *o, const struct option_set *set, uint64_t
         {"stub", &o->machine.stub, is_file, "the stub of this build is used"},
     };
 
+    run_options_choose_machine(o);
+    if (o->machine.linux_host)
+        drop_for_linux(o, set, given);
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (!*rows[i].path || was_given(set, given, rows[i].option) ||
             rows[i].is_there(*rows[i].path))
             continue;
-        say(rows[i].option, *rows[i].path, rows[i].without);
+        say(rows[i].option, *rows[i].path, NOT_THERE, rows[i].without);
         *rows[i].path = NULL;
     }
     if (was_given(set, given, "cloud-init"))

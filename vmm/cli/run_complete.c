@@ -152,6 +152,45 @@ static int complete_boot(struct run_options *o)
     return o->firmware ? add_flash(o) : 0;
 }
 
+void run_options_choose_machine(struct run_options *o)
+{
+    if (!o->machine_given)
+        o->machine.linux_host = machine_linux_is_there();
+    o->machine_given = true;
+}
+
+/* Options that the machine has no use for are refused: whoever gives one expects that it counts. */
+static int complete_machine(struct run_options *o)
+{
+    const struct machine_config *machine = &o->machine;
+    const struct {
+        bool given;
+        const char *option, *why;
+    } only_qemu[] = {
+        {machine->stub, "stub", "the module has its own"},
+        {machine->nr_pcpus && machine->nr_pcpus < o->vm.nr_vcpus, "pcpus",
+         "each virtual CPU has a CPU of its own"},
+        {o->slice_ms, "time-slice", "each virtual CPU has a CPU of its own"},
+    };
+
+    run_options_choose_machine(o);
+    for (unsigned i = 0; machine->linux_host && i < sizeof(only_qemu) / sizeof(only_qemu[0]); i++) {
+        if (!only_qemu[i].given)
+            continue;
+        log_error("--%s: not with the machine linux, where %s; leave it out, or give -M qemu",
+                  only_qemu[i].option, only_qemu[i].why);
+        return -EINVAL;
+    }
+    o->machine.nr_vcpus = o->vm.nr_vcpus;
+    if (!machine->nr_pcpus)
+        o->machine.nr_pcpus = o->vm.nr_vcpus;
+    if (!machine->stub)
+        o->machine.stub = command_stub_path();
+    if (!o->slice_ms)
+        o->slice_ms = DEFAULT_SLICE_MS;
+    return 0;
+}
+
 int run_options_complete(struct run_options *o)
 {
     /* Before what is added here, which will be added again. */
@@ -167,8 +206,6 @@ int run_options_complete(struct run_options *o)
         if (!o->devices[o->vm.nr_devices])
             break;
     }
-    if (o->machine.nr_pcpus == 0)
-        o->machine.nr_pcpus = o->vm.nr_vcpus;
     if (o->machine.nr_pcpus > o->vm.nr_vcpus) {
         log_error("%u physical CPUs for %u virtual ones: give as many or fewer",
                   o->machine.nr_pcpus, o->vm.nr_vcpus);
@@ -179,10 +216,5 @@ int run_options_complete(struct run_options *o)
                   o->gdb ? "--gdb" : "--firmware");
         return -EINVAL;
     }
-    if (!o->machine_given)
-        o->machine.linux_host = machine_linux_is_there();
-    o->machine.nr_vcpus = o->vm.nr_vcpus;
-    if (!o->machine.stub)
-        o->machine.stub = command_stub_path();
-    return 0;
+    return complete_machine(o);
 }

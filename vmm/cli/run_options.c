@@ -17,9 +17,7 @@
 #define MIN_RAM     RV_BLOCK_SIZE
 #define DEFAULT_RAM (512ull << 20)
 
-/* Shorter, most of it is switching; longer, spinning for another vCPU gets noticed. */
-#define DEFAULT_SLICE_MS 4
-#define MAX_SLICE_MS     1000
+#define MAX_SLICE_MS 1000
 
 #define DEFAULT_GRACE_S 10
 #define MAX_GRACE_S     86400
@@ -501,7 +499,6 @@ void run_options_init(struct run_options *o, struct option_set *set)
 {
     *o = (struct run_options){
         .vm = {.nr_vcpus = 1, .ram_size = DEFAULT_RAM},
-        .slice_ms = DEFAULT_SLICE_MS,
         .grace_s = DEFAULT_GRACE_S,
         .cloud_seed = -1,
     };

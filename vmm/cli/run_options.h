@@ -15,7 +15,7 @@
 struct run_options {
     struct vm_config vm;
     struct machine_config machine;
-    bool machine_given;
+    bool machine_given; /* by an option, or chosen */
     const char *devices[VM_MAX_DEVICES];
     char *made[VM_MAX_DEVICES]; /* those of `devices` that were put together here */
     unsigned nr_made;
@@ -35,7 +35,7 @@ struct run_options {
     enum sandbox_mode sandbox;
     const char *snapshots; /* folder in which they may be written, or NULL */
     bool no_keeper;        /* one process, which the guest does not outlive */
-    unsigned slice_ms;
+    unsigned slice_ms;     /* 0: not given, until run_options_complete() */
     unsigned grace_s;
     const char *config;  /* file with more options, or NULL */
     bool print_config;   /* print what was given and do nothing else */
@@ -57,6 +57,9 @@ void run_options_init_restore(struct run_options *o, struct option_set *set);
 
 /* Help of vmm restore. */
 void run_options_restore_help(void);
+
+/* If no option says which machine it is, the host does. */
+void run_options_choose_machine(struct run_options *o);
 
 /* After the last option: fill in dependent defaults, reject bad combinations. 0 or -EINVAL. */
 int run_options_complete(struct run_options *o);

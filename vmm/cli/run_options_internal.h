@@ -4,6 +4,9 @@
 
 #include "vmm/cli/run_options.h"
 
+/* Shorter, most of it is switching; longer, spinning for another vCPU gets noticed. */
+#define DEFAULT_SLICE_MS 4
+
 /* -EINVAL after a message: "WHAT 'VALUE': WANTED". */
 int run_options_bad(const char *what, const char *value, const char *wanted);
 

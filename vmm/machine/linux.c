@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -107,15 +108,25 @@ static void read_line(const char *path, char *line, size_t size)
         fclose(file);
 }
 
+static const char *remedy(int error)
+{
+    struct utsname host;
+
+    if (error == EACCES)
+        return "this user may not open it (see its group)";
+    if (uname(&host) == 0 && strcmp(host.machine, "aarch64") != 0)
+        return "only an Arm computer has it; elsewhere the machine is qemu";
+    return "load the module: modprobe ringvisor (dmesg says why it refuses)";
+}
+
 static int device_open(struct linux_machine *l, struct rv_device_info *info)
 {
     l->device = open(DEVICE, O_RDWR | O_CLOEXEC);
     if (l->device < 0) {
-        log_error(DEVICE ": %s; %s", strerror(errno),
-                  errno == EACCES
-                      ? "this user may not open it (see its group)"
-                      : "load the module: modprobe ringvisor (dmesg says why it refuses)");
-        return -errno;
+        int error = errno;
+
+        log_error(DEVICE ": %s; %s", strerror(error), remedy(error));
+        return -error;
     }
     if (ioctl(l->device, RV_DEVICE_INFO, info) < 0) {
         log_error(DEVICE ": %s: it is not that of ringvisor's module", strerror(errno));

@@ -312,6 +312,32 @@ static void restore_does_without_paths_that_the_guest_does_not_need(void **state
     run_options_free(&o);
 }
 
+/* The VM was started on the machine qemu. What is given now is refused as by vmm run. */
+static void restore_on_the_machine_linux_drops_what_it_does_not_have(void **state)
+{
+    static const char saved[] = "{\"kernel\": \"k\", \"cpus\": 4, \"pcpus\": 2, \"time-slice\": 9, "
+                                "\"stub\": \"/dev/null\"}";
+    struct run_options o;
+
+    has_device = true;
+    restored(&o, saved, NULL, NULL);
+    assert_int_equal(run_options_complete(&o), 0);
+    assert_true(o.machine.linux_host);
+    assert_int_equal(o.machine.nr_pcpus, 4);
+    assert_string_equal(o.machine.stub, "the stub");
+    run_options_free(&o);
+    restored(&o, saved, "time-slice", "9");
+    assert_int_equal(run_options_complete(&o), -EINVAL);
+    run_options_free(&o);
+    has_device = false;
+    restored(&o, saved, NULL, NULL);
+    assert_int_equal(run_options_complete(&o), 0);
+    assert_int_equal(o.machine.nr_pcpus, 2);
+    assert_int_equal(o.slice_ms, 9);
+    assert_string_equal(o.machine.stub, "/dev/null");
+    run_options_free(&o);
+}
+
 static void restore_takes_a_path_of_the_command_line_as_it_is(void **state)
 {
     struct run_options o;
@@ -560,6 +586,42 @@ static void the_machine_is_this_computer_where_it_can_be(void **state)
     refused("-k k -M linux,bad", "");
 }
 
+/* What the machine linux says to options, chosen by one and by the device. The machine qemu has all. */
+static void an_option_that_the_machine_linux_does_not_have_is_refused(void **state)
+{
+    static const struct {
+        const char *words, *said; /* NULL: it is accepted */
+    } rows[] = {
+        {"--stub s", "--stub: not with the machine linux, where the module has its own"},
+        {"--time-slice 4", "--time-slice: not with the machine linux, where each virtual CPU"},
+        {"-c 2 --pcpus 1", "--pcpus: not with the machine linux, where each virtual CPU"},
+        {"-c 2 --pcpus 2", NULL},
+        {"--timestamps", NULL}, /* the module always has them */
+    };
+    static const struct {
+        const char *machine;
+        bool has_device, linux_host;
+    } ways[] = {
+        {"-M linux", false, true}, {"", true, true}, {"-M qemu", true, false}, {"", false, false}};
+    char line[128];
+    struct run_options o;
+
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (unsigned way = 0; way < sizeof(ways) / sizeof(ways[0]); way++) {
+            has_device = ways[way].has_device;
+            snprintf(line, sizeof(line), "-k k %s %s", rows[i].words, ways[way].machine);
+            if (rows[i].said && ways[way].linux_host) {
+                refused(line, rows[i].said);
+                continue;
+            }
+            accepted(&o, line);
+            assert_int_equal(o.machine.linux_host, ways[way].linux_host);
+            run_options_free(&o);
+        }
+    }
+    has_device = false;
+}
+
 /* A configuration file or a control interface needs no command line. */
 static void table_serves_without_a_command_line(void **state)
 {
@@ -620,6 +682,8 @@ int main(void)
         cmocka_unit_test(firmware_that_cannot_be_is_refused),
         cmocka_unit_test(wrong_values_are_refused_with_what_would_be_right),
         cmocka_unit_test(the_machine_is_this_computer_where_it_can_be),
+        cmocka_unit_test(an_option_that_the_machine_linux_does_not_have_is_refused),
+        cmocka_unit_test(restore_on_the_machine_linux_drops_what_it_does_not_have),
         cmocka_unit_test(table_serves_without_a_command_line),
         cmocka_unit_test(each_option_has_a_name_and_a_help_text),
     };
