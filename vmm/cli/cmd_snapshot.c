@@ -25,6 +25,10 @@ static int make_absolute(const char *folder, char path[PATH_MAX])
     char here[PATH_MAX] = "";
     int n;
 
+    if (!*folder) {
+        log_error("the path of a snapshot is empty");
+        return -EINVAL;
+    }
     if (folder[0] != '/' && !getcwd(here, sizeof(here))) {
         log_error("the current folder: %s", strerror(errno));
         return -errno;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `vmm upgrade`: another vmm for a guest that runs. */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/cli/client.h"
@@ -33,18 +35,40 @@ static int connect_keeper(const char *vm)
     return fd;
 }
 
+/* The keeper takes only a program itself: not a script that starts one. -1 after a message. */
+static int open_program(const char *path)
+{
+    char magic[SELFMAG] = "";
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &st)) {
+        log_error("program '%s': %s", path, strerror(errno));
+    } else if (!S_ISREG(st.st_mode) || pread(fd, magic, SELFMAG, 0) != SELFMAG ||
+               memcmp(magic, ELFMAG, SELFMAG) != 0) {
+        log_error(
+            "program '%s': it is no ELF file: give the vmm itself, not a script that starts it",
+            path);
+    } else if (access(path, X_OK)) {
+        log_error("program '%s': it may not be executed: %s", path, strerror(errno));
+    } else {
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 static int upgrade(const struct vm_options *o)
 {
     const char *path = o->binary ? o->binary : "/proc/self/exe";
-    int program = open(path, O_RDONLY | O_CLOEXEC), keeper;
+    int program = open_program(path), keeper;
     char why[KEEPER_WHY_MAX];
     uint64_t pause_us;
     int error;
 
-    if (program < 0) {
-        log_error("program '%s': %s", path, strerror(errno));
+    if (program < 0)
         return STATUS_VMM;
-    }
     keeper = connect_keeper(o->args[0]);
     if (keeper < 0) {
         close(program);

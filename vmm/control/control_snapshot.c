@@ -9,13 +9,14 @@
 #include "vmm/sandbox/sandbox.h"
 #include "vmm/snapshot/save.h"
 #include "vmm/util/clock.h"
+#include "vmm/util/log.h"
 #include "vmm/vm/vm_devices.h"
 #include "vmm/vm/vm_pause.h"
 
 #define WHY_MAX 512u
 
-/* How soon it is noticed that the devices have come to rest. */
-static const struct timeval tick_time = {.tv_usec = 2000};
+/* How soon it is noticed that the devices have come to rest, and that nobody wants it any more. */
+static const struct timeval tick_time = {.tv_usec = 2000}, look_time = {.tv_usec = 100000};
 
 /* One at a time. */
 struct control_snapshot {
@@ -114,13 +115,39 @@ static void begin(struct control_snapshot *s)
                            sizeof(why));
     if (error)
         refuse(s, error, why);
+    else
+        event_add(s->tick, &look_time);
+}
+
+/* Who has asked for it may have been interrupted. */
+static bool is_wanted(const struct control_snapshot *s)
+{
+    const struct control_connection_ops *connection = s->call->connection;
+
+    return !connection || !connection->is_gone(s->call);
+}
+
+/* Before it has begun: the VM was to pause for it, or has. */
+static void give_up(struct control_snapshot *s)
+{
+    s->target->vm->pause.kept = true;
+    refuse(s, -ENOTSUP, "it is not wanted any more");
 }
 
 static void tick(evutil_socket_t fd, short what, void *opaque)
 {
     struct control_snapshot *s = opaque;
+    bool wanted = is_wanted(s);
 
-    if (!vm_is_pausing(s->target->vm))
+    if (!wanted)
+        log_info("the snapshot '%s' is given up: who has asked for it has gone", s->folder);
+    if (!wanted && s->snapshot)
+        snapshot_cancel(s->snapshot);
+    else if (s->snapshot)
+        event_add(s->tick, &look_time);
+    else if (!wanted)
+        give_up(s);
+    else if (!vm_is_pausing(s->target->vm))
         refuse(s, -ENOTSUP, "the VM was resumed before it had paused");
     else if (vm_is_paused(s->target->vm))
         begin(s);

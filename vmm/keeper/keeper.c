@@ -105,9 +105,14 @@ static bool tries_again(struct keeper *keeper, int status)
 /* The worker has ended. -1: another one goes on; else the exit status of the run. */
 static int worker_ended(struct keeper *keeper, int status)
 {
-    bool another = WIFSIGNALED(status)
-                       ? WTERMSIG(status) != keeper->forwarded && outlives(keeper, WTERMSIG(status))
-                       : tries_again(keeper, status);
+    bool another = false;
+
+    if (keeper_upgrade_is_leaving(keeper, status))
+        log_info("the vmm leaves the guest to the new one");
+    else if (!WIFSIGNALED(status))
+        another = tries_again(keeper, status);
+    else
+        another = WTERMSIG(status) != keeper->forwarded && outlives(keeper, WTERMSIG(status));
 
     close(keeper->socket);
     keeper->socket = -1;

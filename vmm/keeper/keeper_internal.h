@@ -160,6 +160,9 @@ struct pollfd;
 void keeper_upgrade_poll(struct keeper *keeper, struct pollfd *fds, int *timeout_ms);
 void keeper_upgrade_polled(struct keeper *keeper, const struct pollfd *fds);
 
+/* The worker has ended as it was told to, so that the successor can have the guest. */
+bool keeper_upgrade_is_leaving(const struct keeper *keeper, int status);
+
 /* The worker has ended. True: the successor is the worker now. */
 bool keeper_upgrade_worker_left(struct keeper *keeper, int status);
 

@@ -204,6 +204,12 @@ static void heard(struct keeper *keeper)
     keeper_send(upgrade->socket, &message, &fds);
 }
 
+bool keeper_upgrade_is_leaving(const struct keeper *keeper, int status)
+{
+    return keeper->upgrade.phase == UPGRADE_LEAVING && !keeper->forwarded && WIFSIGNALED(status) &&
+           WTERMSIG(status) == SIGKILL;
+}
+
 bool keeper_upgrade_worker_left(struct keeper *keeper, int status)
 {
     static struct keeper_message go = {.op = KEEPER_READY};
@@ -288,8 +294,9 @@ void keeper_upgrade_poll(struct keeper *keeper, struct pollfd *fds, int *timeout
     if (upgrade->deadline_ms)
         *timeout_ms = left > 0 ? (int)left : 0;
     fds[0] = (struct pollfd){.fd = upgrade->listener, .events = POLLIN};
-    fds[1] = (struct pollfd){.fd = upgrade->phase == UPGRADE_ASKED ? upgrade->client : -1,
-                             .events = POLLIN};
+    /* Later on only its end is looked for, which poll() always tells. */
+    fds[1] = (struct pollfd){.fd = upgrade->phase <= UPGRADE_CHECKING ? upgrade->client : -1,
+                             .events = upgrade->phase == UPGRADE_ASKED ? POLLIN : 0};
     fds[2] = (struct pollfd){.fd = upgrade->socket, .events = POLLIN};
     fds[3] = (struct pollfd){.fd = upgrade->another, .events = POLLIN};
 }
@@ -315,12 +322,21 @@ static void takes_too_long(struct keeper *keeper)
     }
 }
 
+/* Who has asked for it has gone. Once the worker has been told to leave, it is done all the same. */
+static void interrupted(struct keeper_upgrade *upgrade)
+{
+    drop_successor(upgrade);
+    answer(upgrade, -ECANCELED, "who has asked for it has gone");
+}
+
 void keeper_upgrade_polled(struct keeper *keeper, const struct pollfd *fds)
 {
     struct keeper_upgrade *upgrade = &keeper->upgrade;
 
     if (fds[1].revents && upgrade->phase == UPGRADE_ASKED)
         asked(keeper);
+    else if (fds[1].revents & (POLLHUP | POLLERR) && upgrade->phase == UPGRADE_CHECKING)
+        interrupted(upgrade);
     if (fds[2].revents && upgrade->socket >= 0)
         heard(keeper);
     if (fds[3].revents)

@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "vmm/sandbox/sandbox.h"
 #include "vmm/snapshot/save_internal.h"
 #include "vmm/util/thread.h"
 #include "vmm/vm/vm.h"
@@ -23,6 +24,13 @@ int snapshot_complain(char *why, int error, const char *fmt, ...)
     vsnprintf(why, WHY_MAX, fmt, ap);
     va_end(ap);
     return error;
+}
+
+const char *snapshot_hint(int error)
+{
+    return error == -EACCES && sandbox_is_entered()
+               ? "; the sandbox lets the VM use the folder of --snapshots, and what is in it"
+               : "";
 }
 
 /* The snapshot is the base from now on; or NULL: there is none of it. */
@@ -194,6 +202,11 @@ int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot
     }
     *snapshot = s;
     return 0;
+}
+
+void snapshot_cancel(struct snapshot *s)
+{
+    atomic_store(&s->cancelled, true);
 }
 
 void snapshot_free(struct snapshot *s)

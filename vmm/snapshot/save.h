@@ -52,5 +52,8 @@ int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot
 /* Snapshots will be written below this folder: the sandbox is told. 0, or -errno after a message. */
 int snapshot_allow(struct vm *vm, const char *folder);
 
+/* It is not wanted any more: `ended` comes soon, and says why not unless it was whole already. */
+void snapshot_cancel(struct snapshot *snapshot);
+
 /* Ends it early, if need be: nothing is left, and no call comes any more. */
 void snapshot_free(struct snapshot *snapshot);

@@ -55,7 +55,8 @@ static int open_base(struct manifest *base, const char *path, int *folder, char 
     int fd = manifest_open(AT_FDCWD, path, folder), error;
 
     if (fd < 0)
-        return snapshot_complain(why, fd, "the base '%s': %s", path, strerror(-fd));
+        return snapshot_complain(why, fd, "the base '%s': %s%s", path, strerror(-fd),
+                                 snapshot_hint(fd));
     error = manifest_read_file(base, fd, path);
     close(fd);
     if (!error)

@@ -147,7 +147,9 @@ void *snapshot_write(void *opaque)
     int folder = -1, error;
 
     if (!mkdtemp(s->making)) {
-        failed(s, -errno, s->path);
+        int why = -errno;
+
+        snapshot_complain(s->why, why, "%s: %s%s", s->path, strerror(-why), snapshot_hint(why));
         tell(s, PHASE_ENDED);
         return NULL;
     }

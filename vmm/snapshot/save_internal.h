@@ -43,6 +43,9 @@ struct snapshot {
 };
 
 /* Says why in `why`, of WHY_MAX bytes. Returns `error`. */
+/* What is to be added to an error of a path: it may be the sandbox's. */
+const char *snapshot_hint(int error);
+
 int snapshot_complain(char *why, int error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

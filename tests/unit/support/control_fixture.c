@@ -177,6 +177,11 @@ void control_fixture_end_snapshot(bool fails)
     calls.ended(calls.opaque, fails ? "guest memory: No space left on device" : NULL, 4096);
 }
 
+void snapshot_cancel(struct snapshot *snapshot)
+{
+    control_fixture.cancelled++;
+}
+
 void snapshot_free(struct snapshot *snapshot)
 {
     if (snapshot)

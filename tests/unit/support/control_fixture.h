@@ -38,6 +38,7 @@ struct control_fixture {
     char snapshot_base[64];
     int snapshot_error;
     unsigned snapshots;         /* begun and not freed */
+    unsigned cancelled;         /* snapshots */
     const char *record_refuses; /* what record_refuses() says */
     unsigned records;           /* begun and not freed */
     char record_end[64];        /* what record_end() was told last */

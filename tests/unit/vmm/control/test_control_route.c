@@ -51,6 +51,8 @@ static int teardown(void **state)
     return 0;
 }
 
+static const struct control_connection_ops *connection; /* of the next request, or NULL */
+
 static void request_with(enum evhttp_cmd_type method, const char *path, const char *body,
                          size_t size)
 {
@@ -61,6 +63,7 @@ static void request_with(enum evhttp_cmd_type method, const char *path, const ch
                                   .path = path,
                                   .body = body,
                                   .body_size = size,
+                                  .connection = connection,
                                   .answered = answered};
     control_route(call);
 }
@@ -289,6 +292,46 @@ static void snapshot_that_fails_says_why_and_the_vm_goes_on(void **state)
     f->snapshot_error = -EEXIST;
     refused(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body, 409, "not-possible", "because");
     assert_false(f->paused || f->vm.pause.kept);
+    assert_int_equal(f->snapshots, 0);
+}
+
+static bool client_is_gone;
+
+static bool is_gone(const struct control_call *call)
+{
+    return client_is_gone;
+}
+
+static const struct control_connection_ops may_go = {.is_gone = is_gone};
+
+/* Its files are written, or its devices are not at rest yet. */
+static void snapshot_whose_client_has_gone_is_given_up(void **state)
+{
+    struct control_fixture *f = &control_fixture;
+
+    client_is_gone = false;
+    connection = &may_go;
+    request(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body);
+    event_base_loop(base, EVLOOP_ONCE);
+    assert_int_equal(f->cancelled, 0);
+    client_is_gone = true;
+    event_base_loop(base, EVLOOP_ONCE);
+    assert_int_equal(f->cancelled, 1);
+    assert_true(f->paused && f->vm.pause.kept);
+    f->snapshot_calls.ended(f->snapshot_calls.opaque, "cancelled", 0);
+    json_decref(answer(500));
+    assert_false(f->paused || f->vm.pause.kept);
+    assert_int_equal(f->snapshots, 0);
+
+    f->quiet = false;
+    client_is_gone = false;
+    request(EVHTTP_REQ_POST, "/vm/snapshot", snapshot_body);
+    assert_int_equal(f->snapshots, 0);
+    client_is_gone = true;
+    event_base_loop(base, EVLOOP_ONCE);
+    connection = NULL;
+    json_decref(answer(409));
+    assert_false(f->paused);
     assert_int_equal(f->snapshots, 0);
 }
 
@@ -602,6 +645,7 @@ int main(void)
         TEST(reset_does_not_take_back_a_power_off),
         TEST(snapshot_pauses_the_vm_until_its_memory_is_copied),
         TEST(snapshot_that_fails_says_why_and_the_vm_goes_on),
+        TEST(snapshot_whose_client_has_gone_is_given_up),
         TEST(snapshot_of_a_paused_vm_leaves_it_paused),
         TEST(snapshot_with_stop_ends_the_vm_where_it_was_saved),
         TEST(snapshot_with_a_base_is_asked_for_and_refused_when_it_is_none),
