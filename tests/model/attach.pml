@@ -4,7 +4,9 @@
  * vCPU, whose guest executes STEPS instructions that trap, by turns a posted write and one that
  * waits for its reply. The worker may die before each of its stores to what outlives it, also while
  * it takes over, DEATHS times in all. What must hold:
- *   - each instruction counts once, and not before those in front of it (the assertions), and
+ *   - each instruction counts once, and not before those in front of it (the assertions),
+ *   - an interrupt that the handler of one of them takes out of the vCPU's list registers, by a RETRACT, is
+ *     in one place at the end: it is neither lost nor doubled (the assertions), and
  *   - the guest comes to its end (Spin's search for invalid end states).
  * The stores of one side reach the other in their order here: of that, ring.pml has the model.
  *
@@ -16,6 +18,10 @@
  *   NO_DECISION       nothing tells that an event was decided before its reply is pushed
  *   NO_DROP           an exit that a stop is the end of, and which will be made again, stays
  *   NO_RUN_AT         a vCPU whose RUN was not pushed is taken for one that runs
+ *   NO_RETRACT_FIRST  a RETRACT is pushed before the log has it
+ *   NO_ANSWER_FIRST   the place of its answer is given back before the log has the answer
+ *   NO_PUT_BACK       what it took for an event that was not decided is not put back
+ *   NO_FORGET         what it took for an event that was decided stays in the log
  */
 
 #define STEPS  4
@@ -33,6 +39,7 @@
 #define EXIT    2
 #define STOPPED 3
 #define ACK     4
+#define TOOK    5 /* the answer to a RETRACT that took the interrupt; ACK: it took none */
 #define TRAP(i) (i % 2 -> EXIT : POSTED)
 
 /* Commands */
@@ -40,6 +47,10 @@
 #define RUN     2
 #define STOP    3
 #define BARRIER 4
+#define RETRACT 5
+
+#define RETRACTS 1  /* the step that has one: an EXIT */
+#define TAG      10 /* of the first RETRACT: barriers have smaller ones */
 
 /* journal_phase */
 #define TAKEN    0
@@ -60,6 +71,15 @@ byte first = MIDDLE, last = MIDDLE;
 byte undo_of = NONE, undo_old;
 bool undo_noted;
 byte count[STEPS];
+
+/*
+ * The interrupt: in a list register, or the page of a vCPU that is off, or the GIC's state. The log has the
+ * RETRACT with this tag, if there is one, and whether it is known that it has taken the interrupt.
+ */
+bool held = true, gic_has;
+bool gic_noted, gic_old;
+bool retract_logged, retract_known;
+byte retract_tag;
 
 bool guest_is_over;
 byte deaths;
@@ -101,6 +121,11 @@ end:
            :: command_op[tail] == BARRIER ->
               event_type[event_head] = ACK;
               event_step[event_head] = command_of[tail];
+              event_head++
+           :: command_op[tail] == RETRACT ->
+              event_type[event_head] = (held -> TOOK : ACK);
+              event_step[event_head] = command_of[tail];
+              held = false;
               event_head++
            fi;
            assert(event_head < EVENTS);
@@ -149,6 +174,20 @@ inline strike_exits()
     od
 }
 
+/* undo_answered() */
+inline answered()
+{
+    if
+    :: retract_logged && !retract_known && retract_tag == got_step ->
+       if
+       :: got == TOOK -> STORE(retract_known = true)
+       :: got == ACK -> STORE(retract_logged = false)
+       :: else
+       fi
+    :: else
+    fi
+}
+
 /* The next event of the ring goes to the journal's list. */
 inline take_aside()
 {
@@ -156,13 +195,19 @@ inline take_aside()
     got = event_type[event_tail];
     got_step = event_step[event_tail];
     if
-    :: got != ACK ->
+    :: got != ACK && got != TOOK ->
        STORE(deferred_type[last] = got; deferred_seq[last] = event_tail + 1;
              deferred_step[last] = got_step);
        STORE(last++; assert(last < DEFERRED))
     :: else
     fi;
+#ifdef NO_ANSWER_FIRST
+    STORE(event_tail++);
+    answered()
+#else
+    answered();
     STORE(event_tail++)
+#endif
 }
 
 inline recover()
@@ -206,11 +251,34 @@ inline recover()
     fi
 }
 
+/* undo_forget_retracts() */
+inline forget()
+{
+#ifndef NO_FORGET
+    STORE(retract_logged = false)
+#else
+    skip
+#endif
+}
+
+/* put_back_retracted() */
+inline put_back()
+{
+    if
+#ifndef NO_PUT_BACK
+    :: retract_logged && retract_known -> STORE(held = true)
+#endif
+    :: else
+    fi;
+    STORE(retract_logged = false)
+}
+
 /* settle_undo(), settle_exit() */
 inline settle()
 {
     if
     :: current_type && phase == REPLYING ->
+       forget();
        if
        :: current_type == EXIT && live && command_head == reply_at -> push(REPLY, current_step)
        :: else
@@ -219,6 +287,10 @@ inline settle()
 #ifndef NO_UNDO
        if
        :: undo_of == current_seq && undo_noted -> STORE(count[current_step] = undo_old)
+       :: else
+       fi;
+       if
+       :: undo_of == current_seq && gic_noted -> STORE(gic_has = gic_old)
        :: else
        fi;
 #endif
@@ -290,9 +362,35 @@ inline take()
     fi
 }
 
+/* irq_retract() */
+inline retract()
+{
+    tag = TAG + command_head;
+#ifdef NO_RETRACT_FIRST
+    push(RETRACT, tag);
+    STORE(retract_tag = tag; retract_known = false);
+    STORE(retract_logged = true);
+#else
+    STORE(retract_tag = tag; retract_known = false);
+    STORE(retract_logged = true);
+    push(RETRACT, tag);
+#endif
+    got = NOTHING;
+    do
+    :: (got == ACK || got == TOOK) && got_step == tag -> break
+    :: else -> take_aside()
+    od;
+    if
+    :: got == TOOK ->
+       STORE(gic_old = gic_has; gic_noted = true);
+       STORE(gic_has = true)
+    :: else
+    fi
+}
+
 inline handle()
 {
-    STORE(undo_noted = false);
+    STORE(undo_noted = false; gic_noted = false; retract_logged = false);
     STORE(undo_of = current_seq);
     STORE(phase = HANDLING);
     if
@@ -300,10 +398,15 @@ inline handle()
        STORE(undo_old = count[current_step]; undo_noted = true);
        assert(current_step == 0 || count[current_step - 1] == 1);
        STORE(count[current_step]++; assert(count[current_step] == 1));
+       if
+       :: current_step == RETRACTS -> retract()
+       :: else
+       fi;
        STORE(reply_at = command_head);
 #ifndef NO_DECISION
        STORE(phase = REPLYING);
 #endif
+       forget();
        if
        :: current_type == EXIT -> push(REPLY, current_step)
        :: else
@@ -315,7 +418,7 @@ inline handle()
 
 proctype worker()
 {
-    byte i, got, got_step;
+    byte i, got, got_step, tag;
     bool found;
 
     goto start;
@@ -324,10 +427,12 @@ dead:
     i = 0;
     got = 0;
     got_step = 0;
+    tag = 0;
     found = false;
     recover();
     settle();
     stop_vcpu();
+    put_back();
 start:
     do
     :: !live && first == last -> /* the scheduler: what was posted before comes first */
@@ -341,7 +446,8 @@ start:
     do
     :: i < STEPS -> assert(count[i] == 1); i++
     :: else -> break
-    od
+    od;
+    assert(gic_has && !held)
 }
 
 init

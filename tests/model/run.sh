@@ -54,10 +54,11 @@ check "reads a wrong message" STREAM NO_ACQUIRE
 check "reads a wrong message" STREAM NO_TAIL_RELEASE
 
 model=attach
-wrong='an instruction does not count once'
+wrong='an instruction or an interrupt does not count once'
 check holds
 check "sleeps for ever" NO_COMMAND_SEQ
-for fault in NO_JOURNAL_FIRST NO_SEQ NO_UNDO NO_DECISION NO_DROP NO_RUN_AT; do
+for fault in NO_JOURNAL_FIRST NO_SEQ NO_UNDO NO_DECISION NO_DROP NO_RUN_AT NO_RETRACT_FIRST NO_ANSWER_FIRST \
+    NO_PUT_BACK NO_FORGET; do
     check "$wrong" "$fault"
 done
 
