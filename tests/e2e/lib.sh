@@ -3,8 +3,26 @@
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 vmm=${RINGVISOR_VMM:?names the vmm to test}
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 failed=0
+
+# Nothing of a test outlives it, whatever its end: no guest that a failed check left, and no daemon.
+export RINGVISOR_TEST=$work # the environment of all that it starts
+end_all() {
+    local environ pid found
+    for _ in {1..20}; do # a keeper may start a worker meanwhile
+        found=false
+        for environ in /proc/[0-9]*/environ; do
+            pid=${environ//[!0-9]/}
+            if [[ $pid -ne $$ ]] && grep -qszxF -- "RINGVISOR_TEST=$work" "$environ"; then
+                found=true
+                kill -KILL "$pid" 2>/dev/null || true
+            fi
+        done
+        $found || break
+    done
+    rm -rf "$work"
+}
+trap end_all EXIT
 
 # on MACHINE: is it the one that guests run on? It is qemu, and linux in tools/arm-test.
 on() { [[ ${RINGVISOR_MACHINE:-qemu} == "$1" ]]; }
@@ -22,6 +40,13 @@ waits() {
         [[ $SECONDS -lt $end ]] || return 1
         sleep 0.1
     done
+}
+
+# finds ARGUMENT...: grep -q that reads all. What writes to it is not cut off, which would be an error.
+finds() {
+    local all
+    all=$(cat)
+    grep -q "$@" <<<"$all"
 }
 
 # result NAME: says whether the command before it succeeded.

@@ -56,5 +56,5 @@ check cloud_init_takes_the_seed answers '^found True'
 check it_has_the_id_and_the_hosts_name answers '^id web-1 host shop.example.org$'
 check it_has_the_keys says "keys ['ssh-ed25519 AAAA \"of a user\"', 'ssh-rsa BBBB']"
 check it_has_the_user_data says "user b'#cloud-config\\nwrite_files:"
-check the_label_is_the_one_that_it_looks_for eval 'blkid -p "$work/seed.img" | grep -q " LABEL=\"CIDATA\".* TYPE=\"vfat\""'
+check the_label_is_the_one_that_it_looks_for eval 'blkid -p "$work/seed.img" | finds " LABEL=\"CIDATA\".* TYPE=\"vfat\""'
 exit $failed

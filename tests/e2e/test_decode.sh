@@ -20,7 +20,7 @@ decode() {
 
 # says out|err WORDS: blanks are layout.
 says() {
-    if tr -s ' ' <"$work/$1" | grep -qF -- "$2"; then
+    if tr -s ' ' <"$work/$1" | finds -F -- "$2"; then
         ok "$name: $2"
     else
         bad "$name: std$1 has no '$2':" "$(head -c 2000 "$work/$1")"

@@ -8,16 +8,8 @@ set -euo pipefail
 programs=$("$root/tools/guest-programs" iperf3)
 make_payloads
 megabytes=${NET_MEGABYTES:-64}
-namespace= server=
-cleanup() {
-    [[ -z $server ]] || kill "$server" 2>/dev/null || true
-    # It is a daemon, which outlives the namespace and whatever it inherited.
-    [[ ! -s $work/iperf3.pid ]] || kill "$(cat "$work/iperf3.pid")" 2>/dev/null || true
-    [[ -z $namespace ]] || ip netns del "$namespace" 2>/dev/null || true
-    rm -rf "$work"
-}
-trap cleanup EXIT
-
+namespace=
+trap '[[ -z $namespace ]] || ip netns del "$namespace" 2>/dev/null || true; end_all' EXIT
 
 # A page of the host's, on a port that is free.
 mkdir "$work/www"
@@ -29,7 +21,6 @@ server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
 print(server.server_port)
 server.serve_forever()
 P
-server=$!
 waits 10 test -s "$work/port" || true
 port=$(cat "$work/port")
 page=$(sha256sum <"$work/www/page" | cut -c 1-64)

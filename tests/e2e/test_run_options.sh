@@ -64,7 +64,7 @@ head -c 5000 "$stub" >"$work/cut.elf"
 refused a_truncated_stub 1 'stub image' -k "$off" --stub "$work/cut.elf"
 # The header is at the start of the first segment, which is at 64 KiB or 4 KiB in the file.
 cp "$stub" "$work/abi.elf"
-at=$(grep -obUaP 'GNIRSTUB|GNIRTSBU|\x47\x4e\x49\x52\x53\x54\x55\x42' "$stub" | head -n 1 | cut -d: -f1)
+at=$(grep -obUaP 'GNIRSTUB|GNIRTSBU|\x47\x4e\x49\x52\x53\x54\x55\x42' "$stub" | sed -n 1p | cut -d: -f1)
 printf '\x63' | dd of="$work/abi.elf" bs=1 seek=$((at + 8)) conv=notrunc status=none
 refused another_abi_version 1 'ABI 99' -k "$off" --stub "$work/abi.elf"
 

@@ -11,10 +11,8 @@ for file in outside folder/inside; do echo secret >"$work/$file"; done
 python3 -c '
 import socket, sys, time
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(300)' "$work/socket" &
-listening=$!
 sleep 300 &
 victim=$!
-trap 'kill "$listening" "$victim"; rm -rf "$work"' EXIT
 for _ in {1..100}; do [[ -S $work/socket ]] && break; sleep 0.1; done
 breakout=(-m 64M -P "$1" -d "breakout,outside=$work/outside,inside=$work/folder/inside,socket=$work/socket,victim=$victim")
 off=(run -k "$work/off.elf" "${breakout[@]}")
@@ -85,7 +83,7 @@ qemu-img create -q -f qcow2 "$work/folder/disk.qcow2" 16M
 start --disk "$work/folder/disk.qcow2" --console "pty:$work/link"
 for _ in {1..50}; do [[ $(children | wc -l) -eq 2 ]] && break; sleep 0.1; done
 check qemu_and_the_helper_run test "$(children | wc -l)" -eq 2
-! ldd "$(command -v qemu-system-aarch64)" 2>/dev/null | grep -q libseccomp ||
+! ldd "$(command -v qemu-system-aarch64)" 2>/dev/null | finds libseccomp ||
     check qemu_has_its_own_filter_as_well grep -q elevateprivileges=deny "/proc/$(pgrep -P "$pid,$worker" qemu-system)/cmdline"
 for child in $(children); do
     check "$(cat "/proc/$child/comm")_has_a_filter" has "$child" Seccomp 2

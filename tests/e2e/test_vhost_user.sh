@@ -10,14 +10,6 @@ programs=$("$root/tools/guest-programs" e2fsprogs fio util-linux)
 image=$("$root/tools/guest-image")
 make_payloads
 disks='' folder='' network='' guest=''
-cleanup() {
-    local pid
-    for pid in $disks $folder $network $guest; do
-        { kill -9 "$pid" && wait "$pid"; } 2>/dev/null || true
-    done
-    rm -rf "$work"
-}
-trap cleanup EXIT
 
 await() { # CONDITION: for a minute at most, and as long as the guest runs
     local n

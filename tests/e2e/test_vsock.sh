@@ -8,15 +8,12 @@ set -euo pipefail
 program=$1
 host=$(dirname -- "$0")/vsock_host.py
 make_payloads
-server=
-trap '[[ -z $server ]] || kill "$server" 2>/dev/null; rm -rf "$work"' EXIT
 said() { grep -qF -- "$1" "$work/said"; }
 until_said() { waits 60 grep -qs -- "$1" "$work/out"; }
 
 head -c "${VSOCK_MEGABYTES:-16}M" /dev/urandom >"$work/file"
 sum=$(sha256sum <"$work/file" | cut -c 1-64)
 python3 "$host" "$work/v" serve "$work/file" "$work/result" >"$work/serving" 2>&1 &
-server=$!
 waits 10 test -s "$work/serving" || true
 mapfile -t encoded < <(gzip -9 <"$program" | base64 -w 100000)
 cat >"$work/script" <<'S'
