@@ -65,6 +65,8 @@ struct event *service_ready(struct event_base *base)
         return NULL;
     period.tv_sec = (time_t)(limit_us / 2 / US_PER_S);
     period.tv_usec = (suseconds_t)(limit_us / 2 % US_PER_S);
+    /* At once, too: another worker may have been about to tell it when this one took over. */
+    alive(-1, 0, NULL);
     timer = event_new(base, -1, EV_PERSIST, alive, NULL);
     if (timer)
         event_add(timer, &period);

@@ -71,6 +71,19 @@ static void says_ready_and_needs_no_timer_without_a_watchdog(void **state)
     assert_string_equal(received(f), "READY=1");
 }
 
+/* The worker before may have been about to do it. */
+static void the_watchdog_is_fed_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct event *timer;
+
+    setenv("WATCHDOG_USEC", "200000", 1);
+    timer = service_ready(f->base);
+    assert_string_equal(received(f), "READY=1");
+    assert_string_equal(received(f), "WATCHDOG=1");
+    event_free(timer);
+}
+
 static void the_loop_feeds_the_watchdog_within_half_its_time(void **state)
 {
     struct fixture *f = *state;
@@ -81,6 +94,7 @@ static void the_loop_feeds_the_watchdog_within_half_its_time(void **state)
     timer = service_ready(f->base);
     assert_non_null(timer);
     assert_string_equal(received(f), "READY=1");
+    assert_string_equal(received(f), "WATCHDOG=1");
     gettimeofday(&begin, NULL);
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(event_base_loop(f->base, EVLOOP_ONCE), 0);
@@ -131,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(says_ready_and_needs_no_timer_without_a_watchdog, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(the_watchdog_is_fed_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(the_loop_feeds_the_watchdog_within_half_its_time, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(another_process_feeds_its_own_watchdog, setup, teardown),
