@@ -86,6 +86,25 @@ for how in '' --lazy; do
     check "restored${how}_goes_on_with_every_write" eval 'has DONE && has "round 6" && ! has "not ok"'
 done
 
+# A chain becomes one whole snapshot, which needs none of the others.
+does a_chain_is_merged snapshot --merge "$work/s5" "$work/merged"
+got=0
+"$compare" "$work/merged" "$work/whole-5" >"$work/said" 2>&1 || got=$?
+check what_was_merged_has_every_page test "$got" -eq 0
+mkdir "$work/alone"
+mv "$work/merged" "$work/alone"
+begin merged restore --track "$work/alone/merged"
+waits 60 "$vmm" resume track >"$work/said" 2>&1 || true
+does what_was_merged_is_a_base snapshot track "$work/alone/next" --base "$work/alone/merged"
+play 6
+printf q >&3
+wait "$guest" || true
+check what_was_merged_goes_on_with_every_write eval 'has DONE && has "round 6" && ! has "not ok"'
+refuses a_merge_replaces_nothing 'File exists' snapshot --merge "$work/s5" "$work/alone"
+refuses a_merge_without_a_snapshot_is_refused 'No such file' snapshot --merge "$work/none" "$work/new"
+(ulimit -f 64 && got=0 && run 60 snapshot --merge "$work/s5" "$work/new" && echo "$got" >"$work/got")
+check a_merge_without_room_fails eval '[[ $(<"$work/got") -eq 1 ]] && complains "File too large"'
+
 no_restore() { run 60 restore "${@:3}" "$work/s5"; check "$1" test "$got:$(grep -cF -- "$2" "$work/err")" = 1:1; }
 mv "$work/s3" "$work/away"
 no_restore a_chain_that_misses_a_part_is_refused "its base '../s3': No such file"
@@ -95,6 +114,8 @@ rm -r "$work/s3"
 mv "$work/away" "$work/s3"
 truncate -s -1 "$work/s1/ram"
 no_restore a_chain_with_a_cut_part_is_refused "snapshot '../s1': its part 'ram' is damaged"
+refuses nor_is_it_merged "snapshot '../s1': its part 'ram' is damaged" snapshot --merge "$work/s5" "$work/new"
+check a_merge_that_fails_leaves_nothing eval '! compgen -G "$work/new*"'
 no_restore also_lazily "snapshot '../s1': its part 'ram' is damaged" --lazy
 check no_other_message_was_an_error test "$(grep error: "$work/messages")" = "vmm: error: snapshot '../s3': its base '../s2': No such file or directory"
 exit $failed

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "vmm/cli/run_options.h"
 #include "vmm/cli/vm_command.h"
 #include "vmm/keeper/kept.h"
+#include "vmm/snapshot/merge.h"
 #include "vmm/snapshot/restore.h"
 #include "vmm/util/log.h"
 
@@ -42,11 +45,47 @@ static int make_absolute(const char *folder, char path[PATH_MAX])
     return -ENAMETOOLONG;
 }
 
+static atomic_bool interrupted;
+
+static void interrupt(int signal)
+{
+    atomic_store(&interrupted, true);
+}
+
+/* The first argument is the folder of a snapshot, and no VM is asked. */
+static int merge(const struct vm_options *o)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    const struct sigaction action = {.sa_handler = interrupt, .sa_flags = SA_RESTART};
+    char path[PATH_MAX];
+    uint64_t bytes;
+
+    if (o->track || o->base || o->stop) {
+        log_error(
+            "--merge makes one snapshot of those that there are: it goes without --track, --base "
+            "and --stop");
+        return STATUS_USAGE;
+    }
+    if (make_absolute(o->args[1], path))
+        return STATUS_VMM;
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaction(signals[i], &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a write says so, too */
+    if (snapshot_merge(o->args[0], path, &interrupted, &bytes))
+        return STATUS_VMM;
+    if (!o->json)
+        printf("%s in %s\n", vm_bytes(bytes), path);
+    return vm_command_end(o,
+                          json_pack("{s:s, s:I}", "directory", path, "bytes", (json_int_t)bytes));
+}
+
 static int snapshot(const struct vm_options *o)
 {
     char path[PATH_MAX], base[PATH_MAX];
     json_t *body, *answer;
 
+    if (o->merge)
+        return merge(o);
     if (make_absolute(o->args[1], path) || (o->base && make_absolute(o->base, base)))
         return STATUS_VMM;
     body = json_pack("{s:s, s:b, s:b}", "directory", path, "stop", (int)o->stop, "track",
@@ -82,6 +121,11 @@ static const struct option_row snapshot_rows[] = {
      .type = OPTION_FLAG,
      VM_AT(stop),
      .help = "end the VM then; its disks stay as they are, and are not copied"},
+    {.name = "merge",
+     .type = OPTION_FLAG,
+     VM_AT(merge),
+     .help = "NAME is not a VM but a snapshot's folder: make one whole snapshot, DIR, of that and\n"
+             "all that it builds on"},
     VM_OPTION_JSON,
     VM_OPTION_HELP,
 };

@@ -18,6 +18,7 @@ struct vm_options {
     bool kill;
     bool stop;
     bool track;
+    bool merge;
     const char *base;
     unsigned seconds;
     unsigned rounds;

@@ -86,6 +86,16 @@ int part_write(int folder, const char *file, const void *data, size_t size,
     return error;
 }
 
+int part_sync(int folder, const char *file)
+{
+    int fd = openat(folder, file, O_RDONLY | O_CLOEXEC);
+    int error = fd < 0 || fsync(fd) ? -errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    return error;
+}
+
 int part_read(int folder, const struct snapshot_part *part, void **data)
 {
     unsigned char digest[DIGEST_SIZE];

@@ -30,6 +30,9 @@ int part_open(int folder, const struct snapshot_part *part);
 int part_write(int folder, const char *file, const void *data, size_t size,
                struct snapshot_part *part);
 
+/* What was written to the file is on stable storage then. 0 or -errno. */
+int part_sync(int folder, const char *file);
+
 /* The bytes, checked: free() them. 0 or -errno. */
 int part_read(int folder, const struct snapshot_part *part, void **data);
 

@@ -193,6 +193,20 @@ static int save_chunk(struct ram_job *job, uint64_t chunk, struct ram_tools *too
     return part_write_at(job->fd, tools->stored, entry->stored, entry->offset);
 }
 
+/* Of memory that may not be there yet. */
+static int bring_and_save_chunk(struct ram_job *job, uint64_t chunk, struct ram_tools *tools)
+{
+    const struct ram_memory *memory = job->memory;
+    size_t size = chunk_size(memory, chunk);
+    int error = memory->bring ? memory->bring(memory->opaque, chunk * RAM_CHUNK, size) : 0;
+
+    if (!error)
+        error = save_chunk(job, chunk, tools);
+    if (memory->drop)
+        memory->drop(memory->opaque, chunk * RAM_CHUNK, size);
+    return error;
+}
+
 static int inflate(struct ram_tools *tools, void *to, size_t size, size_t offset, size_t stored)
 {
     return ZSTD_decompressDCtx(tools->inflate, to, size, tools->stored + offset, stored - offset) ==
@@ -258,7 +272,8 @@ static void *work(void *opaque)
         if (job->cancelled && *job->cancelled)
             error = -ECANCELED;
         else
-            error = job->writes ? save_chunk(job, chunk, &tools) : load_chunk(job, chunk, &tools);
+            error = job->writes ? bring_and_save_chunk(job, chunk, &tools)
+                                : load_chunk(job, chunk, &tools);
     }
     if (error)
         atomic_compare_exchange_strong(&job->error, &none, error);

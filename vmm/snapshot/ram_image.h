@@ -31,6 +31,13 @@ struct ram_memory {
     /* The image is an overlay. To write one: of these pages, a bit for each. */
     bool overlay;
     const uint64_t *pages;
+    /*
+     * To write an image of memory that is not all there: on any thread, before a part of it is looked at
+     * (0 or -errno), and when it is not needed any more. NULL: it is there.
+     */
+    int (*bring)(void *opaque, uint64_t offset, uint64_t size);
+    void (*drop)(void *opaque, uint64_t offset, uint64_t size);
+    void *opaque;
 };
 
 /* Writes the file into the folder; ends early when `*cancelled`. 0 or -errno. */

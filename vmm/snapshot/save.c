@@ -136,10 +136,7 @@ static int describe(struct snapshot *s, struct vm *vm, const struct snapshot_con
         .fd = vm->machine->memory_fd,
         .offset = vm->machine->layout.ram + vm->share.ram_offset,
     };
-    s->path = strdup(config->folder);
-    if (asprintf(&s->making, "%s.XXXXXX", config->folder) < 0)
-        s->making = NULL;
-    return m->name && m->folder && m->options && s->path && s->making ? 0 : -ENOMEM;
+    return m->name && m->folder && m->options ? folder_init(&s->folder, config->folder) : -ENOMEM;
 }
 
 static int start(struct snapshot *s, struct event_base *base)
@@ -178,6 +175,7 @@ int snapshot_begin(struct vm *vm, struct event_base *base, const struct snapshot
     }
     s->calls = *calls;
     s->wake = -1;
+    s->folder.fd = -1;
     s->copies_disks = config->disks;
     error =
         access(config->folder, F_OK) == 0
@@ -225,8 +223,7 @@ void snapshot_free(struct snapshot *s)
         if (s->disk_fds[i] >= 0)
             close(s->disk_fds[i]);
     manifest_free(&s->manifest);
-    free(s->path);
-    free(s->making);
+    folder_free(&s->folder);
     free(s->state);
     free(s->cpus);
     free(s->pages);

@@ -105,70 +105,33 @@ static int write_manifest(struct snapshot *s, int folder)
     return failed(s, error, MANIFEST_FILE);
 }
 
-static int sync_ram(int folder)
+static int write_all(struct snapshot *s)
 {
-    int fd = openat(folder, RAM_IMAGE_FILE, O_RDONLY | O_CLOEXEC);
-    int error = fd < 0 || fsync(fd) ? -errno : 0;
+    int folder = s->folder.fd, error = write_copies(s, folder);
 
-    if (fd >= 0)
-        close(fd);
-    return error;
-}
-
-/* Nothing may be there: not even an empty folder, which rename() would replace. */
-static int give_name(struct snapshot *s, int folder)
-{
-    if (fsync(folder))
-        return failed(s, -errno, s->making);
-    /* A file system that cannot promise that (NFS) has been asked at the beginning, at least. */
-    if (renameat2(AT_FDCWD, s->making, AT_FDCWD, s->path, RENAME_NOREPLACE) &&
-        (errno != EINVAL || renameat2(AT_FDCWD, s->making, AT_FDCWD, s->path, 0)))
-        return failed(s, -errno, s->path);
-    return 0;
-}
-
-static void remove_all(struct snapshot *s, int folder)
-{
-    static const char *const files[] = {MANIFEST_FILE, REGISTERS_FILE, STATE_FILE, RAM_IMAGE_FILE};
-    char disk[PART_FILE_MAX];
-
-    for (unsigned i = 0; folder >= 0 && i < sizeof(files) / sizeof(files[0]); i++)
-        unlinkat(folder, files[i], 0);
-    for (unsigned i = 0; folder >= 0 && i < s->manifest.nr_disks; i++) {
-        name_disk(disk, i);
-        unlinkat(folder, disk, 0);
-    }
-    rmdir(s->making);
-}
-
-void *snapshot_write(void *opaque)
-{
-    struct snapshot *s = opaque;
-    int folder = -1, error;
-
-    if (!mkdtemp(s->making)) {
-        int why = -errno;
-
-        snapshot_complain(s->why, why, "%s: %s%s", s->path, strerror(-why), snapshot_hint(why));
-        tell(s, PHASE_ENDED);
-        return NULL;
-    }
-    folder = open(s->making, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    error = folder < 0 ? failed(s, -errno, s->making) : write_copies(s, folder);
     if (!error) {
         tell(s, PHASE_COPIED);
         error = check_disks(s, folder);
     }
     if (!error)
-        error = failed(s, sync_ram(folder), "guest memory");
+        error = failed(s, part_sync(folder, RAM_IMAGE_FILE), "guest memory");
     if (!error)
         error = write_manifest(s, folder);
     if (!error)
-        error = give_name(s, folder);
+        error = failed(s, folder_finish(&s->folder), s->folder.path);
+    return error;
+}
+
+void *snapshot_write(void *opaque)
+{
+    struct snapshot *s = opaque;
+    int error = folder_make(&s->folder);
+
     if (error)
-        remove_all(s, folder);
-    if (folder >= 0)
-        close(folder);
+        snapshot_complain(s->why, error, "%s: %s%s", s->folder.path, strerror(-error),
+                          snapshot_hint(error));
+    else if (write_all(s))
+        folder_remove(&s->folder);
     tell(s, PHASE_ENDED);
     return NULL;
 }

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "vmm/snapshot/folder.h"
 #include "vmm/snapshot/manifest.h"
 #include "vmm/snapshot/ram_image.h"
 #include "vmm/snapshot/save.h"
@@ -24,8 +25,7 @@ struct snapshot {
     bool tracks;              /* vm_dirty_end() is due */
     uint64_t *pages;          /* what was written since the base: memory.pages */
     char digest[DIGEST_TEXT]; /* of the manifest, at PHASE_ENDED */
-    char *path;               /* what it is to be */
-    char *making;             /* its name until then */
+    struct snapshot_folder folder;
     void *state, *cpus;
     size_t state_size, cpus_size;
     bool copies_disks;
@@ -42,10 +42,10 @@ struct snapshot {
     uint64_t bytes;    /* of the folder */
 };
 
-/* Says why in `why`, of WHY_MAX bytes. Returns `error`. */
 /* What is to be added to an error of a path: it may be the sandbox's. */
 const char *snapshot_hint(int error);
 
+/* Says why in `why`, of WHY_MAX bytes. Returns `error`. */
 int snapshot_complain(char *why, int error, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
