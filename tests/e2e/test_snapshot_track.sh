@@ -62,7 +62,7 @@ refuses a_base_whose_own_base_is_gone_is_refused 'builds on what is not there' s
 mv "$work/away" "$work/s2"
 # A snapshot that fails is no base, and what it would have had is in the next one.
 play 4
-prlimit --pid "$(pgrep -P $guest vmm-worker)" --fsize=65536:unlimited
+prlimit --pid "$(pgrep -P $guest vmm-worker)" --fsize=$(($(stat -c %s "$work/s4/ram") / 2)):unlimited
 refuses a_snapshot_without_room_fails 'File too large' snapshot track "$work/none" --base "$work/s4"
 prlimit --pid "$(pgrep -P $guest vmm-worker)" --fsize=unlimited:unlimited
 play 5

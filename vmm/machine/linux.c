@@ -136,7 +136,7 @@ static int device_open(struct linux_machine *l, struct rv_device_info *info)
         info->channel_size == sizeof(struct rv_channel))
         return 0;
     log_error(DEVICE " is version %u.%u of the module, and this vmm is %u.%u: take both from one "
-                     "build",
+                     "build (after an upgrade: rmmod ringvisor, modprobe ringvisor)",
               info->version, info->abi >> 16, RV_DEVICE_VERSION, RV_ABI_MAJOR);
     return -EPROTO;
 }

@@ -21,8 +21,7 @@
 /* At the start of the memory, which outlives this process. */
 struct dirty_head {
     uint32_t counts; /* the set that does: 0 or 1 */
-    uint32_t split;  /* the user's: see vm_dirty.c */
-    uint8_t pad[24];
+    uint8_t pad[28];
     char base[2]
              [DIRTY_BASE_MAX]; /* of each set; empty: there is none, and every page is in the set */
 };

@@ -159,19 +159,16 @@ int vm_announce(struct vm *vm);   /* the stub knows the VM; vm_begin() does this
 int vm_begin(struct vm *vm, const struct loader_layout *layout);
 
 /*
- * vm_map.c: a part of the guest's RAM, or all of it, gets into stage 2, by pages of 4 KiB where
- * vm_ram_has_pages() or writes are tracked, else by the largest blocks. With all permissions, unless
- * vm_dirty.h has a page there that may not be written: then for reading. 0 or -errno.
+ * vm_map.c: a part of the guest's RAM, or all of it, gets into stage 2: by pages of 4 KiB where
+ * vm_ram_has_pages(), else by blocks of 2 MiB. There, on the machine `linux`, the stub has no memory
+ * for tables of all pages. With all permissions, unless vm_dirty.h has a page there that may not be
+ * written: then for reading. 0 or -errno.
  */
 bool vm_ram_has_pages(const struct vm *vm);
 int vm_map_ram(struct vm *vm, uint64_t offset, uint64_t size);
-int vm_map_ram_pages(struct vm *vm, uint64_t offset, uint64_t size);
 int vm_map_all_ram(struct vm *vm);
 
-/* What is mapped of it gets out. It cuts no block, and has RV_MAX_ENTRIES at most. */
-int vm_unmap_ram(struct vm *vm, uint64_t offset, uint64_t size);
-
-/* The pages [page, end), which are mapped as pages, get the permissions that code_pages.h and vm_dirty.h say. */
+/* The pages [page, end) get the permissions that code_pages.h and vm_dirty.h say. It cuts no block. */
 int vm_protect_ram(struct vm *vm, uint64_t page, uint64_t end);
 
 /*

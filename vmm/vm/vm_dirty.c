@@ -16,15 +16,6 @@
 #define GRANT_MIN 16u
 #define GRANT_MAX BLOCK_PAGES
 
-/*
- * Before the first cut RAM is mapped anew by pages, a GiB after another: a block would count as a
- * whole. dirty_head.split is twice the number of those that are done, and one more while the next one
- * is unmapped and has no page yet.
- */
-#define SPLIT_GIB    (1ull << 30)
-#define SPLIT_UNMAPS 1u
-#define SPLIT_DONE   UINT32_MAX
-
 static uint64_t pages_of(const struct vm *vm)
 {
     return vm_memory_size(vm->config.ram_size, vm->config.rom_size) / RV_PAGE_SIZE;
@@ -35,10 +26,23 @@ static uint64_t ram_pages(const struct vm *vm)
     return vm->config.ram_size / RV_PAGE_SIZE;
 }
 
+/* The range of RAM grows to all that has one entry in stage 2, and so one permission. */
+static void grow(const struct vm *vm, uint64_t *first, uint64_t *end)
+{
+    uint64_t unit = vm_ram_has_pages(vm) ? 1 : BLOCK_PAGES;
+
+    if (*first < ram_pages(vm))
+        *first = *first / unit * unit;
+    if (*end < ram_pages(vm))
+        *end = (*end + unit - 1) / unit * unit;
+}
+
 static void add_bytes(struct vm *vm, uint64_t offset, uint64_t size)
 {
-    dirty_map_add(&vm->dirty.map, offset / RV_PAGE_SIZE,
-                  (offset + size + RV_PAGE_SIZE - 1) / RV_PAGE_SIZE);
+    uint64_t first = offset / RV_PAGE_SIZE, end = (offset + size + RV_PAGE_SIZE - 1) / RV_PAGE_SIZE;
+
+    grow(vm, &first, &end);
+    dirty_map_add(&vm->dirty.map, first, end);
 }
 
 void vm_dirty_written(struct vm *vm, uint64_t offset, uint64_t size)
@@ -90,6 +94,7 @@ static enum exit_ram_write fault(void *opaque, ipa_t where)
         if (vm_lazy_is_on(vm)) /* the next block may not be mapped */
             limit = page / BLOCK_PAGES * BLOCK_PAGES + BLOCK_PAGES;
         choose(&vm->dirty, page, &first, &end);
+        grow(vm, &first, &end);
         if (end > limit)
             end = limit;
     }
@@ -127,7 +132,6 @@ static int go_on_from(struct vm *vm, const char *snapshot)
         return error;
     dirty_map_cut(&vm->dirty.map);
     dirty_map_commit(&vm->dirty.map, snapshot);
-    vm->dirty.map.head->split = SPLIT_DONE;
     return 0;
 }
 
@@ -155,55 +159,6 @@ int vm_dirty_open(struct vm *vm)
     return 0;
 }
 
-/* `piece` bytes at a time. 0 or a negative value. */
-static int protect_nothing(struct vm *vm, uint64_t offset, uint64_t size, uint64_t piece)
-{
-    int error = 0;
-
-    for (uint64_t done = 0; done < size && !error; done += piece)
-        error = vm_unmap_ram(vm, offset + done, size - done < piece ? size - done : piece);
-    return error;
-}
-
-/* All of RAM by pages, from where that was left. 0 or a negative value. */
-static int split(struct vm *vm)
-{
-    struct dirty_head *head = vm->dirty.map.head;
-    int error = 0;
-
-    while (head->split / 2 * SPLIT_GIB < vm->config.ram_size && !error) {
-        uint64_t offset = head->split / 2 * SPLIT_GIB, left = vm->config.ram_size - offset;
-        uint64_t size = left < SPLIT_GIB ? left : SPLIT_GIB;
-        bool unmaps = !(head->split & SPLIT_UNMAPS);
-
-        /* Blocks as a whole; after a death in between there may be pages. */
-        error = protect_nothing(vm, offset, size, unmaps ? size : RV_BLOCK_SIZE);
-        if (error)
-            break;
-        head->split |= SPLIT_UNMAPS;
-        error = vm_map_ram_pages(vm, offset, size);
-        if (!error)
-            head->split = (head->split | SPLIT_UNMAPS) + 1;
-    }
-    return error;
-}
-
-int vm_dirty_take_over(struct vm *vm)
-{
-    return vm_dirty_is_on(&vm->dirty) ? refused(vm, split(vm)) : 0;
-}
-
-static int start(struct vm *vm)
-{
-    int error = make_map(vm);
-
-    if (error)
-        return error;
-    if (vm_ram_has_pages(vm))
-        vm->dirty.map.head->split = SPLIT_DONE;
-    return refused(vm, split(vm));
-}
-
 /* What the guest may have had written so far: the rest has no write permission. */
 static int protect_written(struct vm *vm, const uint64_t *written)
 {
@@ -222,7 +177,7 @@ static int protect_written(struct vm *vm, const uint64_t *written)
 
 int vm_dirty_cut(struct vm *vm)
 {
-    int error = vm_dirty_is_on(&vm->dirty) ? 0 : start(vm);
+    int error = vm_dirty_is_on(&vm->dirty) ? 0 : make_map(vm);
 
     if (error)
         return error;

@@ -7,7 +7,7 @@
  * the VM was restored from a snapshot that is to be the base of the next (vm_config.tracks). At a cut
  * all of RAM loses its write permission. The guest's first write to a page is a permission fault:
  * the page is added to the map, with some around it, gets the permission back, and the guest makes
- * the write again. That holds for every instruction that writes, and for the MMU when it sets a flag in
+ * the write again. Where stage 2 has RAM in blocks, all pages of one are written when one is. That holds for every instruction that writes, and for the MMU when it sets a flag in
  * the guest's tables. What this process writes is added by vm_dirty_written().
  *
  * Offsets are in the VM's share: RAM, ROMs, stolen time. Only RAM is written by the guest.
@@ -33,9 +33,6 @@ struct vm_dirty {
  * before its RAM is mapped. 0, -ENOMEM, or -EINVAL after a message.
  */
 int vm_dirty_open(struct vm *vm);
-
-/* The stub may have been told only a part of what it should be: it is told. 0 or a negative value. */
-int vm_dirty_take_over(struct vm *vm);
 
 static inline bool vm_dirty_is_on(const struct vm_dirty *dirty)
 {

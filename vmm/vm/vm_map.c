@@ -44,23 +44,20 @@ static int map(struct vm *vm, uint64_t offset, uint64_t size, uint64_t flags)
 
 int vm_map_ram(struct vm *vm, uint64_t offset, uint64_t size)
 {
-    bool pages = vm->machine->blind || vm_dirty_is_on(&vm->dirty);
-
-    return map(vm, offset, size, pages ? RV_MAP_PAGES_ONLY : 0);
+    return map(vm, offset, size, vm->machine->blind ? RV_MAP_PAGES_ONLY : 0);
 }
 
 /*
  * One command maps RV_MAX_ENTRIES at most, tables included: 1 GiB is 512 blocks of 2 MiB, 4 MiB are
  * 1024 pages.
  */
-int vm_map_ram_pages(struct vm *vm, uint64_t offset, uint64_t size)
+static int map_ram_pages(struct vm *vm)
 {
-    uint64_t piece = 2 * RV_BLOCK_SIZE;
+    uint64_t piece = 2 * RV_BLOCK_SIZE, size = vm->config.ram_size;
     int error = 0;
 
     for (uint64_t done = 0; done < size && !error; done += piece)
-        error =
-            map(vm, offset + done, size - done < piece ? size - done : piece, RV_MAP_PAGES_ONLY);
+        error = map(vm, done, size - done < piece ? size - done : piece, RV_MAP_PAGES_ONLY);
     return error;
 }
 
@@ -69,8 +66,8 @@ int vm_map_all_ram(struct vm *vm)
     uint64_t piece = 1ull << 30;
     int error = 0;
 
-    if (vm_ram_has_pages(vm) || vm_dirty_is_on(&vm->dirty))
-        return vm_map_ram_pages(vm, 0, vm->config.ram_size);
+    if (vm_ram_has_pages(vm))
+        return map_ram_pages(vm);
     for (uint64_t done = 0; done < vm->config.ram_size && !error; done += piece) {
         uint64_t left = vm->config.ram_size - done;
 
@@ -88,11 +85,6 @@ static int protect(struct vm *vm, uint64_t offset, uint64_t size, uint64_t permi
     };
 
     return cores_call(vm->cores, &command, NULL);
-}
-
-int vm_unmap_ram(struct vm *vm, uint64_t offset, uint64_t size)
-{
-    return protect(vm, offset, size, 0);
 }
 
 static uint64_t permissions_of(const struct vm *vm, uint64_t page)

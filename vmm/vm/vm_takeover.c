@@ -38,9 +38,7 @@ int vm_take_over(struct vm *vm)
     vm_core_take_vcpus(vm);
     vm->running = true;
     vm_rom_take_over(vm);
-    error = vm_dirty_take_over(vm);
-    if (!error)
-        error = vm_code_take_over(vm);
+    error = vm_code_take_over(vm);
     if (!error)
         error = vgic_resync(&vm->vgic);
     if (error) {
