@@ -124,6 +124,35 @@ void vsock_conn_ask(struct vsock_conn *c); /* the guest, whether it accepts */
 void vsock_conns_expire(struct vsock *v);  /* those whose time is over */
 void vsock_conns_knock(struct vsock *v);   /* those for which a listener had no room */
 
+struct vsock_conn *vsock_conn_find(struct vsock *v, uint32_t host_port, uint32_t guest_port);
+void vsock_conn_undue(struct vsock_conn *c); /* nothing is, or not now */
+void vsock_conn_watch(struct vsock_conn *c); /* after a change: what of the socket is of interest */
+uint32_t vsock_conn_credit(const struct vsock_conn *c); /* bytes that the guest takes now */
+/* Both sides have accepted the one that the guest asked for; or the host's cannot yet. */
+void vsock_conn_open(struct vsock_conn *c);
+void vsock_conn_knock_later(struct vsock_conn *c);
+/* It is waited for no longer than `ns` from now. */
+void vsock_conn_until(struct vsock_conn *c, uint64_t ns);
+/* Nothing more either way: the guest is told, and answers with a reset. */
+void vsock_conn_close(struct vsock_conn *c);
+/* The host's program learns of the end now, the guest when it has a buffer. */
+void vsock_conn_abort(struct vsock_conn *c);
+/*
+ * The guest resets what it has closed before: its driver does not wait long for a host
+ * that reads slowly. What it was given credit for still arrives.
+ */
+void vsock_conn_drain(struct vsock_conn *c);
+
+/* virtio_vsock_stream.c */
+/* The guest sends; `iov` has just the payload. And what it says of the end: VIRTIO_VSOCK_SHUTDOWN_*. */
+void vsock_stream_send(struct vsock_conn *c, struct iovec *iov, unsigned count, uint32_t len);
+void vsock_stream_shutdown(struct vsock_conn *c, uint32_t flags);
+/* What the socket has, straight into the buffer, behind a header. The bytes; 0: nothing now. */
+uint32_t vsock_stream_read(struct vsock_conn *c, const struct virtq_chain *chain);
+/* The socket takes more of what was kept. May be the end of `c`. */
+void vsock_stream_flush(struct vsock_conn *c);
+
+/* virtio_vsock_packet.c */
 /* A packet from the guest, which may need an answer: there has to be room in `resets`. */
 void vsock_packet(struct vsock *v, struct virtq_chain *chain);
 
