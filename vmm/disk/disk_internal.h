@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the parts of the disk back end share. disk.c keeps the life of a
+ * What the parts of the disk back end share. disk_open.c opens a disk; disk.c keeps the life of a
  * request; a driver (raw.c, nbd.c) carries it out, piece by piece.
  */
 #pragma once
@@ -82,6 +82,9 @@ struct disk {
     struct disk_record *record; /* what is lost */
     unsigned number;            /* of the disk: disk_kept.h */
 };
+
+/* The driver has opened it: its requests can come. 0; -ENOMEM, with what was made in `pass` and `retry`. */
+int disk_begin(struct disk *disk);
 
 /* The request is over; done() comes later. `error` is 0 or -errno. */
 void disk_finish(struct disk_request *request, int error);
