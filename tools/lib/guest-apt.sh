@@ -15,20 +15,23 @@ for dir in "${RINGVISOR_CACHE-}" "${XDG_CACHE_HOME:+$XDG_CACHE_HOME/ringvisor}" 
 done
 [[ $cache ]] || die "no place for the guest's files: set RINGVISOR_CACHE to a folder (an absolute path)"
 
-# cache_lock WHAT: the cache is ours from here on, until this process ends.
+# cache_lock WHAT [FOLDER]: the cache, or a folder of it, is ours from here on, until this process ends.
 cache_lock() {
-    { exec 9>"$cache/lock"; } 2>/dev/null ||
-        die "$cache cannot be written, and $1 is not in it: set RINGVISOR_CACHE to another folder"
+    local folder=${2-$cache}
+    mkdir -p "$folder" 2>/dev/null && { exec 9>"$folder/lock"; } 2>/dev/null ||
+        die "$folder cannot be written, and $1 is not in it: set RINGVISOR_CACHE to another folder"
     if ! flock -n 9; then
-        say "waiting for another program that fills $cache"
+        say "waiting for another program that fills $folder"
         flock 9
     fi
 }
 
-# work_folder: a new folder $work in the cache, which goes when this process ends. With the lock.
+# work_folder [FOLDER]: a new folder $work in the cache, or in a folder of it, which goes when this
+# process ends. With the lock.
 work_folder() {
-    rm -rf "$cache"/work.* # left by one that was killed: the lock is ours
-    work=$(mktemp -d "$cache/work.XXXXXX")
+    local folder=${1-$cache}
+    rm -rf "$folder"/work.* # left by one that was killed: the lock is ours
+    work=$(mktemp -d "$folder/work.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
@@ -89,4 +92,30 @@ CONF
 guest_apt_failed() {
     cat "$1/log" >&2
     die "Debian's package lists could not be fetched: is there a network? Run this again when there is"
+}
+
+# guest_apt_priority DIR PRIORITIES: the names of Debian's packages of 'required|important' and the like.
+guest_apt_priority() {
+    apt-cache -c "$1/apt.conf" dumpavail 2>>"$1/log" |
+        awk -v RS= -v line="\nPriority: ($2)\n" '$0 ~ line { print $2 }' | sort -u || true
+}
+
+# guest_apt_download DIR PACKAGE...: these, and all that they depend on, into DIR/archives.
+guest_apt_download() {
+    local apt=$1
+    shift
+    apt-get -c "$apt/apt.conf" -q -y --no-install-recommends -o Debug::NoLocking=true \
+        --download-only install "$@" >&2 ||
+        die "the packages could not be fetched: run this again when the network is better"
+}
+
+# as_root FUNCTION: called as root, or as what fakeroot takes for root. It sees what is exported.
+as_root() {
+    if [[ $EUID -eq 0 ]]; then
+        "$1"
+    else
+        command -v fakeroot >/dev/null || die "fakeroot is missing: run tools/install-deps packages"
+        export -f "$1"
+        fakeroot bash -euo pipefail -c "$1"
+    fi
 }
