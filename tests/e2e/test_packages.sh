@@ -18,6 +18,13 @@ lintian --allow-root --fail-on error,warning --suppress-tags bogus-mail-host,bog
     "$work"/packages/*.changes >"$work/out" 2>&1 || got=$?
 check lintian_has_no_complaint test $got -eq 0
 
+# The tools that put Debian onto a disk unpack it as root, or as what fakeroot takes for root.
+functions=$(RINGVISOR_CACHE=$work bash -c '. "$0/common.sh"; . "$0/guest-apt.sh"; declare -f as_root die say' "$root/tools/lib")
+user=()
+[[ $(id -u) -ne 0 ]] || user=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+"${user[@]}" bash -euo pipefail -c "$functions; unpack() { echo \"user \$(id -u)\"; }; as_root unpack" >"$work/out" 2>&1 || true
+check who_is_not_root_unpacks_as_root says 'user 0'
+
 [[ $(id -u) -eq 0 ]] || exit $failed
 
 # Its own mounts, which go with the process; the upper folder is all that it has changed.

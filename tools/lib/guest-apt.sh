@@ -115,7 +115,7 @@ as_root() {
         "$1"
     else
         command -v fakeroot >/dev/null || die "fakeroot is missing: run tools/install-deps packages"
-        export -f "$1"
-        fakeroot bash -euo pipefail -c "$1"
+        # Not by export -f: fakeroot is a script for sh, and dash drops exported functions.
+        fakeroot bash -euo pipefail -c "$(declare -f "$1"); $1"
     fi
 }
