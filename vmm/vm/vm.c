@@ -66,8 +66,6 @@ static int create_gic(struct vm *vm)
     return error;
 }
 
-static void handle_left(struct vcpu *vcpu, const struct rv_event *event);
-
 /* Those that a debugger keeps for the guest while it uses the CPU's; else the CPU's. */
 static struct rv_debug *debug_registers(void *opaque, unsigned index)
 {
@@ -163,7 +161,7 @@ int vm_create(struct vm *vm, const struct vm_config *config, const struct vm_sha
     vm->config = *config;
     vm->share = *share;
     vm->cores = cores;
-    cores->handle_left = handle_left;
+    cores->handle_left = vm_event_left;
     vm->machine = machine;
     vm->base = base;
     vm->ram = (struct guest_ram){
@@ -397,132 +395,4 @@ int vm_reset(struct vm *vm)
     if (error)
         log_error("cannot reset the guest: %s", strerror(-error));
     return error;
-}
-
-/* The pCPUs whose vCPUs have something new to see, but for the one that replies. */
-static uint64_t kick_mask(struct vm *vm, uint64_t kick_vcpus, const struct pcpu *self)
-{
-    uint64_t mask = 0;
-
-    for (unsigned i = 0; kick_vcpus; i++, kick_vcpus >>= 1) {
-        struct pcpu *pcpu = kick_vcpus & 1 ? vm->vcpus[i].pcpu : NULL;
-
-        if (!pcpu || pcpu == self || !pcpu->notify_due)
-            continue;
-        pcpu->notify_due = false;
-        mask |= 1ull << pcpu->index;
-    }
-    return mask;
-}
-
-/* True: it was the debugger's. `*held`: its vCPU is off its pCPU now. */
-static bool debugger_takes(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event,
-                           bool *held)
-{
-    enum vm_debugger_answer answer;
-
-    if (!vm->debugger || !decode_is_debug(event))
-        return false;
-    answer = vm->debugger->exit(vm->debugger->opaque, vcpu, event);
-    *held = answer == VM_DEBUGGER_HELD;
-    return answer != VM_DEBUGGER_PASS;
-}
-
-/* A blocking exit: what exit_handle() decides becomes commands. */
-static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event,
-                        struct exit_reply *reply)
-{
-    struct rv_command command = {.op = RV_COMMAND_REPLY};
-    struct pcpu *pcpu = vcpu->pcpu;
-    bool held = false;
-
-    vcpu->fetched = RV_GROUP_GPR;
-    vcpu->dirty = 0;
-    sched_wake(&vm->cores->sched, vcpu->number); /* it runs: a timer may have woken it */
-    vm->cores->in_exit = pcpu;
-    pcpu_handling(pcpu, vcpu->page->x);
-    if (vm_code_is_fetch(vm, event))
-        vm_code_fetched(vm, ipa(event->ipa));
-    else if (!vm_lazy_fault(vm, event) && !vm_rom_fault(vm, event) &&
-             !debugger_takes(vm, vcpu, event, &held))
-        exit_handle(&vm->exits, vcpu, event, reply);
-    vm->cores->in_exit = NULL;
-    if (held)
-        return;
-    if (reply->hold) {
-        /* The vCPU is off now, or the guest goes down; else it was lost. */
-        if (vcpu->pcpu && vm->core->request == VM_RUN_ON)
-            vm->broken = true;
-        return;
-    }
-    command.flags = reply->flags;
-    command.vcpu = (uint16_t)vcpu->number;
-    command.vm = (uint16_t)vcpu->vm_id;
-    command.reg = reply->reg;
-    command.arg[0] = reply->value;
-    cores_decide(vm->cores, pcpu, &command, vcpu->dirty);
-    command.arg[1] = reply->kick_vcpus ? kick_mask(vm, reply->kick_vcpus, pcpu) : 0;
-    vcpu_flush(vcpu);
-    if (vcpu->renew)
-        sched_renew(&vm->cores->sched, vcpu->number);
-    pcpu_push(pcpu, &command);
-    pcpu_notify(pcpu);
-    pcpu->guest_runs = true;
-    if (reply->flags & RV_REPLY_WAIT)
-        sched_wait(&vm->cores->sched, vcpu->number);
-}
-
-/*
- * cores.handle_left. The vCPU is live nowhere: all of its registers are in its page, and
- * nobody waits for a reply. An SError, the one exit that can come, changes only the page.
- */
-static void handle_left(struct vcpu *vcpu, const struct rv_event *event)
-{
-    struct vm *vm = vcpu->vm;
-    struct exit_reply unused = {0};
-
-    if (event->type == RV_EVENT_SERROR)
-        exit_handle(&vm->exits, vcpu, event, &unused);
-    else
-        vm_event(vm, vcpu, event);
-}
-
-static void handle_eoi(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
-{
-    struct exit_stats *stats = &vm->exits.stats;
-    int64_t begun = exit_stats_begin(stats, EXIT_STATS_EOI);
-
-    exit_stats_at(stats, EXIT_STATS_EOI, false, event->value);
-    vgic_eoi(&vm->vgic, vcpu->index, (unsigned)event->value);
-    exit_stats_end(stats, EXIT_STATS_EOI, begun);
-}
-
-void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
-{
-    const struct rv_command no_reply = {0};
-    struct exit_reply reply = {0};
-    struct pcpu *pcpu = vcpu->pcpu;
-    bool begun;
-
-    if (event->type == RV_EVENT_REFILL) { /* nothing that the guest asks for */
-        sched_renew(&vm->cores->sched, vcpu->number);
-        return;
-    }
-    begun = pcpu && cores_begin(vm->cores, pcpu, event);
-    tap_exit_begin(vcpu, event);
-    bus_set_access(vm->bus, (struct bus_access){.vcpu = vcpu->index,
-                                                .posted = event->type == RV_EVENT_POSTED});
-    switch (event->type) {
-    case RV_EVENT_SYNC:
-    case RV_EVENT_SERROR: handle_exit(vm, vcpu, event, &reply); break;
-    case RV_EVENT_POSTED: exit_handle_posted(&vm->exits, event); break;
-    case RV_EVENT_EOI: handle_eoi(vm, vcpu, event); break;
-    case RV_EVENT_STOPPED: /* not by our command: RV_EVENT_REFUSED has said why */
-        vm->broken = true;
-        break;
-    default: break;
-    }
-    if (begun && vm->cores->undo.open) /* without a reply */
-        cores_decide(vm->cores, pcpu, &no_reply, 0);
-    tap_exit_end(vcpu, event, &reply);
 }

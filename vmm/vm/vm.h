@@ -187,6 +187,12 @@ void vm_destroy(struct vm *vm);
 /* Handle one event of a vCPU of the VM: answer the exit, and notify the other vCPUs that it concerns. */
 void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event);
 
+/*
+ * cores.handle_left. The vCPU is live nowhere: all of its registers are in its page, and
+ * nobody waits for a reply.
+ */
+void vm_event_left(struct vcpu *vcpu, const struct rv_event *event);
+
 /* Switch the vCPU off: its registers are in its page then. 0 or -EIO. */
 int vm_stop_vcpu(struct vm *vm, struct vcpu *vcpu);
 
