@@ -6,6 +6,7 @@
  * queue, a notification (kick) and an interrupt (call).
  *
  *   vhost_user.c         the instance: what the transport and the vmm ask of it
+ *   vhost_user_create.c  making one
  *   vhost_user_link.c    the connection: made, lost, made again
  *   vhost_user_engine.c  the protocol
  *   vhost_user_relay.c   rings of ours
@@ -134,6 +135,16 @@ void vhost_user_resubmit(void *device, struct virtqueue *vq, const struct virtq_
 
 /* rv_device_class.sync: `device` is the plugin. */
 void vhost_user_sync(void *device, uint32_t mode);
+
+/* The engine's callbacks. */
+void vhost_user_starting(void *opaque, unsigned index);
+void vhost_user_stopped(void *opaque, unsigned index);
+
+/* Of an eventfd: the back end has called the queue `opaque`; or says that a queue failed. */
+void vhost_user_called(void *opaque, unsigned events);
+void vhost_user_failed(void *opaque, unsigned events);
+
+void vhost_user_close(int fd); /* -1 is allowed */
 
 #define VHOST_USER_VIRTIO(device_id)                                                       \
     {                                                                                      \
