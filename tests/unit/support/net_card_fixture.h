@@ -158,13 +158,7 @@ static inline void negotiate(struct fixture *f, uint64_t features)
 {
     unsigned queues = features & F(MQ) ? 5 : features & F(CTRL_VQ) ? 3 : 2;
 
-    features |= VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
-    assert_true(driver_negotiate(plugin_host_virtio(&f->host), features));
-    for (unsigned i = 0; i < queues; i++) {
-        driver_queue_init(&f->q[i], &f->world, i, 64, features);
-        assert_true(driver_queue_enable(plugin_host_virtio(&f->host), &f->q[i]));
-    }
-    driver_ok(plugin_host_virtio(&f->host));
+    assert_true(driver_host_begin(&f->host, &f->world, f->q, queues, 64, features));
 }
 
 static inline void start(struct fixture *f, uint64_t features)

@@ -79,15 +79,8 @@ static inline void add_rx(struct fixture *f)
 
 static inline void start(struct fixture *f, unsigned buffers)
 {
-    uint64_t features = VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
-
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
-    assert_true(driver_negotiate(plugin_host_virtio(&f->host), features));
-    for (unsigned i = 0; i < 3; i++) {
-        driver_queue_init(&f->q[i], &f->world, i, 128, features);
-        assert_true(driver_queue_enable(plugin_host_virtio(&f->host), &f->q[i]));
-    }
-    driver_ok(plugin_host_virtio(&f->host));
+    assert_true(driver_host_begin(&f->host, &f->world, f->q, 3, 128, 0));
     while (buffers--)
         add_rx(f);
 }

@@ -46,13 +46,7 @@ static int teardown(void **state)
 static void start(struct fixture *f, uint64_t features, unsigned queues)
 {
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
-    features |= VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
-    assert_true(driver_negotiate(plugin_host_virtio(&f->host), features));
-    for (unsigned i = 0; i < queues; i++) {
-        driver_queue_init(&f->q[i], &f->world, i, 64, features);
-        assert_true(driver_queue_enable(plugin_host_virtio(&f->host), &f->q[i]));
-    }
-    driver_ok(plugin_host_virtio(&f->host));
+    assert_true(driver_host_begin(&f->host, &f->world, f->q, queues, 64, features));
 }
 
 static bool gives(struct fixture *f, unsigned q, uint64_t addr, uint32_t len, bool write)

@@ -56,13 +56,7 @@ static void negotiate(struct fixture *f, uint64_t features)
 {
     unsigned queues = features & VIRTIO_FEATURE(VIRTIO_CONSOLE_F_MULTIPORT) ? ALL_QUEUES : 2;
 
-    features |= VIRTIO_FEATURE(VIRTIO_F_VERSION_1);
-    assert_true(driver_negotiate(mmio_of(f), features));
-    for (unsigned i = 0; i < queues; i++) {
-        driver_queue_init(&f->q[i], &f->world, i, 64, features);
-        assert_true(driver_queue_enable(mmio_of(f), &f->q[i]));
-    }
-    driver_ok(mmio_of(f));
+    assert_true(driver_host_begin(&f->host, &f->world, f->q, queues, 64, features));
 }
 
 static void start(struct fixture *f, uint64_t features)

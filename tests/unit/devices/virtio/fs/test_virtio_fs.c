@@ -33,8 +33,6 @@ struct fixture {
 
 static int setup(void **state)
 {
-    const uint64_t features =
-        VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_F_RING_RESET);
     struct fixture *f = calloc(1, sizeof(*f));
 
     strcpy(f->folder, "/tmp/test-virtio-fs-XXXXXX");
@@ -47,12 +45,8 @@ static int setup(void **state)
     f->host.properties = f->properties;
     f->host.quiet = true;
     assert_int_equal(plugin_host_start(&f->host, 0), 0);
-    assert_true(driver_negotiate(plugin_host_virtio(&f->host), features));
-    for (unsigned i = 0; i < 2; i++) {
-        driver_queue_init(&f->q[i], &f->world, i, 256, features);
-        assert_true(driver_queue_enable(plugin_host_virtio(&f->host), &f->q[i]));
-    }
-    driver_ok(plugin_host_virtio(&f->host));
+    assert_true(
+        driver_host_begin(&f->host, &f->world, f->q, 2, 256, VIRTIO_FEATURE(VIRTIO_F_RING_RESET)));
     *state = f;
     return 0;
 }
