@@ -11,9 +11,9 @@ image=$("$root/tools/guest-image")
 make_payloads
 disks='' folder='' network='' guest=''
 
-await() { # CONDITION: for a minute at most, and as long as the guest runs
+await() { # CONDITION: for five minutes at most, and as long as the guest runs
     local n
-    for n in {1..1200}; do
+    for n in {1..6000}; do
         eval "$1" && return
         [[ -z $guest ]] || kill -0 "$guest" 2>/dev/null || return
         sleep 0.05
@@ -97,7 +97,7 @@ umount /mnt/tmp/d /tmp/d && echo 'unmounted'
 S
 : >"$work/out"
 # The host tells the guest that it has done its worst in the disk's last sector.
-"$root/tools/guest-exec" -v --timeout 150 -c 2 --log-level debug "${devices[@]}" -- sh -c "$(cat "$work/script")" \
+"$root/tools/guest-exec" -v --timeout "$(limit 400)" -c 2 --log-level debug "${devices[@]}" -- sh -c "$(cat "$work/script")" \
     >"$work/out" 2>"$work/err" &
 guest=$!
 await 'says is-up' || true
