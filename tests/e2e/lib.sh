@@ -49,7 +49,7 @@ finds() {
     grep -q "$@" <<<"$all"
 }
 
-# result NAME: says whether the command before it succeeded.
+# ok NAME, bad NAME [LINE...]: what came out of a check. The test ends by `exit $failed`.
 ok() { echo "ok: $1"; }
 bad() { echo "FAILED: $1"; failed=1; shift; [[ $# -eq 0 ]] || printf '  %s\n' "$@"; }
 

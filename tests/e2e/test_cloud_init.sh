@@ -25,10 +25,7 @@ printf '# mine\nssh-ed25519 AAAA "of a user"\nssh-rsa BBBB\n' >"$work/id.pub"
     --cloud-init "user-data=$work/user-data,ssh-key=$work/id.pub,hostname=shop.example.org" \
     >"$work/console" 2>"$work/err" </dev/null &
 pid=$!
-for ((i = 0; i < 300; i++)); do
-    [[ ! -s $work/console ]] || break
-    sleep 0.1
-done
+waits 60 test -s "$work/console" || true
 # The disk is a file of the vmm's that has no name.
 seed=$(find /proc/"$pid"/fd -lname '*memfd:cidata*' -print -quit)
 mkdir "$work/seed"

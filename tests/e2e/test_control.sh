@@ -23,9 +23,10 @@ S
 guest=$!
 touch "$work/said"
 ticks() { grep -c '^tick' "$work/console" || true; }
-# until_last SECTORS CARRIER: the last tick has these.
-until_last() { for _ in {1..200}; do tail -n 1 "$work/console" | grep -q "^tick [^ ]* $1 $2 " && return; sleep 0.1; done; return 1; }
-less_memory() { for _ in {1..200}; do [[ $(tail -n 1 "$work/console" | cut -d' ' -f5) -lt 400000 ]] && return; sleep 0.1; done; return 1; }
+has_ticked() { [[ $(ticks) -ge $1 ]]; }
+# last SECTORS CARRIER: the last tick has these.
+last() { tail -n 1 "$work/console" | grep -q "^tick [^ ]* $1 $2 "; }
+has_less_memory() { [[ $(tail -n 1 "$work/console" | cut -d' ' -f5) -lt 400000 ]]; }
 # does NAME WORDS ARGUMENT...: `vmm ARGUMENT...` succeeds and says the words.
 does() {
     local name=$1 words=$2
@@ -34,7 +35,7 @@ does() {
     timeout 60 "$vmm" "$@" >"$work/said" 2>&1 || got=$?
     check "$name" eval '[[ $got -eq 0 ]] && { [[ -z $words ]] || grep -qF -- "$words" "$work/said"; }'
 }
-for _ in {1..600}; do [[ $(ticks) -ge 2 ]] && break; sleep 0.1; done
+waits 60 has_ticked 2 || true
 check the_guest_is_up test "$(ticks)" -ge 2
 
 does ps_shows_it running ps
@@ -47,20 +48,20 @@ sleep "$pause_seconds"
 does another_vmm_finds_it_paused paused ps
 check the_guest_stands_still test "$(ticks)" -le $((before + 1)) # one may have been on its way
 does resume_works '"running"' resume --json deb
-for _ in {1..200}; do [[ $(ticks) -ge $((before + 3)) ]] && break; sleep 0.1; done
+waits 60 has_ticked $((before + 3)) || true
 # The longest time between two ticks, by the guest's own clock.
 gap=$(awk '$1 == "tick" { if (last && $2 - last > most) most = $2 - last; last = $2 } END { print int(most) }' "$work/console")
 check the_guest_goes_on test "$(ticks)" -ge $((before + 3))
 check the_guest_misses_no_time test "$gap" -lt "$pause_seconds"
 
 does disk_resize_works '134217728' disk --json resize deb 128M
-check the_guest_sees_the_disk_grow until_last 262144 1
+check the_guest_sees_the_disk_grow waits 60 last 262144 1
 does link_goes_down '"down"' net --json link deb down
-check the_guest_sees_no_carrier until_last 262144 0
+check the_guest_sees_no_carrier waits 60 last 262144 0
 does link_goes_up '' net link deb up
-check the_guest_sees_the_carrier until_last 262144 1
+check the_guest_sees_the_carrier waits 60 last 262144 1
 does balloon_works '' balloon deb 300M
-check the_guest_gives_memory less_memory
+check the_guest_gives_memory waits 60 has_less_memory
 does balloon_tells_what_the_guest_has total balloon deb
 does stat_counts_what_the_guest_did '"sent"' stat --json deb
 timeout 10 python3 - "$RINGVISOR_RUN_DIR/deb.sock" >"$work/said" 2>&1 <<'P' || true

@@ -64,7 +64,7 @@ start() {
     rm -f "$socket"
     timeout -k 5 100 "$vmm" run --gdb "unix:$socket" "$@" >"$work/console" 2>"$work/err" <"$input" &
     guest=$!
-    for _ in $(seq 300); do [[ -S $socket ]] && break; sleep 0.1; done
+    waits 60 test -S "$socket" || true
 }
 
 # debug ELF: the commands on stdin; what GDB says in $work/out.
@@ -152,9 +152,9 @@ shell sh "$work/kill" 1 $(worker) &
 continue
 G
 check "a_killed_vmm_ends_the_connection" says "Remote connection closed"
-another_worker() { for _ in $(seq 300); do [[ $(worker) && $(worker) != "$1" && -S $socket ]] && return; sleep 0.1; done; return 1; }
+another_worker() { [[ $(worker) && $(worker) != "$1" && -S $socket ]]; }
 killed=$(sed -n 's/^shell.* \([0-9]*\) &$/\1/p' "$work/script")
-check "another_vmm_goes_on" another_worker "$killed"
+check "another_vmm_goes_on" waits 60 another_worker "$killed"
 killed=$(worker)
 debug "$work/count.elf" <<G
 printf "memory is the guest's: %d\n", *(int *)&never != 0xd4200000
@@ -166,7 +166,7 @@ stepi
 G
 check "what_a_debugger_had_set_is_gone" says "memory is the guest's: 1"
 check "breakpoints_work_with_another_vmm" says "stops again: 1"
-check "another_vmm_goes_on_with_a_guest_that_was_stopped" another_worker "$killed"
+check "another_vmm_goes_on_with_a_guest_that_was_stopped" waits 60 another_worker "$killed"
 debug "$work/count.elf" <<'G'
 shell (sleep 1; kill -INT $PPID) &
 continue
@@ -186,10 +186,9 @@ writer=$!
 start -c 2 -k "$image/kernel" -i "$image/initrd" \
     -p "console=ttyAMA0 nokaslr arm64.nopauth nowatchdog"
 names='(__arm64_sys_sethostname|invoke_syscall|el0_svc_common[a-z0-9.]*|do_el0_svc|el0_svc|el0t_64_sync_handler|el0t_64_sync|cpu_do_idle|arch_cpu_idle|default_idle_call|do_idle|cpu_startup_entry|secondary_start_kernel)'
-wait_for() { for _ in $(seq 400); do grep -qaE "$1" "$work/console" && break; sleep 0.1; done; }
-wait_for 'root# '
+waits 60 grep -qaE 'root# ' "$work/console" || true
 echo "grep -E ' [tT] $names\$' /proc/kallsyms; echo all-told; n=0; while :; do hostname guest-\$n; hostname; n=\$((n + 1)); sleep 0.1; done" >"$input"
-wait_for '^all-told'
+waits 60 grep -qaE '^all-told' "$work/console" || true
 # GDB takes no absolute symbols for functions: these are in a section that covers the kernel.
 {
     printf '.section .kernel, "ax", %%nobits\nkernel:\n'
@@ -236,9 +235,10 @@ check "an_idle_cpu_has_a_backtrace" matches '^#2 .* in default_idle_call '
 check "system_registers_are_shown" matches '^TTBR1_EL1 +0x'
 names_told() { grep -ac '^guest-' "$work/console" || true; }
 before=$(names_told)
-for _ in $(seq 100); do [[ $(names_told) -gt $before ]] && break; sleep 0.1; done
+more_names() { [[ $(names_told) -gt $before ]]; }
+waits 60 more_names || true
 kill "$writer"
-check "linux_goes_on_afterwards" [ "$(names_told)" -gt "$before" ]
+check "linux_goes_on_afterwards" more_names
 check "linux_has_nothing_to_complain_of" bash -c "! grep -aqE 'Oops|BUG|WARNING|stall' '$work/console'"
 kill "$guest"
 wait "$guest" || true

@@ -18,15 +18,9 @@ S
 exec {log}>"$work/out"
 "$root/tools/guest-exec" -- sh -c "$(cat "$work/script")" sh "${encoded[@]}" >&"$log" 2>"$work/err" &
 pid=$!
-wait_for() { # PATTERN COUNT
-    for _ in $(seq 600); do
-        [[ $(grep -cE -- "$1" "$work/out") -ge $2 ]] && return
-        kill -0 "$pid" 2>/dev/null || return 0
-        sleep 0.1
-    done
-}
+looks() { [[ $(grep -cE '^(watching|falling)' "$work/out") -ge $1 ]] || ! kill -0 "$pid" 2>/dev/null; }
 for press in 1 2; do
-    wait_for '^(watching|falling)' "$press"
+    waits 60 looks "$press" || true
     pkill -PWR -P "$pid" || true
 done
 got=0

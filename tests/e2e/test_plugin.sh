@@ -164,15 +164,9 @@ rm -f "$work/out" # it has what the run before printed
 "$vmm" run -k "$work/button.elf" -m 64M -P "$build/tests/plugins" -d testdev \
     >"$work/out" 2>"$work/err" </dev/null &
 pid=$!
-for ((i = 0; i < 300; i++)); do
-    [[ ! -s $work/out ]] || break
-    sleep 0.1
-done
+waits 60 test -s "$work/out" || true
 kill -PWR "$pid"
-for ((i = 0; i < 300; i++)); do
-    kill -0 "$pid" 2>/dev/null || break
-    sleep 0.1
-done
+waits 60 eval '! kill -0 "$pid" 2>/dev/null' || true
 kill -KILL "$pid" 2>/dev/null || true
 got=0
 wait "$pid" || got=$?

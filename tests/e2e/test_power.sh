@@ -3,7 +3,7 @@
 # What Debian's kernel does with the firmware: CPU hotplug, suspend to RAM, the TRNG.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
-exec_in() { got=0; "$root/tools/guest-exec" --timeout 240 "$@" >"$work/out" 2>"$work/err" || got=$?; }
+exec_in() { got=0; "$root/tools/guest-exec" --timeout "$(limit 240)" "$@" >"$work/out" 2>"$work/err" || got=$?; }
 image=$("$root/tools/guest-image" 2>/dev/null)
 
 # Every CPU off and on, the one that booted too; each time the kernel sees it go (AFFINITY_INFO).
@@ -25,12 +25,8 @@ else
 fi
 
 # Suspend to RAM (SYSTEM_SUSPEND, after CPU_OFF of the second CPU): a key ends it, and nothing else.
-wait_for() { # PATTERN COUNT
-    for _ in $(seq 600); do
-        [[ $(grep -cE -- "$1" "$work/console" 2>/dev/null) -ge $2 ]] && return
-        sleep 0.1
-    done
-}
+is_there() { [[ $(grep -cE -- "$1" "$work/console" 2>/dev/null) -ge $2 ]]; } # PATTERN COUNT
+wait_for() { waits 60 is_there "$@" || true; }
 : >"$work/early"
 {
     wait_for 'ringvisor:' 1
@@ -47,7 +43,7 @@ wait_for() { # PATTERN COUNT
     done
     printf 'nproc; dmesg | grep -c "PM: suspend exit"; poweroff -f\n'
     wait_for 'reboot: Power down' 1
-} | timeout 120 "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=ttyAMA0' -m 512M -c 2 \
+} | timeout "$(limit 120)" "$vmm" run -k "$image/kernel" -i "$image/initrd" -p 'console=ttyAMA0' -m 512M -c 2 \
     >"$work/console" 2>"$work/err" && got=0 || got=$?
 tr -d '\r' <"$work/console" >"$work/out"
 if [[ $got -eq 0 && $(tr '\n' ' ' <"$work/early") == '0 1 2 ' ]] && grep -q '\[deep\]' "$work/out" &&

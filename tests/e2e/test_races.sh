@@ -9,7 +9,8 @@ mkdir "$work/snapshots"
 "$vmm" run -k "$work/chat.elf" -m 64M --name races --snapshots "$work/snapshots" \
     >"$work/console" 2>"$work/err" </dev/null &
 guest=$!
-for _ in {1..300}; do "$vmm" ps | grep -q '^races .* running' && break; sleep 0.1; done
+runs() { "$vmm" ps | grep -q '^races .* running'; }
+waits 60 runs || true
 python3 "$(dirname -- "$0")/races.py" "$work/run/races.sock" "$work/snapshots" || failed=1
 got=0
 wait "$guest" || got=$?

@@ -14,8 +14,9 @@ options+=" --net user --disk $work/disk.img,format=raw"
 # The first block with `vmm run --name web`: its lines, without their comments.
 readarray -t commands < <(awk '/^    build\/vmm\/vmm run --name web /, /^$/' "$root/README.md" |
     sed 's/ *#.*//; /^ *$/d; s/^ *//')
-started() { for _ in {1..600}; do "$vmm" ps | grep -q '^web .* running' && return; sleep 0.1; done; return 1; }
-printed() { for _ in {1..900}; do grep -q "$1" "$work/console" && return; sleep 0.1; done; return 1; }
+runs() { "$vmm" ps | grep -q '^web .* running'; }
+started() { waits 60 runs; }
+printed() { waits 90 grep -q "$1" "$work/console"; }
 
 for command in "${commands[@]}"; do
     typed=${command//build\/vmm\/vmm/"'$vmm'"}

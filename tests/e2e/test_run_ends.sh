@@ -10,10 +10,7 @@ start() {
     rm -f "$work/out"
     "$vmm" run -k "$work/loop.elf" -m 64M "$@" >"$work/out" 2>"$work/err" </dev/null &
     pid=$!
-    for _ in $(seq 300); do
-        grep -q U "$work/out" 2>/dev/null && break
-        sleep 0.1
-    done
+    waits 60 grep -qs U "$work/out" || true
     qemu=$(pgrep -P "$pid" qemu-system || true)
     worker=$(pgrep -P "$pid" vmm-worker || true)
     shm=$(ls /dev/shm)
@@ -23,10 +20,7 @@ start() {
 ended() {
     local status=0
     wait "$pid" || status=$?
-    for _ in $(seq 50); do
-        kill -0 "$qemu" 2>/dev/null || kill -0 "$worker" 2>/dev/null || break
-        sleep 0.1
-    done
+    waits 30 eval '! kill -0 "$qemu" 2>/dev/null && ! kill -0 "$worker" 2>/dev/null' || true
     if [[ -z $qemu ]]; then
         bad "$1" "the guest did not start: $(cat "$work/err")"
     elif [[ $status -ne $2 ]]; then

@@ -13,7 +13,7 @@ import socket, sys, time
 s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); time.sleep(300)' "$work/socket" &
 sleep 300 &
 victim=$!
-for _ in {1..100}; do [[ -S $work/socket ]] && break; sleep 0.1; done
+waits 60 test -S "$work/socket" || true
 breakout=(-m 64M -P "$1" -d "breakout,outside=$work/outside,inside=$work/folder/inside,socket=$work/socket,victim=$victim")
 off=(run -k "$work/off.elf" "${breakout[@]}")
 
@@ -70,9 +70,10 @@ check nothing_is_left_to_qemu test -z "$(grep DONE "$work/err")"
 
 # start OPTION...: a guest that loops; its keeper is $pid, and the vmm proper is $worker.
 start() {
+    rm -f "$work/out"
     "$vmm" run -k "$work/loop.elf" -m 64M "$@" >"$work/out" 2>"$work/err" </dev/null &
     pid=$!
-    for _ in {1..300}; do grep -q U "$work/out" && break; sleep 0.1; done
+    waits 60 grep -qs U "$work/out" || true
     worker=$("$vmm" ps --json | sed -n 's/.*"worker": \([0-9]*\).*/\1/p')
 }
 children() { pgrep -P "$pid,$worker" qemu; }
@@ -81,8 +82,8 @@ export RINGVISOR_RUN_DIR=$work/run
 mkdir -m 700 "$work/run"
 qemu-img create -q -f qcow2 "$work/folder/disk.qcow2" 16M
 start --disk "$work/folder/disk.qcow2" --console "pty:$work/link"
-for _ in {1..50}; do [[ $(children | wc -l) -eq 2 ]] && break; sleep 0.1; done
-check qemu_and_the_helper_run test "$(children | wc -l)" -eq 2
+two_children() { [[ $(children | wc -l) -eq 2 ]]; }
+check qemu_and_the_helper_run waits 60 two_children
 ! ldd "$(command -v qemu-system-aarch64)" 2>/dev/null | finds libseccomp ||
     check qemu_has_its_own_filter_as_well grep -q elevateprivileges=deny "/proc/$(pgrep -P "$pid,$worker" qemu-system)/cmdline"
 for child in $(children); do
@@ -97,7 +98,6 @@ check the_vmm_has_no_capabilities has "$worker" CapPrm 0000000000000000
 check the_vmm_has_a_filter has "$worker" Seccomp 2
 kill -9 "$pid"
 wait "$pid" 2>/dev/null || true
-for _ in {1..50}; do [[ ! -e $work/run/vm-$pid.sock ]] && break; sleep 0.1; done
-check a_killed_vmm_leaves_no_socket test ! -e "$work/run/vm-$pid.sock"
+check a_killed_vmm_leaves_no_socket waits 60 test ! -e "$work/run/vm-$pid.sock"
 check a_killed_vmm_leaves_no_link test ! -L "$work/link"
 exit "$failed"

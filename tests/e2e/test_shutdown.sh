@@ -45,8 +45,9 @@ S
 aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x40080000 \
     -o "$work/listen.elf" "$work/listen.s"
 terminate() { # OPTION...: the payload gets one SIGTERM
+    rm -f "$work/console"
     "$vmm" run -k "$work/listen.elf" -m 64M "$@" >"$work/console" 2>"$work/err" </dev/null &
-    for _ in {1..300}; do grep -q U "$work/console" && break; sleep 0.1; done
+    waits 60 grep -qs U "$work/console" || true
     kill -TERM $!
     got=0
     wait $! || got=$?
