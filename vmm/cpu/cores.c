@@ -220,13 +220,27 @@ int cores_read_counter(struct cores *cores, struct vcpu *vcpu, uint64_t *count)
     return error;
 }
 
+/* Of memory, which the stub cannot reach. */
+static bool is_machines(const struct cores *cores, const struct rv_command *command)
+{
+    return cores->machine->ops->memory &&
+           (command->op == RV_COMMAND_VM_CREATE || command->op == RV_COMMAND_MAP ||
+            command->op == RV_COMMAND_FLUSH);
+}
+
+int cores_tell(struct cores *cores, struct rv_command *command)
+{
+    if (!cores->in_exit || is_machines(cores, command))
+        return cores_call(cores, command, NULL);
+    return pcpu_push(cores->in_exit, command);
+}
+
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
 {
     const struct machine_ops *ops = cores->machine->ops;
     struct pcpu *pcpu = cores->in_exit;
 
-    if (ops->memory && (command->op == RV_COMMAND_VM_CREATE || command->op == RV_COMMAND_MAP ||
-                        command->op == RV_COMMAND_FLUSH))
+    if (is_machines(cores, command))
         return ops->memory(cores->machine, command);
     for (unsigned i = 0; i < cores->nr_pcpus && !pcpu; i++) {
         if (!cores->pcpus[i].guest_runs)

@@ -51,6 +51,13 @@ int cores_read_counter(struct cores *cores, struct vcpu *vcpu, uint64_t *count);
 int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value);
 
 /*
+ * The same for a command that cannot lack room, and of which nothing but that it is done matters to the
+ * vCPU whose exit is handled: nobody waits for it, as the stub executes it before the reply. Else, and where
+ * the machine does it by itself, as cores_call().
+ */
+int cores_tell(struct cores *cores, struct rv_command *command);
+
+/*
  * Before the first command: what this process does is in the journal, for another one. `found`: it
  * is what another one has left, for cores_take_over().
  */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "vmm/exit/decode.h"
+#include "vmm/util/bits.h"
 #include "vmm/vm/vm.h"
 
 static uint64_t share_offset(const struct vm *vm, unsigned index)
@@ -49,41 +50,30 @@ int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *i
     return 0;
 }
 
-static bool take_stale(struct vm_rom *state, uint64_t page)
-{
-    uint64_t bit = 1ull << page % 64;
-    bool was = state->stale[page / 64] & bit;
-
-    state->stale[page / 64] &= ~bit;
-    return was;
-}
-
 /* The cores see what the device wrote, as code and past their caches. 0 or a negative value. */
 static int flush_code(struct vm *vm, unsigned index)
 {
     uint64_t pages = vm->roms.rom[index].size / RV_PAGE_SIZE;
     int error = 0;
 
-    for (uint64_t page = 0; page < pages && !error; page++) {
-        uint64_t count = 0;
+    uint64_t *stale = vm->rom_state[index].stale;
 
-        while (page + count < pages && count < RV_MAX_FLUSH / RV_PAGE_SIZE &&
-               take_stale(&vm->rom_state[index], page + count))
-            count++;
-        if (count) {
-            struct rv_command command = {
-                .op = RV_COMMAND_FLUSH,
-                .vm = (uint16_t)vm->share.id,
-                .arg = {share_offset(vm, index) + page * RV_PAGE_SIZE, count * RV_PAGE_SIZE},
-            };
+    for (uint64_t page = 0, end; !error && (page = bits_next(stale, page, pages)) < pages;
+         page = end) {
+        struct rv_command command = {.op = RV_COMMAND_FLUSH, .vm = (uint16_t)vm->share.id};
 
-            error = cores_call(vm->cores, &command, NULL);
-            page += count - 1;
-        }
+        end = page;
+        while (end < pages && end - page < RV_MAX_FLUSH / RV_PAGE_SIZE && bits_get(stale, end))
+            end++;
+        bits_change(stale, page, end, false);
+        command.arg[0] = share_offset(vm, index) + page * RV_PAGE_SIZE;
+        command.arg[1] = (end - page) * RV_PAGE_SIZE;
+        error = cores_tell(vm->cores, &command);
     }
     return error;
 }
 
+/* The answer tells of a lack of room, so it is waited for; what flush_code() has said is done then, too. */
 static void map(struct vm *vm, unsigned index)
 {
     const struct guest_rom *rom = &vm->roms.rom[index];
@@ -100,7 +90,7 @@ static void map(struct vm *vm, unsigned index)
     vm->rom_state[index].mapped = true;
 }
 
-/* PROTECT without any permission unmaps. */
+/* PROTECT without any permission unmaps, before the guest goes on. */
 static void unmap(struct vm *vm, unsigned index)
 {
     const struct guest_rom *rom = &vm->roms.rom[index];
@@ -110,7 +100,7 @@ static void unmap(struct vm *vm, unsigned index)
         .arg = {rom->ipa, rom->size},
     };
 
-    if (cores_call(vm->cores, &command, NULL))
+    if (cores_tell(vm->cores, &command))
         vm->broken = true;
     vm->rom_state[index].mapped = false;
 }

@@ -33,7 +33,8 @@ static bool vcpu_waits, refuses;
 static struct rv_event before_stop[4]; /* those with a type: what the stub sends first */
 static struct rv_event handled[4];     /* what cores.handle_left was given */
 static unsigned nr_handled;
-static struct rv_command last_run;
+static struct rv_command last_run, taken[4]; /* `taken`: the last commands that the stub took */
+static unsigned nr_taken;
 static uint64_t run_pc, count_at_stop; /* of the vCPU that RUN named; 0: as it is in the page */
 
 static void stub_sends(struct rv_event event)
@@ -53,6 +54,7 @@ static void kick(struct machine *m, unsigned index)
         if (c.seq != stub_tail + 1)
             return;
         channel->command_tail.v = ++stub_tail;
+        taken[nr_taken++ % 4] = c;
         if (c.op == RV_COMMAND_RUN)
             last_run = c;
         if (c.op == RV_COMMAND_RUN)
@@ -110,7 +112,7 @@ static int setup(void **state)
     vcpu_waits = refuses = false;
     count_at_stop = 0;
     memset(before_stop, 0, sizeof(before_stop));
-    nr_handled = 0;
+    nr_handled = nr_taken = 0;
     machine = (struct machine){
         .ops = &machine_ops,
         .nr_pcpus = 1,
@@ -195,6 +197,57 @@ static void there_are_no_more_vcpus_than_the_machine_has_pages_for(void **state)
     struct vcpu more = {0};
 
     assert_int_equal(cores_add(&cores, &more), -ENOSPC);
+}
+
+/* What the handler of an exit tells the stub counts with its decision, is there before the reply, and waits for nothing. */
+static void what_is_told_in_an_exit_is_done_before_its_reply(void **state)
+{
+    const struct rv_command reply = {.op = RV_COMMAND_REPLY};
+    struct rv_command protect = {.op = RV_COMMAND_PROTECT};
+    struct pcpu *pcpu = &cores.pcpus[0];
+
+    undo_begin(&cores.undo, 0, 1);
+    cores.in_exit = pcpu;
+    nr_taken = 0;
+    assert_int_equal(cores_tell(&cores, &protect), 0);
+    cores.in_exit = NULL;
+    kick(&machine, 0);
+    assert_int_equal(nr_taken, 0); /* nothing is decided */
+    cores_decide(&cores, pcpu, &reply, 0);
+    assert_int_equal(pcpu_push(pcpu, &reply), 0);
+    kick(&machine, 0);
+    assert_int_equal(nr_taken, 2);
+    assert_int_equal(taken[0].op, RV_COMMAND_PROTECT);
+    assert_int_equal(taken[0].flags & RV_COMMAND_FLAG_ACK, 0);
+    assert_int_equal(taken[1].op, RV_COMMAND_REPLY);
+    /* Without an exit it is done when cores_tell() is. */
+    nr_taken = 0;
+    assert_int_equal(cores_tell(&cores, &protect), 0);
+    assert_int_equal(nr_taken, 1);
+    assert_int_equal(taken[0].flags & RV_COMMAND_FLAG_ACK, RV_COMMAND_FLAG_ACK);
+}
+
+static unsigned machine_calls;
+
+static int machine_memory(struct machine *m, const struct rv_command *command)
+{
+    machine_calls++;
+    return 0;
+}
+
+static void what_the_machine_does_is_never_told_to_the_stub(void **state)
+{
+    static const struct machine_ops its_ops = {
+        .kick = kick, .is_dead = is_dead, .memory = machine_memory};
+    struct rv_command flush = {.op = RV_COMMAND_FLUSH};
+
+    machine.ops = &its_ops;
+    cores.in_exit = &cores.pcpus[0];
+    machine_calls = nr_taken = 0;
+    assert_int_equal(cores_tell(&cores, &flush), 0);
+    kick(&machine, 0);
+    assert_int_equal(machine_calls, 1);
+    assert_int_equal(nr_taken, 0);
 }
 
 static void an_exit_that_was_not_answered_is_made_again(void **state)
@@ -430,6 +483,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(run_names_the_vcpu_and_its_vm, setup, teardown),
         cmocka_unit_test_setup_teardown(there_are_no_more_vcpus_than_the_machine_has_pages_for,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_told_in_an_exit_is_done_before_its_reply, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(what_the_machine_does_is_never_told_to_the_stub, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(an_exit_that_was_not_answered_is_made_again, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(what_a_vcpu_did_is_handled_before_it_runs_elsewhere, setup,

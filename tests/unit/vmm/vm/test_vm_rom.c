@@ -48,6 +48,11 @@ int cores_call(struct cores *c, struct rv_command *command, uint64_t *value)
     return call_result;
 }
 
+int cores_tell(struct cores *c, struct rv_command *command)
+{
+    return cores_call(c, command, NULL);
+}
+
 static uint64_t written_at, written_size;
 
 void vm_dirty_written(struct vm *of, uint64_t offset, uint64_t size)
