@@ -28,8 +28,9 @@ page=$(sha256sum <"$work/www/page" | cut -c 1-64)
 # The user network, and a connection from the host into the guest.
 free=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 {
+    # The guest accepts one connection: a client that gives up too early on a busy host has used it.
     for _ in {1..600}; do
-        answer=$(timeout 5 bash -c "exec 3<>/dev/tcp/127.0.0.1/$free && cat <&3" 2>/dev/null) && [[ $answer ]] && break
+        answer=$(timeout "$(limit 60)" bash -c "exec 3<>/dev/tcp/127.0.0.1/$free && cat <&3" 2>/dev/null) && [[ $answer ]] && break
         sleep 0.1
     done
     echo "$answer" >"$work/answer"
