@@ -68,6 +68,15 @@ systemctl start ringvisor@wrong
 try wrong_options_are_not_tried_again eval 'sleep 0.5; is "$(property ActiveState ringvisor@wrong)/$(property NRestarts ringvisor@wrong)" failed/0'
 try a_guest_without_options_is_refused eval '! systemctl start ringvisor@none'
 
+# The scripts of an upgrade, and of a removal, while a guest runs: no watchdog is to be in their way, and no
+# policy of the system that this is a copy of.
+rm -f /run/systemd/system/ringvisor@.service.d/short.conf /usr/sbin/policy-rc.d
+systemctl daemon-reload
+systemctl enable --now ringvisor@web
+pid=$(property MainPID ringvisor@web)
+try apt_upgrades_it_while_a_guest_runs apt-get install -y --reinstall ./ringvisor_*.deb
+try the_guest_goes_on is "$(property ActiveState ringvisor@web)/$(property MainPID ringvisor@web)" "active/$pid"
+
 # From another architecture. Type information of modules (BTF) needs pahole, which a kernel's headers
 # bring with them where they are installed.
 export ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- MAKEFLAGS=CONFIG_DEBUG_INFO_BTF_MODULES=
@@ -75,5 +84,7 @@ while IFS='=' read -r release headers; do
     try "dkms_builds_for_$release" dkms build "ringvisor/$version" -k "$release" -a aarch64 --kernelsourcedir "$headers"
 done <releases
 
-try apt_removes_them apt-get purge -y ringvisor ringvisor-dev ringvisor-dkms
+try apt_removes_them_while_a_guest_runs apt-get purge -y ringvisor ringvisor-dev ringvisor-dkms
+try the_guest_has_ended_well is "$(property ActiveState ringvisor@web)/$(property Result ringvisor@web)" inactive/success
+try no_process_is_left eval '! pgrep -u ringvisor'
 echo 'the end'

@@ -3,13 +3,16 @@
 # Usage: tests/e2e/test_arm_packages.sh [PACKAGES]
 #
 # The Debian packages as on an Arm computer of their user: an emulated one with an installed Debian, where apt
-# installs them from local files, DKMS builds the module, udev gives it to its group, guests run, and a purge
-# leaves nothing. By hand, as it takes ten minutes and more. PACKAGES is a folder with ringvisor_*_arm64.deb and
-# ringvisor-dkms_*_all.deb, which are built otherwise.
+# installs them from local files, DKMS builds the module, udev gives it to its group, guests run, the next version
+# replaces the packages below them, and a purge leaves nothing. By hand, as it takes ten minutes and more. PACKAGES
+# is a folder with ringvisor_*_arm64.deb and ringvisor-dkms_*_all.deb, which are built otherwise.
 set -euo pipefail
 export RINGVISOR_VMM=${RINGVISOR_VMM:-none}
 . "$(dirname -- "$0")/lib.sh"
 make_payloads
+# It never ends, and takes no time from the rest.
+printf '.global _start\n_start: wfi\n b _start\n' >"$work/idle.s"
+aarch64-linux-gnu-gcc -nostdlib -static -Wl,--build-id=none -Wl,-n -Wl,-Ttext=0x40080000 -o "$work/idle.elf" "$work/idle.s"
 
 packages=${1-}
 if [[ ! $packages ]]; then
@@ -20,11 +23,28 @@ if [[ ! $packages ]]; then
     mkdir "$packages"
     mv "$work"/here/ringvisor-dkms_*.deb "$work"/arm64/ringvisor_*.deb "$packages"
 fi
-mkdir "$work/test"
+# The same packages as of a later version, into the folder $work/test/next.
+next() {
+    local deb tree=$work/next version
+    for deb in "$work"/test/*.deb; do
+        version=$(dpkg-deb -f "$deb" Version)
+        rm -rf "$tree"
+        dpkg-deb -R "$deb" "$tree"
+        if [[ -d $tree/usr/src/ringvisor-$version ]]; then
+            mv "$tree/usr/src/ringvisor-$version" "$tree/usr/src/ringvisor-$version.1"
+            sed -i "s/^\(PACKAGE_VERSION=\).*/\1\"$version.1\"/" "$tree/usr/src/ringvisor-$version.1/dkms.conf"
+        fi
+        sed -i "s/^Version: .*/&.1/; s/^DKMS_VERSION=.*/&.1/" "$tree"/DEBIAN/{control,p*}
+        rm "$tree/DEBIAN/md5sums"
+        dpkg-deb --root-owner-group -b "$tree" "$work/test/next" >/dev/null
+    done
+}
+mkdir -p "$work/test/next"
 cp "$packages"/ringvisor_*_arm64.deb "$packages"/ringvisor-dkms_*_all.deb "$work/test"
+next
 debian=$("$root/tools/arm-debian" "$work"/test/*.deb linux-headers-arm64)
 guest=$("$root/tools/guest-image" 2>/dev/null)
-cp "$work"/{off,loop}.elf "$guest/kernel" "$guest/initrd" "$work/test"
+cp "$work"/{off,idle}.elf "$guest/kernel" "$guest/initrd" "$work/test"
 cp "$(dirname -- "$0")/in_arm_packages.sh" "$work/test/inside"
 # The kernel starts what the unit's name is told by its command line.
 cat >"$work/test/packages.service" <<'UNIT'
