@@ -84,12 +84,22 @@ static void pty_looked(struct chardev_stream *s)
     chardev_stream_look(s);
 }
 
-/* Which link it is: the next process makes another one, with the same target. */
+/*
+ * Which link it is: the next process makes another one, with the same target. An inode's number may
+ * be used again at once, so the time of its making counts as well.
+ */
 struct pty_link {
     dev_t device;
     ino_t inode;
+    struct timespec made;
     char path[];
 };
+
+static bool pty_is_link(const struct pty_link *link, const struct stat *st)
+{
+    return st->st_dev == link->device && st->st_ino == link->inode &&
+           st->st_mtim.tv_sec == link->made.tv_sec && st->st_mtim.tv_nsec == link->made.tv_nsec;
+}
 
 /* A task: remove the link if it is still ours. */
 static int pty_unlink(const void *data, size_t size, bool away, struct outside_result *result)
@@ -97,7 +107,7 @@ static int pty_unlink(const void *data, size_t size, bool away, struct outside_r
     const struct pty_link *link = data;
     struct stat st;
 
-    if (lstat(link->path, &st) || st.st_dev != link->device || st.st_ino != link->inode)
+    if (lstat(link->path, &st) || !pty_is_link(link, &st))
         return 0;
     return unlink(link->path) ? -errno : 0;
 }
@@ -114,6 +124,7 @@ static int pty_add_unlinker(struct chardev_pty *pty, const char *made, const cha
     if (lstat(made, &st) == 0) {
         link->device = st.st_dev;
         link->inode = st.st_ino;
+        link->made = st.st_mtim;
         strcpy(link->path, path);
         pty->unlinker = outside_add(pty_unlink, link, size, true);
     }

@@ -668,6 +668,20 @@ static void link_of_an_earlier_pty_is_replaced(void **state)
     assert_string_equal(target, "/dev/pts/4712");
 }
 
+/* A file system may give a new link the inode of one that is gone. */
+static void link_of_another_with_the_same_inode_stays(void **state)
+{
+    static const struct timespec other[2] = {{.tv_nsec = UTIME_NOW}, {.tv_sec = 1}};
+    struct fixture *f = *state;
+    char target[64];
+
+    assert_int_equal(open_spec(f, "pty", f->path), 0);
+    assert_int_equal(utimensat(AT_FDCWD, f->path, other, AT_SYMLINK_NOFOLLOW), 0);
+    chardev_free(f->chardev);
+    f->chardev = NULL;
+    assert_true(readlink(f->path, target, sizeof(target)) > 0);
+}
+
 /* The link of the process before may go late: not that of the next one, which has the same target. */
 static void user_of_a_pty_does_not_notice_another_process(void **state)
 {
@@ -718,6 +732,7 @@ int main(void)
         TEST(pty_is_opened_and_closed_as_its_user_likes),
         TEST(size_of_a_pty_s_terminal_is_told),
         TEST(link_of_an_earlier_pty_is_replaced),
+        TEST(link_of_another_with_the_same_inode_stays),
         TEST(user_of_a_pty_does_not_notice_another_process),
     };
 
