@@ -90,9 +90,13 @@ static void map(struct vm *vm, unsigned index)
     vm->rom_state[index].mapped = true;
 }
 
-/* PROTECT without any permission unmaps, before the guest goes on. */
+/*
+ * PROTECT without any permission unmaps. The vCPU whose exit it is goes on after that. Another one must
+ * not read meanwhile what the device changes as soon as this is done.
+ */
 static void unmap(struct vm *vm, unsigned index)
 {
+    bool others = vm->config.nr_vcpus > 1;
     const struct guest_rom *rom = &vm->roms.rom[index];
     struct rv_command command = {
         .op = RV_COMMAND_PROTECT,
@@ -100,7 +104,7 @@ static void unmap(struct vm *vm, unsigned index)
         .arg = {rom->ipa, rom->size},
     };
 
-    if (cores_tell(vm->cores, &command))
+    if (others ? cores_call(vm->cores, &command, NULL) : cores_tell(vm->cores, &command))
         vm->broken = true;
     vm->rom_state[index].mapped = false;
 }

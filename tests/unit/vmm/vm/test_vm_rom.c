@@ -48,8 +48,11 @@ int cores_call(struct cores *c, struct rv_command *command, uint64_t *value)
     return call_result;
 }
 
+static unsigned nr_told;
+
 int cores_tell(struct cores *c, struct rv_command *command)
 {
+    nr_told++;
     return cores_call(c, command, NULL);
 }
 
@@ -340,6 +343,19 @@ static void data_can_be_hidden_for_a_while_and_code_stays(void **state)
     check_said(DATA_MAPPED);
 }
 
+/* What the device changes after that, no vCPU reads: neither the one whose exit it is nor another one. */
+static void hiding_waits_for_the_stub_where_there_is_another_vcpu(void **state)
+{
+    for (unsigned vcpus = 1; vcpus <= 2; vcpus++) {
+        vm.config.nr_vcpus = vcpus;
+        assert_true(fault(READ_FAULT, BASE));
+        nr_told = 0;
+        vm_rom_show(&vm, 0, false);
+        assert_int_equal(nr_told, vcpus == 1 ? 1 : 0);
+        vm_rom_show(&vm, 0, true);
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -361,6 +377,7 @@ int main(void)
         TEST(data_is_read_and_not_executed),
         TEST(data_that_changes_is_cleaned_where_caches_need_it_and_costs_no_command),
         TEST(data_can_be_hidden_for_a_while_and_code_stays),
+        TEST(hiding_waits_for_the_stub_where_there_is_another_vcpu),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
