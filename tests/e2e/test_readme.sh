@@ -37,7 +37,9 @@ for command in "${commands[@]}"; do
         }
         continue ;;
     *' top' | *' trace web' | *' console web' | *' record web '*) # until Ctrl-C
-        timeout -s INT --preserve-status 3 bash -c "exec $typed" >"$work/said" 2>"$work/err" </dev/null || got=$?
+        # --foreground: no SIGCONT follows. It would take back the SIGSTOP by which the leak sanitizer stops a
+        # process at its end, and both would wait for ever.
+        timeout --foreground -s INT --preserve-status 3 bash -c "exec $typed" >"$work/said" 2>"$work/err" </dev/null || got=$?
         [[ $got -ne 130 ]] || got=0 ;;
     *) eval "timeout 60 $typed" >"$work/said" 2>"$work/err" </dev/null || got=$? ;;
     esac

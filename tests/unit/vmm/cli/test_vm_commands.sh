@@ -65,7 +65,7 @@ echo kept >old.json
 v trace_of_no_vm_leaves_the_file 1 'no VM' trace none --perfetto old.json
 holds the_file_is_as_it_was grep -q kept old.json
 got=0
-timeout -s INT --preserve-status 1 "$vmm" trace me --perfetto new.json >out 2>err || got=$?
+timeout --foreground -s INT --preserve-status 1 "$vmm" trace me --perfetto new.json >out 2>err || got=$?
 holds trace_ends_by_ctrl_c eval '[[ $got -eq 0 ]] && grep -q "0 records, 0 lost" err'
 holds trace_is_whole python3 -c 'import json; json.load(open("new.json"))'
 v record_needs_a_file 2 'give NAME and FILE' record me
@@ -75,7 +75,7 @@ holds the_file_is_still_as_it_was grep -q kept old.json
 v record_ends_after_its_time 0 "'vmm replay new.rec'" record -t 1 me new.rec
 holds record_writes_what_comes grep -q '^recorded$' new.rec
 got=0
-timeout -s INT --preserve-status 1 "$vmm" record me new.rec >out 2>err || got=$?
+timeout --foreground -s INT --preserve-status 1 "$vmm" record me new.rec >out 2>err || got=$?
 holds record_ends_by_ctrl_c eval '[[ $got -eq 0 ]] && grep -q "^recorded$" new.rec'
 v record_to_a_full_disk 1 'No space left on device: it is not complete' record -t 1 me /dev/full
 v record_stops_what_is_being_made 1 'no client is recording' record --stop me
