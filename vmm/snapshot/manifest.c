@@ -259,6 +259,16 @@ static int check_root(const json_t *root, const char *where)
     return 0;
 }
 
+int manifest_write_file(const struct manifest *m, int folder, char digest[DIGEST_TEXT])
+{
+    char *text = manifest_write(m, digest);
+    struct snapshot_part unused;
+    int error = text ? part_write(folder, MANIFEST_FILE, text, strlen(text), &unused) : -ENOMEM;
+
+    free(text);
+    return error;
+}
+
 int manifest_read(struct manifest *m, const char *text, size_t size, const char *where)
 {
     json_error_t why;

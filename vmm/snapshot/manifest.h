@@ -54,6 +54,9 @@ struct manifest {
 /* The text of the file: free() it. `digest` is what it is called by. NULL: out of memory. */
 char *manifest_write(const struct manifest *manifest, char digest[DIGEST_TEXT]);
 
+/* The same into the folder, on stable storage as part_write() has it. 0 or -errno. */
+int manifest_write_file(const struct manifest *manifest, int folder, char digest[DIGEST_TEXT]);
+
 /*
  * Takes the text apart and checks it. 0; or -EINVAL after a message that begins with `where`:
  * no manifest, damaged, changed, of another format or version of the ABI. manifest_free() is due

@@ -138,15 +138,10 @@ static int copy_disk(struct merge *m, const struct manifest_disk *disk)
 static int write_manifest(struct merge *m)
 {
     struct manifest whole = m->manifest;
-    char digest[DIGEST_TEXT], *text;
-    struct snapshot_part unused;
-    int error;
+    char unused[DIGEST_TEXT];
 
     whole.base = NULL;
-    text = manifest_write(&whole, digest);
-    error = text ? part_write(m->to.fd, MANIFEST_FILE, text, strlen(text), &unused) : -ENOMEM;
-    free(text);
-    return failed(m, error);
+    return failed(m, manifest_write_file(&whole, m->to.fd, unused));
 }
 
 static int write_all_parts(struct merge *m)

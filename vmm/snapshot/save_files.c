@@ -95,16 +95,6 @@ static void tell(struct snapshot *s, enum snapshot_phase phase)
     eventfd_write(s->wake, 1);
 }
 
-static int write_manifest(struct snapshot *s, int folder)
-{
-    struct snapshot_part unused;
-    char *text = manifest_write(&s->manifest, s->digest);
-    int error = text ? part_write(folder, MANIFEST_FILE, text, strlen(text), &unused) : -ENOMEM;
-
-    free(text);
-    return failed(s, error, MANIFEST_FILE);
-}
-
 static int write_all(struct snapshot *s)
 {
     int folder = s->folder.fd, error = write_copies(s, folder);
@@ -116,7 +106,7 @@ static int write_all(struct snapshot *s)
     if (!error)
         error = failed(s, part_sync(folder, RAM_IMAGE_FILE), "guest memory");
     if (!error)
-        error = write_manifest(s, folder);
+        error = failed(s, manifest_write_file(&s->manifest, folder, s->digest), MANIFEST_FILE);
     if (!error)
         error = failed(s, folder_finish(&s->folder), s->folder.path);
     return error;

@@ -50,8 +50,7 @@ static void save_size(int n, int base, const uint64_t *pages, uint64_t size)
         .cpus = {"registers", 1, DIGEST},
         .state = {"state", 1, DIGEST},
     };
-    char path[64], name[32], *text;
-    struct snapshot_part part;
+    char path[64], name[32];
     int folder;
 
     snprintf(path, sizeof(path), "%s/%d", home, n);
@@ -63,9 +62,7 @@ static void save_size(int n, int base, const uint64_t *pages, uint64_t size)
         m.base = name;
         strcpy(m.base_digest, digests[base]);
     }
-    text = manifest_write(&m, digests[n]);
-    assert_int_equal(part_write(folder, MANIFEST_FILE, text, strlen(text), &part), 0);
-    free(text);
+    assert_int_equal(manifest_write_file(&m, folder, digests[n]), 0);
     json_decref(m.options);
     close(folder);
 }

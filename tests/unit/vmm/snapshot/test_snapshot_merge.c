@@ -72,8 +72,6 @@ static void save(int n, const uint64_t *pages)
         .at = memory, .size = SIZE, .fd = -1, .pages = pages, .overlay = pages != NULL};
     struct manifest m = {.name = "web", .folder = "/", .memory = RAM, .vcpus = 1, .nr_disks = 1};
     const char *path = path_of(n ? "1" : "0");
-    struct snapshot_part part;
-    char *text;
     int folder;
 
     assert_int_equal(mkdir(path, 0700), 0);
@@ -87,9 +85,7 @@ static void save(int n, const uint64_t *pages)
         m.base = "../0";
         strcpy(m.base_digest, digests[0]);
     }
-    text = manifest_write(&m, digests[n]);
-    assert_int_equal(part_write(folder, MANIFEST_FILE, text, strlen(text), &part), 0);
-    free(text);
+    assert_int_equal(manifest_write_file(&m, folder, digests[n]), 0);
     json_decref(m.options);
     close(folder);
 }
