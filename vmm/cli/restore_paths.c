@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "vmm/cli/restore_paths.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "vmm/cli/run_options_internal.h"
 #include "vmm/keeper/kept.h"
 #include "vmm/util/log.h"
 
@@ -65,27 +65,23 @@ static void drop_seed_file(char **path)
 /* A VM that was started on the machine qemu goes on here: see complete_machine(). */
 static void drop_for_linux(struct run_options *o, const struct option_set *set, uint64_t given)
 {
-    static const char why[] = "is for the machine qemu", without[] = "here it does not count";
-    const struct {
-        const char *option;
-        unsigned *number, least; /* which is what the machine has anyway */
-    } rows[] = {
-        {"pcpus", &o->machine.nr_pcpus, o->vm.nr_vcpus},
-        {"time-slice", &o->slice_ms, UINT_MAX},
-    };
-    char text[16];
+    struct qemu_option rows[QEMU_OPTIONS];
+    char number[16];
 
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (!*rows[i].number || *rows[i].number >= rows[i].least ||
-            was_given(set, given, rows[i].option))
+    run_options_of_qemu(o, rows);
+    for (unsigned i = 0; i < QEMU_OPTIONS; i++) {
+        const struct qemu_option *row = &rows[i];
+
+        if (!qemu_option_counts(row) || was_given(set, given, row->name))
             continue;
-        snprintf(text, sizeof(text), "%u", *rows[i].number);
-        say(rows[i].option, text, why, without);
-        *rows[i].number = 0;
-    }
-    if (o->machine.stub && !was_given(set, given, "stub")) {
-        say("stub", o->machine.stub, why, without);
-        o->machine.stub = NULL;
+        if (row->number)
+            snprintf(number, sizeof(number), "%u", *row->number);
+        say(row->name, row->number ? number : *row->text, "is for the machine qemu",
+            "here it does not count");
+        if (row->number)
+            *row->number = 0;
+        else
+            *row->text = NULL;
     }
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Options of a snapshot that its guest can do without, on a computer that has no such path or no use for them. */
+/*
+ * Options of a snapshot that its guest can do without, on a computer that has no such path or no
+ * use for them.
+ */
 #pragma once
 
 #include <stdint.h>

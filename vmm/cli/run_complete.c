@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* After the last option of `vmm run`: what depends on others, and what does not go together. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,26 +160,28 @@ void run_options_choose_machine(struct run_options *o)
     o->machine_given = true;
 }
 
+void run_options_of_qemu(struct run_options *o, struct qemu_option rows[QEMU_OPTIONS])
+{
+    static const char own_cpu[] = "each virtual CPU has a CPU of its own";
+
+    rows[0] = (struct qemu_option){"stub", "the module has its own", .text = &o->machine.stub};
+    rows[1] = (struct qemu_option){"pcpus", own_cpu, &o->machine.nr_pcpus, o->vm.nr_vcpus, NULL};
+    rows[2] = (struct qemu_option){"time-slice", own_cpu, &o->slice_ms, UINT_MAX, NULL};
+}
+
 /* Options that the machine has no use for are refused: whoever gives one expects that it counts. */
 static int complete_machine(struct run_options *o)
 {
     const struct machine_config *machine = &o->machine;
-    const struct {
-        bool given;
-        const char *option, *why;
-    } only_qemu[] = {
-        {machine->stub, "stub", "the module has its own"},
-        {machine->nr_pcpus && machine->nr_pcpus < o->vm.nr_vcpus, "pcpus",
-         "each virtual CPU has a CPU of its own"},
-        {o->slice_ms, "time-slice", "each virtual CPU has a CPU of its own"},
-    };
+    struct qemu_option rows[QEMU_OPTIONS];
 
     run_options_choose_machine(o);
-    for (unsigned i = 0; machine->linux_host && i < sizeof(only_qemu) / sizeof(only_qemu[0]); i++) {
-        if (!only_qemu[i].given)
+    run_options_of_qemu(o, rows);
+    for (unsigned i = 0; machine->linux_host && i < QEMU_OPTIONS; i++) {
+        if (!qemu_option_counts(&rows[i]))
             continue;
         log_error("--%s: not with the machine linux, where %s; leave it out, or give -M qemu",
-                  only_qemu[i].option, only_qemu[i].why);
+                  rows[i].name, rows[i].why);
         return -EINVAL;
     }
     o->machine.nr_vcpus = o->vm.nr_vcpus;

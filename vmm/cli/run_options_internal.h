@@ -7,6 +7,22 @@
 /* Shorter, most of it is switching; longer, spinning for another vCPU gets noticed. */
 #define DEFAULT_SLICE_MS 4
 
+/* An option that the machine linux has no use for, and where it is kept: a number or a text. */
+struct qemu_option {
+    const char *name, *why;
+    unsigned *number, least; /* from this number on it is what the machine has anyway */
+    const char **text;
+};
+
+#define QEMU_OPTIONS 3u
+
+void run_options_of_qemu(struct run_options *o, struct qemu_option rows[QEMU_OPTIONS]);
+
+static inline bool qemu_option_counts(const struct qemu_option *row)
+{
+    return row->number ? *row->number && *row->number < row->least : *row->text != NULL;
+}
+
 /* -EINVAL after a message: "WHAT 'VALUE': WANTED". */
 int run_options_bad(const char *what, const char *value, const char *wanted);
 
