@@ -42,6 +42,9 @@ waits() {
     done
 }
 
+# is_running NAME: does `vmm ps` show the guest, and that it runs?
+is_running() { "$vmm" ps | grep -q "^$1 .* running"; }
+
 # finds ARGUMENT...: grep -q that reads all. What writes to it is not cut off, which would be an error.
 finds() {
     local all

@@ -9,8 +9,7 @@ mkdir "$work/snapshots"
 "$vmm" run -k "$work/chat.elf" -m 64M --name races --snapshots "$work/snapshots" \
     >"$work/console" 2>"$work/err" </dev/null &
 guest=$!
-runs() { "$vmm" ps | grep -q '^races .* running'; }
-waits 60 runs || true
+waits 60 is_running races || true
 python3 "$(dirname -- "$0")/races.py" "$work/run/races.sock" "$work/snapshots" || failed=1
 got=0
 wait "$guest" || got=$?

@@ -14,8 +14,7 @@ options+=" --net user --disk $work/disk.img,format=raw"
 # The first block with `vmm run --name web`: its lines, without their comments.
 readarray -t commands < <(awk '/^    build\/vmm\/vmm run --name web /, /^$/' "$root/README.md" |
     sed 's/ *#.*//; /^ *$/d; s/^ *//')
-runs() { "$vmm" ps | grep -q '^web .* running'; }
-started() { waits 60 runs; }
+started() { waits 60 is_running web; }
 printed() { waits 90 grep -q "$1" "$work/console"; }
 
 for command in "${commands[@]}"; do
