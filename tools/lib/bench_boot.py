@@ -41,10 +41,13 @@ def machine_option(args):
     return f"qemu,cpu={args.cpu.replace(',', ',,')}" + (f",{args.machine}" if args.machine else "")
 
 
-def boot_qemu(args, _files, kernel, initrd, cmdline):
+def plain_qemu(args, memory, kernel, *more):
     return ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", args.cpu,
-            "-accel", "tcg,thread=multi", "-smp", "1", "-m", args.memory,
-            "-nic", "none", "-kernel", kernel, "-initrd", initrd, "-append", cmdline, "-nographic"]
+            "-accel", "tcg,thread=multi", "-smp", "1", "-m", memory, "-nic", "none", "-kernel", kernel, *more, "-nographic"]
+
+
+def boot_qemu(args, _files, kernel, initrd, cmdline):
+    return plain_qemu(args, args.memory, kernel, "-initrd", initrd, "-append", cmdline)
 
 
 def boot_ringvisor(args, files, kernel, initrd, cmdline):

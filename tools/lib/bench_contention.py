@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench_boot import BOOTERS, CMDLINE, boot_image, boot_once, boot_qemu, machine_option
+from bench_boot import BOOTERS, CMDLINE, boot_image, boot_once, boot_qemu, machine_option, plain_qemu
 from bench_common import run_payload
 from bench_io import PROGRAMS, Guest, Row, fio_figures, fio_jobs, in_turns, make_disk, programs, programs_disk, show
 
@@ -44,8 +44,7 @@ def busy(argvs):
 def exits(args, files, who):
     """Median nanoseconds of each kind: of the bare-metal guest that runs on any board."""
     elf = os.path.join(files.bench, "bench-exits-plain.elf")
-    argv = {"QEMU": ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", args.cpu, "-accel", "tcg,thread=multi",
-                     "-m", "64M", "-nic", "none", "-kernel", elf, "-nographic"],
+    argv = {"QEMU": plain_qemu(args, "64M", elf),
             "ringvisor": [files.vmm, "run", "-M", machine_option(args), "-m", "64M", "-k", elf]}[who]
     return {kind: statistics.median(samples) for kind, samples in run_payload(argv).items()}
 
