@@ -51,7 +51,10 @@ static uint64_t *walk(uint64_t *root, unsigned first, uint64_t in, unsigned *lev
     return pte;
 }
 
-/* The level, from `level` on, of the largest entry that may begin at both addresses and maps no more than `size`. */
+/*
+ * The level, from `level` on, of the largest entry that may begin at both addresses and maps no
+ * more than `size`.
+ */
 static unsigned choose_level(unsigned level, uint64_t in, uint64_t out, uint64_t size)
 {
     while (level < 3 && (size < LEVEL_SIZE(level) || (in | out) % LEVEL_SIZE(level)))

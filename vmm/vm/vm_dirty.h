@@ -7,8 +7,9 @@
  * the VM was restored from a snapshot that is to be the base of the next (vm_config.tracks). At a cut
  * all of RAM loses its write permission. The guest's first write to a page is a permission fault:
  * the page is added to the map, with some around it, gets the permission back, and the guest makes
- * the write again. Where stage 2 has RAM in blocks, all pages of one are written when one is. That holds for every instruction that writes, and for the MMU when it sets a flag in
- * the guest's tables. What this process writes is added by vm_dirty_written().
+ * the write again. Where stage 2 has RAM in blocks, all pages of one are written when one is. That
+ * holds for every instruction that writes, and for the MMU when it sets a flag in the guest's tables.
+ * What this process writes is added by vm_dirty_written().
  *
  * Offsets are in the VM's share: RAM, ROMs, stolen time. Only RAM is written by the guest.
  */

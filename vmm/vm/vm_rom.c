@@ -54,9 +54,8 @@ int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *i
 static int flush_code(struct vm *vm, unsigned index)
 {
     uint64_t pages = vm->roms.rom[index].size / RV_PAGE_SIZE;
-    int error = 0;
-
     uint64_t *stale = vm->rom_state[index].stale;
+    int error = 0;
 
     for (uint64_t page = 0, end; !error && (page = bits_next(stale, page, pages)) < pages;
          page = end) {
