@@ -44,8 +44,11 @@ static void look_at_clocks(struct polling *polling, int64_t now, int64_t cpu)
         polling->preempted = preempted;
     }
     if (lost) {
+        /* Several in a burst are one contention: only one that was not expected tells that it lasts. */
+        bool expected = polling_contended(polling, now);
+
         polling->hold_until = now + polling->hold;
-        if (polling->hold < HOLD_MAX_NS)
+        if (!expected && polling->hold < HOLD_MAX_NS)
             polling->hold *= 2;
     } else if (now > polling->hold_until + 2 * polling->hold && polling->hold > HOLD_MIN_NS) {
         /* It was over for twice as long: forget half of it. */

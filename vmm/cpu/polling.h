@@ -21,7 +21,7 @@ struct polling {
     int64_t now, cpu;   /* at the last turn */
     int64_t found;      /* when polling last found work */
     int64_t budget;     /* how long to poll in vain; adapts */
-    int64_t hold;       /* how long the next contention counts; doubles */
+    int64_t hold;       /* how long the next contention counts; doubles if the last was too short */
     int64_t hold_until; /* until then host CPUs are assumed to be scarce */
     int64_t (*preemptions)(void);
     int64_t preempted; /* what that said when the CPU time last fell behind */

@@ -173,6 +173,16 @@ static void contention_that_is_over_is_forgotten(void **state)
     assert_false(polling_contended(&polling, now));
 }
 
+/* The start of a guest takes the processor many times within some milliseconds, and then never again. */
+static void a_burst_of_lost_slices_is_one_contention(void **state)
+{
+    for (unsigned i = 0; i < 20; i++)
+        turn(400 * US, 10 * US, true);
+    for (unsigned i = 0; i < 40; i++)
+        turn(500 * US, 500 * US, true);
+    assert_false(polling_contended(&polling, now));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -186,6 +196,7 @@ int main(void)
         TEST(sleep_is_not_contention),
         TEST(polls_in_vain_are_rare_while_contention_lasts),
         TEST(contention_that_is_over_is_forgotten),
+        TEST(a_burst_of_lost_slices_is_one_contention),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
