@@ -113,12 +113,15 @@ static void sweep(evutil_socket_t fd, short what, void *opaque)
     sweep_soon(control);
 }
 
-/* evhttp has accepted a connection and wants the buffers for it. */
+/*
+ * evhttp has accepted a connection and wants the buffers for it. They close it, not evhttp: until forget()
+ * libevent watches the descriptor, and would watch no other file that gets its number meanwhile.
+ */
 static struct bufferevent *new_client(struct event_base *base, void *opaque)
 {
     struct control *control = opaque;
     struct client *client = calloc(1, sizeof(*client));
-    struct bufferevent *buffer = bufferevent_socket_new(base, -1, 0);
+    struct bufferevent *buffer = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 
     if (!client || !buffer) {
         free(client);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -402,6 +403,31 @@ static void thousands_of_connections_take_few_descriptors(void **state)
     serves(f);
 }
 
+static void count(evutil_socket_t fd, short what, void *opaque)
+{
+    ++*(unsigned *)opaque;
+}
+
+/* As the eventfd of a snapshot, which is made when a command has just been answered. */
+static void descriptor_after_a_connection_is_watched(void **state)
+{
+    struct fixture *f = *state;
+    int client = connect_to(f), wake;
+    struct event *event;
+    unsigned counted = 0;
+
+    say(client, "GET /vm HTTP/1.0\r\n\r\n");
+    assert_true(begins(hear(f, client), "HTTP/1.0 200 OK\r\n"));
+    wake = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    event = event_new(f->base, wake, EV_READ, count, &counted);
+    assert_int_equal(event_add(event, NULL), 0);
+    turn(f, 100);
+    assert_int_equal(counted, 1);
+    event_free(event);
+    close(wake);
+    close(client);
+}
+
 static void client_that_dies_while_its_command_runs_harms_nobody(void **state)
 {
     struct fixture *f = *state;
@@ -786,6 +812,7 @@ int main(void)
         TEST(client_that_drips_is_cut_off),
         TEST(client_that_reads_nothing_is_cut_off),
         TEST(thousands_of_connections_take_few_descriptors),
+        TEST(descriptor_after_a_connection_is_watched),
         TEST(client_that_dies_while_its_command_runs_harms_nobody),
         TEST(client_that_waits_for_its_command_is_not_cut_off),
         TEST(answers_get_out_although_the_loop_has_ended),
