@@ -44,10 +44,8 @@ static void end_tracking(struct snapshot *s, const char *digest)
 static void woken(evutil_socket_t fd, short what, void *opaque)
 {
     struct snapshot *s = opaque;
-    enum snapshot_phase phase = atomic_load(&s->phase);
-    eventfd_t count;
+    enum snapshot_phase phase = snapshot_told(s);
 
-    eventfd_read(s->wake, &count);
     if (phase == PHASE_COPIES)
         return;
     if (!s->told_copied && !(phase == PHASE_ENDED && s->why[0])) {

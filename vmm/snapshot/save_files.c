@@ -95,6 +95,15 @@ static void tell(struct snapshot *s, enum snapshot_phase phase)
     eventfd_write(s->wake, 1);
 }
 
+/* The wake first: a phase that comes after the read wakes again. */
+enum snapshot_phase snapshot_told(struct snapshot *s)
+{
+    eventfd_t count;
+
+    eventfd_read(s->wake, &count);
+    return atomic_load(&s->phase);
+}
+
 static int write_all(struct snapshot *s)
 {
     int folder = s->folder.fd, error = write_copies(s, folder);

@@ -61,3 +61,6 @@ int snapshot_find_disks(struct snapshot *s, struct vm *vm, char *why);
 
 /* The thread, with the snapshot. It touches nothing of the VM but its memory, until PHASE_COPIED. */
 void *snapshot_write(void *opaque);
+
+/* The loop's thread, woken by s->wake: the phase by now. What comes later wakes it again. */
+enum snapshot_phase snapshot_told(struct snapshot *s);
