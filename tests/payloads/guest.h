@@ -157,7 +157,7 @@ uint64_t counter(void); /* CNTVCT_EL0, after all earlier instructions */
 uint64_t ticks_from_us(uint64_t us);
 void delay_us(uint64_t us);
 
-/* Waits (without WFI) until `*word` is at least `value`. False after a second. */
+/* Waits (without WFI) until `*word` is at least `value`. False after 20 seconds. */
 bool wait_for(const volatile unsigned *word, unsigned value);
 
 /* PSCI (DEN0022) and SMCCC (DEN0028). */

@@ -291,10 +291,12 @@ void delay_us(uint64_t us)
         ;
 }
 
+#define WAIT_US 20000000u /* a busy host may not run a vCPU for seconds */
+
 bool wait_for(const volatile unsigned *word, unsigned value)
 {
     uint64_t start = counter();
-    uint64_t ticks = ticks_from_us(1000000);
+    uint64_t ticks = ticks_from_us(WAIT_US);
 
     while (*word < value) {
         if (counter() - start > ticks)
