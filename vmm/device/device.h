@@ -67,13 +67,18 @@ struct device_env {
     /* A range of guest RAM was written by a device; the guest does not know it yet. */
     void (*mem_dirty)(void *opaque, ipa_t ipa, uint64_t size);
     void (*request)(void *opaque, const char *device, const struct rv_request *request);
-    /* Memory in place of registers: see vmm/vm/vm_rom.h. NULL: the VM has none. */
+    /*
+     * Memory in place of registers: see vmm/vm/vm_rom.h. If it is less than a page, it is a part
+     * of one, and offsets count from the page's start. NULL: the VM has none.
+     */
     int (*rom_new)(void *opaque, ipa_t base, uint64_t bytes, bool data, unsigned *index,
                    uint8_t **memory);
-    void (*rom_show)(void *opaque, unsigned index, bool shown);
+    void (*rom_show)(void *opaque, unsigned index, uint64_t offset, uint64_t size, bool shown);
     void (*rom_written)(void *opaque, unsigned index, uint64_t offset, uint64_t size);
     /* Writes to [start, start + size) may be posted from now on; size 0: none. NULL: never. */
     void (*post)(void *opaque, ipa_t start, uint64_t size);
+    /* See writes_pending in <ringvisor/vmm.h>. NULL: never. */
+    bool (*writes_pending)(void *opaque);
 };
 
 /* The instance, by its name in the plugin ABI. */

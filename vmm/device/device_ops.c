@@ -395,6 +395,7 @@ const struct rv_vmm_ops device_ops = {
     .region_memory = device_region_memory,
     .region_show = device_region_show,
     .region_post = device_region_post,
+    .writes_pending = device_writes_pending,
     .region_dirty = device_region_dirty,
     .pci_function = device_pci_function,
     .irq_message = device_irq_message,

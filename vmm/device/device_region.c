@@ -43,11 +43,12 @@ void *device_region_memory(struct rv_instance *instance, uint32_t region)
         error = instance->env.rom_new(instance->env.opaque, found->base, found->region->bytes,
                                       found->region->flags & RV_REGION_DATA, &found->rom,
                                       &found->memory);
-    if (error) {
+    if (error)
         found->memory = NULL;
+    /* A transport works as well without. */
+    if (error && instance->class->place != RV_PLACE_VIRTIO_MMIO)
         log_error("device '%s': no memory for its region %u: %s", instance->name, region,
                   strerror(-error));
-    }
     return found->memory;
 }
 
@@ -56,7 +57,8 @@ void device_region_show(struct rv_instance *instance, uint32_t region, bool show
     const struct device_region *found = find_memory(instance, region, "region_show");
 
     if (found)
-        instance->env.rom_show(instance->env.opaque, found->rom, shown);
+        instance->env.rom_show(instance->env.opaque, found->rom, found->base.v % RV_PAGE_SIZE,
+                               found->region->bytes, shown);
 }
 
 void device_region_dirty(struct rv_instance *instance, uint32_t region, uint64_t offset,
@@ -69,7 +71,8 @@ void device_region_dirty(struct rv_instance *instance, uint32_t region, uint64_t
     if (offset > found->region->bytes || len > found->region->bytes - offset)
         device_bug(instance, "region_dirty beyond region %u", region);
     else
-        instance->env.rom_written(instance->env.opaque, found->rom, offset, len);
+        instance->env.rom_written(instance->env.opaque, found->rom,
+                                  found->base.v % RV_PAGE_SIZE + offset, len);
 }
 
 void device_region_post(struct rv_instance *instance, uint32_t region, uint64_t offset,
@@ -87,4 +90,9 @@ void device_region_post(struct rv_instance *instance, uint32_t region, uint64_t 
         device_bug(instance, "region_post beyond region %u", region);
     else if (instance->env.post)
         instance->env.post(instance->env.opaque, ipa(found->base.v + offset), size);
+}
+
+bool device_writes_pending(struct rv_instance *instance)
+{
+    return instance->env.writes_pending && instance->env.writes_pending(instance->env.opaque);
 }

@@ -18,7 +18,10 @@ static const char *check_region(const struct rv_device_class *class, const struc
         return "a region has a flag that is unknown";
     if ((region->flags & (RV_REGION_MEMORY | RV_REGION_DATA)) == RV_REGION_DATA)
         return "a region without memory has data in it";
-    if (region->flags & RV_REGION_MEMORY && (region->bytes | region->fixed_base) % RV_PAGE_SIZE)
+    if (class->place == RV_PLACE_VIRTIO_MMIO && region->flags == RV_REGION_MEMORY)
+        return "the memory of a virtio-mmio transport is data";
+    if (class->place != RV_PLACE_VIRTIO_MMIO && region->flags & RV_REGION_MEMORY &&
+        (region->bytes | region->fixed_base) % RV_PAGE_SIZE)
         return "the memory of a region is not whole pages";
     for (const struct rv_range *r = region->posted; r && r->size > 0; r++)
         if (r->start >= region->bytes || r->size > region->bytes - r->start)

@@ -101,6 +101,7 @@ struct vm {
     struct guest_roms roms;
     struct vm_rom rom_state[GUEST_ROMS_MAX]; /* of the same index */
     uint64_t rom_code_used, rom_data_used;   /* bytes of config.rom_size */
+    uint64_t rom_parts_used;                 /* bytes of those behind the stolen time */
     bool rom_data_hidden;                    /* see vm_rom_show_data() */
     struct pvtime_region pvtime;
     struct loader loader;

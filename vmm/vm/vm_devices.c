@@ -2,7 +2,6 @@
 #include "vmm/vm/vm_devices.h"
 
 #include <errno.h>
-#include <linux/virtio_mmio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +12,7 @@
 #include "vmm/vm/vm_firmware.h"
 #include "vmm/vm/vm_pci.h"
 #include "vmm/vm/vm_post.h"
+#include "vmm/vm/vm_transports.h"
 
 #define PATIENCE_S 10 /* between two messages about a device that does not get quiet */
 
@@ -68,17 +68,31 @@ void vm_devices_request(void *opaque, const char *device, const struct rv_reques
 static int device_rom_new(void *opaque, ipa_t base, uint64_t bytes, bool data, unsigned *index,
                           uint8_t **memory)
 {
-    return vm_rom_new(opaque, base, bytes, data, index, memory);
+    return bytes < RV_PAGE_SIZE ? vm_transport_memory(opaque, base, index, memory)
+                                : vm_rom_new(opaque, base, bytes, data, index, memory);
 }
 
-static void device_rom_show(void *opaque, unsigned index, bool shown)
+static void device_rom_show(void *opaque, unsigned index, uint64_t offset, uint64_t size,
+                            bool shown)
 {
-    vm_rom_show(opaque, index, shown);
+    vm_rom_show(opaque, index, offset, size, shown);
 }
 
 static void device_rom_written(void *opaque, unsigned index, uint64_t offset, uint64_t size)
 {
     vm_rom_written(opaque, index, offset, size);
+}
+
+/* Whoever publishes an event has a full fence before the vCPU goes on: rv_ring_wants_wakeup(). */
+static bool device_writes_pending(void *opaque)
+{
+    const struct vm *vm = opaque;
+
+    rv_fence(); /* what the device wrote to guest memory, before the look at the rings */
+    for (unsigned i = 0; vm->cores && i < vm->cores->nr_pcpus; i++)
+        if (pcpu_has_event(&vm->cores->pcpus[i]))
+            return true;
+    return false;
 }
 
 static void device_post(void *opaque, ipa_t start, uint64_t size)
@@ -99,7 +113,7 @@ static uint64_t rom_bytes(const struct plugins *plugins, const char *spec)
 
     free(name);
     for (const struct rv_region *r = plugin ? plugin->class.regions : NULL; r && r->bytes; r++)
-        bytes += r->flags & RV_REGION_MEMORY ? r->bytes : 0;
+        bytes += r->flags & RV_REGION_MEMORY && r->bytes >= RV_PAGE_SIZE ? r->bytes : 0;
     return bytes;
 }
 
@@ -154,44 +168,6 @@ static int create_given(struct vm *vm, const struct device_env *env)
     return error;
 }
 
-/*
- * A virtio-mmio transport without a device (virtio 1.2, 4.2.2): drivers and firmware
- * for "virt" look at all 32 and go on when DeviceID is 0.
- */
-static int empty_transport_read(void *opaque, uint64_t offset, unsigned size, uint64_t *value)
-{
-    if (size > sizeof(uint32_t))
-        return -EINVAL;
-    switch (offset) {
-    case VIRTIO_MMIO_MAGIC_VALUE: *value = 0x74726976; break; /* "virt" */
-    case VIRTIO_MMIO_VERSION: *value = 2; break;
-    default: *value = 0; break;
-    }
-    return 0;
-}
-
-static int empty_transport_write(void *opaque, uint64_t offset, unsigned size, uint64_t value)
-{
-    return 0;
-}
-
-static int add_empty_transports(struct vm *vm)
-{
-    static const struct bus_ops empty_transport = {
-        .read = empty_transport_read,
-        .write = empty_transport_write,
-    };
-    int error = 0;
-
-    for (unsigned i = 0; i < BOARD_VIRTIO_COUNT && !error; i++) {
-        if (!vm->place.transport_used[i])
-            error = bus_add(vm->bus, "virtio-mmio without a device",
-                            ipa(BOARD_VIRTIO_BASE + i * BOARD_VIRTIO_STEP), BOARD_VIRTIO_STEP,
-                            &empty_transport, NULL);
-    }
-    return error;
-}
-
 static int create_all(struct vm *vm, const struct plugins *plugins, bool check)
 {
     const struct device_env env = {
@@ -221,6 +197,7 @@ static int create_all(struct vm *vm, const struct plugins *plugins, bool check)
         .rom_show = device_rom_show,
         .rom_written = device_rom_written,
         .post = device_post,
+        .writes_pending = device_writes_pending,
     };
     int error = 0;
 
@@ -237,7 +214,7 @@ int vm_devices_create(struct vm *vm, const struct plugins *plugins)
 
     if (!error)
         error = vm_pci_connect(vm);
-    return error ? error : add_empty_transports(vm);
+    return error ? error : vm_transports_add_empty(vm);
 }
 
 int vm_devices_check(struct vm *vm, const struct plugins *plugins)

@@ -9,15 +9,29 @@
 #include "vmm/util/bits.h"
 #include "vmm/vm/vm.h"
 
+#define ALL_PARTS 0xffu
+
 static uint64_t share_offset(const struct vm *vm, unsigned index)
 {
     return vm->machine->layout.ram + vm->share.ram_offset + vm->rom_state[index].offset;
 }
 
+/* The next one, whose struct vm_rom is filled in. Its index. */
+static unsigned add(struct vm *vm, uint64_t base, uint64_t bytes)
+{
+    unsigned index = vm->roms.count++;
+
+    vm->roms.rom[index] = (struct guest_rom){
+        .host = vm->machine->ram + vm->share.ram_offset + vm->rom_state[index].offset,
+        .ipa = base,
+        .size = bytes,
+    };
+    return index;
+}
+
 int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *index,
                uint8_t **memory)
 {
-    struct guest_rom *rom = &vm->roms.rom[vm->roms.count];
     struct vm_rom *state = &vm->rom_state[vm->roms.count];
     uint64_t left = vm->config.rom_size - vm->rom_code_used - vm->rom_data_used;
 
@@ -40,13 +54,44 @@ int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *i
         vm->rom_data_used += bytes;
     else
         vm->rom_code_used += bytes;
-    *rom = (struct guest_rom){
-        .host = vm->machine->ram + vm->share.ram_offset + state->offset,
-        .ipa = base.v,
-        .size = bytes,
+    *index = add(vm, base.v, bytes);
+    *memory = vm->roms.rom[*index].host;
+    return 0;
+}
+
+/*
+ * From the end of what the guest is shown as stolen time, which is in the first page: a VM that an
+ * earlier vmm has made, or saved, has that, too.
+ */
+static int new_shared_page(struct vm *vm, uint64_t base)
+{
+    uint64_t used = vm->rom_parts_used + RV_PAGE_SIZE;
+
+    if (vm->roms.count == GUEST_ROMS_MAX || used > BOARD_PVTIME_SIZE - RV_PAGE_SIZE)
+        return -ENOSPC;
+    vm->rom_state[vm->roms.count] = (struct vm_rom){
+        .offset = vm_pvtime_offset(vm) + BOARD_PVTIME_SIZE - used,
+        .data = true,
     };
-    *index = vm->roms.count++;
-    *memory = rom->host;
+    vm->rom_parts_used = used;
+    add(vm, base, RV_PAGE_SIZE);
+    return 0;
+}
+
+int vm_rom_part(struct vm *vm, ipa_t base, unsigned *index, uint8_t **memory)
+{
+    uint64_t offset = base.v % RV_PAGE_SIZE;
+    unsigned i = 0;
+    int error = 0;
+
+    while (i < vm->roms.count && vm->roms.rom[i].ipa != base.v - offset)
+        i++;
+    if (i == vm->roms.count)
+        error = new_shared_page(vm, base.v - offset);
+    if (error)
+        return error;
+    *memory = vm->roms.rom[i].host + offset;
+    *index = i;
     return 0;
 }
 
@@ -119,7 +164,7 @@ bool vm_rom_has_code(const struct vm *vm)
 static void apply(struct vm *vm, unsigned index)
 {
     bool hidden = vm->rom_state[index].data && vm->rom_data_hidden;
-    bool shown = vm->rom_state[index].asked && !hidden;
+    bool shown = vm->rom_state[index].asked == ALL_PARTS && !hidden;
 
     vm->roms.rom[index].shown = shown;
     if (!shown && vm->rom_state[index].mapped)
@@ -132,9 +177,21 @@ void vm_rom_take_over(struct vm *vm)
         unmap(vm, i);
 }
 
-void vm_rom_show(struct vm *vm, unsigned index, bool shown)
+static unsigned parts(uint64_t offset, uint64_t size)
 {
-    vm->rom_state[index].asked = shown;
+    unsigned first = (unsigned)(offset / VM_ROM_PART), count = (unsigned)(size / VM_ROM_PART);
+
+    return size < RV_PAGE_SIZE ? ((1u << count) - 1) << first : ALL_PARTS;
+}
+
+void vm_rom_show(struct vm *vm, unsigned index, uint64_t offset, uint64_t size, bool shown)
+{
+    struct vm_rom *state = &vm->rom_state[index];
+
+    if (shown)
+        state->asked |= parts(offset, size);
+    else
+        state->asked &= ~parts(offset, size);
     apply(vm, index);
 }
 

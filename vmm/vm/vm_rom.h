@@ -15,6 +15,8 @@
 #include "vmm/util/types.h"
 #include "vmm/vm/ram.h"
 
+#define VM_ROM_PART (RV_PAGE_SIZE / 8)
+
 struct vm;
 
 /* What the vmm keeps of one, beside its struct guest_rom. */
@@ -22,7 +24,7 @@ struct vm_rom {
     uint64_t offset; /* in the VM's share of the machine's RAM */
     uint64_t *stale; /* a bit for each page that was written since the guest could see it */
     bool data;       /* is not executed: there is no `stale` */
-    bool asked;      /* the device wants it shown */
+    unsigned asked;  /* bits: the parts of a shared page that are to be shown; else all or none */
     bool mapped;     /* in stage 2 */
 };
 
@@ -33,8 +35,17 @@ struct vm_rom {
 int vm_rom_new(struct vm *vm, ipa_t base, uint64_t bytes, bool data, unsigned *index,
                uint8_t **memory);
 
-/* From now on the guest's reads come to the memory, or to the device's read(). */
-void vm_rom_show(struct vm *vm, unsigned index, bool shown);
+/*
+ * The same for a part of a page of data, VM_ROM_PART bytes, whose other parts are other devices': the
+ * index is the page's, and the memory the part's. There is room for few, and in each machine.
+ */
+int vm_rom_part(struct vm *vm, ipa_t base, unsigned *index, uint8_t **memory);
+
+/*
+ * From now on the guest's reads come to these bytes, which are all of it or a part, or to the device's
+ * read(). A page with parts is shown while all of them are.
+ */
+void vm_rom_show(struct vm *vm, unsigned index, uint64_t offset, uint64_t size, bool shown);
 
 /* Is there one that the guest may execute? */
 bool vm_rom_has_code(const struct vm *vm);

@@ -98,6 +98,10 @@ typedef int rv_write_fn(void *device, uint64_t offset, uint32_t width, uint64_t 
 /* rv_region.flags */
 #define RV_REGION_MEMORY 0x1u /* has memory that the guest can be shown: whole pages of 4 KiB */
 #define RV_REGION_DATA   0x2u /* ... which it reads and never executes: region_dirty is cheap */
+/*
+ * The memory of a virtio-mmio transport is data, and a part of a page. The guest is shown the page
+ * while all transports in it show theirs. There may be none.
+ */
 
 /* One piece of the guest's address space that the device answers for. Element: `region_size`. */
 struct rv_region {
@@ -109,10 +113,10 @@ struct rv_region {
      * Registers whose writes may be posted: the vCPU that writes goes on at once and the
      * device is told a little later, still in order before anything that this vCPU does to
      * devices afterwards. So only registers whose writes have no effect that the guest could
-     * miss at once: a doorbell, a transmit register; not one that lowers an interrupt line,
-     * not one whose write can fail. Most important first: windows are few, each device gets
-     * its first before any gets its second, and a range without one works as well, only
-     * slower. NULL: none.
+     * miss at once: a doorbell, a transmit register; not one whose write can fail, and not one
+     * that lowers an interrupt line without a look at writes_pending. Most important first:
+     * windows are few, each device gets its first before any gets its second, and a range
+     * without one works as well, only slower. NULL: none.
      */
     const struct rv_range *posted;
     uint32_t flags; /* RV_REGION_x */

@@ -346,6 +346,15 @@ struct rv_vmm_ops {
      */
     void (*region_post)(struct rv_instance *instance, uint32_t region, uint64_t offset,
                         uint64_t size);
+
+    /*
+     * Have vCPUs made accesses of which the devices have not been told yet? If not, a vCPU sees
+     * after its next write what this device has written to guest memory before. So a device
+     * whose driver acknowledges interrupts by a posted write asks this when it interrupts:
+     * if true, an acknowledgement that comes may be of an earlier interrupt, and this one has to
+     * be made again.
+     */
+    bool (*writes_pending)(struct rv_instance *instance);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

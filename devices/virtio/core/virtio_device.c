@@ -33,7 +33,32 @@ static void virtio_device_interrupt(struct virtio_device *virtio, uint32_t cause
     if (env->message && env->message(env->opaque, vector))
         return;
     virtio->state->interrupt_status |= cause;
+    virtio->again |= env->unheard && env->unheard(env->opaque);
     virtio_device_update_irq(virtio);
+}
+
+/*
+ * What is not acknowledged interrupts anew: the line may be one of edges. So does what may have been
+ * acknowledged before the driver could see it.
+ */
+void virtio_device_acknowledge(struct virtio_device *virtio, uint32_t causes)
+{
+    uint32_t acknowledged = virtio->state->interrupt_status & causes;
+    bool again = virtio->again && acknowledged;
+
+    virtio->state->interrupt_status &= ~acknowledged;
+    virtio->env.irq(virtio->env.opaque, false);
+    virtio->again &= !again;
+    if (again)
+        virtio_device_interrupt(virtio, acknowledged, VIRTIO_NO_VECTOR);
+    else
+        virtio_device_update_irq(virtio);
+}
+
+void virtio_device_changed(const struct virtio_device *virtio)
+{
+    if (virtio->env.changed)
+        virtio->env.changed(virtio->env.opaque);
 }
 
 static void virtio_device_interrupt_used(void *opaque, unsigned queue)
@@ -69,6 +94,7 @@ static void virtio_device_tell(struct virtio_device *virtio)
         if (causes & VIRTIO_INTERRUPT_QUEUE)
             virtio_device_used(virtio, UINT64_MAX);
     }
+    virtio->again |= causes != 0 && virtio->env.unheard; /* an acknowledgement may be on its way */
     virtio_device_update_irq(virtio);
 }
 
@@ -85,6 +111,7 @@ uint64_t virtio_device_features(const struct virtio_device *virtio)
 void virtio_device_config_changed(struct virtio_device *virtio)
 {
     virtio->state->config_generation++;
+    virtio_device_changed(virtio);
     /* 2.1.2: no notification before DRIVER_OK. */
     if (!(virtio->state->status & DRIVER_OK))
         return;
@@ -121,6 +148,7 @@ void virtio_device_broken(struct virtio_device *virtio, unsigned queue, const ch
                         queue, what, value);
     virtio->logged_violation = true;
     virtio->state->status |= NEEDS_RESET;
+    virtio_device_changed(virtio);
     virtio_device_update_queues(virtio);
     if (virtio->state->status & DRIVER_OK)
         virtio_device_interrupt_config(virtio);
@@ -178,8 +206,10 @@ void virtio_device_queue_stop(struct virtio_device *virtio, struct virtqueue *vq
 
 void virtio_device_queue_reset_done(struct virtio_device *virtio, struct virtqueue *vq)
 {
-    if (vq->state->resetting)
-        virtqueue_reset(vq);
+    if (!vq->state->resetting)
+        return;
+    virtqueue_reset(vq);
+    virtio_device_changed(virtio);
 }
 
 /*
@@ -198,10 +228,12 @@ static void virtio_device_clear(struct virtio_device *virtio)
     state->queue_sel = 0;
     state->interrupt_status = 0;
     state->config_vector = VIRTIO_NO_VECTOR;
+    virtio->again = false;
     virtio_device_update_irq(virtio);
     /* Last: with these the driver knows that all the rest is done. */
     state->resetting = 0;
     state->status = 0;
+    virtio_device_changed(virtio);
 }
 
 bool virtio_device_is_resetting(const struct virtio_device *virtio)

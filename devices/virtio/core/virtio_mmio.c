@@ -103,6 +103,7 @@ void virtio_mmio_write(struct virtio_device *virtio, uint64_t offset, unsigned s
     }
     if (offset >= VIRTIO_MMIO_CONFIG) {
         virtio_device_config_write(virtio, offset - VIRTIO_MMIO_CONFIG, size, value);
+        virtio_device_changed(virtio);
         return;
     }
     if (size != 4 || offset % 4 != 0) {
@@ -123,13 +124,9 @@ void virtio_mmio_write(struct virtio_device *virtio, uint64_t offset, unsigned s
     case VIRTIO_MMIO_QUEUE_USED_LOW:
     case VIRTIO_MMIO_QUEUE_USED_HIGH:
     case VIRTIO_MMIO_QUEUE_RESET: virtio_mmio_queue_write(virtio, offset, value32); break;
-    case VIRTIO_MMIO_QUEUE_NOTIFY: virtio_device_notify(virtio, value32); break;
-    case VIRTIO_MMIO_INTERRUPT_ACK:
-        state->interrupt_status &= ~value32;
-        /* What is not acknowledged interrupts anew: the line may be one of edges. */
-        virtio->env.irq(virtio->env.opaque, false);
-        virtio_device_update_irq(virtio);
-        break;
+    /* These are frequent, and change InterruptStatus at most. */
+    case VIRTIO_MMIO_QUEUE_NOTIFY: virtio_device_notify(virtio, value32); return;
+    case VIRTIO_MMIO_INTERRUPT_ACK: virtio_device_acknowledge(virtio, value32); return;
     case VIRTIO_MMIO_STATUS: virtio_device_set_status(virtio, value32); break;
     case VIRTIO_MMIO_SHM_SEL: break;     /* there is no region to select */
     case VIRTIO_MMIO_QUEUE_ALIGN: break; /* of legacy devices: EDK2 writes it to all */
@@ -137,4 +134,5 @@ void virtio_mmio_write(struct virtio_device *virtio, uint64_t offset, unsigned s
         virtio_device_refuse(virtio, "a write to no register that can be written:", offset);
         break;
     }
+    virtio_device_changed(virtio);
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/virtio/core/virtio_shown.h"
+
 static const char *const virtio_plugin_compatible[] = {"virtio,mmio", NULL};
 
 const struct rv_fdt_node virtio_plugin_fdt = {
@@ -17,11 +19,14 @@ const struct rv_fdt_node virtio_plugin_fdt = {
 };
 
 /*
- * A notification has no effect that the driver could miss at once. All other
- * registers have one: InterruptACK lowers the line, and what follows the others
- * depends on them.
+ * A notification has no effect that the driver could miss at once, and a late acknowledgement is
+ * taken care of (virtio_device_acknowledge). Between the two there is no other register to write.
+ * All other registers are such that what follows depends on them.
  */
-static const struct rv_range virtio_plugin_posted[] = {{VIRTIO_MMIO_QUEUE_NOTIFY, 4}, {0, 0}};
+static const struct rv_range virtio_plugin_posted[] = {
+    {VIRTIO_MMIO_QUEUE_NOTIFY, VIRTIO_MMIO_INTERRUPT_ACK + 4 - VIRTIO_MMIO_QUEUE_NOTIFY},
+    {0, 0},
+};
 
 static int virtio_plugin_read(void *device, uint64_t offset, uint32_t width, uint64_t *value,
                               const struct rv_access *access)
@@ -54,6 +59,7 @@ const struct rv_region virtio_plugin_regions[] = {
         .read = virtio_plugin_read,
         .write = virtio_plugin_write,
         .posted = virtio_plugin_posted,
+        .flags = RV_REGION_MEMORY | RV_REGION_DATA,
     },
     {0},
 };
@@ -213,6 +219,7 @@ static void virtio_plugin_irq(void *opaque, bool level)
         plugin->ops->irq_set(plugin->instance, 0, level);
         return;
     }
+    virtio_shown_interrupts(plugin);
     if (level && !plugin->irq)
         plugin->ops->irq_pulse(plugin->instance, 0);
     plugin->irq = level;
@@ -223,6 +230,18 @@ static bool virtio_plugin_message(void *opaque, uint32_t vector)
     const struct virtio_plugin *plugin = opaque;
 
     return plugin->ops->irq_message(plugin->instance, vector) == 0;
+}
+
+static void virtio_plugin_changed(void *opaque)
+{
+    virtio_shown_update(opaque);
+}
+
+static bool virtio_plugin_unheard(void *opaque)
+{
+    const struct virtio_plugin *plugin = opaque;
+
+    return RV_HAS_OP(plugin->ops, writes_pending) && plugin->ops->writes_pending(plugin->instance);
 }
 
 static void virtio_plugin_log(void *opaque, const char *fmt, ...)
@@ -276,6 +295,8 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
                              .span = virtio_plugin_env_span,
                              .dirty = virtio_plugin_dirty,
                              .irq = virtio_plugin_irq,
+                             .changed = virtio_plugin_changed,
+                             .unheard = virtio_plugin_unheard,
                              .log = virtio_plugin_log};
     void *block;
     int error;
@@ -298,6 +319,7 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
         return error;
     }
     env.message = plugin->pci ? virtio_plugin_message : NULL;
+    virtio_shown_open(plugin);
     block = ops->state_block(instance, "virtio", VIRTIO_STATE_VERSION,
                              virtio_device_state_size(&config));
     error = block ? virtio_device_init(&plugin->virtio, &class->virtio, plugin->device, &config,
@@ -308,6 +330,7 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
         return error;
     }
     plugin->made = true;
+    virtio_shown_begin(plugin);
     *device = plugin;
     return 0;
 }
@@ -317,6 +340,7 @@ void virtio_plugin_destroy(void *device)
 {
     struct virtio_plugin *plugin = device;
 
+    plugin->registers = NULL; /* the configuration space goes */
     if (plugin->class->destroy)
         plugin->class->destroy(plugin->device);
     if (plugin->made)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <endian.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -37,9 +38,21 @@ static void host_irq_set(struct rv_instance *host, unsigned line, bool level)
     host->irq = level;
 }
 
+/* What the guest reads of a transport in memory is what it would be told, whenever it may look. */
+static void check_shown(struct rv_instance *host)
+{
+    const uint32_t *shown = (const uint32_t *)(const void *)host->region[0].bytes;
+
+    if (host->class->place != RV_PLACE_VIRTIO_MMIO || !host->device || !host->region[0].shown)
+        return;
+    for (uint64_t offset = 0; offset < host->class->regions[0].bytes; offset += 4)
+        CHECK(le32toh(shown[offset / 4]) == plugin_host_get(host, offset));
+}
+
 static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     CHECK(line == 0 && line < host->class->irq_lines && host->class->irq_edge & 1);
+    check_shown(host);
     host->rises++;
 }
 
@@ -148,6 +161,11 @@ static void host_region_post(struct rv_instance *host, uint32_t region, uint64_t
     CHECK(offset <= host->class->regions[region].bytes &&
           size <= host->class->regions[region].bytes - offset);
     host->region[region].posted = size;
+}
+
+static bool host_writes_pending(struct rv_instance *host)
+{
+    return host->pending;
 }
 
 static void host_region_dirty(struct rv_instance *host, uint32_t region, uint64_t offset,
@@ -274,6 +292,7 @@ static const struct rv_vmm_ops host_ops = {
     .region_show = host_region_show,
     .region_post = host_region_post,
     .region_dirty = host_region_dirty,
+    .writes_pending = host_writes_pending,
     .disk_open = plugin_host_disk_open,
     .disk_info = plugin_host_disk_info,
     .disk_submit = plugin_host_disk_submit,
@@ -365,6 +384,7 @@ static void check_nothing_left(const struct rv_instance *host)
 
 void plugin_host_stop(struct rv_instance *host)
 {
+    check_shown(host);
     if (host->device)
         host->class->destroy(host->device);
     host->device = NULL;

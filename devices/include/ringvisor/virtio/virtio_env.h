@@ -25,6 +25,15 @@ struct virtio_env {
     /* Level of the interrupt line. Idempotent. */
     void (*irq)(void *opaque, bool level);
 
+    /*
+     * virtio-mmio, where the driver may read registers in memory, and acknowledge late. changed:
+     * registers other than InterruptStatus may read otherwise now. unheard: may the driver have
+     * made writes of which the device does not know yet? If not, it sees what was written to
+     * guest memory before when it makes the next. NULL: nobody cares, and no.
+     */
+    void (*changed)(void *opaque);
+    bool (*unheard)(void *opaque);
+
     /* A message for the user, once for each kind of fault of the guest. */
     void (*log)(void *opaque, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -31,10 +31,11 @@ struct virtio_plugin {
     struct rv_instance *instance;
     const struct rv_vmm_ops *ops;
     const struct virtio_plugin_class *class;
-    void *device; /* the device type's */
-    bool made;    /* `virtio` is there */
-    bool irq;     /* virtio-mmio: level of the transport's interrupt */
-    bool pci;     /* a PCI function, not a virtio-mmio transport */
+    void *device;        /* the device type's */
+    bool made;           /* `virtio` is there */
+    bool irq;            /* virtio-mmio: level of the transport's interrupt */
+    bool pci;            /* a PCI function, not a virtio-mmio transport */
+    uint32_t *registers; /* virtio-mmio: in memory for the guest, little-endian; or NULL */
     struct virtio_plugin_memory memory[VIRTIO_PLUGIN_REGIONS_MAX];
     unsigned nr_memory;
     struct virtio_device virtio;

@@ -283,11 +283,12 @@ static int rom_new(void *opaque, ipa_t base, uint64_t bytes, bool data, unsigned
     return 0;
 }
 
-static void rom_show(void *opaque, unsigned index, bool shown)
+static void rom_show(void *opaque, unsigned index, uint64_t offset, uint64_t size, bool shown)
 {
     size_t len = strlen(rom_calls);
 
-    snprintf(rom_calls + len, sizeof(rom_calls) - len, "show %u %d ", index, shown);
+    snprintf(rom_calls + len, sizeof(rom_calls) - len, "show %u %llu+%llu %d ", index,
+             (unsigned long long)offset, (unsigned long long)size, shown);
 }
 
 static void rom_written(void *opaque, unsigned index, uint64_t offset, uint64_t size)
@@ -310,7 +311,7 @@ static void region_with_memory_is_the_vms_to_show(void **state)
     assert_int_equal(rom[5], 0x55);
     device_ops.region_show(device, 1, true);
     device_ops.region_dirty(device, 1, 0xff0, 0x10);
-    assert_string_equal(rom_calls, "new 9010000 written 7 5+1 show 7 1 written 7 4080+16 ");
+    assert_string_equal(rom_calls, "new 9010000 written 7 5+1 show 7 0+4096 1 written 7 4080+16 ");
     capture();
     device_ops.region_dirty(device, 1, 0xff0, 0x11);
     device_ops.region_dirty(device, 1, UINT64_MAX, 2);
@@ -318,7 +319,7 @@ static void region_with_memory_is_the_vms_to_show(void **state)
     device_ops.region_show(device, 2, true);
     assert_null(device_ops.region_memory(device, 1));
     release();
-    assert_string_equal(rom_calls, "new 9010000 written 7 5+1 show 7 1 written 7 4080+16 ");
+    assert_string_equal(rom_calls, "new 9010000 written 7 5+1 show 7 0+4096 1 written 7 4080+16 ");
     assert_non_null(strstr(messages, "region_dirty beyond region 1"));
     assert_non_null(strstr(messages, "region_show of region 0, which has no memory"));
     assert_non_null(strstr(messages, "region_show of region 2, which has no memory"));

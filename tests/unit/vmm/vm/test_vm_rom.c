@@ -70,6 +70,17 @@ static void check_said(const char *words)
     said[0] = '\0';
 }
 
+uint64_t vm_pvtime_offset(const struct vm *of)
+{
+    return of->config.ram_size + of->config.rom_size;
+}
+
+/* All of it. */
+static void show(unsigned index, bool shown)
+{
+    vm_rom_show(&vm, index, 0, vm.roms.rom[index].size, shown);
+}
+
 /* One of 2 MiB at BASE, which is shown. */
 static int setup(void **state)
 {
@@ -87,7 +98,7 @@ static int setup(void **state)
     call_result = 0;
     assert_int_equal(vm_rom_new(&vm, ipa(BASE), ROM, false, &index, &memory), 0);
     assert_int_equal(index, 0);
-    vm_rom_show(&vm, 0, true);
+    show(0, true);
     return 0;
 }
 
@@ -129,7 +140,7 @@ static void show_data(void)
 
     assert_int_equal(vm_rom_new(&vm, ipa(DATA), RV_PAGE_SIZE, true, &index, &second), 0);
     assert_int_equal(index, 1);
-    vm_rom_show(&vm, 1, true);
+    show(1, true);
 }
 
 static void memory_lies_behind_the_ram_of_the_vm(void **state)
@@ -171,9 +182,9 @@ static void first_read_or_fetch_maps_it(void **state)
     check_said(MAPPED);
     assert_true(fault(FETCH_FAULT, BASE + ROM - 1)); /* of another vCPU, at the same time */
     check_said("");
-    vm_rom_show(&vm, 0, false);
+    show(0, false);
     check_said(GONE);
-    vm_rom_show(&vm, 0, true);
+    show(0, true);
     check_said("");
     assert_true(fault(FETCH_FAULT, BASE));
     check_said(MAPPED);
@@ -183,8 +194,8 @@ static void first_read_or_fetch_maps_it(void **state)
 static void modes_that_nobody_reads_in_cost_nothing(void **state)
 {
     for (unsigned i = 0; i < 10; i++) {
-        vm_rom_show(&vm, 0, false);
-        vm_rom_show(&vm, 0, true);
+        show(0, false);
+        show(0, true);
     }
     check_said("");
 }
@@ -204,7 +215,7 @@ static void other_exits_are_the_devices(void **state)
 
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_false(fault(cases[i].esr, cases[i].address));
-    vm_rom_show(&vm, 0, false);
+    show(0, false);
     assert_false(fault(READ_FAULT, BASE));
     check_said("");
 }
@@ -217,20 +228,20 @@ static void walk_of_tables_in_it_maps_it(void **state)
 
 static void what_was_written_is_flushed_before_it_is_shown(void **state)
 {
-    vm_rom_show(&vm, 0, false);
+    show(0, false);
     vm_rom_written(&vm, 0, 0x1fff, 2);        /* pages 1 and 2 */
     vm_rom_written(&vm, 0, ROM - 1, 1);       /* the last */
     vm_rom_written(&vm, 0, 0x80000, 0x41000); /* more than one command has */
     vm_rom_written(&vm, 0, 0x100000, 0);
     check_said("");
-    vm_rom_show(&vm, 0, true);
+    show(0, true);
     assert_true(fault(READ_FAULT, BASE));
     check_said("flush 4601000 2000 0 0\n"
                "flush 4680000 40000 0 0\n"
                "flush 46c0000 1000 0 0\n"
                "flush 47ff000 1000 0 0\n" MAPPED);
-    vm_rom_show(&vm, 0, false);
-    vm_rom_show(&vm, 0, true);
+    show(0, false);
+    show(0, true);
     assert_true(fault(READ_FAULT, BASE));
     check_said(GONE MAPPED); /* once */
 }
@@ -280,7 +291,7 @@ static void vmm_reads_what_is_shown(void **state)
     assert_null(guest_rom_at(&vm.roms, BASE + ROM - 4, 8));
     assert_null(guest_rom_at(&vm.roms, BASE - 8, 8));
     assert_null(guest_rom_at(NULL, BASE, 8));
-    vm_rom_show(&vm, 0, false);
+    show(0, false);
     assert_null(guest_rom_at(&vm.roms, BASE, 8));
 }
 
@@ -295,7 +306,7 @@ static void code_behind_data_is_where_it_can_be_mapped_in_blocks(void **state)
     assert_int_equal(vm_rom_new(&vm, ipa(DATA), RV_PAGE_SIZE, true, &index, &data), 0);
     assert_int_equal(vm_rom_new(&vm, ipa(BASE), ROM, false, &index, &memory), 0);
     assert_ptr_equal(memory, machine_ram + SHARE + RAM);
-    vm_rom_show(&vm, index, true);
+    show(index, true);
     assert_true(fault(READ_FAULT, BASE));
     check_said(MAPPED);
 }
@@ -334,8 +345,8 @@ static void data_can_be_hidden_for_a_while_and_code_stays(void **state)
     assert_true(vm_rom_has_code(&vm));
     vm_rom_show_data(&vm, false);
     check_said(DATA_GONE);
-    vm_rom_show(&vm, 1, false);
-    vm_rom_show(&vm, 1, true);
+    show(1, false);
+    show(1, true);
     assert_false(fault(READ_FAULT, DATA));
     vm_rom_show_data(&vm, true);
     check_said("");
@@ -350,10 +361,54 @@ static void hiding_waits_for_the_stub_where_there_is_another_vcpu(void **state)
         vm.config.nr_vcpus = vcpus;
         assert_true(fault(READ_FAULT, BASE));
         nr_told = 0;
-        vm_rom_show(&vm, 0, false);
+        show(0, false);
         assert_int_equal(nr_told, vcpus == 1 ? 1 : 0);
-        vm_rom_show(&vm, 0, true);
+        show(0, true);
     }
+}
+
+#define PARTS        0x0a000000ull
+#define PARTS_MAPPED "map a000000 4a0f000 1000 1\n"
+#define PARTS_GONE   "protect a000000 1000 0 0\n"
+_Static_assert(LAYOUT_RAM + SHARE + RAM + 2 * ROM == 0x4a00000,
+               "where PARTS_MAPPED has the memory");
+
+static void a_page_is_shown_when_all_of_its_parts_are(void **state)
+{
+    uint8_t *first = NULL, *part;
+    unsigned index;
+
+    for (unsigned i = 0; i < 8; i++) {
+        assert_false(fault(READ_FAULT, PARTS + 0x60));
+        assert_int_equal(vm_rom_part(&vm, ipa(PARTS + i * VM_ROM_PART), &index, &part), 0);
+        assert_int_equal(index, 1);
+        first = first ? first : part;
+        assert_ptr_equal(part, first + i * VM_ROM_PART);
+        vm_rom_show(&vm, index, i * VM_ROM_PART, VM_ROM_PART, true);
+    }
+    assert_ptr_equal(first, machine_ram + SHARE + RAM + 2 * ROM + BOARD_PVTIME_SIZE - RV_PAGE_SIZE);
+    check_said("");
+    assert_true(fault(READ_FAULT, PARTS + 0x60));
+    check_said(PARTS_MAPPED);
+    assert_false(fault(FETCH_FAULT, PARTS));
+    vm_rom_show(&vm, index, 3 * VM_ROM_PART, VM_ROM_PART, false);
+    check_said(PARTS_GONE);
+    assert_false(fault(READ_FAULT, PARTS + 0x60));
+    vm_rom_show(&vm, index, 3 * VM_ROM_PART, VM_ROM_PART, true);
+    assert_true(fault(READ_FAULT, PARTS + 0x60));
+    check_said(PARTS_MAPPED);
+}
+
+/* The first page of the stolen time is not theirs. */
+static void parts_have_room_for_15_pages(void **state)
+{
+    uint8_t *part = NULL;
+    unsigned index, n = 0;
+
+    while (vm_rom_part(&vm, ipa(PARTS + n * RV_PAGE_SIZE), &index, &part) == 0)
+        assert_in_range(n++, 0, 15);
+    assert_int_equal(n, 15);
+    assert_ptr_equal(part, machine_ram + SHARE + RAM + 2 * ROM + RV_PAGE_SIZE);
 }
 
 int main(void)
@@ -377,6 +432,8 @@ int main(void)
         TEST(data_is_read_and_not_executed),
         TEST(data_that_changes_is_cleaned_where_caches_need_it_and_costs_no_command),
         TEST(data_can_be_hidden_for_a_while_and_code_stays),
+        TEST(a_page_is_shown_when_all_of_its_parts_are),
+        TEST(parts_have_room_for_15_pages),
         TEST(hiding_waits_for_the_stub_where_there_is_another_vcpu),
     };
 

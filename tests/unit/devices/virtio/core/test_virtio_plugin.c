@@ -3,6 +3,7 @@
  * A virtio device made into a plugin, seen through its struct rv_device_class: an
  * echo that copies what is readable to what is writable, at once or later.
  */
+#include <endian.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -217,7 +218,7 @@ static void class_is_one_of_a_virtio_transport(void **state)
     assert_int_equal(ringvisor_device.irq_edge, 1);
     assert_string_equal(ringvisor_device.fdt->compatible[0], "virtio,mmio");
     assert_int_equal(ringvisor_device.regions[0].posted[0].start, 0x050);
-    assert_int_equal(ringvisor_device.regions[0].posted[0].size, 4);
+    assert_int_equal(ringvisor_device.regions[0].posted[0].size, 0x064 + 4 - 0x050);
     assert_int_equal(ringvisor_device.regions[0].posted[1].size, 0);
 }
 
@@ -327,14 +328,126 @@ static void a_device_without_run_time_says_so(void **state)
     assert_int_equal(ringvisor_device.command(f->host.device, &command), -ENOENT);
 }
 
+static void acknowledge(struct fixture *f)
+{
+    static const struct rv_access posted = {.size = sizeof(posted), .flags = RV_ACCESS_POSTED};
+
+    assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x064, 4, 1, &posted), 0);
+}
+
+/* Two answers. An acknowledgement of the first comes after both. */
+static void begin_two_answers(struct fixture *f, bool pending)
+{
+    begin(f);
+    bring_up(f);
+    ask(f);
+    assert_int_equal(f->host.rises, 1);
+    f->host.pending = pending;
+    ask(f);
+    f->host.pending = false;
+    assert_int_equal(f->host.rises, 1); /* the line is high already */
+}
+
+static void what_may_have_been_acknowledged_too_early_interrupts_again(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_two_answers(f, true);
+    acknowledge(f);
+    assert_int_equal(f->host.rises, 2);
+    assert_int_equal(rd(f, 0x060), 1);
+    acknowledge(f);
+    assert_int_equal(f->host.rises, 2);
+    assert_int_equal(rd(f, 0x060), 0);
+}
+
+static void what_was_seen_does_not_interrupt_again(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_two_answers(f, false);
+    acknowledge(f);
+    assert_int_equal(f->host.rises, 1);
+    assert_int_equal(rd(f, 0x060), 0);
+}
+
+/* A driver may acknowledge twice what it read once. The second is late for what came between. */
+static void an_acknowledgement_too_many_takes_no_interrupt(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f);
+    bring_up(f);
+    ask(f);
+    acknowledge(f);
+    f->host.pending = true; /* the second one */
+    ask(f);
+    f->host.pending = false;
+    assert_int_equal(f->host.rises, 2);
+    acknowledge(f);
+    assert_int_equal(f->host.rises, 3);
+    assert_int_equal(rd(f, 0x060), 1);
+}
+
+/* An acknowledgement of the process before may still be in a ring. */
+static void after_a_take_over_an_acknowledgement_may_be_an_old_one(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f);
+    bring_up(f);
+    ask(f);
+    take_over(f);
+    ringvisor_device.resume(f->host.device);
+    f->host.rises = 0;
+    acknowledge(f);
+    assert_int_equal(f->host.rises, 1);
+    assert_int_equal(rd(f, 0x060), 1);
+    acknowledge(f);
+    assert_int_equal(f->host.rises, 1);
+}
+
+/* plugin_host.c compares what is shown with what is told. */
+static void registers_are_shown_and_kept_up_to_date(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t *shown;
+
+    begin(f);
+    assert_true(f->host.region[0].shown);
+    shown = (uint32_t *)(void *)f->host.region[0].bytes;
+    assert_int_equal(le32toh(shown[0x008 / 4]), 42);
+    assert_int_equal(le32toh(shown[0x070 / 4]), 0);
+    bring_up(f);
+    assert_int_equal(le32toh(shown[0x070 / 4]), 0xf);
+    ask(f);
+    assert_int_equal(le32toh(shown[0x060 / 4]), 1);
+    acknowledge(f);
+    assert_int_equal(le32toh(shown[0x060 / 4]), 0);
+    virtio_device_broken(plugin_host_virtio(&f->host), 0, "something wrong", 1);
+    assert_int_equal(le32toh(shown[0x070 / 4]), 0x4f);
+    take_over(f);
+    assert_int_equal(le32toh(shown[0x070 / 4]), 0x4f);
+    ringvisor_device.reset(f->host.device);
+    assert_int_equal(le32toh(shown[0x070 / 4]), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(class_is_one_of_a_virtio_transport),  TEST(device_answers),
-        TEST(quiesce_waits_for_what_is_in_flight), TEST(an_earlier_vmms_request_is_answered),
-        TEST(what_cannot_be_made_leaves_nothing),  TEST(what_the_user_switches_off_is_not_offered),
+        TEST(class_is_one_of_a_virtio_transport),
+        TEST(device_answers),
+        TEST(quiesce_waits_for_what_is_in_flight),
+        TEST(an_earlier_vmms_request_is_answered),
+        TEST(what_cannot_be_made_leaves_nothing),
+        TEST(what_the_user_switches_off_is_not_offered),
         TEST(a_device_without_run_time_says_so),
+        TEST(what_may_have_been_acknowledged_too_early_interrupts_again),
+        TEST(what_was_seen_does_not_interrupt_again),
+        TEST(an_acknowledgement_too_many_takes_no_interrupt),
+        TEST(after_a_take_over_an_acknowledgement_may_be_an_old_one),
+        TEST(registers_are_shown_and_kept_up_to_date),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
