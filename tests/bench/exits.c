@@ -2,9 +2,12 @@
 /*
  * What an exit costs the guest. Each kind is timed in batches, and the batches
  * of all kinds take turns, so that what disturbs the host disturbs all of them.
- * One line for each batch: "# KIND TICKS", in ticks of CNTVCT_EL0.
+ * One line for each batch: "# KIND TICKS", in ticks of CNTVCT_EL0. A second CPU, if there is one, is
+ * busy with work of its own meanwhile.
  */
 #include "tests/payloads/guest.h"
+
+#define CPU1 1u /* its MPIDR affinity */
 
 #ifdef NO_BARE
 #define ROUNDS 30u /* KVM takes a hundred times as long for each */
@@ -103,8 +106,17 @@ static const struct kind {
 
 static unsigned ticks[KINDS][ROUNDS];
 
+static void spin(uint64_t context)
+{
+    (void)context;
+    for (;;)
+        __asm__ volatile("");
+}
+
 void test_main(void)
 {
+    cpu1_main = spin;
+    psci(PSCI_CPU_ON64, CPU1, (uint64_t)&cpu1_start, 0); /* fails where there is one CPU */
     uart_off();
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned k = 0; k < KINDS; k++) {

@@ -20,7 +20,7 @@ has_figures() {
 }
 
 bench exits --json "$work/exits.json" --plot "$work/exits.svg"
-check exits_has_all_rows has_figures 7 'a cache line, there and back' 'exit: MMIO write, posted'
+check exits_has_all_rows has_figures 13 'a cache line, there and back' 'exit: MMIO write, posted' 'beside a second vCPU'
 check the_file_has_the_samples python3 -c 'import json, sys; assert json.load(open(sys.argv[1]))["exits"]' "$work/exits.json"
 check the_picture_is_one says '<svg' "$work/exits.svg"
 bench watch
