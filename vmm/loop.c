@@ -13,7 +13,7 @@
 #include "vmm/util/relax.h"
 
 #define EVENTS_PER_PASS 64u  /* exits between two turns of the event loop */
-#define LOOKS_PER_PASS  256u /* looks in vain between two turns of the event loop */
+#define LOOKS_PER_PASS  512u /* looks in vain between two turns of the event loop */
 
 static void doorbell_rang(evutil_socket_t fd, short what, void *opaque)
 {
@@ -97,6 +97,26 @@ static void end_vm(struct loop *loop, unsigned i, enum loop_end end)
         loop_end(loop, LOOP_VMM_FAILED);
 }
 
+/* Is the VM over, or does its guest want a reset? */
+static bool vm_asks(const struct vm *vm)
+{
+    return vm->core->request != VM_RUN_ON || vm->failed || vm->broken;
+}
+
+/* Has anything that was handled asked for what obey() does? This is looked at after each exit. */
+static bool is_asked(const struct loop *loop)
+{
+    for (unsigned i = 0; i < loop->cores->nr_pcpus; i++) {
+        if (loop->cores->pcpus[i].lost)
+            return true;
+    }
+    for (unsigned i = 0; i < loop->nr_vms; i++) {
+        if (vm_asks(loop->vms[i]))
+            return true;
+    }
+    return false;
+}
+
 /* What the handled events have asked for. */
 static void obey(struct loop *loop)
 {
@@ -168,7 +188,7 @@ bool loop_handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *ev
     if (!vm)
         return false;
     vm_event(vm, vcpu, event);
-    return vm->core->request != VM_RUN_ON || vm->failed || vm->broken;
+    return vm_asks(vm);
 }
 
 /*
@@ -186,7 +206,7 @@ static unsigned take_events(struct loop *loop)
         struct pcpu *pcpu = &cores->pcpus[i];
 
         for (unsigned n = 0; n < EVENTS_PER_PASS || pcpu->nr_deferred; n++) {
-            if (!pcpu_next_event(pcpu, &event))
+            if (!pcpu_has_event(pcpu) || !pcpu_next_event(pcpu, &event))
                 break;
             handled++;
             tap_handle(pcpu, &event);
@@ -227,6 +247,31 @@ static bool any_event(const struct cores *cores)
     return false;
 }
 
+/* May notify() have anything to do? */
+static bool any_notify_due(const struct cores *cores)
+{
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
+        if (cores->pcpus[i].notify_due)
+            return true;
+    }
+    return false;
+}
+
+/*
+ * Look at the rings again, at most `most` times in vain: how often that was. Nobody has anything to
+ * do before an event is there, so a look has few instructions, and the vmm sees the event early.
+ */
+static unsigned look_on(const struct cores *cores, unsigned most)
+{
+    unsigned looks = 0;
+
+    while (looks < most && !any_event(cores)) {
+        relax();
+        looks++;
+    }
+    return looks;
+}
+
 static void set_waiting(struct cores *cores, uint32_t waiting)
 {
     for (unsigned i = 0; i < cores->nr_pcpus; i++)
@@ -237,10 +282,17 @@ static void set_waiting(struct cores *cores, uint32_t waiting)
  * The handled exits have left work for the event loop, such as a disk request that is over, and
  * the guests have nothing new: they may wait for that work.
  */
-static bool left_work(const struct loop *loop, unsigned since_turn, unsigned looks)
+static bool left_work(const struct loop *loop)
 {
-    return since_turn && looks == 1 &&
-           event_base_get_num_events(loop->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+    return event_base_get_num_events(loop->base, EVENT_BASE_COUNT_ACTIVE) > 0;
+}
+
+/* May schedule() have anything to do? While no vCPU waits for a pCPU or a timer it has not. */
+static bool schedule_is_due(const struct loop *loop)
+{
+    const struct sched *sched = &loop->cores->sched;
+
+    return sched->due || sched->deadline != SCHED_NEVER || loop->alarm_at != SCHED_NEVER;
 }
 
 /* Let the scheduler move vCPUs; what it waits for ends the loop's sleep. */
@@ -293,25 +345,31 @@ static int64_t preemptions(void)
 enum loop_end loop_run(struct loop *loop)
 {
     unsigned since_turn = 0, looks = 0;
-    bool kick_due, quiet;
+    bool sched_due, kick_due, quiet;
 
     polling_init(&loop->polling, clock_now_ns(), clock_thread_ns(), preemptions);
     while (!loop->ended) {
         unsigned handled = take_events(loop);
 
         if (handled) {
-            obey(loop);
+            if (is_asked(loop))
+                obey(loop);
             since_turn += handled;
             looks = 0;
         } else {
             relax();
             looks++;
         }
-        schedule(loop);
-        kick_due = notify(loop->cores);
+        sched_due = schedule_is_due(loop);
+        if (sched_due)
+            schedule(loop);
+        kick_due = any_notify_due(loop->cores) && notify(loop->cores);
         if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS &&
-            !left_work(loop, since_turn, looks))
+            !(handled && left_work(loop))) {
+            if (!sched_due && !kick_due)
+                looks += look_on(loop->cores, LOOKS_PER_PASS - looks);
             continue;
+        }
         quiet = looks >= LOOKS_PER_PASS && !kick_due;
         /* The sleep that follows is a turn, too. */
         if (!quiet || !polling_contended(&loop->polling, loop->polling.now)) {

@@ -314,13 +314,6 @@ bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now)
     return false;
 }
 
-bool pcpu_has_event(const struct pcpu *pcpu)
-{
-    const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
-
-    return pcpu->nr_deferred || rv_ring_ready(&next->seq, pcpu->event_tail);
-}
-
 /* The position of the n-th event that was put aside; `last`: there are not so many. */
 static uint32_t nth(const struct pcpu *pcpu, unsigned n)
 {

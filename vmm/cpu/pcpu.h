@@ -147,7 +147,12 @@ bool pcpu_finish_reply(struct pcpu *pcpu);
 bool pcpu_has_stopped(const struct pcpu *pcpu);
 
 /* Is there an event for pcpu_next_event()? It may still turn out to be illegal. */
-bool pcpu_has_event(const struct pcpu *pcpu);
+static inline bool pcpu_has_event(const struct pcpu *pcpu)
+{
+    const struct rv_event *next = &pcpu->channel->event[pcpu->event_tail % RV_EVENT_ENTRIES];
+
+    return pcpu->nr_deferred || rv_ring_ready(&next->seq, pcpu->event_tail);
+}
 
 /*
  * The VM that the stub has stopped with this RV_EVENT_REFUSED: the one that the command
