@@ -103,15 +103,10 @@ static bool vm_asks(const struct vm *vm)
     return vm->core->request != VM_RUN_ON || vm->failed || vm->broken;
 }
 
-/* Has anything that was handled asked for what obey() does? This is looked at after each exit. */
-static bool is_asked(const struct loop *loop)
+static bool any_lost(const struct cores *cores)
 {
-    for (unsigned i = 0; i < loop->cores->nr_pcpus; i++) {
-        if (loop->cores->pcpus[i].lost)
-            return true;
-    }
-    for (unsigned i = 0; i < loop->nr_vms; i++) {
-        if (vm_asks(loop->vms[i]))
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
+        if (cores->pcpus[i].lost)
             return true;
     }
     return false;
@@ -193,14 +188,13 @@ bool loop_handle(struct loop *loop, struct pcpu *pcpu, const struct rv_event *ev
 
 /*
  * Handle what is in the rings now: of each pCPU what was put aside, and more up
- * to a bound. How many that was.
+ * to a bound. How many that was. `*asked`: a VM asks for what obey() does.
  */
-static unsigned take_events(struct loop *loop)
+static unsigned take_events(struct loop *loop, bool *asked)
 {
     struct cores *cores = loop->cores;
     struct rv_event event;
     unsigned handled = 0;
-    bool ends;
 
     for (unsigned i = 0; i < cores->nr_pcpus; i++) {
         struct pcpu *pcpu = &cores->pcpus[i];
@@ -210,9 +204,9 @@ static unsigned take_events(struct loop *loop)
                 break;
             handled++;
             tap_handle(pcpu, &event);
-            ends = loop_handle(loop, pcpu, &event);
+            *asked = loop_handle(loop, pcpu, &event);
             pcpu_handled(pcpu);
-            if (ends)
+            if (*asked)
                 return handled;
             if (is_crowded(cores, i))
                 break;
@@ -345,14 +339,14 @@ static int64_t preemptions(void)
 enum loop_end loop_run(struct loop *loop)
 {
     unsigned since_turn = 0, looks = 0;
-    bool sched_due, kick_due, quiet;
+    bool asked = false, sched_due, kick_due, quiet;
 
     polling_init(&loop->polling, clock_now_ns(), clock_thread_ns(), preemptions);
     while (!loop->ended) {
-        unsigned handled = take_events(loop);
+        unsigned handled = take_events(loop, &asked);
 
         if (handled) {
-            if (is_asked(loop))
+            if (asked || any_lost(loop->cores))
                 obey(loop);
             since_turn += handled;
             looks = 0;
@@ -374,6 +368,7 @@ enum loop_end loop_run(struct loop *loop)
         /* The sleep that follows is a turn, too. */
         if (!quiet || !polling_contended(&loop->polling, loop->polling.now)) {
             turn(loop, false);
+            obey(loop); /* a device or a client may have asked for something */
             kick_due = notify(loop->cores);
         }
         if (polling_turn(&loop->polling, clock_now_ns(), clock_thread_ns(), since_turn,

@@ -264,12 +264,14 @@ void cores_decide(struct cores *cores, struct pcpu *pcpu, const struct rv_comman
 {
     struct undo *undo = &cores->undo;
 
-    for (unsigned i = 0; undo->open && i < cores->nr_pcpus; i++)
-        undo->log->at[i] = cores->pcpus[i].command_head;
-    if (reply->op || undo->open)
-        pcpu_replying(pcpu, reply, dirty);
-    if (!undo->open)
+    if (!undo->open) {
+        if (reply->op)
+            pcpu_replying(pcpu, reply, dirty);
         return;
+    }
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        undo->log->at[i] = cores->pcpus[i].command_head;
+    pcpu_replying(pcpu, reply, dirty);
     undo_forget_retracts(undo);
     undo_end(undo);
     for (uint32_t i = 0; i < undo->log->nr_commands; i++)

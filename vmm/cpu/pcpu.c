@@ -204,14 +204,12 @@ static int take_aside(struct pcpu *pcpu, struct rv_event *event)
     return is_answer;
 }
 
-static int push(struct pcpu *pcpu, const struct rv_command *command)
+/* The command ring is full: wait until the stub has taken a command. 0 or -EIO. */
+static __attribute__((noinline)) int make_room(struct pcpu *pcpu)
 {
-    struct rv_command *slot = &pcpu->channel->command[pcpu->command_head % RV_COMMAND_ENTRIES];
     struct patience patience = {0};
     struct rv_event event;
 
-    if (pcpu->lost)
-        return -EIO;
     while (pcpu->command_head - pcpu->command_tail >= RV_COMMAND_ENTRIES) {
         /* Acquire: the stub has copied the entries that it gives back. */
         uint32_t tail = rv_load_acquire(&pcpu->channel->command_tail.v);
@@ -230,15 +228,28 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
         }
         pcpu->command_tail = tail;
     }
+    return 0;
+}
+
+static int push(struct pcpu *pcpu, const struct rv_command *command)
+{
+    struct rv_channel *channel = pcpu->channel;
+    uint32_t head = pcpu->command_head;
+    struct rv_command *slot = &channel->command[head % RV_COMMAND_ENTRIES];
+
+    if (pcpu->lost)
+        return -EIO;
+    if (head - pcpu->command_tail >= RV_COMMAND_ENTRIES && make_room(pcpu))
+        return -EIO;
     tap_command(pcpu, command);
     memcpy((uint8_t *)slot + sizeof(slot->seq), (const uint8_t *)command + sizeof(slot->seq),
            sizeof(*slot) - sizeof(slot->seq));
-    slot->vcpu = (uint16_t)(slot->vcpu + pcpu->machine->first_vcpu);
-    if (slot->op == RV_COMMAND_REPLY)
-        slot->arg[1] = cpu_mask(pcpu->machine, slot->arg[1]);
-    rv_ring_publish(&slot->seq, pcpu->command_head);
-    pcpu->command_head++;
-    rv_store_relaxed(&pcpu->channel->command_head.v, pcpu->command_head);
+    slot->vcpu = (uint16_t)(command->vcpu + pcpu->machine->first_vcpu);
+    if (command->op == RV_COMMAND_REPLY)
+        slot->arg[1] = cpu_mask(pcpu->machine, command->arg[1]);
+    rv_ring_publish(&slot->seq, head);
+    pcpu->command_head = head + 1;
+    rv_store_relaxed(&channel->command_head.v, head + 1);
     if (!pcpu->notify_due)
         pcpu->kick_at = 0;
     pcpu->notify_due = true;

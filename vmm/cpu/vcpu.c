@@ -54,15 +54,16 @@ void vcpu_mark_dirty(struct vcpu *vcpu, uint32_t groups)
 
 int vcpu_flush(struct vcpu *vcpu)
 {
-    struct rv_command load = {
+    struct rv_command load;
+
+    if (!vcpu->dirty || !vcpu->pcpu)
+        return 0;
+    load = (struct rv_command){
         .op = RV_COMMAND_LOAD,
         .vcpu = (uint16_t)vcpu->number,
         .vm = (uint16_t)vcpu->vm_id,
         .arg[0] = vcpu->dirty,
     };
-
-    if (!vcpu->dirty || !vcpu->pcpu)
-        return 0;
     vcpu->dirty = 0;
     return pcpu_push(vcpu->pcpu, &load);
 }

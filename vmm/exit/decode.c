@@ -243,6 +243,17 @@ static void decode_insn_abort(const struct rv_event *event, struct exit_info *ou
     a->set = FIELD(out->iss, ESR_ISS_IABT_SET);
 }
 
+/* Of accesses to devices it is zero, as these fields are. */
+static void decode_data_abort_iss2(uint32_t iss2, struct exit_abort *a)
+{
+    decode_abort_iss2(iss2, a);
+    a->xs = FIELD(iss2, ESR_ISS2_XS);
+    a->dirty_bit = FLAG(iss2, ESR_ISS2_DIRTY_BIT);
+    a->gcs = FLAG(iss2, ESR_ISS2_GCS);
+    a->tag_access = FLAG(iss2, ESR_ISS2_TAG_ACCESS);
+    a->tnd = FLAG(iss2, ESR_ISS2_TND);
+}
+
 static void decode_data_abort(const struct rv_event *event, struct exit_info *out)
 {
     struct exit_abort *a = &out->u.abort;
@@ -257,12 +268,8 @@ static void decode_data_abort(const struct rv_event *event, struct exit_info *ou
     a->write = FLAG(out->iss, ESR_ISS_DABT_WNR);
     a->cm = FLAG(out->iss, ESR_ISS_DABT_CM);
     a->vncr = FLAG(out->iss, ESR_ISS_DABT_VNCR);
-    decode_abort_iss2(out->iss2, a);
-    a->xs = FIELD(out->iss2, ESR_ISS2_XS);
-    a->dirty_bit = FLAG(out->iss2, ESR_ISS2_DIRTY_BIT);
-    a->gcs = FLAG(out->iss2, ESR_ISS2_GCS);
-    a->tag_access = FLAG(out->iss2, ESR_ISS2_TAG_ACCESS);
-    a->tnd = FLAG(out->iss2, ESR_ISS2_TND);
+    if (out->iss2)
+        decode_data_abort_iss2(out->iss2, a);
     a->isv = FLAG(out->iss, ESR_ISS_DABT_ISV);
     if (!a->isv) {
         a->fnp = FLAG(out->iss, ESR_ISS_DABT_FNP);
