@@ -25,7 +25,7 @@
 #define JOURNAL_DEFERRED (4 * RV_EVENT_ENTRIES)
 
 enum journal_phase {
-    JOURNAL_TAKEN,    /* nothing was done about the event */
+    JOURNAL_TAKEN,    /* what was done about the event is in the undo log: no x register changed */
     JOURNAL_HANDLING, /* `x` is what x0 to x30 were before */
     /*
      * All is done but the commands of the undo log, and then, if `reply` has an op, a LOAD of

@@ -99,9 +99,9 @@ bool pcpu_next_event(struct pcpu *pcpu, struct rv_event *event);
 void pcpu_handled(struct pcpu *pcpu);
 
 /*
- * For the journal: the event is handled, with effects that cannot be repeated from registers that
- * have changed. Then: all of it is done but the commands that wait in the undo log and, after them,
- * a LOAD of `dirty` and this reply; op 0: there is no reply.
+ * For the journal: the event is handled, which may change x0 to x30 in the page, and cannot be
+ * repeated from registers that have changed. Then: all of it is done but the commands that wait in
+ * the undo log and, after them, a LOAD of `dirty` and this reply; op 0: there is no reply.
  */
 void pcpu_handling(struct pcpu *pcpu, const uint64_t x[31]);
 void pcpu_replying(struct pcpu *pcpu, const struct rv_command *reply, uint32_t dirty);

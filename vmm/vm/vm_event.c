@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a VM does when the stub tells of one of its vCPUs. */
+#include "proto/arm/esr.h"
 #include "vmm/trace/tap.h"
 #include "vmm/vm/vm.h"
 
@@ -32,19 +33,30 @@ static bool debugger_takes(struct vm *vm, struct vcpu *vcpu, const struct rv_eve
     return answer != VM_DEBUGGER_PASS;
 }
 
+/*
+ * An access that the syndrome describes changes a register of the guest by the reply, and none in
+ * the page: the journal needs no copy of them.
+ */
+static bool changes_page(const struct rv_event *event)
+{
+    return event->type != RV_EVENT_SYNC || ESR_GET(event->esr, ESR_ELx_EC) != ESR_EC_DABT_LOWER ||
+           !(event->esr & ESR_ISS_DABT_ISV);
+}
+
 /* A blocking exit: what exit_handle() decides becomes commands. */
 static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event,
                         struct exit_reply *reply)
 {
-    struct rv_command command = {.op = RV_COMMAND_REPLY};
     struct pcpu *pcpu = vcpu->pcpu;
+    struct rv_command command;
     bool held = false;
 
     vcpu->fetched = RV_GROUP_GPR;
     vcpu->dirty = 0;
     sched_wake(&vm->cores->sched, vcpu->number); /* it runs: a timer may have woken it */
     vm->cores->in_exit = pcpu;
-    pcpu_handling(pcpu, vcpu->page->x);
+    if (changes_page(event))
+        pcpu_handling(pcpu, vcpu->page->x);
     if (vm_code_is_fetch(vm, event))
         vm_code_fetched(vm, ipa(event->ipa));
     else if (!vm_lazy_fault(vm, event) && !vm_rom_fault(vm, event) &&
@@ -59,11 +71,14 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
             vm->broken = true;
         return;
     }
-    command.flags = reply->flags;
-    command.vcpu = (uint16_t)vcpu->number;
-    command.vm = (uint16_t)vcpu->vm_id;
-    command.reg = reply->reg;
-    command.arg[0] = reply->value;
+    command = (struct rv_command){
+        .op = RV_COMMAND_REPLY,
+        .flags = reply->flags,
+        .vcpu = (uint16_t)vcpu->number,
+        .vm = (uint16_t)vcpu->vm_id,
+        .reg = reply->reg,
+        .arg[0] = reply->value,
+    };
     cores_decide(vm->cores, pcpu, &command, vcpu->dirty);
     command.arg[1] = reply->kick_vcpus ? kick_mask(vm, reply->kick_vcpus, pcpu) : 0;
     vcpu_flush(vcpu);
@@ -100,7 +115,7 @@ static void handle_eoi(struct vm *vm, struct vcpu *vcpu, const struct rv_event *
 
 void vm_event(struct vm *vm, struct vcpu *vcpu, const struct rv_event *event)
 {
-    const struct rv_command no_reply = {0};
+    static const struct rv_command no_reply;
     struct exit_reply reply = {0};
     struct pcpu *pcpu = vcpu->pcpu;
     bool begun;
