@@ -148,7 +148,7 @@ talk() {
 }
 wait_end() { while kill -0 "$1" 2>/dev/null && [[ $(ps -o stat= -p "$1") != Z* ]]; do sleep 0.1; done; }
 
-# A payload that never ends by itself, and one that powers off. Where there is no compiler, they
+# A payload that never ends by itself, and one that powers off. Where a compiler takes long, they
 # are there already.
 make_payloads() {
     if [[ ${RINGVISOR_PAYLOADS-} ]]; then

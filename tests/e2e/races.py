@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """
-Usage: races.py SOCKET DIRECTORY
+Usage: races.py SOCKET DIRECTORY SECONDS
 
 Requests to a guest that runs, which come while another one is being done, and clients that go
 before they are answered. After each the guest runs on. At the end it is killed in a snapshot.
-Snapshots go to DIRECTORY.
+Snapshots go to DIRECTORY. Each answer has to come within SECONDS.
 """
 import json
 import os
@@ -13,9 +13,9 @@ import socket
 import sys
 import time
 
-path, folder = sys.argv[1:]
+path, folder = sys.argv[1:3]
 failed = 0
-WAIT_S = 60
+WAIT_S = int(sys.argv[3])
 
 
 def check(name, holds, seen=""):

@@ -56,6 +56,7 @@ S
     full=$(field host)
     until_said 'is empty'
     for _ in {1..60}; do
+        on qemu || break # the other machine keeps all memory of a guest until its end
         [[ $(field host) -lt $((full - 100)) ]] && echo 'free pages come back' && break
         sleep 0.2
     done
@@ -77,9 +78,13 @@ check the_guest_ends_well test "$got" -eq 0
 check statistics_of_the_guest_come said '^statistics come$'
 check the_guest_shrinks says 'has shrunk'
 shrunk=$(sed -n 's/^host has \([0-9]*\) after.*/\1/p' "$work/said")
-check the_host_has_what_the_guest_gave test "${shrunk:-999}" -lt 280 -a "${shrunk:-0}" -gt 20
+if on qemu; then
+    check the_host_has_what_the_guest_gave test "${shrunk:-999}" -lt 280 -a "${shrunk:-0}" -gt 20
+    check free_pages_come_back_unasked said 'free pages come back'
+else
+    check the_guest_keeps_its_memory test "${shrunk:-0}" -ge 480
+fi
 check the_guest_grows_again says 'has grown'
-check free_pages_come_back_unasked said 'free pages come back'
 check programs_compute_right_while_it_moves says 'has computed'
 check wrong_sizes_are_refused test "$(grep -c '^error: size' "$work/said")" -eq 2
 check wrong_words_name_the_right_ones said "error: 'grow': there are 'size SIZE' and 'stats'"

@@ -27,7 +27,7 @@ S
 head -c 5000 /dev/urandom >"$work/item"
 items=fw-cfg,string=opt/org.example/greeting:hello,file=opt/org.example/item:$work/item
 got=0
-"$root/tools/guest-exec" --rng --device "$items" --cloud-init hostname=web-1 -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
+"$root/tools/guest-exec" --timeout "$(limit 60)" --rng --device "$items" --cloud-init hostname=web-1 -- sh -c "$(cat "$work/script")" >"$work/out" 2>"$work/err" || got=$?
 after=$(date +%s)
 between() { [[ $1 =~ ^[0-9]+$ && $1 -ge $2 && $1 -le $3 ]]; }
 mapfile -t line <"$work/out"

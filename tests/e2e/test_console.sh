@@ -13,9 +13,9 @@ sum=$(sha256sum <"$work/data" | cut -c 1-64)
 # three ports, and ends when all has been said.
 cat >"$work/peer.py" <<'P'
 import os, socket, sys, time, hashlib
-work, data = sys.argv[1], open(sys.argv[1] + "/data", "rb").read()
+work, patience, data = sys.argv[1], int(sys.argv[2]), open(sys.argv[1] + "/data", "rb").read()
 def wait(what, *args):
-    for _ in range(900):
+    for _ in range(900 * patience):
         try:
             return what(*args)
         except (FileNotFoundError, ConnectionRefusedError):
@@ -24,7 +24,7 @@ def wait(what, *args):
 def connect():
     s = socket.socket(socket.AF_UNIX)
     s.connect(work + "/socket")
-    s.settimeout(30)
+    s.settimeout(30 * patience)
     return s
 def line(s):
     got = b""
@@ -67,7 +67,7 @@ fd = os.open(work + "/pty", os.O_RDWR | os.O_NOCTTY)
 os.write(fd, b"poweroff -f\n")
 time.sleep(1)
 P
-python3 "$work/peer.py" "$work" >"$work/peer" 2>&1 &
+python3 "$work/peer.py" "$work" "$patience" >"$work/peer" 2>&1 &
 peer=$!
 
 # What the guest does is typed on its console, which is a virtio one on stdio.

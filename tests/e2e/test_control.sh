@@ -17,7 +17,7 @@ while true; do
     sleep 0.5
 done
 S
-"$root/tools/guest-exec" --timeout 160 --vmm "$vmm" --name deb --net user --balloon=deflate-on-oom=off \
+"$root/tools/guest-exec" --timeout "$(limit 160)" --vmm "$vmm" --name deb --net user --balloon=deflate-on-oom=off \
     --disk "$work/disk.img,format=raw" -- \
     sh -c "$(cat "$work/script")" >"$work/console" 2>"$work/messages" &
 guest=$!
@@ -32,7 +32,7 @@ does() {
     local name=$1 words=$2
     shift 2
     got=0
-    timeout 60 "$vmm" "$@" >"$work/said" 2>&1 || got=$?
+    timeout "$(limit 60)" "$vmm" "$@" >"$work/said" 2>&1 || got=$?
     check "$name" eval '[[ $got -eq 0 ]] && { [[ -z $words ]] || grep -qF -- "$words" "$work/said"; }'
 }
 waits 60 has_ticked 2 || true
@@ -64,12 +64,18 @@ does balloon_works '' balloon deb 300M
 check the_guest_gives_memory waits 60 has_less_memory
 does balloon_tells_what_the_guest_has total balloon deb
 does stat_counts_what_the_guest_did '"sent"' stat --json deb
-timeout 10 python3 - "$RINGVISOR_RUN_DIR/deb.sock" >"$work/said" 2>&1 <<'P' || true
+# get PATH ACCEPT: what a program gets, or a browser.
+get() {
+    timeout "$(limit 10)" python3 - "$RINGVISOR_RUN_DIR/deb.sock" "$@" >"$work/said" 2>&1 <<'P' || true
 import socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
-s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+s.sendall(b"GET %s HTTP/1.0\r\nAccept: %s\r\n\r\n" % (sys.argv[2].encode(), sys.argv[3].encode()))
 print(s.makefile().read())
 P
+}
+get / text/html
+check a_browser_gets_the_page says '<!DOCTYPE html>' "$work/said"
+get /metrics '*/*'
 check metrics_count_exits grep -qE '^ringvisor_exits_total\{kind="data abort"\} [0-9]{3}' "$work/said"
 does kill_works '' kill deb
 got=0

@@ -11,7 +11,7 @@ aarch64-linux-gnu-gcc -std=gnu11 -O2 -ffreestanding -fno-builtin -fno-tree-loop-
 # in_guest ARGUMENT...: the program, which travels in the command.
 in_guest() {
     got=0
-    timeout -k 5 120 "$root/tools/guest-exec" --timeout 90 --vmm "$vmm" -P "$TESTDEV_DIR" \
+    timeout -k 5 "$(limit 120)" "$root/tools/guest-exec" --timeout "$(limit 90)" --vmm "$vmm" -P "$TESTDEV_DIR" \
         --device testdev -- sh -c 'echo "$0" | base64 -d >/devmem && chmod 755 /devmem && exec /devmem "$@"' \
         "$(base64 -w0 "$work/devmem")" "$@" >"$work/out" 2>"$work/err" </dev/null || got=$?
 }

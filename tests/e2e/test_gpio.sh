@@ -16,7 +16,7 @@ echo out >direction && for v in 1 0 1; do echo $v >value; echo "output $(cat val
 cd / && /run/gpio /dev/gpiochip0 3 4
 S
 exec {log}>"$work/out"
-"$root/tools/guest-exec" -- sh -c "$(cat "$work/script")" sh "${encoded[@]}" >&"$log" 2>"$work/err" &
+"$root/tools/guest-exec" --timeout "$(limit 60)" -- sh -c "$(cat "$work/script")" sh "${encoded[@]}" >&"$log" 2>"$work/err" &
 pid=$!
 looks() { [[ $(grep -cE '^(watching|falling)' "$work/out") -ge $1 ]] || ! kill -0 "$pid" 2>/dev/null; }
 for press in 1 2; do

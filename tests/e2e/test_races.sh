@@ -10,7 +10,7 @@ mkdir "$work/snapshots"
     >"$work/console" 2>"$work/err" </dev/null &
 guest=$!
 waits 60 is_running races || true
-python3 "$(dirname -- "$0")/races.py" "$work/run/races.sock" "$work/snapshots" || failed=1
+python3 "$(dirname -- "$0")/races.py" "$work/run/races.sock" "$work/snapshots" "$(limit 60)" || { failed=1; kill -TERM "$guest"; }
 got=0
 wait "$guest" || got=$?
 check the_guest_has_ended_as_it_was_told test "$got" -eq 0

@@ -8,7 +8,9 @@ export RINGVISOR_RUN_DIR=$work/run
 image=$(RINGVISOR_GUEST_KERNEL=linux-image-arm64 "$root/tools/guest-image" 2>/dev/null)
 mkdir "$work/snapshots"
 truncate -s 64M "$work/disk.img"
-options="-k $image/kernel -i $image/initrd -p 'console=ttyAMA0 quiet' -m 2G --balloon=deflate-on-oom=off"
+memory=2G
+on qemu || memory=1536M # huge pages
+options="-k $image/kernel -i $image/initrd -p 'console=ttyAMA0 quiet' -m $memory --balloon=deflate-on-oom=off"
 options+=" --net user --disk $work/disk.img,format=raw"
 
 # The first block with `vmm run --name web`: its lines, without their comments.
@@ -32,15 +34,15 @@ for command in "${commands[@]}"; do
             check the_guest_is_up printed 'ringvisor:'
             # What shuts the guest down when its power button is pressed.
             echo 'head -c 48 /dev/input/event0 >/dev/null; poweroff -f' |
-                timeout 3 "$vmm" console web >/dev/null 2>&1 || true
+                timeout "$(limit 3)" "$vmm" console web >/dev/null 2>&1 || true
         }
         continue ;;
     *' top' | *' trace web' | *' console web' | *' record web '*) # until Ctrl-C
         # --foreground: no SIGCONT follows. It would take back the SIGSTOP by which the leak sanitizer stops a
         # process at its end, and both would wait for ever.
-        timeout --foreground -s INT --preserve-status 3 bash -c "exec $typed" >"$work/said" 2>"$work/err" </dev/null || got=$?
+        timeout --foreground -s INT --preserve-status "$(limit 3)" bash -c "exec $typed" >"$work/said" 2>"$work/err" </dev/null || got=$?
         [[ $got -ne 130 ]] || got=0 ;;
-    *) eval "timeout 60 $typed" >"$work/said" 2>"$work/err" </dev/null || got=$? ;;
+    *) eval "timeout $(limit 60) $typed" >"$work/said" 2>"$work/err" </dev/null || got=$? ;;
     esac
     check "README: $command" eval '[[ $got -eq 0 ]] && ! grep -q error "$work/err"'
     case $command in
@@ -48,7 +50,7 @@ for command in "${commands[@]}"; do
     *' ps' | *' top' | *' stat web' | *' console web') check "it says something" test -s "$work/said" ;;
     *' record web '*)
         got=0
-        timeout 60 "$vmm" replay "$work/web.rec" >"$work/said" 2>"$work/err" || got=$?
+        timeout "$(limit 60)" "$vmm" replay "$work/web.rec" >"$work/said" 2>"$work/err" || got=$?
         check "what was recorded is replayed" eval '[[ $got -eq 0 ]] && grep -q "the recording: a client has stopped it" "$work/said"' ;;
     *' stop web') wait "$guest" || got=$?; check the_guest_has_shut_down test "$got" -eq 0 ;;
     esac

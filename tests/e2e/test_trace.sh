@@ -78,7 +78,7 @@ export RINGVISOR_RUN_DIR=$work/run
 make_payloads
 "$vmm" run -k "$work/chat.elf" --name chat >"$work/console" 2>"$work/messages" </dev/null &
 pid=$!
-for _ in {1..100}; do [[ -S $work/run/chat.sock ]] && break; sleep 0.1; done
+waits 60 test -S "$work/run/chat.sock" || true
 run 20 trace chat --count 50
 check a_trace_of_a_guest_that_runs all_lines "$work/out" '^ +[0-9]+\.[0-9]{9} vCPU 0 +[0-9]+ ns  exit .*; pc 0x[0-9a-f]+; by (pl011@9000000|gicd)'
 check a_write_is_told_with_its_value says 'UARTCR = 0x301; pc'
@@ -98,12 +98,9 @@ check it_ends_when_it_is_told_to test "$got" -eq 0
 wait $pid 2>/dev/null || true
 
 # Killed in the middle of it.
-"$vmm" run -k "$work/loop.elf" --perfetto "$work/json" >"$work/out" 2>&1 </dev/null &
+"$vmm" run -k "$work/loop.elf" --perfetto "$work/json" >"$work/said" 2>&1 </dev/null &
 pid=$!
-for _ in {1..100}; do
-    grep -q U "$work/out" && break
-    sleep 0.1
-done
+waits 60 says U "$work/said" || true
 kill -KILL $pid
 wait $pid 2>/dev/null || true
 check a_file_of_a_killed_vmm_can_be_read json "$work/json" 'named("X", "data abort") or named("X", "posted write")'

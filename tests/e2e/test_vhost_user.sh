@@ -13,7 +13,7 @@ disks='' folder='' network='' guest=''
 
 await() { # CONDITION: for five minutes at most, and as long as the guest runs
     local n
-    for n in {1..6000}; do
+    for ((n = 0; n < 6000 * patience; n++)); do
         eval "$1" && return
         [[ -z $guest ]] || kill -0 "$guest" 2>/dev/null || return
         sleep 0.05
