@@ -30,6 +30,7 @@
 #define ESR_WFI        0x06000000u
 #define ESR_SGI1R      (0x62000000u | 3u << 20 | 5u << 17 | 12u << 10 | 3u << 5 | 11u << 1) /* x3 */
 #define LDP_W0_W1      0x29400440u /* ldp w0, w1, [x2] */
+#define LDP_W2_W1      0x29400442u /* ldp w2, w1, [x2] */
 
 #define SGI_FRAME  (BOARD_GICR_BASE + GICR_SGI)
 #define UART_INTID 33u
@@ -131,6 +132,13 @@ static const struct world_exit exits[] = {
      .ipa = BOARD_FW_CFG_BASE,
      .x = {0, 0, BOARD_FW_CFG_BASE},
      .insn = LDP_W0_W1,
+     .prepare = fw_cfg,
+     .devices = {"fw-cfg"}},
+    {.name = "two registers from fw_cfg, one of them that of the address",
+     .esr = ESR_ISV0,
+     .ipa = BOARD_FW_CFG_BASE,
+     .x = {0, 0, BOARD_FW_CFG_BASE},
+     .insn = LDP_W2_W1,
      .prepare = fw_cfg,
      .devices = {"fw-cfg"}},
     {.name = "a DMA request of fw_cfg",
