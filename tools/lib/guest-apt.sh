@@ -119,3 +119,10 @@ as_root() {
         fakeroot bash -euo pipefail -c "$(declare -f "$1"); $1"
     fi
 }
+
+# linux_package VERSION: the kernel package of --linux VERSION, such as 6.12 or 6.12-16k (see tools/guest-image).
+linux_package() {
+    [[ $1 =~ ^([0-9.]+)(-16k)?$ ]] ||
+        die "--linux $1: give a version such as 6.12, or 6.12-16k for its kernel with pages of 16 KiB"
+    printf 'linux-image-%s-arm64%s\n' "${BASH_REMATCH[1]}" "${BASH_REMATCH[2]}"
+}

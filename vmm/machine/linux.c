@@ -28,7 +28,7 @@
 
 #define DEVICE         "/dev/ringvisor"
 #define ONLINE         "/sys/devices/system/cpu/online"
-#define HUGE_PAGES     "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
+#define HUGE_PAGES     "/sys/kernel/mm/hugepages/hugepages-2048kB"
 #define MIB            (1ull << 20)
 #define KICK_NS        5000u /* a system call and an SGI */
 #define READY_LIMIT_MS 5000
@@ -185,11 +185,24 @@ static int take(struct linux_machine *l, const struct machine_config *config,
     return -EBUSY;
 }
 
+/* By the size's own file: `vm.nr_hugepages` counts pages of 32 MiB on a kernel with pages of 16 KiB. */
+static void say_no_memory(uint64_t size)
+{
+    char free[32];
+
+    read_line(HUGE_PAGES "/free_hugepages", free, sizeof(free));
+    if (*free)
+        log_error("the guest needs %llu huge pages of 2 MiB, and %d are free; as root: "
+                  "echo NUMBER >" HUGE_PAGES "/nr_hugepages",
+                  (unsigned long long)(size / RV_BLOCK_SIZE), atoi(free));
+    else
+        log_error("the guest needs huge pages of 2 MiB, and this kernel has none (" HUGE_PAGES ")");
+}
+
 static int memory_create(struct linux_machine *l)
 {
     struct machine *m = &l->machine;
     struct rv_device_memory memory = {.size = m->layout.total};
-    char line[32];
 
     m->memory_fd = memfile_create_huge("ringvisor", m->layout.total);
     if (m->memory_fd >= 0)
@@ -197,10 +210,7 @@ static int memory_create(struct linux_machine *l)
             mmap(NULL, m->layout.total, PROT_READ | PROT_WRITE, MAP_SHARED, m->memory_fd, 0);
     if (m->memory_fd < 0 || m->memory == MAP_FAILED) {
         m->memory = NULL;
-        read_line(HUGE_PAGES, line, sizeof(line));
-        log_error("the guest needs %llu huge pages of 2 MiB, and %d are free; as root: "
-                  "sysctl vm.nr_hugepages=NUMBER",
-                  (unsigned long long)(m->layout.total / RV_BLOCK_SIZE), atoi(line));
+        say_no_memory(m->layout.total);
         return -ENOMEM;
     }
     m->ram = m->memory;

@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mman.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -225,7 +226,7 @@ static int hostile(unsigned long n)
     struct rv_channel *channel = fd < 0 ? NULL : map(fd, CPU);
     uint64_t *word = (uint64_t *)channel, *page;
     void *huge = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
 
     if (!channel)
         return fail("hostile");

@@ -4,6 +4,7 @@
 
 #include <linux/cpu.h>
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/sched/signal.h>
@@ -11,8 +12,8 @@
 #include "module.h"
 #include "sizes.h"
 
-#define RETURN_MS   1000 /* a CPU that does not come back in this time has a broken stub */
-#define VCPUS_ALIGN 4    /* so many vCPU pages are 64 KiB */
+#define RETURN_MS   10000 /* a CPU that does not come back in this time has a broken stub */
+#define VCPUS_ALIGN 4     /* so many vCPU pages are 64 KiB */
 
 static DEFINE_MUTEX(lock);
 static u64 taken; /* CPUs of all sessions */
@@ -53,15 +54,19 @@ static int take_cpu(const struct session *session, unsigned int cpu)
 /* False: it does not come back. */
 static bool return_cpu(unsigned int cpu)
 {
-    unsigned int ms = 0;
+    u64 end = get_jiffies_64() + msecs_to_jiffies(RETURN_MS);
+    int error = -ETIMEDOUT;
+    bool parked;
 
     cpu_call(RV_HOST_RETURN, cpu, 0, 0, 0);
-    while (cpu_call(RV_HOST_STATE, cpu, 0, 0, 0) != HOST_PARKED && ms++ < RETURN_MS)
+    while (!(parked = cpu_call(RV_HOST_STATE, cpu, 0, 0, 0) == HOST_PARKED) &&
+           time_before64(get_jiffies_64(), end))
         usleep_range(500, 1000);
-    if (ms <= RETURN_MS && !add_cpu(cpu))
-        return true;
-    pr_err("CPU %u does not come back from the stub\n", cpu);
-    return false;
+    if (parked)
+        error = add_cpu(cpu);
+    if (error)
+        pr_err("CPU %u does not come back from the stub (%d)\n", cpu, error);
+    return !error;
 }
 
 /* The CPUs of the mask; the result: those that do not come back. */
