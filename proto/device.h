@@ -22,7 +22,7 @@
 struct rv_device_info {
     __u32 version;      /* 0x00 RV_DEVICE_VERSION */
     __u32 abi;          /* 0x04 of the rings: major << 16 | minor */
-    __u32 nr_cpus;      /* 0x08 CPUs with the stub below: 0 to nr_cpus - 1 */
+    __u32 nr_cpus;      /* 0x08 CPUs with the stub: here 0 to nr_cpus - 1 (RV_DEVICE_NUMBERS) */
     __u32 channel_size; /* 0x0c bytes of struct rv_channel */
     __u64 session_cpus; /* 0x10 a bit for each CPU of this session */
     __u64 taken_cpus;   /* 0x18 ... of any session */
@@ -59,6 +59,11 @@ struct rv_device_features {
     __u64 enabled; /* 0x218 RV_FEATURE_* */
 };
 
+/* What the kernel calls the CPUs with the stub, which here have the numbers from 0 on. */
+struct rv_device_numbers {
+    __u16 number[64]; /* 0x00 ascending; nr_cpus of them are valid, the others are 0 */
+};
+
 #define RV_DEVICE_INFO _IOR('r', 0x00, struct rv_device_info)
 /*
  * Take the CPUs in the mask from the kernel. EBUSY: one is another session's, or the kernel
@@ -82,3 +87,5 @@ struct rv_device_features {
  */
 #define RV_DEVICE_MAP      _IOW('r', 0x06, struct rv_device_map)
 #define RV_DEVICE_FEATURES _IOR('r', 0x07, struct rv_device_features)
+/* A module that does not know it (ENOTTY) has CPU n of the kernel as n. */
+#define RV_DEVICE_NUMBERS _IOR('r', 0x08, struct rv_device_numbers)

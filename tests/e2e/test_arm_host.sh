@@ -173,6 +173,18 @@ rmmod ringvisor && echo "removed"
 wait
 registers | cmp - /run/before && echo "registers: the same"
 taskset 1 "$kvm" # a CPU that was off once does not run KVM on a Cortex-A72, without the module either
+# A CPU that is off when the module is loaded has no stub; the others have, whatever their numbers are.
+echo 0 >/sys/devices/system/cpu/cpu1/online
+take
+echo "comes later: $(echo 1 2>&1 >/sys/devices/system/cpu/cpu1/online)"
+for cpu in 1 3; do
+    guest cpu$cpu "$calls" -M linux,cpus=$cpu
+    wait $! || true
+    echo "on CPU $cpu: $(tail -n 1 /run/cpu$cpu | tr -d '\r') $(cat /run/cpu$cpu.err)"
+done
+rmmod ringvisor
+echo 1 >/sys/devices/system/cpu/cpu1/online
+echo "with all CPUs: $(cat /sys/devices/system/cpu/online)"
 dmesg | sed -n 's/^.*\(ringvisor: .*\)/\1/p' | sort | uniq -c
 dmesg | grep -E 'WARNING:|BUG:|Oops|rcu.*stall' || echo "kernel: quiet"
 S
@@ -215,6 +227,10 @@ computer() {
     check "${name}_has_all_back_after_it" says "after: 0-3 96 0"
     check "${name}_is_taken_away" says "removed"
     check "${name}_leaves_the_registers_after_cpus_were_off" says "registers: the same"
+    check "${name}_a_cpu_without_the_stub_stays_off" eval 'matches "^comes later: sh: write error: Operation not permitted" &&
+        matches "ringvisor: CPU 1 was off when ringvisor was loaded" && says "with all CPUs: 0-3"'
+    check "${name}_a_cpu_without_the_stub_runs_no_guest" matches "^on CPU 1: .*'1': the stub is only below CPUs"
+    check "${name}_runs_a_guest_on_a_cpu_behind_it" matches "^on CPU 3: DONE"
     check "${name}_the_kernel_complains_of_nothing" says "kernel: quiet"
 }
 

@@ -28,6 +28,7 @@
 
 #define DEVICE         "/dev/ringvisor"
 #define ONLINE         "/sys/devices/system/cpu/online"
+#define LIST_MAX       1024 /* bytes of a list of CPUs */
 #define HUGE_PAGES     "/sys/kernel/mm/hugepages/hugepages-2048kB"
 #define MIB            (1ull << 20)
 #define KICK_NS        5000u /* a system call and an SGI */
@@ -52,12 +53,27 @@ struct session_record {
 struct linux_machine {
     struct machine machine;
     int device;
-    uint8_t cpus[RV_MAX_PCPUS]; /* the kernel's number of each pCPU */
+    uint8_t cpus[RV_MAX_PCPUS];    /* the stub's number of each pCPU */
+    struct linux_cpus of_computer; /* the kernel's numbers: known at the start */
     uint64_t channels_size, vcpus_size;
 };
 
-/* `cpus` stays 0 if none are named. 0, or -errno after a message. */
-static int options_parse(const char *text, uint64_t *cpus)
+/* The option `cpus`. 0, or -errno after a message. */
+static int cpus_parse(const char *list, const struct linux_cpus *of_computer, uint64_t *cpus)
+{
+    int error = linux_cpus_parse(list, of_computer, cpus);
+
+    if (error == -ENODEV)
+        log_error("--machine linux: option 'cpus': '%s': the stub is only below CPUs that were "
+                  "online when the module was loaded",
+                  list);
+    else if (error)
+        log_error("--machine linux: option 'cpus': '%s': give numbers of CPUs, such as 2-3", list);
+    return error;
+}
+
+/* `cpus` stays 0 if none are named. 0, or -errno after a message. Without a computer: in form. */
+static int options_parse(const char *text, const struct linux_cpus *of_computer, uint64_t *cpus)
 {
     const char *list = text && *text ? text : NULL;
     struct keyval keyval;
@@ -70,10 +86,8 @@ static int options_parse(const char *text, uint64_t *cpus)
         if (strcmp(keyval.key, "cpus") != 0) {
             log_error("--machine linux: no option '%s'; there is cpus=LIST", keyval.key);
             error = -EINVAL;
-        } else if (linux_cpus_parse(keyval.value ? keyval.value : "", cpus)) {
-            log_error("--machine linux: option 'cpus': '%s': give numbers of CPUs, such as 2-3",
-                      keyval.value ? keyval.value : "");
-            error = -EINVAL;
+        } else {
+            error = cpus_parse(keyval.value ? keyval.value : "", of_computer, cpus);
         }
         keyval_free(&keyval);
     }
@@ -84,7 +98,7 @@ int machine_linux_check(const char *text)
 {
     uint64_t cpus;
 
-    return options_parse(text, &cpus);
+    return options_parse(text, NULL, &cpus);
 }
 
 bool machine_linux_is_there(void)
@@ -141,13 +155,32 @@ static int device_open(struct linux_machine *l, struct rv_device_info *info)
     return -EPROTO;
 }
 
+/* The computer's CPUs that have the stub. 0, or -errno after a message. */
+static int learn_cpus(struct linux_machine *l, const struct rv_device_info *info)
+{
+    struct rv_device_numbers numbers;
+    struct linux_cpus *cpus = &l->of_computer;
+
+    cpus->nr = info->nr_cpus < RV_MAX_PCPUS ? info->nr_cpus : RV_MAX_PCPUS;
+    for (unsigned i = 0; i < cpus->nr; i++)
+        cpus->number[i] = (uint16_t)i;
+    if (ioctl(l->device, RV_DEVICE_NUMBERS, &numbers) == 0) {
+        memcpy(cpus->number, numbers.number, sizeof(cpus->number));
+    } else if (errno != ENOTTY) { /* an older module: it is as above */
+        log_error(DEVICE ": its CPUs are not known: %s", strerror(errno));
+        return -EIO;
+    }
+    return 0;
+}
+
 /* What the session has: a VM, and CPUs from the kernel. */
 static int take(struct linux_machine *l, const struct machine_config *config,
                 const struct rv_device_info *info, uint64_t cpus)
 {
     struct rv_device_vm vm = {.nr_vcpus = config->nr_vcpus};
     uint64_t online = 0;
-    char line[256];
+    char line[LIST_MAX];
+    const char *reason;
 
     if (config->nr_pcpus < config->nr_vcpus) {
         log_error("--machine linux: %u vCPUs need as many CPUs", config->nr_vcpus);
@@ -159,7 +192,7 @@ static int take(struct linux_machine *l, const struct machine_config *config,
         return -EINVAL;
     }
     read_line(ONLINE, line, sizeof(line));
-    if (!cpus && linux_cpus_parse(line, &online) == 0)
+    if (!cpus && linux_cpus_parse(line, &l->of_computer, &online) != -EINVAL)
         cpus = linux_cpus_pick(online, info->taken_cpus, config->nr_pcpus);
     if (!cpus) {
         log_error("--machine linux: the guest is to have %u CPUs, and one must stay for the host: "
@@ -179,9 +212,10 @@ static int take(struct linux_machine *l, const struct machine_config *config,
     }
     if (ioctl(l->device, RV_DEVICE_CPUS, &cpus) == 0)
         return 0;
-    log_error("--machine linux: the CPUs %#llx cannot be taken: %s", (unsigned long long)cpus,
-              errno == EBUSY ? "another guest has one of them, or the kernel keeps it"
-                             : strerror(errno));
+    reason =
+        errno == EBUSY ? "another guest has one of them, or the kernel keeps it" : strerror(errno);
+    linux_cpus_print(&l->of_computer, cpus, line, sizeof(line));
+    log_error("--machine linux: CPU %s cannot be taken: %s", line, reason);
     return -EBUSY;
 }
 
@@ -283,7 +317,7 @@ static int wait_for_cpus(const struct linux_machine *l)
     for (unsigned i = 0; i < l->machine.nr_pcpus; i++) {
         while (!rv_ring_ready(&l->machine.channels[i].event[0].seq, 0)) {
             if (clock_now_ms() - start > READY_LIMIT_MS) {
-                log_error("CPU %u does not serve the stub", l->cpus[i]);
+                log_error("CPU %u does not serve the stub", l->of_computer.number[l->cpus[i]]);
                 return -ETIMEDOUT;
             }
             nanosleep(&pause, NULL);
@@ -427,8 +461,9 @@ struct machine *machine_linux_start(const struct machine_config *config)
     m->layout.ram_size = (config->ram_size + RV_BLOCK_SIZE - 1) / RV_BLOCK_SIZE * RV_BLOCK_SIZE;
     m->layout.total = m->layout.ram_size;
     m->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (options_parse(config->options, &cpus) || device_open(l, &info) ||
-        take(l, config, &info, cpus) || memory_create(l) || map_shared(l))
+    if (device_open(l, &info) || learn_cpus(l, &info) ||
+        options_parse(config->options, &l->of_computer, &cpus) || take(l, config, &info, cpus) ||
+        memory_create(l) || map_shared(l))
         goto fail;
     if (m->doorbell < 0 || ioctl(l->device, RV_DEVICE_SET_EVENTFD, &m->doorbell) < 0 ||
         wait_for_cpus(l) || learn_features(l) || keep(l)) {

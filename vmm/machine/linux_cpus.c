@@ -3,9 +3,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#define CPUS 64ul
+#define CPUS 0x10000ul /* more than any kernel has */
 
 static int number(const char **at, unsigned long *n)
 {
@@ -18,8 +19,25 @@ static int number(const char **at, unsigned long *n)
     return *n < CPUS ? 0 : -EINVAL;
 }
 
-int linux_cpus_parse(const char *list, uint64_t *mask)
+/* The CPUs of the kernel from `first` to `last`: how many of them have the stub. */
+static unsigned long add(const struct linux_cpus *cpus, unsigned long first, unsigned long last,
+                         uint64_t *mask)
 {
+    unsigned long found = 0;
+
+    for (unsigned i = 0; cpus && i < cpus->nr; i++) {
+        if (cpus->number[i] < first || cpus->number[i] > last)
+            continue;
+        *mask |= 1ull << i;
+        found++;
+    }
+    return found;
+}
+
+int linux_cpus_parse(const char *list, const struct linux_cpus *cpus, uint64_t *mask)
+{
+    int error = 0;
+
     *mask = 0;
     for (;;) {
         unsigned long first, last;
@@ -32,12 +50,23 @@ int linux_cpus_parse(const char *list, uint64_t *mask)
             if (number(&list, &last) || last < first)
                 return -EINVAL;
         }
-        for (unsigned long cpu = first; cpu <= last; cpu++)
-            *mask |= 1ull << cpu;
+        if (add(cpus, first, last, mask) != last - first + 1)
+            error = -ENODEV;
         if (!*list || (*list == '\n' && !list[1]))
-            return 0;
+            return cpus ? error : 0;
         if (*list++ != ',')
             return -EINVAL;
+    }
+}
+
+void linux_cpus_print(const struct linux_cpus *cpus, uint64_t mask, char *text, size_t size)
+{
+    size_t at = 0;
+
+    *text = 0;
+    for (unsigned i = 0; i < cpus->nr; i++) {
+        if (mask >> i & 1 && at < size)
+            at += (size_t)snprintf(text + at, size - at, "%s%u", at ? "," : "", cpus->number[i]);
     }
 }
 

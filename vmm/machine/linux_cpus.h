@@ -1,11 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which CPUs of the host the machine `linux` takes. A mask has bit n for CPU n. */
+/*
+ * Which CPUs of the host the machine `linux` takes. A mask has bit n for the nth CPU that has the stub,
+ * which is CPU n of the kernel where all CPUs were online when the module was loaded.
+ */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
-/* A list such as "0-3,6", as in Linux's files and options. 0 or -EINVAL: no such list, or above 63. */
-int linux_cpus_parse(const char *list, uint64_t *mask);
+#include "proto/boot.h"
+
+/* The CPUs that have the stub. */
+struct linux_cpus {
+    unsigned nr;
+    uint16_t number[RV_MAX_PCPUS]; /* the kernel's, ascending */
+};
+
+/*
+ * A list such as "0-3,6", as in Linux's files and options. 0; -EINVAL: no such list; -ENODEV: some of
+ * them have no stub, and the mask has the others. Without `cpus` only the list's form is looked at.
+ */
+int linux_cpus_parse(const char *list, const struct linux_cpus *cpus, uint64_t *mask);
+
+/* The kernel's numbers of those in the mask, such as "2,3,124"; cut off where `text` ends. */
+void linux_cpus_print(const struct linux_cpus *cpus, uint64_t mask, char *text, size_t size);
 
 /*
  * `wanted` of the CPUs that are online and that nobody has: the last ones, and at least one stays.

@@ -106,16 +106,6 @@ int cpu_check(void)
 {
     struct finding finding = {};
 
-    if (!cpumask_equal(cpu_online_mask, cpu_present_mask)) {
-        pr_err("%u of %u CPUs are offline: bring all of them online first "
-               "(/sys/devices/system/cpu/cpu*/online)\n",
-               num_present_cpus() - num_online_cpus(), num_present_cpus());
-        return -EBUSY;
-    }
-    if (cpumask_last(cpu_present_mask) + 1 != num_present_cpus()) {
-        pr_err("CPUs are missing between CPU 0 and CPU %u\n", cpumask_last(cpu_present_mask));
-        return -ENODEV;
-    }
     /* Stage 2 takes no more bits of guest address than the CPUs have of physical ones (Arm ARM D8.2). */
     if (PARANGE(read_sanitised_ftr_reg(SYS_ID_AA64MMFR0_EL1)) < PARANGE_40) {
         pr_err("these CPUs have less than 40 bits of physical address, which guests have\n");

@@ -114,6 +114,15 @@ static long get_features(void __user *to)
     return copy_to_user(to, &features, sizeof(features)) ? -EFAULT : 0;
 }
 
+static long get_numbers(void __user *to)
+{
+    struct rv_device_numbers numbers;
+
+    BUILD_BUG_ON(sizeof(numbers.number) != sizeof(stub->number));
+    memcpy(numbers.number, stub->number, sizeof(numbers.number));
+    return copy_to_user(to, &numbers, sizeof(numbers)) ? -EFAULT : 0;
+}
+
 static long set_eventfd(struct session *session, void __user *from)
 {
     struct eventfd_ctx *new = NULL, *old;
@@ -148,6 +157,7 @@ static long device_ioctl(struct file *file, unsigned int op, unsigned long arg)
     case RV_DEVICE_LEND: return lend(session, at);
     case RV_DEVICE_MAP: return map(session, at);
     case RV_DEVICE_FEATURES: return get_features(at);
+    case RV_DEVICE_NUMBERS: return get_numbers(at);
     default: return -ENOTTY;
     }
 }

@@ -92,6 +92,10 @@ int gic_find(struct rv_boot_page *boot)
             pr_err("CPU with MPIDR %#llx has no redistributor\n", boot->pcpu[i].mpidr);
             return -ENXIO;
         }
+        if (max(boot->gicd_base, boot->pcpu[i].gicr_base) >= STUB_PA_LIMIT) {
+            pr_err("the GICv3 is not below %llu GiB\n", STUB_PA_LIMIT >> 30);
+            return -ENXIO;
+        }
     }
     return 0;
 }

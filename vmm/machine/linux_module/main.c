@@ -20,7 +20,7 @@
 
 static struct stub stub;
 static bool installed; /* under cpus_write_lock() or cpus_read_lock() and nobody else's way */
-static enum cpuhp_state hotplug;
+static enum cpuhp_state hotplug, hotplug_before;
 
 /* For who looks at a crash, and for tests: where the memory is that the kernel cannot reach. */
 static unsigned long long private_memory;
@@ -34,6 +34,16 @@ MODULE_PARM_DESC(private_memory, "physical address of the stub's memory (output)
 static int cpu_goes(unsigned int cpu)
 {
     return try_module_get(THIS_MODULE) ? 0 : -EBUSY;
+}
+
+/* A CPU that was off when the module was loaded has no stub, and the stub denies its CPU_ON. */
+static int cpu_may_come(unsigned int cpu)
+{
+    if (stub_index(&stub, cpu) >= 0)
+        return 0;
+    pr_err("CPU %u was off when ringvisor was loaded: it stays off until ringvisor is removed\n",
+           cpu);
+    return -EPERM;
 }
 
 static int cpu_comes(unsigned int cpu)
@@ -59,11 +69,12 @@ static int remove(void)
 /* Another kernel would find the stub's memory missing (kexec): it goes before. */
 static int reboots(struct notifier_block *block, unsigned long how, void *command)
 {
-    unsigned int cpu;
+    u32 i;
 
     device_give_back();
-    for_each_present_cpu(cpu) if (!cpu_online(cpu) && add_cpu(cpu))
-        pr_warn("CPU %u does not come back\n", cpu);
+    for (i = 0; i < stub.boot->nr_pcpus; i++)
+        if (!cpu_online(stub.number[i]) && add_cpu(stub.number[i]))
+            pr_warn("CPU %u does not come back\n", stub.number[i]);
     if (remove())
         pr_warn("the stub stays while the system reboots\n");
     return NOTIFY_DONE;
@@ -81,9 +92,9 @@ static int sleeps(struct notifier_block *block, unsigned long event, void *data)
 
 static struct notifier_block sleep_block = {.notifier_call = sleeps};
 
-static void note_cpu(void *boot)
+static void note_cpu(void *unused)
 {
-    struct rv_boot_pcpu *pcpu = &((struct rv_boot_page *)boot)->pcpu[smp_processor_id()];
+    struct rv_boot_pcpu *pcpu = &stub.boot->pcpu[stub_index(&stub, smp_processor_id())];
 
     pcpu->mpidr = read_cpuid_mpidr();
     pcpu->kick = rv_boot_kick(pcpu->mpidr);
@@ -99,7 +110,7 @@ static int install(void)
     error = stub_load(&stub);
     if (error)
         return error;
-    on_each_cpu(note_cpu, stub.boot, true);
+    on_each_cpu(note_cpu, NULL, true);
     error = gic_find(stub.boot);
     if (error)
         goto out;
@@ -133,6 +144,11 @@ static int __init ringvisor_init(void)
     if (error < 0)
         goto out;
     hotplug = error;
+    error =
+        cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN, "ringvisor:prepare", cpu_may_come, NULL);
+    if (error < 0)
+        goto out_hotplug;
+    hotplug_before = error;
     register_reboot_notifier(&reboot_block);
     register_pm_notifier(&sleep_block);
     error = device_start(&stub);
@@ -144,6 +160,8 @@ static int __init ringvisor_init(void)
 out_hooks:
     unregister_pm_notifier(&sleep_block);
     unregister_reboot_notifier(&reboot_block);
+    cpuhp_remove_state_nocalls(hotplug_before);
+out_hotplug:
     cpuhp_remove_state_nocalls(hotplug);
 out:
     if (!remove()) {
@@ -155,15 +173,20 @@ out:
 
 static void __exit ringvisor_exit(void)
 {
+    int error;
+
     device_stop();
     unregister_pm_notifier(&sleep_block);
     unregister_reboot_notifier(&reboot_block);
-    if (remove()) {
+    error = remove();
+    /* No function of the module may be called any more, whatever became of the stub. */
+    cpuhp_remove_state_nocalls(hotplug_before);
+    cpuhp_remove_state_nocalls(hotplug);
+    doorbell_stop();
+    if (error) {
         pr_err("the stub could not be removed: its memory stays taken\n");
         return;
     }
-    cpuhp_remove_state_nocalls(hotplug);
-    doorbell_stop();
     stub_free(&stub);
     pr_info("EL2 is as it was\n");
 }

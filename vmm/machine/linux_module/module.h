@@ -15,6 +15,9 @@
  */
 #define PRIVATE_SIZE (4ul << 20)
 
+/* EL2's own translation has 39 bits of address (el2stub/mmu_on.S). */
+#define STUB_PA_LIMIT (1ull << 39)
+
 struct stub {
     void *private;
     void *shared;
@@ -23,14 +26,16 @@ struct stub {
     size_t channels_size;
     phys_addr_t entry;
     struct rv_boot_page *boot; /* at the start of the shared memory */
+    u16 number[RV_MAX_PCPUS];  /* what the kernel calls each CPU that has the stub; ascending */
 };
 
 int stub_load(struct stub *stub);
 void stub_free(struct stub *stub);
 void stub_clean(const struct stub *stub);
 void stub_clean_range(const void *start, size_t size);
-void *stub_channel(const struct stub *stub, unsigned int cpu);
+void *stub_channel(const struct stub *stub, unsigned int index);
 void *stub_vcpu_page(const struct stub *stub, unsigned int vcpu);
+int stub_index(const struct stub *stub, unsigned int cpu); /* -1: the CPU has no stub */
 
 /* memory.c: memory of a process, in blocks of RV_BLOCK_SIZE. */
 struct page;

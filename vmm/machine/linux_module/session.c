@@ -36,9 +36,10 @@ u64 session_taken(void)
     return READ_ONCE(taken);
 }
 
+/* CPUs have the stub's numbers here; the kernel's are only for the kernel. */
 static int take_cpu(const struct session *session, unsigned int cpu)
 {
-    int error = remove_cpu(cpu);
+    int error = remove_cpu(stub->number[cpu]);
 
     if (error)
         return error;
@@ -47,7 +48,7 @@ static int take_cpu(const struct session *session, unsigned int cpu)
     smp_mb();
     if (!cpu_call(RV_HOST_VM_TAKE, session->vm, cpu, 0, 0))
         return 0;
-    add_cpu(cpu);
+    add_cpu(stub->number[cpu]);
     return -EIO;
 }
 
@@ -63,9 +64,9 @@ static bool return_cpu(unsigned int cpu)
            time_before64(get_jiffies_64(), end))
         usleep_range(500, 1000);
     if (parked)
-        error = add_cpu(cpu);
+        error = add_cpu(stub->number[cpu]);
     if (error)
-        pr_err("CPU %u does not come back from the stub (%d)\n", cpu, error);
+        pr_err("CPU %u does not come back from the stub (%d)\n", stub->number[cpu], error);
     return !error;
 }
 

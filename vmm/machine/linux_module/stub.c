@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/cpumask.h>
 #include <linux/elf.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -20,9 +21,6 @@
 #include "sizes.h"
 
 extern const u8 ringvisor_image[], ringvisor_image_end[];
-
-/* EL2's own translation has 39 bits of address (el2stub/mmu_on.S). */
-#define PA_LIMIT (1ull << 39)
 
 /*
  * For how many ticks of the counter the stub waits for a command in WFE before it sleeps in WFI, from
@@ -104,15 +102,34 @@ static u32 vcpus_for(u32 cpus)
     return min(4 * cpus, RV_MAX_VCPUS);
 }
 
+int stub_index(const struct stub *stub, unsigned int cpu)
+{
+    u32 i;
+
+    for (i = 0; i < stub->boot->nr_pcpus; i++)
+        if (stub->number[i] == cpu)
+            return i;
+    return -1;
+}
+
+static void number_cpus(struct stub *stub)
+{
+    unsigned int cpu;
+    u32 i = 0;
+
+    for_each_online_cpu(cpu) stub->number[i++] = cpu;
+}
+
 static void fill_boot_page(struct stub *stub, u32 cpus)
 {
     struct rv_boot_page *boot = stub->boot;
+
     boot->magic = RV_BOOT_MAGIC;
     boot->abi_major = RV_ABI_MAJOR;
     boot->abi_minor = RV_ABI_MINOR;
     boot->nr_pcpus = cpus;
     boot->mem_base = 0; /* offsets are physical addresses */
-    boot->mem_size = PA_LIMIT;
+    boot->mem_size = STUB_PA_LIMIT;
     boot->stub_offset = virt_to_phys(stub->private);
     boot->stub_size = PRIVATE_SIZE;
     boot->channels_offset = virt_to_phys(stub->channels);
@@ -152,7 +169,9 @@ int stub_load(struct stub *stub)
 
     BUILD_BUG_ON(PRIVATE_SIZE % RV_BLOCK_SIZE);
     if (cpus > RV_MAX_PCPUS) {
-        pr_err("%u CPUs; the stub has room for %u\n", cpus, RV_MAX_PCPUS);
+        pr_err("%u CPUs are online, and the stub has room for %u: turn the others off "
+               "(/sys/devices/system/cpu/cpu*/online), or boot with maxcpus=%u\n",
+               cpus, RV_MAX_PCPUS, RV_MAX_PCPUS);
         return -E2BIG;
     }
     /* The boot page's 64 KiB, so that each area can be mapped whatever the kernel's page size is. */
@@ -170,9 +189,10 @@ int stub_load(struct stub *stub)
         goto out;
     }
     error = -ENXIO;
-    if (virt_to_phys(stub->private) >= PA_LIMIT || virt_to_phys(stub->shared) >= PA_LIMIT ||
-        virt_to_phys(stub->channels) >= PA_LIMIT) {
-        pr_err("this computer has no memory below %llu GiB\n", PA_LIMIT >> 30);
+    if (virt_to_phys(stub->private) >= STUB_PA_LIMIT ||
+        virt_to_phys(stub->shared) >= STUB_PA_LIMIT ||
+        virt_to_phys(stub->channels) >= STUB_PA_LIMIT) {
+        pr_err("this computer has no memory below %llu GiB\n", STUB_PA_LIMIT >> 30);
         goto out;
     }
     error = load_image(stub);
@@ -182,6 +202,7 @@ int stub_load(struct stub *stub)
     }
     stub->boot = stub->shared;
     fill_boot_page(stub, cpus);
+    number_cpus(stub);
     return 0;
 out:
     stub_free(stub);
@@ -219,9 +240,9 @@ void stub_clean_range(const void *start, size_t size)
     dsb(sy);
 }
 
-void *stub_channel(const struct stub *stub, unsigned int cpu)
+void *stub_channel(const struct stub *stub, unsigned int index)
 {
-    return stub->channels + cpu * channel_size;
+    return stub->channels + index * channel_size;
 }
 
 void *stub_vcpu_page(const struct stub *stub, unsigned int vcpu)

@@ -65,6 +65,19 @@ void machine_answers(struct machine *machine)
 {
 }
 
+/* All CPUs of a computer that has 64. */
+static struct linux_cpus all_64(void)
+{
+    struct linux_cpus cpus = {.nr = 64};
+
+    for (unsigned i = 0; i < cpus.nr; i++)
+        cpus.number[i] = (uint16_t)i;
+    return cpus;
+}
+
+/* Some of a computer that has 130. */
+static const struct linux_cpus some_of_130 = {.nr = 6, .number = {0, 1, 2, 64, 124, 125}};
+
 static void lists_of_cpus_are_read(void **state)
 {
     static const struct {
@@ -74,26 +87,62 @@ static void lists_of_cpus_are_read(void **state)
         {"0", 1},        {"3", 8},       {"0-3", 0xf},       {"1,3", 0xa},
         {"0-1,6", 0x43}, {"0-3\n", 0xf}, {"63", 1ull << 63}, {"0-63", ~0ull},
     };
+    const struct linux_cpus all = all_64();
 
     for (unsigned i = 0; i < COUNT_OF(rows); i++) {
         uint64_t mask = 0;
 
-        assert_int_equal(linux_cpus_parse(rows[i].list, &mask), 0);
+        assert_int_equal(linux_cpus_parse(rows[i].list, &all, &mask), 0);
         assert_int_equal(mask, rows[i].mask);
     }
 }
 
+static void a_mask_has_the_cpus_that_have_the_stub(void **state)
+{
+    static const struct {
+        const char *list;
+        uint64_t mask;
+        int result;
+    } rows[] = {
+        {"0-2,64,124-125\n", 0x3f, 0}, {"124", 0x10, 0},      {"64,125", 0x28, 0},
+        {"0-129", 0x3f, -ENODEV},      {"3", 0, -ENODEV},     {"2-3", 4, -ENODEV},
+        {"125-126,1", 0x22, -ENODEV},  {"65535", 0, -ENODEV}, {"65536", 0, -EINVAL},
+        {"0-65535", 0x3f, -ENODEV},
+    };
+
+    for (unsigned i = 0; i < COUNT_OF(rows); i++) {
+        uint64_t mask = 0;
+
+        assert_int_equal(linux_cpus_parse(rows[i].list, &some_of_130, &mask), rows[i].result);
+        assert_int_equal(mask, rows[i].mask);
+    }
+}
+
+static void cpus_are_printed_as_the_kernel_numbers_them(void **state)
+{
+    char text[32], small[6];
+
+    linux_cpus_print(&some_of_130, 0x39, text, sizeof(text));
+    assert_string_equal(text, "0,64,124,125");
+    linux_cpus_print(&some_of_130, 0, text, sizeof(text));
+    assert_string_equal(text, "");
+    linux_cpus_print(&some_of_130, 0x39, small, sizeof(small));
+    assert_string_equal(small, "0,64,");
+}
+
 static void what_is_no_list_is_refused(void **state)
 {
-    static const char *const lists[] = {
-        "",     "\n",  "x",  "-1",   "1-", "3-2", "1,",
-        ",1",   "1;2", "64", "0-64", " 1", "1 ",  "99999999999999999999",
-        "1\n2", "+1"};
+    static const char *const lists[] = {"",      "\n",      "x",  "-1",  "1-",
+                                        "3-2",   "1,",      ",1", "1;2", "0x",
+                                        "65536", "0-65536", " 1", "1 ",  "99999999999999999999",
+                                        "1\n2",  "+1"};
+    const struct linux_cpus all = all_64();
 
     for (unsigned i = 0; i < COUNT_OF(lists); i++) {
         uint64_t mask = 0;
 
-        assert_int_equal(linux_cpus_parse(lists[i], &mask), -EINVAL);
+        assert_int_equal(linux_cpus_parse(lists[i], &all, &mask), -EINVAL);
+        assert_int_equal(linux_cpus_parse(lists[i], NULL, &mask), -EINVAL);
     }
 }
 
@@ -124,6 +173,7 @@ static void only_its_options_are_taken(void **state)
     assert_int_equal(machine_linux_check(""), 0);
     assert_int_equal(machine_linux_check("cpus=2-3"), 0);
     assert_int_equal(machine_linux_check("cpus=1,,3"), 0);
+    assert_int_equal(machine_linux_check("cpus=124-125"), 0);
     for (unsigned i = 0; i < COUNT_OF(bad); i++)
         assert_int_equal(machine_linux_check(bad[i]), -EINVAL);
 }
@@ -163,6 +213,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_of_cpus_are_read),
+        cmocka_unit_test(a_mask_has_the_cpus_that_have_the_stub),
+        cmocka_unit_test(cpus_are_printed_as_the_kernel_numbers_them),
         cmocka_unit_test(what_is_no_list_is_refused),
         cmocka_unit_test(the_last_free_cpus_are_picked_and_one_stays),
         cmocka_unit_test(only_its_options_are_taken),
