@@ -85,6 +85,7 @@ left() {
 guest() {
     local name=$1 kernel=$2
     shift 2
+    : >/run/$name # what an earlier guest of this name has said must not be taken for this one's
     "$build/vmm/vmm" run --grace 0 -k "$kernel" -m 64M "$@" </dev/null >/run/$name 2>/run/$name.err &
 }
 
