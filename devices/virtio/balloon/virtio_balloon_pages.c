@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "devices/virtio/balloon/virtio_balloon.h"
 
@@ -32,8 +33,10 @@ static uint64_t balloon_discard(struct balloon *b, uint64_t ipa, uint64_t bytes)
     if (!b->complained)
         plugin->ops->log(plugin->instance, RV_LOG_WARN,
                          "0x%" PRIx64 " bytes at 0x%" PRIx64 " that the guest gave are not given "
-                         "back to the host (error %d); further ones without a message",
-                         bytes, ipa, -error);
+                         "back to the host: %s; further ones without a message",
+                         bytes, ipa,
+                         error == -EOPNOTSUPP ? "this machine keeps all of a guest's memory"
+                                              : strerror(-error));
     b->complained = true;
     return 0;
 }
