@@ -151,7 +151,7 @@ void vhost_user_close(int fd); /* -1 is allowed */
         .id = (device_id), .notify = vhost_user_notify, .driver_ok = vhost_user_driver_ok, \
         .reset = vhost_user_reset, .queue_reset = vhost_user_queue_reset,                  \
         .config_read = vhost_user_config_read, .config_write = vhost_user_config_write,    \
-        .resubmit = vhost_user_resubmit                                                    \
+        .config_told = true, .resubmit = vhost_user_resubmit                               \
     }
 
 /* Properties of every type, queues apart. */

@@ -316,6 +316,7 @@ static const struct virtio_plugin_class balloon = {
             .reset = balloon_reset,
             .queue_reset = balloon_queue_reset,
             .config_read = balloon_config_read,
+            .config_told = true,
             .config_write = balloon_config_write,
             .resubmit = balloon_resubmit,
         },

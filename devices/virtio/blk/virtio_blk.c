@@ -429,6 +429,7 @@ static const struct virtio_plugin_class blk = {
             .reset = blk_reset,
             .queue_reset = blk_queue_reset,
             .config_read = blk_config_read,
+            .config_told = true,
             .config_write = blk_config_write,
             .resubmit = blk_resubmit,
         },

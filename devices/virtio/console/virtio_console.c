@@ -344,6 +344,7 @@ static const struct virtio_plugin_class console = {
             .reset = console_reset,
             .queue_reset = console_queue_reset,
             .config_read = console_config_read,
+            .config_told = true,
             .config_write = console_config_write,
             .resubmit = console_resubmit,
         },

@@ -55,7 +55,7 @@ void virtio_device_acknowledge(struct virtio_device *virtio, uint32_t causes)
         virtio_device_update_irq(virtio);
 }
 
-void virtio_device_changed(const struct virtio_device *virtio)
+void virtio_device_changed(struct virtio_device *virtio)
 {
     if (virtio->env.changed)
         virtio->env.changed(virtio->env.opaque);

@@ -11,9 +11,6 @@
 /* The line's level is that of the interrupt status: virtio 1.2, 4.2.3.4, 4.1.4.5. */
 void virtio_device_update_irq(struct virtio_device *virtio);
 
-/* Tell the transport that registers may read otherwise now. */
-void virtio_device_changed(const struct virtio_device *virtio);
-
 /* Causes are acknowledged: virtio 1.2, 4.2.2. */
 void virtio_device_acknowledge(struct virtio_device *virtio, uint32_t causes);
 

@@ -319,7 +319,7 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
         return error;
     }
     env.message = plugin->pci ? virtio_plugin_message : NULL;
-    virtio_shown_open(plugin);
+    virtio_shown_open(plugin, &config);
     block = ops->state_block(instance, "virtio", VIRTIO_STATE_VERSION,
                              virtio_device_state_size(&config));
     error = block ? virtio_device_init(&plugin->virtio, &class->virtio, plugin->device, &config,

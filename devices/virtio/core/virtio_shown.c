@@ -3,9 +3,11 @@
 
 #include <endian.h>
 
-void virtio_shown_open(struct virtio_plugin *plugin)
+void virtio_shown_open(struct virtio_plugin *plugin, const struct virtio_device_config *config)
 {
-    if (!plugin->pci && RV_HAS_OP(plugin->ops, region_memory))
+    bool told = config->config_size == 0 || plugin->class->virtio.config_told;
+
+    if (told && !plugin->pci && RV_HAS_OP(plugin->ops, region_memory))
         plugin->registers = plugin->ops->region_memory(plugin->instance, 0);
 }
 

@@ -240,6 +240,7 @@ static const struct virtio_plugin_class vfs = {
             .reset = vfs_reset,
             .queue_reset = vfs_queue_reset,
             .config_read = vfs_config_read,
+            .config_told = true,
             .resubmit = vfs_resubmit,
         },
     .create = vfs_create,

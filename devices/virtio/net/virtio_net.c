@@ -459,6 +459,7 @@ static const struct virtio_plugin_class net = {
             .reset = net_reset,
             .queue_reset = net_queue_reset,
             .config_read = net_config_read,
+            .config_told = true,
             .resubmit = net_resubmit,
         },
     .create = net_create,

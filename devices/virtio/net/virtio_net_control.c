@@ -14,6 +14,7 @@ static uint8_t net_set_mac(struct net *net, const uint8_t *data, size_t len)
     if (len != sizeof(net->state->mac))
         return VIRTIO_NET_ERR;
     memcpy(net->state->mac, data, len);
+    virtio_device_changed(&net->plugin->virtio);
     return VIRTIO_NET_OK;
 }
 

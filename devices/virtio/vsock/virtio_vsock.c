@@ -305,6 +305,7 @@ static const struct virtio_plugin_class vsock = {
             .reset = vsock_reset_all,
             .queue_reset = vsock_queue_reset,
             .config_read = vsock_config_read,
+            .config_told = true,
             .resubmit = vsock_resubmit,
         },
     .create = vsock_create,

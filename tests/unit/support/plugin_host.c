@@ -38,8 +38,7 @@ static void host_irq_set(struct rv_instance *host, unsigned line, bool level)
     host->irq = level;
 }
 
-/* What the guest reads of a transport in memory is what it would be told, whenever it may look. */
-static void check_shown(struct rv_instance *host)
+void plugin_host_check_shown(struct rv_instance *host)
 {
     const uint32_t *shown = (const uint32_t *)(const void *)host->region[0].bytes;
 
@@ -52,7 +51,7 @@ static void check_shown(struct rv_instance *host)
 static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     CHECK(line == 0 && line < host->class->irq_lines && host->class->irq_edge & 1);
-    check_shown(host);
+    plugin_host_check_shown(host);
     host->rises++;
 }
 
@@ -384,7 +383,7 @@ static void check_nothing_left(const struct rv_instance *host)
 
 void plugin_host_stop(struct rv_instance *host)
 {
-    check_shown(host);
+    plugin_host_check_shown(host);
     if (host->device)
         host->class->destroy(host->device);
     host->device = NULL;

@@ -208,6 +208,12 @@ extern const struct rv_access plugin_host_access;
 
 /* A 32-bit register. The accesses must succeed. */
 uint32_t plugin_host_get(struct rv_instance *host, uint64_t offset);
+
+/*
+ * What the guest reads of a virtio-mmio transport in memory is what it would be told. Looked at
+ * whenever the device interrupts and when it ends, too.
+ */
+void plugin_host_check_shown(struct rv_instance *host);
 void plugin_host_put(struct rv_instance *host, uint64_t offset, uint32_t value);
 
 /* One turn of the loop, after `ns` have passed: timers that are due, descriptors that are ready. */

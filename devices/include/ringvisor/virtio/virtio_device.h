@@ -62,6 +62,12 @@ struct virtio_device_class {
     /* Configuration space, little-endian: `len` bytes at `offset`, inside of config_size. */
     void (*config_read)(void *device, uint32_t offset, void *data, size_t len);
     void (*config_write)(void *device, uint32_t offset, const void *data, size_t len);
+    /*
+     * What config_read() says changes by config_write() and resets only, or the device tells of it:
+     * virtio_device_config_changed(), virtio_device_changed(). Then drivers of virtio-mmio read
+     * all registers in memory, without an exit, as they do of a device without such a space.
+     */
+    bool config_told;
 
     /* After a restart: one that was popped and not pushed, oldest first. NULL: push it empty. */
     void (*resubmit)(void *device, struct virtqueue *vq, const struct virtq_chain *chain);
@@ -134,6 +140,9 @@ void virtio_device_used(struct virtio_device *virtio, uint64_t queues);
 
 /* The configuration space has changed: tell the driver, of a held device when it goes on. */
 void virtio_device_config_changed(struct virtio_device *virtio);
+
+/* The configuration space has changed, and the driver needs no interrupt for that. */
+void virtio_device_changed(struct virtio_device *virtio);
 
 /* The driver broke a rule of the device type, as a request without a header. */
 void virtio_device_broken(struct virtio_device *virtio, unsigned queue, const char *what,

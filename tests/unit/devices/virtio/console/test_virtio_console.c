@@ -231,6 +231,7 @@ static void who_is_at_the_other_end_is_told(void **state)
 static void resize(struct fixture *f, unsigned port, uint16_t columns, uint16_t rows)
 {
     f->host.chr[port].callbacks.resized(f->host.chr[port].opaque, columns, rows);
+    plugin_host_check_shown(&f->host);
 }
 
 /* In Linux's order, which is not that of version 1.2 of the standard. */

@@ -80,6 +80,8 @@ static int echo_create(struct virtio_plugin *plugin, void *state, uint32_t flags
     echo->later = plugin->ops->property_bool(plugin->instance, "later");
     *config = (struct virtio_device_config){
         .features = VIRTIO_RING_FEATURES, .queues = 1, .limits = &limits};
+    if (plugin->ops->property_bool(plugin->instance, "space"))
+        config->config_size = 1;
     *device = echo;
     echo_last = echo;
     echos++;
@@ -111,8 +113,21 @@ static void echo_done(struct echo *echo)
         virtio_plugin_quiesced(echo->plugin);
 }
 
+/* Another value at each look: nobody is told of that. */
+static void echo_config_read(void *device, uint32_t offset, void *data, size_t len)
+{
+    static uint8_t looks;
+
+    looks++;
+    memset(data, looks, len);
+}
+
 static const struct virtio_plugin_class echo = {
-    .virtio = {.id = 42, .notify = echo_notify, .reset = echo_reset, .resubmit = echo_resubmit},
+    .virtio = {.id = 42,
+               .notify = echo_notify,
+               .config_read = echo_config_read,
+               .reset = echo_reset,
+               .resubmit = echo_resubmit},
     .create = echo_create,
     .destroy = echo_destroy,
     .quiesce = echo_quiesce,
@@ -120,6 +135,7 @@ static const struct virtio_plugin_class echo = {
 
 static const struct rv_property echo_properties[] = {
     {.name = "later", .type = RV_PROPERTY_BOOL, .value = "off", .help = "keep a request"},
+    {.name = "space", .type = RV_PROPERTY_BOOL, .value = "off", .help = "a configuration space"},
     {.name = "broken", .type = RV_PROPERTY_BOOL, .value = "off", .help = "cannot be made"},
     VIRTIO_PLUGIN_PROPERTIES,
     {.name = NULL},
@@ -432,6 +448,18 @@ static void registers_are_shown_and_kept_up_to_date(void **state)
     assert_int_equal(le32toh(shown[0x070 / 4]), 0);
 }
 
+static void a_configuration_space_that_nobody_tells_of_is_not_shown(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t value;
+
+    plugin_host_set(&f->host, "space", "on");
+    begin(f);
+    assert_false(f->host.region[0].shown);
+    value = rd(f, 0x100);
+    assert_int_not_equal(rd(f, 0x100), value);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -448,6 +476,7 @@ int main(void)
         TEST(an_acknowledgement_too_many_takes_no_interrupt),
         TEST(after_a_take_over_an_acknowledgement_may_be_an_old_one),
         TEST(registers_are_shown_and_kept_up_to_date),
+        TEST(a_configuration_space_that_nobody_tells_of_is_not_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

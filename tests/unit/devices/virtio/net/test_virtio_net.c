@@ -345,6 +345,7 @@ static void control_queue_does_what_was_negotiated_and_no_more(void **state)
         VIRTIO_NET_OK);
     ringvisor_device.regions[0].read(f->host.device, 0x100 + 4, 1, &value, NULL);
     assert_int_equal(value, 2);
+    plugin_host_check_shown(&f->host);
     assert_int_equal(control(f, 4, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, mac, 5),
                      VIRTIO_NET_ERR);
     assert_int_equal(control(f, 4, VIRTIO_NET_CTRL_GUEST_OFFLOADS,
