@@ -65,9 +65,8 @@ void loop_free(struct loop *loop)
     for (unsigned i = 0; i < loop->cores->nr_pcpus; i++)
         kicks += loop->cores->pcpus[i].kicks;
     log_debug("the vmm slept %" PRIu64 " times, %" PRIu64 " of them early because host CPUs were "
-              "scarce, kicked pCPUs %" PRIu64 " times, and left its CPU to them %" PRIu64 " times",
-              loop->cores->counts.sleeps, loop->cores->counts.short_polls, kicks,
-              loop->placement.moves);
+              "scarce, and kicked pCPUs %" PRIu64 " times",
+              loop->cores->counts.sleeps, loop->cores->counts.short_polls, kicks);
     if (loop->doorbell)
         event_free(loop->doorbell);
     if (loop->alarm)
@@ -217,9 +216,8 @@ static unsigned take_events(struct loop *loop, bool *asked)
 }
 
 /* True: a pCPU is to be kicked a little later. */
-static bool notify(struct loop *loop)
+static bool notify(struct cores *cores)
 {
-    struct cores *cores = loop->cores;
     bool due = false;
 
     for (unsigned i = 0; i < cores->nr_pcpus; i++) {
@@ -230,10 +228,6 @@ static bool notify(struct loop *loop)
         due |= pcpu_notify_soon(pcpu, (uint64_t)clock_now_ns());
         if (!pcpu->notify_due)
             tap_notified(pcpu);
-        if (pcpu->late >= PLACEMENT_LATE && cores->machine->threads) {
-            placement_leave(&loop->placement, clock_now_ns());
-            pcpu->late = 0;
-        }
     }
     return due;
 }
@@ -324,10 +318,7 @@ static void sleep_once(struct loop *loop)
     int64_t start = clock_now_ns();
 
     loop->cores->counts.sleeps++;
-    if (polling_contended(&loop->polling, start))
-        loop->cores->counts.short_polls++;
-    else
-        placement_relax(&loop->placement, start);
+    loop->cores->counts.short_polls += polling_contended(&loop->polling, start);
     set_waiting(loop->cores, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
     tap_sleep_begin();
@@ -351,7 +342,6 @@ enum loop_end loop_run(struct loop *loop)
     bool asked = false, sched_due, kick_due, quiet;
 
     polling_init(&loop->polling, clock_now_ns(), clock_thread_ns(), preemptions);
-    placement_init(&loop->placement);
     while (!loop->ended) {
         unsigned handled = take_events(loop, &asked);
 
@@ -367,7 +357,7 @@ enum loop_end loop_run(struct loop *loop)
         sched_due = schedule_is_due(loop);
         if (sched_due)
             schedule(loop);
-        kick_due = any_notify_due(loop->cores) && notify(loop);
+        kick_due = any_notify_due(loop->cores) && notify(loop->cores);
         if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS &&
             !(handled && left_work(loop))) {
             if (!sched_due && !kick_due)
@@ -379,13 +369,13 @@ enum loop_end loop_run(struct loop *loop)
         if (!quiet || !polling_contended(&loop->polling, loop->polling.now)) {
             turn(loop, false);
             obey(loop); /* a device or a client may have asked for something */
-            kick_due = notify(loop);
+            kick_due = notify(loop->cores);
         }
         if (polling_turn(&loop->polling, clock_now_ns(), clock_thread_ns(), since_turn,
                          quiet && !kick_due)) {
             obey(loop);
             schedule(loop);
-            if (!loop->ended && !notify(loop))
+            if (!loop->ended && !notify(loop->cores))
                 sleep_once(loop);
         }
         loop->cores->counts.polls += looks;

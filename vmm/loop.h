@@ -10,7 +10,6 @@
 #include <stdbool.h>
 
 #include "vmm/cpu/cores.h"
-#include "vmm/cpu/placement.h"
 #include "vmm/cpu/polling.h"
 #include "vmm/vm/vm.h"
 
@@ -35,7 +34,6 @@ struct loop {
     bool ended;
     enum loop_end end;
     struct polling polling;
-    struct placement placement;
 };
 
 /* 0 or -ENOMEM after a message. */

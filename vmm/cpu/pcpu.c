@@ -245,10 +245,8 @@ static int push(struct pcpu *pcpu, const struct rv_command *command)
     memcpy((uint8_t *)slot + sizeof(slot->seq), (const uint8_t *)command + sizeof(slot->seq),
            sizeof(*slot) - sizeof(slot->seq));
     slot->vcpu = (uint16_t)(command->vcpu + pcpu->machine->first_vcpu);
-    if (command->op == RV_COMMAND_REPLY) {
+    if (command->op == RV_COMMAND_REPLY)
         slot->arg[1] = cpu_mask(pcpu->machine, command->arg[1]);
-        pcpu->replied = true;
-    }
     rv_ring_publish(&slot->seq, head);
     pcpu->command_head = head + 1;
     rv_store_relaxed(&channel->command_head.v, head + 1);
@@ -306,15 +304,9 @@ void pcpu_notify(struct pcpu *pcpu)
 
 bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now)
 {
-    bool asleep;
-
     if (!pcpu->notify_due)
         return false;
-    asleep = rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v);
-    if (pcpu->replied)
-        pcpu->late = asleep ? pcpu->late + 1 : 0;
-    pcpu->replied = false;
-    if (asleep) {
+    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v)) {
         pcpu->notify_due = false;
         kick(pcpu);
         return false;

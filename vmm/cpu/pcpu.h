@@ -32,8 +32,6 @@ struct pcpu {
     struct vcpu *vcpu;    /* live there, or NULL */
     bool guest_runs;      /* not in a blocking exit: only a kick makes the stub check its ring */
     bool notify_due;      /* commands were pushed since it was last notified */
-    bool replied;         /* one of them is a reply */
-    unsigned late;        /* so many replies in a row found the stub asleep */
     uint64_t kick_at;     /* when a guest that still runs gets a kick; 0: not decided yet */
     uint64_t kicks;       /* how many it got: for people */
     bool lost;            /* it broke the protocol or does not answer; already logged */

@@ -98,7 +98,6 @@ static const int always[] = {
     SCMP_SYS(membarrier),
     SCMP_SYS(sched_yield),
     SCMP_SYS(sched_getaffinity),
-    SCMP_SYS(sched_setaffinity), /* of processes of the same user; see vmm/cpu/placement.h */
     SCMP_SYS(getcpu),
     SCMP_SYS(restart_syscall),
     SCMP_SYS(rt_sigprocmask),

@@ -332,32 +332,6 @@ static void a_kick_that_can_wait_is_spared_if_the_guest_exits(void **state)
     assert_int_equal(kicks, 3);
 }
 
-static void reply(bool asleep)
-{
-    struct rv_command c = {.op = RV_COMMAND_REPLY};
-
-    pcpu_push(&pcpu, &c);
-    channel->command_waiting.v = asleep;
-    pcpu_notify_soon(&pcpu, 1000);
-}
-
-static void replies_that_find_the_stub_asleep_are_counted(void **state)
-{
-    struct rv_command c = {.op = RV_COMMAND_INJECT};
-
-    reply(true);
-    reply(true);
-    assert_int_equal(pcpu.late, 2);
-    pcpu_push(&pcpu, &c); /* a guest that is idle sleeps for another reason */
-    channel->command_waiting.v = 1;
-    pcpu_notify_soon(&pcpu, 1000);
-    assert_int_equal(pcpu.late, 2);
-    reply(true);
-    assert_int_equal(pcpu.late, 3);
-    reply(false);
-    assert_int_equal(pcpu.late, 0);
-}
-
 static void illegal_events_lose_the_pcpu(void **state)
 {
     static const struct {
@@ -533,7 +507,6 @@ int main(void)
         cmocka_unit_test_setup(a_call_without_room_says_so, setup),
         cmocka_unit_test_setup(the_doorbell_rings_only_when_it_must, setup),
         cmocka_unit_test_setup(a_kick_that_can_wait_is_spared_if_the_guest_exits, setup),
-        cmocka_unit_test_setup(replies_that_find_the_stub_asleep_are_counted, setup),
         cmocka_unit_test_setup(illegal_events_lose_the_pcpu, setup),
         cmocka_unit_test_setup(an_event_with_a_wrong_sequence_is_not_there, setup),
         cmocka_unit_test_setup(a_blocking_exit_stops_the_guest, setup),
