@@ -232,25 +232,6 @@ static bool notify(struct cores *cores)
     return due;
 }
 
-static bool any_event(const struct cores *cores)
-{
-    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
-        if (pcpu_has_event(&cores->pcpus[i]))
-            return true;
-    }
-    return false;
-}
-
-/* May notify() have anything to do? */
-static bool any_notify_due(const struct cores *cores)
-{
-    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
-        if (cores->pcpus[i].notify_due)
-            return true;
-    }
-    return false;
-}
-
 /*
  * Look at the rings again, at most `most` times in vain: how often that was. Nobody has anything to
  * do before an event is there, so a look has few instructions, and the vmm sees the event early.
@@ -259,7 +240,7 @@ static unsigned look_on(const struct cores *cores, unsigned most)
 {
     unsigned looks = 0;
 
-    while (looks < most && !any_event(cores)) {
+    while (looks < most && !cores_have_event(cores)) {
         relax();
         looks++;
     }
@@ -322,7 +303,7 @@ static void sleep_once(struct loop *loop)
     set_waiting(loop->cores, 1);
     rv_fence(); /* pairs with the fence in the stub's rv_ring_wants_wakeup */
     tap_sleep_begin();
-    turn(loop, !any_event(loop->cores));
+    turn(loop, !cores_have_event(loop->cores));
     tap_sleep_end();
     set_waiting(loop->cores, 0);
     polling_woke(&loop->polling, start, clock_now_ns(), clock_thread_ns());
@@ -357,7 +338,7 @@ enum loop_end loop_run(struct loop *loop)
         sched_due = schedule_is_due(loop);
         if (sched_due)
             schedule(loop);
-        kick_due = any_notify_due(loop->cores) && notify(loop->cores);
+        kick_due = notify(loop->cores);
         if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS &&
             !(handled && left_work(loop))) {
             if (!sched_due && !kick_due)

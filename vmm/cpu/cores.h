@@ -88,3 +88,13 @@ void cores_decide(struct cores *cores, struct pcpu *pcpu, const struct rv_comman
 
 /* After that, and before a vCPU runs: handle what they have left (`handle_left`). */
 void cores_handle_left(struct cores *cores);
+
+/* Is there an event of any pCPU? It may still turn out to be illegal. */
+static inline bool cores_have_event(const struct cores *cores)
+{
+    for (unsigned i = 0; i < cores->nr_pcpus; i++) {
+        if (pcpu_has_event(&cores->pcpus[i]))
+            return true;
+    }
+    return false;
+}

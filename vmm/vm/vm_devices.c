@@ -89,10 +89,7 @@ static bool device_writes_pending(void *opaque)
     const struct vm *vm = opaque;
 
     rv_fence(); /* what the device wrote to guest memory, before the look at the rings */
-    for (unsigned i = 0; vm->cores && i < vm->cores->nr_pcpus; i++)
-        if (pcpu_has_event(&vm->cores->pcpus[i]))
-            return true;
-    return false;
+    return vm->cores && cores_have_event(vm->cores);
 }
 
 static void device_post(void *opaque, ipa_t start, uint64_t size)
