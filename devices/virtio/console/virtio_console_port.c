@@ -145,10 +145,11 @@ static void console_chr_resized(void *opaque, uint16_t columns, uint16_t rows)
 
     p->columns = columns;
     p->rows = rows;
-    virtio_device_changed(&c->plugin->virtio);
     if (p->index == 0 &&
         virtio_device_features(&c->plugin->virtio) & VIRTIO_FEATURE(VIRTIO_CONSOLE_F_SIZE))
         virtio_device_config_changed(&c->plugin->virtio);
+    else
+        virtio_device_changed(&c->plugin->virtio);
     if (!s->ready || p->name)
         return;
     s->news |= NEWS_SIZE;

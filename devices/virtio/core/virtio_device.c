@@ -286,6 +286,7 @@ static bool virtio_device_accept(struct virtio_device *virtio)
 
 static void virtio_device_go(struct virtio_device *virtio)
 {
+    virtio_device_changed(virtio); /* before an interrupt tells of what is done here */
     virtio_device_update_queues(virtio);
     if (virtio->class->driver_ok)
         virtio->class->driver_ok(virtio->device);

@@ -51,6 +51,7 @@ void plugin_host_check_shown(struct rv_instance *host)
 static void host_irq_pulse(struct rv_instance *host, unsigned line)
 {
     CHECK(line == 0 && line < host->class->irq_lines && host->class->irq_edge & 1);
+    plugin_host_check_shown(host);
     host->rises++;
 }
 

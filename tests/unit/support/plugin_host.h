@@ -210,8 +210,8 @@ extern const struct rv_access plugin_host_access;
 uint32_t plugin_host_get(struct rv_instance *host, uint64_t offset);
 
 /*
- * What the guest reads of a virtio-mmio transport in memory is what it would be told, once a write
- * is over. Looked at when the device ends, too.
+ * What the guest reads of a virtio-mmio transport in memory is what it would be told. Looked at
+ * whenever the device interrupts and when it ends, too.
  */
 void plugin_host_check_shown(struct rv_instance *host);
 void plugin_host_put(struct rv_instance *host, uint64_t offset, uint32_t value);

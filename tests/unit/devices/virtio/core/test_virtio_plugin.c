@@ -351,13 +351,19 @@ static void acknowledge(struct fixture *f)
     assert_int_equal(ringvisor_device.regions[0].write(f->host.device, 0x064, 4, 1, &posted), 0);
 }
 
-/* Two answers. An acknowledgement of the first comes after both. */
-static void begin_two_answers(struct fixture *f, bool pending)
+/* The device has answered, and interrupted. */
+static void begin_with_an_answer(struct fixture *f)
 {
     begin(f);
     bring_up(f);
     ask(f);
     assert_int_equal(f->host.rises, 1);
+}
+
+/* Two answers. An acknowledgement of the first comes after both. */
+static void begin_two_answers(struct fixture *f, bool pending)
+{
+    begin_with_an_answer(f);
     f->host.pending = pending;
     ask(f);
     f->host.pending = false;
@@ -392,9 +398,7 @@ static void an_acknowledgement_too_many_takes_no_interrupt(void **state)
 {
     struct fixture *f = *state;
 
-    begin(f);
-    bring_up(f);
-    ask(f);
+    begin_with_an_answer(f);
     acknowledge(f);
     f->host.pending = true; /* the second one */
     ask(f);
@@ -410,9 +414,7 @@ static void after_a_take_over_an_acknowledgement_may_be_an_old_one(void **state)
 {
     struct fixture *f = *state;
 
-    begin(f);
-    bring_up(f);
-    ask(f);
+    begin_with_an_answer(f);
     take_over(f);
     ringvisor_device.resume(f->host.device);
     f->host.rises = 0;
