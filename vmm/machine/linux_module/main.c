@@ -133,6 +133,7 @@ out:
 
 static int __init ringvisor_init(void)
 {
+    bool removed;
     int error;
 
     cpus_read_lock();
@@ -164,10 +165,12 @@ out_hooks:
 out_hotplug:
     cpuhp_remove_state_nocalls(hotplug);
 out:
-    if (!remove()) {
-        doorbell_stop();
+    removed = remove() == 0;
+    doorbell_stop(); /* its handler is the module's, whatever became of the stub */
+    if (removed)
         stub_free(&stub);
-    }
+    else
+        pr_err("the stub could not be removed: its memory stays taken\n");
     return error;
 }
 
