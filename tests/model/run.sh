@@ -69,4 +69,13 @@ check "$wrong" TAKES_FIRST
 check "$wrong" NO_ATOMIC
 check "sleeps for ever" KICKS_FIRST
 check "sleeps for ever" NO_LOOK
+
+model=ack
+for driver in ONCE TWICE UNTIL; do
+    check holds "$driver"
+done
+for fault in NO_LOOK NO_DEVICE_FENCE NO_STUB_FENCE TRUSTS NO_TELL EDGE_FIRST QUEUE_FIRST; do
+    check "sleeps for ever" ONCE "$fault"
+done
+check "sleeps for ever" TWICE COUNTS_ONE
 exit "$failed"

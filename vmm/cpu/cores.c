@@ -249,6 +249,15 @@ int cores_call(struct cores *cores, struct rv_command *command, uint64_t *value)
     return pcpu_call(pcpu ? pcpu : &cores->pcpus[0], command, value);
 }
 
+unsigned cores_posted(const struct cores *cores, uint64_t start, uint64_t size)
+{
+    unsigned posted = 0;
+
+    for (unsigned i = 0; i < cores->nr_pcpus; i++)
+        posted += pcpu_posted(&cores->pcpus[i], start, size);
+    return posted;
+}
+
 bool cores_begin(struct cores *cores, struct pcpu *pcpu, const struct rv_event *event)
 {
     const struct rv_event *current = &pcpu->journal->current;

@@ -89,6 +89,9 @@ void cores_decide(struct cores *cores, struct pcpu *pcpu, const struct rv_comman
 /* After that, and before a vCPU runs: handle what they have left (`handle_left`). */
 void cores_handle_left(struct cores *cores);
 
+/* pcpu_posted() of all pCPUs. */
+unsigned cores_posted(const struct cores *cores, uint64_t start, uint64_t size);
+
 /* Is there an event of any pCPU? It may still turn out to be illegal. */
 static inline bool cores_have_event(const struct cores *cores)
 {

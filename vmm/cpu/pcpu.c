@@ -353,6 +353,32 @@ void pcpu_strike(struct pcpu *pcpu, uint32_t at)
     __atomic_store_n(&journal->first, first, __ATOMIC_RELEASE);
 }
 
+/* How far the write goes is not looked at: no access has more than 8 bytes. */
+static bool is_posted_to(const volatile struct rv_event *event, uint64_t start, uint64_t size)
+{
+    uint64_t ipa = event->ipa;
+
+    return event->type == RV_EVENT_POSTED && (ipa - start < size || start - ipa < sizeof(uint64_t));
+}
+
+unsigned pcpu_posted(const struct pcpu *pcpu, uint64_t start, uint64_t size)
+{
+    const struct pcpu_journal *journal = pcpu->journal;
+    uint32_t at = pcpu->event_tail;
+    unsigned posted = 0;
+
+    for (uint32_t i = journal->first; pcpu->nr_deferred && i != journal->last; i++)
+        posted += is_posted_to(pcpu_slot(pcpu, i), start, size);
+    for (; at - pcpu->event_tail < RV_EVENT_ENTRIES; at++) {
+        const struct rv_event *event = &pcpu->channel->event[at % RV_EVENT_ENTRIES];
+
+        if (!rv_ring_ready(&event->seq, at))
+            break;
+        posted += is_posted_to(event, start, size);
+    }
+    return posted;
+}
+
 /* The event is in the journal before it is nowhere else. */
 static void set_current(struct pcpu *pcpu, const struct rv_event *event)
 {

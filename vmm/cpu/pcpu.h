@@ -155,6 +155,12 @@ static inline bool pcpu_has_event(const struct pcpu *pcpu)
 }
 
 /*
+ * How many posted writes to these addresses, or within 8 bytes in front of them, are among the events
+ * that pcpu_next_event() has not given yet.
+ */
+unsigned pcpu_posted(const struct pcpu *pcpu, uint64_t start, uint64_t size);
+
+/*
  * The VM that the stub has stopped with this RV_EVENT_REFUSED: the one that the command
  * named. RV_MAX_VMS: unknown, as when the stub refused not a command but a ring index.
  */

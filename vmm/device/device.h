@@ -77,8 +77,8 @@ struct device_env {
     void (*rom_written)(void *opaque, unsigned index, uint64_t offset, uint64_t size);
     /* Writes to [start, start + size) may be posted from now on; size 0: none. NULL: never. */
     void (*post)(void *opaque, ipa_t start, uint64_t size);
-    /* See writes_pending in <ringvisor/vmm.h>. NULL: never. */
-    bool (*writes_pending)(void *opaque);
+    /* See writes_pending in <ringvisor/vmm.h>. NULL: none. */
+    uint32_t (*writes_pending)(void *opaque, ipa_t start, uint64_t size);
 };
 
 /* The instance, by its name in the plugin ABI. */

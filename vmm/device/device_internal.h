@@ -142,7 +142,8 @@ bool device_has_rings(const struct rv_instance *instance);
 /* device_region.c */
 void *device_region_memory(struct rv_instance *instance, uint32_t region);
 void device_region_show(struct rv_instance *instance, uint32_t region, bool shown);
-bool device_writes_pending(struct rv_instance *instance);
+uint32_t device_writes_pending(struct rv_instance *instance, uint32_t region, uint64_t offset,
+                               uint64_t size);
 void device_region_post(struct rv_instance *instance, uint32_t region, uint64_t offset,
                         uint64_t size);
 void device_region_dirty(struct rv_instance *instance, uint32_t region, uint64_t offset,

@@ -75,24 +75,41 @@ void device_region_dirty(struct rv_instance *instance, uint32_t region, uint64_t
                                   found->base.v % RV_PAGE_SIZE + offset, len);
 }
 
-void device_region_post(struct rv_instance *instance, uint32_t region, uint64_t offset,
-                        uint64_t size)
+/* Where these bytes of the region are. False after a message: there are no such, or nowhere. */
+static bool place(struct rv_instance *instance, uint32_t region, uint64_t offset, uint64_t size,
+                  const char *what, ipa_t *start)
 {
     const struct device_region *found;
 
     if (region >= instance->nr_regions || device_pci_slot(instance)) {
-        device_bug(instance, "region_post of region %u, which it has not or which is on PCI",
-                   region);
-        return;
+        device_bug(instance, "%s of region %u, which it has not or which is on PCI", what, region);
+        return false;
     }
     found = &instance->regions[region];
-    if (offset > found->region->bytes || size > found->region->bytes - offset)
-        device_bug(instance, "region_post beyond region %u", region);
-    else if (instance->env.post)
-        instance->env.post(instance->env.opaque, ipa(found->base.v + offset), size);
+    if (offset > found->region->bytes || size > found->region->bytes - offset) {
+        device_bug(instance, "%s beyond region %u", what, region);
+        return false;
+    }
+    *start = ipa(found->base.v + offset);
+    return true;
 }
 
-bool device_writes_pending(struct rv_instance *instance)
+void device_region_post(struct rv_instance *instance, uint32_t region, uint64_t offset,
+                        uint64_t size)
 {
-    return instance->env.writes_pending && instance->env.writes_pending(instance->env.opaque);
+    ipa_t start;
+
+    if (place(instance, region, offset, size, "region_post", &start) && instance->env.post)
+        instance->env.post(instance->env.opaque, start, size);
+}
+
+uint32_t device_writes_pending(struct rv_instance *instance, uint32_t region, uint64_t offset,
+                               uint64_t size)
+{
+    ipa_t start;
+
+    if (!place(instance, region, offset, size, "writes_pending", &start) ||
+        !instance->env.writes_pending)
+        return 0;
+    return instance->env.writes_pending(instance->env.opaque, start, size);
 }

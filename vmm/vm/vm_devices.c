@@ -84,12 +84,12 @@ static void device_rom_written(void *opaque, unsigned index, uint64_t offset, ui
 }
 
 /* Whoever publishes an event has a full fence before the vCPU goes on: rv_ring_wants_wakeup(). */
-static bool device_writes_pending(void *opaque)
+static uint32_t device_writes_pending(void *opaque, ipa_t start, uint64_t size)
 {
     const struct vm *vm = opaque;
 
     rv_fence(); /* what the device wrote to guest memory, before the look at the rings */
-    return vm->cores && cores_have_event(vm->cores);
+    return vm->cores ? cores_posted(vm->cores, start.v, size) : 0;
 }
 
 static void device_post(void *opaque, ipa_t start, uint64_t size)

@@ -348,13 +348,14 @@ struct rv_vmm_ops {
                         uint64_t size);
 
     /*
-     * Have vCPUs made accesses of which the devices have not been told yet? If not, a vCPU sees
-     * after its next write what this device has written to guest memory before. So a device
-     * whose driver acknowledges interrupts by a posted write asks this when it interrupts:
-     * if true, an acknowledgement that comes may be of an earlier interrupt, and this one has to
-     * be made again.
+     * How many posted writes to these bytes of the region have vCPUs made, at most, of which the
+     * device has not been told yet? After any later one, a vCPU sees what this device has written to
+     * guest memory before. So a device whose driver acknowledges interrupts by a posted write asks
+     * this when it interrupts: so many acknowledgements that come may be of earlier interrupts, and
+     * after each of them this one has to be made again.
      */
-    bool (*writes_pending)(struct rv_instance *instance);
+    uint32_t (*writes_pending)(struct rv_instance *instance, uint32_t region, uint64_t offset,
+                               uint64_t size);
 };
 
 /* Does the vmm that runs have this operation? For those that version 1 did not have. */

@@ -25,6 +25,16 @@ void virtio_device_update_irq(struct virtio_device *virtio)
     virtio->env.irq(virtio->env.opaque, virtio->state->interrupt_status != 0);
 }
 
+/* The acknowledgements that are on their way do not mean what is told now. */
+static void virtio_device_expect(struct virtio_device *virtio)
+{
+    const struct virtio_env *env = &virtio->env;
+    uint32_t unheard = env->unheard ? env->unheard(env->opaque) : 0;
+
+    if (virtio->again < unheard)
+        virtio->again = unheard;
+}
+
 /* By a message, if the driver has asked for messages; else by the line. */
 static void virtio_device_interrupt(struct virtio_device *virtio, uint32_t cause, uint32_t vector)
 {
@@ -33,7 +43,7 @@ static void virtio_device_interrupt(struct virtio_device *virtio, uint32_t cause
     if (env->message && env->message(env->opaque, vector))
         return;
     virtio->state->interrupt_status |= cause;
-    virtio->again |= env->unheard && env->unheard(env->opaque);
+    virtio_device_expect(virtio);
     virtio_device_update_irq(virtio);
 }
 
@@ -43,16 +53,12 @@ static void virtio_device_interrupt(struct virtio_device *virtio, uint32_t cause
  */
 void virtio_device_acknowledge(struct virtio_device *virtio, uint32_t causes)
 {
-    uint32_t acknowledged = virtio->state->interrupt_status & causes;
-    bool again = virtio->again && acknowledged;
-
-    virtio->state->interrupt_status &= ~acknowledged;
-    virtio->env.irq(virtio->env.opaque, false);
-    virtio->again &= !again;
-    if (again)
-        virtio_device_interrupt(virtio, acknowledged, VIRTIO_NO_VECTOR);
+    if (virtio->again)
+        virtio->again--;
     else
-        virtio_device_update_irq(virtio);
+        virtio->state->interrupt_status &= ~causes;
+    virtio->env.irq(virtio->env.opaque, false);
+    virtio_device_update_irq(virtio);
 }
 
 void virtio_device_changed(struct virtio_device *virtio)
@@ -94,7 +100,8 @@ static void virtio_device_tell(struct virtio_device *virtio)
         if (causes & VIRTIO_INTERRUPT_QUEUE)
             virtio_device_used(virtio, UINT64_MAX);
     }
-    virtio->again |= causes != 0 && virtio->env.unheard; /* an acknowledgement may be on its way */
+    if (causes)
+        virtio_device_expect(virtio);
     virtio_device_update_irq(virtio);
 }
 
@@ -228,7 +235,7 @@ static void virtio_device_clear(struct virtio_device *virtio)
     state->queue_sel = 0;
     state->interrupt_status = 0;
     state->config_vector = VIRTIO_NO_VECTOR;
-    virtio->again = false;
+    virtio->again = 0;
     virtio_device_update_irq(virtio);
     /* Last: with these the driver knows that all the rest is done. */
     state->resetting = 0;

@@ -237,11 +237,14 @@ static void virtio_plugin_changed(void *opaque)
     virtio_shown_update(opaque);
 }
 
-static bool virtio_plugin_unheard(void *opaque)
+static uint32_t virtio_plugin_unheard(void *opaque)
 {
     const struct virtio_plugin *plugin = opaque;
 
-    return RV_HAS_OP(plugin->ops, writes_pending) && plugin->ops->writes_pending(plugin->instance);
+    if (!RV_HAS_OP(plugin->ops, writes_pending))
+        return 0;
+    return plugin->ops->writes_pending(plugin->instance, 0, VIRTIO_MMIO_INTERRUPT_ACK,
+                                       sizeof(uint32_t));
 }
 
 static void virtio_plugin_log(void *opaque, const char *fmt, ...)
@@ -296,7 +299,6 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
                              .dirty = virtio_plugin_dirty,
                              .irq = virtio_plugin_irq,
                              .changed = virtio_plugin_changed,
-                             .unheard = virtio_plugin_unheard,
                              .log = virtio_plugin_log};
     void *block;
     int error;
@@ -319,6 +321,7 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
         return error;
     }
     env.message = plugin->pci ? virtio_plugin_message : NULL;
+    env.unheard = plugin->pci ? NULL : virtio_plugin_unheard;
     virtio_shown_open(plugin, &config);
     block = ops->state_block(instance, "virtio", VIRTIO_STATE_VERSION,
                              virtio_device_state_size(&config));

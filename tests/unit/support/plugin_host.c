@@ -162,8 +162,13 @@ static void host_region_post(struct rv_instance *host, uint32_t region, uint64_t
     host->region[region].posted = size;
 }
 
-static bool host_writes_pending(struct rv_instance *host)
+static uint32_t host_writes_pending(struct rv_instance *host, uint32_t region, uint64_t offset,
+                                    uint64_t size)
 {
+    const struct rv_range *posted = host->class->regions[region].posted;
+
+    CHECK(region < PLUGIN_HOST_REGIONS && posted && size != 0);
+    CHECK(offset >= posted->start && offset + size <= posted->start + posted->size);
     return host->pending;
 }
 

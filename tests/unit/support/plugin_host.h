@@ -125,7 +125,7 @@ struct rv_instance {
         uint64_t posted; /* bytes of it whose writes may be posted, by region_post */
         uint64_t dirty;  /* bytes that were told */
     } region[PLUGIN_HOST_REGIONS];
-    bool pending;                                    /* what writes_pending says */
+    uint32_t pending;                                /* what writes_pending says */
     void (*shown_changed)(struct rv_instance *host); /* bytes that the guest is shown; or NULL */
 
     /*

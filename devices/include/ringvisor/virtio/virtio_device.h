@@ -90,8 +90,8 @@ struct virtio_device {
     struct virtqueue *queues;
     unsigned queue_count;
     uint32_t config_size;
-    bool held;  /* from virtio_device_init() and virtio_device_hold() to virtio_device_resume() */
-    bool again; /* the next acknowledgement may be of an interrupt before the last one */
+    bool held; /* from virtio_device_init() and virtio_device_hold() to virtio_device_resume() */
+    uint32_t again; /* so many acknowledgements may be of interrupts before the last one */
     bool logged_violation;
     bool logged_register;
 };

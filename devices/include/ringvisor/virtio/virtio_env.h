@@ -27,12 +27,12 @@ struct virtio_env {
 
     /*
      * virtio-mmio, where the driver may read registers in memory, and acknowledge late. changed:
-     * registers other than InterruptStatus may read otherwise now. unheard: may the driver have
-     * made writes of which the device does not know yet? If not, it sees what was written to
-     * guest memory before when it makes the next. NULL: nobody cares, and no.
+     * registers other than InterruptStatus may read otherwise now. unheard: how many
+     * acknowledgements may the driver have made of which the device does not know yet? When it has
+     * made a later one, it sees what was written to guest memory before. NULL: nobody cares, and none.
      */
     void (*changed)(void *opaque);
-    bool (*unheard)(void *opaque);
+    uint32_t (*unheard)(void *opaque);
 
     /* A message for the user, once for each kind of fault of the guest. */
     void (*log)(void *opaque, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

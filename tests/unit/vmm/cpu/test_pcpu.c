@@ -491,6 +491,62 @@ static void a_session_has_the_stubs_numbers_in_the_rings(void **state)
     assert_true(pcpu.lost);
 }
 
+static unsigned posted(uint64_t start, uint64_t size)
+{
+    return pcpu_posted(&pcpu, start, size);
+}
+
+static void posted_write_counts_until_it_is_given(void **state)
+{
+    struct rv_event event;
+
+    assert_int_equal(posted(0, UINT64_MAX), 0);
+    stub_sends((struct rv_event){.type = RV_EVENT_EOI, .ipa = 0x1064});
+    stub_sends((struct rv_event){.type = RV_EVENT_POSTED, .ipa = 0x1050});
+    assert_int_equal(posted(0x1064, 4), 0);
+    assert_int_equal(posted(0x1050, 4), 1);
+    stub_sends((struct rv_event){.type = RV_EVENT_POSTED, .ipa = 0x1064});
+    stub_sends((struct rv_event){.type = RV_EVENT_POSTED, .ipa = 0x1064});
+    assert_int_equal(posted(0x1068, 4), 2); /* 64 bits have that, too */
+    assert_int_equal(posted(0x106c, 4), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(posted(0x1064, 4), i < 3 ? 2 : 1);
+        assert_true(pcpu_next_event(&pcpu, &event));
+    }
+    assert_int_equal(event.ipa, 0x1064);
+    assert_int_equal(posted(0x1064, 4), 0); /* it is being handled */
+}
+
+static void posted_write_that_was_put_aside_counts(void **state)
+{
+    struct rv_command c = {.op = RV_COMMAND_SAVE};
+    struct rv_event event;
+
+    stub_sends((struct rv_event){.type = RV_EVENT_EOI});
+    stub_sends((struct rv_event){.type = RV_EVENT_POSTED, .ipa = 0x1064});
+    pcpu.guest_runs = true;
+    on_kick = stub_answers;
+    assert_int_equal(pcpu_call(&pcpu, &c, NULL), 0);
+    stub_sends((struct rv_event){.type = RV_EVENT_POSTED, .ipa = 0x1064});
+    for (unsigned left = 3; left-- > 0;) {
+        assert_int_equal(posted(0x1064, 4), left < 2 ? left + 1 : 2);
+        assert_true(pcpu_next_event(&pcpu, &event));
+    }
+    assert_int_equal(posted(0, UINT64_MAX), 0); /* nor what its slot in the journal was */
+}
+
+/* A guest that writes faster than the vmm takes it. */
+static void posted_write_at_the_end_of_a_full_ring_counts(void **state)
+{
+    setup_at(0xffffffc0u);
+    for (unsigned i = 1; i < RV_EVENT_ENTRIES; i++)
+        stub_sends((struct rv_event){.type = RV_EVENT_POSTED, .ipa = 0x2000});
+    assert_int_equal(posted(0x1064, 4), 0);
+    stub_sends((struct rv_event){.type = RV_EVENT_POSTED, .ipa = 0x1064});
+    assert_int_equal(posted(0x1064, 4), 1);
+    assert_int_equal(posted(0x2000, 4), RV_EVENT_ENTRIES - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -515,6 +571,9 @@ int main(void)
         cmocka_unit_test_setup(interrupt_without_a_list_register_is_in_the_page_at_once, setup),
         cmocka_unit_test_setup(a_session_has_the_stubs_numbers_in_the_rings, setup),
         cmocka_unit_test_setup(more_interrupts_than_a_vcpu_can_have_lose_the_pcpu, setup),
+        cmocka_unit_test_setup(posted_write_counts_until_it_is_given, setup),
+        cmocka_unit_test_setup(posted_write_that_was_put_aside_counts, setup),
+        cmocka_unit_test_setup(posted_write_at_the_end_of_a_full_ring_counts, setup),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 

@@ -366,6 +366,34 @@ static void region_names_what_is_posted_for_a_while(void **state)
     fixture_free(f);
 }
 
+static uint32_t writes_pending(void *opaque, ipa_t start, uint64_t size)
+{
+    return start.v == BASE + 0x10010 && size == 4 ? 3 : 0;
+}
+
+static void device_asks_how_many_writes_to_its_registers_are_pending(void **state)
+{
+    struct fixture *f = fixture_new("memory");
+    struct rv_instance *device;
+
+    f->env.rom_new = rom_new;
+    f->env.rom_show = rom_show;
+    f->env.rom_written = rom_written;
+    f->env.writes_pending = writes_pending;
+    assert_int_equal(create(f, "memory", BASE, 1, &device), 0);
+    assert_int_equal(device_ops.writes_pending(device, 1, 0x10, 4), 3);
+    assert_int_equal(device_ops.writes_pending(device, 1, 0x14, 4), 0);
+    capture();
+    assert_int_equal(device_ops.writes_pending(device, 1, UINT64_MAX, 4), 0);
+    assert_int_equal(device_ops.writes_pending(device, 2, 0x10, 4), 0);
+    release();
+    assert_non_null(strstr(messages, "writes_pending beyond region 1"));
+    assert_non_null(strstr(messages, "writes_pending of region 2"));
+    f->env.writes_pending = NULL;
+    device_destroy(device);
+    fixture_free(f);
+}
+
 static void vm_without_memory_for_a_region_refuses_the_device(void **state)
 {
     struct fixture *f = fixture_new("memory");
@@ -523,6 +551,7 @@ int main(void)
         TEST(memory_that_is_pinned_is_not_given_back),
         TEST(region_with_memory_is_the_vms_to_show),
         TEST(region_names_what_is_posted_for_a_while),
+        TEST(device_asks_how_many_writes_to_its_registers_are_pending),
         TEST(vm_without_memory_for_a_region_refuses_the_device),
         TEST(instance_is_quiet_until_it_is_resumed_and_after_what_is_in_flight),
         TEST(event_and_counter_reach_the_other_side),

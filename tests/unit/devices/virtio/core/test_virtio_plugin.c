@@ -361,12 +361,12 @@ static void begin_with_an_answer(struct fixture *f)
 }
 
 /* Two answers. An acknowledgement of the first comes after both. */
-static void begin_two_answers(struct fixture *f, bool pending)
+static void begin_two_answers(struct fixture *f, uint32_t pending)
 {
     begin_with_an_answer(f);
     f->host.pending = pending;
     ask(f);
-    f->host.pending = false;
+    f->host.pending = 0;
     assert_int_equal(f->host.rises, 1); /* the line is high already */
 }
 
@@ -374,7 +374,7 @@ static void what_may_have_been_acknowledged_too_early_interrupts_again(void **st
 {
     struct fixture *f = *state;
 
-    begin_two_answers(f, true);
+    begin_two_answers(f, 1);
     acknowledge(f);
     assert_int_equal(f->host.rises, 2);
     assert_int_equal(rd(f, 0x060), 1);
@@ -383,11 +383,26 @@ static void what_may_have_been_acknowledged_too_early_interrupts_again(void **st
     assert_int_equal(rd(f, 0x060), 0);
 }
 
+/* Each of them may be older than the answer. One that comes after them is not. */
+static void so_many_acknowledgements_on_their_way_so_many_interrupts_more(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_two_answers(f, 3);
+    f->host.pending = 100; /* those that come meanwhile are later */
+    for (unsigned i = 0; i < 4; i++) {
+        assert_int_equal(rd(f, 0x060), 1);
+        acknowledge(f);
+    }
+    assert_int_equal(f->host.rises, 4);
+    assert_int_equal(rd(f, 0x060), 0);
+}
+
 static void what_was_seen_does_not_interrupt_again(void **state)
 {
     struct fixture *f = *state;
 
-    begin_two_answers(f, false);
+    begin_two_answers(f, 0);
     acknowledge(f);
     assert_int_equal(f->host.rises, 1);
     assert_int_equal(rd(f, 0x060), 0);
@@ -400,23 +415,25 @@ static void an_acknowledgement_too_many_takes_no_interrupt(void **state)
 
     begin_with_an_answer(f);
     acknowledge(f);
-    f->host.pending = true; /* the second one */
+    f->host.pending = 1; /* the second one */
     ask(f);
-    f->host.pending = false;
+    f->host.pending = 0;
     assert_int_equal(f->host.rises, 2);
     acknowledge(f);
     assert_int_equal(f->host.rises, 3);
     assert_int_equal(rd(f, 0x060), 1);
 }
 
-/* An acknowledgement of the process before may still be in a ring. */
+/* One that was made before may still be in a ring. */
 static void after_a_take_over_an_acknowledgement_may_be_an_old_one(void **state)
 {
     struct fixture *f = *state;
 
     begin_with_an_answer(f);
     take_over(f);
+    f->host.pending = 1;
     ringvisor_device.resume(f->host.device);
+    f->host.pending = 0;
     f->host.rises = 0;
     acknowledge(f);
     assert_int_equal(f->host.rises, 1);
@@ -474,6 +491,7 @@ int main(void)
         TEST(what_the_user_switches_off_is_not_offered),
         TEST(a_device_without_run_time_says_so),
         TEST(what_may_have_been_acknowledged_too_early_interrupts_again),
+        TEST(so_many_acknowledgements_on_their_way_so_many_interrupts_more),
         TEST(what_was_seen_does_not_interrupt_again),
         TEST(an_acknowledgement_too_many_takes_no_interrupt),
         TEST(after_a_take_over_an_acknowledgement_may_be_an_old_one),
