@@ -28,6 +28,7 @@ struct echo {
 
 static unsigned echos; /* that exist */
 static struct echo *echo_last;
+static uint32_t echo_words[2]; /* the configuration space that is told of */
 
 static void echo_copy(struct virtqueue *vq, const struct virtq_chain *chain)
 {
@@ -67,6 +68,8 @@ static bool echo_reset(void *device)
     return true;
 }
 
+static struct virtio_plugin_class echo_class;
+
 static int echo_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
                        struct virtio_device_config *config, void **device)
 {
@@ -82,6 +85,9 @@ static int echo_create(struct virtio_plugin *plugin, void *state, uint32_t flags
         .features = VIRTIO_RING_FEATURES, .queues = 1, .limits = &limits};
     if (plugin->ops->property_bool(plugin->instance, "space"))
         config->config_size = 1;
+    echo_class.virtio.config_told = plugin->ops->property_bool(plugin->instance, "told");
+    if (echo_class.virtio.config_told)
+        config->config_size = sizeof(echo_words);
     *device = echo;
     echo_last = echo;
     echos++;
@@ -113,16 +119,20 @@ static void echo_done(struct echo *echo)
         virtio_plugin_quiesced(echo->plugin);
 }
 
-/* Another value at each look: nobody is told of that. */
+/* If nobody is told of it, another value at each look. */
 static void echo_config_read(void *device, uint32_t offset, void *data, size_t len)
 {
     static uint8_t looks;
 
+    if (((struct echo *)device)->plugin->class->virtio.config_told) {
+        memcpy(data, (const uint8_t *)echo_words + offset, len);
+        return;
+    }
     looks++;
     memset(data, looks, len);
 }
 
-static const struct virtio_plugin_class echo = {
+static struct virtio_plugin_class echo_class = {
     .virtio = {.id = 42,
                .notify = echo_notify,
                .config_read = echo_config_read,
@@ -136,12 +146,14 @@ static const struct virtio_plugin_class echo = {
 static const struct rv_property echo_properties[] = {
     {.name = "later", .type = RV_PROPERTY_BOOL, .value = "off", .help = "keep a request"},
     {.name = "space", .type = RV_PROPERTY_BOOL, .value = "off", .help = "a configuration space"},
+    {.name = "told", .type = RV_PROPERTY_BOOL, .value = "off", .help = "and its changes are told"},
     {.name = "broken", .type = RV_PROPERTY_BOOL, .value = "off", .help = "cannot be made"},
     VIRTIO_PLUGIN_PROPERTIES,
     {.name = NULL},
 };
 
-VIRTIO_PLUGIN(echo, .name = "virtio-echo", .description = "a test", .properties = echo_properties);
+VIRTIO_PLUGIN(echo_class, .name = "virtio-echo", .description = "a test",
+              .properties = echo_properties);
 
 /*
  * The tests
@@ -479,6 +491,82 @@ static void a_configuration_space_that_nobody_tells_of_is_not_shown(void **state
     assert_int_not_equal(rd(f, 0x100), value);
 }
 
+/* The configuration space as it was and as it is, for a driver that reads it at any moment. */
+static struct {
+    uint32_t before[2];
+    uint32_t generation; /* the shown one before */
+    unsigned looks;
+} change;
+
+static void read_between(struct rv_instance *host)
+{
+    const uint32_t *shown = (const uint32_t *)(const void *)host->region[0].bytes;
+    const uint32_t *words = shown + 0x100 / 4;
+    bool is_new = memcmp(words, echo_words, sizeof(echo_words)) == 0;
+
+    change.looks++;
+    assert_true(is_new || memcmp(words, change.before, sizeof(change.before)) == 0);
+    if (le32toh(shown[0x0fc / 4]) != change.generation)
+        assert_true(is_new);
+}
+
+static void change_words(struct fixture *f, uint32_t first, uint32_t second)
+{
+    const uint32_t *shown = (const uint32_t *)(const void *)f->host.region[0].bytes;
+
+    memcpy(change.before, echo_words, sizeof(echo_words));
+    change.generation = le32toh(shown[0x0fc / 4]);
+    change.looks = 0;
+    echo_words[0] = first;
+    echo_words[1] = second;
+    virtio_device_config_changed(plugin_host_virtio(&f->host));
+    plugin_host_check_shown(&f->host);
+    assert_true(f->host.region[0].shown);
+}
+
+/* It reads ConfigGeneration, the words, and ConfigGeneration again: those that are equal belong together. */
+static void a_driver_reads_no_mixture_of_two_configurations(void **state)
+{
+    struct fixture *f = *state;
+
+    plugin_host_set(&f->host, "told", "on");
+    begin(f);
+    assert_true(f->host.region[0].shown);
+    f->host.shown_changed = read_between;
+    change_words(f, 5, 0);
+    assert_int_equal(change.looks,
+                     2); /* a word, and ConfigGeneration: nothing is hidden for that */
+    change_words(f, 6, 7);
+    change_words(f, 6, 8);
+    f->host.shown_changed = NULL;
+}
+
+/* Of a reset, Status is the end. What is shown when it is 0 for the first time: */
+static enum { NOT_YET, IN_PART, WHOLE } reset_shown;
+
+static void read_status(struct rv_instance *host)
+{
+    const uint32_t *shown = (const uint32_t *)(const void *)host->region[0].bytes;
+
+    if (reset_shown == NOT_YET && shown[0x070 / 4] == 0)
+        reset_shown = shown[0x100 / 4] == echo_words[0] && shown[0x044 / 4] == 0 ? WHOLE : IN_PART;
+}
+
+static void all_else_is_shown_before_status_is_0(void **state)
+{
+    struct fixture *f = *state;
+
+    plugin_host_set(&f->host, "told", "on");
+    begin(f);
+    bring_up(f);
+    f->host.shown_changed = read_status;
+    echo_words[0]++;
+    reset_shown = NOT_YET;
+    driver_write(plugin_host_virtio(&f->host), 0x070, 0);
+    assert_int_equal(reset_shown, WHOLE);
+    f->host.shown_changed = NULL;
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -497,6 +585,8 @@ int main(void)
         TEST(after_a_take_over_an_acknowledgement_may_be_an_old_one),
         TEST(registers_are_shown_and_kept_up_to_date),
         TEST(a_configuration_space_that_nobody_tells_of_is_not_shown),
+        TEST(a_driver_reads_no_mixture_of_two_configurations),
+        TEST(all_else_is_shown_before_status_is_0),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
