@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 from bench_common import Failure, Process, say, shown, summary
+from bench_rounds import each, rounds, taken
 
 TOOLS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TIMEOUT = 180
@@ -67,32 +68,36 @@ def boot_once(argv):
 
 
 def measure_boot(args, files):
-    results = {}
+    base, *others = BOOTERS
+
+    def measure_console(console):
+        cmdline = f"{CMDLINE} {CONSOLES[console]}".rstrip()
+
+        def measure_pair(pair):
+            say(f"boot, {console} console: {pair + 1} of {args.pairs}")
+            # Who is first changes: the second of a pair finds a warmer host.
+            return {name: boot_once(BOOTERS[name](args, files, kernel, initrd, cmdline))
+                    for name in list(BOOTERS)[:: 1 if pair % 2 == 0 else -1]}
+
+        pairs = rounds(f"boot, {console} console", args.pairs, measure_pair)
+        return {
+            "seconds": {name: summary([pair[name] for pair in pairs]) for name in BOOTERS},
+            "ratio": {name: summary([pair[name] / pair[base] for pair in pairs]) for name in others},
+        }
+
     with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
         kernel, initrd = boot_image(folder)
-        for console, words in CONSOLES.items():
-            cmdline = f"{CMDLINE} {words}".rstrip()
-            samples = {name: [] for name in BOOTERS}
-            for pair in range(args.pairs):
-                say(f"boot, {console} console: {pair + 1} of {args.pairs}")
-                # Who is first changes: the second of a pair finds a warmer host.
-                for name in list(BOOTERS)[:: 1 if pair % 2 == 0 else -1]:
-                    samples[name].append(boot_once(BOOTERS[name](args, files, kernel, initrd, cmdline)))
-            base, *others = BOOTERS
-            results[console] = {
-                "seconds": {name: summary(samples[name]) for name in BOOTERS},
-                "ratio": {name: summary([a / b for a, b in zip(samples[name], samples[base])]) for name in others},
-            }
-    return results
+        return each(CONSOLES, measure_console)
 
 
 def show_boot(args, results):
     base, *others = BOOTERS
-    print(f"\nBoot to userspace, seconds from the start of the process ({args.pairs} pairs, {args.cpu}, {args.memory})")
+    print(f"\nBoot to userspace, seconds from the start of the process ({args.cpu}, {args.memory})")
     print(f"{'':16}" + "".join(f"{name:>24}" for name in BOOTERS) + "".join(f"{name + ' / ' + base:>24}" for name in others))
     for console, result in results.items():
         print(f"{console + ' console':16}" + "".join(f"{shown(n, 2):>24}" for n in result["seconds"].values())
-              + "".join(f"{shown(n, 2):>24}" for n in result["ratio"].values()))
+              + "".join(f"{shown(n, 2):>24}" for n in result["ratio"].values())
+              + f"   {taken(result['seconds'][base], args.pairs, 'pairs')}")
 
 
 PARTS = {"boot": (measure_boot, show_boot)}

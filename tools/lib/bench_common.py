@@ -49,6 +49,21 @@ def payload_figures(text):
     return result
 
 
+def run(argv, **options):
+    """subprocess.run() of a program that tidies up when it is told to end: (status, stdout, stderr)."""
+    with subprocess.Popen(argv, **options) as process:
+        try:
+            output, messages = process.communicate()
+        except BaseException:
+            process.terminate()
+            try:
+                process.communicate(timeout=END_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    return process.returncode, output, messages
+
+
 class Process:
     """A guest's process. It ends with this object, and what it started ends with it."""
 

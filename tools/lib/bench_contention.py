@@ -11,6 +11,7 @@ import tempfile
 
 from bench_boot import BOOTERS, CMDLINE, boot_image, boot_once, boot_qemu, machine_option, plain_qemu
 from bench_common import run_payload
+from bench_rounds import each, taken
 from bench_io import PROGRAMS, Guest, Row, fio_figures, fio_jobs, in_turns, make_disk, programs, programs_disk, show
 
 BUSY_LOOPS = (0, 1, 2, 4)
@@ -52,7 +53,6 @@ def exits(args, files, who):
 def measure_contention(args, files):
     guest, tools = Guest(args, files), programs("fio")
     script = PROGRAMS + fio_jobs(JOBS, "--filename=/dev/$(disk data)")
-    result = {}
     with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
         kernel, initrd = boot_image(folder)
         options = ["--disk", f"{make_disk(folder)},serial=data", *programs_disk(tools)]
@@ -64,15 +64,17 @@ def measure_contention(args, files):
         loop = [sys.executable, "-c", "while True: pass"]
         second = ["bash", "-c", 'while "$@"; do :; done', "guest", *boot_qemu(args, files, kernel, initrd, CMDLINE)]
         besides = {f"{n} busy loops": [loop] * n for n in BUSY_LOOPS} | {"a second guest": [second]}
-        for title, argvs in besides.items():
-            with busy(argvs):
-                result[title] = in_turns(f"contention, {title}", args, ROWS, measure)
-    return result
+
+        def measure_beside(title):
+            with busy(besides[title]):
+                return in_turns(f"contention, {title}", args, ROWS, measure)
+
+        return each(besides, measure_beside)
 
 
 def show_contention(args, result):
     for title, rows in result.items():
-        show(f"Beside {title} ({args.io_rounds} rounds, {args.cpu}, {args.memory})", ROWS, rows)
+        show(f"Beside {title} ({taken(rows['boot']['speed'], args.io_rounds)}, {args.cpu}, {args.memory})", ROWS, rows)
 
 
 PARTS = {"contention": (measure_contention, show_contention)}

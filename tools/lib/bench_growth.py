@@ -7,6 +7,7 @@ import time
 
 from bench_boot import CMDLINE, MARKER, boot_image
 from bench_common import Process, say, shown, summary
+from bench_rounds import rounds, taken
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TIMEOUT = 180
@@ -86,24 +87,27 @@ def make_disks(folder):
 def measure_growth(args, files):
     programs = {"QEMU": os.path.join(HERE, "plain-qemu"), "ringvisor": files.vmm}
     sizes = [(cpus, 0) for cpus in CPUS] + [(1, disks) for disks in DISKS]
-    samples = {size: {who: [] for who in WHO} for size in sizes}
+
+    def measure(number):
+        result = {}
+        for size in sizes:
+            say(f"growth: {number + 1} of {args.pairs}, {size[0]} vCPUs, {size[1]} disks")
+            result[size] = {who: boot(args, programs[who], guest, *size) for who in WHO[:: 1 if number % 2 == 0 else -1]}
+        return result
+
     with tempfile.TemporaryDirectory(prefix="ringvisor-bench-") as folder:
         kernel, initrd = boot_image(folder)
         guest = {"kernel": kernel, "initrd": initrd, "disks": make_disks(folder)}
-        for number in range(args.pairs):
-            for size in sizes:
-                say(f"growth: {number + 1} of {args.pairs}, {size[0]} vCPUs, {size[1]} disks")
-                for who in WHO[:: 1 if number % 2 == 0 else -1]:
-                    samples[size][who].append(boot(args, programs[who], guest, *size))
+        done = rounds("growth", args.pairs, measure)
     return [{"cpus": size[0], "disks": size[1],
-             "ratio": summary([a["boot"] / b["boot"] for a, b in zip(by_who["ringvisor"], by_who["QEMU"])]),
-             **{row: {who: summary([s[row] for s in by_who[who]]) for who in WHO} for row, _, _ in FIGURES}}
-            for size, by_who in samples.items()]
+             "ratio": summary([one[size]["ringvisor"]["boot"] / one[size]["QEMU"]["boot"] for one in done]),
+             **{row: {who: summary([one[size][who][row] for one in done]) for who in WHO} for row, _, _ in FIGURES}}
+            for size in sizes]
 
 
 def show_growth(args, result):
     for row, title, digits in FIGURES:
-        print(f"\nGrowth: {title} ({args.pairs} pairs, {args.cpu}, {args.memory})")
+        print(f"\nGrowth: {title} ({taken(result[0]['ratio'], args.pairs, 'pairs')}, {args.cpu}, {args.memory})")
         print(f"{'vCPUs':>8}{'disks':>8}" + "".join(f"{who:>24}" for who in WHO) + (f"{'ringvisor / QEMU':>24}" if row == "boot" else ""))
         for size in result:
             print(f"{size['cpus']:>8}{size['disks']:>8}" + "".join(f"{shown(size[row][who], digits):>24}" for who in WHO)

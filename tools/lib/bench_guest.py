@@ -3,8 +3,8 @@
 
 import re
 
-from bench_common import Failure
 from bench_io import PROGRAMS, Guest, Row, in_turns, programs, programs_disk, show
+from bench_rounds import each, taken
 
 # Row, title, and a command whose time is the figure.
 TIMED = (
@@ -41,17 +41,17 @@ def figures(output):
 
 def measure_guest(args, files):
     guest, tools = Guest(args, files), programs("stress-ng")
-    result = {}
-    for cpus in args.guest_cpus:
-        options = ["-c", str(cpus), *programs_disk(tools)]
-        result[str(cpus)] = in_turns(f"guest, {cpus} vCPU", args, ROWS,
-                                     lambda who: figures(guest.run(who, options, SCRIPT)))
-    return result
+
+    def measure(cpus):
+        options = ["-c", cpus, *programs_disk(tools)]
+        return in_turns(f"guest, {cpus} vCPU", args, ROWS, lambda who: figures(guest.run(who, options, SCRIPT)))
+
+    return each(map(str, args.guest_cpus), measure)
 
 
 def show_guest(args, result):
     for cpus, rows in result.items():
-        show(f"Work in the guest, {cpus} vCPU, {args.cpu} ({args.io_rounds} rounds)", ROWS, rows)
+        show(f"Work in the guest, {cpus} vCPU, {args.cpu} ({taken(rows['sha256']['speed'], args.io_rounds)})", ROWS, rows)
 
 
 PARTS = {"guest": (measure_guest, show_guest)}

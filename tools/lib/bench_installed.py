@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 
 from bench_common import Failure, Process, say, shown, summary
+from bench_rounds import rounds, taken
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TIMEOUT = 900
@@ -45,18 +46,22 @@ def measure_installed(args, files):
         if not os.path.exists(os.path.join(args.installed, name)):
             raise Failure(f"installed: {args.installed} has no {name}: make it by tools/debian-disk {args.installed}")
     programs = {"QEMU": os.path.join(HERE, "plain-qemu"), "ringvisor": files.vmm}
-    samples = {who: [] for who in programs}
-    for number in range(args.pairs):
+
+    def measure(number):
+        times = {}
         for who in list(programs)[:: 1 if number % 2 == 0 else -1]:
             say(f"installed: {number + 1} of {args.pairs}, {who}")
-            samples[who].append(boot(args, programs[who], args.installed))
-    return {row: {**{who: summary([times[row] for times in samples[who]]) for who in programs},
-                  "ratio": summary([a[row] / b[row] for a, b in zip(samples["ringvisor"], samples["QEMU"])])}
+            times[who] = boot(args, programs[who], args.installed)
+        return times
+
+    pairs = rounds("installed", args.pairs, measure)
+    return {row: {**{who: summary([pair[who][row] for pair in pairs]) for who in programs},
+                  "ratio": summary([pair["ringvisor"][row] / pair["QEMU"][row] for pair in pairs])}
             for row, _ in ROWS}
 
 
 def show_installed(args, result):
-    print(f"\nAn installed Debian from its disk, seconds ({args.pairs} pairs, {args.cpu}, {MEMORY})")
+    print(f"\nAn installed Debian from its disk, seconds ({taken(result['all']['ratio'], args.pairs, 'pairs')}, {args.cpu}, {MEMORY})")
     print(f"{'':36}{'QEMU':>24}{'ringvisor':>24}{'ringvisor / QEMU':>24}")
     for row, title in ROWS:
         print(f"{title:36}" + "".join(f"{shown(result[row][who], 1):>24}" for who in ("QEMU", "ringvisor"))

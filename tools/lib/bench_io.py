@@ -14,7 +14,8 @@ import tempfile
 import threading
 import time
 
-from bench_common import Failure, say, shown, summary
+from bench_common import Failure, run, say, shown, summary
+from bench_rounds import rounds, taken
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOOLS = os.path.dirname(HERE)
@@ -49,12 +50,12 @@ class Guest:
     def run(self, who, options, script, prefix=(), env=None):
         argv = [*prefix, os.path.join(TOOLS, "guest-exec"), "--vmm", self.vmms[who], *self.common, *options,
                 "--", "sh", "-c", script]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False,
-                              env={**os.environ, **(env or {})})
-        if done.returncode:
-            raise Failure(f"{who}: the guest's command ended with status {done.returncode}:\n"
-                          + (done.stdout[-2000:] + done.stderr[-2000:]).decode(errors="replace"))
-        return done.stdout.decode(errors="replace")
+        status, output, messages = run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                       env={**os.environ, **(env or {})})
+        if status:
+            raise Failure(f"{who}: the guest's command ended with status {status}:\n"
+                          + (output[-2000:] + messages[-2000:]).decode(errors="replace"))
+        return output.decode(errors="replace")
 
 
 def programs(*packages):
@@ -70,25 +71,37 @@ def programs_disk(path):
 
 def in_turns(part, args, rows, measure):
     """measure(who) -> {row name: figure}, for each round and both, each first in turn."""
-    figures = {"QEMU": [], "ringvisor": []}
-    for number in range(args.io_rounds):
+
+    def measure_both(number):
+        figures = {}
         for who in ("QEMU", "ringvisor")[:: 1 if number % 2 == 0 else -1]:
             say(f"{part}: {number + 1} of {args.io_rounds}, {who}")
-            figures[who].append(measure(who))
-    return compared(part, rows, figures, "QEMU")
+            figures[who] = checked(part, rows, who, measure(who))
+        return figures
+
+    return compared(rows, rounds(part, args.io_rounds, measure_both), "QEMU")
 
 
-def compared(part, rows, figures, other):
-    """Each row of the rounds' figures ({who: [{row name: figure}]}), and ours beside the other's."""
+def checked(part, rows, who, figures):
+    """A guest's figures, of which none is missing."""
+    for row in rows:
+        if row.name not in figures:
+            raise Failure(f"{part}: {who} gave no figure for '{row.title}'")
+    return figures
+
+
+def compared(rows, done, other):
+    """Each row of the rounds ({who: {row name: figure}} each), and ours beside the other's."""
     result = {}
     for row in rows:
-        for who, rounds in figures.items():
-            if any(row.name not in found for found in rounds):
-                raise Failure(f"{part}: {who} gave no figure for '{row.title}'")
-        ours, theirs = ([found[row.name] for found in figures[who]] for who in ("ringvisor", other))
+        ours, theirs = ([one[who][row.name] for one in done] for who in ("ringvisor", other))
         ratios = [b / a if row.inverse else a / b for a, b in zip(ours, theirs)]
         result[row.name] = {other: summary(theirs), "ringvisor": summary(ours), "speed": summary(ratios)}
     return result
+
+
+def rounds_of(args, result):
+    return taken(next(iter(result.values()))["ringvisor"], args.io_rounds)
 
 
 def show(title, rows, result, other="QEMU"):
@@ -165,7 +178,7 @@ def measure_disk(args, files):
 
 
 def show_disk(args, result):
-    show(f"Disk: raw file of {DISK_SIZE >> 20} MiB, cache=writeback, fio with direct I/O ({args.io_rounds} rounds)",
+    show(f"Disk: raw file of {DISK_SIZE >> 20} MiB, cache=writeback, fio with direct I/O ({rounds_of(args, result)})",
          DISK_ROWS, result)
 
 
@@ -255,7 +268,7 @@ def measure_net(args, files):
 
 
 def show_net(args, result):
-    show(f"Network: tap, iperf3 with one stream ({args.io_rounds} rounds)", NET_ROWS, result)
+    show(f"Network: tap, iperf3 with one stream ({rounds_of(args, result)})", NET_ROWS, result)
 
 
 # --- console ---------------------------------------------------------------------
@@ -289,7 +302,7 @@ def measure_console(args, files):
 
 
 def show_console(args, result):
-    show(f"Console: text from the guest ({args.io_rounds} rounds)", CONSOLE_ROWS, result)
+    show(f"Console: text from the guest ({rounds_of(args, result)})", CONSOLE_ROWS, result)
 
 
 # --- share -----------------------------------------------------------------------
@@ -364,7 +377,7 @@ def measure_share(args, files):
 
 
 def show_share(args, result):
-    show(f"Shared folder: virtio-fs, cache=none, beside QEMU's with its virtiofsd ({args.io_rounds} rounds)", SHARE_ROWS, result)
+    show(f"Shared folder: virtio-fs, cache=none, beside QEMU's with its virtiofsd ({rounds_of(args, result)})", SHARE_ROWS, result)
 
 
 # --- vsock -----------------------------------------------------------------------
@@ -439,12 +452,12 @@ run -u VSOCK-CONNECT:2:{VSOCK_PORT} OPEN:/dev/null || exit 96
 
     if len(whos) == 2:
         return in_turns("vsock", args, VSOCK_ROWS, measure)
-    samples = [measure("ringvisor") for _ in range(args.io_rounds)]
-    return {row.name: {"ringvisor": summary([sample[row.name] for sample in samples])} for row in VSOCK_ROWS}
+    done = rounds("vsock", args.io_rounds, lambda _number: checked("vsock", VSOCK_ROWS, "ringvisor", measure("ringvisor")))
+    return {row.name: {"ringvisor": summary([figures[row.name] for figures in done])} for row in VSOCK_ROWS}
 
 
 def show_vsock(args, result):
-    title = f"Sockets between host and guest: {VSOCK_BYTES >> 20} MiB by socat ({args.io_rounds} rounds)"
+    title = f"Sockets between host and guest: {VSOCK_BYTES >> 20} MiB by socat ({rounds_of(args, result)})"
     if "QEMU" in result[VSOCK_ROWS[0].name]:
         show(title, VSOCK_ROWS, result)
         return

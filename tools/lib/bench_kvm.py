@@ -10,8 +10,9 @@ import subprocess
 import tempfile
 
 import bench_io
-from bench_common import Failure, payload_figures, say
+from bench_common import Failure, payload_figures, run, say
 from bench_io import Row, fio_figures, fio_jobs, net_figures, net_script
+from bench_rounds import each, rounds, taken
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 TOOLS = os.path.dirname(HERE)
@@ -95,12 +96,12 @@ def computer(args, build, folder, what, order):
     argv = [os.path.join(TOOLS, "arm-computer"), "--cpu", args.kvm_cpu, "-c", str(COMPUTER_CPUS), "-m", "1536M",
             "--timeout", str(COMPUTER_TIMEOUT), *bench_io.programs_disk(bench_io.programs(*PACKAGES)), "--",
             "sh", os.path.join(HERE, "bench-kvm.sh"), build, folder, " ".join(order).lower()]
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    status, output, messages = run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     # What a guest writes to a UART that is off QEMU sends nevertheless.
-    output = done.stdout.decode(errors="replace").replace("\r", "").replace("\0", "")
-    if done.returncode:
-        raise Failure(f"kvm: {what}: the computer's command ended with status {done.returncode}:\n"
-                      + output[-2000:] + done.stderr.decode(errors="replace")[-2000:])
+    output = output.decode(errors="replace").replace("\r", "").replace("\0", "")
+    if status:
+        raise Failure(f"kvm: {what}: the computer's command ended with status {status}:\n"
+                      + output[-2000:] + messages.decode(errors="replace")[-2000:])
     return {who: re.search(rf"^WHO {who.lower()}\n(.*?)^END {who.lower()}$", output, re.MULTILINE | re.DOTALL)[1]
             for who in WHOS}
 
@@ -116,33 +117,39 @@ def figures(what, output):
     return {"boot": float(boot[2]) - float(boot[1]), **fio_figures(output)}
 
 
+def make_guests(files, folder, what):
+    os.mkdir(folder)
+    if what in BARE:
+        for name, cpus in BARE[what]:
+            shutil.copyfile(os.path.join(files.bench, f"bench-{name}-plain.elf"), os.path.join(folder, f"{name}-{cpus}.elf"))
+        return
+    linux_guest(folder, COMMANDS[what])
+    with open(os.path.join(folder, "address"), "w", encoding="ascii") as file:
+        file.write(f"{bench_io.NETS['mmio']}.1/24" if what == "net" else "")
+
+
 def measure_kvm(args, files):
     build = build_for_arm()
-    result = {}
+
+    def measure(what):
+        guests = os.path.join(folder, what)
+        make_guests(files, guests, what)
+
+        def measure_round(number):
+            say(f"kvm, {what}: {number + 1} of {args.kvm_rounds}")
+            said = computer(args, build, guests, what, WHOS[:: 1 if number % 2 == 0 else -1])
+            return {who: bench_io.checked("kvm", ROWS[what], who, figures(what, said[who])) for who in WHOS}
+
+        return bench_io.compared(ROWS[what], rounds(f"kvm, {what}", args.kvm_rounds, measure_round), "KVM")
+
     with tempfile.TemporaryDirectory(prefix="bench-kvm-", dir=build) as folder:  # the computer sees it there
-        for what in args.kvm_guests:
-            guests = os.path.join(folder, what)
-            os.mkdir(guests)
-            if what in BARE:
-                for name, cpus in BARE[what]:
-                    shutil.copyfile(os.path.join(files.bench, f"bench-{name}-plain.elf"), os.path.join(guests, f"{name}-{cpus}.elf"))
-            else:
-                linux_guest(guests, COMMANDS[what])
-                with open(os.path.join(guests, "address"), "w", encoding="ascii") as file:
-                    file.write(f"{bench_io.NETS['mmio']}.1/24" if what == "net" else "")
-            found = {who: [] for who in WHOS}
-            for number in range(args.kvm_rounds):
-                say(f"kvm, {what}: {number + 1} of {args.kvm_rounds}")
-                said = computer(args, build, guests, what, WHOS[:: 1 if number % 2 == 0 else -1])
-                for who in WHOS:
-                    found[who].append(figures(what, said[who]))
-            result[what] = bench_io.compared("kvm", ROWS[what], found, "KVM")
-    return result
+        return each(args.kvm_guests, measure)
 
 
 def show_kvm(args, result):
     for what, rows in result.items():
-        bench_io.show(f"{TITLES[what]}, in an emulated {args.kvm_cpu} ({args.kvm_rounds} rounds)", ROWS[what], rows, "KVM")
+        count = taken(rows[ROWS[what][0].name]["speed"], args.kvm_rounds)
+        bench_io.show(f"{TITLES[what]}, in an emulated {args.kvm_cpu} ({count})", ROWS[what], rows, "KVM")
 
 
 PARTS = {"kvm": (measure_kvm, show_kvm)}
