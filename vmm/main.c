@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #include "vmm/cli/command.h"
 #include "vmm/cli/vm_command.h"
 #include "vmm/config.h"
+#include "vmm/util/log.h"
 
 const struct command *const command_all[] = {
     &command_run,
@@ -94,7 +97,7 @@ static int help(int argc, char **argv)
 {
     const struct command *command;
 
-    if (argc < 2) {
+    if (argc < 2 || strcmp(argv[1], "help") == 0) {
         usage(stdout);
         return STATUS_OK;
     }
@@ -111,11 +114,14 @@ static int help(int argc, char **argv)
 /* Output that did not get out is an error too: a full disk must not look like success. */
 static int finish(int status)
 {
-    if (fflush(stdout) || ferror(stdout)) {
-        perror("vmm: standard output");
-        return status ? status : STATUS_VMM;
-    }
-    return status;
+    bool failed = ferror(stdout); /* some time ago: errno is of something else by now */
+
+    if (!fflush(stdout) && !failed)
+        return status;
+    log_error("standard output: %s", failed ? "not all could be written: is there room, or has its "
+                                              "reader gone?"
+                                            : strerror(errno));
+    return status ? status : STATUS_VMM;
 }
 
 /* No descriptor of our own may become standard input, output or error because that was closed. */
@@ -130,6 +136,7 @@ static void open_standard_files(void)
 int main(int argc, char **argv)
 {
     const struct command *command;
+    static char name[32]; /* what getopt's messages begin with */
 
     open_standard_files();
 
@@ -149,6 +156,9 @@ int main(int argc, char **argv)
     command = find(argv[1]);
     if (!command)
         return STATUS_USAGE;
-    return finish(command->vm ? vm_command_run(command, argc - 1, argv + 1)
-                              : command->run(argc - 1, argv + 1));
+    if (command->vm)
+        return finish(vm_command_run(command, argc - 1, argv + 1));
+    snprintf(name, sizeof(name), "vmm %s", command->name);
+    argv[1] = name;
+    return finish(command->run(argc - 1, argv + 1));
 }

@@ -63,6 +63,8 @@ void client_complain(const char *vm, int error)
 {
     if (error == -ENOENT || error == -ECONNREFUSED)
         log_error("there is no VM '%s'; 'vmm ps' lists those that run", vm);
+    else if (error == -ENXIO)
+        log_error("VM '%s': " CONTROL_NO_FOLDER, vm);
     else
         log_error("VM '%s': %s", vm, strerror(-error));
 }
@@ -209,6 +211,15 @@ static void refused(const char *vm, const struct client_answer *answer)
     log_error("VM '%s': %s", vm, message ? message : "an answer that is not understood");
 }
 
+/* It may do later what it is asked for. */
+static bool is_busy(const struct client_answer *answer)
+{
+    const char *code =
+        json_string_value(json_object_get(json_object_get(answer->json, "error"), "code"));
+
+    return answer->status / 100 != 2 && code && strcmp(code, "busy") == 0;
+}
+
 json_t *client_do(const char *vm, const char *method, const char *path, const json_t *body,
                   int timeout_ms)
 {
@@ -341,7 +352,9 @@ int client_post(const char *vm, const char *path, const void *data, size_t size)
     struct client_answer answer;
     int error = ask(vm, "POST", path, data, size, CLIENT_TIMEOUT_MS, &answer);
 
-    if (!error && answer.status / 100 != 2) {
+    if (!error && is_busy(&answer)) {
+        error = -EBUSY;
+    } else if (!error && answer.status / 100 != 2) {
         refused(vm, &answer);
         error = -EREMOTEIO;
     }

@@ -17,7 +17,7 @@ struct client_answer {
 
 /*
  * The VM's socket: `vm` is its name, or a path if a slash is in it. A descriptor; or -errno without
- * a message: -ENOENT or -ECONNREFUSED if no such VM runs.
+ * a message: -ENOENT or -ECONNREFUSED if no such VM runs; -ENXIO: as of control_folder().
  */
 int client_connect(const char *vm);
 
@@ -39,7 +39,7 @@ json_t *client_get(const char *vm, const char *path);
 json_t *client_do(const char *vm, const char *method, const char *path, const json_t *body,
                   int timeout_ms);
 
-/* A POST whose body is no JSON. 0, or -errno after a message. */
+/* A POST whose body is no JSON. 0; -EBUSY without a message: not now; -errno after a message. */
 int client_post(const char *vm, const char *path, const void *data, size_t size);
 
 /* The details of a device. NULL: an error. */

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "vmm/cli/client.h"
 #include "vmm/cli/command.h"
+#include "vmm/cli/terminal.h"
 #include "vmm/cli/vm_command.h"
 #include "vmm/util/log.h"
 #include "vmm/util/write_all.h"
@@ -19,6 +19,7 @@
 #define ESCAPE    0x01 /* Ctrl-a, as in `vmm run` */
 #define CHUNK     4096u
 #define MAX_FOUND 16u
+#define BUSY_MS   50 /* between attempts to send keys to a guest that has no room for them */
 
 /* How long the VM's socket may be away while its vmm is replaced. */
 #define AGAIN_TRIES 20u
@@ -151,34 +152,12 @@ static int attach(const struct found *found)
     return fd < 0 ? -errno : fd;
 }
 
-static struct termios tty_mode;
-static bool tty_is_raw;
-
-static void restore_tty(void)
-{
-    if (tty_is_raw)
-        tcsetattr(STDIN_FILENO, TCSADRAIN, &tty_mode);
-    tty_is_raw = false;
-}
-
-static void make_tty_raw(void)
-{
-    struct termios raw;
-
-    if (tcgetattr(STDIN_FILENO, &tty_mode))
-        return; /* it is no terminal */
-    raw = tty_mode;
-    cfmakeraw(&raw);
-    tty_is_raw = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
-    atexit(restore_tty);
-}
-
 /* What is typed, without the escapes, goes to `out`. True: Ctrl-a d. */
 static bool take_keys(const char *in, size_t size, char *out, size_t *out_size, bool *escaped)
 {
     *out_size = 0;
     for (size_t i = 0; i < size; i++) {
-        if (tty_is_raw && !*escaped && in[i] == ESCAPE) {
+        if (terminal_is_taken() && !*escaped && in[i] == ESCAPE) {
             *escaped = true;
             continue;
         }
@@ -191,52 +170,101 @@ static bool take_keys(const char *in, size_t size, char *out, size_t *out_size, 
     return false;
 }
 
-/* Where keys go to: the descriptor, or the VM of this name. */
+/* Keys, and where they go to: the descriptor, or the VM of this name. */
 struct keys {
     int fd;
     const char *vm;
+    bool escaped; /* the last one was Ctrl-a */
+    bool dropped; /* some, and that has been said */
+    char left[CHUNK];
+    size_t size; /* of what is left to be sent */
 };
 
-static int send_keys(const struct keys *to, const char *data, size_t size)
+/* How a relay has ended. */
+enum relayed {
+    RELAYED_ALL,    /* the other end has closed it */
+    RELAYED_ENOUGH, /* the user has */
+    RELAYED_PARTLY, /* after a message */
+};
+
+static enum relayed show(const char *data, size_t size)
 {
-    if (!to->vm)
-        return write_all(to->fd, data, size);
-    return size ? client_post(to->vm, "/console", data, size) : 0;
+    int error = write_all(STDOUT_FILENO, data, size);
+
+    if (!error)
+        return RELAYED_ALL;
+    terminal_leave();
+    log_error("standard output: %s", strerror(-error));
+    return RELAYED_PARTLY;
 }
 
-/* Until the other end, or the user, has enough. True: the user. */
-static bool relay(int fd, const struct keys *to)
+/*
+ * A guest that does not read its console has room for so much. A file waits until it has again; a
+ * person does not, who wants to detach.
+ */
+static enum relayed send_keys(struct keys *keys)
 {
-    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
-    char in[CHUNK], out[CHUNK];
-    bool escaped = false;
-    size_t size;
+    int error = !keys->size ? 0
+                : keys->vm  ? client_post(keys->vm, "/console", keys->left, keys->size)
+                            : write_all(keys->fd, keys->left, keys->size);
 
-    for (;;) {
-        ssize_t n;
+    if (error == -EBUSY && !terminal_is_taken())
+        return RELAYED_ALL;
+    if (error == -EBUSY && !keys->dropped)
+        log_warn("console input: the guest does not read it: keys are dropped");
+    keys->dropped |= error == -EBUSY;
+    keys->size = 0;
+    if (!error || error == -EBUSY)
+        return RELAYED_ALL;
+    if (!keys->vm)
+        log_error("console input: %s", strerror(-error));
+    return RELAYED_PARTLY;
+}
 
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return true;
-        if (fds[1].revents) {
-            n = read(fd, in, sizeof(in));
+/* RELAYED_ALL: there may be more. */
+static enum relayed read_keys(struct keys *keys, bool *is_end)
+{
+    char in[CHUNK];
+    ssize_t n = read(STDIN_FILENO, in, sizeof(in));
+
+    *is_end = n <= 0;
+    if (n > 0 && take_keys(in, (size_t)n, keys->left, &keys->size, &keys->escaped))
+        return RELAYED_ENOUGH;
+    return send_keys(keys);
+}
+
+/* Until the other end, or the user, has enough. */
+static enum relayed relay(int fd, struct keys *keys)
+{
+    enum relayed relayed = RELAYED_ALL;
+    bool is_end = false; /* of the input: the output may go on */
+    char in[CHUNK];
+
+    while (relayed == RELAYED_ALL) {
+        struct pollfd fds[] = {
+            {.fd = is_end || keys->size ? -1 : STDIN_FILENO, .events = POLLIN},
+            {.fd = fd, .events = POLLIN},
+        };
+        int ready = poll(fds, 2, keys->size ? BUSY_MS : -1);
+
+        if (ready > 0 && fds[1].revents) {
+            ssize_t n = read(fd, in, sizeof(in));
+
             if (n <= 0)
-                return false;
-            if (write_all(STDOUT_FILENO, in, (size_t)n))
-                return true;
+                break;
+            relayed = show(in, (size_t)n);
         }
-        if (fds[0].revents) {
-            n = read(STDIN_FILENO, in, sizeof(in));
-            if (n <= 0)
-                fds[0].fd = -1; /* the output may go on */
-            else if (take_keys(in, (size_t)n, out, &size, &escaped) || send_keys(to, out, size))
-                return true;
-        }
+        if (relayed == RELAYED_ALL && keys->size)
+            relayed = send_keys(keys);
+        else if (relayed == RELAYED_ALL && ready > 0 && fds[0].revents)
+            relayed = read_keys(keys, &is_end);
     }
+    return relayed;
 }
 
 static void say_how_to_detach(const char *device, const char *vm)
 {
-    if (tty_is_raw)
+    if (terminal_is_taken())
         fprintf(stderr, "%s of VM '%s'; Ctrl-a d detaches, Ctrl-a a is Ctrl-a\r\n", device, vm);
 }
 
@@ -255,34 +283,41 @@ static bool listens_again(const char *vm)
     return false;
 }
 
+static int leave(enum relayed relayed)
+{
+    terminal_leave();
+    if (isatty(STDERR_FILENO))
+        fputc('\n', stderr);
+    return relayed == RELAYED_PARTLY ? STATUS_VMM : STATUS_OK;
+}
+
 /* The console that `vmm run` has on its standard input and output. */
 static int main_console(const char *vm, const char *device)
 {
-    const struct keys keys = {.vm = vm};
+    struct keys keys = {.vm = vm};
     static char body[CLIENT_HEAD_MAX];
-    bool enough = false, told = false;
+    enum relayed relayed;
+    bool told = false;
     size_t size;
 
-    while (!enough) {
+    do {
         int fd = client_stream_open(vm, "/console", body, &size);
 
         if (fd < 0) {
-            restore_tty();
+            terminal_leave();
             return STATUS_VMM;
         }
         if (!told) {
-            make_tty_raw();
+            terminal_take(TERMINAL_RAW);
             say_how_to_detach(device, vm);
         }
         told = true;
-        enough = write_all(STDOUT_FILENO, body, size) || relay(fd, &keys);
+        relayed = show(body, size);
+        if (relayed == RELAYED_ALL)
+            relayed = relay(fd, &keys);
         close(fd);
-        enough = enough || !listens_again(vm);
-    }
-    restore_tty();
-    if (isatty(STDERR_FILENO))
-        fputc('\n', stderr);
-    return STATUS_OK;
+    } while (relayed == RELAYED_ALL && listens_again(vm));
+    return leave(relayed);
 }
 
 static int console(const struct vm_options *o)
@@ -290,7 +325,8 @@ static int console(const struct vm_options *o)
     static struct found found[MAX_FOUND];
     char device[64];
     const struct found *one;
-    struct keys keys;
+    enum relayed relayed;
+    struct keys keys = {0};
     int count, fd;
 
     count = find_main(o->args[0], device, sizeof(device));
@@ -309,15 +345,12 @@ static int console(const struct vm_options *o)
         log_error("console '%s': %s", one->path, strerror(-fd));
         return STATUS_VMM;
     }
-    make_tty_raw();
+    terminal_take(TERMINAL_RAW);
     say_how_to_detach(one->device, o->args[0]);
-    keys = (struct keys){.fd = fd};
-    relay(fd, &keys);
-    restore_tty();
-    if (isatty(STDERR_FILENO))
-        fputc('\n', stderr);
+    keys.fd = fd;
+    relayed = relay(fd, &keys);
     close(fd);
-    return STATUS_OK;
+    return leave(relayed);
 }
 
 static const struct option_row rows[] = {VM_OPTION_HELP};

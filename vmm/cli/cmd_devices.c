@@ -36,6 +36,8 @@ static int run(int argc, char **argv)
             help();
             return STATUS_OK;
         }
+        if (opt == 'P' && nr_paths == MAX_PATHS)
+            log_error("plugin path '%s': too many; %d can be given", optarg, MAX_PATHS);
         if (opt != 'P' || nr_paths == MAX_PATHS)
             return STATUS_USAGE;
         paths[nr_paths++] = optarg;

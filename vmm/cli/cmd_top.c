@@ -2,15 +2,13 @@
 /* `vmm top`: what the VMs of this user do now, a line each, again and again. */
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "vmm/cli/client.h"
 #include "vmm/cli/command.h"
+#include "vmm/cli/terminal.h"
 #include "vmm/cli/vm_command.h"
 #include "vmm/util/clock.h"
 
@@ -107,12 +105,15 @@ static void print_row(const json_t *vm, const json_t *now, const json_t *before)
     putchar('\n');
 }
 
-/* One round: a row for each VM that was there in the round before. The samples of this one. */
+/* One round: a row for each VM that was there in the round before. The samples of this one, or NULL. */
 static json_t *show_round(const json_t *before, bool is_first)
 {
-    json_t *vms = vm_list(), *samples = json_object(), *vm;
+    json_t *vms = vm_list(), *samples, *vm;
     size_t i;
 
+    if (!vms)
+        return NULL;
+    samples = json_object();
     if (!is_first)
         print_header();
     json_array_foreach(vms, i, vm)
@@ -130,76 +131,38 @@ static json_t *show_round(const json_t *before, bool is_first)
     return samples;
 }
 
-/*
- * The terminal
- */
-
-static struct termios tty_mode;
-static bool tty_is_changed;
-
-static void restore_tty(void)
-{
-    if (!tty_is_changed)
-        return;
-    tcsetattr(STDIN_FILENO, TCSADRAIN, &tty_mode);
-    fputs("\033[?25h", stdout); /* the cursor */
-    fflush(stdout);
-    tty_is_changed = false;
-}
-
-static void end_by_signal(int number)
-{
-    exit(STATUS_SIGNAL + number); /* only while the program waits for keys: see wait_for_key() */
-}
-
-/* Keys come at once and are not shown. */
-static void change_tty(void)
-{
-    struct termios mode;
-
-    if (!isatty(STDOUT_FILENO) || tcgetattr(STDIN_FILENO, &tty_mode))
-        return;
-    mode = tty_mode;
-    mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    tty_is_changed = tcsetattr(STDIN_FILENO, TCSADRAIN, &mode) == 0;
-    atexit(restore_tty);
-    fputs("\033[?25l", stdout);
-}
-
 /* Until the next round. True: the user has had enough. */
 static bool wait_for_key(unsigned seconds)
 {
-    struct pollfd keys = {.fd = tty_is_changed ? STDIN_FILENO : -1, .events = POLLIN};
-    struct sigaction ends = {.sa_handler = end_by_signal}, old_int, old_term;
+    struct pollfd keys = {.fd = terminal_is_taken() ? STDIN_FILENO : -1, .events = POLLIN};
     char key = 0;
 
-    sigaction(SIGINT, &ends, &old_int);
-    sigaction(SIGTERM, &ends, &old_term);
     if (poll(&keys, 1, (int)seconds * 1000) > 0 && read(STDIN_FILENO, &key, 1) != 1)
         key = 'q';
-    sigaction(SIGINT, &old_int, NULL);
-    sigaction(SIGTERM, &old_term, NULL);
     return key == 'q';
 }
 
 static int top(const struct vm_options *o)
 {
     json_t *samples = show_round(NULL, true), *next;
-    bool is_over;
 
-    change_tty();
-    for (unsigned round = 0; !o->rounds || round < o->rounds; round++) {
-        is_over = wait_for_key(o->seconds);
-        if (is_over)
+    if (samples && isatty(STDOUT_FILENO))
+        terminal_take(TERMINAL_KEYS);
+    for (unsigned round = 0; samples && (!o->rounds || round < o->rounds); round++) {
+        if (wait_for_key(o->seconds))
             break;
-        if (tty_is_changed)
+        if (terminal_is_taken())
             fputs("\033[H\033[2J", stdout); /* to the top left, and all is empty */
         next = show_round(samples, false);
         json_decref(samples);
         samples = next;
+        if (ferror(stdout)) /* main() says so */
+            break;
     }
+    terminal_leave();
+    if (!samples)
+        return STATUS_VMM;
     json_decref(samples);
-    restore_tty();
     return STATUS_OK;
 }
 

@@ -26,6 +26,7 @@ struct output {
     bool can_seek;   /* perfetto: the file has its end at any time */
     bool begun;      /* perfetto: a comma comes before the next event */
     unsigned wanted; /* 0: all */
+    int error;       /* of a write; 0: none */
     uint64_t records, lost;
     char line[LINE_MAX_SIZE];
     size_t used;
@@ -85,7 +86,10 @@ static void finish(struct output *out, bool last)
 {
     if (out->perfetto && (out->can_seek || last))
         fputs(TRACE_PERFETTO_END, out->file);
-    fflush(out->file);
+    if (fflush(out->file) && !out->error)
+        out->error = errno;
+    if (ferror(out->file) && !out->error)
+        out->error = EIO;
     if (out->perfetto && out->can_seek && !last)
         fseek(out->file, -(long)strlen(TRACE_PERFETTO_END), SEEK_CUR);
 }
@@ -95,7 +99,8 @@ static bool open_output(struct output *out)
 {
     out->file = out->perfetto ? fopen(out->path, "we") : stdout;
     if (!out->file) {
-        log_error("trace '%s': %s", out->path, strerror(errno));
+        out->error = errno;
+        log_error("trace '%s': %s", out->path, strerror(out->error));
         return false;
     }
     out->can_seek = fseek(out->file, 0, SEEK_CUR) == 0;
@@ -121,7 +126,7 @@ static bool take(void *opaque, const char *data, size_t size)
             break;
     }
     finish(out, false);
-    return !ferror(out->file) && !(out->wanted && out->records >= out->wanted);
+    return !out->error && !(out->wanted && out->records >= out->wanted);
 }
 
 /* 0, or -errno after a message. */
@@ -152,16 +157,17 @@ static int close_output(struct output *out, int error)
 {
     if (error)
         return error;
-    if (!out->file && !open_output(out))
+    if (!out->file && (out->error || !open_output(out)))
         return -EIO;
     if (out->perfetto && !out->begun)
         fputs("[", out->file);
     finish(out, true);
     fprintf(stderr, "%" PRIu64 " records, %" PRIu64 " lost\n", out->records, out->lost);
-    if (!out->perfetto || !(ferror(out->file) | fclose(out->file)))
-        return 0;
-    log_error("trace '%s': %s", out->path, strerror(errno));
-    return -EIO;
+    if (out->perfetto && fclose(out->file) && !out->error)
+        out->error = errno;
+    if (out->perfetto && out->error) /* of standard output main() says it */
+        log_error("trace '%s': %s: it is not complete", out->path, strerror(out->error));
+    return -out->error;
 }
 
 static void catch_signals(void)

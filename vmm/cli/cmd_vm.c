@@ -53,15 +53,29 @@ static json_t *look_at(const char *name)
     return vm ? vm : json_pack("{s:s,s:s}", "name", name, "state", "unknown");
 }
 
+/* How many sockets there may be; a folder that nobody has made yet has none. -1 after a message. */
+static int find_sockets(struct dirent ***entries)
+{
+    char folder[PATH_MAX];
+    int error = control_folder(folder, sizeof(folder)), count;
+
+    if (error) {
+        log_error("%s", error == -ENXIO ? CONTROL_NO_FOLDER : strerror(-error));
+        return -1;
+    }
+    count = scandir(folder, entries, is_socket_name, alphasort);
+    if (count >= 0 || errno == ENOENT)
+        return count < 0 ? 0 : count;
+    log_error("folder of the control sockets '%s': %s", folder, strerror(errno));
+    return -1;
+}
+
 json_t *vm_list(void)
 {
     struct dirent **entries;
-    char folder[PATH_MAX];
-    json_t *list = json_array();
-    int count = 0;
+    int count = find_sockets(&entries);
+    json_t *list = count < 0 ? NULL : json_array();
 
-    if (control_folder(folder, sizeof(folder)) == 0)
-        count = scandir(folder, &entries, is_socket_name, alphasort);
     for (int i = 0; i < count; i++) {
         char *name = entries[i]->d_name;
         json_t *vm;
@@ -82,6 +96,8 @@ static int ps(const struct vm_options *o)
     json_t *list = vm_list(), *vm;
     size_t i;
 
+    if (!list)
+        return STATUS_VMM;
     if (o->json) {
         vm_print_json(list);
         return STATUS_OK;

@@ -57,7 +57,10 @@ int vm_command_set_help(void *target, const struct option_row *row, const char *
 void vm_command_help(const struct command *command);
 int vm_command_run(const struct command *command, int argc, char **argv);
 
-/* The VMs of this user that run, as /vm has them; of one that does not answer only name and state. */
+/*
+ * The VMs of this user that run, as /vm has them; of one that does not answer only name and state.
+ * NULL after a message: nobody can tell.
+ */
 json_t *vm_list(void);
 
 /* Print the JSON and drop it. */

@@ -33,7 +33,7 @@ int control_folder(char *path, size_t size)
         below = "/ringvisor";
     }
     if (!folder || folder[0] != '/')
-        return -ENOENT;
+        return -ENXIO;
     len = snprintf(path, size, "%s%s", folder, below);
     return len >= 0 && (size_t)len < size ? 0 : -ENAMETOOLONG;
 }

@@ -15,8 +15,12 @@ bool control_name_valid(const char *name);
 
 /*
  * The folder: $RINGVISOR_RUN_DIR, or /run/ringvisor of root, or $XDG_RUNTIME_DIR/ringvisor. 0;
- * -ENOENT: this user has none; -ENAMETOOLONG. No message.
+ * -ENXIO: this user has none (CONTROL_NO_FOLDER says what to do); -ENAMETOOLONG. No message.
  */
+#define CONTROL_NO_FOLDER                                                                        \
+    "neither RINGVISOR_RUN_DIR nor XDG_RUNTIME_DIR says where the control sockets are: set one " \
+    "of "                                                                                        \
+    "them to the absolute path of a folder"
 int control_folder(char *path, size_t size);
 
 /* Makes the folder, if need be. 0; -EPERM: it is another user's, or others can write there; -errno. */

@@ -3,7 +3,7 @@
 # The commands for VMs that run, with a VM that does not exist: control_fake.
 #     test_vm_commands.sh VMM CONTROL-FAKE
 set -euo pipefail
-vmm=$(realpath "$1") fake=$(realpath "$2")
+vmm=$(realpath "$1") fake=$(realpath "$2") here=$(dirname "$(realpath "$0")")
 work=$(mktemp -d)
 cd "$work"
 export RINGVISOR_RUN_DIR=$work/run
@@ -52,6 +52,12 @@ v name_is_missing 2 'usage: vmm pause' pause
 v too_many_words 2 'usage: vmm pause' pause a b
 v unknown_option 2 'nosuch' pause --nosuch a
 v ps_of_nothing 0 NAME ps
+for command in ps top; do
+    RINGVISOR_RUN_DIR=$fake v "${command}_of_what_is_no_folder" 1 'Not a directory' $command
+    RINGVISOR_RUN_DIR=run v "${command}_without_a_folder" 1 'absolute path of a folder' $command
+done
+RINGVISOR_RUN_DIR=run v a_vm_without_a_folder 1 'absolute path of a folder' pause me
+RINGVISOR_RUN_DIR=$work/later v ps_of_a_folder_that_is_not_made_yet 0 NAME ps
 
 fake me
 python3 -c 'import socket; s = socket.socket(socket.AF_UNIX); s.bind("run/dead.sock")'
@@ -77,6 +83,7 @@ holds record_writes_what_comes grep -q '^recorded$' new.rec
 got=0
 timeout --foreground -s INT --preserve-status 1 "$vmm" record me new.rec >out 2>err || got=$?
 holds record_ends_by_ctrl_c eval '[[ $got -eq 0 ]] && grep -q "^recorded$" new.rec'
+v trace_to_a_full_disk 1 'No space left on device: it is not complete' trace me -n 1 --perfetto /dev/full
 v record_to_a_full_disk 1 'No space left on device: it is not complete' record -t 1 me /dev/full
 v record_stops_what_is_being_made 1 'no client is recording' record --stop me
 v record_stop_needs_no_file 2 'give NAME and FILE' record --stop me new.rec
@@ -98,6 +105,12 @@ v stat_speaks_json 0 '"counters"' stat --json me
 holds stat_json_is_whole json 'a["cpus"][1]["state"] == "off" and len(a["devices"]) == 3'
 v top_shows_what_goes_on 0 'me                   resetting ' top -d 1 -n 1
 v top_of_no_time 2 "delay '0'" top -d 0
+for words in 'stat me' 'ps' 'top -d 1 -n 3' 'help top'; do
+    got=0
+    # shellcheck disable=SC2086
+    timeout 20 "$vmm" $words >/dev/full 2>err || got=$?
+    holds "$words: output_to_a_full_disk_is_an_error" eval '[[ $got -eq 1 ]] && grep -q "error: standard output: " err'
+done
 v balloon_that_is_not_there 1 'has no balloon' balloon me
 v balloon_of_no_size 2 "size 'much'" balloon me much
 v only_disk_needs_no_name 0 '"size": 4096' disk --json resize me 2G
@@ -117,7 +130,14 @@ tell print
 got=0
 echo ls | timeout 2 "$vmm" console me >out 2>err || got=$?
 holds console_shows_the_last_lines_and_goes_on eval '[[ $got -eq 124 ]] && grep -q "Debian login: " out'
+got=0
+timeout 20 "$vmm" console me >/dev/full 2>err </dev/null || got=$?
+holds console_to_a_full_disk_is_an_error eval '[[ $got -eq 1 ]] && grep -q "standard output: No space left" err'
 v console_by_another_name 1 "no console to attach to" console me 3
+tell 'reads 0'
+got=0
+head -c 70000 /dev/zero | timeout 3 "$vmm" console me >out 2>err || got=$? # more than is kept for a guest that does not read
+holds console_waits_for_a_guest_that_does_not_read eval '[[ $got -eq 124 && ! -s err ]]'
 tell 'reply 0'
 tell end || true
 
@@ -167,6 +187,10 @@ assert peer.recv(10) == b""
 print("fine")
 P
 holds console_detaches_by_ctrl_a_d grep -q '^fine' out
+
+rm -f uart
+timeout 60 "$here/terminal_is_restored.py" "$vmm" >out 2>err || true
+holds the_terminal_is_as_it_was_however_a_command_ends grep -q '^fine' out
 
 # What listens there is no VM, or has gone wrong.
 for answer in '' 'x' 'HTTP/1.1 200 OK' $'HTTP/1.1 200 OK\r\n\r\n' $'HTTP/1.0 500 X\r\n\r\n{}' $'HTTP/1.1 abc\r\n\r\n{}'; do

@@ -42,14 +42,14 @@ static void folder_is_the_users_own(void **state)
     assert_string_equal(path, "/tmp/here/me.sock");
     assert_int_equal(control_path("me", path, 16), -ENAMETOOLONG);
     setenv("RINGVISOR_RUN_DIR", "relative", 1);
-    assert_int_equal(control_path("me", path, sizeof(path)), -ENOENT);
+    assert_int_equal(control_path("me", path, sizeof(path)), -ENXIO);
     unsetenv("RINGVISOR_RUN_DIR");
     setenv("XDG_RUNTIME_DIR", "/run/user/77", 1);
     assert_int_equal(control_path("me", path, sizeof(path)), 0);
     assert_string_equal(path, geteuid() == 0 ? "/run/ringvisor/me.sock"
                                              : "/run/user/77/ringvisor/me.sock");
     unsetenv("XDG_RUNTIME_DIR");
-    assert_int_equal(control_folder(path, sizeof(path)), geteuid() == 0 ? 0 : -ENOENT);
+    assert_int_equal(control_folder(path, sizeof(path)), geteuid() == 0 ? 0 : -ENXIO);
 }
 
 static void folder_in_which_others_can_write_is_refused(void **state)
