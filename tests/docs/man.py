@@ -29,6 +29,18 @@ def output(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def defaults(text, option):
+    """What the text of an option, in a help or a page, says that its default is."""
+    words, is_its = "", False
+    for line in text.splitlines():
+        if re.match(r"(\*-.\*, |  -., |      )?\*?--", line):
+            is_its = re.search(r"--%s(?![a-z-])" % option[2:], line) is not None
+        elif not line.strip():
+            is_its = False
+        words += line + "\n" if is_its else ""
+    return {" ".join(found.split()) for found in re.findall(r"\(default:? ([^),;:]*)", re.sub(r"[*_\\\\]", "", words))}
+
+
 def main():
     folder, vmm = os.path.join(sys.argv[1], "docs/man"), sys.argv[2]
     build, overview = read(folder + "/meson.build"), read(folder + "/vmm.1.scd")
@@ -37,11 +49,11 @@ def main():
     for command in commands:
         page = "vmm-%s" % command
         try:
-            text = read("%s/%s.1.scd" % (folder, page))
+            page_text = read("%s/%s.1.scd" % (folder, page))
         except FileNotFoundError:
             check("%s: there is no page" % command, False)
             continue
-        listed = re.search(r"^# OPTIONS\n(.*?)^# ", text, re.M | re.S)
+        listed = re.search(r"^# OPTIONS\n(.*?)^# ", page_text, re.M | re.S)
         described = set(re.findall(r"^(?:\*-.\*, )?\*(--[a-z-]+)\*", listed[1], re.M))
         text = output(vmm, "help", command)
         shown = set(re.findall(r"^  (?:-., |    )(--[a-z-]+)|\[(--[a-z-]+)", text, re.M))
@@ -49,6 +61,11 @@ def main():
         shown |= {"--help"}
         check("%s: only in the help or only in the page: %s" % (page, described ^ shown),
               described == shown)
+        check("%s: it has the exit status" % page, "\n# EXIT STATUS\n" in page_text)
+        for option in described:
+            check("%s: %s: a default that only the help or only the page has: %s" % (
+                page, option, defaults(text, option) ^ defaults(page_text, option)),
+                  defaults(text, option) == defaults(page_text, option))
         check("%s: vmm(1) has it" % page, "*%s*(1)" % page in overview)
         check("%s: the build has it" % page, "'%s'" % page in build)
     for name in sorted(os.listdir(folder)):
