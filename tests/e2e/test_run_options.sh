@@ -41,6 +41,10 @@ refused an_empty_name 2 "name ''" -k "$off" -n ''
 refused a_raw_address_that_is_none 2 "raw address 'here'" -k "$off" --raw here
 refused a_raw_address_outside_of_memory 1 "$off" -k "$off" --raw 0x100
 
+refused a_file_as_the_folder_of_snapshots 1 'Not a directory' -k "$off" -m 64M --snapshots "$off"
+refused a_device_as_a_recording 1 'no regular file' -k "$off" -m 64M --record /dev/full
+refused a_missing_config 2 "config '$work/none': No such file" --config "$work/none"
+refused a_folder_as_config 2 "config '$work': Is a directory" --config "$work"
 refused a_missing_kernel 1 "$work/none" -k "$work/none"
 refused a_folder_as_kernel 1 "$work" -k "$work"
 : >"$work/empty"
@@ -75,6 +79,13 @@ fi
 
 run 30 run -k "$off" -m 64M
 [[ $got -eq 0 ]] && ok power_off_is_0 || bad power_off_is_0 "status $got" "$(cat "$work/err")"
+run 30 run --config <(printf '{"kernel": "%s", "memory": "64M"}' "$off")
+[[ $got -eq 0 ]] && ok options_from_a_pipe || bad options_from_a_pipe "status $got" "$(cat "$work/err")"
+mkfifo "$work/fifo"
+got=0
+timeout -k 20 2 "$vmm" run -k "$work/fifo" -m 64M --name waits >"$work/out" 2>"$work/err" </dev/null || got=$?
+[[ $got -eq 124 && ! -s $work/err ]] && ok a_wait_for_a_kernel_ends_by_a_signal ||
+    bad a_wait_for_a_kernel_ends_by_a_signal "status $got" "$(cat "$work/err")"
 run 30 run -k "$off" -m 64M --dump-dtb "$work/dtb"
 if [[ $got -eq 0 ]] && dtc -I dtb -O dts "$work/dtb" -o /dev/null 2>"$work/dtc" && [[ ! -s $work/dtc ]]; then
     ok the_device_tree_is_valid
@@ -105,7 +116,11 @@ for words in frob 'help frob' 'devices nosuch' ''; do
     run 10 $words
     [[ $got -eq 2 && -s $work/err ]] && ok "refused_vmm_$words" || bad "refused_vmm_$words" "status $got"
 done
-got=0
-"$vmm" help >/dev/full 2>"$work/err" || got=$?
-[[ $got -eq 1 ]] && ok output_to_a_full_disk_is_an_error || bad output_to_a_full_disk_is_an_error "status $got"
+for words in help 'run --print-schema' 'run --print-config -k x' devices 'decode --esr 93980005'; do
+    got=0
+    # shellcheck disable=SC2086
+    "$vmm" $words >/dev/full 2>"$work/err" || got=$?
+    [[ $got -eq 1 ]] && complains 'error: standard output: ' && ok "$words: output_to_a_full_disk_is_an_error" ||
+        bad "$words: output_to_a_full_disk_is_an_error" "status $got" "$(cat "$work/err")"
+done
 exit $failed

@@ -52,6 +52,7 @@ static const struct timeval leave_tick = {.tv_usec = 1000};
 /* What callbacks of the event loop need. */
 struct session {
     struct loop loop;
+    struct event_base *base;
     struct vm *vm; /* NULL: there is none yet */
     bool looping;
     bool over;   /* perhaps before the loop began */
@@ -71,6 +72,15 @@ static void end(struct session *session, enum loop_end how)
     session->over = true;
     if (session->looping)
         loop_end(&session->loop, how);
+}
+
+/* While files are opened: a signal is to end a wait for a pipe. */
+static bool is_over(void *opaque)
+{
+    const struct session *session = opaque;
+
+    event_base_loop(session->base, EVLOOP_NONBLOCK);
+    return session->over;
 }
 
 static void machine_died(void *opaque)
@@ -197,16 +207,22 @@ static int open_control(const struct run_options *o, struct session *session,
     int error = 0;
 
     if (!*o->control_path) {
-        log_debug("there is no control interface");
+        if (o->vm.name && !o->control)
+            log_warn("there is no control interface: " CONTROL_NO_FOLDER
+                     ", or give --control PATH or off");
         return 0;
     }
     if (!o->control && control_folder(folder, sizeof(folder)) == 0) {
+        const char *why;
+
         error = control_make_folder(folder);
+        why =
+            error == -EPERM ? "it is another user's, or others can write in it" : strerror(-error);
         if (error && must_be)
             log_error("folder of the control sockets '%s': %s; give --control PATH or off", folder,
-                      strerror(-error));
+                      why);
         else if (error)
-            log_warn("there is no control interface: folder '%s': %s", folder, strerror(-error));
+            log_warn("there is no control interface: folder '%s': %s", folder, why);
     }
     if (!error)
         error = control_open(&config, control);
@@ -320,6 +336,7 @@ int command_serve(const struct run_options *o)
     static struct cores cores;
     static struct vm vm;
     struct machine_config machine_config = o->machine;
+    const struct input_wait wait = {.is_over = is_over, .opaque = &session};
     struct vm_config config = o->vm;
     struct vm_share share = {0};
     struct event *events[NR_SIGNALS] = {0};
@@ -345,7 +362,9 @@ int command_serve(const struct run_options *o)
         log_error("cannot make an event loop");
         goto out;
     }
+    session.base = base;
     session.grace_s = o->grace_s;
+    config.files.wait = &wait;
     for (unsigned i = 0; i < NR_SIGNALS; i++) {
         events[i] = evsignal_new(base, signals[i].signal, signals[i].callback, &session);
         if (events[i])
@@ -453,10 +472,13 @@ out:
 
 int command_keep(const struct run_options *o, int argc, char **argv)
 {
+    const struct keeper_gift gifts[] = {{RUN_KEPT_CONFIG, o->config_copy},
+                                        {RUN_KEPT_SEED, o->cloud_seed}};
+
     /* The options' messages begin with argv[0], which is not that any more. */
     argv[0] = (char *)(uintptr_t)(o->restore ? command_restore.name : command_run.name);
     sandbox_choose(o->sandbox);
-    return keeper_run(argc, argv);
+    return keeper_run(argc, argv, gifts, sizeof(gifts) / sizeof(gifts[0]));
 }
 
 static int run(int argc, char **argv)

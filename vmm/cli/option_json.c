@@ -2,10 +2,22 @@
 #include "vmm/cli/option_json.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm/util/log.h"
+#include "vmm/util/write_all.h"
+
+#define FILE_MAX (1u << 20) /* bytes of a configuration */
+
+/* Where the next byte of it is read. */
+struct copy {
+    int fd;
+    off_t at;
+};
 
 static bool may_be_several(const struct option_row *row)
 {
@@ -108,10 +120,56 @@ int option_json_apply(struct option_set *set, json_t *root, json_t *keep, const 
     return 0;
 }
 
-int option_json_read(struct option_set *set, const char *file, json_t *keep)
+/* 0 or -errno. */
+static int copy_all(int from, int to)
+{
+    char data[4096];
+    size_t size = 0;
+    ssize_t n;
+
+    while ((n = read(from, data, sizeof(data))) != 0) {
+        int error = n < 0 ? (errno == EINTR ? 0 : -errno) : write_all(to, data, (size_t)n);
+
+        size += n > 0 ? (size_t)n : 0;
+        if (error || size > FILE_MAX)
+            return error ? error : -EFBIG;
+    }
+    return 0;
+}
+
+int option_json_open(const char *file)
+{
+    int from = open(file, O_RDONLY | O_CLOEXEC), copy = -1;
+    int error = from < 0 ? -errno : 0;
+
+    if (!error)
+        copy = memfd_create("config", MFD_CLOEXEC);
+    if (!error)
+        error = copy < 0 ? -errno : copy_all(from, copy);
+    if (from >= 0)
+        close(from);
+    if (!error)
+        return copy;
+    log_error("config '%s': %s", file, strerror(-error));
+    if (copy >= 0)
+        close(copy);
+    return error;
+}
+
+static size_t read_more(void *buffer, size_t size, void *opaque)
+{
+    struct copy *copy = opaque;
+    ssize_t n = pread(copy->fd, buffer, size, copy->at);
+
+    copy->at += n > 0 ? n : 0;
+    return n < 0 ? (size_t)-1 : (size_t)n;
+}
+
+int option_json_read(struct option_set *set, const char *file, int copy, json_t *keep)
 {
     json_error_t error;
-    json_t *root = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
+    json_t *root =
+        json_load_callback(read_more, &(struct copy){.fd = copy}, JSON_REJECT_DUPLICATES, &error);
     int result = -EINVAL;
 
     if (!root)

@@ -13,10 +13,17 @@
 #include "vmm/cli/option.h"
 
 /*
- * Apply the file's options, but for those that were given before. `keep` is a JSON array; it gets
- * the texts that the target points to. 0; -EINVAL after a message that names the file and the key.
+ * What is in a file or a pipe, in a memory file: it can be read again, also by other processes. A
+ * descriptor or -errno after a message.
  */
-int option_json_read(struct option_set *set, const char *file, json_t *keep);
+int option_json_open(const char *file);
+
+/*
+ * Apply the options of such a copy, but for those that were given before. `file` is its name in
+ * messages, `keep` a JSON array; it gets the texts that the target points to. 0; -EINVAL after a
+ * message that names the file and the key.
+ */
+int option_json_read(struct option_set *set, const char *file, int copy, json_t *keep);
 
 /* The same for an object that is there; `file` is its name in messages. */
 int option_json_apply(struct option_set *set, json_t *root, json_t *keep, const char *file);

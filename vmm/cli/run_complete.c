@@ -124,7 +124,9 @@ static int add_cloud_seed(struct run_options *o)
 
     if (!o->has_cloud_init || o->print_config)
         return 0;
-    o->cloud_seed = cloud_init_seed(&o->cloud_init, o->vm.name);
+    o->cloud_seed = kept_get(RUN_KEPT_SEED);
+    if (o->cloud_seed < 0)
+        o->cloud_seed = cloud_init_seed(&o->cloud_init, o->vm.name);
     if (o->cloud_seed < 0)
         return o->cloud_seed;
     if (asprintf(&spec, "virtio-blk,path=/proc/%ld/fd/%d,format=raw,ro=on,serial=cidata%s",

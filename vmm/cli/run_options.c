@@ -11,6 +11,7 @@
 #include "vmm/cli/command.h"
 #include "vmm/cli/option_json.h"
 #include "vmm/gdb/gdb_address.h"
+#include "vmm/keeper/kept.h"
 #include "vmm/util/log.h"
 #include "vmm/util/size.h"
 
@@ -182,7 +183,8 @@ static const struct option_row rows[] = {
      .type = OPTION_TEXT,
      .argument = "IMAGE",
      AT(vm.files.kernel),
-     .help = "arm64 Image (plain, gzip, zstd, EFI zboot) or AArch64 ELF file"},
+     .help = "arm64 Image (plain, gzip, zstd, EFI zboot), AArch64 ELF file, or a unified\n"
+             "kernel image (UKI) of one of these"},
     {.name = "raw",
      .type = OPTION_OWN,
      .argument = "ADDRESS",
@@ -349,8 +351,7 @@ static const struct option_row rows[] = {
      .argument = "on|off",
      .what = "keeper",
      .set = set_keeper,
-     .help = "off: one process, with which the guest dies (default on, but off with\n"
-             "--gdb)"},
+     .help = "off: one process, with which the guest dies (default on)"},
     {.name = "sandbox",
      .type = OPTION_OWN,
      .argument = "on|off|strict",
@@ -488,8 +489,11 @@ static int set_print_schema(void *target, const struct option_row *row, const ch
     static const struct option_set all = {.rows = rows, .count = ROWS};
     json_t *schema = option_json_schema(&all, "options of vmm run");
 
-    if (!schema || json_dumpf(schema, stdout, JSON_INDENT(2)))
+    if (!schema) {
+        log_error("--print-schema: out of memory");
         return -EINVAL;
+    }
+    json_dumpf(schema, stdout, JSON_INDENT(2)); /* main() says what went wrong */
     putchar('\n');
     json_decref(schema);
     return 1;
@@ -501,6 +505,7 @@ void run_options_init(struct run_options *o, struct option_set *set)
         .vm = {.nr_vcpus = 1, .ram_size = DEFAULT_RAM},
         .grace_s = DEFAULT_GRACE_S,
         .cloud_seed = -1,
+        .config_copy = -1,
     };
     o->given = json_object();
     o->texts = json_array();
@@ -556,6 +561,16 @@ json_t *run_options_to_save(const struct run_options *o)
     return NULL;
 }
 
+/* A later worker has what the keeper has read: the file may be a pipe, or changed by now. */
+static int read_config(struct run_options *o, struct option_set *set)
+{
+    o->config_copy = kept_get(RUN_KEPT_CONFIG);
+    if (o->config_copy < 0)
+        o->config_copy = option_json_open(o->config);
+    return o->config_copy < 0 ? -EINVAL
+                              : option_json_read(set, o->config, o->config_copy, o->texts);
+}
+
 int run_options_parse(struct run_options *o, int argc, char **argv)
 {
     struct option_set set;
@@ -567,7 +582,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv)
         return parsed;
     if (rest < argc)
         return run_options_bad("argument", argv[rest], "not an option; a kernel is given with -k");
-    if (o->config && option_json_read(&set, o->config, o->texts))
+    if (o->config && read_config(o, &set))
         return -EINVAL;
     parsed = run_options_complete(o);
     if (parsed || !o->print_config)
@@ -584,6 +599,8 @@ void run_options_free(struct run_options *o)
     cloud_init_free(&o->cloud_init);
     if (o->cloud_seed >= 0)
         close(o->cloud_seed);
+    if (o->config_copy >= 0)
+        close(o->config_copy);
     json_decref(o->given);
     json_decref(o->saved);
     json_decref(o->texts);

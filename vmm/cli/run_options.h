@@ -12,6 +12,10 @@
 #define RUN_NAME_MAX         64u
 #define RUN_CONTROL_PATH_MAX 512u
 
+/* What the keeper has read for all workers, by these names: copies of config and cloud-init seed. */
+#define RUN_KEPT_CONFIG "config"
+#define RUN_KEPT_SEED   "cloud-seed"
+
 struct run_options {
     struct vm_config vm;
     struct machine_config machine;
@@ -23,7 +27,8 @@ struct run_options {
     const char *firmware_vars; /* file of its variables, or NULL */
     struct cloud_init cloud_init;
     bool has_cloud_init;
-    int cloud_seed; /* the disk that is made of it; -1: there is none */
+    int cloud_seed;  /* the disk that is made of it; -1: there is none */
+    int config_copy; /* what was in the file `config`; -1: there is none */
     const char *plugin_paths[RUN_PATHS_MAX + 1]; /* NULL ends the list */
     const char *trace, *perfetto;                /* FILE[,FILTER...], or NULL */
     const char *gdb;                             /* where a debugger can attach, or NULL */

@@ -358,7 +358,7 @@ static unsigned plugin_load_dir(struct plugins *plugins, const char *dir)
     int count = scandir(dir, &entries, plugin_is_object, alphasort);
 
     if (count < 0) {
-        log_error("plugin directory '%s': %s", dir, strerror(errno));
+        log_warn("plugin directory '%s': %s: it is left out", dir, strerror(errno));
         return 1;
     }
     for (int i = 0; i < count; i++) {

@@ -341,14 +341,26 @@ static int open_all(struct keeper *keeper)
     return keeper->signals < 0 || keeper->program < 0 ? -errno : start_worker(keeper);
 }
 
-int keeper_run(int argc, char **argv)
+static int take_gift(struct keeper *keeper, const struct keeper_gift *gift)
+{
+    int fd = gift->fd < 0 ? -1 : fcntl(gift->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd >= 0)
+        return keeper_store_put(&keeper->store, gift->name, fd);
+    return gift->fd < 0 ? 0 : -errno;
+}
+
+int keeper_run(int argc, char **argv, const struct keeper_gift *gifts, unsigned nr_gifts)
 {
     static struct keeper keeper;
-    int error, status = EXIT_FAILURE_STATUS;
+    int error = 0, status = EXIT_FAILURE_STATUS;
 
     keeper = (struct keeper){.argc = argc, .argv = argv, .socket = -1};
     keeper_upgrade_init(&keeper.upgrade);
-    error = open_all(&keeper);
+    for (unsigned i = 0; i < nr_gifts && !error; i++)
+        error = take_gift(&keeper, &gifts[i]);
+    if (!error)
+        error = open_all(&keeper);
     if (error)
         log_error("cannot start the vmm's worker: %s", strerror(-error));
     else

@@ -12,8 +12,14 @@
  */
 #pragma once
 
+/* What is kept from the start on: the keeper gets a copy of the descriptor. -1: nothing. */
+struct keeper_gift {
+    const char *name;
+    int fd;
+};
+
 /*
  * Start workers until one has ended the run. `argv` of `argc` words is the command line, from
  * "run" or "restore" on. The exit status.
  */
-int keeper_run(int argc, char **argv);
+int keeper_run(int argc, char **argv, const struct keeper_gift *gifts, unsigned nr_gifts);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "vmm/util/write_all.h"
 
 #define SPOOL_CHUNK ((size_t)65536)
+#define LOOK_MS     100 /* between looks whether the wait for a pipe is over */
 
 void input_error(const struct input *input, const char *fmt, ...)
 {
@@ -47,15 +49,22 @@ static int input_empty(const struct input *input)
     return -ENODATA;
 }
 
-/* read() that an interruption does not end. Bytes, 0 at the end, or -errno. */
-static ssize_t read_some(int fd, uint8_t *data, size_t room)
+/* From a pipe that does not block, but waited for. Bytes, 0 at the end, or -errno. */
+static ssize_t read_some(int fd, uint8_t *data, size_t room, const struct input_wait *wait)
 {
-    ssize_t n;
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
 
-    do {
-        n = read(fd, data, room);
-    } while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
+    for (;;) {
+        /* One that nobody has opened for writing yet is not at its end, as read() would say. */
+        ssize_t n = poll(&ready, 1, LOOK_MS) > 0 ? read(fd, data, room) : -1;
+
+        if (n >= 0)
+            return n;
+        if (ready.revents && errno != EINTR && errno != EAGAIN)
+            return -errno;
+        if (wait && wait->is_over(wait->opaque))
+            return -ECANCELED;
+    }
 }
 
 static ssize_t pread_some(int fd, uint8_t *data, size_t room, size_t offset)
@@ -69,15 +78,18 @@ static ssize_t pread_some(int fd, uint8_t *data, size_t room, size_t offset)
 }
 
 /* Copies the pipe `from` to the memory file `to`. */
-static int input_spool(const struct input *input, int from, int to, uint64_t limit)
+static int input_spool(const struct input *input, int from, int to, uint64_t limit,
+                       const struct input_wait *wait)
 {
     uint8_t chunk[SPOOL_CHUNK];
     uint64_t total = 0;
 
     for (;;) {
-        ssize_t n = read_some(from, chunk, sizeof(chunk));
+        ssize_t n = read_some(from, chunk, sizeof(chunk), wait);
         int error;
 
+        if (n == -ECANCELED)
+            return -ECANCELED;
         if (n < 0)
             return input_failed(input, "read", (int)-n);
         if (n == 0)
@@ -92,14 +104,14 @@ static int input_spool(const struct input *input, int from, int to, uint64_t lim
 }
 
 /* Puts a memory file with the pipe's bytes in the place of the pipe. */
-static int input_replace_pipe(struct input *input, uint64_t limit)
+static int input_replace_pipe(struct input *input, uint64_t limit, const struct input_wait *wait)
 {
     int fd = memfd_create("ringvisor-input", MFD_CLOEXEC);
     int error;
 
     if (fd < 0)
         return input_failed(input, "keep a copy of", errno);
-    error = input_spool(input, input->fd, fd, limit);
+    error = input_spool(input, input->fd, fd, limit, wait);
     if (error != 0) {
         close(fd);
         return error;
@@ -109,7 +121,7 @@ static int input_replace_pipe(struct input *input, uint64_t limit)
     return 0;
 }
 
-static int input_check(struct input *input, uint64_t limit)
+static int input_check(struct input *input, uint64_t limit, const struct input_wait *wait)
 {
     struct stat st;
 
@@ -120,7 +132,7 @@ static int input_check(struct input *input, uint64_t limit)
         return -EISDIR;
     }
     if (S_ISFIFO(st.st_mode))
-        return input_replace_pipe(input, limit);
+        return input_replace_pipe(input, limit, wait);
     if (!S_ISREG(st.st_mode)) {
         input_error(input, "a device or a socket: give a file or a pipe");
         return -EINVAL;
@@ -131,15 +143,16 @@ static int input_check(struct input *input, uint64_t limit)
     return 0;
 }
 
-int input_open(struct input *input, const char *what, const char *path, uint64_t limit)
+int input_open(struct input *input, const char *what, const char *path, uint64_t limit,
+               const struct input_wait *wait)
 {
     int error;
 
     *input = (struct input){.what = what, .path = path, .fd = -1};
-    input->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    input->fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
     if (input->fd < 0)
         return input_failed(input, "open", errno);
-    error = input_check(input, limit);
+    error = input_check(input, limit, wait);
     if (error != 0)
         input_close(input);
     return error;

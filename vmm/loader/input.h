@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,12 +22,20 @@ struct input {
     int fd;
 };
 
+/* How long a pipe is waited for: it is asked again and again, and says whether that is enough. */
+struct input_wait {
+    bool (*is_over)(void *opaque);
+    void *opaque;
+};
+
 /*
  * Regular files and pipes only. A pipe is read to its end here, and this waits
- * for the process that writes it. 0; -EISDIR; -EINVAL: a device or a socket; -EFBIG: more
- * than `limit` bytes; -ENODATA: an empty pipe; other: what open() and read() said.
+ * for the process that writes it (for ever, if `wait` is NULL). 0; -EISDIR; -EINVAL: a device
+ * or a socket; -EFBIG: more than `limit` bytes; -ENODATA: an empty pipe; -ECANCELED: the wait is
+ * over; other: what open() and read() said.
  */
-int input_open(struct input *input, const char *what, const char *path, uint64_t limit);
+int input_open(struct input *input, const char *what, const char *path, uint64_t limit,
+               const struct input_wait *wait);
 void input_close(struct input *input);
 
 /*

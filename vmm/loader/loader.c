@@ -53,12 +53,13 @@ int loader_open(struct loader *loader, const struct loader_config *config, uint6
         .raw = config->raw,
         .raw_address = config->raw_address,
     };
-    error = input_open(&loader->kernel, "kernel", config->kernel, ram_size);
+    error = input_open(&loader->kernel, "kernel", config->kernel, ram_size, config->wait);
     while (error == 0 && loader->nr_initrds < LOADER_INITRDS_MAX &&
            config->initrds[loader->nr_initrds]) {
         unsigned i = loader->nr_initrds;
 
-        error = input_open(&loader->initrds[i], "initrd", config->initrds[i], ram_size);
+        error =
+            input_open(&loader->initrds[i], "initrd", config->initrds[i], ram_size, config->wait);
         loader->nr_initrds += error == 0;
     }
     if (error != 0)

@@ -32,6 +32,7 @@ struct loader_config {
     const char *initrds[LOADER_INITRDS_MAX]; /* put together in this order; NULL: no more */
     bool raw; /* the kernel is a bare binary, for raw_address, and entered there */
     ipa_t raw_address;
+    const struct input_wait *wait; /* for pipes; NULL: for ever */
 };
 
 /* The open files: all that is kept between two loads. */

@@ -168,7 +168,8 @@ struct record_writer *record_writer_open(const char *path)
     }
     if (!error)
         return writer;
-    log_error("recording '%s': %s", path, strerror(-error));
+    log_error("recording '%s': %s", path,
+              error == -EINVAL ? "it is no regular file: give the path of one" : strerror(-error));
     if (writer) {
         close(writer->fd);
         writer_free(writer);

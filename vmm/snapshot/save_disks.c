@@ -88,7 +88,10 @@ static const struct {
 
 int snapshot_allow(struct vm *vm, const char *folder)
 {
-    int error = sandbox_need_path(folder, SANDBOX_CHANGE);
+    struct stat st;
+    int error = stat(folder, &st) == 0 && !S_ISDIR(st.st_mode)
+                    ? -ENOTDIR
+                    : sandbox_need_path(folder, SANDBOX_CHANGE);
 
     if (error)
         log_error("snapshots '%s': %s", folder, strerror(-error));

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/unit/support/log_fake.h"
@@ -72,7 +73,7 @@ static void input_of_a_file_can_be_read_again(void **state)
     struct input input;
 
     write_file(bytes, SIZE);
-    assert_int_equal(input_open(&input, "kernel", file_path, LIMIT), 0);
+    assert_int_equal(input_open(&input, "kernel", file_path, LIMIT, NULL), 0);
     for (unsigned i = 0; i < 3; i++)
         expect_bytes(&input);
     expect_too_big(&input, SIZE - 1);
@@ -99,7 +100,7 @@ static void input_refuses_what_is_no_file(void **state)
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         struct input input;
-        int error = input_open(&input, "kernel", table[i].path, LIMIT);
+        int error = input_open(&input, "kernel", table[i].path, LIMIT, NULL);
 
         if (error != table[i].error || strstr(log_fake.last, table[i].message) == NULL)
             fail_msg("'%s': %d, '%s'", table[i].path, error, log_fake.last);
@@ -115,7 +116,7 @@ static void input_refuses_an_empty_or_too_big_file(void **state)
     size_t size;
 
     write_file("", 0);
-    assert_int_equal(input_open(&input, "initrd", file_path, LIMIT), 0);
+    assert_int_equal(input_open(&input, "initrd", file_path, LIMIT, NULL), 0);
     assert_int_equal(input_slurp(&input, LIMIT, &buffer), -ENODATA);
     assert_int_equal(input_read(&input, &byte, 1, &size), -ENODATA);
     assert_non_null(strstr(log_fake.last, "initrd '"));
@@ -124,7 +125,7 @@ static void input_refuses_an_empty_or_too_big_file(void **state)
     input_close(&input);
 
     write_file(bytes, SIZE);
-    assert_int_equal(input_open(&input, "initrd", file_path, SIZE - 1), -EFBIG);
+    assert_int_equal(input_open(&input, "initrd", file_path, SIZE - 1, NULL), -EFBIG);
     assert_non_null(strstr(log_fake.last, "bigger than the 195 KiB of RAM"));
 }
 
@@ -136,7 +137,7 @@ static void input_survives_a_file_that_changes_its_size(void **state)
     size_t size;
 
     write_file(bytes, SIZE);
-    assert_int_equal(input_open(&input, "kernel", file_path, LIMIT), 0);
+    assert_int_equal(input_open(&input, "kernel", file_path, LIMIT, NULL), 0);
     assert_int_equal(truncate(file_path, 30), 0);
     assert_int_equal(input_read(&input, data, sizeof(data), &size), 0);
     assert_int_equal(size, 30);
@@ -154,7 +155,7 @@ static void input_does_not_believe_the_size_of_a_file(void **state)
     struct buffer buffer = {0};
     struct input input;
 
-    assert_int_equal(input_open(&input, "kernel", "/proc/self/status", LIMIT), 0);
+    assert_int_equal(input_open(&input, "kernel", "/proc/self/status", LIMIT, NULL), 0);
     assert_int_equal(input_slurp(&input, LIMIT, &buffer), 0);
     assert_true(buffer.size > 100);
     buffer_free(&buffer);
@@ -195,7 +196,7 @@ static int open_pipe(struct input *input, size_t size, uint64_t limit)
     feed.fd = fds[1];
     assert_int_equal(pthread_create(&thread, NULL, feed_pipe, &feed), 0);
     snprintf(path, sizeof(path), "/dev/fd/%d", fds[0]);
-    error = input_open(input, "kernel", path, limit);
+    error = input_open(input, "kernel", path, limit, NULL);
     close(fds[0]);
     assert_int_equal(pthread_join(thread, NULL), 0);
     return error;
@@ -209,6 +210,26 @@ static void input_of_a_pipe_can_be_read_again(void **state)
     for (unsigned i = 0; i < 3; i++)
         expect_bytes(&input);
     input_close(&input);
+}
+
+static bool is_asked_twice(void *opaque)
+{
+    return ++*(unsigned *)opaque == 2;
+}
+
+static void input_waits_for_a_pipe_until_that_is_enough(void **state)
+{
+    unsigned asked = 0;
+    const struct input_wait wait = {.is_over = is_asked_twice, .opaque = &asked};
+    char path[sizeof(file_path) + 8];
+    struct input input;
+
+    snprintf(path, sizeof(path), "%s.fifo", file_path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(input_open(&input, "kernel", path, LIMIT, &wait), -ECANCELED);
+    assert_int_equal(asked, 2);
+    assert_int_equal(input.fd, -1);
+    unlink(path);
 }
 
 static void input_bounds_what_it_takes_from_a_pipe(void **state)
@@ -250,6 +271,7 @@ int main(void)
         cmocka_unit_test(input_survives_a_file_that_changes_its_size),
         cmocka_unit_test(input_does_not_believe_the_size_of_a_file),
         cmocka_unit_test(input_of_a_pipe_can_be_read_again),
+        cmocka_unit_test(input_waits_for_a_pipe_until_that_is_enough),
         cmocka_unit_test(input_bounds_what_it_takes_from_a_pipe),
     };
 
