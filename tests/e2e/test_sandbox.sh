@@ -25,6 +25,12 @@ nothing_but() { [[ $got -eq 0 && $(done_by "$1") == "$2" ]]; }
 run 60 "${off[@]}" --sandbox off
 check without_a_sandbox_the_plugin_can_do_much says 'loop read-memory-file: DONE' "$work/err"
 check without_a_sandbox_it_executes_a_program says 'loop execute: DONE'
+# The keeper does not wait for ever for what has taken the vmm's place, nor try for ever to replace it.
+printf '#!/bin/sh\nexec sleep 3000\n' >"$work/idle"
+chmod +x "$work/idle"
+run 90 "${off[@]},execute=$work/idle" --sandbox off
+check a_program_in_the_place_of_the_vmm_is_killed complains 'does not speak to its keeper any more'
+check after_six_of_them_the_guest_is_ended eval '[[ $got -eq 137 ]] && complains "the 6th time within 10 s"'
 [[ -e $work/outside ]] || echo secret >"$work/outside"
 rm -f "$work/outside.new"
 

@@ -19,7 +19,8 @@
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 
-#define CRASHES_MS          10000
+#define CRASHES_MS          10000 /* of service */
+#define GONE_MS             2000  /* for a worker to end, once it has closed its socket */
 #define EXIT_FAILURE_STATUS 1
 #define EXIT_SIGNAL         128
 
@@ -56,10 +57,19 @@ static void restore_terminal(const struct keeper *keeper)
         tcsetattr(STDIN_FILENO, TCSANOW, &keeper->terminal);
 }
 
+/* The worker has ended: how long it has served the guest. That it took over took time does not count. */
+static void count_service(struct keeper *keeper)
+{
+    int64_t end = keeper->gone_ms ? keeper->gone_ms : clock_now_ms();
+
+    if (keeper->serving)
+        keeper->served_ms += end - keeper->serving_ms;
+}
+
 /* False: too many in a short time. */
 static bool may_crash_again(struct keeper *keeper)
 {
-    int64_t now = clock_now_ms(),
+    int64_t now = keeper->served_ms,
             *oldest = &keeper->crashes[keeper->nr_crashes++ % KEEPER_CRASHES_MAX];
     bool often = keeper->nr_crashes > KEEPER_CRASHES_MAX && now - *oldest < CRASHES_MS;
 
@@ -70,7 +80,8 @@ static bool may_crash_again(struct keeper *keeper)
 /* The worker has died of a signal. True: another one is to take over. */
 static bool outlives(struct keeper *keeper, int signal)
 {
-    bool killed = signal == SIGKILL && keeper->serving; /* somebody's purpose: no crash */
+    /* Somebody's purpose is no crash. */
+    bool killed = signal == SIGKILL && keeper->serving && !keeper->dismissed;
 
     if (!keeper->begun) {
         log_error("the vmm was killed by signal %d (SIG%s) before the guest ran", signal,
@@ -78,8 +89,8 @@ static bool outlives(struct keeper *keeper, int signal)
         return false;
     }
     if (!killed && !may_crash_again(keeper)) {
-        log_error("the vmm was killed by signal %d (SIG%s), the %uth time within %d s: the guest "
-                  "is ended",
+        log_error("the vmm was killed by signal %d (SIG%s), the %uth time within %d s of service: "
+                  "the guest is ended",
                   signal, signal_name(signal), KEEPER_CRASHES_MAX + 1, CRASHES_MS / 1000);
         return false;
     }
@@ -107,6 +118,7 @@ static int worker_ended(struct keeper *keeper, int status)
 {
     bool another = false;
 
+    count_service(keeper);
     if (keeper_upgrade_is_leaving(keeper, status))
         log_info("the vmm leaves the guest to the new one");
     else if (!WIFSIGNALED(status))
@@ -117,6 +129,8 @@ static int worker_ended(struct keeper *keeper, int status)
     close(keeper->socket);
     keeper->socket = -1;
     keeper->worker = 0;
+    keeper->gone_ms = 0;
+    keeper->dismissed = false;
     keeper->died_ns = clock_now_ns();
     restore_terminal(keeper);
     if (keeper_upgrade_worker_left(keeper, status))
@@ -181,6 +195,8 @@ static void is_serving(struct keeper *keeper)
 
     if (keeper->begun)
         log_info("the guest goes on after %" PRId64 " us", pause_us);
+    if (!keeper->serving)
+        keeper->serving_ms = clock_now_ms();
     keeper->serving = keeper->begun = true;
     keeper_upgrade_done(keeper, pause_us);
 }
@@ -225,6 +241,24 @@ static int serve(struct keeper *keeper, struct keeper_message *message, struct k
     return result;
 }
 
+/* It is no worker any more: that is as bad as a crash. */
+static void dismiss(struct keeper *keeper)
+{
+    log_warn("the vmm is killed: it does not speak to its keeper any more");
+    keeper->dismissed = true;
+    kill(keeper->worker, SIGKILL);
+}
+
+/* How long the worker may still take to end, in ms; -1: it has not begun to. */
+static int left_to_end_ms(const struct keeper *keeper)
+{
+    int64_t left = keeper->gone_ms + GONE_MS - clock_now_ms();
+
+    if (!keeper->gone_ms || keeper->dismissed)
+        return -1;
+    return left > 0 ? (int)left : 0;
+}
+
 static void answer(struct keeper *keeper)
 {
     static struct keeper_message message;
@@ -237,11 +271,12 @@ static void answer(struct keeper *keeper)
         keeper_send(keeper->socket, &message, &fds);
         keeper_fds_close(&fds);
     } else if (received != -EAGAIN) {
-        /* It has ended, or is no worker any more: its death is reported by SIGCHLD. */
         shutdown(keeper->socket, SHUT_RDWR);
         close(keeper->socket);
         keeper->socket = -1;
-        kill(keeper->worker, SIGKILL);
+        keeper->gone_ms = clock_now_ms();
+        if (received < 0)
+            dismiss(keeper); /* else it ends, which SIGCHLD reports in a moment */
     }
 }
 
@@ -297,7 +332,7 @@ static int serve_all(struct keeper *keeper)
     while (status < 0) {
         struct pollfd fds[2 + KEEPER_UPGRADE_POLLS] = {{.fd = keeper->signals, .events = POLLIN},
                                                        {.fd = keeper->socket, .events = POLLIN}};
-        int timeout_ms = -1;
+        int timeout_ms = left_to_end_ms(keeper);
 
         keeper_upgrade_poll(keeper, fds + 2, &timeout_ms);
         if (poll(fds, 2 + KEEPER_UPGRADE_POLLS, timeout_ms) < 0) {
@@ -310,6 +345,8 @@ static int serve_all(struct keeper *keeper)
         keeper_upgrade_polled(keeper, fds + 2);
         if (fds[0].revents)
             status = take_signals(keeper);
+        if (left_to_end_ms(keeper) == 0)
+            dismiss(keeper);
     }
     return status;
 }

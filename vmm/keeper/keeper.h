@@ -7,8 +7,9 @@
  * nothing that a guest wrote, and only counted, bounded messages of the worker.
  *
  * A worker that ends by itself ends the run, with its exit status. One that crashes before the
- * guest has started ends it, too, and so do five crashes within ten seconds. Death of the keeper
- * ends worker and machine.
+ * guest has started ends it, too, and so do more than five crashes within ten seconds of service. A
+ * worker that closes its socket and does not end is killed, which counts as a crash. Death of the
+ * keeper ends worker and machine.
  */
 #pragma once
 

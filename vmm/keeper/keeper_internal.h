@@ -137,7 +137,11 @@ struct keeper {
     bool begun;    /* one has had: the guest runs */
     int forwarded; /* the last signal that it was sent, or 0 */
     int64_t died_ns;
-    int64_t crashes[KEEPER_CRASHES_MAX]; /* ms; the oldest is overwritten */
+    int64_t serving_ms;                  /* since when it is */
+    int64_t served_ms;                   /* how long all workers before it were */
+    int64_t gone_ms;                     /* when it closed its socket, or 0 */
+    bool dismissed;                      /* it is killed, since it did not end then */
+    int64_t crashes[KEEPER_CRASHES_MAX]; /* in ms of service; the oldest is overwritten */
     unsigned nr_crashes;
     struct keeper_upgrade upgrade;
 };

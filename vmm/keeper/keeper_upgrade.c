@@ -291,8 +291,9 @@ void keeper_upgrade_poll(struct keeper *keeper, struct pollfd *fds, int *timeout
     int64_t left = upgrade->deadline_ms - clock_now_ms();
 
     upgrade->listener = keeper_store_get(&keeper->store, KEEPER_UPGRADES);
-    if (upgrade->deadline_ms)
-        *timeout_ms = left > 0 ? (int)left : 0;
+    left = left > 0 ? left : 0;
+    if (upgrade->deadline_ms && (*timeout_ms < 0 || left < *timeout_ms))
+        *timeout_ms = (int)left;
     fds[0] = (struct pollfd){.fd = upgrade->listener, .events = POLLIN};
     /* Later on only its end is looked for, which poll() always tells. */
     fds[1] = (struct pollfd){.fd = upgrade->phase <= UPGRADE_CHECKING ? upgrade->client : -1,

@@ -42,7 +42,7 @@
 struct breakout {
     struct rv_instance *instance;
     const struct rv_vmm_ops *ops;
-    const char *outside, *inside, *socket;
+    const char *outside, *inside, *socket, *execute;
     pid_t victim;
     pthread_t thread;
     pthread_mutex_t lock;
@@ -315,6 +315,7 @@ static int breakout_create(struct rv_instance *instance, const struct rv_vmm_ops
     b->outside = ops->property_string(instance, "outside");
     b->inside = ops->property_string(instance, "inside");
     b->socket = ops->property_string(instance, "socket");
+    b->execute = ops->property_string(instance, "execute");
     b->victim = (pid_t)ops->property_uint(instance, "victim");
     pthread_mutex_init(&b->lock, NULL);
     pthread_cond_init(&b->changed, NULL);
@@ -329,7 +330,8 @@ static int breakout_create(struct rv_instance *instance, const struct rv_vmm_ops
 static void breakout_destroy(void *device)
 {
     struct breakout *b = device;
-    char *const argv[] = {"/bin/echo", "loop execute: DONE", NULL};
+    char *program = (char *)(uintptr_t)(b->execute ? b->execute : "/bin/echo");
+    char *const argv[] = {program, "loop execute: DONE", NULL};
 
     try_all(b, "loop");
     pthread_mutex_lock(&b->lock);
@@ -367,6 +369,7 @@ static const struct rv_region regions[] = {
 static const struct rv_property properties[] = {
     {.name = "outside", .type = RV_PROPERTY_PATH, .required = 1, .help = "a file to break into"},
     {.name = "inside", .type = RV_PROPERTY_PATH, .help = "a file that is shared with the guest"},
+    {.name = "execute", .type = RV_PROPERTY_PATH, .help = "what it becomes; default: /bin/echo"},
     {.name = "socket", .type = RV_PROPERTY_PATH, .required = 1, .help = "somebody listens there"},
     {.name = "victim", .type = RV_PROPERTY_UINT, .required = 1, .help = "another process"},
     {0},
