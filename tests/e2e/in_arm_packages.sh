@@ -30,7 +30,7 @@ waits() {
 }
 as_user() { runuser -u "$@"; }
 online() { cat /sys/devices/system/cpu/online; }
-kernel_is_quiet() { ! dmesg | grep -E 'WARNING:|BUG:|Oops|rcu.*stall'; }
+kernel_is_quiet() { dmesg >messages-of-kernel && ! grep -E 'WARNING:|BUG:|Oops|rcu.*stall' messages-of-kernel; }
 device() { stat -c '%a %G' /dev/ringvisor; }
 
 # Debian with a shell, as an ordinary user has it.
@@ -116,7 +116,7 @@ try no_module_is_left_to_load eval '! modprobe ringvisor'
 rm -rf /etc/ringvisor/*.json /var/lib/ringvisor/*.elf
 try apt_purges_them apt-get purge -y ringvisor ringvisor-dkms
 try no_device_is_left eval '! test -e /sys/module/ringvisor && ! test -e /dev/ringvisor'
-try no_service_is_left eval '! systemctl list-units --all --no-legend "ringvisor@*" | grep .'
+try no_service_is_left eval 'units=$(systemctl list-units --all --no-legend "ringvisor@*") && is "$units" ""'
 find / -xdev -iname '*ringvisor*' ! -path '/var/log/*' >after
 try no_file_is_left diff before after
 try the_kernel_is_quiet kernel_is_quiet

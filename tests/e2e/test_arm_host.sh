@@ -15,6 +15,7 @@ cat >"$work/script" <<'S'
 kvm=$1 pcpu=$2 build=$3 calls=$4 endless=$5 beats=$6 rounds=$7 image=$8 operations=$9
 module=$build/modules/$(uname -r)
 registers() { cat /sys/module/el2_registers/parameters/registers; }
+are_as_before() { registers >/run/now && [ -s /run/before ] && cmp /run/now /run/before; }
 take() { insmod "$module/linux_module/ringvisor.ko"; }
 
 # CPUs compute, and compare what comes out.
@@ -36,7 +37,7 @@ for i in 1 2; do load & done
 i=0
 while [ $i -lt $rounds ] && take && rmmod ringvisor; do i=$((i + 1)); done
 echo "rounds: $i"
-registers | cmp - /run/before && echo "registers: same"
+are_as_before && echo "registers: same"
 "$kvm"
 take
 echo "under: $(registers | awk '$2 == "badca11" { n++ } END { print n }')"
@@ -172,7 +173,7 @@ dmesg | grep -E 'ringvisor: .*(does not come back|are lost)' || waits left_is "0
 echo "after: $(left)"
 rmmod ringvisor && echo "removed"
 wait
-registers | cmp - /run/before && echo "registers: the same"
+are_as_before && echo "registers: the same"
 taskset 1 "$kvm" # a CPU that was off once does not run KVM on a Cortex-A72, without the module either
 # A CPU that is off when the module is loaded has no stub; the others have, whatever their numbers are.
 echo 0 >/sys/devices/system/cpu/cpu1/online
@@ -187,7 +188,8 @@ rmmod ringvisor
 echo 1 >/sys/devices/system/cpu/cpu1/online
 echo "with all CPUs: $(cat /sys/devices/system/cpu/online)"
 dmesg | sed -n 's/^.*\(ringvisor: .*\)/\1/p' | sort | uniq -c
-dmesg | grep -E 'WARNING:|BUG:|Oops|rcu.*stall' || echo "kernel: quiet"
+dmesg >/run/messages && grep -q 'ringvisor:' /run/messages &&
+    { grep -E 'WARNING:|BUG:|Oops|rcu.*stall' /run/messages || echo "kernel: quiet"; }
 S
 
 # computer NAME ROUNDS OPTION...: the script in a computer of this kind.

@@ -41,7 +41,7 @@ chroot /mnt tar -xf /root/tree.tar -C /root/work && echo 'unpacked'
 (cd work/tree && tar -cf - . | md5sum >/dev/null) && chroot /mnt tar -cf /root/back.tar -C /root/work tree && echo 'packed'
 chroot /mnt git -c safe.directory='*' clone -q --no-hardlinks /root/repo /root/clone && echo 'cloned'
 chroot /mnt git -c safe.directory='*' -C /root/clone fsck --full >/tmp/fsck 2>&1 && echo 'sound' || cat /tmp/fsck
-chroot /mnt git -c safe.directory='*' -C /root/clone status --porcelain | wc -l | sed 's/^/changes /'
+chroot /mnt git -c safe.directory='*' -C /root/clone status --porcelain >/tmp/changes && echo "changes \$(wc -l </tmp/changes)"
 cat absolute dots 2>/dev/null || echo 'links are the guests'
 (echo into >fifo) & read line <fifo && echo "fifo \$line"
 cat /tmp/r/files >/dev/null && echo 'reads ro'

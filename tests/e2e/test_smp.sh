@@ -21,7 +21,7 @@ cat >"$work/load" <<'S'
 one() {
     head -c 1000000 /dev/urandom >/run/r$1
     [ "$(gzip </run/r$1 | gunzip | sha256sum)" = "$(sha256sum </run/r$1)" ] || return
-    [ "$(seq 5000 | shuf | sort -n | md5sum)" = "$(seq 5000 | md5sum)" ] || return
+    [ -s /run/r$1 ] && [ "$(seq 5000 | shuf | sort -n | md5sum)" = "a5a208cd26b07cadade3450fe14d1d93  -" ] || return
     n=0 s=0
     while [ $n -lt 20000 ]; do n=$((n + 1)) s=$((s + n)); done
     [ $s -eq 200010000 ] && echo right
