@@ -27,9 +27,8 @@ trap end_all EXIT
 # on MACHINE: is it the one that guests run on? It is qemu, and linux in tools/arm-test.
 on() { [[ ${RINGVISOR_MACHINE:-qemu} == "$1" ]]; }
 
-# limit SECONDS: that long, and longer where the host of the guests is itself emulated.
-patience=1
-on qemu || patience=10
+# limit SECONDS: that long, or so many times as long where all takes longer, as in tools/arm-test.
+patience=${RINGVISOR_PATIENCE:-1}
 limit() { echo $(($1 * patience)); }
 
 # waits SECONDS COMMAND...: until the command succeeds. False: it did not in time.

@@ -24,8 +24,7 @@ said = tempfile.TemporaryFile()
 vmm = subprocess.Popen([f"{folder}/old/vmm/vmm", *sys.argv[3:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said)
 output = b""
 news = threading.Condition()
-# An Arm computer is itself emulated.
-PATIENCE = 10 if os.environ.get("RINGVISOR_MACHINE") == "linux" else 1
+PATIENCE = int(os.environ.get("RINGVISOR_PATIENCE", 1))
 
 
 def read():

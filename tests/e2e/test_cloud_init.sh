@@ -4,20 +4,8 @@
 # and runs here: in an emulated guest its Python takes minutes.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
-. "$root/tools/lib/common.sh"
-. "$root/tools/lib/guest-apt.sh"
 make_payloads
-
-if [[ ! -e $cache/cloud-init/usr ]]; then
-    (
-        cache_lock cloud-init
-        rm -rf "$cache/cloud-init"
-        mkdir "$cache/cloud-init"
-        cd "$cache/cloud-init"
-        apt-get -q -o APT::Sandbox::User= download cloud-init >&2
-        dpkg-deb -x ./*.deb .
-    )
-fi
+cloud_init=$("$(dirname -- "$0")/cloud-init")
 
 printf '#cloud-config\nwrite_files:\n  - path: /made\n' >"$work/user-data"
 printf '# mine\nssh-ed25519 AAAA "of a user"\nssh-rsa BBBB\n' >"$work/id.pub"
@@ -34,7 +22,7 @@ kill "$pid"
 wait "$pid" || true
 
 got=0
-/usr/bin/python3 - "$cache/cloud-init/usr/lib/python3/dist-packages" "$work" >"$work/out" 2>>"$work/err" <<'PYTHON' || got=$?
+/usr/bin/python3 - "$cloud_init" "$work" >"$work/out" 2>>"$work/err" <<'PYTHON' || got=$?
 import sys
 
 sys.path.append(sys.argv[1])

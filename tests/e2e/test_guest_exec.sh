@@ -8,8 +8,7 @@ run=$(cd -- "$(dirname -- "$0")/../.." && pwd)/tools/guest-exec
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
-patience=1
-[[ ${RINGVISOR_MACHINE-} != linux ]] || patience=10
+patience=${RINGVISOR_PATIENCE:-1}
 
 # expect NAME STATUS: as `last` ran it, with $work/want on stdout.
 expect() {
