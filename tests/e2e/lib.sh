@@ -116,7 +116,7 @@ guest() {
 # to the vmm, and "~N" waits for N seconds. $enter ends a line that is typed.
 enter=$'\n'
 talk() {
-    local seconds=$1 line seen=0 at i
+    local seconds=$1 line seen=0 at i child=
     shift
     : >"$work/console"
     rm -f "$work/keys"
@@ -134,7 +134,9 @@ talk() {
                     sleep 0.1
                 done
                 ;;
-            !*) pkill "-${line#!}" -P "$timeout_pid" ;;
+            !*)
+                [[ $child ]] || child=$(pgrep -P "$timeout_pid")
+                kill "-${line#!}" "$child" ;;
             '<'*) cat "${line#<}" ;;
             '~'*) sleep "${line#\~}" ;;
             *) printf '%s%s' "$line" "$enter" ;;

@@ -291,12 +291,22 @@ ask("resume", "outlive")
 answers()
 first = subprocess.Popen([f"{folder}/old/vmm/vmm", "upgrade", "outlive", "--binary", f"{folder}/hangs"],
                          stderr=subprocess.PIPE, text=True)
+def executes(pid, program):
+    try:
+        return os.readlink(f"/proc/{pid}/exe") == program
+    except OSError:  # it has ended
+        return False
+
+
 def successor():
     """The process of the program that only hangs, once it has been started."""
-    while True:
-        found = subprocess.run(["pgrep", "-P", str(vmm.pid), "-x", "hangs"], capture_output=True, text=True).stdout
-        if found:
-            return int(found)
+    limit = time.time() + 60 * PATIENCE
+    while time.time() < limit:
+        # Not by its name: Linux before 6.14 calls what fexecve() has executed by the descriptor's number.
+        for pid in subprocess.run(["pgrep", "-P", str(vmm.pid)], capture_output=True, text=True).stdout.split():
+            if executes(pid, f"{folder}/hangs"):
+                return int(pid)
+    sys.exit("FAILED: no successor is started")
 
 
 hanging = successor()

@@ -31,6 +31,6 @@ check an_output_reads_back_a_0 counts 1 '^output 0$'
 check the_line_is_low_before counts 1 '^watching 0$'
 # The guest sees it high when it looks, however late; and low after about 100 ms.
 check each_press_is_a_rising_edge counts 2 '^rising value 1 after'
-check each_release_is_a_falling_edge_a_while_later counts 2 '^falling value 0 after ([89][0-9]|[1-9][0-9]{2}|1[0-9]{3}) ms$'
+check each_release_is_a_falling_edge_a_while_later counts 2 '^falling value 0 after ([89][0-9]|[1-9][0-9]{2,}) ms$'
 [[ $got -eq 0 ]] && ok the_guest_goes_on || bad the_guest_goes_on "status $got" "$(cat "$work/out" "$work/err")"
 exit $failed
