@@ -65,8 +65,9 @@ void loop_free(struct loop *loop)
     for (unsigned i = 0; i < loop->cores->nr_pcpus; i++)
         kicks += loop->cores->pcpus[i].kicks;
     log_debug("the vmm slept %" PRIu64 " times, %" PRIu64 " of them early because host CPUs were "
-              "scarce, and kicked pCPUs %" PRIu64 " times",
-              loop->cores->counts.sleeps, loop->cores->counts.short_polls, kicks);
+              "scarce, kicked pCPUs %" PRIu64 " times, and left its CPU to them %" PRIu64 " times",
+              loop->cores->counts.sleeps, loop->cores->counts.short_polls, kicks,
+              loop->cores->counts.moves);
     if (loop->doorbell)
         event_free(loop->doorbell);
     if (loop->alarm)
@@ -319,6 +320,7 @@ static int64_t preemptions(void)
 
 enum loop_end loop_run(struct loop *loop)
 {
+    uint64_t moves = loop->cores->counts.moves;
     unsigned since_turn = 0, looks = 0;
     bool asked = false, sched_due, kick_due, quiet;
 
@@ -329,6 +331,10 @@ enum loop_end loop_run(struct loop *loop)
         if (handled) {
             if (asked || any_lost(loop->cores))
                 obey(loop);
+            if (loop->cores->counts.moves != moves) {
+                moves = loop->cores->counts.moves;
+                polling_insist(&loop->polling, clock_now_ns() + PLACEMENT_NS);
+            }
             since_turn += handled;
             looks = 0;
         } else {

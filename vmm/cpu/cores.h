@@ -24,6 +24,7 @@ struct cores {
     struct {
         uint64_t polls, sleeps,
             short_polls; /* of the loop: looks in vain, and sleeps, for people */
+        uint64_t moves;  /* of the loop's thread, see placement.h */
     } counts;
     struct journal *left; /* by another process, or NULL */
 

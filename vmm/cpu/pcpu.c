@@ -293,13 +293,17 @@ static bool looks_away(const struct pcpu *pcpu)
     return pcpu->guest_runs && !rv_load_relaxed(&pcpu->channel->command_polling.v);
 }
 
-void pcpu_notify(struct pcpu *pcpu)
+bool pcpu_notify(struct pcpu *pcpu)
 {
+    bool asleep;
+
     if (!pcpu->notify_due)
-        return;
+        return false;
     pcpu->notify_due = false;
-    if (rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v) || looks_away(pcpu))
+    asleep = rv_ring_wants_wakeup(&pcpu->channel->command_waiting.v);
+    if (asleep || looks_away(pcpu))
         kick(pcpu);
+    return asleep;
 }
 
 bool pcpu_notify_soon(struct pcpu *pcpu, uint64_t now)

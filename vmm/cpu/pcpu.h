@@ -12,6 +12,7 @@
 #include "proto/message.h"
 #include "proto/ring.h"
 #include "vmm/cpu/journal.h"
+#include "vmm/cpu/placement.h"
 #include "vmm/machine/machine.h"
 
 struct vcpu;
@@ -28,12 +29,13 @@ struct pcpu {
     uint32_t command_head;
     uint32_t command_tail; /* last value seen of the stub's */
     uint32_t event_tail;
-    uint32_t tag;         /* of the last command that requested an ACK; the first is random */
-    struct vcpu *vcpu;    /* live there, or NULL */
-    bool guest_runs;      /* not in a blocking exit: only a kick makes the stub check its ring */
-    bool notify_due;      /* commands were pushed since it was last notified */
-    uint64_t kick_at;     /* when a guest that still runs gets a kick; 0: not decided yet */
-    uint64_t kicks;       /* how many it got: for people */
+    uint32_t tag;      /* of the last command that requested an ACK; the first is random */
+    struct vcpu *vcpu; /* live there, or NULL */
+    bool guest_runs;   /* not in a blocking exit: only a kick makes the stub check its ring */
+    bool notify_due;   /* commands were pushed since it was last notified */
+    uint64_t kick_at;  /* when a guest that still runs gets a kick; 0: not decided yet */
+    uint64_t kicks;    /* how many it got: for people */
+    struct placement placement;
     bool lost;            /* it broke the protocol or does not answer; already logged */
     unsigned nr_deferred; /* events that came while an acknowledgement was awaited */
     struct undo *undo;    /* of the event that is being handled; or NULL */
@@ -50,8 +52,8 @@ void pcpu_init(struct pcpu *pcpu, struct machine *machine, unsigned index);
  */
 int pcpu_push(struct pcpu *pcpu, const struct rv_command *command);
 
-/* Make the stub execute the pushed commands; kicks it only if needed. */
-void pcpu_notify(struct pcpu *pcpu);
+/* Make the stub execute the pushed commands; kicks it only if needed. True: it slept. */
+bool pcpu_notify(struct pcpu *pcpu);
 
 /*
  * The same for commands that can wait as long as a kick takes (machine.kick_ns). Most

@@ -45,7 +45,7 @@ static void look_at_clocks(struct polling *polling, int64_t now, int64_t cpu)
     }
     if (lost) {
         /* Several in a burst are one contention: only one that was not expected tells that it lasts. */
-        bool expected = polling_contended(polling, now);
+        bool expected = now < polling->hold_until;
 
         polling->hold_until = now + polling->hold;
         if (!expected && polling->hold < HOLD_MAX_NS)
@@ -78,5 +78,10 @@ void polling_woke(struct polling *polling, int64_t from, int64_t now, int64_t cp
 
 bool polling_contended(const struct polling *polling, int64_t now)
 {
-    return now < polling->hold_until;
+    return now < polling->hold_until && now >= polling->insist_until;
+}
+
+void polling_insist(struct polling *polling, int64_t until)
+{
+    polling->insist_until = until;
 }

@@ -56,6 +56,7 @@ struct machine {
     uint16_t vm;                /* the stub's number of the first VM, */
     uint16_t first_vcpu;        /* and of the first vCPU */
     const uint8_t *cpu_numbers; /* the stub's number of each pCPU; NULL: the same as ours */
+    bool threads;               /* pCPUs are threads on the CPUs of this process */
     bool blind;                 /* CPUs do not see code that this process writes until a FLUSH */
     bool pinned;                /* the guest's memory stays where it is: none can be given back */
     unsigned nr_lrs;            /* list registers of each CPU */

@@ -339,6 +339,7 @@ static struct qemu *qemu_new(void (*died)(void *opaque), void *opaque)
     qemu->machine.memory_fd = -1;
     qemu->machine.blind = true;
     qemu->machine.kick_ns = KICK_NS;
+    qemu->machine.threads = true;
     qemu->status = -1;
     qemu->died = died;
     qemu->opaque = opaque;

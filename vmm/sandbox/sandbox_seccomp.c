@@ -244,6 +244,9 @@ static int allow_some(scmp_filter_ctx filter, const struct sandbox_needs *needs)
         error = allow_if(filter, SCMP_SYS(rt_sigaction), is_not(0, SIGSYS));
     if (!error)
         error = allow_if(filter, SCMP_SYS(tgkill), is(0, (scmp_datum_t)getpid()));
+    /* Its own thread's CPUs: see vmm/cpu/placement.h. */
+    if (!error)
+        error = allow_if(filter, SCMP_SYS(sched_setaffinity), is(0, 0));
     /* Its own limits, to read. */
     if (!error)
         error =

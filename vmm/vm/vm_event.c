@@ -2,6 +2,7 @@
 /* What a VM does when the stub tells of one of its vCPUs. */
 #include "proto/arm/esr.h"
 #include "vmm/trace/tap.h"
+#include "vmm/util/clock.h"
 #include "vmm/vm/vm.h"
 
 /* The pCPUs whose vCPUs have something new to see, but for the one that replies. */
@@ -85,7 +86,10 @@ static void handle_exit(struct vm *vm, struct vcpu *vcpu, const struct rv_event 
     if (vcpu->renew)
         sched_renew(&vm->cores->sched, vcpu->number);
     pcpu_push(pcpu, &command);
-    pcpu_notify(pcpu);
+    if (!pcpu_notify(pcpu))
+        placement_in_time(&pcpu->placement);
+    else if (vm->machine->threads && placement_late(&pcpu->placement, clock_now_ns()))
+        vm->cores->counts.moves++;
     pcpu->guest_runs = true;
     if (reply->flags & RV_REPLY_WAIT)
         sched_wait(&vm->cores->sched, vcpu->number);

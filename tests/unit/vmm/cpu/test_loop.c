@@ -173,6 +173,32 @@ static void no_kick_waits_for_looks_in_vain(void **state)
     assert_in_range(kicked_at, 1, LOOKS_PER_PASS / 4);
 }
 
+static bool moves;
+
+/* Handling it has moved this thread, or not. */
+static void one_event(void)
+{
+    if (looks == 1) {
+        cores.counts.moves += moves;
+        publish(0);
+    } else {
+        end();
+    }
+}
+
+static void after_a_move_the_loop_insists_on_polling(void **state)
+{
+    at_look = one_event;
+    moves = false;
+    assert_int_equal(loop_run(&loop), LOOP_QUIT);
+    assert_int_equal(loop.polling.insist_until, 0);
+    loop.ended = false;
+    looks = 0;
+    moves = true;
+    assert_int_equal(loop_run(&loop), LOOP_QUIT);
+    assert_true(loop.polling.insist_until > loop.polling.now);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -180,6 +206,7 @@ int main(void)
         TEST(looks_in_vain_end_with_a_turn_of_the_event_loop),
         TEST(an_event_is_taken_at_the_next_look),
         TEST(no_kick_waits_for_looks_in_vain),
+        TEST(after_a_move_the_loop_insists_on_polling),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

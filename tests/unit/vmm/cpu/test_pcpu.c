@@ -261,21 +261,21 @@ static void the_doorbell_rings_only_when_it_must(void **state)
 {
     struct rv_command c = {.op = RV_COMMAND_SAVE};
 
-    pcpu_notify(&pcpu);
+    assert_false(pcpu_notify(&pcpu));
     assert_int_equal(kicks, 0); /* nothing was pushed */
     pcpu_push(&pcpu, &c);
-    pcpu_notify(&pcpu);
+    assert_false(pcpu_notify(&pcpu));
     assert_int_equal(kicks, 0); /* the stub looks by itself */
     channel->command_waiting.v = 1;
     pcpu_push(&pcpu, &c);
     pcpu_push(&pcpu, &c);
-    pcpu_notify(&pcpu);
-    pcpu_notify(&pcpu);
+    assert_true(pcpu_notify(&pcpu));
+    assert_false(pcpu_notify(&pcpu));
     assert_int_equal(kicks, 1); /* once for a sleep */
     assert_int_equal(channel->command_waiting.v, 0);
     pcpu.guest_runs = true;
     pcpu_push(&pcpu, &c);
-    pcpu_notify(&pcpu);
+    assert_false(pcpu_notify(&pcpu));
     assert_int_equal(kicks, 2); /* the guest runs: nothing else reaches the stub */
     channel->command_polling.v = 1;
     pcpu_push(&pcpu, &c);

@@ -183,6 +183,25 @@ static void a_burst_of_lost_slices_is_one_contention(void **state)
     assert_false(polling_contended(&polling, now));
 }
 
+static void where_polling_pays_scarce_processors_do_not_end_it(void **state)
+{
+    int64_t hold;
+
+    turn(4 * MS, 1 * MS, true);
+    assert_true(polling_contended(&polling, now));
+    polling_insist(&polling, now + 20 * MS);
+    assert_false(polling_contended(&polling, now));
+    assert_in_range(look_until_sleep(), 900 * US, 1100 * US);
+    /* A slice that is lost meanwhile was expected: nobody has said that CPUs are free. */
+    hold = polling.hold;
+    turn(2 * MS, 1 * MS, true);
+    assert_int_equal(polling.hold, hold);
+    for (unsigned i = 0; i < 5; i++)
+        turn(4 * MS, 1 * MS, true);
+    assert_true(polling_contended(&polling, now));
+    assert_true(turn(5 * US, 5 * US, false));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, setup)
@@ -197,6 +216,7 @@ int main(void)
         TEST(polls_in_vain_are_rare_while_contention_lasts),
         TEST(contention_that_is_over_is_forgotten),
         TEST(a_burst_of_lost_slices_is_one_contention),
+        TEST(where_polling_pays_scarce_processors_do_not_end_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
