@@ -69,7 +69,7 @@ _Noreturn void host_park(struct pcpu *pcpu)
         wait_for_interrupt();
         gic_irq(pcpu);
         state = __atomic_load_n(&host->state, __ATOMIC_ACQUIRE);
-        if (state == HOST_SERVES)
+        if (state == HOST_SERVES || state == HOST_RETURNS) /* as soon as it was taken: it serves */
             host_serve(pcpu);
     }
     /* No interrupt of the stub's may be left for the host. */

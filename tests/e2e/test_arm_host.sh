@@ -66,6 +66,7 @@ echo "on: $(cat /sys/devices/system/cpu/online)"
 "$pcpu" rounds 5
 touch /run/stop
 "$pcpu" rounds $((rounds * 2))
+"$pcpu" brief $rounds
 "$pcpu" hold >/run/held &
 holder=$!
 while ! grep -q held /run/held; do usleep 10000; done
@@ -169,7 +170,7 @@ waits beat $(($(grep -c '^# beat' /run/beats) + 3))
 echo "beats beside it: $(beats_seen 0) $(left)"
 kill -9 $(pidof vmm)
 wait
-dmesg | grep -E 'ringvisor: .*(does not come back|are lost)' || waits left_is "0-3 96 0"
+dmesg | grep -E 'ringvisor: .*(does not come back|does not start again|are lost)' || waits left_is "0-3 96 0"
 echo "after: $(left)"
 rmmod ringvisor && echo "removed"
 wait
@@ -214,6 +215,7 @@ computer() {
     check "${name}_is_not_taken_away_while_a_cpu_is_off" matches "^off: 0 rmmod: .*(busy|temporarily unavailable)"
     check "${name}_cpus_go_and_come_back" says "on: 0-3"
     check "${name}_a_cpu_serves_and_comes_back" says "pcpu: $((rounds * 2)) rounds"
+    check "${name}_a_cpu_comes_back_that_has_not_served_yet" says "pcpu: $rounds brief sessions"
     check "${name}_what_is_taken_stays_taken" matches "^held: 0-1 rmmod: .*(busy|temporarily unavailable)"
     check "${name}_cpus_of_a_killed_process_come_back" says "killed: 0-3"
     check "${name}_runs_a_guest_beside_another" matches '^first guest: 0 [1-9][0-9]* 0 DONE$'

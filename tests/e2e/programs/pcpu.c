@@ -3,6 +3,7 @@
  * CPUs of a host that go to the stub and come back, through /dev/ringvisor. Usage:
  *   pcpu rounds N      take CPU 3 N times; each time it must say READY, refuse a command that
  *                      does not exist, ring the doorbell, and come back
+ *   pcpu brief N       take CPU 3 N times, and give it back before it may have noticed
  *   pcpu hold          take CPUs 2 and 3, print "held", sleep until killed
  *   pcpu hostile N     N random operations on the device, on the channel of CPU 3 and a vCPU page
  *   pcpu load FILE     map the file's first page, and load a word of it; store FILE likewise
@@ -152,6 +153,20 @@ static int rounds(unsigned long n)
     return 0;
 }
 
+/* The close comes back when the CPU has, or is lost: then the next session cannot have it. */
+static int brief(unsigned long n)
+{
+    for (unsigned long i = 0; i < n; i++) {
+        int fd = session(1ull << CPU);
+
+        if (fd < 0)
+            return fail("CPU 3 was not taken");
+        close(fd);
+    }
+    printf("pcpu: %lu brief sessions\n", n);
+    return access("/sys/devices/system/cpu/cpu3/online", F_OK);
+}
+
 static int hold(void)
 {
     int fd = session(3ull << 2);
@@ -299,12 +314,14 @@ int main(int argc, char **argv)
 
     if (argc == 3 && strcmp(argv[1], "rounds") == 0)
         return rounds(n);
+    if (argc == 3 && strcmp(argv[1], "brief") == 0)
+        return brief(n);
     if (argc == 3 && strcmp(argv[1], "hostile") == 0)
         return hostile(n);
     if (argc == 3 && (strcmp(argv[1], "load") == 0 || strcmp(argv[1], "store") == 0))
         return touch(argv[2], argv[1][0] == 's');
     if (argc == 2 && strcmp(argv[1], "hold") == 0)
         return hold();
-    fprintf(stderr, "usage: pcpu rounds N | hold | hostile N | load FILE | store FILE\n");
+    fprintf(stderr, "usage: pcpu rounds N | brief N | hold | hostile N | load FILE | store FILE\n");
     return 2;
 }

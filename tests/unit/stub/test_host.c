@@ -273,6 +273,21 @@ static void a_serving_cpu_that_is_returned_parks_and_can_start(void **state)
     assert_int_equal(answer(0), 0);
 }
 
+static void take_and_return_core_1(void)
+{
+    take_core_1();
+    return_core_1();
+}
+
+static void a_cpu_that_is_returned_before_it_has_served_parks(void **state)
+{
+    fake.on_sleep = take_and_return_core_1;
+    assert_false(smc(1, CPU_OFF, 0, 0, 0));
+    assert_int_equal(state_of_core_1(), HOST_PARKED);
+    assert_true(smc(0, CPU_ON, 1, ENTRY, 0));
+    assert_int_equal(answer(0), 0);
+}
+
 static void a_full_ring_does_not_keep_a_cpu(void **state)
 {
     struct rv_event event;
@@ -732,6 +747,7 @@ int main(void)
         T(a_parked_cpu_that_is_taken_serves_its_channel),
         T(an_interrupt_of_the_host_goes_back_to_it_and_harms_no_guest),
         T(a_serving_cpu_that_is_returned_parks_and_can_start),
+        T(a_cpu_that_is_returned_before_it_has_served_parks),
         T(a_full_ring_does_not_keep_a_cpu),
         T(only_a_cpu_in_the_right_state_changes_it),
         T(the_upper_halves_of_smc32_arguments_mean_nothing),

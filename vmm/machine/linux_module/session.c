@@ -12,8 +12,13 @@
 #include "module.h"
 #include "sizes.h"
 
-#define RETURN_MS   10000 /* a CPU that does not come back in this time has a broken stub */
-#define VCPUS_ALIGN 4     /* so many vCPU pages are 64 KiB */
+/* A CPU that does not come back in this time has a broken stub. */
+#define RETURN_MS 10000
+
+/* No more counts of one look: the whole computer, and so that CPU, may have stood still. */
+#define LOOK_MS_MAX 20
+
+#define VCPUS_ALIGN 4 /* so many vCPU pages are 64 KiB */
 
 static DEFINE_MUTEX(lock);
 static u64 taken; /* CPUs of all sessions */
@@ -55,18 +60,24 @@ static int take_cpu(const struct session *session, unsigned int cpu)
 /* False: it does not come back. */
 static bool return_cpu(unsigned int cpu)
 {
-    u64 end = get_jiffies_64() + msecs_to_jiffies(RETURN_MS);
-    int error = -ETIMEDOUT;
-    bool parked;
+    s64 refused = cpu_call(RV_HOST_RETURN, cpu, 0, 0, 0), state;
+    u64 looked = get_jiffies_64(), waited = 0;
+    int error;
 
-    cpu_call(RV_HOST_RETURN, cpu, 0, 0, 0);
-    while (!(parked = cpu_call(RV_HOST_STATE, cpu, 0, 0, 0) == HOST_PARKED) &&
-           time_before64(get_jiffies_64(), end))
+    while ((state = cpu_call(RV_HOST_STATE, cpu, 0, 0, 0)) != HOST_PARKED &&
+           waited < msecs_to_jiffies(RETURN_MS)) {
         usleep_range(500, 1000);
-    if (parked)
-        error = add_cpu(stub->number[cpu]);
+        waited += min_t(u64, get_jiffies_64() - looked, msecs_to_jiffies(LOOK_MS_MAX));
+        looked = get_jiffies_64();
+    }
+    if (state != HOST_PARKED) {
+        pr_err("CPU %u does not come back from the stub: RETURN %lld, state %lld\n",
+               stub->number[cpu], refused, state);
+        return false;
+    }
+    error = add_cpu(stub->number[cpu]);
     if (error)
-        pr_err("CPU %u does not come back from the stub (%d)\n", stub->number[cpu], error);
+        pr_err("CPU %u does not start again (%d)\n", stub->number[cpu], error);
     return !error;
 }
 
