@@ -26,7 +26,11 @@ ticks() { grep -c '^tick' "$work/console" || true; }
 has_ticked() { [[ $(ticks) -ge $1 ]]; }
 # last SECTORS CARRIER: the last tick has these.
 last() { tail -n 1 "$work/console" | grep -q "^tick [^ ]* $1 $2 "; }
-has_less_memory() { [[ $(tail -n 1 "$work/console" | cut -d' ' -f5) -lt 400000 ]]; }
+has_less_memory() {
+    local kib
+    kib=$(sed '$d' "$work/console" | tail -n 1 | cut -d' ' -f5) # the last line may not be whole yet
+    [[ $kib =~ ^[0-9]+$ && $kib -lt 400000 ]]
+}
 # does NAME WORDS ARGUMENT...: `vmm ARGUMENT...` succeeds and says the words.
 does() {
     local name=$1 words=$2
