@@ -13,12 +13,12 @@ void exit_advance(void)
 {
     uint64_t length = read_sysreg(esr_el2) & ESR_ELx_IL ? 4 : 2;
     uint64_t spsr = read_sysreg(spsr_el2);
-    uint64_t cleared = PSTATE_SS;
+    /* AArch32 has a part of IT where BTYPE is. */
+    uint64_t cleared = PSTATE_SS | (spsr & PSTATE_nRW ? 0 : PSTATE_BTYPE);
 
-    if (!(spsr & PSTATE_nRW))
-        cleared |= PSTATE_BTYPE; /* AArch32 has a part of IT there */
     write_sysreg(read_sysreg(elr_el2) + length, elr_el2);
-    write_sysreg(spsr & ~cleared, spsr_el2);
+    if (spsr & cleared) /* a store costs more than the look */
+        write_sysreg(spsr & ~cleared, spsr_el2);
 }
 
 /* Is it a data abort of a store, with a syndrome that names the register? */
