@@ -39,6 +39,7 @@ static inline void placement_in_time(struct placement *placement)
 
 /*
  * An answer found the stub asleep, at `now`, in ns of CLOCK_MONOTONIC. True: this thread is on another
- * CPU now. Which CPUs it may use is as before.
+ * CPU now. Which CPUs it may use is as before, but they count as asked for: of CPUs that its cpuset gets
+ * later it uses none.
  */
 bool placement_late(struct placement *placement, int64_t now);

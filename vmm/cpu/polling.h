@@ -22,8 +22,8 @@ struct polling {
     int64_t found;      /* when polling last found work */
     int64_t budget;     /* how long to poll in vain; adapts */
     int64_t hold;       /* how long the next contention counts; doubles if the last was too short */
-    int64_t hold_until; /* until then host CPUs are assumed to be scarce, */
-    int64_t insist_until; /* unless it is before this */
+    int64_t hold_until; /* until then host CPUs are assumed to be scarce, ... */
+    int64_t insist_until; /* ... but not before this */
     int64_t (*preemptions)(void);
     int64_t preempted; /* what that said when the CPU time last fell behind */
 };
