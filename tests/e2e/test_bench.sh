@@ -53,7 +53,7 @@ PYTHON
 }
 ln -s "$vmm" "$work/vmm"
 begun 3 ipi flood --json "$work/early.json" --vmm "$work/vmm" || true
-pkill -INT -P "$bench"
+pkill -INT -P "$bench" || true # if it has ended, the check says what it said
 ended
 check an_interrupted_bench_says_so test "$got" -eq 130
 check what_was_measured_is_shown matches 'From one vCPU to another, .* of 1000 rounds'
