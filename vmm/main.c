@@ -156,9 +156,8 @@ int main(int argc, char **argv)
     command = find(argv[1]);
     if (!command)
         return STATUS_USAGE;
-    if (command->vm)
-        return finish(vm_command_run(command, argc - 1, argv + 1));
     snprintf(name, sizeof(name), "vmm %s", command->name);
     argv[1] = name;
-    return finish(command->run(argc - 1, argv + 1));
+    return finish(command->vm ? vm_command_run(command, argc - 1, argv + 1)
+                              : command->run(argc - 1, argv + 1));
 }

@@ -33,11 +33,8 @@ int vm_command_run(const struct command *command, int argc, char **argv)
     const struct vm_command *vm = command->vm;
     struct vm_options o = {.command = command, .seconds = vm->seconds};
     struct option_set set = {.rows = vm->rows, .count = vm->nr_rows, .target = &o};
-    char name[32];
-    int rest, parsed;
+    int rest, parsed = option_parse(&set, argv[0], argc, argv, &rest);
 
-    snprintf(name, sizeof(name), "vmm %s", command->name);
-    parsed = option_parse(&set, name, argc, argv, &rest);
     if (parsed)
         return parsed > 0 ? STATUS_OK : STATUS_USAGE;
     if ((unsigned)(argc - rest) < vm->min_args || (unsigned)(argc - rest) > vm->max_args) {

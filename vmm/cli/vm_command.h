@@ -55,6 +55,7 @@ struct vm_command {
 int vm_command_set_help(void *target, const struct option_row *row, const char *value);
 
 void vm_command_help(const struct command *command);
+/* `argv[0]`: what messages of the options begin with. */
 int vm_command_run(const struct command *command, int argc, char **argv);
 
 /*
