@@ -50,7 +50,10 @@ struct rv_device_map {
     __u32 pad;    /* 0x1c 0 */
 };
 
-/* What the stub says of the session's CPUs (struct rv_boot_page): valid from their READY on. */
+/*
+ * What the stub says of the session's CPUs (struct rv_boot_page): valid from their READY on. Where CPUs are
+ * of different kinds, it is what the CPU has that began last, of any session: its MIDR_EL1 says of which kind.
+ */
 struct rv_device_features {
     __u64 id[64];  /* 0x000 RV_ID_INDEX */
     __u64 cntfrq;  /* 0x200 CNTFRQ_EL0, Hz */

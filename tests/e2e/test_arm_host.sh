@@ -172,6 +172,25 @@ kill -9 $(pidof vmm)
 wait
 dmesg | grep -E 'ringvisor: .*(does not come back|does not start again|are lost)' || waits left_is "0-3 96 0"
 echo "after: $(left)"
+# A Cortex-A72 looks like a Cortex-A53: QEMU has no computer with CPUs of different kinds.
+echo 0x00000000410fd034 >/run/midr
+is_another() { mount --bind /run/midr /sys/devices/system/cpu/cpu$1/regs/identification/midr_el1; }
+is_another 3
+guest endless "$endless" -c 2
+waits_for endless about_to_jump
+echo "two of a kind: $(cat /sys/devices/system/cpu/online)"
+kill -9 $(pidof vmm)
+wait
+waits left_is "0-3 96 0"
+guest named "$calls" -c 2 -M linux,cpus=2-3
+wait $!
+echo "of two kinds: $? $(cat /run/named.err)"
+is_another 2
+guest three "$calls" -c 3
+wait $!
+echo "three of a kind: $? $(cat /run/three.err)"
+umount /sys/devices/system/cpu/cpu[23]/regs/identification/midr_el1
+echo "kinds: $(left)"
 rmmod ringvisor && echo "removed"
 wait
 are_as_before && echo "registers: the same"
@@ -230,6 +249,10 @@ computer() {
     check "${name}_survives_a_hostile_process" says "pcpu: $operations hostile operations"
     check "${name}_guests_do_not_notice_it" eval 'says "beside two: 0,3 " && says "beats beside it: all 0,3 "'
     check "${name}_has_all_back_after_it" says "after: 0-3 96 0"
+    check "${name}_a_guest_has_cpus_of_one_kind" says "two of a kind: 0,3"
+    check "${name}_refuses_cpus_of_different_kinds" matches '^of two kinds: 1 .*CPU 2 \(implementer 0x41, part 0x[0-9a-f]+\), CPU 3 \(implementer 0x41, part 0xd03\)'
+    check "${name}_refuses_more_cpus_than_a_kind_has" matches '^three of a kind: 1 .*no kind has so many free: CPU 0,1 .*, CPU 2,3 '
+    check "${name}_takes_no_cpu_when_it_refuses" says "kinds: 0-3 96 0"
     check "${name}_is_taken_away" says "removed"
     check "${name}_leaves_the_registers_after_cpus_were_off" says "registers: the same"
     check "${name}_a_cpu_without_the_stub_stays_off" eval 'matches "^comes later: sh: write error: Operation not permitted" &&

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
+#include "proto/arm/midr.h"
 #include "proto/boot.h"
 #include "vmm/util/log.h"
 
@@ -14,9 +15,6 @@
  */
 #define VERSION_1_4 0x00010004
 
-/* MIDR_EL1: implementer and part. */
-#define MIDR_CPU(midr)           ((midr)&0xff00fff0u)
-#define MIDR_ARM(part)           (0x41u << 24 | (uint32_t)(part) << 4)
 #define ID_FIELD(value, shift)   ((value) >> (shift)&0xfu)
 #define ID_AA64PFR0_CSV2_SHIFT   56
 #define ID_AA64MMFR1_ECBHB_SHIFT 60
@@ -36,7 +34,7 @@ static bool is_unaffected(uint64_t midr)
     };
 
     for (size_t i = 0; i < sizeof(cores) / sizeof(cores[0]); i++) {
-        if (MIDR_CPU((uint32_t)midr) == cores[i])
+        if (MIDR_KIND(midr) == cores[i])
             return true;
     }
     return false;

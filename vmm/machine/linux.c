@@ -16,18 +16,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proto/arm/midr.h"
 #include "proto/device.h"
 #include "vmm/keeper/kept.h"
 #include "vmm/machine/linux_cache.h"
 #include "vmm/machine/linux_cpus.h"
 #include "vmm/machine/machine.h"
 #include "vmm/util/clock.h"
+#include "vmm/util/first_line.h"
 #include "vmm/util/keyval.h"
 #include "vmm/util/log.h"
 #include "vmm/util/memfile.h"
 
 #define DEVICE         "/dev/ringvisor"
-#define ONLINE         "/sys/devices/system/cpu/online"
 #define LIST_MAX       1024 /* bytes of a list of CPUs */
 #define HUGE_PAGES     "/sys/kernel/mm/hugepages/hugepages-2048kB"
 #define MIB            (1ull << 20)
@@ -41,13 +42,14 @@
 #define KEPT_SESSION  "linux-session"
 
 #define SESSION_MAGIC   0x31534553584e4c52ull /* "RLNXSES1" */
-#define SESSION_VERSION 1u
+#define SESSION_VERSION 2u
 
 struct session_record {
     uint64_t magic;
     uint32_t version;
     uint16_t vm, first_vcpu;
     uint8_t cpus[RV_MAX_PCPUS];
+    struct rv_device_features features;
 };
 
 struct linux_machine {
@@ -55,6 +57,7 @@ struct linux_machine {
     int device;
     uint8_t cpus[RV_MAX_PCPUS];    /* the stub's number of each pCPU */
     struct linux_cpus of_computer; /* the kernel's numbers: known at the start */
+    struct rv_device_features features;
     uint64_t channels_size, vcpus_size;
 };
 
@@ -110,18 +113,6 @@ bool machine_linux_is_there(void)
     return false;
 }
 
-/* The first line of a small file; empty if there is none. */
-static void read_line(const char *path, char *line, size_t size)
-{
-    FILE *file = fopen(path, "re");
-
-    *line = 0;
-    if (file && !fgets(line, (int)size, file))
-        *line = 0;
-    if (file)
-        fclose(file);
-}
-
 static const char *remedy(int error)
 {
     struct utsname host;
@@ -170,6 +161,7 @@ static int learn_cpus(struct linux_machine *l, const struct rv_device_info *info
         log_error(DEVICE ": its CPUs are not known: %s", strerror(errno));
         return -EIO;
     }
+    linux_cpus_look(cpus, LINUX_CPUS_FOLDER);
     return 0;
 }
 
@@ -178,7 +170,6 @@ static int take(struct linux_machine *l, const struct machine_config *config,
                 const struct rv_device_info *info, uint64_t cpus)
 {
     struct rv_device_vm vm = {.nr_vcpus = config->nr_vcpus};
-    uint64_t online = 0;
     char line[LIST_MAX];
     const char *reason;
 
@@ -186,20 +177,8 @@ static int take(struct linux_machine *l, const struct machine_config *config,
         log_error("--machine linux: %u vCPUs need as many CPUs", config->nr_vcpus);
         return -EINVAL;
     }
-    if (cpus && (unsigned)__builtin_popcountll(cpus) != config->nr_pcpus) {
-        log_error("--machine linux: 'cpus' names %d CPUs, and the guest is to have %u",
-                  __builtin_popcountll(cpus), config->nr_pcpus);
+    if (linux_cpus_choose(&l->of_computer, info->taken_cpus, config->nr_pcpus, cpus, &cpus))
         return -EINVAL;
-    }
-    read_line(ONLINE, line, sizeof(line));
-    if (!cpus && linux_cpus_parse(line, &l->of_computer, &online) != -EINVAL)
-        cpus = linux_cpus_pick(online, info->taken_cpus, config->nr_pcpus);
-    if (!cpus) {
-        log_error("--machine linux: the guest is to have %u CPUs, and one must stay for the host: "
-                  "online are %.*s",
-                  config->nr_pcpus, (int)strcspn(line, "\n"), line);
-        return -EBUSY;
-    }
     if (ioctl(l->device, RV_DEVICE_CREATE, &vm) < 0) {
         log_error(DEVICE ": no VM: %s", errno == ENOSPC ? "there are too many" : strerror(errno));
         return -errno;
@@ -224,7 +203,7 @@ static void say_no_memory(uint64_t size)
 {
     char free[32];
 
-    read_line(HUGE_PAGES "/free_hugepages", free, sizeof(free));
+    first_line(HUGE_PAGES "/free_hugepages", free, sizeof(free));
     if (*free)
         log_error("the guest needs %llu huge pages of 2 MiB, and %d are free; as root: "
                   "echo NUMBER >" HUGE_PAGES "/nr_hugepages",
@@ -293,19 +272,31 @@ static int map_shared(struct linux_machine *l)
 }
 
 /* What machine_wait_ready() looks at: on the other machine the stub writes it. */
-static int learn_features(struct linux_machine *l)
+static void show_features(struct linux_machine *l)
 {
     struct rv_boot_page *boot = l->machine.boot;
-    struct rv_device_features features;
 
-    if (ioctl(l->device, RV_DEVICE_FEATURES, &features) < 0)
-        return -errno;
-    memcpy(boot->stub_id, features.id, sizeof(boot->stub_id));
-    boot->stub_cntfrq = features.cntfrq;
-    boot->stub_dczid = features.dczid;
-    boot->stub_sve = features.sve;
-    boot->stub_features = features.enabled;
+    memcpy(boot->stub_id, l->features.id, sizeof(boot->stub_id));
+    boot->stub_cntfrq = l->features.cntfrq;
+    boot->stub_dczid = l->features.dczid;
+    boot->stub_sve = l->features.sve;
+    boot->stub_features = l->features.enabled;
     boot->stub_state = RV_STUB_READY;
+}
+
+/* The device has those of the CPU that began last, of any guest: they are asked for once, and kept. */
+static int learn_features(struct linux_machine *l)
+{
+    uint64_t midr = l->machine.channels[0].event[0].esr;
+
+    if (ioctl(l->device, RV_DEVICE_FEATURES, &l->features) < 0)
+        return -errno;
+    if (MIDR_KIND(l->features.id[RV_ID_INDEX(0, 0)]) != MIDR_KIND(midr)) {
+        log_error("--machine linux: another guest took CPUs of another kind meanwhile: start this "
+                  "one again");
+        return -EAGAIN;
+    }
+    show_features(l);
     return 0;
 }
 
@@ -431,6 +422,7 @@ static int keep(const struct linux_machine *l)
         .version = SESSION_VERSION,
         .vm = l->machine.vm,
         .first_vcpu = l->machine.first_vcpu,
+        .features = l->features,
     };
     int fd, error = -EIO;
 
@@ -495,6 +487,8 @@ static int find_session(struct linux_machine *l)
     l->machine.vm = record.vm;
     l->machine.first_vcpu = record.first_vcpu;
     memcpy(l->cpus, record.cpus, sizeof(record.cpus));
+    l->features = record.features;
+    show_features(l);
     return 0;
 }
 
@@ -507,7 +501,7 @@ struct machine *machine_linux_take_over(const struct machine_config *config)
     if (!l)
         return NULL;
     if (find_session(l) == 0 && machine_take_over(m, config, kept_get(KEPT_MEMORY)) == 0 &&
-        map_shared(l) == 0 && learn_features(l) == 0) {
+        map_shared(l) == 0) {
         m->ram = m->memory;
         machine_answers(m);
         return m;

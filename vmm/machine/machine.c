@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "proto/arm/gic.h"
+#include "proto/arm/midr.h"
 #include "vmm/board/board.h"
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
@@ -57,8 +58,6 @@ static const char *const refusals[] = {
     [RV_BOOT_EXCEPTION] = "it took an exception while it started",
 };
 
-#define MIDR_PART 0xff00fff0u /* implementer and part: CPUs may differ in their revisions */
-
 /* The first event of a pCPU's ring says what the CPU is. False: it has not come yet. */
 static bool cpu_is_ready(const struct machine *machine, unsigned pcpu, struct rv_event *event)
 {
@@ -83,7 +82,7 @@ static int compare_cpus(const struct machine *machine)
             return -EAGAIN;
         if (i == 0)
             boot_cpu = cpu;
-        if ((cpu.esr & MIDR_PART) == (boot_cpu.esr & MIDR_PART) && cpu.ipa == boot_cpu.ipa &&
+        if (MIDR_KIND(cpu.esr) == MIDR_KIND(boot_cpu.esr) && cpu.ipa == boot_cpu.ipa &&
             cpu.value == boot_cpu.value)
             continue;
         log_error("CPU %u is not like CPU 0 (MIDR_EL1 %#llx and %#llx, ID_AA64DFR0_EL1 %#llx and "

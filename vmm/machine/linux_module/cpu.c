@@ -102,6 +102,57 @@ static void look_at_el2(void *data)
         atomic_inc(&finding->taken);
 }
 
+#define FIELD(reg, shift) ((reg) >> (shift)&0xf)
+
+/*
+ * The stub looks at the first CPU for the registers that it switches for guests, and at EL2 an access to one that
+ * another CPU does not have would be the end of the computer (find_features() in el2stub/main.c).
+ */
+static u64 switched_registers(void)
+{
+    u64 isar1 = read_sysreg_s(SYS_ID_AA64ISAR1_EL1), isar2 = read_sysreg_s(SYS_ID_AA64ISAR2_EL1);
+    u64 pfr0 = read_sysreg_s(SYS_ID_AA64PFR0_EL1), dfr0 = read_sysreg_s(SYS_ID_AA64DFR0_EL1);
+    u64 pauth = FIELD(isar1, 4) | FIELD(isar1, 8) | FIELD(isar2, 12); /* APA, API, APA3 */
+    u64 pmu = FIELD(dfr0, 8);                                         /* 15: none of Arm's */
+
+    return (u64) !!pauth | (u64) !!FIELD(pfr0, 32) << 1 | (u64) !!FIELD(pfr0, 28) << 2 |
+           (u64)(pmu && pmu != 15) << 3 | FIELD(dfr0, 12) << 8 | FIELD(dfr0, 20) << 12;
+}
+
+struct registers {
+    u64 first;
+    atomic_t unlike; /* a CPU that has others, plus 1 */
+};
+
+static void look_at_first(void *data)
+{
+    ((struct registers *)data)->first = switched_registers();
+}
+
+static void look_at_other(void *data)
+{
+    struct registers *registers = data;
+
+    if (switched_registers() != registers->first)
+        atomic_set(&registers->unlike, smp_processor_id() + 1);
+}
+
+static int check_registers(void)
+{
+    struct registers registers = {};
+    int first = cpumask_first(cpu_online_mask), unlike;
+
+    smp_call_function_single(first, look_at_first, &registers, true);
+    on_each_cpu(look_at_other, &registers, true);
+    unlike = atomic_read(&registers.unlike) - 1;
+    if (unlike < 0)
+        return 0;
+    pr_err("CPU %d has other debug, PMU, RAS, SVE or pointer authentication registers than CPU %d: "
+           "turn off the CPUs like one of them (/sys/devices/system/cpu/cpu*/online)\n",
+           unlike, first);
+    return -ENODEV;
+}
+
 int cpu_check(void)
 {
     struct finding finding = {};
@@ -111,6 +162,8 @@ int cpu_check(void)
         pr_err("these CPUs have less than 40 bits of physical address, which guests have\n");
         return -ENODEV;
     }
+    if (check_registers())
+        return -ENODEV;
     look_at_kernel(&finding);
     if (atomic_read(&finding.at_el2)) {
         pr_err("this kernel runs at EL2 itself (VHE); boot it with id_aa64mmfr1.vh=0 "
