@@ -88,10 +88,16 @@ CONF
     apt-get -c "$apt/apt.conf" -q update >"$apt/log" 2>&1 || true
 }
 
+# fetch_failed WHAT: apt has said why, and it is one of these.
+fetch_failed() {
+    die "$1 could not be fetched: run this again when the network is better, or with more space in $cache" \
+        "($(df -h --output=avail "$cache" | tail -n 1 | tr -d ' ') free; RINGVISOR_CACHE names another folder)"
+}
+
 # Said after guest_apt when it has no package to offer.
 guest_apt_failed() {
     cat "$1/log" >&2
-    die "Debian's package lists could not be fetched: is there a network? Run this again when there is"
+    fetch_failed "Debian's package lists"
 }
 
 # guest_apt_priority DIR PRIORITIES: the names of Debian's packages of 'required|important' and the like.
@@ -106,7 +112,7 @@ guest_apt_download() {
     shift
     apt-get -c "$apt/apt.conf" -q -y --no-install-recommends -o Debug::NoLocking=true \
         --download-only install "$@" >&2 ||
-        die "the packages could not be fetched: run this again when the network is better"
+        fetch_failed "the packages"
 }
 
 # as_root FUNCTION: called as root, or as what fakeroot takes for root. It sees what is exported.
