@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -118,36 +119,46 @@ static void the_last_free_cpus_are_picked_and_one_stays(void **state)
     }
 }
 
+/* A file, and the folders that it is in. */
+static void put_file(const char *path, const char *text)
+{
+    char folder[256];
+    FILE *file;
+
+    for (const char *end = strchr(path + 1, '/'); end; end = strchr(end + 1, '/')) {
+        snprintf(folder, sizeof(folder), "%.*s", (int)(end - path), path);
+        mkdir(folder, 0700);
+    }
+    file = fopen(path, "we");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
 /* A folder as /sys/devices/system/cpu: the list of CPUs online, and MIDR_EL1 of each that has such a file. */
 static void look(struct linux_cpus *cpus, const char *online, const char *const *midrs)
 {
-    char folder[] = "/tmp/test-cpus-XXXXXX", command[512];
-    FILE *file;
+    char folder[] = "/tmp/test-cpus-XXXXXX", text[256];
 
     assert_non_null(mkdtemp(folder));
-    snprintf(command, sizeof(command), "%s/online", folder);
-    file = fopen(command, "we");
-    assert_non_null(file);
-    fputs(online, file);
-    fclose(file);
+    snprintf(text, sizeof(text), "%s/online", folder);
+    put_file(text, online);
     for (unsigned i = 0; i < cpus->nr; i++) {
-        if (!midrs[i])
-            continue;
-        snprintf(command, sizeof(command),
-                 "d=%s/cpu%u/regs/identification && mkdir -p $d && echo %s >$d/midr_el1", folder,
-                 cpus->number[i], midrs[i]);
-        assert_int_equal(system(command), 0);
+        snprintf(text, sizeof(text), "%s/cpu%u/regs/identification/midr_el1", folder,
+                 cpus->number[i]);
+        if (midrs[i])
+            put_file(text, midrs[i]);
     }
     linux_cpus_look(cpus, folder);
-    snprintf(command, sizeof(command), "rm -r %s", folder);
-    assert_int_equal(system(command), 0);
+    snprintf(text, sizeof(text), "rm -r %s", folder);
+    assert_int_equal(system(text), 0);
 }
 
-#define A53   "0x00000000410fd034"
-#define A55   "0x00000000412fd050"
-#define A55_R "0x00000000411fd050" /* another variant of it */
-#define A72   "0x00000000410fd083"
-#define A76   "0x00000000414fd0b0"
+#define A53   "0x00000000410fd034\n"
+#define A55   "0x00000000412fd050\n"
+#define A55_R "0x00000000411fd050\n" /* another variant of it */
+#define A72   "0x00000000410fd083\n"
+#define A76   "0x00000000414fd0b0\n"
 
 static struct linux_cpus computer(const char *online, const char *const *midrs, unsigned nr)
 {
