@@ -5,6 +5,7 @@
  * Nothing: a file, or nothing that is known.
  */
 #include <dirent.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,10 @@ static void offer_options(const struct command *command, const char *typed)
         snprintf(option, sizeof(option), "--%s", set.rows[i].name);
         offer(option, typed);
     }
+    for (const struct option *o = command->options; o && o->name; o++) {
+        snprintf(option, sizeof(option), "--%s", o->name);
+        offer(option, typed);
+    }
 }
 
 /* VMs that somebody listens for. */
@@ -84,6 +89,14 @@ static void offer_vms(const char *typed)
         closedir(dir);
 }
 
+/* Is the word this option, by its name or by its letter? */
+static bool is_option(const char *word, const char *name, int letter)
+{
+    if (strncmp(word, "--", 2) == 0)
+        return strcmp(word + 2, name) == 0;
+    return word[0] == '-' && word[1] && word[1] == letter && !word[2];
+}
+
 /* Does this word take the next one as its value? */
 static bool takes_value(const struct command *command, const char *word)
 {
@@ -91,12 +104,13 @@ static bool takes_value(const struct command *command, const char *word)
 
     for (unsigned i = 0; i < set.count; i++) {
         const struct option_row *row = &set.rows[i];
-        bool is_this = strncmp(word, "--", 2) == 0
-                           ? strcmp(word + 2, row->name) == 0
-                           : row->letter && word[0] == '-' && word[1] == row->letter && !word[2];
 
-        if (is_this)
+        if (is_option(word, row->name, row->letter))
             return row->argument && row->argument[0] != '[';
+    }
+    for (const struct option *o = command->options; o && o->name; o++) {
+        if (is_option(word, o->name, o->val))
+            return o->has_arg == required_argument;
     }
     return false;
 }

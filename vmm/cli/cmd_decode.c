@@ -201,19 +201,20 @@ static int read_lines(bool json)
     return status;
 }
 
+static const struct option options[] = {
+    {"esr", required_argument, NULL, ESR},
+    {"far", required_argument, NULL, FAR},
+    {"ipa", required_argument, NULL, IPA},
+    {"pc", required_argument, NULL, PC},
+    {"pstate", required_argument, NULL, PSTATE},
+    {"insn", required_argument, NULL, INSN},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"esr", required_argument, NULL, ESR},
-        {"far", required_argument, NULL, FAR},
-        {"ipa", required_argument, NULL, IPA},
-        {"pc", required_argument, NULL, PC},
-        {"pstate", required_argument, NULL, PSTATE},
-        {"insn", required_argument, NULL, INSN},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     struct describe_input in = {0};
     bool json = false, esr = false;
     int opt;
@@ -249,5 +250,8 @@ static int run(int argc, char **argv)
     return read_lines(json);
 }
 
-const struct command command_decode = {
-    .name = "decode", .summary = "say what an exit means", .help = help, .run = run};
+const struct command command_decode = {.name = "decode",
+                                       .summary = "say what an exit means",
+                                       .help = help,
+                                       .run = run,
+                                       .options = options};

@@ -18,13 +18,14 @@ static void help(void)
            command_plugin_dir());
 }
 
+static const struct option options[] = {
+    {"plugin-path", required_argument, NULL, 'P'},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"plugin-path", required_argument, NULL, 'P'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
-    };
     const char *paths[MAX_PATHS + 1] = {0};
     unsigned nr_paths = 0;
     struct plugins *plugins;
@@ -58,5 +59,8 @@ static int run(int argc, char **argv)
     return status;
 }
 
-const struct command command_devices = {
-    .name = "devices", .summary = "list the devices, or show one", .help = help, .run = run};
+const struct command command_devices = {.name = "devices",
+                                        .summary = "list the devices, or show one",
+                                        .help = help,
+                                        .run = run,
+                                        .options = options};

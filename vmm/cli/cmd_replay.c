@@ -34,9 +34,10 @@ static void show(const struct replay_result *result)
         printf("no difference until the end of the recording: %s\n", result->ending);
 }
 
+static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
+
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {{"help", no_argument, NULL, 'h'}, {0}};
     struct replay_result result;
     int opt, error;
 
@@ -56,5 +57,8 @@ static int run(int argc, char **argv)
     return error ? STATUS_VMM : STATUS_OK;
 }
 
-const struct command command_replay = {
-    .name = "replay", .summary = "run a recording, and compare", .help = help, .run = run};
+const struct command command_replay = {.name = "replay",
+                                       .summary = "run a recording, and compare",
+                                       .help = help,
+                                       .run = run,
+                                       .options = options};

@@ -12,6 +12,7 @@ enum exit_status {
     STATUS_SIGNAL = 128, /* plus the number of the signal that ended it */
 };
 
+struct option; /* <getopt.h> */
 struct vm_command;
 
 struct command {
@@ -19,7 +20,8 @@ struct command {
     const char *summary;
     void (*help)(void);
     int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns enum exit_status */
-    const struct vm_command *vm;       /* instead of these two: vm_command.h */
+    const struct option *options;      /* its own, if it reads them by getopt_long() */
+    const struct vm_command *vm;       /* instead of these three: vm_command.h */
 };
 
 /* `vmm worker` and `vmm successor`: what the keeper of `vmm run` starts; not for people. */

@@ -34,6 +34,11 @@ completes completion_of_a_word 'up down ' net link me ''
 completes completion_of_a_word_behind_what_can_be_left_out 'down ' net link me 0 d
 completes completion_of_options '--kill ' stop --k
 completes completion_of_options_of_run '--print-config --print-schema ' run --pri
+completes completion_of_options_of_decode '--pc --pstate ' decode --p
+completes completion_of_options_of_devices '--plugin-path --help ' devices --
+completes completion_of_options_of_replay '--help ' replay -
+completes completion_of_a_value_of_decode '' decode --esr -
+completes completion_of_a_value_of_devices '' devices -P -
 completes completion_of_a_file '' run --kernel ''
 completes completion_of_a_command_for_help 'pause ' help pa
 completes completion_of_nonsense '' fly ''
