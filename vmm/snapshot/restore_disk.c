@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include "vmm/disk/lock.h"
 #include "vmm/snapshot/disk_copy.h"
 #include "vmm/util/log.h"
+
+#define NAMES_MAX 100u /* that may be taken */
 
 static int complain(const struct manifest_disk *disk, int error, const char *what)
 {
@@ -28,7 +31,49 @@ static bool is_same(const struct manifest_disk *disk, const struct stat *st)
            disk_mtime_ns(st) == disk->mtime_ns;
 }
 
-/* A file beside the disk, of the same owner and mode. `st` NULL: there is no disk. */
+/*
+ * A file on the disk's file system. It gets a name only in restore_disk_commit(), so that nothing
+ * is left if the vmm is killed; where a file system cannot do that, it has one at once.
+ */
+static int create_copy(const struct manifest_disk *disk, struct restore_disk *restore)
+{
+    char *path = strdup(disk->path);
+
+    if (!path)
+        return -ENOMEM;
+    restore->copy = open(dirname(path), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    free(path);
+    if (restore->copy >= 0)
+        return 0;
+    if (asprintf(&restore->name, "%s.XXXXXX", disk->path) < 0) {
+        restore->name = NULL;
+        return -ENOMEM;
+    }
+    restore->copy = mkostemp(restore->name, O_CLOEXEC);
+    return restore->copy < 0 ? -errno : 0;
+}
+
+/* rename() needs a name. */
+static int name_copy(const struct manifest_disk *disk, struct restore_disk *restore)
+{
+    char from[32], *name = NULL;
+    int error = -EEXIST;
+
+    snprintf(from, sizeof(from), "/proc/self/fd/%d", restore->copy);
+    for (unsigned i = 0; i < NAMES_MAX && error == -EEXIST; i++) {
+        free(name);
+        if (asprintf(&name, "%s.%ld.%u", disk->path, (long)getpid(), i) < 0)
+            return -ENOMEM;
+        error = linkat(AT_FDCWD, from, AT_FDCWD, name, AT_SYMLINK_FOLLOW) ? -errno : 0;
+    }
+    if (error)
+        free(name);
+    else
+        restore->name = name;
+    return error;
+}
+
+/* It becomes the disk's contents, of the same owner and mode. `st` NULL: there is no disk. */
 static int fill_copy(const struct manifest_disk *disk, int from, int to, const struct stat *st)
 {
     char digest[DIGEST_TEXT];
@@ -48,19 +93,13 @@ static int fill_copy(const struct manifest_disk *disk, int from, int to, const s
 static int make_copy(const struct manifest_disk *disk, int folder, const struct stat *st,
                      struct restore_disk *restore)
 {
-    int from = part_open(folder, &disk->part), to, error;
+    int from = part_open(folder, &disk->part), error;
 
     if (from < 0)
         return complain(disk, from, "its copy in the snapshot");
-    if (asprintf(&restore->copy, "%s.XXXXXX", disk->path) < 0) {
-        restore->copy = NULL;
-        close(from);
-        return complain(disk, -ENOMEM, "its copy");
-    }
-    to = mkostemp(restore->copy, O_CLOEXEC);
-    error = to < 0 ? -errno : fill_copy(disk, from, to, st);
-    if (to >= 0)
-        close(to);
+    error = create_copy(disk, restore);
+    if (!error)
+        error = fill_copy(disk, from, restore->copy, st);
     close(from);
     return complain(disk, error, "its copy in the snapshot");
 }
@@ -81,7 +120,7 @@ int restore_disk_prepare(const struct manifest_disk *disk, int folder, bool reve
     bool is_there = stat(disk->path, &st) == 0;
     int error;
 
-    *restore = (struct restore_disk){.lock = -1};
+    *restore = (struct restore_disk){.copy = -1, .lock = -1};
     if (is_there && is_same(disk, &st))
         return 0;
     if (!disk->part.file[0]) {
@@ -103,21 +142,28 @@ int restore_disk_prepare(const struct manifest_disk *disk, int folder, bool reve
 
 int restore_disk_commit(const struct manifest_disk *disk, struct restore_disk *restore)
 {
-    if (!restore->copy)
+    int error;
+
+    if (restore->copy < 0)
         return 0;
-    if (rename(restore->copy, disk->path))
-        return complain(disk, -errno, "it cannot be replaced");
-    free(restore->copy);
-    restore->copy = NULL;
+    error = restore->name ? 0 : name_copy(disk, restore);
+    if (!error && rename(restore->name, disk->path))
+        error = -errno;
+    if (error)
+        return complain(disk, error, "it cannot be replaced");
+    free(restore->name);
+    restore->name = NULL;
     return 0;
 }
 
 void restore_disk_free(struct restore_disk *restore)
 {
-    if (restore->copy)
-        unlink(restore->copy);
-    free(restore->copy);
+    if (restore->name)
+        unlink(restore->name);
+    free(restore->name);
+    if (restore->copy >= 0)
+        close(restore->copy);
     if (restore->lock >= 0)
         close(restore->lock);
-    *restore = (struct restore_disk){.lock = -1};
+    *restore = (struct restore_disk){.copy = -1, .lock = -1};
 }

@@ -7,7 +7,8 @@
 #include "vmm/snapshot/manifest.h"
 
 struct restore_disk {
-    char *copy; /* beside the disk: what is to replace it; NULL: the disk stays */
+    int copy;   /* what is to replace the disk; -1: the disk stays */
+    char *name; /* of that file, beside the disk; NULL: it has none yet */
     int lock;   /* of the disk until then; -1: there was none */
 };
 

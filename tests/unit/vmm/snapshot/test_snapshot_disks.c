@@ -129,7 +129,7 @@ static void a_disk_that_has_not_changed_stays(void **state)
     struct restore_disk r;
 
     assert_int_equal(restore_disk_prepare(&disk, folder, true, &r), 0);
-    assert_null(r.copy);
+    assert_int_equal(r.copy, -1);
     assert_int_equal(restore_disk_commit(&disk, &r), 0);
     restore_disk_free(&r);
     disk.part.file[0] = '\0'; /* also one of which there is no copy */
@@ -161,8 +161,8 @@ static void a_disk_is_reverted_at_the_commit_and_not_before(void **state)
     change("later");
     assert_int_equal(restore_disk_prepare(&disk, folder, true, &r), 0);
     assert_true(has("disk.img", "later", 3));
-    assert_int_equal(files_in_folder(), 3);
-    restore_disk_free(&r); /* something else was wrong */
+    assert_int_equal(files_in_folder(), 2); /* a vmm that is killed now leaves nothing */
+    restore_disk_free(&r);                  /* something else was wrong */
     assert_int_equal(files_in_folder(), 2);
     assert_true(has("disk.img", "later", 3));
 
@@ -175,6 +175,26 @@ static void a_disk_is_reverted_at_the_commit_and_not_before(void **state)
     assert_int_equal(st.st_mode & 07777, 0640);
     change("again"); /* the snapshot's copy is another file */
     assert_true(has("disk-0", "begin", 3));
+}
+
+/* The names that the vmm would give the copy are taken: they are other files. */
+static void a_disk_is_reverted_beside_files_of_like_names(void **state)
+{
+    struct restore_disk r;
+    char name[96];
+    int fd;
+
+    snprintf(name, sizeof(name), "%s.%ld.0", disk_path, (long)getpid());
+    fd = open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    put(fd, "other", 3);
+    close(fd);
+    change("later");
+    assert_int_equal(restore_disk_prepare(&disk, folder, true, &r), 0);
+    assert_int_equal(restore_disk_commit(&disk, &r), 0);
+    restore_disk_free(&r);
+    assert_int_equal(files_in_folder(), 3);
+    assert_true(has("disk.img", "begin", 3));
+    assert_true(has(strrchr(name, '/') + 1, "other", 3));
 }
 
 static void a_disk_that_is_gone_comes_back(void **state)
@@ -224,6 +244,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_disk_that_has_changed_is_not_touched_unless_asked_for,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(a_disk_is_reverted_at_the_commit_and_not_before, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_disk_is_reverted_beside_files_of_like_names, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_disk_that_is_gone_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_copy_that_is_damaged_replaces_nothing, setup, teardown),
