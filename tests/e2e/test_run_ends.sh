@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-2-Clause
-# However a run ends, nothing of it stays: no process, no file in shared memory, no CPU that is a guest's.
+# However a run ends, nothing of it stays: no process, no file in shared memory, no socket, no
+# CPU that is a guest's.
 set -euo pipefail
 . "$(dirname -- "$0")/lib.sh"
 make_payloads
+export RINGVISOR_RUN_DIR=$work/run
 
 online() { cat /sys/devices/system/cpu/online; }
 
@@ -38,6 +40,8 @@ ended() {
         kill -9 "$worker"
     elif [[ $(ls /dev/shm) != "$shm" ]]; then
         bad "$1" "something is left in /dev/shm"
+    elif ! waits 30 eval '[[ ! $(ls "$RINGVISOR_RUN_DIR") ]]'; then
+        bad "$1" "sockets are left: $(ls "$RINGVISOR_RUN_DIR")"
     elif [[ -n ${3-} ]] && ! grep -qF -- "$3" "$work/err"; then
         bad "$1" "stderr, wanted '${3-}':" "$(cat "$work/err")"
     else

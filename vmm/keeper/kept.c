@@ -8,14 +8,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "vmm/keeper/keeper_internal.h"
 #include "vmm/util/log.h"
 
-#define UPGRADE_BACKLOG 8
-#define KINDS           8u /* of things that are numbered */
+#define KINDS 8u /* of things that are numbered */
 
 static int kept_socket = -1;
 static bool may_fail;
@@ -139,40 +137,6 @@ int kept_takes(int fd, const char *name)
         log_error("the keeper does not give the guest: %s", strerror(-error));
     may_fail = error;
     return error;
-}
-
-/* 0 or -errno. */
-static int listen_at(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int error = 0;
-
-    if (fd < 0)
-        return -errno;
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        close(fd);
-        return -ENAMETOOLONG;
-    }
-    strcpy(address.sun_path, path);
-    unlink(path); /* the control socket beside it is this VM's, so nobody else has this one */
-    if (fchmod(fd, 0600) || bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||
-        listen(fd, UPGRADE_BACKLOG))
-        error = -errno;
-    if (!error)
-        error = kept_put(fd, KEEPER_UPGRADES);
-    close(fd);
-    return error;
-}
-
-void kept_open_upgrades(const char *path)
-{
-    int fd = kept_get(KEEPER_UPGRADES), error = fd < 0 && kept_has_keeper() ? listen_at(path) : 0;
-
-    if (fd >= 0)
-        close(fd);
-    if (error)
-        log_warn("this VM cannot be upgraded: '%s': %s", path, strerror(-error));
 }
 
 void kept_drop(const char *fmt, ...)
