@@ -26,6 +26,11 @@ static const struct {
 
 static enum log_level log_level = LOG_INFO;
 
+static _Thread_local struct {
+    char *text; /* NULL: nobody wants it */
+    size_t size;
+} kept;
+
 int log_set_level(const char *name)
 {
     for (size_t i = 0; i < LOG_LEVELS; i++) {
@@ -40,6 +45,14 @@ int log_set_level(const char *name)
 bool log_enabled(enum log_level level)
 {
     return level <= log_level;
+}
+
+void log_keep_error(char *text, size_t size)
+{
+    kept.text = text;
+    kept.size = size;
+    if (text)
+        text[0] = '\0';
 }
 
 /*
@@ -79,6 +92,8 @@ void log_msg(enum log_level level, const char *fmt, ...)
     if (n < 0)
         return;
 
+    if (level == LOG_ERROR && kept.text && !kept.text[0])
+        snprintf(kept.text, kept.size, "%s", text);
     cr = log_needs_cr();
     prefix = log_levels[level].prefix;
     for (const char *p = text; *p != '\0'; p = *end == '\n' ? end + 1 : end) {

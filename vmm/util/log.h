@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -17,6 +18,12 @@ void log_msg(enum log_level level, const char *fmt, ...) __attribute__((format(p
 #define log_warn(...)  log_msg(LOG_WARN, __VA_ARGS__)
 #define log_info(...)  log_msg(LOG_INFO, __VA_ARGS__)
 #define log_debug(...) log_msg(LOG_DEBUG, __VA_ARGS__)
+
+/*
+ * The first error that this thread logs from now on is also put into `text`, cut to `size` bytes:
+ * for somebody who does not see the log. Until then `text` is "". NULL: no more.
+ */
+void log_keep_error(char *text, size_t size);
 
 /*
  * True the first time that (kind, key) is seen, false after. Bounded memory: a

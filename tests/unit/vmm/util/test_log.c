@@ -57,6 +57,22 @@ static void message_has_the_prefix_of_its_level(void **state)
     assert_string_equal(logged(LOG_DEBUG, "d"), "vmm: debug: d\n");
 }
 
+static void first_error_is_kept_for_who_wants_it(void **state)
+{
+    char kept[8] = "before";
+
+    log_keep_error(kept, sizeof(kept));
+    assert_string_equal(kept, "");
+    logged(LOG_WARN, "w");
+    assert_string_equal(kept, "");
+    logged(LOG_ERROR, "the cause");
+    logged(LOG_ERROR, "later");
+    assert_string_equal(kept, "the cau");
+    log_keep_error(NULL, 0);
+    logged(LOG_ERROR, "not kept");
+    assert_string_equal(kept, "the cau");
+}
+
 static void level_hides_what_is_below_it(void **state)
 {
     assert_int_equal(log_set_level("warn"), 0);
@@ -245,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(message_has_the_prefix_of_its_level),
+        cmocka_unit_test(first_error_is_kept_for_who_wants_it),
         cmocka_unit_test(level_hides_what_is_below_it),
         cmocka_unit_test(unknown_level_is_refused_and_changes_nothing),
         cmocka_unit_test(each_line_has_the_prefix_and_a_last_newline_is_not_doubled),
