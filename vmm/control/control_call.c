@@ -100,8 +100,11 @@ void control_answer_error(struct control_call *call, int error, const char *hint
             code = errors[i].code;
         }
     }
-    control_refuse(call, status, code, "%s: %s%s%s", call->subject, strerror(-error),
-                   hint ? "; it takes " : "", hint ? hint : "");
+    if (call->said[0])
+        control_refuse(call, status, code, "%s: %s", call->subject, call->said);
+    else
+        control_refuse(call, status, code, "%s: %s%s%s", call->subject, strerror(-error),
+                       hint ? "; it takes " : "", hint ? hint : "");
 }
 
 json_t *control_body(struct control_call *call)

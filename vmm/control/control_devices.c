@@ -7,6 +7,7 @@
 
 #include "vmm/control/control_internal.h"
 #include "vmm/device/device.h"
+#include "vmm/util/log.h"
 
 /* NULL, and the call is answered: there is no device of that name. */
 static struct rv_instance *find(struct control_call *call)
@@ -195,7 +196,9 @@ void control_devices_set(struct control_call *call)
                        "give one property: {\"NAME\": \"VALUE\"}");
     } else {
         call->subject = json_object_iter_key(member);
+        log_keep_error(call->said, sizeof(call->said));
         error = device_set(device, call->subject, text);
+        log_keep_error(NULL, 0);
         if (error)
             control_answer_error(call, error, NULL);
         else
@@ -218,6 +221,7 @@ static void command_answered(void *opaque, int error, const char *json)
     struct control_call *call = opaque;
     json_t *result = json ? json_loads(json, 0, NULL) : json_object();
 
+    log_keep_error(NULL, 0); /* the call is about to go away */
     if (error) {
         control_answer_error(call, error, error == -EINVAL ? call->hint : NULL);
         json_decref(result);
@@ -244,9 +248,11 @@ void control_devices_command(struct control_call *call)
     if (!call->hint)
         control_refuse(call, CONTROL_NOT_FOUND, "not-found", "device '%s' has no command '%s'",
                        call->args[0], call->args[1]);
-    else if (text)
+    else if (text) {
+        log_keep_error(call->said, sizeof(call->said));
         device_command(device, call->args[1], text, command_answered, call);
-    else
+        log_keep_error(NULL, 0);
+    } else
         control_answer(call, CONTROL_FAILED, NULL);
     free(text);
 }

@@ -18,6 +18,7 @@
 
 #define CONTROL_ARGS_MAX 2u
 #define CONTROL_BODY_MAX (64u << 10) /* bytes */
+#define CONTROL_SAID_MAX 400u        /* of a device's message, with the NUL */
 
 /* Statuses of HTTP, as this interface uses them. */
 enum control_status {
@@ -48,6 +49,7 @@ struct control_target {
     struct event *tick;           /* while something waits */
     unsigned rest_ms;             /* how long it may wait for the devices to come to rest */
     struct control_call *waiting; /* for the VM to have paused, or to go on */
+    bool goes_on;                 /* when it has paused: who asked for that waits no more */
     struct event_base *base;
     struct control_snapshot *snapshot; /* that is being taken, or NULL */
     struct control_stream *streams;    /* answers that go on */
@@ -87,6 +89,7 @@ struct control_call {
     char *args[CONTROL_ARGS_MAX]; /* the parts of the path that the route leaves open, decoded */
     const char *subject;          /* begins the message of control_answer_error() */
     const char *hint;             /* what the command of a device takes */
+    char said[CONTROL_SAID_MAX];  /* why a device refuses: the error that it has logged; or "" */
     struct control_call *next;    /* in target->waiting */
     int64_t deadline_ms;          /* of its wait there */
     bool resumes;                 /* it waits to go on, not to stand still */
@@ -121,7 +124,10 @@ void control_answer_text(struct control_call *call, const char *type, const char
 void control_refuse(struct control_call *call, enum control_status status, const char *code,
                     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* The same for a -errno; the message begins with `call->subject`, and `hint` may be NULL. */
+/*
+ * The same for a -errno. The message begins with `call->subject`; then comes `call->said`, if a device
+ * has said something, else the errno's text and `hint`, which may be NULL.
+ */
 void control_answer_error(struct control_call *call, int error, const char *hint);
 
 /* The body, an object; an empty body is an empty one. NULL: it is none, and the call is answered. */

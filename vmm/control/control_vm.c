@@ -83,6 +83,8 @@ static void answer_waiting(struct control_target *target, bool resumed)
 
 static bool wants_to_resume(const struct control_target *target)
 {
+    if (target->goes_on)
+        return true;
     for (const struct control_call *call = target->waiting; call; call = call->next) {
         if (call->resumes)
             return true;
@@ -92,7 +94,7 @@ static bool wants_to_resume(const struct control_target *target)
 
 /*
  * A disk of a full file system (werror=stop), or one whose server is away, may come to rest in hours.
- * The VM stays as it is; only the client learns why nothing happens.
+ * The VM does what was asked when they are; only the client learns why nothing happens yet.
  */
 static void answer_late(struct control_target *target)
 {
@@ -104,21 +106,26 @@ static void answer_late(struct control_target *target)
             continue;
         }
         *at = call->next;
+        target->goes_on |= call->resumes;
         control_refuse(
             call, CONTROL_CONFLICT, "busy",
             "the devices have not come to rest within %u s (does a disk wait for space, or "
-            "for its server?); until they do, the VM is 'pausing'",
-            target->rest_ms / 1000);
+            "for its server?); until they do, the VM is 'pausing', and then it %s",
+            target->rest_ms / 1000, call->resumes ? "goes on" : "is paused");
     }
 }
 
 /* True: nobody waits any more. */
 static bool settle(struct control_target *target)
 {
-    bool resumes = wants_to_resume(target);
+    bool resumes;
 
+    if (!vm_is_pausing(target->vm))
+        target->goes_on = false; /* a snapshot that has ended has let it go on */
+    resumes = wants_to_resume(target);
     if (!vm_is_paused(target->vm) || (resumes && target->vm->pause.kept))
         return false;
+    target->goes_on = false;
     if (resumes)
         vm_resume(target->vm);
     answer_waiting(target, resumes);
@@ -133,7 +140,7 @@ static void tick(evutil_socket_t fd, short what, void *opaque)
         return;
     if (!target->vm->pause.kept) /* by a snapshot, which may take long and comes to an end */
         answer_late(target);
-    if (target->waiting)
+    if (target->waiting || target->goes_on)
         event_add(target->tick, &tick_time);
 }
 
@@ -178,6 +185,7 @@ void control_vm_pause(struct control_call *call)
 {
     int error = vm_pause(call->target->vm);
 
+    call->target->goes_on = false;
     call->subject = "pause";
     if (error)
         control_answer_error(call, error, NULL);

@@ -9,6 +9,7 @@
 #include "vmm/chardev/chardev_internal.h"
 #include "vmm/chardev/chardev_shared.h"
 #include "vmm/record/record.h"
+#include "vmm/util/log.h"
 #include "vmm/vm/vm_devices.h"
 #include "vmm/vm/vm_pause.h"
 
@@ -270,8 +271,10 @@ int device_set(struct rv_instance *device, const char *name, const char *value)
 {
     if (strcmp(name, "link") != 0)
         return strcmp(name, "dns") == 0 ? -EPERM : -ENOENT;
-    if (strcmp(value, "up") != 0 && strcmp(value, "down") != 0)
+    if (strcmp(value, "up") != 0 && strcmp(value, "down") != 0) {
+        log_error("link '%s': up or down", value);
         return -EINVAL;
+    }
     strcpy(control_fixture.link, value);
     return 0;
 }
@@ -285,6 +288,10 @@ void device_command(struct rv_instance *device, const char *name, const char *js
     if (strcmp(name, "resize") == 0) {
         answer(opaque, 0, "{\"size\": 4096}");
     } else if (strcmp(name, "fail") == 0) {
+        if (strcmp(json, "{}") != 0) {
+            log_error("disk 'a': its size cannot change");
+            log_error("it has failed");
+        }
         answer(opaque, -EINVAL, NULL);
     } else if (strcmp(name, "garbage") == 0) {
         answer(opaque, 0, "not JSON");

@@ -213,6 +213,49 @@ static void resume_waits_for_a_pause_that_is_not_over(void **state)
     assert_false(control_fixture.paused);
 }
 
+static void late(const char *says)
+{
+    json_t *json;
+
+    for (int i = 0; i < 1000 && !answers; i++)
+        event_base_loop(base, EVLOOP_ONCE);
+    json = answer(409);
+    assert_non_null(strstr(
+        json_string_value(json_object_get(json_object_get(json, "error"), "message")), says));
+    json_decref(json);
+}
+
+static void resume_that_takes_too_long_is_answered_and_not_forgotten(void **state)
+{
+    target.rest_ms = 20;
+    control_fixture.quiet = false;
+    request(EVHTTP_REQ_POST, "/vm/pause", NULL);
+    late("then it is paused");
+    request(EVHTTP_REQ_POST, "/vm/resume", NULL);
+    late("then it goes on");
+    control_fixture.quiet = true;
+    for (int i = 0; i < 1000 && control_fixture.paused; i++)
+        event_base_loop(base, EVLOOP_ONCE); /* of a VM that is forgotten there is no event */
+    assert_false(control_fixture.paused);
+    assert_int_equal(answers, 0);
+}
+
+/* The last word counts. */
+static void pause_after_a_resume_that_took_too_long_leaves_the_vm_paused(void **state)
+{
+    target.rest_ms = 20;
+    control_fixture.quiet = false;
+    request(EVHTTP_REQ_POST, "/vm/pause", NULL);
+    late("then it is paused");
+    request(EVHTTP_REQ_POST, "/vm/resume", NULL);
+    late("then it goes on");
+    control_fixture.quiet = true;
+    request(EVHTTP_REQ_POST, "/vm/pause", NULL);
+    state_is(answer(200), "paused");
+    event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    assert_true(control_fixture.paused);
+}
+
 static void pause_that_waits_is_answered_when_the_vm_ends(void **state)
 {
     control_fixture.quiet = false;
@@ -473,7 +516,9 @@ static void command_of_a_device_is_answered_with_what_the_device_says(void **sta
     json_decref(answer(200));
     assert_string_equal(control_fixture.json, "{}");
     refused(EVHTTP_REQ_POST, "/devices/virtio-blk@a000000/commands/fail", NULL, 400, "bad-value",
-            "it takes nothing that works");
+            "fail: Invalid argument; it takes nothing that works");
+    refused(EVHTTP_REQ_POST, "/devices/virtio-blk@a000000/commands/fail", "{\"size\": 1}", 400,
+            "bad-value", "fail: disk 'a': its size cannot change");
     refused(EVHTTP_REQ_POST, "/devices/virtio-blk@a000000/commands/garbage", NULL, 500, "failed",
             "no JSON");
     refused(EVHTTP_REQ_POST, "/devices/virtio-blk@a000000/commands/fly", NULL, 404, "not-found",
@@ -638,6 +683,8 @@ int main(void)
         TEST(pause_is_answered_when_the_devices_are_quiet),
         TEST(pause_that_takes_too_long_is_answered_and_goes_on),
         TEST(resume_waits_for_a_pause_that_is_not_over),
+        TEST(resume_that_takes_too_long_is_answered_and_not_forgotten),
+        TEST(pause_after_a_resume_that_took_too_long_leaves_the_vm_paused),
         TEST(pause_that_waits_is_answered_when_the_vm_ends),
         TEST(machine_that_is_lost_is_said),
         TEST(stop_presses_the_button_if_somebody_listens),
