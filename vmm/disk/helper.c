@@ -345,7 +345,7 @@ static bool wait_for_end(const struct helper *helper, int ms, int *status)
     return waitpid(helper->pid, status, WNOHANG) == helper->pid;
 }
 
-static void explain_end(const struct helper *helper, int status)
+static void explain_end(const struct helper *helper, int status, bool asked)
 {
     const struct helper_config *config = helper->config;
 
@@ -353,7 +353,7 @@ static void explain_end(const struct helper *helper, int status)
         log_error("disk '%s': '%s' is not there, which images in format %s need; install it (on "
                   "Debian: apt-get install qemu-system-common)",
                   config->path, program(config), config->driver);
-    else if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+    else if (WIFEXITED(status) && (WEXITSTATUS(status) != 0 || !asked))
         log_error("disk '%s': '%s' ended with status %d", config->path, program(config),
                   WEXITSTATUS(status));
     else if (WIFSIGNALED(status))
@@ -385,6 +385,6 @@ void helper_stop(struct helper *helper, int grace_ms)
         say(helper, data, (size_t)n);
     say_line(helper);
     if (ended && !killed)
-        explain_end(helper, status);
+        explain_end(helper, status, grace_ms != 0);
     helper_free(helper);
 }

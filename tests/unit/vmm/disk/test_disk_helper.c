@@ -305,6 +305,7 @@ static void what_goes_wrong_at_the_start_is_said(void **state)
     } cases[] = {
         {{.path = "a.qcow2", .helper = "/nonexistent/daemon"}, "qemu-system-common", -EIO},
         {{.path = "a.qcow2", .helper = "/bin/false"}, "status 1", -EIO},
+        {{.path = "a.qcow2", .helper = "/bin/true"}, "'/bin/true' ended with status 0", -EIO},
         {{.path = "broken.qcow2"}, "nsupported qcow2 version", -EIO},
         {{.path = "a.qcow2", .cache = "nonsense"}, "writethrough", -EINVAL},
     };
