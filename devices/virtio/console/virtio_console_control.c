@@ -74,7 +74,7 @@ static bool console_tell_one(struct console *c, unsigned port, enum console_news
     uint8_t *news = &c->state->port[port].news;
     size_t len = console_message(&c->port[port], what, message);
 
-    c->news_held = c->news_held || virtqueue_pop(vq, &c->news);
+    c->news_held = c->news_held || virtqueue_pop_or_ask(vq, &c->news);
     if (!c->news_held)
         return false;
     __atomic_store_n(&c->state->telling, CONSOLE_TELLING | port << 8 | what, __ATOMIC_RELEASE);

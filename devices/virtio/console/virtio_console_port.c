@@ -80,15 +80,13 @@ static bool console_hold_buffer(struct console_port *p)
 
     for (unsigned n = 0; n < CONSOLE_BATCH; n++) {
         virtqueue_notify_disable(vq);
-        if (!virtqueue_pop(vq, &p->in)) {
-            if (!virtqueue_notify_enable(vq))
-                return false;
-        } else if (p->in.writable_bytes) {
+        if (!virtqueue_pop_or_ask(vq, &p->in))
+            return false;
+        if (p->in.writable_bytes)
             return true;
-        } else { /* with room for nothing: useless, but no crime */
-            virtqueue_push(vq, &p->in, 0);
-            virtqueue_flush_notify(vq);
-        }
+        /* With room for nothing: useless, but no crime. */
+        virtqueue_push(vq, &p->in, 0);
+        virtqueue_flush_notify(vq);
     }
     console_later(p->console, vq->index);
     return false;

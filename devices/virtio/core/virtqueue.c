@@ -143,6 +143,15 @@ bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain)
     return vq->running && !vq->held && !vq->external && vq->format->pop(vq, chain);
 }
 
+bool virtqueue_pop_or_ask(struct virtqueue *vq, struct virtq_chain *chain)
+{
+    do {
+        if (virtqueue_pop(vq, chain))
+            return true;
+    } while (virtqueue_notify_enable(vq));
+    return false;
+}
+
 /* The oldest chain in flight that has not had its turn. False: there is none. */
 static bool virtqueue_oldest(struct virtqueue *vq, uint16_t *found)
 {

@@ -94,7 +94,7 @@ static void vsock_event(struct vsock *v)
     const struct virtio_vsock_event event = {.id = htole32(VIRTIO_VSOCK_EVENT_TRANSPORT_RESET)};
     struct virtq_chain chain;
 
-    if (!v->reset_due || !virtqueue_pop(vq, &chain))
+    if (!v->reset_due || !virtqueue_pop_or_ask(vq, &chain))
         return;
     v->reset_due = false;
     virtqueue_push(vq, &chain,

@@ -112,6 +112,12 @@ struct virtqueue {
 bool virtqueue_pop(struct virtqueue *vq, struct virtq_chain *chain);
 
 /*
+ * The same, for a buffer that is needed now. False: the driver notifies of the next. After a pop that
+ * fails it need not, whatever it was asked before: its index may be past that by now.
+ */
+bool virtqueue_pop_or_ask(struct virtqueue *vq, struct virtq_chain *chain);
+
+/*
  * Would a push of this chain be one? Not after a reset of the queue has begun: its memory is the
  * driver's again, or soon, and the device should not write there any more.
  */

@@ -309,6 +309,25 @@ static void news_wait_for_a_driver_without_buffers(void **state)
     assert_int_equal(control_in(f, &value, NULL), 0);
 }
 
+/* Of a buffer that is missing the driver has to tell, whatever it was asked before. */
+static void the_driver_is_asked_to_tell_of_the_buffer_that_is_missing(void **state)
+{
+    struct fixture *f = *state;
+
+    for (unsigned packed = 0; packed <= 1; packed++) {
+        start(f, MULTIPORT | VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX) | (packed ? PACKED : 0));
+        add(f, CONTROL_IN, 0, 128, true);
+        assert_true(driver_kick(&f->q[CONTROL_IN]));
+        kick(f, CONTROL_IN);
+        control_out(f, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+        assert_control(f, VIRTIO_CONSOLE_PORT_ADD, 0, 0); /* whose buffer is added anew */
+        assert_true(driver_kick(&f->q[CONTROL_IN]));
+        kick(f, CONTROL_IN);
+        assert_control(f, VIRTIO_CONSOLE_PORT_ADD, 1, 0);
+        plugin_host_stop(&f->host);
+    }
+}
+
 static void messages_that_make_no_sense_do_nothing(void **state)
 {
     static const struct {
@@ -527,6 +546,7 @@ int main(void)
         TEST(size_of_the_terminal_is_told),
         TEST(size_is_in_the_configuration_space_for_a_driver_with_one_port),
         TEST(news_wait_for_a_driver_without_buffers),
+        TEST(the_driver_is_asked_to_tell_of_the_buffer_that_is_missing),
         TEST(messages_that_make_no_sense_do_nothing),
         TEST(slow_reader_holds_the_chain_and_loses_nothing),
         TEST(reset_forgets_what_was_held),

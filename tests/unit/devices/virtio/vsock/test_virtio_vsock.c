@@ -346,6 +346,30 @@ static void data_before_the_guest_has_accepted_is_reset(void **state)
     }
 }
 
+/* The next process's event, after that of the one before took the only buffer. */
+static void an_event_waits_for_a_buffer_and_the_driver_is_asked_to_tell(void **state)
+{
+    const struct driver_seg seg = {RX(0), 8, true};
+    struct fixture *f = *state;
+    uint32_t len;
+
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
+    assert_true(driver_host_begin(&f->host, &f->world, f->q, 3, 128,
+                                  VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX)));
+    assert_true(driver_add(&f->q[2], &seg, 1, false, f));
+    assert_true(driver_kick(&f->q[2]));
+    ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 2, NULL);
+    for (unsigned n = 0; n < 2; n++) {
+        plugin_host_stop(&f->host);
+        assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
+        assert_int_equal(driver_get(&f->q[2], &len) == f, n == 0);
+    }
+    assert_true(driver_add(&f->q[2], &seg, 1, false, f));
+    assert_true(driver_kick(&f->q[2]));
+    ringvisor_device.regions[0].write(f->host.device, 0x050, 4, 2, NULL);
+    assert_ptr_equal(driver_get(&f->q[2], &len), f);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -360,6 +384,7 @@ int main(void)
         TEST(more_than_its_credit_ends_a_connection),
         TEST(a_flood_without_receive_buffers_waits),
         TEST(another_vmm_tells_that_connections_are_gone),
+        TEST(an_event_waits_for_a_buffer_and_the_driver_is_asked_to_tell),
         TEST(a_connection_that_closes_does_not_put_off_the_rest),
         TEST(a_reset_in_the_middle_drops_what_was_sent),
         TEST(nothing_is_written_while_it_is_quiesced),
