@@ -409,19 +409,24 @@ static int virtio_device_attach(struct virtio_device *virtio,
 
     if (!virtio_device_state_fits(virtio, config))
         return -EINVAL;
-    /* Who had something in flight is gone, so a reset that waited for it is over. */
+    /*
+     * Who had something in flight is gone, so a reset that waited for it is over. The device
+     * type may not have come to its part of it.
+     */
     if (state->resetting) {
-        virtio_device_clear(virtio);
+        virtio_device_reset(virtio);
         return 0;
     }
     for (unsigned i = 0; i < virtio->queue_count; i++) {
         struct virtqueue *vq = &virtio->queues[i];
 
-        if (vq->state->resetting)
-            virtqueue_reset(vq);
-        else if (vq->state->ready && !(state->status & NEEDS_RESET) &&
-                 virtqueue_attach(vq, state->driver_features) != 0)
+        if (vq->state->resetting) {
+            virtio_device_queue_stop(virtio, vq);
+            virtio_device_queue_reset_done(virtio, vq);
+        } else if (vq->state->ready && !(state->status & NEEDS_RESET) &&
+                   virtqueue_attach(vq, state->driver_features) != 0) {
             return -EINVAL;
+        }
     }
     virtio_device_update_queues(virtio);
     /* What was used may not have been told; one interrupt too many is allowed: 2.7.7.1. */

@@ -557,6 +557,42 @@ static void status_reads_0_only_when_a_reset_is_done(void **state)
     go(s, SPLIT);
 }
 
+/* The process ends, and another one goes on with what is left. */
+static void another_process(struct setup *s)
+{
+    struct virtio_env env = driver_env(&s->world);
+
+    virtio_device_destroy(&s->virtio);
+    assert_int_equal(virtio_device_init(&s->virtio, &device_class, s, &s->config, &env, s->state),
+                     0);
+    virtio_device_resume(&s->virtio);
+}
+
+/* The device type has state of its own, which has to be that of a device after a reset, too. */
+static void a_reset_that_was_not_done_is_made_anew_by_another_process(void **state)
+{
+    struct setup *s = *state;
+
+    go(s, SPLIT);
+    s->reset_later = true;
+    wr(s, 0x030, 0);
+    wr(s, 0x044, 0);
+    assert_int_equal(s->queue_resets, 1);
+    s->reset_later = false;
+    another_process(s);
+    assert_int_equal(s->queue_resets, 2);
+    assert_int_equal(rd(s, 0x044), 0);
+    assert_int_equal(rd(s, 0x070), 0xf);
+
+    s->reset_later = true;
+    s->resets = 0;
+    wr(s, 0x070, 0);
+    assert_int_equal(s->resets, 1);
+    another_process(s); /* nothing that it could wait for is left */
+    assert_int_equal(s->resets, 2);
+    assert_int_equal(rd(s, 0x070), 0);
+}
+
 static void queue_reset_ends_one_queue(void **state)
 {
     struct setup *s = *state;
@@ -671,6 +707,7 @@ int main(void)
         TEST(notification_data_is_taken_apart),
         TEST(reset_at_every_step_gives_a_new_device),
         TEST(status_reads_0_only_when_a_reset_is_done),
+        TEST(a_reset_that_was_not_done_is_made_anew_by_another_process),
         TEST(queue_reset_ends_one_queue),
         TEST(queue_ready_0_ends_one_queue),
         TEST(a_held_device_pushes_but_does_not_pop),
