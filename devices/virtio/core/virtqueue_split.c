@@ -155,11 +155,13 @@ static void virtqueue_split_push(struct virtqueue *vq, uint16_t head, uint32_t w
     __atomic_store_n(&slot->mark, VIRTQ_SLOT_FREE, __ATOMIC_RELEASE);
 }
 
-static void virtqueue_split_dirty(struct virtqueue *vq, uint16_t from, uint16_t count)
+/* More than the ring has entries, where a driver uses heads anew before it sees them used. */
+static void virtqueue_split_dirty(struct virtqueue *vq, uint16_t from, uint16_t published)
 {
     const struct virtio_env *env = vq->env;
     uint64_t ring = vq->state->device + USED_RING;
     uint32_t first = from & (vq->size - 1);
+    uint32_t count = published < vq->size ? published : vq->size;
     uint32_t n = vq->size - first < count ? vq->size - first : count;
 
     env->dirty(env->opaque, ring + USED_ELEM * first, USED_ELEM * n);

@@ -591,6 +591,31 @@ static void a_second_push_does_nothing(void **state)
     }
 }
 
+/*
+ * A driver that makes a head available again before it sees it used: more is used in one go than
+ * the ring has entries.
+ */
+static void what_is_said_to_be_written_is_never_more_than_the_ring(void **state)
+{
+    const unsigned area = 4 + 8 * SIZE + 2;
+    struct setup s;
+
+    begin(&s, SPLIT);
+    desc(&s, 3, DATA, 16, WRITE, 0);
+    for (unsigned i = 0; i < 3 * SIZE + 1; i++) {
+        struct virtq_chain chain;
+
+        avail(&s, 3);
+        assert_true(virtqueue_pop(queue(&s), &chain));
+        virtqueue_push(queue(&s), &chain, 1);
+    }
+    virtqueue_flush_notify(queue(&s));
+    for (unsigned i = 0; i < 0x1000; i++)
+        assert_int_equal(s.world.dirty[s.q.used - DRIVER_RAM_BASE + i],
+                         i >= 2 && i < area - 2); /* the index and all elements */
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -600,6 +625,7 @@ int main(void)
         cmocka_unit_test(packed_table_ignores_other_flags),
         cmocka_unit_test(packed_garbage_in_reserved_flags_is_ignored),
         cmocka_unit_test(a_second_push_does_nothing),
+        cmocka_unit_test(what_is_said_to_be_written_is_never_more_than_the_ring),
     };
 
     int failed = cmocka_run_group_tests_name("virtio-mmio", tests, NULL, NULL);
