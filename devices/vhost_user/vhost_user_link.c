@@ -130,9 +130,7 @@ static void vhost_user_quiet(struct vhost_user *vu)
         vhost_user_limit_off(vu);
     if (vu->waited_for && vu->engine.begun == 0) {
         vu->waited_for = false;
-        /* After a resume() that came first the vmm does not wait any more. */
-        if (vhost_user_is_held(vu))
-            virtio_plugin_quiesced(vu->plugin);
+        virtio_plugin_quiesced(vu->plugin);
     }
 }
 

@@ -23,8 +23,7 @@ struct echo_state {
 struct echo {
     struct virtio_plugin *plugin;
     struct echo_state *state;
-    struct rv_timer *timer; /* the rest of a queue that is refilled all the time */
-    uint64_t *bytes;        /* counter */
+    uint64_t *bytes; /* counter */
 };
 
 static void echo_buffer(struct echo *echo, struct virtqueue *vq, const struct virtq_chain *chain)
@@ -41,7 +40,6 @@ static void echo_buffer(struct echo *echo, struct virtqueue *vq, const struct vi
 static void echo_notify(void *device, struct virtqueue *vq)
 {
     struct echo *echo = device;
-    const struct virtio_plugin *plugin = echo->plugin;
     struct virtq_chain chain;
     unsigned served = 0;
 
@@ -52,14 +50,7 @@ static void echo_notify(void *device, struct virtqueue *vq)
     } while (served < ECHO_BATCH && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
     if (served == ECHO_BATCH)
-        plugin->ops->timer_set(plugin->instance, echo->timer, 0);
-}
-
-static void echo_go_on(void *opaque)
-{
-    struct echo *echo = opaque;
-
-    echo_notify(echo, virtio_device_queue(&echo->plugin->virtio, 0));
+        virtio_plugin_later(echo->plugin, vq);
 }
 
 /* A buffer that an earlier vmm took and did not give back. */
@@ -80,17 +71,8 @@ static bool echo_reset(void *device)
 {
     struct echo *echo = device;
 
-    echo->plugin->ops->timer_cancel(echo->plugin->instance, echo->timer);
     echo->state->echoed = 0;
     return true; /* nothing is ever in flight */
-}
-
-static void echo_destroy(void *device)
-{
-    struct echo *echo = device;
-
-    echo->plugin->ops->timer_free(echo->plugin->instance, echo->timer);
-    free(echo);
 }
 
 static int echo_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
@@ -104,11 +86,6 @@ static int echo_create(struct virtio_plugin *plugin, void *state, uint32_t flags
     echo->plugin = plugin;
     echo->state = state;
     echo->bytes = plugin->ops->counter(plugin->instance, "bytes", "bytes echoed to the guest");
-    echo->timer = plugin->ops->timer_new(plugin->instance, echo_go_on, echo);
-    if (!echo->timer) {
-        free(echo);
-        return -ENOMEM;
-    }
     *config = (struct virtio_device_config){
         .features = VIRTIO_RING_FEATURES,
         .config_size = sizeof(struct echo_state),
@@ -129,7 +106,7 @@ static const struct virtio_plugin_class echo = {
             .resubmit = echo_resubmit,
         },
     .create = echo_create,
-    .destroy = echo_destroy,
+    .destroy = free,
 };
 
 static const struct rv_property echo_properties[] = {VIRTIO_PLUGIN_PROPERTIES, {0}};

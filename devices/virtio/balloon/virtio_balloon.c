@@ -115,21 +115,8 @@ static void balloon_notify(void *device, struct virtqueue *vq)
             balloon_one(b, vq, &chain);
     } while (n < BALLOON_BATCH && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
-    if (n == BALLOON_BATCH) {
-        b->again |= 1u << vq->index;
-        b->plugin->ops->timer_set(b->plugin->instance, b->timer, 0);
-    }
-}
-
-static void balloon_go_on(void *opaque)
-{
-    struct balloon *b = opaque;
-    uint32_t again = b->again;
-
-    b->again = 0;
-    for (unsigned i = 0; again >> i; i++)
-        if (again >> i & 1)
-            balloon_notify(b, virtio_device_queue(&b->plugin->virtio, i));
+    if (n == BALLOON_BATCH)
+        virtio_plugin_later(b->plugin, vq);
 }
 
 /* What was begun is done again: discarding a page twice is as good as once. */
@@ -238,8 +225,6 @@ static void balloon_destroy(void *device)
     balloon_control_close(b);
     if (b->patience)
         b->plugin->ops->timer_free(b->plugin->instance, b->patience);
-    if (b->timer)
-        b->plugin->ops->timer_free(b->plugin->instance, b->timer);
     free(b);
 }
 
@@ -254,9 +239,8 @@ static int balloon_begin(struct balloon *b, bool fresh)
     if (ops->mem_region(instance, 0, &b->ram))
         return -ENOTSUP;
     b->ram_at = virtio_plugin_span(b->plugin, b->ram.ipa, b->ram.bytes, true);
-    b->timer = ops->timer_new(instance, balloon_go_on, b);
     b->patience = ops->timer_new(instance, balloon_impatient, b);
-    if (!b->timer || !b->patience || !b->ram_at)
+    if (!b->patience || !b->ram_at)
         return -ENOMEM;
     if (size && (size < BALLOON_MIN || size > b->ram.bytes)) {
         ops->log(instance, RV_LOG_ERROR, "size: give 1M to %lluM, all that the guest has",

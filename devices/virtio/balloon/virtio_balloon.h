@@ -34,8 +34,6 @@ struct balloon {
     struct rv_mem_region ram;
     uint8_t *ram_at;
     struct virtqueue_limits limits[4];
-    struct rv_timer *timer; /* the rest of a long queue */
-    uint32_t again;
 
     struct rv_chr *chr; /* control; NULL: none */
     char line[BALLOON_LINE_MAX];

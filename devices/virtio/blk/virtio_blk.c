@@ -23,7 +23,6 @@ static void blk_notify(void *device, struct virtqueue *vq)
     unsigned started = 0;
     struct virtq_chain chain;
 
-    blk->waited_for = false; /* resumed before all was done */
     do {
         virtqueue_notify_disable(vq);
         while (started < most && virtqueue_pop(vq, &chain)) {
@@ -35,15 +34,7 @@ static void blk_notify(void *device, struct virtqueue *vq)
         plugin->ops->disk_kick(plugin->instance, blk->disk);
     blk_tell(blk);
     if (started == most)
-        plugin->ops->timer_set(plugin->instance, blk->timer, 0);
-}
-
-static void blk_go_on(void *opaque)
-{
-    struct blk *blk = opaque;
-
-    for (unsigned i = 0; i < blk->nr_queues; i++)
-        blk_notify(blk, virtio_device_queue(&blk->plugin->virtio, i));
+        virtio_plugin_later(blk->plugin, vq);
 }
 
 static void blk_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
@@ -97,7 +88,6 @@ static int blk_quiesce(void *device)
 {
     struct blk *blk = device;
 
-    blk->plugin->ops->timer_cancel(blk->plugin->instance, blk->timer);
     blk->waited_for = blk->in_flight != 0;
     return blk->waited_for ? -EINPROGRESS : 0;
 }
@@ -340,8 +330,6 @@ static int blk_read_properties(struct blk *blk)
 
 static int blk_allocate(struct blk *blk)
 {
-    const struct rv_vmm_ops *ops = blk->plugin->ops;
-
     for (unsigned i = 0; i < blk->nr_queues; i++) {
         struct blk_queue *q = &blk->queues[i];
 
@@ -354,8 +342,7 @@ static int blk_allocate(struct blk *blk)
             q->requests[n].io.done = blk_done;
         }
     }
-    blk->timer = ops->timer_new(blk->plugin->instance, blk_go_on, blk);
-    return blk->timer ? 0 : -ENOMEM;
+    return 0;
 }
 
 static void blk_count(struct blk *blk)
@@ -381,8 +368,6 @@ static void blk_destroy(void *device)
 
     if (blk->disk)
         ops->disk_close(blk->plugin->instance, blk->disk);
-    if (blk->timer)
-        ops->timer_free(blk->plugin->instance, blk->timer);
     for (unsigned i = 0; i < blk->nr_queues; i++)
         free(blk->queues[i].requests);
     free(blk);

@@ -54,7 +54,6 @@ struct blk {
     struct virtio_plugin *plugin;
     struct rv_disk *disk;
     const struct rv_disk_info *info;
-    struct rv_timer *timer;
     struct blk_state *state;
     struct blk_counters count;
     struct virtqueue_limits limits[BLK_QUEUES_MAX];

@@ -47,12 +47,6 @@ static struct console_port *console_port_of(struct console *c, unsigned index)
  * The queues
  */
 
-void console_later(struct console *c, unsigned index)
-{
-    c->again |= 1u << index;
-    c->plugin->ops->timer_set(c->plugin->instance, c->timer, 0);
-}
-
 void console_serve(struct console *c, unsigned index)
 {
     bool all = true;
@@ -66,29 +60,16 @@ void console_serve(struct console *c, unsigned index)
     else
         console_accept(console_port_of(c, index));
     if (!all)
-        console_later(c, index);
+        virtio_plugin_later(c->plugin, console_queue(c, index));
 }
 
 static void console_notify(void *device, struct virtqueue *vq)
 {
     struct console *c = device;
 
-    c->still = false; /* it has been resumed, if it stood still */
     if (vq->index == CONSOLE_CONTROL_OUT)
         c->catching_up = false;
     console_serve(c, vq->index);
-}
-
-static void console_go_on(void *opaque)
-{
-    struct console *c = opaque;
-    uint32_t again = c->again;
-
-    c->again = 0;
-    for (unsigned i = 0; i < CONSOLE_QUEUES(c->nr_ports); i++) {
-        if (again >> i & 1)
-            console_serve(c, i);
-    }
 }
 
 /*
@@ -131,7 +112,6 @@ static bool console_reset(void *device)
         console_forget(&c->port[i]);
     c->news_held = c->catching_up = false;
     c->state->telling = 0;
-    c->again = 0;
     return true;
 }
 
@@ -151,20 +131,10 @@ static bool console_queue_reset(void *device, struct virtqueue *vq)
     return true;
 }
 
-static int console_quiesce(void *device)
-{
-    struct console *c = device;
-
-    c->still = true;
-    c->plugin->ops->timer_cancel(c->plugin->instance, c->timer);
-    return 0;
-}
-
 static void console_driver_ok(void *device)
 {
     struct console *c = device;
 
-    c->still = false;
     for (unsigned i = 0; i < c->nr_ports; i++)
         console_accept(&c->port[i]);
 }
@@ -263,8 +233,7 @@ static int console_open(struct console *c)
         if (!c->port[i].chr)
             return -EINVAL;
     }
-    c->timer = plugin->ops->timer_new(plugin->instance, console_go_on, c);
-    return c->timer ? 0 : -ENOMEM;
+    return 0;
 }
 
 static void console_destroy(void *device)
@@ -276,8 +245,6 @@ static void console_destroy(void *device)
         if (c->port[i].chr)
             ops->chr_close(c->plugin->instance, c->port[i].chr);
     }
-    if (c->timer)
-        ops->timer_free(c->plugin->instance, c->timer);
     free(c);
 }
 
@@ -350,7 +317,6 @@ static const struct virtio_plugin_class console = {
         },
     .create = console_create,
     .destroy = console_destroy,
-    .quiesce = console_quiesce,
 };
 
 VIRTIO_PLUGIN(console, .name = "virtio-console",

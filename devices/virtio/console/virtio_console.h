@@ -69,12 +69,9 @@ struct console_port {
 struct console {
     struct virtio_plugin *plugin;
     struct console_state *state;
-    struct rv_timer *timer;
     uint64_t *bytes_in, *bytes_out, *bad_messages;
     unsigned nr_ports;
-    bool still;              /* quiesced */
     bool catching_up;        /* a message that an earlier process may have obeyed is obeyed first */
-    uint32_t again;          /* queues that have had their turn and may have more */
     struct virtq_chain news; /* for the next control message */
     bool news_held;
     struct console_port port[CONSOLE_PORTS];
@@ -99,6 +96,5 @@ void console_accept(struct console_port *p);
 struct virtqueue *console_queue(struct console *c, unsigned index);
 unsigned console_in_queue(unsigned port); /* the one behind it is the output's */
 bool console_multiport(const struct console *c);
-/* What there is to do on a queue now; or, after its turn, in the loop's next pass. */
+/* What there is to do on a queue now; and in the loop's next pass, if there is more. */
 void console_serve(struct console *c, unsigned index);
-void console_later(struct console *c, unsigned index);

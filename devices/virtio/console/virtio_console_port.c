@@ -88,15 +88,20 @@ static bool console_hold_buffer(struct console_port *p)
         virtqueue_push(vq, &p->in, 0);
         virtqueue_flush_notify(vq);
     }
-    console_later(p->console, vq->index);
+    virtio_plugin_later(p->console->plugin, vq);
     return false;
+}
+
+static bool console_is_held(const struct console_port *p)
+{
+    return virtio_device_is_held(&p->console->plugin->virtio);
 }
 
 static size_t console_chr_can_receive(void *opaque)
 {
     struct console_port *p = opaque;
 
-    if (p->console->still || !console_port_is_open(p))
+    if (console_is_held(p) || !console_port_is_open(p))
         return 0;
     p->in_held = p->in_held || console_hold_buffer(p);
     return p->in_held ? p->in.writable_bytes : 0;
@@ -118,7 +123,7 @@ static void console_chr_writable(void *opaque)
 {
     struct console_port *p = opaque;
 
-    if (!p->console->still) /* or when it is resumed */
+    if (!console_is_held(p)) /* or when it goes on */
         console_serve(p->console, console_in_queue(p->index) + 1);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "devices/virtio/core/virtio_later.h"
 #include "devices/virtio/core/virtio_shown.h"
 
 static const char *const virtio_plugin_compatible[] = {"virtio,mmio", NULL};
@@ -283,6 +284,7 @@ static uint64_t virtio_plugin_features(const struct virtio_plugin *plugin,
 
 static void virtio_plugin_free(struct virtio_plugin *plugin)
 {
+    virtio_later_close(plugin);
     while (plugin->nr_memory)
         virtio_plugin_unmap(plugin, plugin->nr_memory - 1);
     free(plugin);
@@ -309,7 +311,9 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
     plugin->ops = ops;
     plugin->class = class;
     virtio_plugin_map_all(plugin);
-    error = class->create(plugin, state, flags, &config, &plugin->device);
+    error = virtio_later_open(plugin);
+    if (!error)
+        error = class->create(plugin, state, flags, &config, &plugin->device);
     if (error) {
         virtio_plugin_free(plugin);
         return error;
@@ -363,6 +367,7 @@ int virtio_plugin_quiesce(void *device)
     struct virtio_plugin *plugin = device;
 
     virtio_device_hold(&plugin->virtio);
+    virtio_later_cancel(plugin);
     return plugin->class->quiesce ? plugin->class->quiesce(plugin->device) : 0;
 }
 
@@ -370,12 +375,16 @@ void virtio_plugin_resume(void *device)
 {
     struct virtio_plugin *plugin = device;
 
+    if (plugin->class->resume)
+        plugin->class->resume(plugin->device);
     virtio_device_resume(&plugin->virtio);
 }
 
+/* After a resume() that came first the vmm does not wait any more. */
 void virtio_plugin_quiesced(struct virtio_plugin *plugin)
 {
-    plugin->ops->quiesced(plugin->instance);
+    if (virtio_device_is_held(&plugin->virtio))
+        plugin->ops->quiesced(plugin->instance);
 }
 
 /*

@@ -165,8 +165,7 @@ static int vfs_allocate(struct vfs *v)
         return error;
     v->pool_made = true;
     v->watch = ops->fd_watch(v->plugin->instance, v->pool.event, RV_FD_READ, vfs_ready, v);
-    v->timer = ops->timer_new(v->plugin->instance, vfs_go_on, v);
-    return v->watch && v->timer ? 0 : -ENOMEM;
+    return v->watch ? 0 : -ENOMEM;
 }
 
 static void vfs_destroy(void *device)
@@ -177,8 +176,6 @@ static void vfs_destroy(void *device)
 
     if (v->watch)
         ops->fd_remove(v->plugin->instance, v->watch);
-    if (v->timer)
-        ops->timer_free(v->plugin->instance, v->timer);
     if (v->pool_made) {
         fs_pool_wait(&v->pool, VFS_DRAIN_MS);
         while ((job = fs_pool_take(&v->pool)))

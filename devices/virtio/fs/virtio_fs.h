@@ -40,7 +40,6 @@ struct vfs {
     struct fs_pool pool;
     bool pool_made;
     struct rv_watch *watch;
-    struct rv_timer *timer;
     struct vfs_job *jobs[VFS_QUEUES_MAX]; /* one for each slot of a queue */
     struct virtqueue_limits limits[VFS_QUEUES_MAX];
     unsigned nr_queues;
@@ -48,7 +47,7 @@ struct vfs {
     unsigned queue_in_flight[VFS_QUEUES_MAX];
     size_t args_bytes;
     uint32_t starved; /* queues that wait until there is room for arguments */
-    uint32_t again, touched, queue_resetting;
+    uint32_t touched, queue_resetting;
     bool waited_for; /* virtio_plugin_quiesced() is due */
     bool resetting;
     uint64_t *requests, *waited; /* counters */
@@ -69,7 +68,5 @@ int vfs_quiesce(void *device);
 void vfs_run(struct fs_pool_job *job);
 /* Of pool.event: threads have done some. */
 void vfs_ready(void *opaque, unsigned events);
-/* Of the timer: queues that have had their turn, or had no room, go on. */
-void vfs_go_on(void *opaque);
 /* It is done, and nobody waits for it any more. */
 void vfs_drop(struct fs_pool_job *job);

@@ -116,9 +116,10 @@ static void vfs_feed(struct vfs *v)
 {
     if (!v->starved || v->args_bytes >= VFS_ARGS_MAX || v->resetting)
         return;
-    v->again |= v->starved;
+    for (unsigned i = 0; i < v->nr_queues; i++)
+        if (v->starved >> i & 1)
+            virtio_plugin_later(v->plugin, virtio_device_queue(&v->plugin->virtio, i));
     v->starved = 0;
-    v->plugin->ops->timer_set(v->plugin->instance, v->timer, 0);
 }
 
 static void vfs_collect(struct vfs *v)
@@ -238,7 +239,6 @@ void vfs_notify(void *device, struct virtqueue *vq)
     struct virtq_chain chain;
     unsigned n = 0;
 
-    v->waited_for = false; /* the device was resumed before all requests were done */
     do {
         virtqueue_notify_disable(vq);
         while (n < VFS_BATCH) {
@@ -254,21 +254,8 @@ void vfs_notify(void *device, struct virtqueue *vq)
         }
     } while (n < VFS_BATCH && virtqueue_notify_enable(vq));
     vfs_tell(v);
-    if (n >= VFS_BATCH) {
-        v->again |= 1u << vq->index;
-        v->plugin->ops->timer_set(v->plugin->instance, v->timer, 0);
-    }
-}
-
-void vfs_go_on(void *opaque)
-{
-    struct vfs *v = opaque;
-    uint32_t again = v->again;
-
-    v->again = 0;
-    for (unsigned i = 0; again >> i; i++)
-        if (again >> i & 1)
-            vfs_notify(v, virtio_device_queue(&v->plugin->virtio, i));
+    if (n >= VFS_BATCH)
+        virtio_plugin_later(v->plugin, vq);
 }
 
 /*
@@ -300,7 +287,7 @@ bool vfs_reset(void *device)
     struct vfs *v = device;
 
     v->waited_for = false;
-    v->again = v->starved = v->queue_resetting = 0;
+    v->starved = v->queue_resetting = 0;
     v->resetting = v->in_flight != 0;
     if (!v->resetting)
         vfs_forget_all(v);
@@ -311,7 +298,6 @@ bool vfs_queue_reset(void *device, struct virtqueue *vq)
 {
     struct vfs *v = device;
 
-    v->again &= ~(1u << vq->index);
     v->starved &= ~(1u << vq->index);
     if (v->queue_in_flight[vq->index])
         v->queue_resetting |= 1u << vq->index; /* the driver polls QueueReset until it is over */
@@ -322,7 +308,6 @@ int vfs_quiesce(void *device)
 {
     struct vfs *v = device;
 
-    v->plugin->ops->timer_cancel(v->plugin->instance, v->timer);
     v->waited_for = v->in_flight != 0;
     return v->waited_for ? -EINPROGRESS : 0;
 }

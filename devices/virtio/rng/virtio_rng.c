@@ -8,13 +8,11 @@
 #include <ringvisor/virtio/virtio_plugin.h>
 
 #define RNG_QUEUE_SIZE 64u
-#define RNG_PIECE      4096u    /* a buffer gets that much at most: a short one is no error */
-#define RNG_BATCH      64u      /* buffers filled before others have their turn */
-#define RNG_PAUSE_NS   1000000u /* until the rest */
+#define RNG_PIECE      4096u /* a buffer gets that much at most: a short one is no error */
+#define RNG_BATCH      64u   /* buffers filled before others have their turn */
 
 struct rng {
     struct virtio_plugin *plugin;
-    struct rv_timer *timer;
     uint64_t *bytes; /* counter */
 };
 
@@ -31,11 +29,9 @@ static void rng_fill(struct rng *rng, struct virtqueue *vq, const struct virtq_c
     virtqueue_push(vq, chain, len);
 }
 
-/* A guest that refills the queue as fast as it empties may not keep the vmm's loop. */
 static void rng_notify(void *device, struct virtqueue *vq)
 {
     struct rng *rng = device;
-    const struct rv_vmm_ops *ops = rng->plugin->ops;
     struct virtq_chain chain;
     unsigned served = 0;
 
@@ -48,15 +44,7 @@ static void rng_notify(void *device, struct virtqueue *vq)
     } while (served < RNG_BATCH && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
     if (served == RNG_BATCH)
-        ops->timer_set(rng->plugin->instance, rng->timer,
-                       ops->now_ns(rng->plugin->instance) + RNG_PAUSE_NS);
-}
-
-static void rng_go_on(void *opaque)
-{
-    struct rng *rng = opaque;
-
-    rng_notify(rng, virtio_device_queue(&rng->plugin->virtio, 0));
+        virtio_plugin_later(rng->plugin, vq);
 }
 
 static void rng_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
@@ -74,11 +62,6 @@ static int rng_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
         return -ENOMEM;
     rng->plugin = plugin;
     rng->bytes = plugin->ops->counter(plugin->instance, "bytes", "random bytes given to the guest");
-    rng->timer = plugin->ops->timer_new(plugin->instance, rng_go_on, rng);
-    if (!rng->timer) {
-        free(rng);
-        return -ENOMEM;
-    }
     *config = (struct virtio_device_config){
         .features = VIRTIO_RING_FEATURES,
         .queues = 1,
@@ -88,18 +71,10 @@ static int rng_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
     return 0;
 }
 
-static void rng_destroy(void *device)
-{
-    struct rng *rng = device;
-
-    rng->plugin->ops->timer_free(rng->plugin->instance, rng->timer);
-    free(rng);
-}
-
 static const struct virtio_plugin_class rng = {
     .virtio = {.id = VIRTIO_ID_RNG, .notify = rng_notify, .resubmit = rng_resubmit},
     .create = rng_create,
-    .destroy = rng_destroy,
+    .destroy = free,
 };
 
 static const struct rv_property rng_properties[] = {VIRTIO_PLUGIN_PROPERTIES, {0}};

@@ -22,12 +22,6 @@ void vsock_wake(struct vsock *v, uint64_t at)
     v->plugin->ops->timer_set(v->plugin->instance, v->timer, at);
 }
 
-static void vsock_later(struct vsock *v, unsigned queue)
-{
-    v->again |= 1u << queue;
-    vsock_wake(v, 0);
-}
-
 bool vsock_has_driver(const struct vsock *v)
 {
     return v->plugin->made && virtio_device_queue(&v->plugin->virtio, VSOCK_RX)->running;
@@ -39,7 +33,7 @@ static void vsock_rx(struct vsock *v)
     struct virtqueue *vq = virtio_device_queue(&v->plugin->virtio, VSOCK_RX);
     unsigned n = 0;
 
-    if (!vq->running || v->still)
+    if (!vq->running || vq->held)
         return;
     do {
         virtqueue_notify_disable(vq);
@@ -62,7 +56,7 @@ static void vsock_rx(struct vsock *v)
     } while (n < VSOCK_BATCH && vsock_has_packet(v) && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
     if (n == VSOCK_BATCH)
-        vsock_later(v, VSOCK_RX);
+        virtio_plugin_later(v->plugin, vq);
 }
 
 /* Packets from the guest. Not more than there is room for answers. */
@@ -72,7 +66,7 @@ static void vsock_tx(struct vsock *v)
     struct virtq_chain chain;
     unsigned n = 0;
 
-    if (!vq->running || v->still)
+    if (!vq->running || vq->held)
         return;
     do {
         virtqueue_notify_disable(vq);
@@ -84,7 +78,7 @@ static void vsock_tx(struct vsock *v)
     } while (n < VSOCK_BATCH && v->nr_resets < VSOCK_RESETS && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
     if (n == VSOCK_BATCH)
-        vsock_later(v, VSOCK_TX);
+        virtio_plugin_later(v->plugin, vq);
 }
 
 /* After another vmm: its connections are gone, and the guest closes its own: 5.10.6.7. */
@@ -109,17 +103,13 @@ void vsock_pump(struct vsock *v)
 
     vsock_rx(v);
     if (was_full && v->nr_resets < VSOCK_RESETS)
-        vsock_later(v, VSOCK_TX);
+        virtio_plugin_later(v->plugin, virtio_device_queue(&v->plugin->virtio, VSOCK_TX));
 }
 
 static void vsock_notify(void *device, struct virtqueue *vq)
 {
     struct vsock *v = device;
 
-    if (v->still) { /* it has been resumed */
-        v->still = false;
-        vsock_wake(v, 0);
-    }
     if (vq->index == VSOCK_EVENT)
         vsock_event(v);
     else if (vq->index == VSOCK_TX)
@@ -130,18 +120,12 @@ static void vsock_notify(void *device, struct virtqueue *vq)
 static void vsock_timer(void *opaque)
 {
     struct vsock *v = opaque;
-    uint32_t again = v->again;
 
     v->wake = VSOCK_NEVER;
-    if (v->still)
-        return; /* when it is resumed */
-    v->again = 0;
     vsock_conns_expire(v);
     vsock_conns_knock(v);
     vsock_wake(v, v->deadline);
     vsock_wake(v, v->knock_at);
-    if (again >> VSOCK_TX & 1)
-        vsock_tx(v);
     vsock_pump(v);
 }
 
@@ -175,16 +159,6 @@ static bool vsock_reset_all(void *device)
     v->in_held = false;
     v->reset_due = false;
     return true;
-}
-
-static int vsock_quiesce(void *device)
-{
-    struct vsock *v = device;
-
-    v->still = true;
-    v->plugin->ops->timer_cancel(v->plugin->instance, v->timer);
-    v->wake = VSOCK_NEVER;
-    return 0;
 }
 
 static void vsock_config_read(void *device, uint32_t offset, void *data, size_t len)
@@ -310,7 +284,6 @@ static const struct virtio_plugin_class vsock = {
         },
     .create = vsock_create,
     .destroy = vsock_destroy,
-    .quiesce = vsock_quiesce,
 };
 
 VIRTIO_PLUGIN(vsock, .name = "virtio-vsock", .description = "virtio sockets between host and guest",

@@ -98,8 +98,6 @@ struct vsock {
     uint64_t wake;          /* when; VSOCK_NEVER: it is not set */
     uint64_t deadline;      /* the first `until` of a connection, or sooner */
     uint64_t knock_at;      /* when listeners with full backlogs are tried again */
-    uint32_t again;         /* queues that had their turn and may have more */
-    bool still;             /* quiesced */
     struct virtq_chain in;  /* a receive buffer that was popped and not needed yet */
     bool in_held;
     bool reset_due; /* the guest is to be told that all connections are gone */

@@ -38,6 +38,8 @@ struct virtio_plugin {
     uint32_t *registers; /* virtio-mmio: in memory for the guest, little-endian; or NULL */
     struct virtio_plugin_memory memory[VIRTIO_PLUGIN_REGIONS_MAX];
     unsigned nr_memory;
+    struct rv_timer *later_timer;
+    uint64_t later; /* bit n: queue n has had its turn and may have more */
     struct virtio_device virtio;
 };
 
@@ -59,6 +61,8 @@ struct virtio_plugin_class {
      * virtio_plugin_quiesced() will be called. NULL: nothing ever is.
      */
     int (*quiesce)(void *device);
+    /* The device goes on, or begins: resubmit() and notify() come next, for queues that run. */
+    void (*resume)(void *device);
 
     /*
      * As in struct rv_device_class. They come also while the device is held
@@ -69,7 +73,14 @@ struct virtio_plugin_class {
     int (*command)(void *device, const struct rv_device_command *command);
 };
 
+/* What quiesce() waited for is over. After a resume() that came first it does nothing. */
 void virtio_plugin_quiesced(struct virtio_plugin *plugin);
+
+/*
+ * notify() has served as much of a queue as is good for others. It is called for it again in the
+ * loop's next pass, unless the queue does not run by then.
+ */
+void virtio_plugin_later(struct virtio_plugin *plugin, const struct virtqueue *vq);
 
 /*
  * The address of guest memory [ipa, ipa + len), len not 0, as struct virtio_env's span() has

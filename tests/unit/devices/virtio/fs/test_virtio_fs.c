@@ -94,28 +94,35 @@ static void ask(struct fixture *f, uint32_t opcode, uint64_t node, const void *a
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
 }
 
-/* An OPEN that waits until the descriptor that is returned is closed; -1: not possible here. */
-static int begin_what_waits(struct fixture *f)
+/* An OPEN of the file that waits until the descriptor that is returned is closed; -1: not possible here. */
+static int open_what_waits(struct fixture *f, const char *path, const char *name)
 {
-    const struct fuse_init_in init = {.major = 7, .minor = 36};
     const struct fuse_open_in in = {.flags = O_WRONLY | O_TRUNC};
     const struct fuse_entry_out *entry =
         (const void *)((const uint8_t *)driver_at(&f->world, OUT) + sizeof(struct fuse_out_header));
     uint64_t node;
-    int fd = open(f->file, O_RDONLY);
+    int fd = open(path, O_RDONLY);
 
     signal(SIGIO, SIG_IGN); /* by which a lease's holder is told */
     if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0) {
         close(fd);
         return -1;
     }
-    ask(f, FUSE_INIT, 0, &init, sizeof(init));
-    ask(f, FUSE_LOOKUP, 1, "a", 2);
+    ask(f, FUSE_LOOKUP, 1, name, strlen(name) + 1);
     node = entry->nodeid;
     assert_int_not_equal(node, 0);
     send(f, FUSE_OPEN, node, &in, sizeof(in));
     assert_false(is_answered(f));
     return fd;
+}
+
+/* The file system's first, and it waits. */
+static int begin_what_waits(struct fixture *f)
+{
+    const struct fuse_init_in init = {.major = 7, .minor = 36};
+
+    ask(f, FUSE_INIT, 0, &init, sizeof(init));
+    return open_what_waits(f, f->file, "a");
 }
 
 static void a_queues_reset_ends_when_no_thread_has_a_request_of_it(void **state)
@@ -267,56 +274,107 @@ static unsigned requests_in_rings(struct fixture *f, unsigned sent)
     return sent - (unsigned)plugin_host_counter(&f->host, "requests");
 }
 
-static void long_requests_that_wait_stay_in_their_ring(void **state)
+/* The request that was sent last, `count` times more. */
+static void repeat(struct fixture *f, unsigned count)
 {
-    struct fixture *f = *state;
-    const struct fuse_setxattr_in in = {.size = LONG_SIZE - 200};
-    struct fuse_in_header header = {
-        .len = LONG_SIZE, .opcode = FUSE_SETXATTR, .unique = 6, .nodeid = 1};
-    uint8_t *data = driver_at(&f->world, IN + 0x4000);
-    unsigned before, sent = 0, answered = 0;
-    int fd = begin_what_waits(f);
-
-    if (fd < 0)
-        skip();
-    before = (unsigned)plugin_host_counter(&f->host, "requests");
-    memset(data, 0, LONG_SIZE);
-    memcpy(data, &header, sizeof(header));
-    memcpy(data + sizeof(header), &in, FUSE_COMPAT_SETXATTR_IN_SIZE);
-    strcpy((char *)data + sizeof(header) + FUSE_COMPAT_SETXATTR_IN_SIZE, "user.x");
-    /* All four threads wait for the lease. */
-    for (unsigned n = 0; n < 3; n++) {
+    while (count--) {
         struct driver_seg seg[] = {{IN, 0, false}, {OUT, 4096, true}};
 
         seg[0].len = ((const struct fuse_in_header *)driver_at(&f->world, IN))->len;
         assert_true(driver_add(&f->q[1], seg, 2, false, f));
         driver_write(plugin_host_virtio(&f->host), 0x050, 1);
     }
-    before += 3;
-    for (;;) {
+}
+
+/* Fills the ring with long requests, and lets the device take what it takes. How many. */
+static unsigned send_long_ones(struct fixture *f)
+{
+    const struct fuse_setxattr_in in = {.size = LONG_SIZE - 200};
+    const struct fuse_in_header header = {
+        .len = LONG_SIZE, .opcode = FUSE_SETXATTR, .unique = 6, .nodeid = 1};
+    uint8_t *data = driver_at(&f->world, IN + 0x4000);
+    unsigned sent = 0;
+
+    memset(data, 0, LONG_SIZE);
+    memcpy(data, &header, sizeof(header));
+    memcpy(data + sizeof(header), &in, FUSE_COMPAT_SETXATTR_IN_SIZE);
+    strcpy((char *)data + sizeof(header) + FUSE_COMPAT_SETXATTR_IN_SIZE, "user.x");
+    for (;; sent++) {
         struct driver_seg seg[] = {{IN + 0x4000, LONG_SIZE, false},
                                    {OUT + 0x40000 + 64 * sent, 64, true}};
 
         if (!driver_add(&f->q[1], seg, 2, false, f))
             break;
-        sent++;
     }
     driver_write(plugin_host_virtio(&f->host), 0x050, 1);
     for (unsigned turn = 0; turn < 20; turn++)
         plugin_host_turn(&f->host, 1000);
-    /* 4 MiB of copies, and what is left stays with the driver. */
-    assert_in_range(sent - requests_in_rings(f, before + sent), 1, (4u << 20) / LONG_SIZE + 2);
-    close(fd);
-    for (unsigned n = 0; n < 20000 && answered < sent + 4; n++) {
+    return sent;
+}
+
+/* The loop goes on until so many are answered. */
+static void wait_for_answers(struct fixture *f, unsigned count)
+{
+    for (unsigned n = 0; n < 20000 && count; n++) {
         uint32_t used;
 
         plugin_host_turn(&f->host, 1000);
-        while (driver_get(&f->q[1], &used))
-            answered++;
+        while (count && driver_get(&f->q[1], &used))
+            count--;
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
-    assert_int_equal(answered, sent + 4);
+    assert_int_equal(count, 0);
+}
+
+static void long_requests_that_wait_stay_in_their_ring(void **state)
+{
+    struct fixture *f = *state;
+    unsigned before, sent;
+    int fd = begin_what_waits(f);
+
+    if (fd < 0)
+        skip();
+    before = (unsigned)plugin_host_counter(&f->host, "requests") + 3;
+    repeat(f, 3); /* all four threads wait for the lease */
+    sent = send_long_ones(f);
+    /* 4 MiB of copies, and what is left stays with the driver. */
+    assert_in_range(sent - requests_in_rings(f, before + sent), 1, (4u << 20) / LONG_SIZE + 2);
+    close(fd);
+    wait_for_answers(f, sent + 4);
     assert_int_equal(requests_in_rings(f, before + sent), 0);
+}
+
+/* A ring could go on as soon as some are done, but the device is about to stand still. */
+static void it_stands_still_although_rings_wait_for_room(void **state)
+{
+    struct fixture *f = *state;
+    char other[64];
+    unsigned before, sent, taken;
+    int fd = begin_what_waits(f), last;
+
+    if (fd < 0)
+        skip();
+    repeat(f, 2);
+    snprintf(other, sizeof(other), "%s/b", f->folder);
+    assert_int_equal(mknod(other, S_IFREG | 0644, 0), 0);
+    last = open_what_waits(f, other, "b");
+    before = (unsigned)plugin_host_counter(&f->host, "requests");
+    sent = send_long_ones(f);
+    taken = sent - requests_in_rings(f, before + sent);
+    assert_true(taken < sent);
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), -EINPROGRESS);
+    close(fd);
+    wait_for_answers(f, 3 + taken);
+    for (unsigned n = 0; n < 3; n++)
+        plugin_host_turn(&f->host, 1000);
+    assert_int_equal(f->host.quiesced, 0);
+    close(last);
+    wait_for_answers(f, 1);
+    assert_int_equal(f->host.quiesced, 1);
+    assert_int_equal(requests_in_rings(f, before + sent), sent - taken);
+    ringvisor_device.resume(f->host.device);
+    wait_for_answers(f, sent - taken);
+    unlink(other);
 }
 
 /*
@@ -356,6 +414,7 @@ int main(void)
         TEST(it_stands_still_when_all_threads_do),
         TEST(numbers_of_another_process_are_stale),
         TEST(long_requests_that_wait_stay_in_their_ring),
+        TEST(it_stands_still_although_rings_wait_for_room),
         TEST(two_shares_with_one_tag_are_refused),
     };
 
