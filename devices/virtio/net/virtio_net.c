@@ -28,45 +28,16 @@ static bool net_is_control(const struct net *net, unsigned index)
     return index == (several ? 2 * net->nr_pairs : 2);
 }
 
-static void net_serve(struct net *net, struct virtqueue *vq)
+static void net_notify(void *device, struct virtqueue *vq)
 {
+    struct net *net = device;
+
     if (net_is_control(net, vq->index))
         net_control(net, vq);
     else if (vq->index % 2)
         net_send(&net->pair[vq->index / 2]);
     else if (vq->index / 2 < net->nr_pairs)
         net_receive(&net->pair[vq->index / 2]);
-}
-
-static void net_notify(void *device, struct virtqueue *vq)
-{
-    struct net *net = device;
-
-    net->still = false; /* it has been resumed, if it stood still */
-    net_serve(net, vq);
-}
-
-void net_later(struct net *net, unsigned queue)
-{
-    net->again |= 1u << queue;
-    net->plugin->ops->timer_set(net->plugin->instance, net->timer, 0);
-}
-
-static void net_go_on(void *opaque)
-{
-    struct net *net = opaque;
-    uint32_t again = net->again;
-
-    net->again = 0;
-    if (net->link_is_back)
-        virtio_device_config_changed(&net->plugin->virtio);
-    net->link_is_back = false;
-    for (unsigned i = 0; again >> i; i++) {
-        struct virtqueue *vq = virtio_device_queue(&net->plugin->virtio, i);
-
-        if (again >> i & 1 && vq->running)
-            net_serve(net, vq);
-    }
 }
 
 static void net_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
@@ -231,8 +202,9 @@ static void net_config_read(void *device, uint32_t offset, void *data, size_t le
 }
 
 /*
- * Resets, and standing still. Nothing of the back end's is ever in the guest's memory
- * between two calls.
+ * Resets, and going on. Nothing of the back end's is ever in the guest's memory between two
+ * calls, so nothing is waited for. What is held stays so when the device stands still, and is
+ * told: the next process holds it as well.
  */
 
 static bool net_reset(void *device)
@@ -266,14 +238,14 @@ static bool net_queue_reset(void *device, struct virtqueue *vq)
     return true;
 }
 
-/* What is held stays so, and is told: the next process holds it as well. */
-static int net_quiesce(void *device)
+/* The back end of another process is a new one, and up. */
+static void net_resume(void *device)
 {
     struct net *net = device;
 
-    net->still = true;
-    net->plugin->ops->timer_cancel(net->plugin->instance, net->timer);
-    return 0;
+    if (net->link_is_back)
+        net_link(net, true);
+    net->link_is_back = false;
 }
 
 /*
@@ -345,12 +317,7 @@ static int net_read_properties(struct net *net, bool fresh)
 static void net_check_state(struct net *net)
 {
     net->state->unplugged = net->state->unplugged != 0;
-    /* The back end is a new one, and up. */
-    if (net->state->link_down) {
-        net->state->link_down = 0;
-        net->link_is_back = net_link_is_up(net);
-        net->plugin->ops->timer_set(net->plugin->instance, net->timer, 0);
-    }
+    net->link_is_back = net->state->link_down;
     if (net->state->pairs < 1 || net->state->pairs > net->nr_pairs)
         net->state->pairs = 1;
     net->state->offloads &= NET_GUEST_OFFLOADS;
@@ -381,9 +348,6 @@ static int net_open(struct net *net)
         if (!net->pair[i].rest)
             return -ENOMEM;
     }
-    net->timer = ops->timer_new(instance, net_go_on, net);
-    if (!net->timer)
-        return -ENOMEM;
     error = ops->net_open(instance, &options, &net->backend);
     if (error)
         return error;
@@ -402,8 +366,6 @@ static void net_destroy(void *device)
 
     if (net->backend)
         net->plugin->ops->net_close(net->plugin->instance, net->backend);
-    if (net->timer)
-        net->plugin->ops->timer_free(net->plugin->instance, net->timer);
     for (unsigned i = 0; i < net->nr_pairs; i++)
         free(net->pair[i].rest);
     free(net);
@@ -464,7 +426,7 @@ static const struct virtio_plugin_class net = {
         },
     .create = net_create,
     .destroy = net_destroy,
-    .quiesce = net_quiesce,
+    .resume = net_resume,
     .set = net_set,
     .get = net_get,
 };

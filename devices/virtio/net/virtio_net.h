@@ -58,15 +58,12 @@ struct net {
     struct rv_net *backend; /* of the vmm's */
     const struct rv_net_info *info;
     struct net_state *state;
-    struct rv_timer *timer;
     struct net_counters count;
     struct virtqueue_limits limits[2 * RV_NET_PAIRS_MAX + 1];
     struct net_pair pair[RV_NET_PAIRS_MAX];
     unsigned nr_pairs;
-    uint16_t mtu;   /* 0: not announced */
-    uint32_t again; /* queues that had their turn and may have more to do */
-    bool still;     /* quiesced */
-    bool link_is_back;
+    uint16_t mtu;      /* 0: not announced */
+    bool link_is_back; /* with this process; the driver is told when the device goes on */
 };
 
 /* virtio_net_queue.c */
@@ -78,6 +75,3 @@ void net_rx_hold(struct net_pair *pair, const struct virtq_chain *chain); /* res
 /* virtio_net_control.c */
 void net_control(struct net *net, struct virtqueue *vq);
 void net_control_one(struct net *net, struct virtqueue *vq, const struct virtq_chain *chain);
-
-/* Go on with this queue in the loop's next pass. */
-void net_later(struct net *net, unsigned queue);

@@ -103,5 +103,5 @@ void net_control(struct net *net, struct virtqueue *vq)
     } while (n < NET_COMMANDS && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
     if (n == NET_COMMANDS)
-        net_later(net, vq->index);
+        virtio_plugin_later(net->plugin, vq);
 }

@@ -208,7 +208,7 @@ static void net_rx_discard(struct net_pair *pair)
     }
     net_want(pair, true);
     if (n == NET_BATCH)
-        net_later(pair->net, 2 * pair->index);
+        virtio_plugin_later(net->plugin, net_queue(pair, 0));
 }
 
 void net_receive(struct net_pair *pair)
@@ -216,7 +216,7 @@ void net_receive(struct net_pair *pair)
     struct virtqueue *vq = net_queue(pair, 0);
     bool all;
 
-    if (!vq->running || pair->net->still || pair->index >= pair->net->state->pairs) {
+    if (!vq->running || vq->held || pair->index >= pair->net->state->pairs) {
         net_want(pair, false);
         return;
     }
@@ -231,7 +231,7 @@ void net_receive(struct net_pair *pair)
     virtqueue_flush_notify(vq);
     net_want(pair, vq->running && !pair->frame_len && pair->nr_held);
     if (!all)
-        net_later(pair->net, vq->index);
+        virtio_plugin_later(pair->net->plugin, vq);
 }
 
 /*
@@ -298,7 +298,7 @@ void net_send(struct net_pair *pair)
     unsigned n = 0;
     bool full = false;
 
-    if (!vq->running || pair->net->still)
+    if (!vq->running || vq->held)
         return;
     do {
         virtqueue_notify_disable(vq);
@@ -312,7 +312,7 @@ void net_send(struct net_pair *pair)
     } while (n < NET_BATCH && !full && virtqueue_notify_enable(vq));
     virtqueue_flush_notify(vq);
     if (n == NET_BATCH && !full)
-        net_later(pair->net, vq->index);
+        virtio_plugin_later(pair->net->plugin, vq);
     /* What answers at once, as the host's own kernel does, need not wait for the loop. */
     if (n && pair->wants)
         net_receive(pair);

@@ -33,6 +33,43 @@ static void the_link_is_back_with_another_vmm(void **state)
     assert_true(driver_read(plugin_host_virtio(&f->host), 0x060) & 2);
 }
 
+/* A vmm that never runs the guest, or stops it at once, leaves to the next one what it did not tell. */
+static void the_link_is_back_with_a_later_vmm(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t value;
+
+    start(f, F(STATUS));
+    wire->callbacks.link(wire->opaque, false);
+    ringvisor_device.regions[0].write(f->host.device, 0x064, 4, 2, NULL);
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_create(&f->host, RV_CREATE_RESUME), 0); /* and saved again */
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), 0);
+    ringvisor_device.resume(f->host.device);
+    plugin_host_turn(&f->host, 1);
+    ringvisor_device.regions[0].read(f->host.device, 0x106, 2, &value, NULL);
+    assert_int_equal(value, 1);
+    assert_true(driver_read(plugin_host_virtio(&f->host), 0x060) & 2);
+}
+
+/* What the new back end says counts. */
+static void the_link_is_down_again_with_another_vmm(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t value;
+
+    start(f, F(STATUS));
+    wire->callbacks.link(wire->opaque, false);
+    plugin_host_stop(&f->host);
+    assert_int_equal(plugin_host_start(&f->host, RV_CREATE_RESUME), 0);
+    wire->callbacks.link(wire->opaque, false);
+    plugin_host_turn(&f->host, 1);
+    ringvisor_device.regions[0].read(f->host.device, 0x106, 2, &value, NULL);
+    assert_int_equal(value, 0);
+}
+
 static bool link_is_up(struct fixture *f)
 {
     uint64_t value = 0;
@@ -235,6 +272,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_link_that_goes_down_is_told),
         TEST(the_link_is_back_with_another_vmm),
+        TEST(the_link_is_back_with_a_later_vmm),
+        TEST(the_link_is_down_again_with_another_vmm),
         TEST(the_user_switches_the_link),
         TEST(the_link_is_up_if_the_user_and_the_back_end_have_it_so),
         TEST(frames_are_dropped_while_the_link_is_down),
