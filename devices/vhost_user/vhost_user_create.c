@@ -39,17 +39,12 @@ static int vhost_user_properties(struct vhost_user *vu)
 {
     const struct rv_vmm_ops *ops = vu->plugin->ops;
     struct rv_instance *instance = vu->plugin->instance;
-    uint64_t size = ops->property_uint(instance, "queue-size");
 
     vu->path = ops->property_string(instance, "socket");
     if (RV_HAS_OP(ops, allow))
         ops->allow(instance, RV_ALLOW_UNIX, NULL); /* a back end may come back */
-    if (size & (size - 1)) {
-        ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
-                 (unsigned long long)size);
+    if (virtio_plugin_queue_size(vu->plugin, &vu->queue_size))
         return -EINVAL;
-    }
-    vu->queue_size = (uint16_t)size;
     return vu->type->prepare(vu);
 }
 

@@ -26,8 +26,9 @@ struct echo {
     uint64_t *bytes; /* counter */
 };
 
-static void echo_buffer(struct echo *echo, struct virtqueue *vq, const struct virtq_chain *chain)
+static void echo_buffer(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
 {
+    struct echo *echo = device;
     uint8_t copy[ECHO_BYTES];
     size_t len = iov_read(chain->readable, chain->readable_count, 0, copy, sizeof(copy));
 
@@ -40,23 +41,8 @@ static void echo_buffer(struct echo *echo, struct virtqueue *vq, const struct vi
 static void echo_notify(void *device, struct virtqueue *vq)
 {
     struct echo *echo = device;
-    struct virtq_chain chain;
-    unsigned served = 0;
 
-    do {
-        virtqueue_notify_disable(vq);
-        for (; served < ECHO_BATCH && virtqueue_pop(vq, &chain); served++)
-            echo_buffer(echo, vq, &chain);
-    } while (served < ECHO_BATCH && virtqueue_notify_enable(vq));
-    virtqueue_flush_notify(vq);
-    if (served == ECHO_BATCH)
-        virtio_plugin_later(echo->plugin, vq);
-}
-
-/* A buffer that an earlier vmm took and did not give back. */
-static void echo_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
-{
-    echo_buffer(device, vq, chain);
+    virtio_plugin_serve(echo->plugin, vq, ECHO_BATCH, echo_buffer);
 }
 
 static void echo_config_read(void *device, uint32_t offset, void *data, size_t len)
@@ -103,7 +89,7 @@ static const struct virtio_plugin_class echo = {
             .notify = echo_notify,
             .reset = echo_reset,
             .config_read = echo_config_read,
-            .resubmit = echo_resubmit,
+            .resubmit = echo_buffer, /* of an earlier vmm that took it and did not give it back */
         },
     .create = echo_create,
     .destroy = free,

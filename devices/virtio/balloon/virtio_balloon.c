@@ -76,9 +76,14 @@ bool balloon_ask(struct balloon *b)
  * Queues
  */
 
-/* A request of the driver's. The statistics' buffer is kept, all else is done with. */
-static void balloon_one(struct balloon *b, struct virtqueue *vq, const struct virtq_chain *chain)
+/*
+ * A request of the driver's. The statistics' buffer is kept, all else is done with. One that an
+ * earlier process had begun is done again: discarding a page twice is as good as once.
+ */
+static void balloon_one(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
 {
+    struct balloon *b = device;
+
     switch (balloon_queue(b, vq->index)) {
     case BALLOON_INFLATE:
         if (chain->readable_bytes > BALLOON_LIST_MAX * sizeof(uint32_t)) {
@@ -106,23 +111,8 @@ static void balloon_one(struct balloon *b, struct virtqueue *vq, const struct vi
 static void balloon_notify(void *device, struct virtqueue *vq)
 {
     struct balloon *b = device;
-    struct virtq_chain chain;
-    unsigned n = 0;
 
-    do {
-        virtqueue_notify_disable(vq);
-        for (; n < BALLOON_BATCH && virtqueue_pop(vq, &chain); n++)
-            balloon_one(b, vq, &chain);
-    } while (n < BALLOON_BATCH && virtqueue_notify_enable(vq));
-    virtqueue_flush_notify(vq);
-    if (n == BALLOON_BATCH)
-        virtio_plugin_later(b->plugin, vq);
-}
-
-/* What was begun is done again: discarding a page twice is as good as once. */
-static void balloon_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
-{
-    balloon_one(device, vq, chain);
+    virtio_plugin_serve(b->plugin, vq, BALLOON_BATCH, balloon_one);
 }
 
 static bool balloon_reset(void *device)
@@ -302,7 +292,7 @@ static const struct virtio_plugin_class balloon = {
             .config_read = balloon_config_read,
             .config_told = true,
             .config_write = balloon_config_write,
-            .resubmit = balloon_resubmit,
+            .resubmit = balloon_one,
         },
     .create = balloon_create,
     .destroy = balloon_destroy,

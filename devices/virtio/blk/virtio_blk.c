@@ -308,13 +308,10 @@ static int blk_read_properties(struct blk *blk)
     const struct rv_vmm_ops *ops = blk->plugin->ops;
     struct rv_instance *instance = blk->plugin->instance;
     const char *serial = ops->property_string(instance, "serial");
-    uint64_t size = ops->property_uint(instance, "queue-size");
+    uint16_t size;
 
-    if (size & (size - 1)) {
-        ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
-                 (unsigned long long)size);
+    if (virtio_plugin_queue_size(blk->plugin, &size))
         return -EINVAL;
-    }
     if (serial && strlen(serial) > sizeof(blk->serial)) {
         ops->log(instance, RV_LOG_ERROR, "serial '%s': give %zu characters at most", serial,
                  sizeof(blk->serial));
@@ -324,7 +321,7 @@ static int blk_read_properties(struct blk *blk)
         memcpy(blk->serial, serial, strlen(serial));
     blk->nr_queues = (unsigned)ops->property_uint(instance, "queues");
     for (unsigned i = 0; i < blk->nr_queues; i++)
-        blk->limits[i] = (struct virtqueue_limits){.size = (uint16_t)size, .segs = BLK_SEG_MAX + 2};
+        blk->limits[i] = (struct virtqueue_limits){.size = size, .segs = BLK_SEG_MAX + 2};
     return 0;
 }
 

@@ -54,7 +54,7 @@ void console_serve(struct console *c, unsigned index)
     if (index == CONSOLE_CONTROL_IN)
         console_tell(c);
     else if (index == CONSOLE_CONTROL_OUT)
-        all = console_control_out(c, console_queue(c, index));
+        console_control_out(c, console_queue(c, index));
     else if (index % 2)
         all = console_out(console_port_of(c, index));
     else
@@ -85,9 +85,11 @@ static void console_resubmit(void *device, struct virtqueue *vq, const struct vi
     struct virtq_chain *to = out ? &p->out : is_control ? &c->news : &p->in;
     bool *held = out ? &p->out_held : is_control ? &c->news_held : &p->in_held;
 
-    if (vq->index == CONSOLE_CONTROL_OUT)
-        console_control(c, chain);
-    if (vq->index == CONSOLE_CONTROL_OUT || *held) {
+    if (vq->index == CONSOLE_CONTROL_OUT) {
+        console_control_one(c, vq, chain);
+        return;
+    }
+    if (*held) {
         virtqueue_push(vq, chain, 0);
         return;
     }

@@ -81,9 +81,9 @@ struct console {
 /* Tell the driver the news, as far as it has buffers for them. */
 void console_tell(struct console *c);
 /* Obey a message of the driver's. */
-void console_control(struct console *c, const struct virtq_chain *chain);
-/* Obey those that wait. False: there may be more. */
-bool console_control_out(struct console *c, struct virtqueue *vq);
+void console_control_one(void *device, struct virtqueue *vq, const struct virtq_chain *chain);
+/* Obey those that wait. */
+void console_control_out(struct console *c, struct virtqueue *vq);
 
 /* virtio_console_port.c */
 extern const struct rv_chr_callbacks console_chr; /* the client of a port's back end */

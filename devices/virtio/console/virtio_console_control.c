@@ -113,7 +113,7 @@ static void console_port_ready(struct console_port *p, bool ready)
         s->news |= NEWS_SIZE;
 }
 
-void console_control(struct console *c, const struct virtq_chain *chain)
+static void console_control(struct console *c, const struct virtq_chain *chain)
 {
     struct virtio_console_control control;
     uint32_t id;
@@ -146,19 +146,14 @@ void console_control(struct console *c, const struct virtq_chain *chain)
     }
 }
 
-bool console_control_out(struct console *c, struct virtqueue *vq)
+void console_control_one(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
 {
-    struct virtq_chain chain;
-    unsigned n = 0;
+    console_control(device, chain);
+    virtqueue_push(vq, chain, 0);
+}
 
-    do {
-        virtqueue_notify_disable(vq);
-        for (; n < CONSOLE_BATCH && virtqueue_pop(vq, &chain); n++) {
-            console_control(c, &chain);
-            virtqueue_push(vq, &chain, 0);
-        }
-    } while (n < CONSOLE_BATCH && virtqueue_notify_enable(vq));
-    virtqueue_flush_notify(vq);
+void console_control_out(struct console *c, struct virtqueue *vq)
+{
+    virtio_plugin_serve(c->plugin, vq, CONSOLE_BATCH, console_control_one);
     console_tell(c);
-    return n < CONSOLE_BATCH;
 }

@@ -11,6 +11,23 @@ void virtio_plugin_later(struct virtio_plugin *plugin, const struct virtqueue *v
     plugin->ops->timer_set(plugin->instance, plugin->later_timer, 0);
 }
 
+void virtio_plugin_serve(struct virtio_plugin *plugin, struct virtqueue *vq, unsigned most,
+                         void (*one)(void *device, struct virtqueue *vq,
+                                     const struct virtq_chain *chain))
+{
+    struct virtq_chain chain;
+    unsigned n = 0;
+
+    do {
+        virtqueue_notify_disable(vq);
+        for (; n < most && virtqueue_pop(vq, &chain); n++)
+            one(plugin->device, vq, &chain);
+    } while (n < most && virtqueue_notify_enable(vq));
+    virtqueue_flush_notify(vq);
+    if (n == most)
+        virtio_plugin_later(plugin, vq);
+}
+
 /* A queue that has been reset meanwhile, and runs again, is notified once too often. */
 static void virtio_later_fired(void *opaque)
 {

@@ -282,6 +282,19 @@ static uint64_t virtio_plugin_features(const struct virtio_plugin *plugin,
     return features;
 }
 
+int virtio_plugin_queue_size(const struct virtio_plugin *plugin, uint16_t *size)
+{
+    uint64_t given = plugin->ops->property_uint(plugin->instance, "queue-size");
+
+    if (given & (given - 1)) {
+        plugin->ops->log(plugin->instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
+                         (unsigned long long)given);
+        return -EINVAL;
+    }
+    *size = (uint16_t)given;
+    return 0;
+}
+
 static void virtio_plugin_free(struct virtio_plugin *plugin)
 {
     virtio_later_close(plugin);

@@ -77,21 +77,18 @@ static int vfs_read_properties(struct vfs *v)
     const struct rv_vmm_ops *ops = v->plugin->ops;
     struct rv_instance *instance = v->plugin->instance;
     const char *tag = ops->property_string(instance, "tag");
-    uint64_t size = ops->property_uint(instance, "queue-size");
+    uint16_t size;
 
     if (!*tag || strlen(tag) > sizeof(v->tag)) {
         ops->log(instance, RV_LOG_ERROR, "tag '%s': give 1 to %zu characters", tag, sizeof(v->tag));
         return -EINVAL;
     }
     memcpy(v->tag, tag, strlen(tag));
-    if (size & (size - 1)) {
-        ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
-                 (unsigned long long)size);
+    if (virtio_plugin_queue_size(v->plugin, &size))
         return -EINVAL;
-    }
     v->nr_queues = 1 + (unsigned)ops->property_uint(instance, "queues");
     for (unsigned i = 0; i < v->nr_queues; i++)
-        v->limits[i] = (struct virtqueue_limits){.size = (uint16_t)size, .segs = VFS_SEGS};
+        v->limits[i] = (struct virtqueue_limits){.size = size, .segs = VFS_SEGS};
     return 0;
 }
 

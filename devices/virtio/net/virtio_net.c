@@ -282,14 +282,11 @@ static int net_read_properties(struct net *net, bool fresh)
 {
     const struct rv_vmm_ops *ops = net->plugin->ops;
     struct rv_instance *instance = net->plugin->instance;
-    uint64_t size = ops->property_uint(instance, "queue-size");
     uint8_t address[6];
+    uint16_t size;
 
-    if (size & (size - 1)) {
-        ops->log(instance, RV_LOG_ERROR, "queue-size %llu: give a power of two",
-                 (unsigned long long)size);
+    if (virtio_plugin_queue_size(net->plugin, &size))
         return -EINVAL;
-    }
     net->mtu = (uint16_t)ops->property_uint(instance, "mtu");
     if (net->mtu && net->mtu < RV_NET_MTU_MIN) {
         ops->log(instance, RV_LOG_ERROR, "mtu %u: give %u to %u", net->mtu, RV_NET_MTU_MIN,
@@ -298,7 +295,7 @@ static int net_read_properties(struct net *net, bool fresh)
     }
     net->nr_pairs = (unsigned)ops->property_uint(instance, "queues");
     for (unsigned i = 0; i < 2 * net->nr_pairs; i++)
-        net->limits[i] = (struct virtqueue_limits){.size = (uint16_t)size, .segs = NET_SEGS_MAX};
+        net->limits[i] = (struct virtqueue_limits){.size = size, .segs = NET_SEGS_MAX};
     net->limits[2 * net->nr_pairs] =
         (struct virtqueue_limits){.size = NET_CONTROL_MAX, .segs = NET_SEGS_MAX};
     /* Of one that is taken over, the address is in the state. */

@@ -74,4 +74,4 @@ void net_rx_hold(struct net_pair *pair, const struct virtq_chain *chain); /* res
 
 /* virtio_net_control.c */
 void net_control(struct net *net, struct virtqueue *vq);
-void net_control_one(struct net *net, struct virtqueue *vq, const struct virtq_chain *chain);
+void net_control_one(void *device, struct virtqueue *vq, const struct virtq_chain *chain);

@@ -64,8 +64,9 @@ static const struct {
      VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, net_set_offloads},
 };
 
-void net_control_one(struct net *net, struct virtqueue *vq, const struct virtq_chain *chain)
+void net_control_one(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
 {
+    struct net *net = device;
     uint64_t features = virtio_device_features(&net->plugin->virtio);
     struct {
         struct virtio_net_ctrl_hdr header;
@@ -93,15 +94,5 @@ void net_control_one(struct net *net, struct virtqueue *vq, const struct virtq_c
 
 void net_control(struct net *net, struct virtqueue *vq)
 {
-    struct virtq_chain chain;
-    unsigned n = 0;
-
-    do {
-        virtqueue_notify_disable(vq);
-        for (; n < NET_COMMANDS && virtqueue_pop(vq, &chain); n++)
-            net_control_one(net, vq, &chain);
-    } while (n < NET_COMMANDS && virtqueue_notify_enable(vq));
-    virtqueue_flush_notify(vq);
-    if (n == NET_COMMANDS)
-        virtio_plugin_later(net->plugin, vq);
+    virtio_plugin_serve(net->plugin, vq, NET_COMMANDS, net_control_one);
 }

@@ -16,8 +16,9 @@ struct rng {
     uint64_t *bytes; /* counter */
 };
 
-static void rng_fill(struct rng *rng, struct virtqueue *vq, const struct virtq_chain *chain)
+static void rng_fill(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
 {
+    struct rng *rng = device;
     uint8_t bytes[RNG_PIECE];
     size_t want = chain->writable_bytes < RNG_PIECE ? chain->writable_bytes : RNG_PIECE;
     ssize_t got = getrandom(bytes, want, GRND_NONBLOCK);
@@ -32,24 +33,8 @@ static void rng_fill(struct rng *rng, struct virtqueue *vq, const struct virtq_c
 static void rng_notify(void *device, struct virtqueue *vq)
 {
     struct rng *rng = device;
-    struct virtq_chain chain;
-    unsigned served = 0;
 
-    do {
-        virtqueue_notify_disable(vq);
-        while (served < RNG_BATCH && virtqueue_pop(vq, &chain)) {
-            rng_fill(rng, vq, &chain);
-            served++;
-        }
-    } while (served < RNG_BATCH && virtqueue_notify_enable(vq));
-    virtqueue_flush_notify(vq);
-    if (served == RNG_BATCH)
-        virtio_plugin_later(rng->plugin, vq);
-}
-
-static void rng_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
-{
-    rng_fill(device, vq, chain);
+    virtio_plugin_serve(rng->plugin, vq, RNG_BATCH, rng_fill);
 }
 
 static int rng_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
@@ -72,7 +57,7 @@ static int rng_create(struct virtio_plugin *plugin, void *state, uint32_t flags,
 }
 
 static const struct virtio_plugin_class rng = {
-    .virtio = {.id = VIRTIO_ID_RNG, .notify = rng_notify, .resubmit = rng_resubmit},
+    .virtio = {.id = VIRTIO_ID_RNG, .notify = rng_notify, .resubmit = rng_fill},
     .create = rng_create,
     .destroy = free,
 };

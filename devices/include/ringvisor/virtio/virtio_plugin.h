@@ -83,6 +83,17 @@ void virtio_plugin_quiesced(struct virtio_plugin *plugin);
 void virtio_plugin_later(struct virtio_plugin *plugin, const struct virtqueue *vq);
 
 /*
+ * notify() of a device that is done with each buffer at once: `one`, of the type of resubmit(), gets up to
+ * `most` of the queue, and the rest later.
+ */
+void virtio_plugin_serve(struct virtio_plugin *plugin, struct virtqueue *vq, unsigned most,
+                         void (*one)(void *device, struct virtqueue *vq,
+                                     const struct virtq_chain *chain));
+
+/* The property `queue-size`, which is a power of two. 0, or -EINVAL after a message. */
+int virtio_plugin_queue_size(const struct virtio_plugin *plugin, uint16_t *size);
+
+/*
  * The address of guest memory [ipa, ipa + len), len not 0, as struct virtio_env's span() has
  * it. NULL: not all of it is memory (that can be written). It holds until the memory goes.
  */
