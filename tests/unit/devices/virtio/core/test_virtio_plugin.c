@@ -22,6 +22,7 @@ struct echo {
     struct virtio_plugin *plugin;
     struct virtq_chain held;
     bool later; /* the property: keep one until echo_done() */
+    bool turns; /* the property: one in each turn */
     bool holding;
     bool waited_for;
 };
@@ -38,11 +39,20 @@ static void echo_copy(struct virtqueue *vq, const struct virtq_chain *chain)
     virtqueue_push(vq, chain, iov_write(chain->writable, chain->writable_count, 0, bytes, len));
 }
 
+static void echo_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
+{
+    echo_copy(vq, chain);
+}
+
 static void echo_notify(void *device, struct virtqueue *vq)
 {
     struct echo *echo = device;
     struct virtq_chain chain;
 
+    if (echo->turns) {
+        virtio_plugin_serve(echo->plugin, vq, 1, echo_resubmit);
+        return;
+    }
     do {
         virtqueue_notify_disable(vq);
         while (!echo->holding && virtqueue_pop(vq, &chain)) {
@@ -55,11 +65,6 @@ static void echo_notify(void *device, struct virtqueue *vq)
         }
     } while (virtqueue_notify_enable(vq) && !echo->holding);
     virtqueue_flush_notify(vq);
-}
-
-static void echo_resubmit(void *device, struct virtqueue *vq, const struct virtq_chain *chain)
-{
-    echo_copy(vq, chain);
 }
 
 static bool echo_reset(void *device)
@@ -81,6 +86,7 @@ static int echo_create(struct virtio_plugin *plugin, void *state, uint32_t flags
     echo = calloc(1, sizeof(*echo));
     echo->plugin = plugin;
     echo->later = plugin->ops->property_bool(plugin->instance, "later");
+    echo->turns = plugin->ops->property_bool(plugin->instance, "turns");
     *config = (struct virtio_device_config){
         .features = VIRTIO_RING_FEATURES, .queues = 1, .limits = &limits};
     if (plugin->ops->property_bool(plugin->instance, "space"))
@@ -145,6 +151,7 @@ static struct virtio_plugin_class echo_class = {
 
 static const struct rv_property echo_properties[] = {
     {.name = "later", .type = RV_PROPERTY_BOOL, .value = "off", .help = "keep a request"},
+    {.name = "turns", .type = RV_PROPERTY_BOOL, .value = "off", .help = "one in each turn"},
     {.name = "space", .type = RV_PROPERTY_BOOL, .value = "off", .help = "a configuration space"},
     {.name = "told", .type = RV_PROPERTY_BOOL, .value = "off", .help = "and its changes are told"},
     {.name = "broken", .type = RV_PROPERTY_BOOL, .value = "off", .help = "cannot be made"},
@@ -287,6 +294,65 @@ static void quiesce_waits_for_what_is_in_flight(void **state)
     ask(f);
     echo_done(echo_last);
     expect_answer(f);
+}
+
+/* Who has resumed the device does not wait any more. */
+static void a_device_that_goes_on_does_not_say_that_it_stands_still(void **state)
+{
+    struct fixture *f = *state;
+
+    plugin_host_set(&f->host, "later", "on");
+    begin(f);
+    bring_up(f);
+    ask(f);
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), -EINPROGRESS);
+    ringvisor_device.resume(f->host.device);
+    echo_done(echo_last);
+    assert_int_equal(f->host.quiesced, 0);
+    expect_answer(f);
+}
+
+static unsigned answers(struct fixture *f)
+{
+    unsigned n = 0;
+    uint32_t len;
+
+    while (driver_get(&f->q, &len))
+        n++;
+    return n;
+}
+
+static void a_queue_goes_on_in_the_next_pass(void **state)
+{
+    struct fixture *f = *state;
+
+    plugin_host_set(&f->host, "turns", "on");
+    begin(f);
+    bring_up(f);
+    for (unsigned i = 0; i < 5; i++)
+        ask(f); /* with a notification each */
+    assert_int_equal(answers(f), 5);
+    for (unsigned i = 0; i < 4; i++) {
+        struct driver_seg seg = {DRIVER_DATA, 5, false};
+
+        assert_true(driver_add(&f->q, &seg, 1, false, f));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(plugin_host_timer_at(&f->host), 0);
+        plugin_host_turn(&f->host, 0);
+        assert_int_equal(answers(f), 1);
+    }
+    /* Not while the device stands still: when it goes on it has its turn anyway. */
+    assert_int_equal(ringvisor_device.quiesce(f->host.device), 0);
+    assert_int_equal(plugin_host_timer_at(&f->host), PLUGIN_HOST_NEVER);
+    ringvisor_device.resume(f->host.device);
+    assert_int_equal(answers(f), 1);
+    assert_int_equal(plugin_host_timer_at(&f->host), 0);
+    /* Nor one that does not run any more. */
+    driver_write(plugin_host_virtio(&f->host), 0x070, 0);
+    plugin_host_turn(&f->host, 0);
+    assert_int_equal(answers(f), 0);
+    assert_int_equal(plugin_host_timer_at(&f->host), PLUGIN_HOST_NEVER);
 }
 
 static void an_earlier_vmms_request_is_answered(void **state)
@@ -574,6 +640,8 @@ int main(void)
         TEST(class_is_one_of_a_virtio_transport),
         TEST(device_answers),
         TEST(quiesce_waits_for_what_is_in_flight),
+        TEST(a_device_that_goes_on_does_not_say_that_it_stands_still),
+        TEST(a_queue_goes_on_in_the_next_pass),
         TEST(an_earlier_vmms_request_is_answered),
         TEST(what_cannot_be_made_leaves_nothing),
         TEST(what_the_user_switches_off_is_not_offered),
