@@ -270,7 +270,9 @@ void vhost_user_config_write(void *device, uint32_t offset, const void *data, si
     struct vhost_user *vu = device;
     uint32_t at = vu->type->writable;
 
-    if (!at || at < offset || at - offset >= len)
+    /* A back end without the feature may refuse, and would be of no use from then on. */
+    if (!at || at < offset || at - offset >= len ||
+        !(virtio_device_features(&vu->plugin->virtio) & vu->type->writes))
         return;
     vu->state->config[at] = ((const uint8_t *)data)[at - offset];
     vu->state->written = 1;

@@ -50,6 +50,7 @@ struct vhost_user_type {
     bool brings_code;   /* the guest may execute what the back end writes */
     bool ends;          /* requests end by themselves, soon: a reset waits for that */
     uint32_t writable;  /* offset of the one byte that the driver may write; 0: none */
+    uint64_t writes;    /* the feature with which it may */
 
     /* Reads the properties; sets `nr_queues`, `own_features`, `setup.mtu`. 0 or -errno. */
     int (*prepare)(struct vhost_user *vu);

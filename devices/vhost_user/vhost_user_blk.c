@@ -70,6 +70,7 @@ static const struct vhost_user_type blk_type = {
     .config_remote = true,
     .ends = true,
     .writable = offsetof(struct virtio_blk_config, wce),
+    .writes = BIT(CONFIG_WCE),
     .prepare = blk_prepare,
     .check = blk_check,
     .config = blk_config,

@@ -106,14 +106,19 @@ bool quiet(struct setup *s)
     return enabled(s) && plugin_host_timer_at(&s->host) == PLUGIN_HOST_NEVER;
 }
 
-void drive(struct setup *s)
+void drive_with(struct setup *s, uint64_t features)
 {
     struct virtio_device *virtio = plugin_host_virtio(&s->host);
 
     driver_queue_init(&s->q, &s->world, 0, 16, V1);
-    assert_true(driver_negotiate(virtio, V1 | FLUSH));
+    assert_true(driver_negotiate(virtio, features));
     assert_true(driver_queue_enable(virtio, &s->q));
     driver_ok(virtio);
+}
+
+void drive(struct setup *s)
+{
+    drive_with(s, V1 | FLUSH);
 }
 
 void start(struct setup *s)

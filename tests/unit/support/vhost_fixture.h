@@ -67,6 +67,7 @@ bool enabled(struct setup *s);
 /* The front end has heard the acknowledgement, too: then all is still. */
 bool quiet(struct setup *s);
 void drive(struct setup *s);
+void drive_with(struct setup *s, uint64_t features);
 void start(struct setup *s);
 void stop(struct setup *s);
 bool kicked(struct setup *s);

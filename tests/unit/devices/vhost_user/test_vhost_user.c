@@ -284,6 +284,12 @@ static void write_back_is_the_default_and_a_change_is_kept(void **state)
 
     start(s);
     s->back_end.wce = 0xee;
+    /* Not without the feature. */
+    virtio_mmio_write(plugin_host_virtio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1, 0);
+    reset(s);
+    drive_with(s, V1 | FLUSH | WCE);
+    UNTIL(s, quiet(s));
+    assert_int_equal(s->back_end.wce, 0xee);
     assert_int_equal(virtio_mmio_read(plugin_host_virtio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1), 1);
     virtio_mmio_write(plugin_host_virtio(&s->host), VIRTIO_MMIO_CONFIG + 32, 1, 0);
     UNTIL(s, s->back_end.wce == 0 && quiet(s));
