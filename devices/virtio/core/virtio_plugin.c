@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "devices/virtio/core/virtio_later.h"
+#include "devices/virtio/core/virtio_memory.h"
 #include "devices/virtio/core/virtio_shown.h"
 
 static const char *const virtio_plugin_compatible[] = {"virtio,mmio", NULL};
@@ -115,87 +116,6 @@ static int virtio_plugin_find_bus(struct virtio_plugin *plugin,
     return error == -ENODEV ? 0 : error;
 }
 
-/*
- * Guest memory: each region is mapped once, so that a descriptor costs a comparison and no call.
- */
-
-static void virtio_plugin_map(struct virtio_plugin *plugin, const struct rv_mem_region *region)
-{
-    bool read_only = region->flags & RV_MEM_READ_ONLY;
-    bool late = region->flags & RV_MEM_LATE && RV_HAS_OP(plugin->ops, mem_need);
-    uint32_t access = read_only ? RV_MEM_READ : RV_MEM_READ | RV_MEM_WRITE;
-    struct virtio_plugin_memory *memory = &plugin->memory[plugin->nr_memory];
-
-    if (plugin->nr_memory == VIRTIO_PLUGIN_REGIONS_MAX) {
-        plugin->ops->log(plugin->instance, RV_LOG_ERROR,
-                         "more than %u regions of memory: the driver cannot use the further ones",
-                         VIRTIO_PLUGIN_REGIONS_MAX);
-        return;
-    }
-    *memory = (struct virtio_plugin_memory){
-        .ipa = region->ipa,
-        .bytes = region->bytes,
-        .at = plugin->ops->mem_map(plugin->instance, region->ipa, region->bytes,
-                                   late ? access | RV_MEM_LATE : access),
-        .read_only = read_only,
-        .late = late,
-    };
-    if (memory->at)
-        plugin->nr_memory++;
-}
-
-static void virtio_plugin_map_all(struct virtio_plugin *plugin)
-{
-    struct rv_mem_region region = {.size = sizeof(region)};
-
-    for (uint32_t i = 0; plugin->ops->mem_region(plugin->instance, i, &region) == 0; i++)
-        virtio_plugin_map(plugin, &region);
-}
-
-static void virtio_plugin_unmap(struct virtio_plugin *plugin, unsigned index)
-{
-    struct virtio_plugin_memory *memory = &plugin->memory[index];
-
-    plugin->ops->mem_unmap(plugin->instance, memory->at, memory->bytes);
-    *memory = plugin->memory[--plugin->nr_memory];
-}
-
-void *virtio_plugin_span(struct virtio_plugin *plugin, uint64_t ipa, uint64_t len, bool write)
-{
-    for (unsigned i = 0; i < plugin->nr_memory; i++) {
-        const struct virtio_plugin_memory *memory = &plugin->memory[i];
-        uint64_t offset = ipa - memory->ipa;
-
-        if (offset >= memory->bytes || len > memory->bytes - offset || (write && memory->read_only))
-            continue;
-        if (memory->late)
-            plugin->ops->mem_need(plugin->instance, ipa, len);
-        return memory->at + offset;
-    }
-    return NULL;
-}
-
-/*
- * A driver whose rings or buffers are in memory that goes has made a mistake: the device stops
- * until it is reset.
- */
-void virtio_plugin_mem_changed(void *device, uint32_t change, const struct rv_mem_region *region)
-{
-    struct virtio_plugin *plugin = device;
-
-    if (change == RV_MEM_ADDED) {
-        virtio_plugin_map(plugin, region);
-        return;
-    }
-    for (unsigned i = 0; i < plugin->nr_memory; i++) {
-        if (plugin->memory[i].ipa != region->ipa)
-            continue;
-        virtio_device_memory_gone(&plugin->virtio, region->ipa, region->bytes);
-        virtio_plugin_unmap(plugin, i);
-        return;
-    }
-}
-
 static void *virtio_plugin_env_span(void *opaque, uint64_t ipa, uint64_t len, bool write)
 {
     return virtio_plugin_span(opaque, ipa, len, write);
@@ -298,8 +218,7 @@ int virtio_plugin_queue_size(const struct virtio_plugin *plugin, uint16_t *size)
 static void virtio_plugin_free(struct virtio_plugin *plugin)
 {
     virtio_later_close(plugin);
-    while (plugin->nr_memory)
-        virtio_plugin_unmap(plugin, plugin->nr_memory - 1);
+    virtio_memory_unmap_all(plugin);
     free(plugin);
 }
 
@@ -323,7 +242,7 @@ int virtio_plugin_create(const struct virtio_plugin_class *class,
     plugin->instance = instance;
     plugin->ops = ops;
     plugin->class = class;
-    virtio_plugin_map_all(plugin);
+    virtio_memory_map_all(plugin);
     error = virtio_later_open(plugin);
     if (!error)
         error = class->create(plugin, state, flags, &config, &plugin->device);
