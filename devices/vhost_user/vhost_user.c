@@ -85,7 +85,7 @@ void vhost_user_collect(struct vhost_user *vu, unsigned index)
         *vu->marks += chain.writable_count != 0;
         for (unsigned i = 0; i < chain.writable_count; i++)
             plugin->ops->mem_dirty(plugin->instance,
-                                   vhost_user_relay_ipa(&vu->relay, chain.writable[i].iov_base),
+                                   virtio_plugin_ipa(plugin, chain.writable[i].iov_base),
                                    chain.writable[i].iov_len);
         virtqueue_push(vq, &chain, written);
     }

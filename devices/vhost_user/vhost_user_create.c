@@ -139,11 +139,6 @@ static int vhost_user_mode(const struct vhost_user *vu, uint32_t *mode)
     return 0;
 }
 
-static void *vhost_user_span(void *opaque, uint64_t ipa, uint64_t len)
-{
-    return virtio_plugin_span(opaque, ipa, len, true);
-}
-
 static int vhost_user_rings(struct vhost_user *vu)
 {
     const uint64_t record = VIRTIO_FEATURE(VHOST_USER_PROTOCOL_INFLIGHT_SHMFD);
@@ -157,8 +152,7 @@ static int vhost_user_rings(struct vhost_user *vu)
         return 0;
     }
     vu->setup.protocol &= ~record;
-    vu->relay.span = vhost_user_span;
-    vu->relay.opaque = vu->plugin;
+    vu->relay.plugin = vu->plugin;
     return vhost_user_relay_init(&vu->relay, &vu->setup);
 }
 

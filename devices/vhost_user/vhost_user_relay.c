@@ -84,29 +84,12 @@ void vhost_user_relay_destroy(struct vhost_user_relay *relay)
     relay->fd = -1;
 }
 
-uint64_t vhost_user_relay_ipa(const struct vhost_user_relay *relay, const void *host)
-{
-    const uint8_t *at = host;
-
-    for (unsigned i = 0; i < relay->setup->nr_regions; i++) {
-        const struct vhost_user_region *region = &relay->setup->regions[i];
-        const uint8_t *start;
-
-        if (region->guest == VHOST_USER_RELAY_BASE)
-            continue;
-        start = relay->span(relay->opaque, region->guest, region->bytes);
-        if (start && at >= start && (uint64_t)(at - start) < region->bytes)
-            return region->guest + (uint64_t)(at - start);
-    }
-    return 0;
-}
-
 static unsigned vhost_user_relay_descs(const struct vhost_user_relay *relay,
                                        struct vring_desc *table, unsigned n,
                                        const struct iovec *iov, unsigned count, uint16_t flags)
 {
     for (unsigned i = 0; i < count; i++, n++)
-        table[n] = (struct vring_desc){.addr = vhost_user_relay_ipa(relay, iov[i].iov_base),
+        table[n] = (struct vring_desc){.addr = virtio_plugin_ipa(relay->plugin, iov[i].iov_base),
                                        .len = (uint32_t)iov[i].iov_len,
                                        .flags = (uint16_t)(flags | VRING_DESC_F_NEXT),
                                        .next = (uint16_t)(n + 1)};

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "devices/vhost_user/vhost_user_engine.h"
-#include <ringvisor/virtio/virtqueue.h>
+#include <ringvisor/virtio/virtio_plugin.h>
 
 /* Where the back end finds it: far above any guest's RAM. */
 #define VHOST_USER_RELAY_BASE (1ull << 46)
@@ -41,9 +41,7 @@ struct vhost_user_relay {
     uint16_t size;
     uint64_t order;
     const struct vhost_user_setup *setup;
-    /* To host memory of a guest address, for the way back. */
-    void *(*span)(void *opaque, uint64_t ipa, uint64_t len);
-    void *opaque;
+    const struct virtio_plugin *plugin;
     struct vhost_user_relay_queue queues[VHOST_USER_QUEUES_MAX];
 };
 
@@ -69,9 +67,6 @@ void vhost_user_relay_end(struct vhost_user_relay *relay, unsigned queue);
 
 /* Is anything in flight? */
 bool vhost_user_relay_busy(const struct vhost_user_relay *relay, unsigned queue);
-
-/* The guest's address of memory in a chain. */
-uint64_t vhost_user_relay_ipa(const struct vhost_user_relay *relay, const void *host);
 
 /* The guest has everything back. */
 void vhost_user_relay_drop(struct vhost_user_relay *relay, unsigned queue);

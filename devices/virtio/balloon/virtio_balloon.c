@@ -228,9 +228,8 @@ static int balloon_begin(struct balloon *b, bool fresh)
     b->ram.size = sizeof(b->ram);
     if (ops->mem_region(instance, 0, &b->ram))
         return -ENOTSUP;
-    b->ram_at = virtio_plugin_span(b->plugin, b->ram.ipa, b->ram.bytes, true);
     b->patience = ops->timer_new(instance, balloon_impatient, b);
-    if (!b->patience || !b->ram_at)
+    if (!b->patience)
         return -ENOMEM;
     if (size && (size < BALLOON_MIN || size > b->ram.bytes)) {
         ops->log(instance, RV_LOG_ERROR, "size: give 1M to %lluM, all that the guest has",

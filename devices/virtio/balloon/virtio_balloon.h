@@ -32,7 +32,6 @@ struct balloon {
     struct virtio_plugin *plugin;
     struct balloon_state *state;
     struct rv_mem_region ram;
-    uint8_t *ram_at;
     struct virtqueue_limits limits[4];
 
     struct rv_chr *chr; /* control; NULL: none */

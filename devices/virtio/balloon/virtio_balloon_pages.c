@@ -65,8 +65,7 @@ void balloon_inflate(struct balloon *b, const struct virtq_chain *chain)
 void balloon_report(struct balloon *b, const struct virtq_chain *chain)
 {
     for (unsigned i = 0; i < chain->writable_count; i++) {
-        const uint8_t *at = chain->writable[i].iov_base;
-        uint64_t start = b->ram.ipa + (uint64_t)(at - b->ram_at);
+        uint64_t start = virtio_plugin_ipa(b->plugin, chain->writable[i].iov_base);
         uint64_t end = start + chain->writable[i].iov_len;
 
         start = (start + BALLOON_PAGE - 1) & ~(uint64_t)(BALLOON_PAGE - 1);

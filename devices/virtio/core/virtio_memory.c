@@ -63,6 +63,18 @@ void *virtio_plugin_span(struct virtio_plugin *plugin, uint64_t ipa, uint64_t le
     return NULL;
 }
 
+uint64_t virtio_plugin_ipa(const struct virtio_plugin *plugin, const void *host)
+{
+    for (unsigned i = 0; i < plugin->nr_memory; i++) {
+        const struct virtio_plugin_memory *memory = &plugin->memory[i];
+        uint64_t offset = (uint64_t)((uintptr_t)host - (uintptr_t)memory->at);
+
+        if (offset < memory->bytes)
+            return memory->ipa + offset;
+    }
+    return 0;
+}
+
 /*
  * A driver whose rings or buffers are in memory that goes has made a mistake: the device stops
  * until it is reset.

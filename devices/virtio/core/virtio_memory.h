@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Guest memory: each region is mapped once, so that a descriptor costs a comparison and no call:
- * virtio_plugin_span(), for devices.
+ * virtio_plugin_span() and virtio_plugin_ipa(), for devices.
  */
 #pragma once
 

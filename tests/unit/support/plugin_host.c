@@ -68,7 +68,8 @@ static void *host_mem_map(struct rv_instance *host, uint64_t ipa, uint64_t len, 
 {
     void *at = host_ram(host, ipa, len);
 
-    CHECK(len != 0 && access && !(access & ~(RV_MEM_READ | RV_MEM_WRITE)));
+    CHECK(len != 0 && access & (RV_MEM_READ | RV_MEM_WRITE) &&
+          !(access & ~(RV_MEM_READ | RV_MEM_WRITE | (host->ram_flags & RV_MEM_LATE))));
     host->mappings += at != NULL;
     return at;
 }
@@ -119,6 +120,12 @@ static int host_mem_discard(struct rv_instance *host, uint64_t ipa, uint64_t len
     host->discarded += len;
     host->discards++;
     return 0;
+}
+
+static void host_mem_need(struct rv_instance *host, uint64_t ipa, uint64_t len)
+{
+    CHECK(host->ram_flags & RV_MEM_LATE && host_ram(host, ipa, len));
+    host->needed += len;
 }
 
 static int host_mem_region(struct rv_instance *host, unsigned index, struct rv_mem_region *region)
@@ -262,6 +269,7 @@ static const struct rv_vmm_ops host_ops = {
     .mem_dirty = host_mem_dirty,
     .mem_region = host_mem_region,
     .mem_discard = host_mem_discard,
+    .mem_need = host_mem_need,
     .now_ns = plugin_host_now_ns,
     .wall_ns = plugin_host_wall_ns,
     .timer_new = plugin_host_timer_new,

@@ -117,6 +117,7 @@ struct rv_instance {
     uint64_t discarded; /* bytes */
     unsigned discards;
     unsigned mappings; /* mem_map without its mem_unmap */
+    uint64_t needed;   /* bytes, by mem_need: where ram_flags have RV_MEM_LATE */
 
     /* Memory of regions, which outlives the instance; and what the guest is shown of it. */
     struct {

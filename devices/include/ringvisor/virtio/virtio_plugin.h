@@ -99,6 +99,9 @@ int virtio_plugin_queue_size(const struct virtio_plugin *plugin, uint16_t *size)
  */
 void *virtio_plugin_span(struct virtio_plugin *plugin, uint64_t ipa, uint64_t len, bool write);
 
+/* The way back: the guest's address of memory that is mapped at `host`, as that of a chain. */
+uint64_t virtio_plugin_ipa(const struct virtio_plugin *plugin, const void *host);
+
 /*
  * In a device's list of properties: the bus, and what of the rings is offered to the driver. A
  * feature whose property the list does not have is offered if the device says so.

@@ -160,6 +160,20 @@ static void reported_pages_are_discarded_but_not_parts_of_them(void **state)
     }
 }
 
+/* `vmm restore --lazy`: nobody waits for all of it. */
+static void memory_that_is_read_late_is_not_asked_for_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    f->host.ram_flags = RV_MEM_LATE;
+    assert_int_equal(plugin_host_start(&f->host, 0), 0);
+    assert_int_equal(f->host.needed, 0);
+    assert_true(driver_host_begin(&f->host, &f->world, f->q, 3, 64, F(REPORTING)));
+    assert_true(gives(f, 2, DRIVER_DATA, 2 * PAGE, true));
+    assert_int_equal(f->host.discarded, 2 * PAGE);
+    assert_in_range(f->host.needed, 1, DRIVER_RAM_SIZE / 2);
+}
+
 static void size_is_the_users_and_actual_the_drivers(void **state)
 {
     struct fixture *f = *state;
@@ -422,6 +436,7 @@ int main(void)
         TEST(the_page_behind_a_wrong_number_and_its_neighbours_is_kept),
         TEST(a_list_without_end_breaks_the_device),
         TEST(reported_pages_are_discarded_but_not_parts_of_them),
+        TEST(memory_that_is_read_late_is_not_asked_for_at_once),
         TEST(size_is_the_users_and_actual_the_drivers),
         TEST(wrong_words_are_answered),
         TEST(stats_are_asked_for_and_told_when_they_come),
