@@ -209,12 +209,6 @@ void vhost_user_link_stop(struct vhost_user *vu, uint64_t mask);
 /* The rings `mask` of a reset have stopped: the driver has their memory back. */
 void vhost_user_reset_done(struct vhost_user *vu, uint64_t mask);
 
-/* Does the device stand still? */
-static inline bool vhost_user_is_held(struct vhost_user *vu)
-{
-    return virtio_device_queue(&vu->plugin->virtio, 0)->held;
-}
-
 void vhost_user_link_close(struct vhost_user *vu);
 
 /* A message, unless one of this kind came less than 10 s ago. */

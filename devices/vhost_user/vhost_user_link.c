@@ -515,7 +515,7 @@ void vhost_user_link_stop(struct vhost_user *vu, uint64_t mask)
         vhost_user_limit(vu);
     vhost_user_link_drain(vu, mask);
     /* No answer is read while the device stands still. */
-    if (vu->engine.begun & vu->stopping && vhost_user_is_held(vu))
+    if (vu->engine.begun & vu->stopping && virtio_device_is_held(&vu->plugin->virtio))
         vhost_user_give_up(vu);
     vhost_user_quiet(vu);
 }
