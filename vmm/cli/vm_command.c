@@ -38,7 +38,7 @@ int vm_command_run(const struct command *command, int argc, char **argv)
     if (parsed)
         return parsed > 0 ? STATUS_OK : STATUS_USAGE;
     if ((unsigned)(argc - rest) < vm->min_args || (unsigned)(argc - rest) > vm->max_args) {
-        log_error("usage: vmm %s [OPTION...] %s", command->name, vm->usage);
+        log_error("usage: vmm %s [OPTION...]%s%s", command->name, *vm->usage ? " " : "", vm->usage);
         return STATUS_USAGE;
     }
     while (rest < argc)

@@ -51,7 +51,7 @@ static int open_image(const struct disk_config *config, enum disk_cache cache, s
 
         log_error("disk '%s': %s%s", config->path, strerror(-error),
                   writing && !config->read_only ? "; a disk that need not be written to can be "
-                                                  "opened read-only"
+                                                  "opened read-only: property 'ro'"
                                                 : "");
         return error;
     }

@@ -106,7 +106,8 @@ static int find_features(struct nbd *nbd)
                  "%u",
                  nbd->disk.path, info->block_size, (unsigned)((uint64_t)size - info->size));
     if (!info->read_only && nbd_is_read_only(nbd->handle) > 0) {
-        log_error("disk '%s': the server gives it for reading only; open the disk read-only",
+        log_error("disk '%s': the server gives it for reading only; open the disk read-only: "
+                  "property 'ro'",
                   nbd->disk.path);
         return -EROFS;
     }

@@ -93,8 +93,9 @@ static int find_block_device(struct raw *raw)
         return -EINVAL;
     }
     if (!info->read_only && ioctl(raw->fd, BLKROGET, &read_only) == 0 && read_only) {
-        log_error("disk '%s': this block device is read-only; open the disk read-only",
-                  raw->disk.path);
+        log_error(
+            "disk '%s': this block device is read-only; open the disk read-only: property 'ro'",
+            raw->disk.path);
         return -EROFS;
     }
     info->block_size = (uint32_t)logical;

@@ -693,7 +693,7 @@ static void a_block_device_is_a_disk(void **state)
         assert_int_equal(shell("blockdev --setro %s", device), 0);
         messages_begin();
         assert_true(disk_open(base, &config, &disk) < 0);
-        assert_non_null(strstr(messages_end(), "read-only"));
+        assert_non_null(strstr(messages_end(), "read-only: property 'ro'"));
         config.read_only = true;
         disk = open_disk(config);
         disk_close(disk);
