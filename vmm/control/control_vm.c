@@ -216,7 +216,8 @@ void control_vm_stop(struct control_call *call)
                        "the VM is paused: resume it first, or kill it");
     else if (!vm_devices_event(vm, RV_EVENT_POWER_BUTTON))
         control_refuse(call, CONTROL_CONFLICT, "not-possible",
-                       "no driver of the guest listens to the power button");
+                       "no driver of the guest listens to the power button: shut it down from "
+                       "inside, or kill it");
     else
         answer_state(call, CONTROL_ACCEPTED);
 }

@@ -272,7 +272,8 @@ static void machine_that_is_lost_is_said(void **state)
 
 static void stop_presses_the_button_if_somebody_listens(void **state)
 {
-    refused(EVHTTP_REQ_POST, "/vm/stop", NULL, 409, "not-possible", "power button");
+    refused(EVHTTP_REQ_POST, "/vm/stop", NULL, 409, "not-possible",
+            "power button: shut it down from inside, or kill it");
     control_fixture.button = true;
     request(EVHTTP_REQ_POST, "/vm/stop", NULL);
     state_is(answer(202), "running");
