@@ -67,6 +67,11 @@ try the_guests_own_end_is_the_services_end eval 'systemctl start ringvisor@short
     eval "echo \$(property ActiveState ringvisor@short)/\$(property Result ringvisor@short)/\$(property NRestarts ringvisor@short)"'
 systemctl start ringvisor@wrong
 try wrong_options_are_not_tried_again eval 'sleep 0.5; is "$(property ActiveState ringvisor@wrong)/$(property NRestarts ringvisor@wrong)" failed/0'
+echo '{"kernel": "loop.elf", "memory": "64M", "disk": ["none.img"]}' >/etc/ringvisor/nodisk.json
+try the_time_for_five_failures_is_longer_than_they_take is "$(property StartLimitIntervalUSec ringvisor@web)" 1min
+systemctl start ringvisor@nodisk
+try what_fails_each_time_is_not_tried_for_ever until_is failed/5 \
+    eval 'echo "$(property ActiveState ringvisor@nodisk)/$(property NRestarts ringvisor@nodisk)"'
 try a_guest_without_options_is_refused eval '! systemctl start ringvisor@none'
 
 # The scripts of an upgrade, and of a removal, while a guest runs: no watchdog is to be in their way, and no
