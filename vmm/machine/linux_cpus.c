@@ -174,7 +174,7 @@ static void print_kinds(const struct linux_cpus *cpus, uint64_t mask, char *text
         linux_cpus_print(cpus, alike, list, sizeof(list));
         at += (size_t)snprintf(text + at, size - at, "%sCPU %s (", at ? ", " : "", list);
         if (at < size && kind)
-            at += (size_t)snprintf(text + at, size - at, "implementer %#x, part %#x)",
+            at += (size_t)snprintf(text + at, size - at, "implementer 0x%02x, part 0x%03x)",
                                    MIDR_IMPLEMENTER(kind), MIDR_PART(kind));
         else if (at < size)
             at += (size_t)snprintf(text + at, size - at, "the kernel does not say which)");

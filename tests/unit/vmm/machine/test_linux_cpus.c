@@ -282,7 +282,7 @@ static void kinds_are_those_of_the_kernels_numbers(void **state)
         cpus.kind[i] = 0x41000000u + (i << 4);
     cpus.online = ~0ull;
     assert_int_equal(linux_cpus_choose(&cpus, 0, 2, 0, &chosen), -EBUSY);
-    assert_non_null(strstr(log_fake.error, "CPU 1 (implementer 0x41, part 0x1)"));
+    assert_non_null(strstr(log_fake.error, "CPU 1 (implementer 0x41, part 0x001)"));
 }
 
 int main(void)
