@@ -12,8 +12,11 @@
 #include "vmm/util/log.h"
 #include "vmm/util/relax.h"
 
-#define EVENTS_PER_PASS 64u  /* exits between two turns of the event loop */
-#define LOOKS_PER_PASS  512u /* looks in vain between two turns of the event loop */
+/* While exits flow: after so many, a turn of the event loop, if the last one was so long ago. */
+#define EVENTS_PER_PASS 64u
+#define TURN_NS         500000
+
+#define LOOKS_PER_PASS 512u /* looks in vain between two turns of the event loop */
 
 static void doorbell_rang(evutil_socket_t fd, short what, void *opaque)
 {
@@ -310,6 +313,20 @@ static void sleep_once(struct loop *loop)
     polling_woke(&loop->polling, start, clock_now_ns(), clock_thread_ns());
 }
 
+/*
+ * Is it the event loop's turn, although exits flow? A turn is some system calls, and these cost more
+ * than their time: where the kernel's page tables are isolated (KPTI) they take TLB entries as well,
+ * under QEMU's emulation all of them.
+ */
+static bool turn_is_due(struct loop *loop, unsigned handled)
+{
+    loop->exits += handled;
+    if (loop->exits < EVENTS_PER_PASS)
+        return false;
+    loop->exits = 0;
+    return clock_now_ns() - loop->polling.now >= TURN_NS;
+}
+
 /* How often the kernel took the CPU from this thread for another one. */
 static int64_t preemptions(void)
 {
@@ -321,8 +338,8 @@ static int64_t preemptions(void)
 enum loop_end loop_run(struct loop *loop)
 {
     uint64_t moves = loop->cores->counts.moves;
-    unsigned since_turn = 0, looks = 0;
-    bool asked = false, sched_due, kick_due, quiet;
+    unsigned looks = 0;
+    bool asked = false, found = false, sched_due, kick_due, quiet;
 
     polling_init(&loop->polling, clock_now_ns(), clock_thread_ns(), preemptions);
     while (!loop->ended) {
@@ -335,7 +352,7 @@ enum loop_end loop_run(struct loop *loop)
                 moves = loop->cores->counts.moves;
                 polling_insist(&loop->polling, clock_now_ns() + PLACEMENT_NS);
             }
-            since_turn += handled;
+            found = true;
             looks = 0;
         } else {
             relax();
@@ -345,7 +362,7 @@ enum loop_end loop_run(struct loop *loop)
         if (sched_due)
             schedule(loop);
         kick_due = notify(loop->cores);
-        if (since_turn < EVENTS_PER_PASS && looks < LOOKS_PER_PASS &&
+        if (looks < LOOKS_PER_PASS && !turn_is_due(loop, handled) &&
             !(handled && left_work(loop))) {
             if (!sched_due && !kick_due)
                 looks += look_on(loop->cores, LOOKS_PER_PASS - looks);
@@ -358,7 +375,7 @@ enum loop_end loop_run(struct loop *loop)
             obey(loop); /* a device or a client may have asked for something */
             kick_due = notify(loop->cores);
         }
-        if (polling_turn(&loop->polling, clock_now_ns(), clock_thread_ns(), since_turn,
+        if (polling_turn(&loop->polling, clock_now_ns(), clock_thread_ns(), found,
                          quiet && !kick_due)) {
             obey(loop);
             schedule(loop);
@@ -366,7 +383,8 @@ enum loop_end loop_run(struct loop *loop)
                 sleep_once(loop);
         }
         loop->cores->counts.polls += looks;
-        since_turn = 0;
+        loop->exits = 0;
+        found = false;
         looks = 0;
     }
     return loop->end;

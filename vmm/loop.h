@@ -34,6 +34,7 @@ struct loop {
     bool ended;
     enum loop_end end;
     struct polling polling;
+    unsigned exits; /* since somebody last looked at the clock for a turn */
 };
 
 /* 0 or -ENOMEM after a message. */

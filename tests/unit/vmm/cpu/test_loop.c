@@ -153,6 +153,24 @@ static void an_event_is_taken_at_the_next_look(void **state)
     event_free(work);
 }
 
+static void an_event_at_each_look(void)
+{
+    publish(0);
+}
+
+/* A turn costs system calls, and so TLB entries: not for every few exits; but it comes. */
+static void exits_without_end_leave_the_event_loop_a_turn_now_and_then(void **state)
+{
+    struct event *work = work_for_turns(true);
+    int64_t begun = clock_now_ns();
+
+    at_look = an_event_at_each_look;
+    assert_int_equal(loop_run(&loop), LOOP_QUIT);
+    assert_true(clock_now_ns() - begun >= TURN_NS);
+    assert_true(taken() >= EVENTS_PER_PASS);
+    event_free(work);
+}
+
 static void a_command_for_a_guest_that_runs(void)
 {
     static const struct rv_command command = {.op = RV_COMMAND_SAVE};
@@ -204,6 +222,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(looks_in_vain_end_with_a_turn_of_the_event_loop),
+        TEST(exits_without_end_leave_the_event_loop_a_turn_now_and_then),
         TEST(an_event_is_taken_at_the_next_look),
         TEST(no_kick_waits_for_looks_in_vain),
         TEST(after_a_move_the_loop_insists_on_polling),
