@@ -11,6 +11,7 @@
 #include "vmm/util/clock.h"
 #include "vmm/util/log.h"
 #include "vmm/util/relax.h"
+#include "vmm/util/soon.h"
 
 /* While exits flow: after so many, a turn of the event loop, if the last one was so long ago. */
 #define EVENTS_PER_PASS 64u
@@ -258,8 +259,8 @@ static void set_waiting(struct cores *cores, uint32_t waiting)
 }
 
 /*
- * The handled exits have left work for the event loop, such as a disk request that is over, and
- * the guests have nothing new: they may wait for that work.
+ * The handled exits have left work for the event loop, and the guests have nothing new: they may wait for
+ * that work. What soon_run() does needs no turn.
  */
 static bool left_work(const struct loop *loop)
 {
@@ -352,6 +353,8 @@ enum loop_end loop_run(struct loop *loop)
                 moves = loop->cores->counts.moves;
                 polling_insist(&loop->polling, clock_now_ns() + PLACEMENT_NS);
             }
+            if (soon_any() && !cores_have_event(loop->cores))
+                soon_run();
             found = true;
             looks = 0;
         } else {

@@ -50,18 +50,9 @@ bool disk_list_remove(struct disk_list *list, struct disk_request *request)
     return true;
 }
 
-static void arm(struct disk *disk)
-{
-    if (!disk->armed)
-        event_active(disk->pass, EV_TIMEOUT, 0);
-    disk->armed = true;
-}
-
 void disk_kick_later(struct disk *disk)
 {
-    static const struct timeval later = {.tv_usec = RETRY_MS * 1000};
-
-    event_add(disk->pass, &later);
+    soon_arm_in(disk->pass, RETRY_MS);
 }
 
 /*
@@ -82,7 +73,7 @@ static void deliver(struct disk *disk)
     if (any && disk->round_end)
         disk->round_end(disk->round_opaque);
     if (disk->finished.first)
-        arm(disk);
+        soon_arm(disk->pass);
 }
 
 void disk_handling(struct disk *disk)
@@ -96,11 +87,10 @@ void disk_handled(struct disk *disk)
     deliver(disk);
 }
 
-static void pass(evutil_socket_t fd, short what, void *opaque)
+static void pass(void *opaque)
 {
     struct disk *disk = opaque;
 
-    disk->armed = false;
     disk->driver->kick(disk);
     disk_handling(disk);
     if (disk->driver->reap)
@@ -130,7 +120,7 @@ void disk_finish(struct disk_request *request, int error)
     work->result = error;
     disk_list_push(&disk->finished, request);
     if (!disk->handling)
-        arm(disk);
+        soon_arm(disk->pass);
 }
 
 bool disk_park(struct disk_request *request, int error)
@@ -174,7 +164,7 @@ static void try_again(evutil_socket_t fd, short what, void *opaque)
 
 int disk_begin(struct disk *disk)
 {
-    disk->pass = event_new(disk->base, -1, 0, pass, disk);
+    disk->pass = soon_new(disk->base, pass, disk);
     disk->retry = event_new(disk->base, -1, 0, try_again, disk);
     return disk->pass && disk->retry ? 0 : -ENOMEM;
 }
@@ -243,7 +233,7 @@ void disk_submit(struct disk *disk, struct disk_request *request)
         disk_finish(request, error);
     } else {
         disk->driver->issue(disk, request);
-        arm(disk);
+        soon_arm(disk->pass);
     }
 }
 
@@ -297,7 +287,7 @@ static bool wait_once(struct disk *disk, long long end_ms)
         left = (int)ms;
     }
     /* The loop's timer for what the kernel did not take does not run meanwhile. */
-    if (event_pending(disk->pass, EV_TIMEOUT, NULL) && (left < 0 || left > RETRY_MS))
+    if (soon_is_timed(disk->pass) && (left < 0 || left > RETRY_MS))
         left = RETRY_MS;
     disk->handling = true;
     disk->driver->wait(disk, left);
@@ -331,7 +321,8 @@ void disk_close(struct disk *disk)
 {
     long long end =
         disk->driver->close_timeout_ms < 0 ? -1 : clock_now_ms() + disk->driver->close_timeout_ms;
-    struct event *event = disk->pass, *retry = disk->retry;
+    struct event *retry = disk->retry;
+    struct soon *pass = disk->pass;
     char *path = disk->path;
 
     unpark(disk, -ENOSPC);
@@ -341,7 +332,7 @@ void disk_close(struct disk *disk)
         drop_finished(disk);
     }
     disk->driver->close(disk);
-    event_free(event);
+    soon_free(pass);
     event_free(retry);
     free(path);
 }

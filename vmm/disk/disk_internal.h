@@ -7,6 +7,7 @@
 
 #include "vmm/disk/disk.h"
 #include "vmm/disk/disk_kept.h"
+#include "vmm/util/soon.h"
 
 /* Requests in the order of arrival; each is in one list at most. Zeroed: empty. */
 struct disk_list {
@@ -69,8 +70,7 @@ struct disk {
     int64_t full_said_ms;          /* when; 0: never */
     void (*changed)(void *opaque); /* the size is another; may be NULL */
     void *changed_opaque;
-    struct event *pass;              /* in the loop's next pass: kick, and tell what is finished */
-    bool armed;                      /* it will come */
+    struct soon *pass;               /* in the loop's next pass: kick, and tell what is finished */
     bool handling;                   /* a handler is at work: it ends in disk_handled() */
     struct disk_list finished;       /* done() is due */
     void (*round_end)(void *opaque); /* may be NULL */

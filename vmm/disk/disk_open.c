@@ -146,11 +146,13 @@ int disk_open(struct event_base *base, const struct disk_config *config, struct 
     (*disk)->record->known = 1;
     error = disk_begin(*disk);
     if (error) {
-        struct event *made = (*disk)->pass ? (*disk)->pass : (*disk)->retry;
+        struct event *retry = (*disk)->retry;
+        struct soon *pass = (*disk)->pass;
 
         (*disk)->driver->close(*disk);
-        if (made)
-            event_free(made);
+        soon_free(pass);
+        if (retry)
+            event_free(retry);
         free(common.path);
     }
     return error;

@@ -171,6 +171,36 @@ static void exits_without_end_leave_the_event_loop_a_turn_now_and_then(void **st
     event_free(work);
 }
 
+static struct soon *disk_pass;
+
+static void passed(void *opaque)
+{
+    turned_at = looks;
+    end();
+}
+
+/* As an exit that submits a request to a disk. */
+static void an_exit_with_work(void)
+{
+    if (looks != 1)
+        return;
+    soon_arm(disk_pass);
+    publish(0);
+}
+
+static void what_an_exit_leaves_for_soon_needs_no_turn(void **state)
+{
+    struct event *work = work_for_turns(false);
+
+    disk_pass = soon_new(loop.base, passed, NULL);
+    at_look = an_exit_with_work;
+    assert_int_equal(loop_run(&loop), LOOP_QUIT);
+    assert_in_range(turned_at, 1, 2);
+    assert_int_equal(turns, 0);
+    soon_free(disk_pass);
+    event_free(work);
+}
+
 static void a_command_for_a_guest_that_runs(void)
 {
     static const struct rv_command command = {.op = RV_COMMAND_SAVE};
@@ -224,6 +254,7 @@ int main(void)
         TEST(looks_in_vain_end_with_a_turn_of_the_event_loop),
         TEST(exits_without_end_leave_the_event_loop_a_turn_now_and_then),
         TEST(an_event_is_taken_at_the_next_look),
+        TEST(what_an_exit_leaves_for_soon_needs_no_turn),
         TEST(no_kick_waits_for_looks_in_vain),
         TEST(after_a_move_the_loop_insists_on_polling),
     };
