@@ -15,21 +15,17 @@
 #define BACKLOG 8
 
 /* 0 or -errno. */
-static int listen_at(const char *path)
+static int listen_at(const struct sockaddr_un *address)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int error = 0;
 
     if (fd < 0)
         return -errno;
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        close(fd);
-        return -ENAMETOOLONG;
-    }
-    strcpy(address.sun_path, path);
-    unlink(path); /* the control socket beside it is this VM's, so nobody else has this one */
-    if (fchmod(fd, 0600) || bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||
+    unlink(
+        address
+            ->sun_path); /* the control socket beside it is this VM's, so nobody else has this one */
+    if (fchmod(fd, 0600) || bind(fd, (const struct sockaddr *)address, sizeof(*address)) ||
         listen(fd, BACKLOG))
         error = -errno;
     if (!error)
@@ -58,26 +54,31 @@ static int remove_dead(const void *data, size_t size, bool away, struct outside_
 }
 
 /* Each vmm has such a process of its own. 0 or -errno. */
-static int remove_at_end(const char *path)
+static int remove_at_end(const struct sockaddr_un *address)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int task;
+    int task = outside_add(remove_dead, address, sizeof(*address), true);
 
-    if (strlen(path) >= sizeof(address.sun_path))
-        return -ENAMETOOLONG;
-    strcpy(address.sun_path, path);
-    task = outside_add(remove_dead, &address, sizeof(address), true);
     return task < 0 ? task : 0;
 }
 
 void kept_open_upgrades(const char *path)
 {
-    int fd = kept_get(KEEPER_UPGRADES), error = fd < 0 && kept_has_keeper() ? listen_at(path) : 0;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd, error = 0;
 
+    if (!kept_has_keeper())
+        return;
+    fd = kept_get(KEEPER_UPGRADES);
+    if (strlen(path) >= sizeof(address.sun_path))
+        error = -ENAMETOOLONG;
+    else
+        strcpy(address.sun_path, path);
+    if (!error && fd < 0)
+        error = listen_at(&address);
+    if (!error)
+        error = remove_at_end(&address);
     if (fd >= 0)
         close(fd);
-    if (!error && kept_has_keeper())
-        error = remove_at_end(path);
     if (error)
         log_warn("this VM cannot be upgraded: '%s': %s", path, strerror(-error));
 }

@@ -93,16 +93,6 @@ void linux_cpus_look(struct linux_cpus *cpus, const char *folder)
     }
 }
 
-/* Those of the mask that are of this kind, or may be. */
-static uint64_t of_kind(const struct linux_cpus *cpus, uint64_t mask, uint32_t kind)
-{
-    for (unsigned i = 0; i < cpus->nr; i++) {
-        if (cpus->kind[i] && cpus->kind[i] != kind)
-            mask &= ~(1ull << i);
-    }
-    return mask;
-}
-
 /* The kind of the last one in the mask whose kind is known. 0: none is. */
 static uint32_t last_kind(const struct linux_cpus *cpus, uint64_t mask)
 {
@@ -124,6 +114,12 @@ static uint64_t exactly_kind(const struct linux_cpus *cpus, uint64_t mask, uint3
             found |= mask & 1ull << i;
     }
     return found;
+}
+
+/* Those of the mask that are of this kind, or may be. */
+static uint64_t of_kind(const struct linux_cpus *cpus, uint64_t mask, uint32_t kind)
+{
+    return exactly_kind(cpus, mask, kind) | exactly_kind(cpus, mask, 0);
 }
 
 static bool is_of_one_kind(const struct linux_cpus *cpus, uint64_t mask)
