@@ -225,7 +225,8 @@ static void late(const char *says)
     json_decref(json);
 }
 
-static void resume_that_takes_too_long_is_answered_and_not_forgotten(void **state)
+/* Both are answered before the devices come to rest, which they do next. */
+static void pause_and_resume_take_too_long(void)
 {
     target.rest_ms = 20;
     control_fixture.quiet = false;
@@ -234,6 +235,11 @@ static void resume_that_takes_too_long_is_answered_and_not_forgotten(void **stat
     request(EVHTTP_REQ_POST, "/vm/resume", NULL);
     late("then it goes on");
     control_fixture.quiet = true;
+}
+
+static void resume_that_takes_too_long_is_answered_and_not_forgotten(void **state)
+{
+    pause_and_resume_take_too_long();
     for (int i = 0; i < 1000 && control_fixture.paused; i++)
         event_base_loop(base, EVLOOP_ONCE); /* of a VM that is forgotten there is no event */
     assert_false(control_fixture.paused);
@@ -243,13 +249,7 @@ static void resume_that_takes_too_long_is_answered_and_not_forgotten(void **stat
 /* The last word counts. */
 static void pause_after_a_resume_that_took_too_long_leaves_the_vm_paused(void **state)
 {
-    target.rest_ms = 20;
-    control_fixture.quiet = false;
-    request(EVHTTP_REQ_POST, "/vm/pause", NULL);
-    late("then it is paused");
-    request(EVHTTP_REQ_POST, "/vm/resume", NULL);
-    late("then it goes on");
-    control_fixture.quiet = true;
+    pause_and_resume_take_too_long();
     request(EVHTTP_REQ_POST, "/vm/pause", NULL);
     state_is(answer(200), "paused");
     event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
